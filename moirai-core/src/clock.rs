@@ -1,0 +1,243 @@
+//! Cheap time.
+//!
+//! A task's times are read as *ticks*: a raw reading of the processor's time-stamp counter where that is invariant (10 ns
+//! against 23 for `Instant::now`), of the monotonic clock elsewhere. Ticks become a [`Timestamp`] only when somebody asks.
+//! The conversion is anchored at two moments: the clock's start and *now*, both read from the counter and from the
+//! monotonic clock. So there is no calibration to wait for, the error at both ends is that of one reading, and it
+//! shrinks, relative to the span, the longer the clock runs; a rate measured once would drift away instead. A moment
+//! before the start is the start, and one after now (the counters of two cores differ by a little) is now.
+
+mod manual;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use manual::ManualClock;
+
+use crate::Timestamp;
+
+/// A clock that is cheap to read. Clones show the same time.
+#[derive(Clone)]
+pub struct Clock {
+    source: Source,
+    /// The start on the wall clock, in nanoseconds since the Unix epoch.
+    origin: u64,
+}
+
+#[derive(Clone)]
+enum Source {
+    Counter {
+        counter: quanta::Clock,
+        start: Anchor,
+    },
+    Manual(Arc<ManualClock>),
+}
+
+/// One moment as two clocks show it.
+#[derive(Clone, Copy)]
+struct Anchor {
+    ticks: u64,
+    instant: Instant,
+}
+
+impl Anchor {
+    /// Reads both clocks, as close to each other as it gets: the best of a few tries, since the thread may be
+    /// interrupted between two readings.
+    fn read(counter: &quanta::Clock, tries: u32) -> Self {
+        let mut best = Self {
+            ticks: counter.raw(),
+            instant: Instant::now(),
+        };
+        let mut best_gap = u64::MAX;
+        for _ in 0..tries {
+            let before = counter.raw();
+            let instant = Instant::now();
+            let gap = counter.raw().saturating_sub(before);
+            if gap < best_gap {
+                best_gap = gap;
+                best = Self {
+                    ticks: before.saturating_add(gap / 2),
+                    instant,
+                };
+            }
+        }
+        best
+    }
+}
+
+impl Clock {
+    /// The system's clock, starting now.
+    #[must_use]
+    pub fn system() -> Self {
+        let counter = quanta::Clock::new();
+        let start = Anchor::read(&counter, 8);
+        let origin = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, as_nanos);
+        Self {
+            source: Source::Counter { counter, start },
+            origin,
+        }
+    }
+
+    /// A clock that stands still until [`ManualClock::advance`] moves it, for tests and simulation.
+    ///
+    /// ```
+    /// use moirai_core::Clock;
+    /// use std::time::Duration;
+    /// let (clock, hand) = Clock::manual();
+    /// let before = clock.now();
+    /// hand.advance(Duration::from_secs(3600));
+    /// assert_eq!(clock.now().saturating_since(before), Duration::from_secs(3600));
+    /// ```
+    #[must_use]
+    pub fn manual() -> (Self, Arc<ManualClock>) {
+        let hand = Arc::new(ManualClock::default());
+        (
+            Self {
+                source: Source::Manual(Arc::clone(&hand)),
+                origin: 0,
+            },
+            hand,
+        )
+    }
+
+    /// The hand of a manual clock; `None` for the system's.
+    #[must_use]
+    pub fn as_manual(&self) -> Option<&Arc<ManualClock>> {
+        match &self.source {
+            Source::Manual(hand) => Some(hand),
+            Source::Counter { .. } => None,
+        }
+    }
+
+    /// The moment now, in ticks: cheap, and to be converted by [`converter`](Self::converter).
+    #[inline]
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        match &self.source {
+            Source::Counter { counter, .. } => counter.raw(),
+            Source::Manual(hand) => hand.nanos(),
+        }
+    }
+
+    /// Roughly how long `ticks` ticks are, by a rate that was measured when the process first made a clock. For
+    /// histograms, and whatever else needs it cheaply rather than exactly.
+    #[inline]
+    #[must_use]
+    pub fn rough_duration(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(match &self.source {
+            Source::Counter { counter, .. } => counter.delta_as_nanos(0, ticks),
+            Source::Manual(_) => ticks,
+        })
+    }
+
+    /// What turns ticks read up to now into timestamps.
+    #[must_use]
+    pub fn converter(&self) -> Converter {
+        match &self.source {
+            Source::Counter { counter, start } => {
+                let now = Anchor::read(counter, 2);
+                Converter {
+                    origin: self.origin,
+                    start: start.ticks,
+                    // The clock may be asked before its counter has moved at all.
+                    ticks: now.ticks.saturating_sub(start.ticks).max(1),
+                    nanos: as_nanos(now.instant.saturating_duration_since(start.instant)),
+                }
+            }
+            Source::Manual(hand) => {
+                let nanos = hand.nanos();
+                Converter {
+                    origin: self.origin,
+                    start: 0,
+                    ticks: nanos.max(1),
+                    nanos,
+                }
+            }
+        }
+    }
+
+    /// The moment now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.converter().now()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = if self.as_manual().is_some() {
+            "manual"
+        } else {
+            "system"
+        };
+        f.debug_struct("Clock")
+            .field("source", &source)
+            .field("now", &self.now())
+            .finish()
+    }
+}
+
+fn as_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Turns ticks into timestamps, as of the moment when it was made. All conversions by one converter agree with each
+/// other: they keep the order of the ticks, and none is later than [`now`](Self::now).
+#[derive(Clone, Copy, Debug)]
+pub struct Converter {
+    origin: u64,
+    start: u64,
+    /// Ticks from the start to now; not zero.
+    ticks: u64,
+    /// Nanoseconds from the start to now.
+    nanos: u64,
+}
+
+impl Converter {
+    /// The moment when the converter was made.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp::new(self.origin, self.nanos)
+    }
+
+    /// The moment at which the clock showed `ticks`.
+    #[must_use]
+    pub fn timestamp(&self, ticks: u64) -> Timestamp {
+        Timestamp::new(self.origin, self.nanos_of(ticks.saturating_sub(self.start)))
+    }
+
+    /// How long `ticks` ticks are.
+    #[must_use]
+    pub fn duration(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(self.nanos_of(ticks))
+    }
+
+    /// The ticks that the clock showed `duration` before [`now`](Self::now); `None` if that is before its start.
+    #[must_use]
+    pub fn ticks_before_now(&self, duration: Duration) -> Option<u64> {
+        let back = u64::try_from(duration.as_nanos()).ok()?;
+        let nanos = self.nanos.checked_sub(back)?;
+        if self.nanos == 0 {
+            return Some(self.start);
+        }
+        let ticks = u128::from(nanos) * u128::from(self.ticks) / u128::from(self.nanos);
+        // Not more than `self.ticks`, since `nanos` is not more than `self.nanos`.
+        Some(
+            self.start
+                .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)),
+        )
+    }
+
+    fn nanos_of(&self, ticks: u64) -> u64 {
+        let ticks = ticks.min(self.ticks);
+        let nanos = u128::from(ticks) * u128::from(self.nanos) / u128::from(self.ticks);
+        // Not more than `self.nanos`, since `ticks` is not more than `self.ticks`.
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests;

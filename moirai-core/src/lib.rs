@@ -1,0 +1,39 @@
+//! What every part of [Moirai] shares: ids, statuses, configuration, errors, the traits that schedulers, recorders and
+//! plugins implement, the clock, and the [`shim`] through which the workspace takes its atomics, locks and threads.
+//!
+//! Most users depend on the facade crate `moirai`, which re-exports what they need from here. Depend on this crate to
+//! write a scheduler, a recorder or a plugin of your own.
+//!
+//! [Moirai]: https://docs.rs/moirai
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod error;
+pub mod executor;
+pub mod id;
+pub mod plugin;
+pub mod recorder;
+pub mod report;
+pub mod scheduler;
+pub mod shim;
+pub mod stats;
+pub mod status;
+pub mod task;
+pub mod text;
+pub mod timestamp;
+
+pub use clock::{Clock, ManualClock};
+pub use error::{BuildError, Panic, TaskError};
+pub use executor::{
+    CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, TaskManager,
+    TaskSpawner,
+};
+pub use id::{ParseTaskIdError, TaskId};
+pub use plugin::ExecutorPlugin;
+pub use recorder::{Recorder, TaskSample};
+pub use report::ShutdownReport;
+pub use scheduler::{LocalQueue, Ready, Scheduler, Visibility};
+pub use stats::TaskStats;
+pub use status::{Priority, TaskKind, TaskStatus};
+pub use task::Task;
+pub use timestamp::Timestamp;

@@ -1,0 +1,42 @@
+//! Hooks into the life of an executor and its tasks.
+
+use crate::{TaskId, TaskStatus};
+
+/// Hooks into the life of an executor and of its tasks. Every method has an empty default.
+///
+/// Hooks run on the thread where the thing happens, inside the executor: keep them short. A hook that panics is caught
+/// and reported once through `tracing`; the task and the worker go on. Without a plugin, hooks cost nothing.
+pub trait ExecutorPlugin: Send + Sync + 'static {
+    /// A worker is about to run its first task. Called once per worker, on the thread that opens it.
+    fn on_worker_start(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A worker has run its last task. Called once per worker that started, on the thread that closes it.
+    fn on_worker_stop(&self, worker: usize) {
+        let _ = worker;
+    }
+
+    /// A task has got its id and is about to be queued.
+    fn before_spawn(&self, id: TaskId) {
+        let _ = id;
+    }
+
+    /// A task has been queued; it may have run already.
+    fn after_spawn(&self, id: TaskId) {
+        let _ = id;
+    }
+
+    /// A task is about to be run for the first time. Once per task, and not at all for one that is cancelled before.
+    fn before_execute(&self, id: TaskId) {
+        let _ = id;
+    }
+
+    /// A task has ended. Once per task; whoever waits for the task is told only after this has returned.
+    fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
+        let _ = (id, outcome);
+    }
+
+    /// The executor has begun to shut down. Once.
+    fn on_shutdown(&self) {}
+}
