@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-pub use manual::ManualClock;
+pub use manual::{ListenerKey, ManualClock};
 
 use crate::Timestamp;
 

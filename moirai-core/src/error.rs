@@ -80,7 +80,10 @@ impl fmt::Display for TaskError {
 impl std::error::Error for TaskError {}
 
 /// What is known of a panic: its message, where it happened if that was captured, and the payload.
-pub struct Panic {
+pub struct Panic(Box<Inner>);
+
+/// Boxed, so that a result that may be a panic is not much larger than the value.
+struct Inner {
     message: Arc<str>,
     location: Option<Arc<str>>,
     // Behind a lock only so that `Panic` is `Sync`; nobody ever waits for it.
@@ -91,11 +94,8 @@ impl Panic {
     /// Describes a panic by what `catch_unwind` returned.
     #[must_use]
     pub fn new(payload: Box<dyn Any + Send>, location: Option<Arc<str>>) -> Self {
-        Self {
-            message: Self::message_of(&*payload),
-            location,
-            payload: Mutex::new(payload),
-        }
+        let message = Self::message_of(&*payload);
+        Self(Box::new(Inner { message, location, payload: Mutex::new(payload) }))
     }
 
     /// The message of a panic, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) at a character boundary.
@@ -112,35 +112,35 @@ impl Panic {
     /// What the panic said, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES).
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Where it happened, as `file:line:column`; known only with `capture_panic_location(true)`.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
-        self.location.as_deref()
+        self.0.location.as_deref()
     }
 
     /// The payload, for `std::panic::resume_unwind`.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.payload.into_inner()
+        self.0.payload.into_inner()
     }
 }
 
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Panic")
-            .field("message", &self.message)
-            .field("location", &self.location)
+            .field("message", &self.0.message)
+            .field("location", &self.0.location)
             .finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "panicked: {}", self.message)?;
-        match &self.location {
+        write!(f, "panicked: {}", self.0.message)?;
+        match &self.0.location {
             Some(location) => write!(f, " (at {location})"),
             None => Ok(()),
         }

@@ -45,7 +45,7 @@ impl TaskSample {
 /// Calls with `worker: Some(i)` come from one thread at a time for each `i`, and each happens before the next: what a
 /// recorder keeps for a worker needs no atomic read-modify-write, only to be readable meanwhile. Calls with `None` come
 /// from any thread at any time. The methods run on the workers' hot path: they must be short, and must not panic.
-pub trait Recorder: Send + Sync + 'static {
+pub trait Recorder: std::any::Any + Send + Sync {
     /// The executor starts, with this many workers. Called once, before all else.
     fn start(&self, workers: usize) {
         let _ = workers;

@@ -1,1 +1,49 @@
-//! moirai
+#![doc = include_str!("../../README.md")]
+#![forbid(unsafe_code)]
+
+mod builder;
+mod free;
+mod global;
+mod moirai;
+
+#[cfg(doctest)]
+mod guide;
+
+pub use crate::builder::MoiraiBuilder;
+pub use crate::free::{block_on, spawn_async, spawn_blocking, spawn_parallel};
+pub use crate::global::global;
+pub use crate::moirai::Moirai;
+
+pub use moirai_core::{
+    BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
+    ExecutorPlugin, LocalQueue, ManualClock, Panic, ParseTaskIdError, Priority, Ready, Recorder,
+    Scheduler, ShutdownReport, Task, TaskError, TaskId, TaskKind, TaskManager, TaskSample,
+    TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
+};
+pub use moirai_executor::{
+    AbortHandle, HybridExecutor, HybridExecutorBuilder, TaskBuilder, TaskHandle, block_in_place,
+    yield_now,
+};
+pub use moirai_metrics::MetricsSnapshot;
+
+/// Synchronization primitives, useful with and without the executor.
+pub use moirai_sync as sync;
+
+/// What workers and tasks do, in numbers.
+pub use moirai_metrics as metrics;
+
+/// The schedulers that come in the box, and what it takes to write another.
+pub mod scheduler {
+    pub use moirai_core::scheduler::{LocalQueue, Ready, Scheduler, Visibility};
+    pub use moirai_executor::Runnable;
+    pub use moirai_scheduler::*;
+}
+
+/// What most programs need: `use moirai::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        BuildError, CleanupConfig, CleanupStats, ExecutorConfig, ExecutorPlugin, Moirai, Priority,
+        ShutdownReport, Task, TaskError, TaskHandle, TaskId, TaskKind, TaskStats, TaskStatus,
+        block_in_place, yield_now,
+    };
+}

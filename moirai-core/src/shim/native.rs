@@ -5,6 +5,13 @@ pub mod sync {
     pub use parking_lot::{Condvar, Mutex, MutexGuard};
     pub use std::sync::Arc;
 
+    /// Gives a lock that the caller has just released to whoever waits for it, instead of to the caller's next `lock`.
+    pub fn hand_over<T>(mutex: &Mutex<T>) {
+        if let Some(guard) = mutex.try_lock() {
+            MutexGuard::unlock_fair(guard);
+        }
+    }
+
     /// Atomics and fences.
     pub mod atomic {
         pub use std::sync::atomic::{

@@ -1,0 +1,163 @@
+//! Setting up an executor.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moirai_core::{
+    BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Scheduler,
+};
+
+use crate::any_scheduler::{AnyScheduler, Runnable};
+use crate::executor::HybridExecutor;
+use crate::plugins::Plugins;
+use crate::shared::Parts;
+
+/// The scheduler of an executor whose builder names no other. This is the one place that knows it.
+pub(crate) type DefaultScheduler = moirai_scheduler::WorkStealing<Runnable>;
+
+/// Sets up an executor. Made by [`HybridExecutor::builder`].
+///
+/// ```
+/// use moirai_executor::HybridExecutor;
+/// let executor = HybridExecutor::builder().worker_threads(2).thread_name_prefix("io").build()?;
+/// # Ok::<(), moirai_core::BuildError>(())
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct HybridExecutorBuilder {
+    config: ExecutorConfig,
+    scheduler: Option<AnyScheduler>,
+    plugins: Plugins,
+    recorder: Option<Arc<dyn Recorder>>,
+    clock: Option<Clock>,
+}
+
+impl HybridExecutorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: ExecutorConfig::default(),
+            scheduler: None,
+            plugins: Plugins::default(),
+            recorder: None,
+            clock: None,
+        }
+    }
+
+    /// Sets all fields of the configuration at once.
+    pub fn config(mut self, config: ExecutorConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How many workers run async tasks and parallel closures; see [`ExecutorConfig::worker_threads`].
+    pub fn worker_threads(mut self, workers: usize) -> Self {
+        self.config.worker_threads = workers;
+        self
+    }
+
+    /// What the names of the executor's threads begin with; see [`ExecutorConfig::thread_name_prefix`].
+    pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.config.thread_name_prefix = prefix.into();
+        self
+    }
+
+    /// The stack size of the executor's threads, in bytes; see [`ExecutorConfig::thread_stack_size`].
+    pub fn thread_stack_size(mut self, bytes: usize) -> Self {
+        self.config.thread_stack_size = Some(bytes);
+        self
+    }
+
+    /// How long, and how many, records of ended tasks are kept.
+    pub fn cleanup_config(mut self, cleanup: CleanupConfig) -> Self {
+        self.config.cleanup = cleanup;
+        self
+    }
+
+    /// How many threads may run blocking tasks at once; see [`ExecutorConfig::max_blocking_threads`].
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.config.max_blocking_threads = threads;
+        self
+    }
+
+    /// How long an idle thread of the blocking pool, or of the reserve, is kept; see
+    /// [`ExecutorConfig::blocking_keep_alive`].
+    pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.config.blocking_keep_alive = keep_alive;
+        self
+    }
+
+    /// How many blocking tasks may wait for a thread; see [`ExecutorConfig::blocking_queue_limit`].
+    pub fn blocking_queue_limit(mut self, tasks: usize) -> Self {
+        self.config.blocking_queue_limit = tasks;
+        self
+    }
+
+    /// How many threads may take the seats of workers that block; see [`ExecutorConfig::reserve_workers`].
+    pub fn reserve_workers(mut self, threads: usize) -> Self {
+        self.config.reserve_workers = Some(threads);
+        self
+    }
+
+    /// Whether to learn where panics happen; see [`ExecutorConfig::capture_panic_location`].
+    pub fn capture_panic_location(mut self, capture: bool) -> Self {
+        self.config.capture_panic_location = capture;
+        self
+    }
+
+    /// Whether each task runs inside the `tracing` span that was current where it was spawned.
+    pub fn inherit_spans(mut self, inherit: bool) -> Self {
+        self.config.inherit_spans = inherit;
+        self
+    }
+
+    /// Whether what tasks and workers do is told to the recorder; see [`ExecutorConfig::record_metrics`].
+    pub fn record_metrics(mut self, record: bool) -> Self {
+        self.config.record_metrics = record;
+        self
+    }
+
+    /// Runs tasks in the order that `scheduler` decides, instead of the default, work stealing.
+    pub fn scheduler(mut self, scheduler: impl Scheduler<Runnable>) -> Self {
+        self.scheduler = Some(AnyScheduler::other(scheduler));
+        self
+    }
+
+    /// Adds a plugin. Hooks are called in the order in which plugins were added.
+    pub fn plugin(mut self, plugin: impl ExecutorPlugin) -> Self {
+        self.plugins.add(plugin);
+        self
+    }
+
+    /// Tells what tasks and workers do to `recorder`.
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Takes the time from `clock`: a manual one, in tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Starts the executor.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
+    pub fn build(self) -> Result<HybridExecutor, BuildError> {
+        let Self { config, scheduler, plugins, recorder, clock } = self;
+        config.validate()?;
+        let scheduler =
+            scheduler.unwrap_or_else(|| AnyScheduler::Default(DefaultScheduler::new()));
+        let recorder = recorder.filter(|_| config.record_metrics);
+        let clock = clock.unwrap_or_else(Clock::system);
+        HybridExecutor::start(Parts { config, clock, scheduler, plugins, recorder })
+    }
+}
+
+impl fmt::Debug for HybridExecutorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HybridExecutorBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

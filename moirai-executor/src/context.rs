@@ -1,0 +1,198 @@
+//! What a thread knows of the executors that it works for.
+//!
+//! A thread that runs tasks, or is inside `block_on`, has a [`Context`] on its stack; contexts form a list, innermost first,
+//! because a task of one executor can call `block_on` of another. The list's head is in a thread-local without a destructor,
+//! so it can be read at any time, also while the thread is torn down.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use crate::seat::Seat;
+use crate::shared::Shared;
+use crate::task::Header;
+
+thread_local! {
+    static INNERMOST: Cell<*const Context> = const { Cell::new(ptr::null()) };
+}
+
+/// One executor that this thread works for.
+pub(crate) struct Context {
+    shared: Arc<Shared>,
+    /// The seat, if the thread is a worker. Borrowed for short stretches that run no user code.
+    seat: RefCell<Option<Box<Seat>>>,
+    /// The task that is being polled. Only compared, never followed.
+    task: Cell<Option<NonNull<Header<Shared>>>>,
+    /// When the thread last looked at the clock: the end of the last poll is the start of the next.
+    pub(crate) ticks: Cell<u64>,
+    /// The context that this one covers.
+    outer: Cell<*const Context>,
+}
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let ticks = Cell::new(shared.clock.ticks());
+        Self {
+            shared,
+            seat: RefCell::new(None),
+            task: Cell::new(None),
+            ticks,
+            outer: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Makes this the innermost context while `f` runs.
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Leave(*const Context);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                INNERMOST.set(self.0);
+            }
+        }
+        let outer = INNERMOST.replace(self);
+        self.outer.set(outer);
+        let _leave = Leave(outer);
+        f()
+    }
+
+    /// Calls `f` with the innermost context, if there is one.
+    #[inline]
+    pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
+        let innermost = INNERMOST.get();
+        // SAFETY: `enter` keeps its context borrowed while the pointer to it is in the list, and takes it out, also on
+        // unwinding, before it returns. The list is this thread's own.
+        f(unsafe { innermost.as_ref() })
+    }
+
+    /// Calls `f` with every context, the innermost first, until it returns something.
+    fn find<R>(mut f: impl FnMut(&Context) -> Option<R>) -> Option<R> {
+        let mut next = INNERMOST.get();
+        // SAFETY: as in `with`; the outer contexts stay entered at least as long as the inner ones.
+        while let Some(context) = unsafe { next.as_ref() } {
+            if let Some(found) = f(context) {
+                return Some(found);
+            }
+            next = context.outer.get();
+        }
+        None
+    }
+
+    /// The executor.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The executor that runs the caller.
+    pub(crate) fn current() -> Option<Arc<Shared>> {
+        Self::with(|context| Some(Arc::clone(&context?.shared)))
+    }
+
+    /// Calls `f` with the seat of `shared` that the innermost context has, if it has one.
+    #[inline]
+    pub(crate) fn with_seat_of<R>(shared: &Shared, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        Self::with(|context| {
+            let context = context?;
+            if !ptr::eq(&*context.shared, shared) {
+                return None;
+            }
+            context.with_seat(f)
+        })
+    }
+
+    /// Calls `f` with the seat, if the thread has one. `f` must not run user code.
+    #[inline]
+    pub(crate) fn with_seat<R>(&self, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        // Never borrowed twice, because no closure runs user code; if one did, it would find itself on a foreign thread.
+        self.seat.try_borrow_mut().ok()?.as_deref_mut().map(f)
+    }
+
+    /// Sits down.
+    pub(crate) fn sit(&self, seat: Box<Seat>) {
+        *self.seat.borrow_mut() = Some(seat);
+    }
+
+    /// Gets up.
+    pub(crate) fn stand_up(&self) -> Option<Box<Seat>> {
+        self.seat.borrow_mut().take()
+    }
+
+    /// The index of the seat.
+    pub(crate) fn worker(&self) -> Option<usize> {
+        self.with_seat(|seat| seat.index)
+    }
+
+    /// The index of the calling thread's seat.
+    pub(crate) fn worker_index() -> Option<usize> {
+        Self::with(|context| context?.worker())
+    }
+
+    /// Notes the task that is being polled, and returns the one before.
+    pub(crate) fn set_task(
+        &self,
+        task: Option<NonNull<Header<Shared>>>,
+    ) -> Option<NonNull<Header<Shared>>> {
+        self.task.replace(task)
+    }
+
+    /// Whether the calling thread is inside a poll of `task`.
+    pub(crate) fn is_polling(task: NonNull<Header<Shared>>) -> bool {
+        Self::find(|context| (context.task.get() == Some(task)).then_some(())).is_some()
+    }
+
+    /// Whether the calling thread is inside a task of `shared`, or is one of its workers.
+    pub(crate) fn is_inside(shared: &Shared) -> bool {
+        Self::find(|context| {
+            let inside = context.task.get().is_some() || context.worker().is_some();
+            (ptr::eq(&*context.shared, shared) && inside).then_some(())
+        })
+        .is_some()
+    }
+
+    /// Calls `f`, which blocks. All seats of the thread are handed on before, and taken back after if nobody sits there yet.
+    pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
+        let handed_on = HandedOn::all();
+        let result = f();
+        drop(handed_on);
+        result
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("worker", &self.worker()).finish_non_exhaustive()
+    }
+}
+
+/// The seats that this thread has handed on: each context's, with the seat's index. Dropping it asks for them back.
+struct HandedOn(Vec<(*const Context, usize)>);
+
+impl HandedOn {
+    fn all() -> Self {
+        let mut handed_on = Vec::new();
+        let _: Option<()> = Context::find(|context| {
+            if let Some(seat) = context.stand_up() {
+                let index = seat.index;
+                match context.shared.hand_on(seat) {
+                    Ok(()) => handed_on.push((ptr::from_ref(context), index)),
+                    // No thread is to be had: the worker blocks in its seat.
+                    Err(seat) => context.sit(seat),
+                }
+            }
+            None
+        });
+        Self(handed_on)
+    }
+}
+
+impl Drop for HandedOn {
+    fn drop(&mut self) {
+        for &(context, index) in &self.0 {
+            // SAFETY: the contexts were entered before this was made, by callers of this thread that are still there.
+            let context = unsafe { &*context };
+            if let Some(seat) = context.shared.take_seat_back(index) {
+                context.sit(seat);
+            }
+        }
+    }
+}

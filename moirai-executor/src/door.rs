@@ -1,0 +1,158 @@
+//! Whether tasks are let in, and whether anybody is left to run them.
+//!
+//! Two questions with a race each, asked on every spawn and every wake, and answered without a lock where it counts:
+//!
+//! 1. **Is the door shut?** A thread that is no worker asks under a guest lock of the registry, and enters its task in the books
+//!    under the same lock. Who shuts the door moves the phase on, *then* takes and releases every guest lock, *then* reads the
+//!    books. So a task whose spawner found the door open is in the books by then, and whoever takes a lock after that finds
+//!    the door shut. A worker asks without a lock; if it asks too early its task goes into its own queue, which it empties
+//!    before its seat closes.
+//! 2. **Is anybody left?** When the last seat has closed, that thread calls [`Door::last_seat_closed`]: it sets a flag, and
+//!    behind a SeqCst fence takes everything that is queued. Whoever makes a task ready pushes it, and behind a SeqCst fence
+//!    reads the flag. Of the two fences one is first: either the taker finds the task, or the pusher finds the flag and takes
+//!    it himself. Nothing stays behind.
+
+use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+
+/// How far a shutdown has come. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Tasks are let in.
+    Open,
+    /// No new tasks; those that are active go on.
+    Draining,
+    /// A task that is taken up is cancelled instead of run.
+    Cancelling,
+    /// A worker that finds nothing to do closes its seat.
+    Stopped,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Door {
+    phase: AtomicU8,
+    gone: AtomicBool,
+}
+
+impl Door {
+    pub(crate) fn new() -> Self {
+        Self { phase: AtomicU8::new(Phase::Open as u8), gone: AtomicBool::new(false) }
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        // Ordering: Acquire pairs with the Release of `advance`.
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Open,
+            1 => Phase::Draining,
+            2 => Phase::Cancelling,
+            _ => Phase::Stopped,
+        }
+    }
+
+    /// Whether new tasks are refused. Exact only under a guest lock; see rule 1.
+    #[inline]
+    pub(crate) fn is_shut(&self) -> bool {
+        self.phase() != Phase::Open
+    }
+
+    /// Moves on, and says whether this was the call that did.
+    pub(crate) fn advance(&self, to: Phase) -> bool {
+        // Ordering: Release pairs with the Acquire of `phase`.
+        self.phase.fetch_max(to as u8, Ordering::AcqRel) < to as u8
+    }
+
+    /// A task was queued where any worker finds it. If none is left, `bury` takes everything that is queued.
+    ///
+    /// The caller has executed a SeqCst fence after queuing it: the one that the sleep protocol needs anyway.
+    #[inline]
+    pub(crate) fn queued_behind_a_fence(&self, bury: impl FnOnce()) {
+        // Ordering: Relaxed, behind the caller's fence; rule 2.
+        if self.gone.load(Ordering::Relaxed) {
+            bury();
+        }
+    }
+
+    /// The last seat has closed. `bury` takes everything that is queued.
+    pub(crate) fn last_seat_closed(&self, bury: impl FnOnce()) {
+        // Ordering: Relaxed, before the fence; rule 2.
+        self.gone.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        bury();
+    }
+}
+
+#[cfg(all(test, moirai_loom))]
+mod loom_models {
+    use super::*;
+    use moirai_core::shim::sync::{Arc, Mutex};
+    use moirai_core::shim::thread;
+
+    /// What the registry and the injector are to a spawner. The queue's own lock orders only pushes and takes, as a lock-free
+    /// queue would: its accesses are relaxed counts, so the fences do the work.
+    struct Executor {
+        door: Door,
+        books: Mutex<usize>,
+        queued: moirai_core::shim::sync::atomic::AtomicUsize,
+        ended: moirai_core::shim::sync::atomic::AtomicUsize,
+    }
+
+    impl Executor {
+        fn new() -> Arc<Self> {
+            Arc::new(Self {
+                door: Door::new(),
+                books: Mutex::new(0),
+                queued: Default::default(),
+                ended: Default::default(),
+            })
+        }
+
+        fn spawn(&self) -> bool {
+            let let_in = {
+                let mut books = self.books.lock();
+                let open = !self.door.is_shut();
+                *books += usize::from(open);
+                open
+            };
+            if let_in {
+                self.queued.fetch_add(1, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+                self.door.queued_behind_a_fence(|| self.bury());
+            }
+            let_in
+        }
+
+        fn bury(&self) {
+            if self.queued.load(Ordering::Relaxed) > 0 {
+                let taken = self.queued.swap(0, Ordering::Relaxed);
+                self.ended.fetch_add(taken, Ordering::Relaxed);
+            }
+        }
+
+        /// Shuts the door, and says how many tasks are in the books then.
+        fn shut(&self) -> usize {
+            self.door.advance(Phase::Stopped);
+            *self.books.lock()
+        }
+    }
+
+    #[test]
+    fn loom_spawn_against_shutdown() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(|| {
+            let executor = Executor::new();
+            let spawners = [(); 2].map(|()| {
+                let executor = Arc::clone(&executor);
+                thread::spawn(move || usize::from(executor.spawn()))
+            });
+            let booked = executor.shut();
+            executor.door.last_seat_closed(|| executor.bury());
+            let let_in: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
+            // Nobody slipped in behind the door, and everybody who was let in has ended.
+            assert_eq!(booked, let_in);
+            assert_eq!(executor.ended.load(Ordering::Relaxed), let_in);
+        });
+    }
+}

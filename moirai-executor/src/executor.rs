@@ -1,0 +1,332 @@
+//! The executor as its users hold it.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use moirai_core::{
+    BuildError, CleanupStats, ExecutorConfig, ExecutorControl, Priority, ShutdownReport, Task,
+    TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+};
+use moirai_sync::Parker;
+use parking_lot::Mutex;
+
+use crate::any_scheduler::AnyLocal;
+use crate::builder::HybridExecutorBuilder;
+use crate::cleanup::CleanupWorker;
+use crate::context::Context;
+use crate::handle::TaskHandle;
+use crate::panics;
+use crate::seat::Seat;
+use crate::shared::{Parts, Shared};
+use crate::door::Phase;
+use crate::shutdown::How;
+use crate::spawn::Description;
+use crate::task::Asker;
+use crate::task_builder::TaskBuilder;
+use crate::watch::WaitForTask;
+use crate::worker;
+
+/// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the books of
+/// them all.
+///
+/// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
+/// [`build`](HybridExecutorBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or
+/// waiting is cancelled, and polls in progress are waited for, at most one second, and not at all on a worker or inside a task.
+#[derive(Clone)]
+pub struct HybridExecutor {
+    shared: Arc<Shared>,
+    /// `None` for a handle that does not keep the executor running.
+    owner: Option<Arc<Owner>>,
+}
+
+/// Shuts the executor down with the last owning handle.
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.0.shut_down(How::Drop);
+    }
+}
+
+impl HybridExecutor {
+    /// Starts an executor.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
+    pub fn new(config: ExecutorConfig) -> Result<Self, BuildError> {
+        Self::builder().config(config).build()
+    }
+
+    /// Sets up an executor.
+    pub fn builder() -> HybridExecutorBuilder {
+        HybridExecutorBuilder::new()
+    }
+
+    pub(crate) fn start(parts: Parts) -> Result<Self, BuildError> {
+        let workers = parts.config.worker_threads;
+        let queues = parts.scheduler.start(workers);
+        if queues.len() != workers {
+            return Err(BuildError::invalid(
+                "scheduler",
+                queues.len(),
+                "is how many local queues it made: it must make one for each worker thread",
+            ));
+        }
+        let shared = Shared::new(parts);
+        if shared.config.capture_panic_location {
+            panics::capture_locations();
+        }
+        if let Some(recorder) = &shared.recorder {
+            recorder.start(shared.config.worker_threads);
+        }
+        // From here on an error drops the owner, which stops what was started.
+        let executor =
+            Self { owner: Some(Arc::new(Owner(Arc::clone(&shared)))), shared: Arc::clone(&shared) };
+        let started = executor.start_workers(queues).and_then(|()| executor.start_cleanup());
+        if let Err(error) = started {
+            let _ = shared.shut_down(How::Drop);
+            let _ = shared.seats.wait_ended(None);
+            return Err(error);
+        }
+        tracing::info!(target: "moirai", workers = shared.config.worker_threads, "started");
+        Ok(executor)
+    }
+
+    fn start_workers(&self, queues: Vec<AnyLocal>) -> Result<(), BuildError> {
+        let shared = &self.shared;
+        let config = &shared.config;
+        let mut result = Ok(());
+        for (index, queue) in queues.into_iter().enumerate() {
+            let books = shared.registry.books();
+            let seat = Box::new(Seat { index, queue, books, freed: 0, opened: false });
+            if result.is_err() {
+                shared.seat_closed(seat);
+                continue;
+            }
+            let name = format!("{}-worker-{index}", config.thread_name_prefix);
+            // Where the seat is found again if the thread is not started.
+            let seat = Arc::new(Mutex::new(Some(seat)));
+            shared.seats.adopt_thread();
+            let started = shared.start_thread(name.clone(), {
+                let seat = Arc::clone(&seat);
+                move |shared| {
+                    let seat = seat.lock().take();
+                    worker::run(shared, seat);
+                }
+            });
+            if let Err(source) = started {
+                result = Err(BuildError::thread(name, config.thread_stack_size, source));
+                shared.seats.disown_thread();
+                // The door is shut before the first seat closes.
+                let _ = shared.door.advance(Phase::Stopped);
+                if let Some(seat) = seat.lock().take() {
+                    shared.seat_closed(seat);
+                }
+            }
+        }
+        result
+    }
+
+    fn start_cleanup(&self) -> Result<(), BuildError> {
+        let config = &self.shared.config;
+        if !config.cleanup.enable_automatic_cleanup {
+            return Ok(());
+        }
+        let name = format!("{}-cleanup", config.thread_name_prefix);
+        let worker = CleanupWorker::start(&self.shared, name.clone())
+            .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))?;
+        *self.shared.cleanup.lock() = Some(worker);
+        Ok(())
+    }
+
+    /// The executor that runs the caller: inside a task, and inside `block_on`. The handle does not keep it running.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Some(Self { shared: Context::current()?, owner: None })
+    }
+
+    /// Which worker the calling thread is, of the executor that runs the caller.
+    #[must_use]
+    pub fn worker_index() -> Option<usize> {
+        Context::worker_index()
+    }
+
+    /// Spawns a task with a name, or a priority.
+    pub fn task(&self) -> TaskBuilder<'_> {
+        TaskBuilder::new(&self.shared)
+    }
+
+    /// Drops the records of tasks that have ended and are older than `task_retention_duration`, or more than
+    /// `max_retained_tasks`, and says how many. Works with automatic cleanup off, too.
+    pub fn cleanup_completed_tasks(&self) -> usize {
+        self.shared.registry.cleanup_now()
+    }
+
+    /// What the registry holds now, and what has been dropped from it.
+    #[must_use]
+    pub fn cleanup_stats(&self) -> CleanupStats {
+        self.shared.registry.cleanup_stats()
+    }
+
+    /// The recorder, if there is one and it is on.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&dyn Any> {
+        let recorder = self.shared.recorder.as_deref()?;
+        Some(recorder as &dyn Any)
+    }
+}
+
+impl TaskSpawner for HybridExecutor {
+    type Handle<T: Send + 'static> = TaskHandle<T>;
+
+    fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
+        self.shared.spawn_task(task, Description::new(TaskKind::Parallel))
+    }
+
+    fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.shared.spawn_future(future, Description::new(TaskKind::Async))
+    }
+
+    fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.shared.spawn_closure(f, Description::new(TaskKind::Parallel))
+    }
+
+    fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.shared.spawn_closure(f, Description::new(TaskKind::Blocking))
+    }
+
+    fn spawn_with_priority<T: Task>(&self, task: T, priority: Priority) -> TaskHandle<T::Output> {
+        let about = Description { priority, ..Description::new(TaskKind::Parallel) };
+        self.shared.spawn_task(task, about)
+    }
+}
+
+impl TaskManager for HybridExecutor {
+    fn task_status(&self, id: TaskId) -> Option<TaskStatus> {
+        self.shared.registry.status(id)
+    }
+
+    fn task_stats(&self, id: TaskId) -> Option<TaskStats> {
+        self.shared.registry.stats(id)
+    }
+
+    fn tasks(&self) -> Vec<TaskStats> {
+        self.shared.registry.snapshot()
+    }
+
+    fn cancel_task(&self, id: TaskId) -> bool {
+        match self.shared.task_ref(id) {
+            Some(task) => {
+                task.cancel(Asker::User);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn wait_for_task(
+        &self,
+        id: TaskId,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Option<TaskStatus>> + Send + use<> {
+        WaitForTask::new(&self.shared, id, timeout)
+    }
+}
+
+impl ExecutorControl for HybridExecutor {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let inside = Context::with(|context| {
+            context.is_some_and(|context| Arc::ptr_eq(context.shared(), &self.shared))
+        });
+        if inside {
+            block_on(future)
+        } else {
+            let context = Context::new(Arc::clone(&self.shared));
+            context.enter(|| block_on(future))
+        }
+    }
+
+    fn try_run(&self) -> bool {
+        worker::try_run(&self.shared)
+    }
+
+    fn shutdown(&self) -> ShutdownReport {
+        self.shared.shut_down(How::Drain)
+    }
+
+    fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
+        self.shared.shut_down(How::Timeout(timeout))
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.shared.door.is_shut()
+    }
+
+    fn worker_count(&self) -> usize {
+        self.shared.config.worker_threads
+    }
+
+    fn load(&self) -> usize {
+        self.shared.load()
+    }
+}
+
+/// Polls a future until it is done. The first time that it waits, the thread's seats are handed on.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let parker = Parker::new();
+    let waker = Waker::from(parker.unparker());
+    let mut cx = TaskContext::from_waker(&waker);
+    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+        return output;
+    }
+    Context::blocking(|| {
+        loop {
+            parker.park();
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+        }
+    })
+}
+
+/// Calls a closure that blocks, from inside a task: the worker's seat goes to another thread meanwhile, so that the executor
+/// loses no worker by it. On any other thread it just calls the closure.
+///
+/// Unlike `spawn_blocking`, it can borrow from the caller; the task itself, of course, waits.
+///
+/// # Panics
+///
+/// If `f` does.
+pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    Context::blocking(f)
+}
+
+impl fmt::Debug for HybridExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HybridExecutor")
+            .field("workers", &self.worker_count())
+            .field("phase", &self.shared.door.phase())
+            .field("load", &self.load())
+            .field("owner", &self.owner.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,46 @@
+//! Containing the panics of user code.
+
+mod location;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use moirai_core::{Panic, text};
+
+pub(crate) use location::capture_locations;
+
+/// Calls user code. A panic is caught and described.
+#[inline]
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Panic::new(payload, location::take()))
+}
+
+/// Calls user code that returns nothing, such as a destructor. A panic is caught, and its message returned.
+#[inline]
+pub(crate) fn message_of(f: impl FnOnce()) -> Option<Arc<str>> {
+    let payload = catch_unwind(AssertUnwindSafe(f)).err()?;
+    let message = Panic::message_of(&*payload);
+    dispose(payload);
+    Some(message)
+}
+
+/// Both messages, cut to the limit.
+pub(crate) fn joined(first: Option<&str>, second: &str) -> Arc<str> {
+    match first {
+        None => text::cut(second, text::MAX_MESSAGE_BYTES).into(),
+        Some(first) => {
+            let both = format!("{first}; then a destructor panicked: {second}");
+            text::cut(&both, text::MAX_MESSAGE_BYTES).into()
+        }
+    }
+}
+
+/// Drops a panic's payload, whose own destructor may panic, and the payload of that panic too. The third is leaked.
+fn dispose(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        && let Err(third) = catch_unwind(AssertUnwindSafe(|| drop(second)))
+    {
+        std::mem::forget(third);
+    }
+}

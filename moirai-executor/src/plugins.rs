@@ -1,0 +1,48 @@
+//! Calling the hooks.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use moirai_core::ExecutorPlugin;
+
+use crate::panics;
+
+/// The registered plugins.
+#[derive(Default)]
+pub(crate) struct Plugins(Vec<Plugin>);
+
+struct Plugin {
+    plugin: Box<dyn ExecutorPlugin>,
+    /// Whether a panic of it was reported. Once is enough: a hook that panics for each task must not flood the log.
+    reported: AtomicBool,
+}
+
+impl Plugins {
+    pub(crate) fn add(&mut self, plugin: impl ExecutorPlugin) {
+        let reported = AtomicBool::new(false);
+        self.0.push(Plugin { plugin: Box::new(plugin), reported });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Calls a hook of every plugin, in the order in which they were registered. Panics are contained.
+    #[inline]
+    pub(crate) fn call(&self, hook: &str, call: impl Fn(&dyn ExecutorPlugin)) {
+        for plugin in &self.0 {
+            if let Some(message) = panics::message_of(|| call(&*plugin.plugin))
+                // Ordering: Relaxed: the flag guards nothing.
+                && !plugin.reported.swap(true, Ordering::Relaxed)
+            {
+                tracing::error!(target: "moirai", hook, panic = &*message, "a plugin panicked; this is said once");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Plugins").field(&self.0.len()).finish()
+    }
+}

@@ -1,0 +1,157 @@
+//! The completions of one set of books, in order.
+//!
+//! A list of segments. One thread at a time appends: whoever uses the books. One thread at a time takes from the head: whoever
+//! holds the evictor's lock. An entry is the number of a slot; it is published by the Release store of `tail`, which counts
+//! all entries ever. A segment is freed by the taker when he moves on to the next one, which is there only when the appender
+//! has left the first for good.
+
+use std::ptr;
+
+use crossbeam_utils::CachePadded;
+use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// Entries of a segment.
+const SEGMENT: usize = if cfg!(moirai_loom) { 2 } else { 64 };
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Ring {
+    tail: AtomicU64,
+    /// The appender's.
+    last: AtomicPtr<Segment>,
+    /// The first segment ever; the taker begins here.
+    first: AtomicPtr<Segment>,
+    head: CachePadded<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    entries: [AtomicU32; SEGMENT],
+    next: AtomicPtr<Segment>,
+}
+
+/// The taker's place in a ring.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// The segment of the entry that was peeked last; null before the first.
+    segment: *mut Segment,
+    /// How many entries of that segment are left, the one that was peeked last included.
+    left: usize,
+    taken: u64,
+}
+
+// SAFETY: the pointer is used under the evictor's lock only, which moves with it.
+unsafe impl Send for Head {}
+
+impl Ring {
+    pub(super) fn new() -> Self {
+        Self {
+            tail: AtomicU64::new(0),
+            last: AtomicPtr::new(ptr::null_mut()),
+            first: AtomicPtr::new(ptr::null_mut()),
+            head: CachePadded::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// Appends. Only for who has the ring's books.
+    pub(super) fn push(&self, slot: u32) {
+        // Ordering: Relaxed: the appender's own.
+        let tail = self.tail.load(Ordering::Relaxed);
+        let place = tail as usize % SEGMENT;
+        if place == 0 {
+            self.append_segment();
+        }
+        // Ordering: Relaxed: the appender's own.
+        let segment = self.last.load(Ordering::Relaxed);
+        // SAFETY: the last segment is freed only after another has been appended.
+        let segment = unsafe { &*segment };
+        // Ordering: Relaxed: published by the store of the tail.
+        segment.entries[place].store(slot, Ordering::Relaxed);
+        // Ordering: Release pairs with the Acquire of `peek`: the entry is there, the slot's fields are, and its segment is linked.
+        self.tail.store(tail + 1, Ordering::Release);
+    }
+
+    #[cold]
+    fn append_segment(&self) {
+        let segment = Box::into_raw(Box::new(Segment {
+            entries: std::array::from_fn(|_| AtomicU32::new(0)),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }));
+        // Ordering: Relaxed: the appender's own.
+        let last = self.last.load(Ordering::Relaxed);
+        // SAFETY: the last segment is freed only after another has been appended.
+        let link = unsafe { last.as_ref() }.map_or(&self.first, |last| &last.next);
+        // Ordering: Relaxed: published with the first entry, by the store of the tail.
+        link.store(segment, Ordering::Relaxed);
+        self.last.store(segment, Ordering::Relaxed);
+    }
+
+    /// How many completions have not been taken; a moment's view. Never more than there were at some moment of the call.
+    pub(super) fn len(&self) -> usize {
+        // Ordering: Acquire: the heads that made room for this tail are seen.
+        let tail = self.tail.load(Ordering::Acquire);
+        // Ordering: Relaxed: a later head makes the answer smaller.
+        tail.saturating_sub(self.head.load(Ordering::Relaxed)) as usize
+    }
+
+    /// The oldest entry. Under the evictor's lock.
+    pub(super) fn peek(&self, head: &mut Head) -> Option<u32> {
+        // Ordering: Acquire pairs with the Release of `push`.
+        if head.taken == self.tail.load(Ordering::Acquire) {
+            return None;
+        }
+        if head.left == 0 {
+            head.move_on(&self.first);
+        }
+        // SAFETY: the taker's segment is freed by him alone.
+        let segment = unsafe { &*head.segment };
+        // Ordering: Relaxed: acquired with the tail.
+        Some(segment.entries[SEGMENT - head.left].load(Ordering::Relaxed))
+    }
+
+    /// Takes what `peek` returned.
+    pub(super) fn advance(&self, head: &mut Head) {
+        head.taken += 1;
+        head.left -= 1;
+        // Ordering: Release pairs with nothing that must see more than the number; the evictor's lock does the rest.
+        self.head.store(head.taken, Ordering::Release);
+    }
+}
+
+impl Head {
+    pub(super) fn new() -> Self {
+        Self { segment: ptr::null_mut(), left: 0, taken: 0 }
+    }
+
+    /// Goes to the next segment, and frees this one. The tail says that there is an entry in the next.
+    fn move_on(&mut self, first: &AtomicPtr<Segment>) {
+        let old = self.segment;
+        // SAFETY: the taker's segment is freed by him alone.
+        let link = unsafe { old.as_ref() }.map_or(first, |old| &old.next);
+        // Ordering: Relaxed: acquired with the tail.
+        self.segment = link.load(Ordering::Relaxed);
+        self.left = SEGMENT;
+        if !old.is_null() {
+            // SAFETY: made by `Box::into_raw`; the appender has gone on to the next, and the taker has just now.
+            drop(unsafe { Box::from_raw(old) });
+        }
+    }
+
+    /// Frees the segments that are left. The ring must not be used again.
+    pub(super) fn free(&mut self, ring: &Ring) {
+        let mut next = self.segment;
+        if next.is_null() {
+            next = ring.first.load(Ordering::Relaxed);
+        }
+        while !next.is_null() {
+            // SAFETY: made by `Box::into_raw`; nobody appends or takes any more.
+            let segment = unsafe { Box::from_raw(next) };
+            next = segment.next.load(Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes of the segments that hold this many entries, more or less one segment.
+pub(super) const fn segment_bytes(entries: usize) -> usize {
+    entries.div_ceil(SEGMENT) * size_of::<Segment>()
+}

@@ -1,0 +1,394 @@
+//! One record: a cache line of atomics.
+//!
+//! What is rare shares a place: the spawn place is a pointer to a `Location`, or, marked by its low bit, to a [`Text`] that has
+//! the location, the name and the message. Kind, priority and worker are in the word, beside generation and status.
+//! `polls` stays at its greatest value, and so does `busy`, rather than wrap.
+
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use moirai_core::shim::hint::spin_loop;
+use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use moirai_core::{Priority, TaskKind, TaskStatus};
+
+use super::text::Text;
+use super::{End, Finished, NewTask};
+
+/// Marks a `Text` in `about`, and the lock in `listing`.
+const MARK: usize = 1;
+
+/// Generation, status, kind, priority and worker in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(u64);
+
+impl Word {
+    const STATUS: u64 = 0b111;
+    const KIND: u32 = 3;
+    const PRIORITY: u32 = 5;
+    const WORKER: u32 = 8;
+
+    pub(super) fn free(generation: u32) -> Self {
+        Self(u64::from(generation) << 32)
+    }
+
+    fn queued(generation: u32, kind: TaskKind, priority: Priority) -> Self {
+        let kind = match kind {
+            TaskKind::Parallel => 1,
+            TaskKind::Blocking => 2,
+            _ => 0,
+        };
+        let priority = match priority {
+            Priority::Low => 0,
+            Priority::Normal => 1,
+            Priority::High => 2,
+            Priority::Critical => 3,
+        };
+        let word = Self::free(generation);
+        Self(word.0 | kind << Self::KIND | priority << Self::PRIORITY).with_status(TaskStatus::Queued)
+    }
+
+    pub(super) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// `None` for a slot that is free.
+    pub(super) fn status(self) -> Option<TaskStatus> {
+        Some(match self.0 & Self::STATUS {
+            1 => TaskStatus::Queued,
+            2 => TaskStatus::Running,
+            3 => TaskStatus::Completed,
+            4 => TaskStatus::Cancelled,
+            5 => TaskStatus::Failed,
+            _ => return None,
+        })
+    }
+
+    fn with_status(self, status: TaskStatus) -> Self {
+        let number = match status {
+            TaskStatus::Queued => 1,
+            TaskStatus::Running => 2,
+            TaskStatus::Completed => 3,
+            TaskStatus::Cancelled => 4,
+            TaskStatus::Failed => 5,
+        };
+        Self(self.0 & !Self::STATUS | number)
+    }
+
+    pub(super) fn kind(self) -> TaskKind {
+        match self.0 >> Self::KIND & 0b11 {
+            1 => TaskKind::Parallel,
+            2 => TaskKind::Blocking,
+            _ => TaskKind::Async,
+        }
+    }
+
+    pub(super) fn priority(self) -> Priority {
+        Priority::ALL[(self.0 >> Self::PRIORITY & 0b11) as usize]
+    }
+
+    /// At most 4,096 workers: thirteen bits, zero for none.
+    fn with_worker(self, worker: Option<usize>) -> Self {
+        let number = worker.map_or(0, |worker| worker as u64 + 1) & 0x1FFF;
+        Self(self.0 | number << Self::WORKER)
+    }
+
+    pub(super) fn worker(self) -> Option<usize> {
+        ((self.0 >> Self::WORKER & 0x1FFF) as usize).checked_sub(1)
+    }
+}
+
+/// One record.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Slot {
+    word: AtomicU64,
+    spawned: AtomicU64,
+    /// Zero: never. Else the ticks, plus one.
+    started: AtomicU64,
+    finished: AtomicU64,
+    busy: AtomicU64,
+    polls: AtomicU32,
+    /// The task's cell while it is active; with [`MARK`], locked.
+    listing: AtomicPtr<()>,
+    /// A `Location`, or, with [`MARK`], a `Text`.
+    about: AtomicPtr<()>,
+}
+
+#[cfg(not(moirai_loom))]
+const _: () = assert!(size_of::<Slot>() == 64);
+
+/// The fields of one task, read together.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) word: Word,
+    pub(super) spawned: u64,
+    pub(super) started: Option<u64>,
+    pub(super) finished: u64,
+    pub(super) busy: u64,
+    pub(super) polls: u32,
+    pub(super) location: &'static Location<'static>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) error: Option<Arc<str>>,
+}
+
+impl Slot {
+    pub(super) fn new(generation: u32) -> Self {
+        Self {
+            word: AtomicU64::new(Word::free(generation).0),
+            spawned: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
+            polls: AtomicU32::new(0),
+            listing: AtomicPtr::new(ptr::null_mut()),
+            about: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// The word, as its writer sees it.
+    fn own_word(&self) -> Word {
+        // Ordering: Relaxed: the caller wrote it, or has the slot from who did.
+        Word(self.word.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn word(&self) -> Word {
+        // Ordering: Acquire pairs with the Release of every store of the word.
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    fn set_word(&self, word: Word) {
+        // Ordering: Release pairs with the Acquire of `word` and `read`.
+        self.word.store(word.0, Ordering::Release);
+    }
+
+    /// Rule 2: the record of a new task. The caller has allocated the slot. Returns the generation.
+    pub(super) fn register(&self, new: NewTask, ticks: u64) -> u32 {
+        let NewTask { kind, priority, location, name, task } = new;
+        let generation = self.own_word().generation();
+        // Pairs with the Acquire fence of `read`: a reader that sees one of the stores below sees the *free* word before them.
+        fence(Ordering::Release);
+        // Ordering: Relaxed, all of them: the fence before and the Release of the word behind them are what counts.
+        self.spawned.store(ticks, Ordering::Relaxed);
+        self.started.store(0, Ordering::Relaxed);
+        self.finished.store(0, Ordering::Relaxed);
+        self.busy.store(0, Ordering::Relaxed);
+        self.polls.store(0, Ordering::Relaxed);
+        let about = match name {
+            None => ptr::from_ref(location).cast_mut().cast(),
+            Some(name) => Text { location, name: Some(name), error: None }.into_marked(),
+        };
+        // Ordering: Release pairs with the Acquire of `read`, which follows the pointer before it has looked at the word again.
+        self.about.store(about, Ordering::Release);
+        self.listing.store(task.as_ptr(), Ordering::Relaxed);
+        self.set_word(Word::queued(generation, kind, priority));
+        generation
+    }
+
+    /// Queued → running.
+    pub(super) fn start(&self, worker: Option<usize>, ticks: u64) {
+        // Ordering: Relaxed: the Release of the word is what counts. A worker that took its start from the end of its last
+        // task may have done so before this one was spawned.
+        let spawned = self.spawned.load(Ordering::Relaxed);
+        self.started.store(ticks.max(spawned).saturating_add(1), Ordering::Relaxed);
+        self.set_word(self.own_word().with_status(TaskStatus::Running).with_worker(worker));
+    }
+
+    /// Counts a poll.
+    pub(super) fn polled(&self, busy: u64) {
+        // Ordering: Relaxed: one writer, and a reader may see either value.
+        let polls = self.polls.load(Ordering::Relaxed).saturating_add(1);
+        self.polls.store(polls, Ordering::Relaxed);
+        let busy = self.busy.load(Ordering::Relaxed).saturating_add(busy);
+        self.busy.store(busy, Ordering::Relaxed);
+    }
+
+    /// Running (or queued) → terminal, and unlisted (rule 4). The caller publishes the completion. The bytes are those of
+    /// text added.
+    pub(super) fn finish(&self, end: End) -> (Finished, Option<NonNull<Text>>, usize) {
+        let End { status, ticks, error } = end;
+        let (retired, added) = match error {
+            Some(error) => self.add_error(error),
+            None => (None, 0),
+        };
+        // Ordering: Relaxed: the Release of the word is what counts.
+        let started = self.started.load(Ordering::Relaxed);
+        let spawned = self.spawned.load(Ordering::Relaxed);
+        self.finished.store(ticks.max(started.saturating_sub(1)).max(spawned), Ordering::Relaxed);
+        let word = self.own_word();
+        let finished = Finished {
+            kind: word.kind(),
+            queue_ticks: started.saturating_sub(1).saturating_sub(spawned),
+            busy_ticks: self.busy.load(Ordering::Relaxed),
+            polls: self.polls.load(Ordering::Relaxed),
+        };
+        self.set_word(word.with_status(status));
+        self.unlist();
+        (finished, retired, added)
+    }
+
+    fn unlist(&self) {
+        // Ordering: Relaxed: only where to begin.
+        let mut task = self.listing.load(Ordering::Relaxed);
+        loop {
+            let unlocked = task.map_addr(|address| address & !MARK);
+            // Ordering: Release: who finds no address finds the terminal word. Acquire: what was done under the lock is done.
+            match self.listing.compare_exchange_weak(
+                unlocked,
+                ptr::null_mut(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(seen) => {
+                    if seen.addr() & MARK != 0 {
+                        spin_loop();
+                    }
+                    task = seen;
+                }
+            }
+        }
+    }
+
+    /// Rule 4: calls `f` with the address of the task's cell, if the task of this generation is active.
+    pub(super) fn with_task<R>(&self, generation: u32, f: impl FnOnce(NonNull<()>) -> R) -> Option<R> {
+        let mut task = self.listing.load(Ordering::Acquire);
+        let task = loop {
+            // Ordering: Acquire pairs with the Release of `unlist`: see there.
+            if task.is_null() || self.word().generation() != generation {
+                return None;
+            }
+            if task.addr() & MARK != 0 {
+                spin_loop();
+                task = self.listing.load(Ordering::Acquire);
+                continue;
+            }
+            let locked = task.map_addr(|address| address | MARK);
+            match self.listing.compare_exchange_weak(
+                task,
+                locked,
+                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break task,
+                Err(seen) => task = seen,
+            }
+        };
+        // Nobody unlists, evicts or reuses the slot while it is locked: now the answer is exact.
+        let right = self.word().generation() == generation;
+        let result = match NonNull::new(task) {
+            Some(task) if right => Some(f(task)),
+            _ => None,
+        };
+        // Ordering: Release pairs with the Acquire of `unlist` and of the next to lock.
+        self.listing.store(task, Ordering::Release);
+        result
+    }
+
+    /// Adds a message. Only for the slot's writer (rule 1). Returns what is to be retired, and the bytes added.
+    pub(super) fn add_error(&self, error: Arc<str>) -> (Option<NonNull<Text>>, usize) {
+        // Ordering: Relaxed: the slot's writer, or who has it from him.
+        let about = self.about.load(Ordering::Relaxed);
+        let text = match Text::from_marked(about) {
+            // SAFETY: only the slot's writer, which is the caller, replaces and retires it.
+            Some(old) => unsafe { old.as_ref() }.with_error(error),
+            None => {
+                // SAFETY: without the mark it is the `&'static Location` that `register` stored.
+                let location = unsafe { &*about.cast::<Location<'static>>() };
+                Text { location, name: None, error: Some(error) }
+            }
+        };
+        let added = text.bytes();
+        // Ordering: Release pairs with the Acquire of `read`.
+        self.about.store(text.into_marked(), Ordering::Release);
+        (Text::from_marked(about), added)
+    }
+
+    /// When the task ended. Only under the evictor's lock, for a completion that was published.
+    pub(super) fn finished_at(&self) -> u64 {
+        // Ordering: Relaxed: the ring's tail was acquired.
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    /// Terminal → free, under the evictor's lock. Returns the status that it had, the text to retire, and whether the slot
+    /// may be used again: its generations may be used up.
+    pub(super) fn evict(&self) -> (TaskStatus, Option<NonNull<Text>>, bool) {
+        let word = self.own_word();
+        let status = word.status().unwrap_or(TaskStatus::Completed);
+        debug_assert!(status.is_terminal(), "only what has ended is evicted");
+        // Ordering: Relaxed: written by who finished the task, whose completion was acquired.
+        let about = self.about.load(Ordering::Relaxed);
+        let (next, usable) = match word.generation().checked_add(1) {
+            Some(next) => (next, true),
+            None => (0, false),
+        };
+        // Generation zero is never asked for.
+        self.set_word(Word::free(next));
+        let text = Text::from_marked(about);
+        if text.is_some() {
+            // Unlinked before it is retired: who pins later does not find it.
+            self.about.store(ptr::null_mut(), Ordering::Release);
+        }
+        (status, text, usable)
+    }
+
+    /// Frees the text of a slot whose registry is being dropped.
+    pub(super) fn free_text(&self) {
+        if let Some(text) = Text::from_marked(self.about.swap(ptr::null_mut(), Ordering::Relaxed)) {
+            // SAFETY: made by `Box::into_raw`, and just unlinked; nobody reads records any more.
+            drop(unsafe { Box::from_raw(text.as_ptr()) });
+        }
+    }
+
+    /// Rule 3. The caller has pinned an epoch.
+    pub(super) fn read(&self, generation: u32) -> Option<Record> {
+        loop {
+            let word = self.word();
+            if word.generation() != generation || word.status().is_none() {
+                return None;
+            }
+            // Ordering: Relaxed: validated below.
+            let spawned = self.spawned.load(Ordering::Relaxed);
+            let started = self.started.load(Ordering::Relaxed);
+            let finished = self.finished.load(Ordering::Relaxed);
+            let busy = self.busy.load(Ordering::Relaxed);
+            let polls = self.polls.load(Ordering::Relaxed);
+            // Ordering: Acquire pairs with the Release of every store of it: what it names is written.
+            let about = self.about.load(Ordering::Acquire);
+            let text = Text::from_marked(about).map(|text| {
+                // SAFETY: it was linked when it was loaded, behind the pin, so it is not freed before the pin ends.
+                unsafe { text.as_ref() }.clone()
+            });
+            // Pairs with the Release fence of `register`.
+            fence(Ordering::Acquire);
+            // Ordering: Relaxed, behind the fence.
+            let again = Word(self.word.load(Ordering::Relaxed));
+            if again != word {
+                // It moved on, which it does at most three times before it is another task's.
+                continue;
+            }
+            let text = match text {
+                Some(text) => text,
+                None if about.is_null() => continue,
+                None => {
+                    // SAFETY: the word has not changed: this is what `register` stored for this task, a `&'static Location`.
+                    let location = unsafe { &*about.cast::<Location<'static>>() };
+                    Text { location, name: None, error: None }
+                }
+            };
+            let Text { location, name, error } = text;
+            let started = started.checked_sub(1);
+            return Some(Record {
+                word,
+                spawned,
+                started,
+                finished,
+                busy,
+                polls,
+                location,
+                name,
+                error,
+            });
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a worker owns.
+
+use crate::any_scheduler::AnyLocal;
+use crate::registry::Books;
+
+/// What a worker owns: its queue, its place in the books, its counts. A worker is a thread in a seat; when the thread is
+/// about to block it gives the seat to another, and only the right to use it moves.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) index: usize,
+    pub(crate) queue: AnyLocal,
+    pub(crate) books: Books,
+    /// Cells freed by whoever was in the seat; see [`live`](crate::live).
+    pub(crate) freed: u64,
+    /// Whether `on_worker_start` was called.
+    pub(crate) opened: bool,
+}

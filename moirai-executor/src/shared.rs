@@ -1,0 +1,357 @@
+//! The part of an executor that its workers, its tasks and its handles share.
+
+use std::fmt;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use moirai_core::{
+    Clock, ExecutorConfig, Priority, Ready, Recorder, TaskId, TaskSample, TaskStatus, Visibility,
+};
+use moirai_scheduler::Sleepers;
+use parking_lot::Mutex;
+
+use crate::any_scheduler::{AnyScheduler, Runnable};
+use crate::cleanup::CleanupWorker;
+use crate::context::Context;
+use crate::door::{Door, Phase};
+use crate::live::{Last, LiveCells};
+use crate::plugins::Plugins;
+use crate::pool::{Limits, Pool, WhenFull};
+use crate::registry::{End, Entry, Registry};
+use crate::seat::Seat;
+use crate::shutdown::Closing;
+use crate::task::{Asker, Host, RawRunnable, TaskRef, Verdict};
+use crate::watch::Watchers;
+use crate::worker;
+
+/// The part of an executor that everything else points to.
+///
+/// It is kept alive by handles to the executor, by the executor's threads, and by all tasks together; see [`live`](crate::live).
+pub(crate) struct Shared {
+    weak: Weak<Self>,
+    pub(crate) config: ExecutorConfig,
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    pub(crate) scheduler: AnyScheduler,
+    pub(crate) sleepers: Sleepers,
+    pub(crate) plugins: Plugins,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(crate) watchers: Watchers,
+    pub(crate) closing: Closing,
+    pub(crate) cleanup: Mutex<Option<CleanupWorker>>,
+    /// Threads that sit in seats, and seats that wait for one.
+    pub(crate) seats: Pool<Box<Seat>>,
+    /// Threads that run blocking tasks, and tasks that wait for one.
+    pub(crate) blocking: Pool<Runnable>,
+    pub(crate) door: Door,
+    /// Seats that have not closed.
+    open_seats: AtomicUsize,
+    live: LiveCells,
+    /// The reference to this that all cells together own, as from `Arc::into_raw`; null before the start and after its end.
+    cells: AtomicPtr<Self>,
+}
+
+/// What the builder has chosen.
+pub(crate) struct Parts {
+    pub(crate) config: ExecutorConfig,
+    pub(crate) clock: Clock,
+    pub(crate) scheduler: AnyScheduler,
+    pub(crate) plugins: Plugins,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+}
+
+/// How many reserve threads there may be when the configuration does not say.
+const DEFAULT_RESERVE: usize = 512;
+
+impl Shared {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts { config, clock, scheduler, plugins, recorder } = parts;
+        let workers = config.worker_threads;
+        let keep_alive = config.blocking_keep_alive;
+        let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
+        let shared = Arc::new_cyclic(|weak| Self {
+            weak: Weak::clone(weak),
+            registry: Registry::new(config.cleanup.clone(), workers, clock.clone()),
+            sleepers: Sleepers::new(workers),
+            watchers: Watchers::default(),
+            closing: Closing::default(),
+            cleanup: Mutex::new(None),
+            seats: Pool::new(Limits {
+                threads: workers.saturating_add(reserve),
+                queue: usize::MAX,
+                keep_alive,
+            }),
+            blocking: Pool::new(Limits {
+                threads: config.max_blocking_threads,
+                queue: config.blocking_queue_limit,
+                keep_alive,
+            }),
+            door: Door::new(),
+            open_seats: AtomicUsize::new(workers),
+            live: LiveCells::new(),
+            cells: AtomicPtr::default(),
+            config,
+            clock,
+            scheduler,
+            plugins,
+            recorder,
+        });
+        // Ordering: Relaxed: nobody else has the pointer yet.
+        shared.cells.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);
+        shared
+    }
+
+    /// The task with this id, if it has not ended.
+    pub(crate) fn task_ref(&self, id: TaskId) -> Option<TaskRef<Self>> {
+        self.registry.with_task(id, |task| {
+            // SAFETY: what is listed is the address of a cell of this executor, and it is alive during the call: the task
+            // is unlisted before it gives up its own reference.
+            unsafe { TaskRef::acquire(task.cast()) }
+        })
+    }
+
+    /// Starts a thread of the executor.
+    pub(crate) fn start_thread(
+        &self,
+        name: String,
+        body: impl FnOnce(Arc<Self>) + Send + 'static,
+    ) -> io::Result<()> {
+        // A thread that works for the executor keeps it; who calls this has a reference.
+        let Some(shared) = self.weak.upgrade() else {
+            return Err(io::Error::other("the executor is gone"));
+        };
+        let mut builder = std::thread::Builder::new().name(name);
+        if let Some(size) = self.config.thread_stack_size {
+            builder = builder.stack_size(size);
+        }
+        builder.spawn(move || body(shared)).map(drop)
+    }
+
+    /// Gives a seat to another thread, because the caller is about to block. It comes back if no thread is to be had.
+    pub(crate) fn hand_on(&self, seat: Box<Seat>) -> Result<(), Box<Seat>> {
+        // Said while the seat is still the caller's: recorders count on one writer a worker.
+        if let Some(recorder) = &self.recorder {
+            recorder.seat_handed_on(seat.index);
+        }
+        self.seats.submit(seat, WhenFull::Refuse, |number| {
+            let name = format!("{}-reserve-{number}", self.config.thread_name_prefix);
+            self.start_thread(name, |shared| worker::run(shared, None))
+        })
+    }
+
+    /// Takes back a seat that was handed on, if nobody has sat down yet.
+    pub(crate) fn take_seat_back(&self, index: usize) -> Option<Box<Seat>> {
+        self.seats.take_back(|seat| seat.index == index)
+    }
+
+    /// Queues a blocking task.
+    pub(crate) fn queue_blocking(&self, task: Runnable) {
+        let start = |number| {
+            let name = format!("{}-blocking-{number}", self.config.thread_name_prefix);
+            self.start_thread(name, worker::run_blocking)
+        };
+        let submit = |task| self.blocking.submit(task, WhenFull::Queue, start);
+        let refused = if self.blocking.is_full() {
+            // Waiting for room is blocking.
+            Context::blocking(|| submit(task))
+        } else {
+            submit(task)
+        };
+        // Refused at shutdown, or because no thread can be started: dropping it ends the task.
+        drop(refused);
+    }
+
+    /// Queues a task that is new.
+    pub(crate) fn queue_new(&self, task: RawRunnable<Self>) {
+        self.queue_ready(task, Ready::Spawned);
+    }
+
+    fn queue_ready(&self, task: RawRunnable<Self>, ready: Ready) {
+        let priority = task.priority();
+        let mut task = Some(Runnable::new(task));
+        let pushed = Context::with_seat_of(self, |seat| {
+            let task = task.take().expect("taken once");
+            seat.queue.push(task, priority, ready)
+        });
+        match (pushed, task) {
+            (Some(Visibility::Shared), _) => self.sleepers.notify(),
+            (_, Some(task)) => self.queue_from_outside(task, priority),
+            (_, None) => {}
+        }
+    }
+
+    pub(crate) fn queue_from_outside(&self, task: Runnable, priority: Priority) {
+        self.scheduler.push(task, priority);
+        // Its fence is the one that the door asks for.
+        self.sleepers.notify();
+        self.door.queued_behind_a_fence(|| self.bury());
+    }
+
+    /// A seat has closed. The last one ends the executor's work.
+    pub(crate) fn seat_closed(&self, seat: Box<Seat>) {
+        self.live.merge(seat.freed);
+        drop(seat);
+        // Ordering: Release and Acquire: what was done in all the seats happens before the end of the last.
+        if self.open_seats.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        self.door.last_seat_closed(|| self.bury());
+        // The door is shut, and was before the first seat closed: no cell can be made any more.
+        if self.live.settle(self.registry.totals().spawned) == Last::Yes {
+            drop(self.give_up_cells());
+        }
+    }
+
+    /// Ends, in a loop and not by recursion, tasks that became ready when no worker was left.
+    fn bury(&self) {
+        while let Some(task) = self.scheduler.take() {
+            drop(task);
+        }
+    }
+
+    /// The reference that all cells together own; the caller has seen that there are none left.
+    fn give_up_cells(&self) -> Option<Arc<Self>> {
+        // Ordering: AcqRel: once only, and after everything that was done for cells.
+        let cells = self.cells.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: the pointer is from `Arc::into_raw`, and the swap makes sure that it is turned back once.
+        (!cells.is_null()).then(|| unsafe { Arc::from_raw(cells) })
+    }
+
+    /// How many cells' worth of work is queued for the workers.
+    pub(crate) fn load(&self) -> usize {
+        self.scheduler.len()
+    }
+
+    /// Records what can be known of a task only before its verdict is published.
+    fn before_verdict(&self, entry: &Entry, verdict: &Verdict, ticks: u64) {
+        let by_shutdown =
+            verdict.status == TaskStatus::Cancelled && verdict.asker == Asker::Shutdown;
+        let unseen_panic = verdict.status == TaskStatus::Failed && verdict.detached;
+        if !(by_shutdown || unseen_panic) {
+            return;
+        }
+        let Some(mut stats) = self.registry.stats(entry.id()) else { return };
+        if unseen_panic {
+            tracing::warn!(
+                target: "moirai",
+                id = entry.id().get(),
+                name = stats.name.as_deref(),
+                kind = %stats.kind,
+                location = %stats.location,
+                panic = verdict.error.as_deref(),
+                "a task panicked whose handle is gone",
+            );
+        }
+        if by_shutdown {
+            stats.status = verdict.status;
+            stats.finished_at = Some(self.clock.converter().timestamp(ticks));
+            self.closing.record(stats);
+        }
+    }
+}
+
+impl Host for Shared {
+    type Entry = Entry;
+    type Env = Context;
+
+    fn queue(&self, task: RawRunnable<Self>, ready: Ready) {
+        self.queue_ready(task, ready);
+    }
+
+    #[inline]
+    fn is_cancelling(&self) -> bool {
+        self.door.phase() >= Phase::Cancelling
+    }
+
+    #[inline]
+    fn before_poll(&self, context: &Context, entry: &Entry, first: bool) {
+        if first {
+            if !self.plugins.is_empty() {
+                self.plugins.call("before_execute", |plugin| plugin.before_execute(entry.id()));
+            }
+            entry.start(context.worker(), context.ticks.get());
+        }
+    }
+
+    #[inline]
+    fn after_poll(&self, context: &Context, entry: &Entry) {
+        let now = self.clock.ticks();
+        entry.polled(now.saturating_sub(context.ticks.replace(now)));
+    }
+
+    fn finish(&self, context: Option<&Context>, entry: Entry, verdict: Verdict) {
+        let id = entry.id();
+        let status = verdict.status;
+        let now = self.clock.ticks();
+        if let Some(context) = context {
+            let before = context.ticks.replace(now);
+            // A task that is cancelled is so between two polls.
+            if status != TaskStatus::Cancelled {
+                entry.polled(now.saturating_sub(before));
+            }
+        }
+        self.before_verdict(&entry, &verdict, now);
+        let mut end = Some((entry, End { status, ticks: now, error: verdict.error }));
+        let in_seat = Context::with_seat_of(self, |seat| {
+            let (entry, end) = end.take().expect("taken once");
+            (self.registry.finish(&mut seat.books, entry, end), seat.index)
+        });
+        let (finished, worker) = match (in_seat, end) {
+            (Some((finished, worker)), _) => (finished, Some(worker)),
+            (None, Some((entry, end))) => {
+                (self.registry.with_guest(|books| self.registry.finish(books, entry, end)), None)
+            }
+            (None, None) => unreachable!("an end that no seat took is still there"),
+        };
+        if let Some(recorder) = &self.recorder {
+            let sample = TaskSample::new(
+                finished.kind,
+                status,
+                self.clock.rough_duration(finished.queue_ticks),
+                self.clock.rough_duration(finished.busy_ticks),
+                finished.polls,
+            );
+            recorder.task_finished(worker, &sample);
+        }
+        if !self.plugins.is_empty() {
+            self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
+        }
+        if self.door.is_shut() {
+            self.closing.progress();
+        }
+    }
+
+    fn tell_watchers(&self, id: TaskId, status: TaskStatus) {
+        self.watchers.tell(id, status);
+    }
+
+    fn note(&self, id: TaskId, message: Arc<str>) {
+        self.registry.note(id, message);
+    }
+
+    unsafe fn cell_freed(host: NonNull<Self>) {
+        let last = {
+            // SAFETY: the cell that was freed was counted until now, so the cells' reference is still there.
+            let shared = unsafe { host.as_ref() };
+            match Context::with_seat_of(shared, |seat| seat.freed += 1) {
+                Some(()) => return,
+                None if shared.live.freed() == Last::Yes => shared.give_up_cells(),
+                None => return,
+            }
+        };
+        // The shared part may go here. Nothing refers to it any more.
+        drop(last);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("phase", &self.door.phase())
+            .field("workers", &self.config.worker_threads)
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}

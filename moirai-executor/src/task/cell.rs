@@ -1,0 +1,148 @@
+//! The cell: one allocation for a task's header, its work, and later its output.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use moirai_core::shim::cell::UnsafeCell;
+use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use moirai_core::{Priority, TaskError, TaskId, TaskKind};
+
+use super::handle::JoinHandle;
+use super::header::{Header, Host, VTable};
+use super::run;
+use super::runnable::RawRunnable;
+use super::state::State;
+use super::work::Work;
+use crate::panics;
+
+/// What the stage holds; see the table in the [module](super).
+pub(super) enum Stage<W: Work> {
+    Work(W),
+    Output(Result<W::Output, TaskError>),
+    Empty,
+}
+
+/// The cell. The header comes first, so that a pointer to the cell is one to the header.
+#[repr(C)]
+pub(super) struct Cell<W: Work, H: Host> {
+    pub(super) header: Header<H>,
+    pub(super) stage: UnsafeCell<Stage<W>>,
+}
+
+/// A task in the books: the right to run it, and its handle.
+pub(crate) type Listed<T, H> = (RawRunnable<H>, JoinHandle<T, H>);
+
+/// A cell whose task has no id yet. The registry lists a task by its cell's address from the moment it has an id, so the
+/// cell comes first, ready to be cancelled.
+pub(crate) struct Unlisted<W: Work + 'static, H: Host>(Box<Cell<W, H>>);
+
+impl<W: Work + 'static, H: Host> Unlisted<W, H> {
+    /// Allocates a cell.
+    ///
+    /// # Safety
+    ///
+    /// The host outlives the cell; it is told by `cell_freed` if the cell was listed.
+    pub(crate) unsafe fn new(host: NonNull<H>, kind: TaskKind, priority: Priority, work: W) -> Self {
+        let vtable = const {
+            &VTable {
+                run: run::run::<W, H>,
+                abandon: run::abandon::<W, H>,
+                take_output: take_output::<W, H>,
+                drop_output: drop_output::<W, H>,
+                free: free::<W, H>,
+            }
+        };
+        Self(Box::new(Cell {
+            header: Header {
+                state: State::new(),
+                vtable,
+                host,
+                entry: UnsafeCell::new(None),
+                join_waker: UnsafeCell::new(None),
+                id: AtomicU64::new(0),
+                kind,
+                priority,
+                started: UnsafeCell::new(false),
+                verdict: AtomicU8::new(0),
+            },
+            stage: UnsafeCell::new(Stage::Work(work)),
+        }))
+    }
+
+    /// Gives the task its entry in the books. `enter` gets the cell's address to list it; from then on the cell may be
+    /// cancelled by id. Without an entry the cell is dropped, and the work with it.
+    pub(crate) fn list(
+        self,
+        enter: impl FnOnce(NonNull<Header<H>>) -> Option<(TaskId, H::Entry)>,
+    ) -> Option<Listed<W::Output, H>> {
+        // From here on the cell is reached through this pointer alone, so that those to come are not invalidated.
+        let cell = NonNull::from(Box::leak(self.0));
+        let header = cell.cast::<Header<H>>();
+        let Some((id, entry)) = enter(header) else {
+            // SAFETY: the pointer is the box's, and nobody else was given it.
+            drop(unsafe { Box::from_raw(cell.as_ptr()) });
+            return None;
+        };
+        // SAFETY: the cell is alive: the task's own reference goes when it completes, and it has not run.
+        let listed = unsafe { header.as_ref() };
+        // Ordering: Relaxed: who reads it has the `Runnable` or the handle from here.
+        listed.id.store(id.get(), Ordering::Relaxed);
+        listed.entry.with_mut(|place| {
+            // SAFETY: the runner's field, and there is no other `Runnable` yet.
+            unsafe { *place = Some(entry) };
+        });
+        // SAFETY: the task is born ACTIVE, and this is its one `Runnable`.
+        let runnable = unsafe { RawRunnable::from_raw(header) };
+        // SAFETY: the task is born with HANDLE and a reference for the handle, and its output is `W::Output`.
+        let handle = unsafe { JoinHandle::from_raw(header) };
+        Some((runnable, handle))
+    }
+}
+
+/// The cell around a header.
+///
+/// # Safety
+///
+/// The header is that of a `Cell<W, H>`, and alive for `'a`.
+pub(super) unsafe fn cell_of<'a, W: Work, H: Host>(header: NonNull<Header<H>>) -> &'a Cell<W, H> {
+    // SAFETY: the header is the first field of a `#[repr(C)]` struct, and the pointer is that of the allocation.
+    unsafe { header.cast().as_ref() }
+}
+
+/// See [`VTable::take_output`].
+unsafe fn take_output<W: Work, H: Host>(header: NonNull<Header<H>>, place: *mut ()) {
+    // SAFETY: the vtable is the cell's own, and the caller's reference keeps it.
+    let cell = unsafe { cell_of::<W, H>(header) };
+    let output = cell.stage.with_mut(|stage| {
+        // SAFETY: the output is the caller's (rule 5), and with it the stage. Outputs are not pinned.
+        match unsafe { std::ptr::replace(stage, Stage::Empty) } {
+            Stage::Output(output) => Some(output),
+            Stage::Work(_) | Stage::Empty => None,
+        }
+    });
+    // SAFETY: the caller's place is an `Option` of this type.
+    unsafe { place.cast::<Option<Result<W::Output, TaskError>>>().write(output) };
+}
+
+/// See [`VTable::drop_output`].
+unsafe fn drop_output<W: Work, H: Host>(header: NonNull<Header<H>>) -> Option<Arc<str>> {
+    let mut output: Option<Result<W::Output, TaskError>> = None;
+    // SAFETY: the caller's duties are the same, and the place is of the right type.
+    unsafe { take_output::<W, H>(header, (&raw mut output).cast()) };
+    panics::message_of(|| drop(output))
+}
+
+/// See [`VTable::free`].
+unsafe fn free<W: Work, H: Host>(header: NonNull<Header<H>>) {
+    let cell = header.cast::<Cell<W, H>>();
+    // SAFETY: the caller had the last reference, so nobody else uses the cell. `Blank::new` allocated it with the global
+    // allocator and this layout, as `Box` does.
+    let cell = unsafe { Box::from_raw(cell.as_ptr()) };
+    let host = cell.header.host;
+    // The handle's waker is the only thing of the user's that may be left: the stage is empty when nobody can look any more.
+    if let Some(message) = panics::message_of(|| drop(cell)) {
+        tracing::error!(target: "moirai", panic = &*message, "the destructor of a task's waker panicked");
+    }
+    // SAFETY: the cell was listed, or nobody could have had a reference, and this is its end.
+    unsafe { H::cell_freed(host) };
+}

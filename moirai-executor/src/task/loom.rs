@@ -1,0 +1,291 @@
+//! Models of the cell. What they run is the cell itself; only the host is a double.
+
+use std::task::{Context, Poll};
+
+use moirai_core::shim::sync::Arc;
+use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+use moirai_core::shim::thread;
+use moirai_core::{TaskError, TaskStatus};
+
+use super::test_host::{Gate, TestHost, Wait};
+use super::{Asker, JoinHandle};
+
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+/// Counts its drops: an output or a future that is dropped twice or not at all is noticed.
+struct Tracked(Arc<AtomicUsize>);
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn agree<T>(host: &TestHost, result: &Result<T, TaskError>) {
+    let status = host.status().expect("a result comes after the verdict");
+    match result {
+        Ok(_) => assert_eq!(status, TaskStatus::Completed),
+        Err(TaskError::Cancelled | TaskError::ShutDown) => {
+            assert_eq!(status, TaskStatus::Cancelled);
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn take<T>(handle: &mut JoinHandle<T, TestHost>) -> Result<T, TaskError> {
+    handle.try_take().expect("the task has ended")
+}
+
+#[test]
+fn loom_finish_against_cancel_by_handle_against_cancel_by_id() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let tracked = Tracked(Arc::clone(&drops));
+        let gate = Arc::new(Gate::default());
+        let (host, mut handle) = TestHost::spawn({
+            let gate = Arc::clone(&gate);
+            async move {
+                Wait(gate).await;
+                drop(tracked);
+            }
+        });
+        let runner = thread::spawn({
+            let (host, gate) = (Arc::clone(&host), gate);
+            move || {
+                host.run_queued();
+                gate.open();
+                host.run_queued();
+            }
+        });
+        let by_id = thread::spawn({
+            let host = Arc::clone(&host);
+            move || {
+                if let Some(task) = host.find() {
+                    task.cancel(Asker::Shutdown);
+                }
+            }
+        });
+        handle.task().cancel(Asker::User);
+        by_id.join().unwrap();
+        runner.join().unwrap();
+        host.run_queued();
+        agree(&host, &take(&mut handle));
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+        drop(handle);
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_cancel_during_a_poll_is_not_lost() {
+    model(|| {
+        let (host, mut handle) = TestHost::spawn(std::future::pending::<()>());
+        let runner = thread::spawn({
+            let host = Arc::clone(&host);
+            move || host.run_queued()
+        });
+        handle.task().cancel(Asker::User);
+        runner.join().unwrap();
+        host.run_queued();
+        assert!(matches!(take(&mut handle), Err(TaskError::Cancelled)));
+        drop(handle);
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_wake_during_a_poll_is_not_lost() {
+    model(|| {
+        let gate = Arc::new(Gate::default());
+        let (host, mut handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
+        let opener = thread::spawn({
+            let gate = Arc::clone(&gate);
+            move || gate.open()
+        });
+        host.run_queued();
+        opener.join().unwrap();
+        host.run_queued();
+        take(&mut handle).unwrap();
+        drop(handle);
+        drop(gate.take_waker());
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_two_wakes_make_one_runnable() {
+    model(|| {
+        let gate = Arc::new(Gate::default());
+        let (host, mut handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
+        host.run_queued();
+        let waker = gate.take_waker().expect("the task waits");
+        let other = thread::spawn({
+            let (gate, waker) = (Arc::clone(&gate), waker.clone());
+            move || {
+                gate.open();
+                waker.wake();
+            }
+        });
+        waker.wake();
+        host.run_queued();
+        other.join().unwrap();
+        host.run_queued();
+        take(&mut handle).unwrap();
+        drop(handle);
+        drop(gate.take_waker());
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_the_handle_is_woken_or_sees_the_end() {
+    model(|| {
+        let (host, mut handle) = TestHost::spawn(async { 7 });
+        let gate = Arc::new(Gate::default());
+        // The waiter is a task of its own kind: its wake-ups are what is counted.
+        let (waiter, waiting) = TestHost::spawn(Wait(Arc::clone(&gate)));
+        waiter.run_queued();
+        let waker = gate.take_waker().expect("the waiter waits");
+        let runner = thread::spawn({
+            let host = Arc::clone(&host);
+            move || host.run_queued()
+        });
+        let polled = handle.poll(&mut Context::from_waker(&waker));
+        // A second waker replaces the first.
+        let again = polled.is_pending().then(|| {
+            let other = waker.clone();
+            handle.poll(&mut Context::from_waker(&other))
+        });
+        runner.join().unwrap();
+        match (polled, again) {
+            (Poll::Ready(result), _) | (_, Some(Poll::Ready(result))) => {
+                assert_eq!(result.unwrap(), 7);
+            }
+            _ => {
+                assert_eq!(waiter.queued(), 1, "the handle's waker was not woken");
+                assert_eq!(take(&mut handle).unwrap(), 7);
+            }
+        }
+        drop(handle);
+        drop(waker);
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        waiter.drop_queued();
+        drop(waiting);
+        gate.open();
+        waiter.run_queued();
+        drop(gate.take_waker());
+        if waiter.status().is_none() {
+            waiter.find().expect("still listed").cancel(Asker::User);
+            waiter.run_queued();
+        }
+    });
+}
+
+#[test]
+fn loom_the_handle_changes_its_waker_while_the_task_ends() {
+    model(|| {
+        let (host, mut handle) = TestHost::spawn(async { 7 });
+        let wakes = [Arc::new(Count::default()), Arc::new(Count::default())];
+        let wakers = wakes.clone().map(count_waker);
+        assert!(handle.poll(&mut Context::from_waker(&wakers[0])).is_pending());
+        let runner = thread::spawn({
+            let host = Arc::clone(&host);
+            move || host.run_queued()
+        });
+        let second = handle.poll(&mut Context::from_waker(&wakers[1]));
+        runner.join().unwrap();
+        let [first_wakes, second_wakes] = wakes.map(|count| count.0.load(Ordering::Relaxed));
+        match second {
+            Poll::Ready(result) => assert_eq!(result.unwrap(), 7),
+            Poll::Pending => {
+                assert_eq!((first_wakes, second_wakes), (0, 1));
+                assert_eq!(take(&mut handle).unwrap(), 7);
+            }
+        }
+        drop(handle);
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_the_output_is_dropped_once_when_the_handle_goes_while_the_task_ends() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let tracked = Tracked(Arc::clone(&drops));
+        let (host, mut handle) = TestHost::spawn(async move { tracked });
+        let waker = count_waker(Arc::new(Count::default()));
+        assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
+        let runner = thread::spawn({
+            let host = Arc::clone(&host);
+            move || host.run_queued()
+        });
+        drop(handle);
+        runner.join().unwrap();
+        assert_eq!(host.status(), Some(TaskStatus::Completed));
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_watcher_is_told_or_sees_the_end() {
+    model(|| {
+        let (host, handle) = TestHost::spawn(async {});
+        let runner = thread::spawn({
+            let host = Arc::clone(&host);
+            move || host.run_queued()
+        });
+        let task = host.find();
+        let seen = task.as_ref().map(super::TaskRef::watch);
+        runner.join().unwrap();
+        match seen {
+            // Not listed any more: the verdict is there.
+            None => assert_eq!(host.status(), Some(TaskStatus::Completed)),
+            Some(Some(status)) => assert_eq!(status, TaskStatus::Completed),
+            Some(None) => assert_eq!(*host.told.lock(), Some(TaskStatus::Completed)),
+        }
+        drop(task);
+        drop(handle);
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_waker_that_outlives_the_task_frees_the_cell() {
+    model(|| {
+        let gate = Arc::new(Gate::default());
+        let (host, handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
+        host.run_queued();
+        let waker = gate.take_waker().expect("the task waits");
+        handle.task().cancel(Asker::User);
+        let other = thread::spawn(move || {
+            waker.wake_by_ref();
+            drop(waker);
+        });
+        drop(handle);
+        host.run_queued();
+        other.join().unwrap();
+        host.run_queued();
+        assert_eq!(host.status(), Some(TaskStatus::Cancelled));
+        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+fn count_waker(count: Arc<Count>) -> std::task::Waker {
+    // loom's `Arc` is not std's, which `Wake` wants: one of std's around it.
+    struct Outer(Arc<Count>);
+    impl std::task::Wake for Outer {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    std::sync::Arc::new(Outer(count)).into()
+}

@@ -1,0 +1,65 @@
+//! What a task is made of.
+//!
+//! One allocation, the *cell*, holds a [`Header`] and a stage: the future or closure, and later its output. The rest of the
+//! executor knows three pointers to it: a [`Runnable`], the right to run the task; a [`TaskHandle`]; and wakers. What the
+//! cell needs from the executor is behind [`Host`], so that models run this very code on a host of their own.
+//!
+//! # The protocol
+//!
+//! One word of flags and a reference count ([`state`]):
+//!
+//! | phase | ACTIVE | WOKEN | COMPLETE | the stage holds | who may touch the stage |
+//! | --- | --- | --- | --- | --- | --- |
+//! | queued | 1 | 0/1 | 0 | future | the owner of the `Runnable` |
+//! | polled | 1 | 0/1 | 0 | future | the runner |
+//! | waiting | 0 | 0 | 0 | future | nobody |
+//! | complete, handle alive | 0 | 0/1 | 1 | output, or nothing once it is taken | the handle |
+//! | complete, no handle | 0 | 0/1 | 1 | output, then nothing | the runner |
+//!
+//! 1. **One `Runnable`.** ACTIVE is set exactly while one `Runnable` exists. Who sets it (the spawner, a waker, a canceller)
+//!    gets the `Runnable` and must queue it; who holds the `Runnable` is alone with the stage, the registry entry and
+//!    the fields of the header marked *the runner's*. A wake that finds ACTIVE sets WOKEN instead, and the runner, when the
+//!    poll returns `Pending`, queues the task again. A task is born ACTIVE, so its first poll needs no exchange.
+//! 2. **References.** One belongs to the task until it is complete, whether or not anybody else has one: so a `Runnable` and
+//!    the registry's listing need none of their own, and a task that nothing will wake stays in the books, where
+//!    `cancel_task` and shutdown find it. One belongs to the handle, one to each waker. The last one frees the cell.
+//! 3. **The verdict.** Only the runner ends a task, and in this order: the future is dropped (guarded), the terminal status is
+//!    published in the registry, which also ends the listing by id, the hooks are told, the output is put in its place,
+//!    COMPLETE is set, then the handle's waker and those who wait by id are told. So whoever learns of the end finds the
+//!    books settled. A poll that returns `Ready` has decided `Completed`, one that unwinds `Failed`; CANCEL decides
+//!    `Cancelled`, but only between polls: the exchange that ends a poll sees it or is seen by it.
+//! 4. **Cancelling** is CANCEL, and ACTIVE if the task waits; whoever sets ACTIVE queues it. So a cancelled future is dropped
+//!    by a worker, and never inside the caller's `cancel`.
+//! 5. **The output** belongs to the handle if HANDLE was set when COMPLETE was, else to the runner. The exchange that clears
+//!    HANDLE sees COMPLETE or is seen by it, so exactly one of them drops it.
+//! 6. **The handle's waker.** While JOIN_WAKER is clear its place is the handle's. While it is set the place is only read.
+//!    The handle clears the bit to replace the waker, which fails once the task is complete. Whoever completes the task with
+//!    the bit set wakes by reference and leaves the waker there; it goes with the cell.
+//! 7. **A `Runnable` that is dropped** unrun ends the task as cancelled by shutdown, then and there.
+//! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.
+//!
+//! The idea of header, vtable and state word is that of tokio's and of async-task's cells; that a task is born active, and
+//! that the books hold the reference which keeps it alive, is what makes ours differ.
+
+mod cell;
+mod handle;
+mod header;
+mod run;
+mod runnable;
+mod state;
+mod waker;
+mod work;
+
+#[cfg(test)]
+mod test_host;
+#[cfg(all(test, moirai_loom))]
+mod loom;
+#[cfg(all(test, not(moirai_loom)))]
+mod tests;
+
+pub(crate) use cell::{Listed, Unlisted};
+pub(crate) use handle::JoinHandle;
+pub(crate) use header::{Header, Host, TaskRef, Verdict};
+pub(crate) use runnable::RawRunnable;
+pub(crate) use state::Asker;
+pub(crate) use work::{Closure, Work};

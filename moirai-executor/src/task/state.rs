@@ -1,0 +1,285 @@
+//! The state word of a task's cell. This file alone reads and writes it; see the rules in the [module](super).
+
+use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// A `Runnable` exists: the task is queued, or it is being polled.
+const ACTIVE: usize = 1;
+/// It was woken while it was active.
+const WOKEN: usize = 1 << 1;
+/// Its verdict is published. Nothing but references changes any more.
+const COMPLETE: usize = 1 << 2;
+/// Its handle exists.
+const HANDLE: usize = 1 << 3;
+/// The place for the handle's waker is lent to whoever completes the task.
+const JOIN_WAKER: usize = 1 << 4;
+/// It was asked to stop.
+const CANCEL: usize = 1 << 5;
+/// The first to ask was the executor's shutdown.
+const SHUTDOWN: usize = 1 << 6;
+/// Somebody waits for it by id.
+const WATCHED: usize = 1 << 7;
+/// One reference.
+const REFERENCE: usize = 1 << 8;
+/// With this many references the process is aborted, as `Arc` does: they cannot be real.
+const TOO_MANY: usize = usize::MAX / 2;
+
+/// The state word.
+#[derive(Debug)]
+pub(super) struct State(AtomicUsize);
+
+/// Who asks a task to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A handle, an id or a token.
+    User,
+    /// The executor's shutdown.
+    Shutdown,
+}
+
+/// What the runner finds when it takes a task up.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum TakenUp {
+    /// Poll it.
+    Poll,
+    /// It was asked to stop: do not poll it.
+    Cancelled,
+}
+
+/// What the runner owes after a poll that returned `Pending`.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AfterPoll {
+    /// Nothing: the task waits. The runner must not touch the cell again.
+    Waits,
+    /// The task was woken meanwhile: the runner queues it again.
+    QueueAgain,
+    /// The task was asked to stop meanwhile: the runner ends it.
+    Cancelled,
+}
+
+/// What the runner owes after it has published the verdict.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Completed {
+    /// Nothing: the task's reference is gone, and the runner must not touch the cell again.
+    Done,
+    /// These, and then to drop the task's reference.
+    Owing {
+        /// Drop the output: there is no handle to take it.
+        drop_output: bool,
+        /// Wake the handle's waker.
+        wake_handle: bool,
+        /// Tell those who wait for the id.
+        tell_watchers: bool,
+    },
+}
+
+/// What a waker or a canceller owes.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// Nothing.
+    Nothing,
+    /// The task was waiting and is active now: the caller has its `Runnable` and queues it.
+    Queue,
+}
+
+impl State {
+    /// A task that is queued for its first poll, with a handle.
+    pub(super) fn new() -> Self {
+        // References: one for the time until it is complete (rule 2), one for the handle.
+        Self(AtomicUsize::new(ACTIVE | HANDLE | (2 * REFERENCE)))
+    }
+
+    /// The runner takes the task up.
+    pub(super) fn take_up(&self) -> TakenUp {
+        // Ordering: Acquire pairs with the Release of `cancel`. What a waker did before its wake is seen either through
+        // the queue (the wake made the task active) or through the exchange below.
+        let mut state = self.0.load(Ordering::Acquire);
+        if state & WOKEN != 0 {
+            // A wake between two polls asks for nothing but the poll that now comes.
+            // Ordering: Acquire pairs with the Release of `wake`: the poll sees what the waker did before.
+            state = self.0.fetch_and(!WOKEN, Ordering::Acquire);
+        }
+        if state & CANCEL != 0 { TakenUp::Cancelled } else { TakenUp::Poll }
+    }
+
+    /// The poll returned `Pending`.
+    pub(super) fn after_poll(&self) -> AfterPoll {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            if state & CANCEL != 0 {
+                return AfterPoll::Cancelled;
+            }
+            let next = if state & WOKEN != 0 { state & !WOKEN } else { state & !ACTIVE };
+            // Ordering: Release hands the future on to whoever activates the task next (the Acquire of `wake` and
+            // `cancel`). Acquire pairs with the Release of a `wake` that found the task active.
+            match self.0.compare_exchange_weak(
+                state,
+                next,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) if state & WOKEN != 0 => return AfterPoll::QueueAgain,
+                Ok(_) => return AfterPoll::Waits,
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
+    /// The verdict is published, the output in its place: the task is complete.
+    pub(super) fn complete(&self) -> Completed {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            debug_assert_eq!(state & (ACTIVE | COMPLETE), ACTIVE, "only the runner completes, once");
+            // The usual end, a handle that has not asked yet: the runner is done with the cell. The handle's reference
+            // keeps it, so the task's own is not the last.
+            let done = state & (HANDLE | JOIN_WAKER | WATCHED) == HANDLE;
+            let next = (state | COMPLETE) & !(ACTIVE | WOKEN);
+            let next = if done { next - REFERENCE } else { next };
+            // Ordering: Release hands the output and the verdict to whoever sees COMPLETE, and all uses of the cell to
+            // whoever frees it; Acquire takes the waker that `lend_waker` released.
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if done => return Completed::Done,
+                Ok(_) => {
+                    return Completed::Owing {
+                        drop_output: state & HANDLE == 0,
+                        wake_handle: state & JOIN_WAKER != 0,
+                        tell_watchers: state & WATCHED != 0,
+                    };
+                }
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
+    /// Somebody wakes the task. With `give_up_reference`, the caller's reference goes with it if the answer is `Queue`.
+    pub(super) fn wake(&self, give_up_reference: bool) -> Wake {
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            if state & COMPLETE != 0 {
+                return Wake::Nothing;
+            }
+            let waits = state & ACTIVE == 0;
+            let next = if !waits {
+                // Stored even when it is set already: the exchange is what releases the caller's writes to the poll.
+                state | WOKEN
+            } else if give_up_reference {
+                // Not the last one: the task's own goes only with COMPLETE.
+                (state | ACTIVE) - REFERENCE
+            } else {
+                state | ACTIVE
+            };
+            // Ordering: Release shows the next poll what the caller did before the wake (`take_up`, `after_poll`);
+            // Acquire takes over the future that `after_poll` released.
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if waits => return Wake::Queue,
+                Ok(_) => return Wake::Nothing,
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
+    /// Somebody asks the task to stop.
+    pub(super) fn cancel(&self, asker: Asker) -> Wake {
+        let flags = match asker {
+            Asker::User => CANCEL,
+            Asker::Shutdown => CANCEL | SHUTDOWN,
+        };
+        let mut state = self.0.load(Ordering::Relaxed);
+        loop {
+            if state & (COMPLETE | CANCEL) != 0 {
+                return Wake::Nothing;
+            }
+            let waits = state & ACTIVE == 0;
+            // Ordering: as in `wake`.
+            match self.0.compare_exchange_weak(
+                state,
+                state | flags | ACTIVE,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) if waits => return Wake::Queue,
+                Ok(_) => return Wake::Nothing,
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
+    /// Marks the task as watched, and says whether it was complete already.
+    pub(super) fn watch(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `complete`, for the verdict. The read-modify-write decides: either
+        // this sees COMPLETE, or `complete` sees WATCHED.
+        self.0.fetch_or(WATCHED, Ordering::AcqRel) & COMPLETE != 0
+    }
+
+    /// Who asked the task to stop.
+    pub(super) fn asker(&self) -> Asker {
+        // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange.
+        if self.0.load(Ordering::Relaxed) & SHUTDOWN != 0 { Asker::Shutdown } else { Asker::User }
+    }
+
+    /// Whether the verdict is published.
+    pub(super) fn is_complete(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `complete`: the output is there.
+        self.0.load(Ordering::Acquire) & COMPLETE != 0
+    }
+
+    /// Whether the handle exists. A hint, unless the caller is the handle.
+    pub(super) fn has_handle(&self) -> bool {
+        // Ordering: Relaxed, a hint.
+        self.0.load(Ordering::Relaxed) & HANDLE != 0
+    }
+
+    /// The handle lends its waker. False if the task is complete: the waker stays the handle's.
+    pub(super) fn lend_waker(&self) -> bool {
+        self.change_unless_complete(|state| state | JOIN_WAKER)
+    }
+
+    /// The handle takes its waker back. False if the task is complete: the waker stays lent for ever.
+    pub(super) fn take_back_waker(&self) -> bool {
+        self.change_unless_complete(|state| state & !JOIN_WAKER)
+    }
+
+    /// Whether the waker is lent. Exact for the handle, which alone lends and takes back.
+    pub(super) fn is_waker_lent(&self) -> bool {
+        // Ordering: Relaxed: the bit is the handle's own.
+        self.0.load(Ordering::Relaxed) & JOIN_WAKER != 0
+    }
+
+    fn change_unless_complete(&self, change: impl Fn(usize) -> usize) -> bool {
+        // Ordering: Release hands the waker to the Acquire of `complete`; Acquire on either way out: after success the
+        // handle may write the waker's place, after failure it takes the output that `complete` released.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+                (state & COMPLETE == 0).then(|| change(state))
+            })
+            .is_ok()
+    }
+
+    /// The handle goes. True if the task is complete: the output is the caller's to drop. The reference stays.
+    pub(super) fn drop_handle(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `complete`, for the output; Release lets `complete` see that the
+        // handle is done with the cell. The read-modify-write decides: either this sees COMPLETE, or `complete` sees no HANDLE.
+        self.0.fetch_and(!HANDLE, Ordering::AcqRel) & COMPLETE != 0
+    }
+
+    /// One more reference.
+    pub(super) fn add_reference(&self) {
+        // Ordering: Relaxed, as in `Arc`: who adds a reference has one.
+        if self.0.fetch_add(REFERENCE, Ordering::Relaxed) > TOO_MANY {
+            std::process::abort();
+        }
+    }
+
+    /// One reference less. True if it was the last: the caller frees the cell.
+    pub(super) fn drop_reference(&self) -> bool {
+        // Ordering: Release and the fence, as in `Arc`: all uses of the cell happen before it is freed.
+        let last = self.0.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
+        if last {
+            fence(Ordering::Acquire);
+        }
+        last
+    }
+}

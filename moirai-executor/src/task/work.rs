@@ -1,0 +1,47 @@
+//! What a task runs: a future, or a closure.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What a task runs.
+pub(crate) trait Work: Send {
+    /// What it returns.
+    type Output: Send;
+
+    /// Runs until it is done or has to wait.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+}
+
+impl<F> Work for F
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        Future::poll(self, cx)
+    }
+}
+
+/// A future that calls a closure once.
+pub(crate) struct Closure<F>(Option<F>);
+
+impl<F> Closure<F> {
+    pub(crate) const fn new(f: F) -> Self {
+        Self(Some(f))
+    }
+}
+
+// The closure is moved out before it is called, and nothing points into it before.
+impl<F> Unpin for Closure<F> {}
+
+impl<F: FnOnce() -> R, R> Future for Closure<F> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        let f = self.0.take().expect("a closure's task is polled once");
+        Poll::Ready(f())
+    }
+}

@@ -1,0 +1,234 @@
+//! Handing over one value.
+//!
+//! # Protocol
+//!
+//! One lock holds the phase and what belongs to it, so that no combination is illegal:
+//!
+//! | phase | sender | receiver | holds |
+//! | --- | --- | --- | --- |
+//! | `Open` | there | there | the receiver's waker, once it was polled |
+//! | `Sent` | gone | there | the value |
+//! | `Closed` | gone, or will be refused | gone, or has its answer | nothing |
+//!
+//! 1. Only the sender leaves `Open` for `Sent`. Either side leaves any phase for `Closed`.
+//! 2. Whoever leaves `Open` takes what it held along, and on the sender's side wakes it.
+//! 3. A value or a waker is foreign code: it is cloned, woken and dropped with the lock let go.
+
+use crate::blocking::{block_on, block_on_for};
+use crate::contain::contain;
+use moirai_core::shim::sync::{Arc, Mutex};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests;
+
+/// A channel for one value. It is allocated once and nothing is allocated to send or to await the value.
+///
+/// ```
+/// use moirai_sync::oneshot;
+/// use std::thread;
+///
+/// let (sender, receiver) = oneshot::channel();
+/// thread::spawn(move || sender.send(6 * 7));
+/// assert_eq!(futures_lite::future::block_on(receiver), Ok(42));
+///
+/// // From a thread that may block:
+/// let (sender, receiver) = oneshot::channel();
+/// sender.send("hello").unwrap();
+/// assert_eq!(receiver.recv_blocking(), Ok("hello"));
+///
+/// // A sender that goes away says so:
+/// let (sender, receiver) = oneshot::channel::<u32>();
+/// drop(sender);
+/// assert_eq!(receiver.recv_blocking(), Err(oneshot::Closed));
+/// ```
+pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    let channel = Arc::new(Channel {
+        phase: Mutex::new(Phase::Open(None)),
+    });
+    let sender = Sender {
+        channel: Some(Arc::clone(&channel)),
+    };
+    (sender, Receiver { channel })
+}
+
+/// Sends the value, or by being dropped says that none will come.
+pub struct Sender<T> {
+    /// `None` once the value was sent: its drop then has nothing to do.
+    channel: Option<Arc<Channel<T>>>,
+}
+
+/// Receives the value: a future, with blocking forms beside it.
+///
+/// After it has answered, each further question is answered with [`Closed`].
+#[must_use = "the value is dropped with its receiver"]
+pub struct Receiver<T> {
+    channel: Arc<Channel<T>>,
+}
+
+/// No value will come: the sender was dropped without one, or the value was received before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+struct Channel<T> {
+    phase: Mutex<Phase<T>>,
+}
+
+enum Phase<T> {
+    Open(Option<Waker>),
+    Sent(T),
+    Closed,
+}
+
+impl<T> Sender<T> {
+    /// Sends the value. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Hands the value back if the receiver is gone.
+    pub fn send(mut self, value: T) -> Result<(), T> {
+        let Some(channel) = self.channel.take() else {
+            return Err(value);
+        };
+        let mut phase = channel.phase.lock();
+        if !matches!(*phase, Phase::Open(_)) {
+            return Err(value);
+        }
+        let before = std::mem::replace(&mut *phase, Phase::Sent(value));
+        drop(phase);
+        before.wake();
+        Ok(())
+    }
+
+    /// Whether the receiver is gone, so that nobody wants the value any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.channel {
+            Some(channel) => matches!(*channel.phase.lock(), Phase::Closed),
+            None => true,
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// The value if it is there; `Ok(None)` if it may still come.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if no value will come.
+    pub fn try_recv(&mut self) -> Result<Option<T>, Closed> {
+        let mut phase = self.channel.phase.lock();
+        if matches!(*phase, Phase::Open(_)) {
+            return Ok(None);
+        }
+        match std::mem::replace(&mut *phase, Phase::Closed) {
+            Phase::Sent(value) => Ok(Some(value)),
+            _ => Err(Closed),
+        }
+    }
+
+    /// Blocks the thread until the value comes. Async code awaits the receiver instead.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if no value will come.
+    pub fn recv_blocking(mut self) -> Result<T, Closed> {
+        match self.try_recv()? {
+            Some(value) => Ok(value),
+            None => block_on(self),
+        }
+    }
+
+    /// Blocks the thread until the value comes, at most for `limit`; `Ok(None)` if it may still come.
+    ///
+    /// With a limit of zero it only looks; `Duration::MAX` is no limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if no value will come.
+    pub fn recv_timeout(&mut self, limit: Duration) -> Result<Option<T>, Closed> {
+        match self.try_recv()? {
+            Some(value) => Ok(Some(value)),
+            None => block_on_for(self, limit).transpose(),
+        }
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Result<T, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.try_recv() {
+            Ok(None) => {}
+            Ok(Some(value)) => return Poll::Ready(Ok(value)),
+            Err(closed) => return Poll::Ready(Err(closed)),
+        }
+        let new = context.waker().clone();
+        let mut phase = self.channel.phase.lock();
+        // The sender may have come since the look above. Then there is nothing to wait for.
+        let (answer, spare) = match &mut *phase {
+            Phase::Open(waker) => (Poll::Pending, waker.replace(new)),
+            _ => match std::mem::replace(&mut *phase, Phase::Closed) {
+                Phase::Sent(value) => (Poll::Ready(Ok(value)), Some(new)),
+                _ => (Poll::Ready(Err(Closed)), Some(new)),
+            },
+        };
+        drop(phase);
+        drop(spare); // Rule 3.
+        answer
+    }
+}
+
+impl<T> Channel<T> {
+    /// Rules 1 and 2: what the phase held, for the caller to wake or drop with no lock held.
+    fn close(&self) -> Phase<T> {
+        std::mem::replace(&mut *self.phase.lock(), Phase::Closed)
+    }
+}
+
+impl<T> Phase<T> {
+    /// Wakes the receiver that waited in this phase.
+    fn wake(self) {
+        if let Self::Open(Some(waker)) = self {
+            contain(|| waker.wake());
+        }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        if let Some(channel) = self.channel.take() {
+            channel.close().wake();
+        }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        drop(self.channel.close());
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no value will come through this channel")
+    }
+}
+
+impl std::error::Error for Closed {}

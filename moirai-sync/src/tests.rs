@@ -1,0 +1,9 @@
+//! What the tests of the modules share, and the models.
+
+#[cfg(moirai_loom)]
+mod loom;
+
+#[cfg(not(moirai_loom))]
+mod fixtures;
+#[cfg(not(moirai_loom))]
+pub(crate) use fixtures::*;

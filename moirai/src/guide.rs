@@ -1,0 +1,1 @@
+//! The guide, chapter by chapter, as doctests.

@@ -1,0 +1,233 @@
+//! The executor's handle.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use moirai_core::{
+    BuildError, CleanupStats, ExecutorControl, Priority, ShutdownReport, Task, TaskId, TaskManager,
+    TaskSpawner, TaskStats, TaskStatus,
+};
+use moirai_executor::{HybridExecutor, TaskBuilder, TaskHandle};
+use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
+
+use crate::builder::MoiraiBuilder;
+
+/// A handle to a running executor, for async tasks, parallel closures and blocking work, with every task on the books.
+///
+/// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
+/// [`build`](MoiraiBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or waiting is
+/// cancelled, and polls in progress are waited for, at most one second, and not at all on a worker or inside a task.
+///
+/// ```
+/// use moirai::prelude::*;
+///
+/// let moirai = Moirai::new()?;
+/// let sum = moirai.spawn_parallel(|| (1..=100u64).sum::<u64>());
+/// let id = sum.id();
+/// assert_eq!(sum.join().unwrap(), 5050);
+/// assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+/// # Ok::<(), BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Moirai(HybridExecutor);
+
+impl Moirai {
+    pub(crate) const fn from_executor(executor: HybridExecutor) -> Self {
+        Self(executor)
+    }
+
+    /// Starts an executor with the default configuration: one worker per core, records kept for five minutes, at most 10,000.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if a thread cannot be started.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Sets up an executor.
+    pub fn builder() -> MoiraiBuilder {
+        MoiraiBuilder::new()
+    }
+
+    /// The executor that runs the caller: inside a task, and inside [`block_on`](Self::block_on). The handle does not keep it
+    /// running.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        HybridExecutor::current().map(Self)
+    }
+
+    /// Which worker the calling thread is, of the executor that runs the caller; `None` if it is none.
+    #[must_use]
+    pub fn worker_index() -> Option<usize> {
+        HybridExecutor::worker_index()
+    }
+
+    /// The executor beneath, for code that is generic over [`moirai_core::Executor`].
+    #[must_use]
+    pub fn executor(&self) -> &HybridExecutor {
+        &self.0
+    }
+
+    /// Runs a [`Task`], such as a closure, on the workers.
+    ///
+    /// After a shutdown the handle resolves to `TaskError::ShutDown`; so it does for the other `spawn` methods.
+    #[track_caller]
+    pub fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
+        self.0.spawn(task)
+    }
+
+    /// Runs a future on the workers.
+    #[track_caller]
+    pub fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.spawn_async(future)
+    }
+
+    /// Runs a closure that computes on the workers. For one that blocks, use [`spawn_blocking`](Self::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.0.spawn_parallel(f)
+    }
+
+    /// Runs a closure that may block on a thread of its own, up to `max_blocking_threads`. While `blocking_queue_limit` of them
+    /// wait for a thread, this call waits too; on a worker, the seat goes to another thread meanwhile.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.0.spawn_blocking(f)
+    }
+
+    /// Runs a [`Task`] on the workers, ahead of or behind others.
+    #[track_caller]
+    pub fn spawn_with_priority<T: Task>(
+        &self,
+        task: T,
+        priority: Priority,
+    ) -> TaskHandle<T::Output> {
+        self.0.spawn_with_priority(task, priority)
+    }
+
+    /// Spawns a task with a name, or a priority.
+    pub fn task(&self) -> TaskBuilder<'_> {
+        self.0.task()
+    }
+
+    /// Runs a future on the calling thread until it is done. Inside a task the worker's seat goes to another thread while the
+    /// future waits.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    /// Runs one queued task on the calling thread, if there is one, and says whether there was.
+    ///
+    /// Any task that is queued may be the one: call it where unrelated work is welcome, with no lock held.
+    pub fn try_run(&self) -> bool {
+        self.0.try_run()
+    }
+
+    /// Where the task stands; `None` if the id is unknown or its record has been dropped.
+    #[must_use]
+    pub fn task_status(&self, id: TaskId) -> Option<TaskStatus> {
+        self.0.task_status(id)
+    }
+
+    /// The task's record; `None` if the id is unknown or its record has been dropped.
+    #[must_use]
+    pub fn task_stats(&self, id: TaskId) -> Option<TaskStats> {
+        self.0.task_stats(id)
+    }
+
+    /// The records of all tasks, active and retained: a snapshot.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskStats> {
+        self.0.tasks()
+    }
+
+    /// Asks a queued or running task to stop, and says whether there was one to ask; see [`TaskHandle::cancel`].
+    pub fn cancel_task(&self, id: TaskId) -> bool {
+        self.0.cancel_task(id)
+    }
+
+    /// Waits until the task has ended, or the timeout has passed, and gives its status at that moment; `None` if the id is
+    /// unknown or its record has been dropped already. The terminal status is delivered also if the record is dropped at once.
+    pub fn wait_for_task(
+        &self,
+        id: TaskId,
+        timeout: Option<Duration>,
+    ) -> impl Future<Output = Option<TaskStatus>> + Send + use<> {
+        self.0.wait_for_task(id, timeout)
+    }
+
+    /// Drops the records of tasks that have ended and are older than `task_retention_duration`, or more than
+    /// `max_retained_tasks`, and says how many. Works with automatic cleanup off, too.
+    pub fn cleanup_completed_tasks(&self) -> usize {
+        self.0.cleanup_completed_tasks()
+    }
+
+    /// What the registry holds now, and what has been dropped from it.
+    #[must_use]
+    pub fn cleanup_stats(&self) -> CleanupStats {
+        self.0.cleanup_stats()
+    }
+
+    /// Refuses new tasks, and waits without limit until every active one has ended.
+    ///
+    /// May be called more than once and from several threads: each call waits and reports. Inside a task of this executor it
+    /// returns at once, because the task would wait for itself; the shutdown goes on in the background.
+    pub fn shutdown(&self) -> ShutdownReport {
+        self.0.shutdown()
+    }
+
+    /// Refuses new tasks, waits for the active ones for as long as `timeout`, then cancels what is queued or waiting, and
+    /// returns within 50 ms more, also if a task goes on regardless. Inside a task of this executor it returns at once, and
+    /// the shutdown goes on in the background.
+    pub fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
+        self.0.shutdown_timeout(timeout)
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.0.is_shutting_down()
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        self.0.worker_count()
+    }
+
+    /// How many tasks are queued for the workers now.
+    #[must_use]
+    pub fn load(&self) -> usize {
+        self.0.load()
+    }
+
+    /// What tasks and workers have done so far. Empty if `record_metrics` is off.
+    #[must_use]
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.0
+            .recorder()
+            .and_then(|recorder| recorder.downcast_ref::<MetricsRecorder>())
+            .map(MetricsRecorder::snapshot)
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Moirai {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Moirai").field(&self.0).finish()
+    }
+}
