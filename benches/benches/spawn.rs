@@ -1,4 +1,5 @@
 //! Spawning, yielding and joining: Moirai, with every task on the books, beside tokio and async-executor.
+#![allow(missing_docs, reason = "the macro of criterion makes a public function")]
 
 use std::future::Future;
 use std::hint::black_box;

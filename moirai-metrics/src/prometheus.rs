@@ -1,0 +1,202 @@
+//! Snapshots in the text format that Prometheus scrapes, version 0.0.4.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::distribution::HistogramSnapshot;
+use crate::snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};
+
+/// The histograms' buckets end one nanosecond short of 2 to the power of these: from 1 µs to 69 s, each four times the
+/// last. Buckets of ours end there too, so no count is split.
+const BOUNDS: [u32; 14] = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36];
+
+impl MetricsSnapshot {
+    /// Writes all numbers in Prometheus' text format, version 0.0.4, to be served as `text/plain; version=0.0.4`: counters
+    /// with a label `worker` (an index, or `none` for other threads), histograms with a label `kind`.
+    ///
+    /// ```
+    /// # let metrics = moirai_metrics::MetricsSnapshot::default();
+    /// let mut page = String::new();
+    /// metrics.to_prometheus(&mut page)?;
+    /// assert!(page.contains("# TYPE moirai_tasks_total counter"));
+    /// # Ok::<(), std::fmt::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `out` returns. A `String` never does.
+    pub fn to_prometheus(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        head(
+            out,
+            "moirai_tasks_total",
+            "counter",
+            "Tasks that have ended, by outcome.",
+        )?;
+        for (worker, metrics) in self.by_worker() {
+            for (status, tasks) in [
+                ("completed", metrics.completed),
+                ("failed", metrics.failed),
+                ("cancelled", metrics.cancelled),
+            ] {
+                let labels = format_args!("worker=\"{worker}\",status=\"{status}\"");
+                writeln!(out, "moirai_tasks_total{{{labels}}} {tasks}")?;
+            }
+        }
+
+        self.counter(
+            out,
+            "moirai_polls_total",
+            "Polls of tasks that have ended.",
+            |worker| worker.polls as f64,
+        )?;
+        self.counter(
+            out,
+            "moirai_parks_total",
+            "Times that a worker went to sleep.",
+            |worker| worker.parks as f64,
+        )?;
+        let help = "Times that a worker's seat went to another thread.";
+        self.counter(out, "moirai_seats_handed_on_total", help, |worker| {
+            worker.seats_handed_on as f64
+        })?;
+        let help = "Time that tasks that have ended were running.";
+        self.counter(out, "moirai_busy_seconds_total", help, |worker| {
+            worker.busy.as_secs_f64()
+        })?;
+
+        let help = "Time that tasks waited for their first run.";
+        self.histogram(out, "moirai_queue_time_seconds", help, |kind| {
+            &kind.queue_time
+        })?;
+        let help = "Time that tasks were running, over all their polls.";
+        self.histogram(out, "moirai_execution_time_seconds", help, |kind| {
+            &kind.execution_time
+        })
+    }
+
+    /// What each worker has done, with the value of its label.
+    fn by_worker(&self) -> impl Iterator<Item = (String, &WorkerMetrics)> {
+        let workers = self.workers.iter().enumerate();
+        let workers = workers.map(|(index, worker)| (index.to_string(), worker));
+        workers.chain([("none".to_owned(), &self.foreign)])
+    }
+
+    fn counter(
+        &self,
+        out: &mut impl fmt::Write,
+        name: &str,
+        help: &str,
+        value: impl Fn(&WorkerMetrics) -> f64,
+    ) -> fmt::Result {
+        head(out, name, "counter", help)?;
+        for (worker, metrics) in self.by_worker() {
+            writeln!(out, "{name}{{worker=\"{worker}\"}} {}", value(metrics))?;
+        }
+        Ok(())
+    }
+
+    fn histogram(
+        &self,
+        out: &mut impl fmt::Write,
+        name: &str,
+        help: &str,
+        times: impl Fn(&KindMetrics) -> &HistogramSnapshot,
+    ) -> fmt::Result {
+        head(out, name, "histogram", help)?;
+        for kind in &self.kinds {
+            let (times, kind) = (times(kind), kind.kind);
+            for power in BOUNDS {
+                let nanos = (1u64 << power) - 1;
+                let (bound, count) = (Duration::from_nanos(nanos), times.count_up_to(nanos));
+                let labels = format_args!("kind=\"{kind}\",le=\"{}\"", bound.as_secs_f64());
+                writeln!(out, "{name}_bucket{{{labels}}} {count}")?;
+            }
+            let (count, sum) = (times.count(), times.sum().as_secs_f64());
+            writeln!(out, "{name}_bucket{{kind=\"{kind}\",le=\"+Inf\"}} {count}")?;
+            writeln!(out, "{name}_sum{{kind=\"{kind}\"}} {sum}")?;
+            writeln!(out, "{name}_count{{kind=\"{kind}\"}} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+fn head(out: &mut impl fmt::Write, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use moirai_core::{Recorder, TaskKind, TaskSample, TaskStatus};
+
+    use super::*;
+    use crate::MetricsRecorder;
+
+    fn page() -> String {
+        let recorder = MetricsRecorder::new();
+        recorder.start(1);
+        for nanos in [1_023, 1_024, 5_000, u64::MAX] {
+            let (queued, busy) = (Duration::from_nanos(nanos), Duration::from_millis(500));
+            let sample = TaskSample::new(TaskKind::Async, TaskStatus::Completed, queued, busy, 2);
+            recorder.task_finished(Some(0), &sample);
+        }
+        recorder.worker_parked(0);
+        let mut page = String::new();
+        recorder.snapshot().to_prometheus(&mut page).unwrap();
+        page
+    }
+
+    #[test]
+    fn every_number_is_on_the_page() {
+        let page = page();
+        for line in [
+            r#"moirai_tasks_total{worker="0",status="completed"} 4"#,
+            r#"moirai_tasks_total{worker="none",status="failed"} 0"#,
+            r#"moirai_polls_total{worker="0"} 8"#,
+            r#"moirai_parks_total{worker="0"} 1"#,
+            r#"moirai_seats_handed_on_total{worker="0"} 0"#,
+            r#"moirai_busy_seconds_total{worker="0"} 2"#,
+            r#"moirai_queue_time_seconds_bucket{kind="async",le="0.000001023"} 1"#,
+            r#"moirai_queue_time_seconds_bucket{kind="async",le="0.000004095"} 2"#,
+            r#"moirai_queue_time_seconds_bucket{kind="async",le="68.719476735"} 3"#,
+            r#"moirai_queue_time_seconds_bucket{kind="async",le="+Inf"} 4"#,
+            r#"moirai_queue_time_seconds_count{kind="async"} 4"#,
+            r#"moirai_execution_time_seconds_sum{kind="async"} 2"#,
+        ] {
+            assert!(
+                page.lines().any(|found| found == line),
+                "no {line} in\n{page}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_line_is_a_comment_or_a_name_with_labels_and_a_number() {
+        let page = page();
+        assert!(page.ends_with('\n'));
+        for line in page.lines() {
+            if line.starts_with("# HELP moirai_") || line.starts_with("# TYPE moirai_") {
+                continue;
+            }
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with("moirai_") && name.ends_with('}'), "{line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn each_family_is_described_once_and_ahead_of_its_numbers() {
+        let page = page();
+        let mut described = Vec::new();
+        for line in page.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let family = rest.split(' ').next().unwrap();
+                assert!(!described.contains(&family), "{family}");
+                described.push(family);
+            } else if !line.starts_with('#') {
+                let family = *described.last().unwrap();
+                assert!(line.starts_with(family), "{line}");
+            }
+        }
+        assert_eq!(described.len(), 7);
+    }
+}

@@ -1,0 +1,90 @@
+//! crossbeam's queues.
+
+use crossbeam_deque::Steal;
+
+/// The owner's side of a FIFO queue.
+pub(crate) struct Worker<T>(crossbeam_deque::Worker<T>);
+
+/// The side of a FIFO queue that everyone else may take from.
+pub(crate) struct Stealer<T>(crossbeam_deque::Stealer<T>);
+
+/// A FIFO queue that everyone may push to and take from.
+pub(crate) struct Injector<T>(crossbeam_deque::Injector<T>);
+
+impl<T> Worker<T> {
+    pub(crate) fn new() -> Self {
+        Self(crossbeam_deque::Worker::new_fifo())
+    }
+
+    pub(crate) fn stealer(&self) -> Stealer<T> {
+        Stealer(self.0.stealer())
+    }
+
+    #[inline]
+    pub(crate) fn push(&self, task: T) {
+        self.0.push(task);
+    }
+
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.0.pop()
+    }
+}
+
+impl<T> Stealer<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn steal(&self) -> Option<T> {
+        until_settled(|| self.0.steal())
+    }
+
+    /// Takes up to half of the queue: returns the oldest, moves the others to `into`.
+    pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Option<T> {
+        until_settled(|| self.0.steal_batch_and_pop(&into.0))
+    }
+}
+
+impl<T> Injector<T> {
+    pub(crate) fn new() -> Self {
+        Self(crossbeam_deque::Injector::new())
+    }
+
+    pub(crate) fn push(&self, task: T) {
+        self.0.push(task);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn steal(&self) -> Option<T> {
+        until_settled(|| self.0.steal())
+    }
+
+    /// Takes a batch: returns the oldest, moves the others to `into`.
+    pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Option<T> {
+        until_settled(|| self.0.steal_batch_and_pop(&into.0))
+    }
+}
+
+/// A steal that lost a race says nothing about whether there is work, so it is tried again. The winner got a task: the
+/// system as a whole moves on.
+fn until_settled<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Rule 2 of the contract for every place that a task can be pushed to: whoever does not see the flag of one who then looks
+//! for work has pushed early enough to be found.
+
+use crate::WorkStealing;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::thread;
+use moirai_core::{LocalQueue, Priority, Scheduler};
+
+use super::explore;
+
+fn a_push_is_found_or_the_flag_is_seen(priority: Priority) {
+    explore(3, move || {
+        let scheduler = Arc::new(WorkStealing::new());
+        let flag = Arc::new(AtomicBool::new(false));
+        let mut local = scheduler.start(1).remove(0);
+        let pushing = {
+            let (scheduler, flag) = (scheduler.clone(), flag.clone());
+            thread::spawn(move || {
+                scheduler.push(1, priority);
+                fence(Ordering::SeqCst);
+                flag.load(Ordering::Relaxed)
+            })
+        };
+        flag.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let found = local.pop().is_some();
+        assert!(pushing.join().unwrap() || found);
+        assert_eq!(usize::from(found) + scheduler.len(), 1);
+        assert_eq!(local.pop().is_none(), found);
+    });
+}
+
+#[test]
+fn a_critical_push_is_found_or_the_flag_is_seen() {
+    a_push_is_found_or_the_flag_is_seen(Priority::Critical);
+}
+
+#[test]
+fn a_high_push_is_found_or_the_flag_is_seen() {
+    a_push_is_found_or_the_flag_is_seen(Priority::High);
+}
+
+#[test]
+fn a_normal_push_is_found_or_the_flag_is_seen() {
+    a_push_is_found_or_the_flag_is_seen(Priority::Normal);
+}
+
+#[test]
+fn a_low_push_is_found_or_the_flag_is_seen() {
+    a_push_is_found_or_the_flag_is_seen(Priority::Low);
+}
+
+#[test]
+fn the_count_of_elevated_tasks_is_never_too_low() {
+    explore(3, || {
+        let scheduler = Arc::new(WorkStealing::new());
+        let pushing = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.push(1, Priority::High))
+        };
+        let taking = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.take())
+        };
+        scheduler.push(2, Priority::Critical);
+        // Pushed by this very thread: it is there, or the other has it.
+        let mine = scheduler.take();
+        pushing.join().unwrap();
+        let theirs = taking.join().unwrap();
+        assert!(mine.is_some() || theirs == Some(2));
+        let mut all: Vec<_> = [mine, theirs, scheduler.take(), scheduler.take()]
+            .into_iter()
+            .flatten()
+            .collect();
+        all.sort_unstable();
+        assert_eq!(all, [1, 2]);
+        // A count that went below zero would have wrapped, and be seen by a look.
+        assert!(!scheduler.has_elevated());
+    });
+}

@@ -1,0 +1,110 @@
+//! Queues of their own for tasks that are not [`Normal`](Priority::Normal), and the bounds within which they go first or last.
+//!
+//! # The count
+//!
+//! A worker that has only normal tasks must not pay for the bands, so it looks at one number, which nobody writes meanwhile.
+//!
+//! 1. `elevated` is added to *before* a task goes into the critical or the high band, and taken from *after* it came out. So it
+//!    is never less than the number of tasks in there.
+//! 2. A `pop` that comes after a push, by happens-before or by the fences of rule 2 of the contract, reads the number with that
+//!    push's one in it. It is taken out again only once that task is handed out. So a task is never missed for a stale zero.
+//! 3. A number that is too high for a moment costs a look into two empty queues.
+
+use crossbeam_utils::CachePadded;
+use moirai_core::Priority;
+use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::queue::Injector;
+
+/// How many critical and high tasks a worker takes in a row while a normal or a low one waits.
+pub const ELEVATED_RUN: u32 = 16;
+
+/// Of every so many critical and high tasks that a worker takes, one is the oldest high one, if one waits.
+pub const HIGH_EVERY: u32 = 8;
+
+/// Of every so many looks for work, a worker makes one in the low band first.
+pub const LOW_EVERY: u32 = 64;
+
+/// The bands.
+pub(super) struct Bands<T> {
+    /// Tasks in the critical and the high band, or on their way in or out.
+    elevated: CachePadded<AtomicUsize>,
+    critical: Injector<T>,
+    high: Injector<T>,
+    low: Injector<T>,
+}
+
+/// A priority that has a band.
+#[derive(Clone, Copy)]
+pub(super) enum Band {
+    Critical,
+    High,
+    Low,
+}
+
+impl Band {
+    /// The band of a priority; none for `Normal`.
+    #[inline]
+    pub(super) const fn of(priority: Priority) -> Option<Self> {
+        match priority {
+            Priority::Critical => Some(Self::Critical),
+            Priority::High => Some(Self::High),
+            Priority::Normal => None,
+            Priority::Low => Some(Self::Low),
+        }
+    }
+}
+
+impl<T> Bands<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            elevated: CachePadded::new(AtomicUsize::new(0)),
+            critical: Injector::new(),
+            high: Injector::new(),
+            low: Injector::new(),
+        }
+    }
+
+    pub(super) fn push(&self, task: T, band: Band) {
+        let queue = match band {
+            Band::Low => return self.low.push(task),
+            Band::High => &self.high,
+            Band::Critical => &self.critical,
+        };
+        // Ordering: Relaxed. Rule 2: what orders it before a pop's load is what orders the push itself.
+        self.elevated.fetch_add(1, Ordering::Relaxed);
+        queue.push(task);
+    }
+
+    /// Whether there may be critical or high tasks.
+    #[inline]
+    pub(super) fn has_elevated(&self) -> bool {
+        // Ordering: Relaxed, see rule 2.
+        self.elevated.load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes a critical task, or else a high one; the other way round if `high_first`.
+    pub(super) fn take_elevated(&self, high_first: bool) -> Option<T> {
+        let task = if high_first {
+            self.high.steal().or_else(|| self.critical.steal())
+        } else {
+            self.critical.steal().or_else(|| self.high.steal())
+        };
+        if task.is_some() {
+            // Ordering: Relaxed. It follows the addition for this very task (rule 1) through the queue, so it never wraps.
+            self.elevated.fetch_sub(1, Ordering::Relaxed);
+        }
+        task
+    }
+
+    pub(super) fn take_low(&self) -> Option<T> {
+        if self.low.is_empty() {
+            return None;
+        }
+        self.low.steal()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.critical.len() + self.high.len() + self.low.len()
+    }
+}

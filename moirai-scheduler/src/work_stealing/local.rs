@@ -1,0 +1,228 @@
+//! What one worker owns, and the order in which it looks for work.
+
+use std::fmt;
+
+use moirai_core::shim::sync::Arc;
+use moirai_core::{LocalQueue, Priority, Ready, Visibility};
+
+use super::Shared;
+use super::bands::{Band, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
+use super::slot::{Put, SlotOwner};
+use crate::queue::Worker;
+
+/// How many times in a row a worker takes the task in its slot while one waits in its queue.
+pub const SLOT_RUN: u32 = 3;
+
+/// Of every so many looks for a normal task, a worker makes one in the shared injector first.
+pub const INJECTOR_EVERY: u32 = 61;
+
+/// One worker's part of [`WorkStealing`](super::WorkStealing).
+pub struct WorkStealingLocal<T> {
+    shared: Arc<Shared<T>>,
+    index: usize,
+    queue: Worker<T>,
+    slot: SlotOwner<T>,
+    /// Looks for work until the next one that starts in the low band.
+    until_low: u32,
+    /// Looks for a normal task until the next one that starts in the injector.
+    until_injector: u32,
+    /// Tasks taken from the slot in a row.
+    slot_run: u32,
+    /// Critical and high tasks taken in a row.
+    elevated_run: u32,
+    /// Critical and high tasks until the next one that is a high one by right.
+    until_high: u32,
+    /// Whether the last look found nothing.
+    empty_handed: bool,
+    rng: XorShift,
+}
+
+impl<T> WorkStealingLocal<T> {
+    pub(super) fn new(
+        shared: Arc<Shared<T>>,
+        index: usize,
+        queue: Worker<T>,
+        slot: SlotOwner<T>,
+    ) -> Self {
+        Self {
+            shared,
+            index,
+            queue,
+            slot,
+            until_low: LOW_EVERY,
+            until_injector: INJECTOR_EVERY,
+            slot_run: 0,
+            elevated_run: 0,
+            until_high: HIGH_EVERY,
+            empty_handed: false,
+            rng: XorShift::new(index),
+        }
+    }
+
+    #[inline]
+    fn look(&mut self) -> Option<T> {
+        if due(&mut self.until_low, LOW_EVERY)
+            && let Some(task) = self.shared.bands.take_low()
+        {
+            // A run of elevated tasks goes on: its bound is for normal ones, too.
+            return Some(task);
+        }
+        if self.shared.bands.has_elevated() {
+            return self.look_with_elevated();
+        }
+        self.elevated_run = 0;
+        self.look_normal()
+    }
+
+    /// Critical and high tasks first, within their bounds.
+    #[cold]
+    fn look_with_elevated(&mut self) -> Option<T> {
+        if self.elevated_run >= ELEVATED_RUN {
+            self.elevated_run = 0;
+            if let Some(task) = self.look_normal() {
+                return Some(task);
+            }
+        }
+        let high_first = due(&mut self.until_high, HIGH_EVERY);
+        if let Some(task) = self.shared.bands.take_elevated(high_first) {
+            self.elevated_run += 1;
+            return Some(task);
+        }
+        self.elevated_run = 0;
+        self.look_normal()
+    }
+
+    /// Rules 3 to 9 of the module's list.
+    #[inline]
+    fn look_normal(&mut self) -> Option<T> {
+        if due(&mut self.until_injector, INJECTOR_EVERY)
+            && !self.shared.injector.is_empty()
+            && let Some(task) = self.shared.injector.steal()
+        {
+            self.slot_run = 0;
+            return Some(task);
+        }
+        if self.slot_run < SLOT_RUN
+            && let Some(task) = self.slot.take()
+        {
+            self.slot_run += 1;
+            return Some(task);
+        }
+        self.slot_run = 0;
+        self.queue.pop().or_else(|| self.look_afar())
+    }
+
+    /// Rules 6 to 9: the worker's own queue is empty.
+    #[inline(never)]
+    fn look_afar(&mut self) -> Option<T> {
+        let Self {
+            shared,
+            index,
+            queue,
+            slot,
+            slot_run,
+            rng,
+            empty_handed,
+            ..
+        } = self;
+        let seats = shared.seats();
+        let moves = &seats[*index].moves;
+        let normal = shared.look_until_settled(|| {
+            if !shared.injector.is_empty() {
+                let _flight = moves.open();
+                if let Some(task) = shared.injector.steal_batch_and_pop(queue) {
+                    return Some(task);
+                }
+            }
+            if let Some(task) = slot.take() {
+                *slot_run = 1;
+                return Some(task);
+            }
+            others(*index, seats.len(), rng)
+                .map(|victim| &seats[victim].stealer)
+                .filter(|victim| !victim.is_empty())
+                .find_map(|victim| {
+                    let _flight = moves.open();
+                    victim.steal_batch_and_pop(queue)
+                })
+        });
+        normal.or_else(|| shared.bands.take_low()).or_else(|| {
+            if !*empty_handed {
+                return None;
+            }
+            others(*index, seats.len(), rng).find_map(|victim| seats[victim].slot.take())
+        })
+    }
+}
+
+impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
+    #[inline]
+    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
+        if let Some(band) = Band::of(priority) {
+            self.shared.bands.push(task, band);
+            return Visibility::Shared;
+        }
+        let task = match ready {
+            Ready::Spawned | Ready::Yielded => task,
+            Ready::Woken => match self.slot.put(task) {
+                Put::Stored => return Visibility::Slot,
+                Put::Displaced(task) | Put::Refused(task) => task,
+            },
+        };
+        self.queue.push(task);
+        Visibility::Shared
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        let found = self.look();
+        self.empty_handed = found.is_none();
+        found
+    }
+}
+
+impl<T> fmt::Debug for WorkStealingLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkStealingLocal")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts down, and says when it starts again from `every`: true once in `every` calls.
+#[inline]
+fn due(left: &mut u32, every: u32) -> bool {
+    *left -= 1;
+    let due = *left == 0;
+    if due {
+        *left = every;
+    }
+    due
+}
+
+/// All workers but `own`, in a circle from a random one on.
+fn others(own: usize, workers: usize, rng: &mut XorShift) -> impl Iterator<Item = usize> + use<> {
+    let start = rng.below(workers);
+    (start..workers)
+        .chain(0..start)
+        .filter(move |&other| other != own)
+}
+
+/// Marsaglia's xorshift (2003): enough to keep thieves from crowding one victim.
+struct XorShift(u32);
+
+impl XorShift {
+    fn new(seed: usize) -> Self {
+        // Any seed but zero will do; neighbouring workers get distant ones.
+        #[allow(clippy::cast_possible_truncation)]
+        Self((seed as u32).wrapping_mul(0x9E37_79B9) | 1)
+    }
+
+    /// A number below `bound`, near enough to evenly; zero if the bound is.
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        ((u64::from(self.0) * bound as u64) >> 32) as usize
+    }
+}

@@ -1,0 +1,143 @@
+//! The tasks, and how they are counted apart from the books.
+
+use std::fmt;
+use std::future;
+use std::ops::Add;
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use moirai::prelude::*;
+
+/// How many tasks are spawned before all of them are waited for.
+pub(crate) const WAVE: usize = 10_000;
+
+/// How tasks ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    pub(crate) cancelled: u64,
+}
+
+impl Counts {
+    pub(crate) fn sum(&self) -> u64 {
+        self.completed + self.failed + self.cancelled
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            completed: self.completed + other.completed,
+            failed: self.failed + other.failed,
+            cancelled: self.cancelled + other.cancelled,
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { completed, failed, cancelled } = self;
+        write!(f, "{} = {completed} completed + {failed} failed + {cancelled} cancelled", self.sum())
+    }
+}
+
+/// What the handles have said so far. Written at the end of each wave.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    completed: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn counts(&self) -> Counts {
+        // Ordering: Relaxed: each count is read by itself while it grows, and the last ones after the driver was joined.
+        Counts {
+            completed: self.completed.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            cancelled: self.cancelled.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn ended(&self) -> u64 {
+        self.counts().sum()
+    }
+
+    fn add(&self, wave: Counts) {
+        // Ordering: Relaxed, as in `counts`.
+        self.completed.fetch_add(wave.completed, Ordering::Relaxed);
+        self.failed.fetch_add(wave.failed, Ordering::Relaxed);
+        self.cancelled.fetch_add(wave.cancelled, Ordering::Relaxed);
+    }
+}
+
+/// The payload of the panics that are part of the plan.
+struct Planned;
+
+/// Keeps the panic hook from reporting planned panics.
+pub(crate) fn silence_planned_panics() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !info.payload().is::<Planned>() {
+            report(info);
+        }
+    }));
+}
+
+/// Runs wave after wave.
+pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
+    let Some(moirai) = Moirai::current() else { return };
+    let mut handles = Vec::with_capacity(WAVE);
+    while tally.ended() < tasks && end.is_none_or(|end| Instant::now() < end) {
+        let left = tasks - tally.ended();
+        let wave = left.min(WAVE as u64);
+        for number in 0..wave {
+            handles.push(spawn(&moirai, number));
+        }
+        let mut counts = Counts::default();
+        for (number, handle) in handles.drain(..).enumerate() {
+            count(&mut counts, number as u64, handle.await);
+        }
+        tally.add(counts);
+    }
+}
+
+/// Spawns one of each kind: of a thousand tasks one blocks, one panics, one is cancelled while it waits for ever; of the
+/// others, half are async and half are closures, and some of the async ones give way a few times.
+fn spawn(moirai: &Moirai, number: u64) -> TaskHandle<u64> {
+    match number % 1000 {
+        1 => moirai.spawn_blocking(move || number),
+        2 => moirai.spawn_parallel(|| panic::panic_any(Planned)),
+        3 => {
+            let handle = moirai.spawn_async(future::pending());
+            handle.cancel();
+            handle
+        }
+        4..100 => moirai.spawn_async(async move {
+            for _ in 0..number % 3 {
+                yield_now().await;
+            }
+            number
+        }),
+        even if even % 2 == 0 => moirai.spawn_async(async move { number }),
+        _ => moirai.spawn_parallel(move || number),
+    }
+}
+
+/// Counts an end. One that is not as planned is counted too, as what it was, and shows as a fault in the end.
+fn count(counts: &mut Counts, number: u64, result: Result<u64, TaskError>) {
+    match result {
+        Ok(value) => {
+            assert_eq!(value, number, "a handle gave another task's result");
+            counts.completed += 1;
+        }
+        Err(TaskError::Panicked(_)) => counts.failed += 1,
+        Err(TaskError::Cancelled) => counts.cancelled += 1,
+        Err(error) => panic!("task {number} of a wave came to {error}"),
+    }
+}

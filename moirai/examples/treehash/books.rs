@@ -1,0 +1,65 @@
+//! What the executor's books say at the end.
+
+use std::fmt;
+use std::time::Duration;
+
+use indicatif::HumanBytes;
+use moirai::prelude::*;
+
+/// How many of the slowest tasks are shown.
+const SLOWEST: usize = 10;
+
+/// The executor's books after its shutdown.
+pub(crate) struct Books {
+    pub(crate) report: ShutdownReport,
+    pub(crate) stats: CleanupStats,
+    /// The slowest of the tasks whose records are retained, the slowest first.
+    pub(crate) slowest: Vec<TaskStats>,
+}
+
+impl Books {
+    /// Reads the books of an executor that was shut down.
+    pub(crate) fn new(moirai: &Moirai, report: ShutdownReport) -> Self {
+        let mut slowest = moirai.tasks();
+        slowest.sort_by_key(|task| std::cmp::Reverse(task.busy));
+        slowest.truncate(SLOWEST);
+        Self { report, stats: moirai.cleanup_stats(), slowest }
+    }
+}
+
+impl fmt::Display for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { report, stats, slowest } = self;
+        writeln!(f, "books     {report}")?;
+        writeln!(
+            f,
+            "records   {} retained ({} completed, {} failed, {} cancelled, {} active), {}; evicted: {} by age, {} by count",
+            stats.total_tasks,
+            stats.completed_tasks,
+            stats.failed_tasks,
+            stats.cancelled_tasks,
+            stats.active_tasks,
+            HumanBytes(stats.memory_bytes as u64),
+            stats.evicted_by_age,
+            stats.evicted_by_count,
+        )?;
+        write!(f, "\nThe slowest {} of the tasks on record:\n", slowest.len())?;
+        write!(f, "{:>10} {:>10}  {:<8}  {:<44}  name", "run time", "queue time", "kind", "spawned at")?;
+        for task in slowest {
+            let queued = task.queue_time().map_or("never ran".to_owned(), short);
+            let spawned = task.location.to_string();
+            write!(
+                f,
+                "\n{:>10} {queued:>10}  {:<8}  {spawned:<44}  {}",
+                short(task.busy),
+                task.kind,
+                task.name.as_deref().unwrap_or("-"),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn short(duration: Duration) -> String {
+    format!("{duration:.1?}")
+}

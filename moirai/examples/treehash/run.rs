@@ -1,0 +1,156 @@
+//! From the options to the outcome.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use futures_lite::future;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use moirai::prelude::*;
+
+use crate::args::Options;
+use crate::books::Books;
+use crate::job::{Event, Job};
+use crate::tree::{SKIPPED, Tree};
+
+/// What a run came to.
+pub(crate) struct Outcome {
+    pub(crate) tree: Tree,
+    pub(crate) books: Books,
+    /// What a sequential run finds, if that was asked for.
+    pub(crate) sequential: Option<Tree>,
+    interrupted: bool,
+    elapsed: Duration,
+    workers: usize,
+}
+
+/// Hashes a tree. Whoever sends to `interrupt` ends that early.
+///
+/// # Errors
+///
+/// An option was refused by the executor.
+pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome, BuildError> {
+    let mut builder = Moirai::builder().thread_name_prefix("treehash");
+    if let Some(threads) = options.threads {
+        builder = builder.worker_threads(threads);
+    }
+    let moirai = builder.build()?;
+
+    let start = Instant::now();
+    let (events, told) = async_channel::unbounded();
+    // The tasks alone hold the job, and so the channel's sending end: it closes when the last of them has ended.
+    Job::new(options, events).spawn_walk(&moirai, options.root.clone());
+
+    let bar = progress_bar();
+    let mut tree = Tree::new();
+    let notes = async {
+        while let Ok(event) = told.recv().await {
+            note(&mut tree, event, &bar);
+        }
+        false
+    };
+    let interrupted = moirai.block_on(future::or(interruption(interrupt), notes));
+    let report = if interrupted {
+        let deadline = options.deadline;
+        bar.suspend(|| eprintln!("interrupted: tasks may go on for {deadline:?}"));
+        moirai.shutdown_timeout(deadline)
+    } else {
+        moirai.shutdown()
+    };
+    // What was told during the shutdown.
+    while let Ok(event) = told.try_recv() {
+        note(&mut tree, event, &bar);
+    }
+    bar.finish_and_clear();
+    let elapsed = start.elapsed();
+
+    let verify = options.verify && !interrupted;
+    Ok(Outcome {
+        tree,
+        books: Books::new(&moirai, report),
+        sequential: verify.then(|| Tree::sequential(&options.root, options.all)),
+        interrupted,
+        elapsed,
+        workers: moirai.worker_count(),
+    })
+}
+
+/// Resolves to `true` when somebody interrupts.
+async fn interruption(interrupt: &Receiver<()>) -> bool {
+    if interrupt.recv().await.is_err() {
+        // Nobody is there who could.
+        future::pending::<()>().await;
+    }
+    true
+}
+
+fn progress_bar() -> ProgressBar {
+    const STYLE: &str = "{elapsed} [{bar:40}] {pos} of {len} files and directories, {msg}";
+    let style = ProgressStyle::with_template(STYLE).expect("the template is well-formed");
+    ProgressBar::new(1).with_style(style.progress_chars("=> "))
+}
+
+fn note(tree: &mut Tree, event: Event, bar: &ProgressBar) {
+    match event {
+        Event::Listed { files, directories, skipped, special } => {
+            tree.listed(files, directories, skipped, special);
+            bar.set_length(tree.found);
+        }
+        Event::Hashed { path, hash, bytes } => {
+            tree.bytes += bytes;
+            tree.hashes.insert(path, hash);
+            bar.set_message(HumanBytes(tree.bytes).to_string());
+        }
+        Event::Unreadable { path, reason } => {
+            bar.suspend(|| eprintln!("unreadable: {}: {reason}", path.display()));
+            tree.unreadable.insert(path, reason);
+        }
+    }
+    bar.set_position(tree.found - tree.left());
+}
+
+impl Outcome {
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether every file was hashed, and to the same digest as in a sequential run.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.tree.left() == 0 && self.tree.unreadable.is_empty() && self.agrees() != Some(false)
+    }
+
+    /// Whether a sequential run finds the same; `None` if there was none.
+    pub(crate) fn agrees(&self) -> Option<bool> {
+        let same = |one: &Tree, other: &Tree| {
+            one.digest() == other.digest() && one.unreadable.keys().eq(other.unreadable.keys())
+        };
+        self.sequential.as_ref().map(|sequential| same(&self.tree, sequential))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tree { hashes, unreadable, bytes, skipped, special, .. } = &self.tree;
+        if self.interrupted {
+            writeln!(f, "interrupted; left: {} files and directories", self.tree.left())?;
+        } else {
+            writeln!(f, "digest    {}", self.tree.digest())?;
+        }
+        if let (Some(agrees), Some(sequential)) = (self.agrees(), &self.sequential) {
+            let verdict = if agrees { "the same" } else { "DIFFERENT; did the files change?" };
+            writeln!(f, "verified  {verdict}: {}, sequentially", sequential.digest())?;
+        }
+        writeln!(
+            f,
+            "files     {} hashed, {}; {} unreadable; {skipped} directories skipped ({}), {special} links and specials",
+            hashes.len(),
+            HumanBytes(*bytes),
+            unreadable.len(),
+            SKIPPED.join(", "),
+        )?;
+        let seconds = self.elapsed.as_secs_f64();
+        let rate = HumanBytes((*bytes as f64 / seconds.max(1e-9)) as u64);
+        writeln!(f, "time      {seconds:.3} s, {rate}/s, {} workers", self.workers)?;
+        write!(f, "{}", self.books)
+    }
+}
