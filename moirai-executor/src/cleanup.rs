@@ -65,24 +65,33 @@ impl Alarm {
         self.changed.notify_all();
     }
 
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.state.lock().stop = true;
         self.changed.notify_all();
     }
 
     /// The manual clock has moved.
-    fn look(&self) {
+    pub(crate) fn look(&self) {
         // Under the lock, so that it does not fall between the worker's look at the clock and its wait.
         let _state = self.state.lock();
         self.changed.notify_all();
     }
 
     /// Asks to be told of the next completion.
-    fn disarm(&self) {
+    pub(crate) fn disarm(&self) {
         let mut state = self.state.lock();
         state.told = false;
         // Ordering: Relaxed: see the module.
         self.disarmed.store(true, Ordering::Relaxed);
+    }
+
+    /// Rule 2: waits without limit. False: until a stop.
+    pub(crate) fn wait_to_be_told(&self) -> bool {
+        let without_limit = |changed: &Condvar, state: &mut MutexGuard<'_, State>| {
+            changed.wait(state);
+            false
+        };
+        self.wait(true, without_limit) == Woken::Told
     }
 
     /// Waits until a stop, until told if `until_told`, or until `wait` says that the time is up.
@@ -149,7 +158,7 @@ impl Drop for CleanupWorker {
 }
 
 /// The body of the thread.
-fn run(registry: &Registry) {
+pub(crate) fn run(registry: &Registry) {
     let alarm = registry.alarm();
     loop {
         if alarm.wait(false, interval(registry)) == Woken::Stop {
@@ -161,10 +170,12 @@ fn run(registry: &Registry) {
         }
         alarm.disarm();
         let woken = match alarm.wait(true, interval(registry)) {
-            Woken::Time if registry.retained() == 0 => alarm.wait(true, |changed, state| {
-                changed.wait(state);
-                false
-            }),
+            Woken::Time if registry.retained() == 0 => {
+                if alarm.wait_to_be_told() {
+                    continue;
+                }
+                return;
+            }
             woken => woken,
         };
         if woken == Woken::Stop {

@@ -8,7 +8,7 @@
 //!
 //! A worker that has work, or looks for it of its own accord, is *busy*. One that [`next`](Sleepers::next) makes look is
 //! *searching*; at most half of the workers are, but one may always be. One that has announced that it will sleep is
-//! *sleeping*. One word, [`Counts`], holds how many are searching, how many are sleeping, and one bit, *owed*. Who sleeps is in
+//! *sleeping*. One word (`sleep/counts.rs`) holds how many are searching, how many are sleeping, and one bit, *owed*. Who sleeps is in
 //! a list under a lock. A *producer* is whoever pushes, worker or not.
 //!
 //! # The protocol
@@ -59,7 +59,9 @@
 //! chain ends only when one of its workers found nothing, so that nothing waited, or when nobody slept.
 //!
 //! **E. A burst wakes everyone**, one after the other, each waking the next on its way to its own task; the producer pays for
-//! one call. And **one push wakes one worker**: without a second push during its search nothing is owed.
+//! one call. And **one push wakes one worker**: without a second
+//! push during its search nothing is owed. (Unless the call went to a worker in its last look: it cannot know whether what it
+//! found is what it was called for, so it calls another.)
 //!
 //! **F. A stop reaches everyone.** If W announces itself before the one who stops has the lock, it is in the list, and woken.
 //! If after, then the lock makes the stop visible to its question before its last look.

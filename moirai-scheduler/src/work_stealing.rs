@@ -125,7 +125,7 @@ impl<T> WorkStealing<T> {
     }
 
     /// Whether the bands' count says that critical or high tasks are queued.
-    #[cfg(test)]
+    #[cfg(all(test, moirai_loom))]
     pub(crate) fn has_elevated(&self) -> bool {
         self.shared.bands.has_elevated()
     }

@@ -1,0 +1,272 @@
+//! Models of the registry: the code itself, with blocks and pages of two slots.
+
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use moirai_core::shim::cell::UnsafeCell;
+use moirai_core::shim::sync::Arc;
+use moirai_core::shim::thread;
+use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
+
+use super::{Books, End, Entry, NewTask, Registry};
+
+fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(f);
+}
+
+fn registry(max_retained_tasks: usize, workers: usize) -> Arc<Registry> {
+    let (clock, hand) = Clock::manual();
+    hand.advance(Duration::from_secs(1));
+    let config = CleanupConfig { max_retained_tasks, ..CleanupConfig::default() };
+    Arc::new(Registry::new(config, workers, clock))
+}
+
+fn new_task(name: &str) -> NewTask {
+    NewTask {
+        kind: TaskKind::Async,
+        priority: Priority::Normal,
+        location: Location::caller(),
+        name: (!name.is_empty()).then(|| name.into()),
+        task: NonNull::<u64>::dangling().cast(),
+    }
+}
+
+fn register(registry: &Registry, books: &mut Books, name: &str, ticks: u64) -> Entry {
+    // SAFETY: every model drops its entries before the registry.
+    unsafe { registry.register(books, new_task(name), ticks) }
+}
+
+fn finish(registry: &Registry, books: &mut Books, entry: Entry, ticks: u64) -> TaskId {
+    let id = entry.id();
+    registry.finish(books, entry, End { status: TaskStatus::Completed, ticks, error: None });
+    id
+}
+
+/// The record of this id, if it is there, is that of the task that was spawned then.
+fn is_own(registry: &Registry, id: TaskId, name: &str, ticks: u64) -> bool {
+    registry.stats(id).is_none_or(|stats| {
+        stats.id == id
+            && stats.spawned_at.as_nanos() == ticks
+            && stats.name.as_deref() == (!name.is_empty()).then_some(name)
+    })
+}
+
+#[test]
+fn loom_lookup_of_a_slot_that_is_used_again() {
+    model(3, || {
+        let registry = registry(0, 1);
+        let mut books = registry.books();
+        let other = register(&registry, &mut books, "", 1);
+        let first = register(&registry, &mut books, "", 10);
+        let first_id = first.id();
+        let reader = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || {
+                let next = TaskId::from_parts(first_id.generation() + 1, first_id.slot()).unwrap();
+                assert!(is_own(&registry, first_id, "", 10), "a mixture");
+                assert!(is_own(&registry, next, "second", 20), "a mixture");
+            }
+        });
+        finish(&registry, &mut books, first, 11);
+        let second = register(&registry, &mut books, "second", 20);
+        assert_eq!(second.id().slot(), first_id.slot());
+        reader.join().unwrap();
+        assert_eq!(registry.status(first_id), None);
+        finish(&registry, &mut books, second, 21);
+        finish(&registry, &mut books, other, 22);
+    });
+}
+
+#[test]
+fn loom_evict_against_lookup() {
+    model(3, || {
+        let registry = registry(1, 1);
+        let mut books = registry.books();
+        let first = register(&registry, &mut books, "first", 10);
+        let first = finish(&registry, &mut books, first, 11);
+        let second = register(&registry, &mut books, "", 20);
+        let reader = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || {
+                let seen = registry.stats(first);
+                assert!(is_own(&registry, first, "first", 10));
+                assert!(seen.is_none_or(|stats| stats.status == TaskStatus::Completed));
+            }
+        });
+        let second = finish(&registry, &mut books, second, 21);
+        reader.join().unwrap();
+        assert_eq!(registry.status(first), None);
+        assert_eq!(registry.status(second), Some(TaskStatus::Completed));
+    });
+}
+
+#[test]
+fn loom_two_finishers_at_the_bound() {
+    model(2, || {
+        let registry = registry(1, 2);
+        let mut tasks = [10, 20].map(|ticks| {
+            let mut books = registry.books();
+            let entry = register(&registry, &mut books, "", ticks);
+            Some((books, entry, ticks))
+        });
+        let finishers = [0, 1].map(|number| {
+            let registry = Arc::clone(&registry);
+            let (mut books, entry, ticks) = tasks[number].take().unwrap();
+            thread::spawn(move || finish(&registry, &mut books, entry, ticks + 1))
+        });
+        assert!(registry.retained() <= 1, "over the limit");
+        let ids = finishers.map(|finisher| finisher.join().unwrap());
+        assert_eq!(registry.retained(), 1);
+        let known = ids.iter().filter(|id| registry.status(**id).is_some()).count();
+        assert_eq!(known, 1);
+        assert_eq!(registry.cleanup_stats().evicted_by_count, 1);
+    });
+}
+
+#[test]
+fn loom_a_block_changes_hands_while_a_sweep_releases_its_page() {
+    model(2, || {
+        let registry = registry(0, 2);
+        let mut holder = registry.books();
+        let mut finisher = registry.books();
+        // The first page is used up and put down, the second is held with one slot free.
+        let old = [1, 2].map(|ticks| register(&registry, &mut holder, "", ticks));
+        let held = register(&registry, &mut holder, "", 3);
+        let sweeper = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || {
+                let ids = old.map(|entry| finish(&registry, &mut finisher, entry, 4));
+                registry.sweep();
+                ids
+            }
+        });
+        let fresh = [5, 6].map(|ticks| (register(&registry, &mut holder, "", ticks), ticks));
+        for (entry, ticks) in &fresh {
+            let stats = registry.stats(entry.id()).expect("an active task is known");
+            assert_eq!(stats.spawned_at.as_nanos(), *ticks);
+        }
+        let ids = sweeper.join().unwrap();
+        for id in ids {
+            assert_eq!(registry.status(id), None, "an evicted id came back");
+        }
+        for (entry, ticks) in fresh {
+            assert!(registry.status(entry.id()).is_some());
+            finish(&registry, &mut holder, entry, ticks);
+        }
+        finish(&registry, &mut holder, held, 7);
+    });
+}
+
+#[test]
+fn loom_with_task_against_finish() {
+    model(3, || {
+        let registry = registry(0, 1);
+        let mut books = registry.books();
+        let filler = register(&registry, &mut books, "", 1);
+        // Written when the task has ended, as freeing it would be; loom notices a use at the same time.
+        let cells = [0, 1].map(|number| Arc::new(UnsafeCell::new(number)));
+        let listed = |number: usize| NewTask {
+            task: NonNull::from(&*cells[number]).cast(),
+            ..new_task("")
+        };
+        // SAFETY: finished below.
+        let entry = unsafe { registry.register(&mut books, listed(0), 1) };
+        let id = entry.id();
+        let other = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || {
+                let found = registry.with_task(id, |task| {
+                    // SAFETY: the cells are alive for the whole model.
+                    let cell = unsafe { task.cast::<UnsafeCell<u32>>().as_ref() };
+                    // SAFETY: that nobody writes meanwhile is what the model shows.
+                    cell.with(|value| unsafe { *value })
+                });
+                // Who finds no task finds its end.
+                let status = registry.status(id);
+                assert!(found.is_some() || status.is_none_or(TaskStatus::is_terminal));
+                found
+            }
+        });
+        finish(&registry, &mut books, entry, 2);
+        cells[0].with_mut(|value| {
+            // SAFETY: that nobody reads meanwhile is what the model shows.
+            unsafe { *value = 2 }
+        });
+        // The slot goes to another task, which must not be found under the old id.
+        // SAFETY: finished below.
+        let next = unsafe { registry.register(&mut books, listed(1), 1) };
+        assert_eq!(next.id().slot(), id.slot());
+        assert!(other.join().unwrap().is_none_or(|value| value == 0), "a stranger");
+        assert!(registry.with_task(id, |_| ()).is_none());
+        finish(&registry, &mut books, next, 4);
+        finish(&registry, &mut books, filler, 4);
+    });
+}
+
+#[test]
+fn loom_a_completion_against_a_sweep() {
+    model(3, || {
+        let (clock, hand) = Clock::manual();
+        hand.advance(Duration::from_secs(1));
+        let config =
+            CleanupConfig { task_retention_duration: Duration::ZERO, ..CleanupConfig::default() };
+        let registry = Arc::new(Registry::new(config, 1, clock));
+        let mut books = registry.books();
+        let tasks = [1, 2].map(|ticks| register(&registry, &mut books, "", ticks));
+        let sweeper = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || registry.sweep().by_age
+        });
+        let ids = tasks.map(|entry| finish(&registry, &mut books, entry, 3));
+        let swept = sweeper.join().unwrap();
+        assert_eq!(swept + registry.sweep().by_age, 2);
+        assert_eq!(ids.map(|id| registry.status(id)), [None; 2]);
+        assert_eq!(registry.cleanup_stats().total_tasks, 0);
+    });
+}
+
+#[test]
+fn loom_sweep_against_stop() {
+    model(2, || {
+        let (clock, hand) = Clock::manual();
+        let config = CleanupConfig {
+            task_retention_duration: Duration::ZERO,
+            cleanup_interval: Duration::from_nanos(1),
+            ..CleanupConfig::default()
+        };
+        let registry = Arc::new(Registry::new(config, 1, clock));
+        let mut books = registry.books();
+        let entry = register(&registry, &mut books, "", 0);
+        let worker = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || crate::cleanup::run(&registry)
+        });
+        finish(&registry, &mut books, entry, 0);
+        hand.advance(Duration::from_nanos(1));
+        registry.alarm().look();
+        // However far it has come, it ends.
+        registry.alarm().stop();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_completion_after_the_alarm_is_cleared_wakes_the_worker() {
+    model(2, || {
+        let registry = registry(10, 1);
+        let mut books = registry.books();
+        let entry = register(&registry, &mut books, "", 1);
+        // As the worker does after an empty second look: from here on it waits without limit.
+        registry.alarm().disarm();
+        let worker = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || registry.alarm().wait_to_be_told()
+        });
+        finish(&registry, &mut books, entry, 2);
+        assert!(worker.join().unwrap());
+        assert_eq!(registry.retained(), 1);
+    });
+}

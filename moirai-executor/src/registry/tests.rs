@@ -1,0 +1,377 @@
+//! The promises that live in the registry, on a clock that moves when it is told to.
+
+use std::collections::HashSet;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use moirai_core::{CleanupConfig, Clock, ManualClock, Priority, TaskId, TaskKind, TaskStatus};
+
+use super::page::PAGE_SLOTS;
+use super::{Books, End, Entry, NewTask, Registry};
+
+fn registry(config: CleanupConfig) -> (Registry, Arc<ManualClock>) {
+    let (clock, hand) = Clock::manual();
+    hand.advance(Duration::from_secs(1));
+    (Registry::new(config, 1, clock), hand)
+}
+
+fn limit(max_retained_tasks: usize) -> CleanupConfig {
+    CleanupConfig { max_retained_tasks, ..CleanupConfig::default() }
+}
+
+fn new_task() -> NewTask {
+    NewTask {
+        kind: TaskKind::Async,
+        priority: Priority::High,
+        location: Location::caller(),
+        name: None,
+        task: NonNull::<u64>::dangling().cast(),
+    }
+}
+
+fn register(registry: &Registry, books: &mut Books) -> Entry {
+    // SAFETY: tests finish their entries, or forget them, before the registry goes.
+    unsafe { registry.register(books, new_task(), registry.clock().ticks()) }
+}
+
+fn finish(registry: &Registry, books: &mut Books, entry: Entry) -> TaskId {
+    let id = entry.id();
+    let ticks = registry.clock().ticks();
+    registry.finish(books, entry, End { status: TaskStatus::Completed, ticks, error: None });
+    id
+}
+
+fn one(registry: &Registry, books: &mut Books) -> TaskId {
+    let entry = register(registry, books);
+    entry.start(Some(0), registry.clock().ticks());
+    entry.polled(3);
+    finish(registry, books, entry)
+}
+
+#[test]
+fn a_record_tells_one_tasks_story() {
+    let (registry, hand) = registry(limit(10));
+    let mut books = registry.books();
+    let name: Arc<str> = "a name".into();
+    let new = NewTask { name: Some(Arc::clone(&name)), ..new_task() };
+    // SAFETY: finished below.
+    let entry = unsafe { registry.register(&mut books, new, registry.clock().ticks()) };
+    let id = entry.id();
+    assert_eq!(registry.status(id), Some(TaskStatus::Queued));
+    hand.advance(Duration::from_millis(5));
+    entry.start(Some(4_095), registry.clock().ticks());
+    assert_eq!(registry.status(id), Some(TaskStatus::Running));
+    entry.polled(700);
+    entry.polled(300);
+    hand.advance(Duration::from_millis(7));
+    let end = End {
+        status: TaskStatus::Failed,
+        ticks: registry.clock().ticks(),
+        error: Some("why".into()),
+    };
+    let finished = registry.finish(&mut books, entry, end);
+    assert_eq!((finished.queue_ticks, finished.busy_ticks, finished.polls), (5_000_000, 1_000, 2));
+    registry.note(id, "a destructor".into());
+    hand.advance(Duration::from_millis(11));
+    let stats = registry.stats(id).unwrap();
+    assert_eq!((stats.id, stats.status, stats.kind), (id, TaskStatus::Failed, TaskKind::Async));
+    assert_eq!((stats.priority, stats.worker, stats.polls), (Priority::High, Some(4_095), 2));
+    assert_eq!(stats.name.as_deref(), Some("a name"));
+    assert!(stats.error.as_deref().unwrap().contains("why"));
+    assert!(stats.error.as_deref().unwrap().contains("a destructor"));
+    assert_eq!(stats.queue_time(), Some(Duration::from_millis(5)));
+    assert_eq!(stats.execution_time(), Some(Duration::from_millis(7)));
+    assert_eq!(stats.age(), Some(Duration::from_millis(11)));
+    assert_eq!(stats.busy, Duration::from_nanos(1_000));
+    assert_eq!(stats.location.file(), file!());
+}
+
+#[test]
+fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
+    let (registry, _hand) = registry(limit(10));
+    let mut books = registry.books();
+    let entry = register(&registry, &mut books);
+    let id = entry.id();
+    entry.start(None, 5);
+    let end = End { status: TaskStatus::Completed, ticks: 3, error: None };
+    registry.finish(&mut books, entry, end);
+    let stats = registry.stats(id).unwrap();
+    assert_eq!(stats.started_at, Some(stats.spawned_at));
+    assert_eq!(stats.finished_at, Some(stats.spawned_at));
+}
+
+#[test]
+fn a_small_limit_is_exact_and_keeps_the_newest() {
+    let (registry, hand) = registry(limit(3));
+    let mut books = registry.books();
+    let entries: Vec<_> = (0..8).map(|_| register(&registry, &mut books)).collect();
+    let mut ids = Vec::new();
+    // Ends in another order than it began, in two sets of books.
+    for (number, entry) in entries.into_iter().rev().enumerate() {
+        hand.advance(Duration::from_nanos(1));
+        ids.push(if number % 2 == 0 {
+            finish(&registry, &mut books, entry)
+        } else {
+            registry.with_guest(|books| finish(&registry, books, entry))
+        });
+        assert!(registry.cleanup_stats().completed_tasks <= 3);
+    }
+    let kept: HashSet<_> = registry.snapshot().iter().map(|stats| stats.id).collect();
+    assert_eq!(kept, ids[5..].iter().copied().collect());
+    for id in &ids[..5] {
+        assert_eq!(registry.status(*id), None);
+    }
+    let stats = registry.cleanup_stats();
+    assert_eq!((stats.total_tasks, stats.evicted_by_count), (3, 5));
+}
+
+#[test]
+fn a_limit_of_zero_keeps_nothing_but_what_is_active() {
+    let (registry, _hand) = registry(limit(0));
+    let mut books = registry.books();
+    let active = register(&registry, &mut books);
+    for _ in 0..1_000 {
+        let id = one(&registry, &mut books);
+        assert_eq!(registry.stats(id).map(|stats| stats.id), None);
+    }
+    let stats = registry.cleanup_stats();
+    assert_eq!((stats.total_tasks, stats.active_tasks, stats.evicted_by_count), (1, 1, 1_000));
+    assert_eq!(registry.snapshot().len(), 1);
+    finish(&registry, &mut books, active);
+}
+
+#[test]
+fn a_large_limit_holds_to_within_its_slack() {
+    let (registry, _hand) = registry(limit(10_000));
+    let mut books = registry.books();
+    for _ in 0..100_000 {
+        one(&registry, &mut books);
+        assert!(registry.retained() <= 10_000 + 64);
+    }
+    registry.sweep();
+    assert_eq!(registry.retained(), 10_000);
+    assert_eq!(registry.snapshot().len(), 10_000);
+}
+
+#[test]
+fn an_evicted_id_answers_none_for_ever_and_no_id_comes_twice() {
+    let (registry, _hand) = registry(limit(2));
+    let mut books = registry.books();
+    let mut seen = HashSet::new();
+    let mut ids = Vec::new();
+    for _ in 0..10_000 {
+        let id = one(&registry, &mut books);
+        assert!(seen.insert(id));
+        ids.push(id);
+    }
+    for id in &ids[..ids.len() - 2] {
+        assert_eq!(registry.status(*id), None);
+        assert!(registry.stats(*id).is_none());
+        assert!(registry.with_task(*id, |_| ()).is_none());
+    }
+}
+
+#[test]
+fn a_slot_whose_generations_are_used_up_is_retired() {
+    let (clock, _hand) = Clock::manual();
+    let registry = Registry::starting_at(limit(0), 1, clock, u32::MAX - 1);
+    let mut books = registry.books();
+    let ids: Vec<_> = (0..3 * PAGE_SLOTS).map(|_| one(&registry, &mut books)).collect();
+    let unlike: HashSet<_> = ids.iter().collect();
+    assert_eq!(unlike.len(), ids.len());
+    assert!(ids.iter().all(|id| registry.status(*id).is_none()));
+    registry.sweep();
+    assert!(one(&registry, &mut books).generation() >= u32::MAX - 1);
+}
+
+#[test]
+fn age_evicts_exactly_what_is_old_enough() {
+    let config = CleanupConfig {
+        task_retention_duration: Duration::from_millis(100),
+        ..CleanupConfig::default()
+    };
+    let (registry, hand) = registry(config);
+    let mut books = registry.books();
+    let old = one(&registry, &mut books);
+    hand.advance(Duration::from_millis(60));
+    let young = one(&registry, &mut books);
+    assert_eq!(registry.sweep().by_age, 0);
+    hand.advance(Duration::from_millis(39));
+    assert_eq!(registry.sweep().by_age, 0);
+    let oldest = registry.cleanup_stats().oldest_completed_task_age;
+    assert_eq!(oldest, Some(Duration::from_millis(99)));
+    hand.advance(Duration::from_millis(1));
+    assert_eq!(registry.sweep().by_age, 1);
+    assert_eq!(registry.status(old), None);
+    assert_eq!(registry.status(young), Some(TaskStatus::Completed));
+    let stats = registry.cleanup_stats();
+    assert_eq!((stats.total_tasks, stats.evicted_by_age), (1, 1));
+    assert!(stats.last_sweep.is_some());
+}
+
+#[test]
+fn an_active_task_is_never_evicted() {
+    let config = CleanupConfig {
+        task_retention_duration: Duration::ZERO,
+        max_retained_tasks: 0,
+        ..CleanupConfig::default()
+    };
+    let (registry, hand) = registry(config);
+    let mut books = registry.books();
+    let entry = register(&registry, &mut books);
+    hand.advance(Duration::from_secs(1_000_000));
+    registry.sweep();
+    registry.cleanup_now();
+    assert_eq!(registry.status(entry.id()), Some(TaskStatus::Queued));
+    finish(&registry, &mut books, entry);
+}
+
+#[test]
+fn with_automatic_cleanup_off_only_a_request_evicts() {
+    let config = CleanupConfig {
+        enable_automatic_cleanup: false,
+        max_retained_tasks: 5,
+        task_retention_duration: Duration::from_secs(1),
+        ..CleanupConfig::default()
+    };
+    let (registry, hand) = registry(config);
+    let mut books = registry.books();
+    for _ in 0..1_000 {
+        one(&registry, &mut books);
+    }
+    hand.advance(Duration::from_millis(10));
+    assert_eq!(registry.retained(), 1_000);
+    assert_eq!(registry.cleanup_now(), 995);
+    hand.advance(Duration::from_secs(1));
+    assert_eq!(registry.cleanup_now(), 5);
+    assert_eq!(registry.cleanup_now(), 0);
+    assert_eq!(registry.cleanup_stats().evicted_by_request, 1_000);
+}
+
+#[test]
+fn extreme_limits_mean_what_they_say() {
+    let config = CleanupConfig {
+        task_retention_duration: Duration::MAX,
+        max_retained_tasks: usize::MAX,
+        ..CleanupConfig::default()
+    };
+    let (registry, hand) = registry(config);
+    let mut books = registry.books();
+    for _ in 0..1_000 {
+        one(&registry, &mut books);
+    }
+    hand.advance(Duration::MAX);
+    registry.sweep();
+    assert_eq!((registry.cleanup_now(), registry.retained()), (0, 1_000));
+}
+
+#[test]
+fn the_pages_of_a_burst_come_back_and_old_ids_stay_unknown() {
+    let (registry, _hand) = registry(limit(100));
+    let mut books = registry.books();
+    one(&registry, &mut books);
+    registry.sweep();
+    let before = registry.cleanup_stats().memory_bytes;
+    let mut old = Vec::new();
+    for _ in 0..2 {
+        let entries: Vec<_> = (0..50_000).map(|_| register(&registry, &mut books)).collect();
+        assert!(registry.cleanup_stats().memory_bytes > before + 47 * (64 << 10));
+        old.extend(entries.into_iter().map(|entry| finish(&registry, &mut books, entry)));
+        registry.sweep();
+        let after = registry.cleanup_stats().memory_bytes;
+        assert!(after < before + 8 * (64 << 10), "{before} {after}");
+    }
+    let unlike: HashSet<_> = old.iter().collect();
+    assert_eq!(unlike.len(), old.len());
+    let known = old.iter().filter(|id| registry.status(**id).is_some()).count();
+    assert_eq!(known, 100);
+}
+
+#[test]
+fn a_refused_id_names_nothing() {
+    let (registry, _hand) = registry(limit(10));
+    let ids: HashSet<_> = (0..1_000).map(|_| registry.refused_id()).collect();
+    assert_eq!(ids.len(), 1_000);
+    for id in ids {
+        assert_eq!(registry.status(id), None);
+        assert!(registry.stats(id).is_none());
+        assert!(registry.with_task(id, |_| ()).is_none());
+    }
+}
+
+#[test]
+fn a_task_is_listed_from_its_registration_to_its_end() {
+    let (registry, _hand) = registry(limit(10));
+    let mut books = registry.books();
+    let mut cell = 7_u64;
+    let task = NonNull::from(&mut cell).cast();
+    // SAFETY: finished below.
+    let entry = unsafe { registry.register(&mut books, NewTask { task, ..new_task() }, 1) };
+    let id = entry.id();
+    assert_eq!(registry.with_task(id, |found| found == task), Some(true));
+    entry.start(None, 2);
+    assert_eq!(registry.with_task(id, |found| found == task), Some(true));
+    finish(&registry, &mut books, entry);
+    assert!(registry.with_task(id, |_| ()).is_none());
+}
+
+#[test]
+fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
+    const ROUNDS: usize = if cfg!(debug_assertions) { 20_000 } else { 200_000 };
+    let config = CleanupConfig {
+        max_retained_tasks: 1_000,
+        task_retention_duration: Duration::from_millis(1),
+        ..CleanupConfig::default()
+    };
+    let registry = Registry::new(config, 2, Clock::system());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (registry, done) = (&registry, &done);
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                scope.spawn(move || {
+                    let mut books = registry.books();
+                    let mut ids = Vec::new();
+                    for round in 0..ROUNDS {
+                        let name = (round % 16 == 0).then(|| Arc::from(format!("{worker}-{round}")));
+                        let new = NewTask { name: name.clone(), ..new_task() };
+                        // SAFETY: finished below.
+                        let entry =
+                            unsafe { registry.register(&mut books, new, registry.clock().ticks()) };
+                        let stats = registry.stats(entry.id()).expect("an active task is known");
+                        assert_eq!(stats.name, name);
+                        entry.start(Some(worker), registry.clock().ticks());
+                        ids.push(if round % 3 == 0 {
+                            registry.with_guest(|books| finish(registry, books, entry))
+                        } else {
+                            finish(registry, &mut books, entry)
+                        });
+                        if ids.len() > 5_000 {
+                            for id in ids.drain(..) {
+                                assert!(registry.stats(id).is_none_or(|stats| stats.id == id));
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                assert!(registry.retained() <= 1_000 + 125, "{}", registry.retained());
+                registry.sweep();
+                registry.snapshot();
+            }
+        });
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let totals = registry.totals();
+    assert_eq!((totals.spawned, totals.completed), (2 * ROUNDS as u64, 2 * ROUNDS as u64));
+    let stats = registry.cleanup_stats();
+    assert_eq!(stats.total_tasks, registry.snapshot().len());
+}

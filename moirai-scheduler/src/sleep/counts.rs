@@ -4,6 +4,9 @@
 
 use moirai_core::shim::sync::atomic::{AtomicU32, Ordering};
 
+#[cfg(all(test, not(moirai_loom)))]
+mod tests;
+
 /// Bits of a count.
 const BITS: u32 = 15;
 const ONE_SLEEPING: u32 = 1;

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use moirai_core::shim::sync::atomic::{Ordering, fence};
+use moirai_core::shim::sync::atomic::Ordering;
 
 use super::{Sleepers, word};
 
@@ -76,8 +76,9 @@ impl Sleepers {
         };
         // Ordering: SeqCst pairs with the fence in `Counts::after_fence`: the producer sees the announcement, or the look that
         // follows sees what it pushed. Argument A.
+        // Under ThreadSanitizer the exchange in `Counts::announce` stands for it.
         #[cfg(not(moirai_tsan))]
-        fence(Ordering::SeqCst);
+        moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
         Announced {
             sleepers: self,
             worker,

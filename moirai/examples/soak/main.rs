@@ -22,6 +22,12 @@ use waves::{Counts, Tally};
 /// Records that are retained at most.
 const RETAINED: usize = 10_000;
 
+/// How often the books and the memory are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often a line is shown.
+const SHOW: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let options = match args::parse(std::env::args().skip(1)) {
         Ok(Command::Run(options)) => options,
@@ -54,12 +60,14 @@ fn refuse(message: &str) -> ExitCode {
 
 /// Runs it all, and returns what was not as it should be.
 fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
-    let mut builder = Moirai::builder().thread_name_prefix("soak").cleanup_config(CleanupConfig {
-        max_retained_tasks: RETAINED,
-        task_retention_duration: Duration::from_secs(10),
-        cleanup_interval: Duration::from_secs(1),
-        ..CleanupConfig::default()
-    });
+    let mut builder = Moirai::builder()
+        .thread_name_prefix("soak")
+        .cleanup_config(CleanupConfig {
+            max_retained_tasks: RETAINED,
+            task_retention_duration: Duration::from_secs(10),
+            cleanup_interval: Duration::from_secs(1),
+            ..CleanupConfig::default()
+        });
     if let Some(threads) = options.threads {
         builder = builder.worker_threads(threads);
     }
@@ -74,16 +82,19 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
 
     let mut faults = Vec::new();
     let mut watch = Watch::new();
-    let mut before = (Instant::now(), 0);
+    let mut shown = (start, 0);
     let driven = loop {
-        let driven = driver.join_timeout(Duration::from_secs(1));
+        let driven = driver.join_timeout(LOOK);
         let (now, ended) = (Instant::now(), tally.ended());
-        let rate = (ended - before.1) as f64 / (now - before.0).as_secs_f64();
-        before = (now, ended);
         let stats = moirai.cleanup_stats();
         watch.look(ended);
-        live_line(start.elapsed(), ended, rate, &watch, &stats);
         check_retained(&stats, &mut faults);
+        let since = now - shown.0;
+        if since >= SHOW || driven.is_some() {
+            let rate = (ended - shown.1) as f64 / since.as_secs_f64();
+            live_line(now - start, ended, rate, &watch, &stats);
+            shown = (now, ended);
+        }
         if let Some(driven) = driven {
             break driven;
         }
@@ -93,7 +104,10 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
     }
 
     // One more, for the driver itself.
-    let counted = Counts { completed: 1, ..Counts::default() } + tally.counts();
+    let counted = Counts {
+        completed: 1,
+        ..Counts::default()
+    } + tally.counts();
     let report = moirai.shutdown();
     println!("{report}");
     let booked = Counts {
@@ -106,7 +120,9 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
         faults.push("the books do not balance".to_owned());
     }
     if booked != counted {
-        faults.push(format!("the books say {booked}; the tasks themselves say {counted}"));
+        faults.push(format!(
+            "the books say {booked}; the tasks themselves say {counted}"
+        ));
     }
     faults.extend(watch.verdict(options.growth));
     println!("{watch}");
@@ -130,7 +146,8 @@ fn live_line(elapsed: Duration, ended: u64, rate: f64, watch: &Watch, stats: &Cl
 fn check_retained(stats: &CleanupStats, faults: &mut Vec<String>) {
     let retained = stats.total_tasks - stats.active_tasks;
     if retained > RETAINED + RETAINED / 8 {
-        faults.push(format!("{retained} records were retained, with a limit of {RETAINED}"));
+        faults.push(format!(
+            "{retained} records were retained, with a limit of {RETAINED}"
+        ));
     }
 }
-

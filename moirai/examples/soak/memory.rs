@@ -17,7 +17,11 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new() -> Self {
-        Self { now: None, warm: None, most: None }
+        Self {
+            now: None,
+            warm: None,
+            most: None,
+        }
     }
 
     /// Looks at the memory, after so many tasks.
@@ -32,8 +36,9 @@ impl Watch {
     /// What is wrong if memory has grown by more than so many MiB.
     pub(crate) fn verdict(&self, growth: u64) -> Option<String> {
         let grown = self.most?.saturating_sub(self.warm?);
-        (grown > growth * 1024)
-            .then(|| format!("memory grew by {grown} KiB after {WARM} tasks; allowed are {growth} MiB"))
+        (grown > growth * 1024).then(|| {
+            format!("memory grew by {grown} KiB after {WARM} tasks; allowed are {growth} MiB")
+        })
     }
 }
 
@@ -44,7 +49,10 @@ impl fmt::Display for Watch {
             (true, Some(now), ..) => write!(f, "{:>7.1} MiB resident", now as f64 / 1024.0),
             (true, None, ..) => f.write_str("memory unknown"),
             (false, _, Some(warm), Some(most)) => {
-                write!(f, "resident memory: {warm} KiB after {WARM} tasks, at most {most} KiB from then on")
+                write!(
+                    f,
+                    "resident memory: {warm} KiB after {WARM} tasks, at most {most} KiB from then on"
+                )
             }
             (false, Some(_), ..) => write!(f, "resident memory: not judged before {WARM} tasks"),
             (false, None, ..) => f.write_str("resident memory: not known on this system"),
@@ -55,6 +63,8 @@ impl fmt::Display for Watch {
 /// Resident memory in KiB, where `/proc` tells.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

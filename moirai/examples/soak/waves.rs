@@ -41,8 +41,16 @@ impl Add for Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { completed, failed, cancelled } = self;
-        write!(f, "{} = {completed} completed + {failed} failed + {cancelled} cancelled", self.sum())
+        let Self {
+            completed,
+            failed,
+            cancelled,
+        } = self;
+        write!(
+            f,
+            "{} = {completed} completed + {failed} failed + {cancelled} cancelled",
+            self.sum()
+        )
     }
 }
 
@@ -91,7 +99,9 @@ pub(crate) fn silence_planned_panics() {
 
 /// Runs wave after wave.
 pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
-    let Some(moirai) = Moirai::current() else { return };
+    let Some(moirai) = Moirai::current() else {
+        return;
+    };
     let mut handles = Vec::with_capacity(WAVE);
     while tally.ended() < tasks && end.is_none_or(|end| Instant::now() < end) {
         let left = tasks - tally.ended();

@@ -85,14 +85,19 @@ async fn interruption(interrupt: &Receiver<()>) -> bool {
 }
 
 fn progress_bar() -> ProgressBar {
-    const STYLE: &str = "{elapsed} [{bar:40}] {pos} of {len} files and directories, {msg}";
+    const STYLE: &str = "{elapsed} [{wide_bar}] {pos} of {len}, {msg}";
     let style = ProgressStyle::with_template(STYLE).expect("the template is well-formed");
     ProgressBar::new(1).with_style(style.progress_chars("=> "))
 }
 
 fn note(tree: &mut Tree, event: Event, bar: &ProgressBar) {
     match event {
-        Event::Listed { files, directories, skipped, special } => {
+        Event::Listed {
+            files,
+            directories,
+            skipped,
+            special,
+        } => {
             tree.listed(files, directories, skipped, special);
             bar.set_length(tree.found);
         }
@@ -124,21 +129,42 @@ impl Outcome {
         let same = |one: &Tree, other: &Tree| {
             one.digest() == other.digest() && one.unreadable.keys().eq(other.unreadable.keys())
         };
-        self.sequential.as_ref().map(|sequential| same(&self.tree, sequential))
+        self.sequential
+            .as_ref()
+            .map(|sequential| same(&self.tree, sequential))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tree { hashes, unreadable, bytes, skipped, special, .. } = &self.tree;
+        let Tree {
+            hashes,
+            unreadable,
+            bytes,
+            skipped,
+            special,
+            ..
+        } = &self.tree;
         if self.interrupted {
-            writeln!(f, "interrupted; left: {} files and directories", self.tree.left())?;
+            writeln!(
+                f,
+                "interrupted; left: {} files and directories",
+                self.tree.left()
+            )?;
         } else {
             writeln!(f, "digest    {}", self.tree.digest())?;
         }
         if let (Some(agrees), Some(sequential)) = (self.agrees(), &self.sequential) {
-            let verdict = if agrees { "the same" } else { "DIFFERENT; did the files change?" };
-            writeln!(f, "verified  {verdict}: {}, sequentially", sequential.digest())?;
+            let verdict = if agrees {
+                "the same"
+            } else {
+                "DIFFERENT; did the files change?"
+            };
+            writeln!(
+                f,
+                "verified  {verdict}: {}, sequentially",
+                sequential.digest()
+            )?;
         }
         writeln!(
             f,
@@ -150,7 +176,11 @@ impl fmt::Display for Outcome {
         )?;
         let seconds = self.elapsed.as_secs_f64();
         let rate = HumanBytes((*bytes as f64 / seconds.max(1e-9)) as u64);
-        writeln!(f, "time      {seconds:.3} s, {rate}/s, {} workers", self.workers)?;
+        writeln!(
+            f,
+            "time      {seconds:.3} s, {rate}/s, {} workers",
+            self.workers
+        )?;
         write!(f, "{}", self.books)
     }
 }

@@ -1,0 +1,102 @@
+//! Each change of the word, and what it leaves to its caller.
+
+use super::{Counts, Now};
+
+fn counts(sleeping: usize, searching: usize, owed: bool) -> Counts {
+    let counts = Counts::new();
+    for _ in 0..searching {
+        assert!(counts.start_search(searching));
+    }
+    for _ in 0..sleeping {
+        assert!(!counts.announce(false));
+    }
+    if owed {
+        assert!(counts.leave_to_searchers());
+    }
+    assert_eq!(read(&counts), (sleeping, searching, owed));
+    counts
+}
+
+fn read(counts: &Counts) -> (usize, usize, bool) {
+    let now: Now = counts.now();
+    (now.sleeping(), now.searching(), now.owed())
+}
+
+#[test]
+fn searches_are_limited() {
+    let counts = counts(0, 2, false);
+    assert!(!counts.start_search(2));
+    assert!(counts.start_search(3));
+    assert_eq!(read(&counts), (0, 3, false));
+}
+
+#[test]
+fn a_call_is_left_to_those_who_search_while_somebody_sleeps() {
+    let busy = counts(0, 1, false);
+    assert!(busy.leave_to_searchers());
+    assert_eq!(read(&busy), (0, 1, false));
+
+    let searched = counts(1, 1, false);
+    assert!(searched.leave_to_searchers());
+    assert_eq!(read(&searched), (1, 1, true));
+
+    let asleep = counts(1, 0, false);
+    assert!(!asleep.leave_to_searchers());
+    assert_eq!(read(&asleep), (1, 0, false));
+}
+
+#[test]
+fn a_call_moves_a_worker_from_sleeping_to_searching() {
+    let asleep = counts(2, 0, false);
+    assert!(asleep.call());
+    assert_eq!(read(&asleep), (1, 1, false));
+    // The next one is left to it.
+    assert!(!asleep.call());
+    assert_eq!(read(&asleep), (1, 1, true));
+    assert!(!counts(0, 0, false).call());
+}
+
+#[test]
+fn only_the_last_searcher_who_found_something_pays() {
+    let two = counts(1, 2, true);
+    assert!(!two.stop_search(false));
+    assert_eq!(read(&two), (1, 1, true));
+    assert!(two.stop_search(false));
+    assert_eq!(read(&two), (1, 0, false));
+}
+
+#[test]
+fn without_a_debt_nobody_pays() {
+    assert!(!counts(1, 1, false).stop_search(false));
+}
+
+#[test]
+fn with_nobody_asleep_the_debt_is_gone() {
+    let one = counts(1, 1, true);
+    one.withdraw();
+    assert!(!one.stop_search(true));
+    assert_eq!(read(&one), (0, 0, false));
+}
+
+#[test]
+fn a_chain_is_left_to_those_who_search_still() {
+    let two = counts(1, 2, false);
+    assert!(!two.stop_search(true));
+    assert_eq!(read(&two), (1, 1, true));
+}
+
+#[test]
+fn the_last_searcher_to_announce_itself_takes_the_debt_along() {
+    let two = counts(1, 2, true);
+    assert!(!two.announce(true));
+    assert_eq!(read(&two), (2, 1, true));
+    assert!(two.announce(true));
+    assert_eq!(read(&two), (3, 0, false));
+}
+
+#[test]
+fn all_wake_at_once() {
+    let counts = counts(3, 1, true);
+    counts.withdraw_all();
+    assert_eq!(read(&counts), (0, 1, true));
+}
