@@ -1,8 +1,8 @@
 //! The schedulers of [Moirai], and the protocol by which its workers sleep and wake.
 //!
-//! A scheduler is a set of queues: it decides in which order and on which worker tasks run. What it has to promise is the
-//! contract of [`moirai_core::scheduler`]. It is generic over what it schedules, so that tests and models drive the very
-//! code that users get with plain tokens.
+//! A scheduler is a set of queues: it decides in which order and on which worker tasks run. What it has to promise is
+//! the contract of [`moirai_core::scheduler`]. It is generic over what it schedules, so that tests and models drive the
+//! very code that users get with plain tokens.
 //!
 //! | item | what it is |
 //! | --- | --- |

@@ -1,80 +1,83 @@
 //! How workers sleep and wake: nothing is lost, and nobody wakes for nothing.
 //!
 //! [`Sleepers`] knows no scheduler. It is told when work was made visible ([`notify`](Sleepers::notify)), and is given the
-//! means to look for some when a worker has none ([`next`](Sleepers::next)). It works around any scheduler that keeps the
-//! contract of [`moirai_core::scheduler`], rules 2 and 4 above all.
+//! means to look for some when a worker has none ([`next`](Sleepers::next)). It works around any scheduler that keeps
+//! the contract of [`moirai_core::scheduler`], rules 2 and 4 above all.
 //!
 //! # Terms
 //!
-//! A worker that has work, or looks for it of its own accord, is *busy*. One that [`next`](Sleepers::next) makes look is
-//! *searching*; at most half of the workers are, but one may always be. One that has announced that it will sleep is
-//! *sleeping*. One word (`sleep/counts.rs`) holds how many are searching, how many are sleeping, and one bit, *owed*. Who sleeps is in
-//! a list under a lock. A *producer* is whoever pushes, worker or not.
+//! A worker that has work, or looks for it of its own accord, is *busy*. One that [`next`](Sleepers::next) makes look
+//! is *searching*; at most half of the workers are, but one may always be. One that has announced that it will sleep is
+//! *sleeping*. One word (`sleep/counts.rs`) holds how many are searching, how many are sleeping, and one bit, *owed*.
+//! Who sleeps is in a list under a lock. A *producer* is whoever pushes, worker or not.
 //!
 //! # The protocol
 //!
-//! 1. A producer pushes, makes a fence, and looks at the word. Nobody sleeps: it is done. Somebody searches: it sets *owed*,
-//!    unless it is set, and is done. Otherwise it *calls* a worker.
-//! 2. Calling is done under the lock. It looks at the word again, as in rule 1; then it counts one worker as searching instead
-//!    of sleeping, takes it from the list, leaves word for it whose call it was, and then, without the lock, unparks it.
-//! 3. A worker without work becomes a searcher if it may, and looks once. Whether it was one or not: if it has nothing, it
-//!    announces itself. That is, under the lock, it enters the list and is counted as sleeping and no longer as searching,
-//!    in one change of the word. It makes a fence and looks *once more*. Only if there is nothing now does it park, until
-//!    there is word for it.
-//! 4. A worker that is announced and finds work, or has to stop, takes itself off the list. If it is not there any more, then
-//!    it was called, counts as searching, and goes on as a searcher.
-//! 5. The last searcher pays what is owed: when the number of searchers goes to zero, the bit is cleared in the same change.
-//!    If it found work, and *owed* was set, it calls another, *in a chain*. A worker that was called in a chain and finds work
-//!    owes another call in a chain whether the bit is set or not; if others search still, it sets the bit for them. If the last
-//!    searcher found nothing and announces itself, it keeps the debt in mind until it has looked once more: if it finds
-//!    something then, it pays.
+//! 1. A producer pushes, makes a fence, and looks at the word. Nobody sleeps: it is done. Somebody searches: it sets
+//!    *owed*, unless it is set, and is done. Otherwise it *calls* a worker.
+//! 2. Calling is done under the lock. It looks at the word again, as in rule 1; then it counts one worker as searching
+//!    instead of sleeping, takes it from the list, leaves word for it whose call it was, and then, without the lock,
+//!    unparks it.
+//! 3. A worker without work becomes a searcher if it may, and looks once. Whether it was one or not: if it has nothing,
+//!    it announces itself. That is, under the lock, it enters the list and is counted as sleeping and no longer as
+//!    searching, in one change of the word. It makes a fence and looks *once more*. Only if there is nothing now does
+//!    it park, until there is word for it.
+//! 4. A worker that is announced and finds work, or has to stop, takes itself off the list. If it is not there any
+//!    more, then it was called, counts as searching, and goes on as a searcher.
+//! 5. The last searcher pays what is owed: when the number of searchers goes to zero, the bit is cleared in the same
+//!    change. If it found work, and *owed* was set, it calls another, *in a chain*. A worker that was called in a chain
+//!    and finds work owes another call in a chain whether the bit is set or not; if others search still, it sets the
+//!    bit for them. If the last searcher found nothing and announces itself, it keeps the debt in mind until it has
+//!    looked once more: if it finds something then, it pays.
 //! 6. A worker that was called and has to stop, or to unwind, instead of looking, owes a call in a chain, too.
-//! 7. For a stop, whoever asks for it makes that visible first; then, under the lock, it takes all from the list, and unparks
-//!    them. A worker asks whether to stop before each look.
+//! 7. For a stop, whoever asks for it makes that visible first; then, under the lock, it takes all from the list, and
+//!    unparks them. A worker asks whether to stop before each look.
 //!
 //! # The argument
 //!
-//! **A. Who announces itself too late to be seen, sees.** A producer P that finds nobody asleep, and a worker W that announces
-//! itself. One of their two fences is first. If it is P's, then W's last look, which is after its fence, finds what P pushed,
-//! or somebody else got it (rule 2 of the contract; rule 4 for what a thief carries just then). If it is W's, then P's look at
-//! the word, which is after its own, reads W's announcement or a later value. So if P found nobody asleep, W has either
-//! withdrawn, or looked in time.
+//! **A. Who announces itself too late to be seen, sees.** A producer P that finds nobody asleep, and a worker W that
+//! announces itself. One of their two fences is first. If it is P's, then W's last look, which is after its fence,
+//! finds what P pushed, or somebody else got it (rule 2 of the contract; rule 4 for what a thief carries just then). If
+//! it is W's, then P's look at the word, which is after its own, reads W's announcement or a later value. So if P found
+//! nobody asleep, W has either withdrawn, or looked in time.
 //!
-//! **B. Who leaves it to a searcher may.** P finds a searcher. Each of them ends its search by a change of the word that comes
-//! after what P read. If the last of them ends it by announcing itself, its fence comes after P's, because P's load read an
-//! older value than the change before that fence left: its last look finds P's work. If it ends by finding work, it sees the
-//! bit that P set or found set; if it was cleared before, then by another last searcher, for which the same holds; and it
-//! calls a worker, if one sleeps. That one's search ends later still, and so on. If none sleeps, each worker will announce
-//! itself later than P's look, and find P's work in its last look.
+//! **B. Who leaves it to a searcher may.** P finds a searcher. Each of them ends its search by a change of the word
+//! that comes after what P read. If the last of them ends it by announcing itself, its fence comes after P's, because
+//! P's load read an older value than the change before that fence left: its last look finds P's work. If it ends by
+//! finding work, it sees the bit that P set or found set; if it was cleared before, then by another last searcher, for
+//! which the same holds; and it calls a worker, if one sleeps. That one's search ends later still, and so on. If none
+//! sleeps, each worker will announce itself later than P's look, and find P's work in its last look.
 //!
-//! **C. Who calls, wakes.** A worker taken from the list finds word in its place before it parks, or is unparked after the
-//! word was left. It looks once more before it sleeps again, as under B, and the call is not lost if it does something else
-//! instead (rules 4 and 6).
+//! **C. Who calls, wakes.** A worker taken from the list finds word in its place before it parks, or is unparked after
+//! the word was left. It looks once more before it sleeps again, as under B, and the call is not lost if it does
+//! something else instead (rules 4 and 6).
 //!
-//! **D. So no wake-up is lost (P11):** when all is quiet, and somebody sleeps, then there is no work that the contract lets a
-//! worker find. For a worker's last look found nothing, and what was pushed later met with A, B or C. It would not be enough
-//! that the work is run *some time*: if a worker sleeps, work must not wait for another to become free. Each push that met
-//! with C brought a look of its own, after the push; and a look that finds another task than the one it was called for leaves
-//! that one to the look which the other task brought. Pushes that met with B share one bit. That is what chains are for: a
-//! chain ends only when one of its workers found nothing, so that nothing waited, or when nobody slept.
+//! **D. So no wake-up is lost (P11):** when all is quiet, and somebody sleeps, then there is no work that the contract
+//! lets a worker find. For a worker's last look found nothing, and what was pushed later met with A, B or C. It would
+//! not be enough that the work is run *some time*: if a worker sleeps, work must not wait for another to become free.
+//! Each push that met with C brought a look of its own, after the push; and a look that finds another task than the one
+//! it was called for leaves that one to the look which the other task brought. Pushes that met with B share one bit.
+//! That is what chains are for: a chain ends only when one of its workers found nothing, so that nothing waited, or
+//! when nobody slept.
 //!
-//! **E. A burst wakes everyone**, one after the other, each waking the next on its way to its own task; the producer pays for
-//! one call. And **one push wakes one worker**: without a second
-//! push during its search nothing is owed. (Unless the call went to a worker in its last look: it cannot know whether what it
-//! found is what it was called for, so it calls another.)
+//! **E. A burst wakes everyone**, one after the other, each waking the next on its way to its own task; the producer
+//! pays for one call. And **one push wakes one worker**: without a second push during its search nothing is owed.
+//! (Unless the call went to a worker in its last look: it cannot know whether what it found is what it was called for,
+//! so it calls another.)
 //!
-//! **F. A stop reaches everyone.** If W announces itself before the one who stops has the lock, it is in the list, and woken.
-//! If after, then the lock makes the stop visible to its question before its last look.
+//! **F. A stop reaches everyone.** If W announces itself before the one who stops has the lock, it is in the list, and
+//! woken. If after, then the lock makes the stop visible to its question before its last look.
 //!
-//! **G. Idle costs nothing (P12).** Nobody parks with a time limit, and nobody is unparked but by rules 2 and 7. (A token that
-//! arrives after its worker withdrew makes one later sleep start over.)
+//! **G. Idle costs nothing (P12).** Nobody parks with a time limit, and nobody is unparked but by rules 2 and 7. (A
+//! token that arrives after its worker withdrew makes one later sleep start over.)
 //!
-//! **H. Batches.** A worker that steals a batch makes tasks visible in a new place, without a call. It need not: the push of
-//! each of them met with A, B or C, and nobody's last look misses a task because a thief carries it; a scheduler's rule 4
-//! forbids that. How [`WorkStealing`](crate::WorkStealing) keeps it is written in `work_stealing/moves.rs`.
+//! **H. Batches.** A worker that steals a batch makes tasks visible in a new place, without a call. It need not: the
+//! push of each of them met with A, B or C, and nobody's last look misses a task because a thief carries it; a
+//! scheduler's rule 4 forbids that. How [`WorkStealing`](crate::WorkStealing) keeps it is written in
+//! `work_stealing/moves.rs`.
 //!
-//! The searching state is from Go's scheduler by way of tokio's, the announcement from rayon's. The bit that is owed is ours:
-//! tokio's last searcher always wakes another, so that each single task from outside wakes two workers.
+//! The searching state is from Go's scheduler by way of tokio's, the announcement from rayon's. The bit that is owed is
+//! ours: tokio's last searcher always wakes another, so that each single task from outside wakes two workers.
 
 use std::fmt;
 
@@ -94,8 +97,8 @@ pub struct Sleepers {
     counts: CachePadded<Counts>,
     /// How many may search at once.
     search_limit: usize,
-    /// Who sleeps; the last to come is the first to be called, while its cache is warm. As long as the counts say, whenever
-    /// the lock is free.
+    /// Who sleeps; the last to come is the first to be called, while its cache is warm. As long as the counts say,
+    /// whenever the lock is free.
     list: Mutex<Vec<usize>>,
     places: Box<[CachePadded<Place>]>,
 }
@@ -165,14 +168,14 @@ impl Sleepers {
         }
     }
 
-    /// Gets worker `worker` its next task when it has none: looks for one by `pop`, and sleeps until there is one. `None` as
-    /// soon as `stop` says so.
+    /// Gets worker `worker` its next task when it has none: looks for one by `pop`, and sleeps until there is one.
+    /// `None` as soon as `stop` says so.
     ///
     /// `parked` is called each time that the worker is about to park.
     ///
     /// The closures may be called in any order and often. `stop` has to say `true` from the moment that
-    /// [`wake_all`](Self::wake_all) was called for it; a stop for which nobody called that is seen whenever the worker wakes.
-    /// `pop` is to find what the contract says a local queue finds.
+    /// [`wake_all`](Self::wake_all) was called for it; a stop for which nobody called that is seen whenever the worker
+    /// wakes. `pop` is to find what the contract says a local queue finds.
     ///
     /// # Panics
     ///

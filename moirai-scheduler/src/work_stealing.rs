@@ -14,8 +14,8 @@
 //! # Where a worker looks
 //!
 //! 1. Every [`LOW_EVERY`]th time: the low band.
-//! 2. The critical band, the high band; of [`HIGH_EVERY`] tasks from there one is a high one. After [`ELEVATED_RUN`] in a row
-//!    it looks for what comes below first.
+//! 2. The critical band, the high band; of [`HIGH_EVERY`] tasks from there one is a high one. After [`ELEVATED_RUN`] in
+//!    a row it looks for what comes below first.
 //! 3. Every [`INJECTOR_EVERY`]th time that it comes this far: the injector.
 //! 4. Its slot, at most [`SLOT_RUN`] times in a row.
 //! 5. Its queue.
@@ -27,24 +27,25 @@
 //!
 //! # Bounds
 //!
-//! For tasks that wait in the same place, first come, first served. Beyond that, for one worker that goes on taking tasks:
+//! For tasks that wait in the same place, first come, first served. Beyond that, for one worker that goes on taking
+//! tasks:
 //!
 //! - A normal or low task that waits is passed over by at most [`ELEVATED_RUN`] critical and high ones in a row.
 //! - A high task at the head of its band is taken at the latest with the [`HIGH_EVERY`]th critical or high task.
 //! - A low task at the head of its band is taken at the latest with the [`LOW_EVERY`]th task.
-//! - A task in the worker's queue is passed over by at most [`SLOT_RUN`] from its slot in a row, so a task that keeps waking
-//!   itself cannot hold it back.
+//! - A task in the worker's queue is passed over by at most [`SLOT_RUN`] from its slot in a row, so a task that keeps
+//!   waking itself cannot hold it back.
 //! - A task at the head of the injector is taken at the latest with the [`INJECTOR_EVERY`]th normal one.
 //!
 //! They are bounds for workers: [`take`](Scheduler::take), for threads that are none, goes by priority alone.
 //!
 //! # How the contract is kept
 //!
-//! Tasks are handed out once because the queues and the [slot](self) hand out once. A task that was pushed is seen by a pop
-//! that comes after it because each queue publishes it before its push returns, and because the count of the bands is never
-//! too low. A task that a thief carries from one queue to another is missed by nobody who looks meanwhile. And what others
-//! find in two pops in a row is all there is, slots included. Each of these has its argument at the head of the file that
-//! does it: `slot.rs`, `bands.rs`, `moves.rs`.
+//! Tasks are handed out once because the queues and the slot hand out once. A task that was pushed is seen by a
+//! pop that comes after it because each queue publishes it before its push returns, and because the count of the bands
+//! is never too low. A task that a thief carries from one queue to another is missed by nobody who looks meanwhile. And
+//! what others find in two pops in a row is all there is, slots included. Each of these has its argument at the head of
+//! the file that does it: `slot.rs`, `bands.rs`, `moves.rs`.
 //!
 //! The shape is that of tokio's multi-threaded scheduler; the deque is Chase and Lev's, by crossbeam.
 //!

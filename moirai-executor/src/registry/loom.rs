@@ -167,19 +167,16 @@ fn loom_with_task_against_finish() {
         let mut books = registry.books();
         let filler = register(&registry, &mut books, "", 1);
         // Written when the task has ended, as freeing it would be; loom notices a use at the same time.
-        let cells = [0, 1].map(|number| Arc::new(UnsafeCell::new(number)));
-        let listed = |number: usize| NewTask {
-            task: NonNull::from(&*cells[number]).cast(),
-            ..new_task("")
-        };
+        let cell = Arc::new(UnsafeCell::new(0));
+        let listed = || NewTask { task: NonNull::from(&*cell).cast(), ..new_task("") };
         // SAFETY: finished below.
-        let entry = unsafe { registry.register(&mut books, listed(0), 1) };
+        let entry = unsafe { registry.register(&mut books, listed(), 1) };
         let id = entry.id();
         let other = thread::spawn({
             let registry = Arc::clone(&registry);
             move || {
                 let found = registry.with_task(id, |task| {
-                    // SAFETY: the cells are alive for the whole model.
+                    // SAFETY: the cell is alive for the whole model.
                     let cell = unsafe { task.cast::<UnsafeCell<u32>>().as_ref() };
                     // SAFETY: that nobody writes meanwhile is what the model shows.
                     cell.with(|value| unsafe { *value })
@@ -191,13 +188,13 @@ fn loom_with_task_against_finish() {
             }
         });
         finish(&registry, &mut books, entry, 2);
-        cells[0].with_mut(|value| {
+        cell.with_mut(|value| {
             // SAFETY: that nobody reads meanwhile is what the model shows.
             unsafe { *value = 2 }
         });
-        // The slot goes to another task, which must not be found under the old id.
+        // Slot and memory go to another task, which must not be found under the old id.
         // SAFETY: finished below.
-        let next = unsafe { registry.register(&mut books, listed(1), 1) };
+        let next = unsafe { registry.register(&mut books, listed(), 1) };
         assert_eq!(next.id().slot(), id.slot());
         assert!(other.join().unwrap().is_none_or(|value| value == 0), "a stranger");
         assert!(registry.with_task(id, |_| ()).is_none());

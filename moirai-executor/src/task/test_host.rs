@@ -10,7 +10,9 @@ use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
 
-use super::{Asker, Header, Host, JoinHandle, RawRunnable, TaskRef, Unlisted, Verdict};
+#[cfg(not(moirai_loom))]
+use super::Asker;
+use super::{Header, Host, JoinHandle, RawRunnable, TaskRef, Unlisted, Verdict};
 
 /// The entry of the one task that a test makes: using it twice does not compile, losing it is noticed.
 pub(super) struct TestEntry;
@@ -88,10 +90,12 @@ impl TestHost {
         self.verdict.lock().as_ref().map(|verdict| verdict.status)
     }
 
+    #[cfg(not(moirai_loom))]
     pub(super) fn asker(&self) -> Option<Asker> {
         self.verdict.lock().as_ref().map(|verdict| verdict.asker)
     }
 
+    #[cfg(not(moirai_loom))]
     pub(super) fn error(&self) -> Option<String> {
         self.verdict.lock().as_ref()?.error.as_deref().map(str::to_owned)
     }

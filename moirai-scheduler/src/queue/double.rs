@@ -4,14 +4,14 @@
 //!
 //! 1. A cell is written once, before `back` moves past it: in a deque by the owner, in an injector under its lock.
 //! 2. A cell is read once, by whoever moved `front` past it, and only after that.
-//! 3. No cell is used a second time, so nothing can overtake a slow reader. A queue holds [`CAPACITY`] tasks in its life,
-//!    and panics at the next one, which suits models and short tests.
+//! 3. No cell is used a second time, so nothing can overtake a slow reader. A queue holds [`CAPACITY`] tasks in its
+//!    life, and panics at the next one, which suits models and short tests.
 //!
 //! Where crossbeam is free to take more or less, the double does what is harder on its users: a batch from the injector
-//! takes everything, as crossbeam's does at the end of a block, so that nothing is left behind for a second thread to find.
-//! Moving `front` releases nothing and comes with no fence, because no cell is used again; so users may lean on no more of it
-//! than its order. Where crossbeam lets thieves wait for a task that is being written, the double lets those wait who push: loom cannot explore
-//! several loops that wait for each other.
+//! takes everything, as crossbeam's does at the end of a block, so that nothing is left behind for a second thread to
+//! find. Moving `front` releases nothing and comes with no fence, because no cell is used again; so users may lean on
+//! no more of it than its order. Where crossbeam lets thieves wait for a task that is being written, the double lets
+//! those wait who push: loom cannot explore several loops that wait for each other.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -29,8 +29,8 @@ struct Ring<T> {
     cells: [UnsafeCell<Option<T>>; CAPACITY],
 }
 
-// SAFETY: a cell goes from its one writer to its one reader (rules 1 and 2), so tasks move between threads, which `T: Send`
-// allows, and are never shared.
+// SAFETY: a cell goes from its one writer to its one reader (rules 1 and 2), so tasks move between threads, which `T:
+// Send` allows, and are never shared.
 unsafe impl<T: Send> Sync for Ring<T> {}
 // SAFETY: as above; a ring that moves takes its tasks with it.
 unsafe impl<T: Send> Send for Ring<T> {}

@@ -60,12 +60,13 @@ impl Counts {
     pub(super) fn after_fence(&self) -> Now {
         #[cfg(not(moirai_tsan))]
         {
-            // Ordering: SeqCst pairs with the fence in `Sleepers::announce`. Of two fences one is first: either the sleeper's
-            // last look sees what was pushed before this one, or the load sees the sleeper.
+            // Ordering: SeqCst pairs with the fence in `Sleepers::announce`. Of two fences one is first: either the
+            // sleeper's last look sees what was pushed before this one, or the load sees the sleeper.
             moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
             self.now()
         }
-        // ThreadSanitizer does not know fences. One after the other, two read-modify-writes of this word do what they do.
+        // ThreadSanitizer does not know fences. One after the other, two read-modify-writes of this word do what they
+        // do.
         #[cfg(moirai_tsan)]
         Now(self.0.fetch_or(0, Ordering::AcqRel))
     }
@@ -76,8 +77,8 @@ impl Counts {
             .is_some()
     }
 
-    /// Counts the caller as no longer searching, because it found work. `owes`: it owes a wake-up for what else there may be.
-    /// Says whether that, or what all the searchers owed, falls to the caller now.
+    /// Counts the caller as no longer searching, because it found work. `owes`: it owes a wake-up for what else there
+    /// may be. Says whether that, or what all the searchers owed, falls to the caller now.
     #[must_use]
     pub(super) fn stop_search(&self, owes: bool) -> bool {
         let left = self.change(|now| {
@@ -88,8 +89,8 @@ impl Counts {
         left.is_some_and(|was| was.searching() == 1 && (was.owed() || owes) && was.sleeping() > 0)
     }
 
-    /// Counts the caller as sleeping, and if it was searching, as no longer that. Under the lock of the list. Says whether
-    /// the caller was the last who searched, and what the searchers owed is its to pay.
+    /// Counts the caller as sleeping, and if it was searching, as no longer that. Under the lock of the list. Says
+    /// whether the caller was the last who searched, and what the searchers owed is its to pay.
     #[must_use]
     pub(super) fn announce(&self, searching: bool) -> bool {
         let was = self.change(|now| {
@@ -158,8 +159,8 @@ impl Counts {
     }
 
     fn exchange(&self, now: Now, next: Now) -> Result<(), Now> {
-        // Ordering: AcqRel. The argument in `sleep.rs` needs no more of this word than the order of its own changes, and
-        // fences; with AcqRel the read-modify-writes that stand for the fences under ThreadSanitizer pair, too.
+        // Ordering: AcqRel. The argument in `sleep.rs` needs no more of this word than the order of its own changes,
+        // and fences; with AcqRel the read-modify-writes that stand for the fences under ThreadSanitizer pair, too.
         self.0
             .compare_exchange_weak(now.0, next.0, Ordering::AcqRel, Ordering::Relaxed)
             .map(drop)

@@ -74,9 +74,9 @@ impl Sleepers {
             });
             owed || call == word::CHAIN
         };
-        // Ordering: SeqCst pairs with the fence in `Counts::after_fence`: the producer sees the announcement, or the look that
-        // follows sees what it pushed. Argument A.
-        // Under ThreadSanitizer the exchange in `Counts::announce` stands for it.
+        // Ordering: SeqCst pairs with the fence in `Counts::after_fence`: the producer sees the announcement, or the
+        // look that follows sees what it pushed. Argument A. Under ThreadSanitizer the exchange in `Counts::announce`
+        // stands for it.
         #[cfg(not(moirai_tsan))]
         moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
         Announced {
@@ -99,8 +99,8 @@ impl<'a> Announced<'a> {
         let place = &self.sleepers.places[self.worker];
         {
             let parker = place.parker.lock();
-            // Ordering: Acquire pairs with the Release stores in `Sleepers::call` and `wake_all`. A token without a word is one
-            // that came after its worker had withdrawn.
+            // Ordering: Acquire pairs with the Release stores in `Sleepers::call` and `wake_all`. A token without a
+            // word is one that came after its worker had withdrawn.
             while place.word.load(Ordering::Acquire) == word::NONE {
                 parker.park();
             }

@@ -1,6 +1,7 @@
 //! The weakest scheduler that keeps the contract, for models of what is built around schedulers.
 //!
-//! It brings no fence and no lock of its own, so that the fences around it have to do all that the contract says they do.
+//! It brings no fence and no lock of its own, so that the fences around it have to do all that the contract says they
+//! do.
 
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};

@@ -1,13 +1,16 @@
-//! Queues of their own for tasks that are not [`Normal`](Priority::Normal), and the bounds within which they go first or last.
+//! Queues of their own for tasks that are not [`Normal`](Priority::Normal), and the bounds within which they go first
+//! or last.
 //!
 //! # The count
 //!
-//! A worker that has only normal tasks must not pay for the bands, so it looks at one number, which nobody writes meanwhile.
+//! A worker that has only normal tasks must not pay for the bands, so it looks at one number, which nobody writes
+//! meanwhile.
 //!
-//! 1. `elevated` is added to *before* a task goes into the critical or the high band, and taken from *after* it came out. So it
-//!    is never less than the number of tasks in there.
-//! 2. A `pop` that comes after a push, by happens-before or by the fences of rule 2 of the contract, reads the number with that
-//!    push's one in it. It is taken out again only once that task is handed out. So a task is never missed for a stale zero.
+//! 1. `elevated` is added to *before* a task goes into the critical or the high band, and taken from *after* it came
+//!    out. So it is never less than the number of tasks in there.
+//! 2. A `pop` that comes after a push, by happens-before or by the fences of rule 2 of the contract, reads the number
+//!    with that push's one in it. It is taken out again only once that task is handed out. So a task is never missed
+//!    for a stale zero.
 //! 3. A number that is too high for a moment costs a look into two empty queues.
 
 use crossbeam_utils::CachePadded;
@@ -91,7 +94,8 @@ impl<T> Bands<T> {
             self.critical.steal().or_else(|| self.high.steal())
         };
         if task.is_some() {
-            // Ordering: Relaxed. It follows the addition for this very task (rule 1) through the queue, so it never wraps.
+            // Ordering: Relaxed. It follows the addition for this very task (rule 1) through the queue, so it never
+            // wraps.
             self.elevated.fetch_sub(1, Ordering::Relaxed);
         }
         task

@@ -4,16 +4,16 @@
 //!
 //! One word says what the cell holds: `EMPTY`, `FULL`, or `TAKEN` while a task is on its way out.
 //!
-//! 1. Only the owner leaves `EMPTY`, and only to `FULL`, after it wrote the cell. So it needs no read-modify-write to fill an
-//!    empty slot.
+//! 1. Only the owner leaves `EMPTY`, and only to `FULL`, after it wrote the cell. So it needs no read-modify-write to
+//!    fill an empty slot.
 //! 2. Whoever goes from `FULL` to `TAKEN`, by an exchange, has the cell to itself until it leaves `TAKEN`.
-//! 3. A taker leaves `TAKEN` for `EMPTY` after it read the task. The owner may leave it for `FULL`, after it put another task
-//!    in the first one's place.
-//! 4. `TAKEN` lasts for one move of a task. Nobody waits for its end: a taker has lost the race, and the owner keeps its task
-//!    and queues it elsewhere.
+//! 3. A taker leaves `TAKEN` for `EMPTY` after it read the task. The owner may leave it for `FULL`, after it put
+//!    another task in the first one's place.
+//! 4. `TAKEN` lasts for one move of a task. Nobody waits for its end: a taker has lost the race, and the owner keeps
+//!    its task and queues it elsewhere.
 //!
-//! So a task in the slot is handed out once (rule 2), it costs an idle owner a load to see that the slot is empty, and the
-//! task can be of any size.
+//! So a task in the slot is handed out once (rule 2), it costs an idle owner a load to see that the slot is empty, and
+//! the task can be of any size.
 
 use std::mem::MaybeUninit;
 
@@ -32,8 +32,8 @@ struct Inner<T> {
     cell: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: by rules 1 and 2 one thread at a time touches the cell, so tasks move between threads, which `T: Send` allows, and
-// are never shared.
+// SAFETY: by rules 1 and 2 one thread at a time touches the cell, so tasks move between threads, which `T: Send`
+// allows, and are never shared.
 unsafe impl<T: Send> Sync for Inner<T> {}
 // SAFETY: as above; a slot that moves takes its task with it.
 unsafe impl<T: Send> Send for Inner<T> {}
@@ -73,8 +73,8 @@ impl<T> SlotOwner<T> {
         match inner.state.load(Ordering::Acquire) {
             EMPTY => {
                 inner.cell.with_mut(|cell| {
-                    // SAFETY: the state is `EMPTY` and stays so until we change it (rule 1: `&mut` on the only owner), and
-                    // nobody else touches an empty slot's cell. There is no task in it that would be overwritten.
+                    // SAFETY: the state is `EMPTY` and stays so until we change it (rule 1: `&mut` on the only owner),
+                    // and nobody else touches an empty slot's cell. There is no task in it that would be overwritten.
                     unsafe { cell.write(MaybeUninit::new(task)) };
                 });
                 // Ordering: Release pairs with the Acquire exchange in `claim`: the task is in the cell.
@@ -123,7 +123,8 @@ impl<T> Inner<T> {
     /// From `FULL` to `TAKEN`: the cell is the caller's if this says so (rule 2).
     #[inline]
     fn claim(&self) -> bool {
-        // Ordering: Acquire pairs with the Release stores of `FULL` in `put`: the task is in the cell. Losing reads nothing.
+        // Ordering: Acquire pairs with the Release stores of `FULL` in `put`: the task is in the cell. Losing reads
+        // nothing.
         self.state
             .compare_exchange(FULL, TAKEN, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()

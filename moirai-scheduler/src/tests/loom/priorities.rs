@@ -1,5 +1,5 @@
-//! Rule 2 of the contract for every place that a task can be pushed to: whoever does not see the flag of one who then looks
-//! for work has pushed early enough to be found.
+//! Rule 2 of the contract for every place that a task can be pushed to: whoever does not see the flag of one who then
+//! looks for work has pushed early enough to be found.
 
 use crate::WorkStealing;
 use loom::sync::Arc;
