@@ -109,6 +109,10 @@ pub mod sync {
         }
 
         /// Waits to be notified.
+        ///
+        /// # Panics
+        ///
+        /// Never: a guard is empty only while it waits.
         pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
             let inner = guard
                 .0

@@ -187,7 +187,7 @@ fn an_unreadable_file_is_reported_and_the_others_are_hashed() {
         folder.write(name, b"x");
     }
     for name in ["a", "b"] {
-        let nothing = fs::Permissions::from_mode(0);
+        let nothing = fs::Permissions::from_mode(0o000);
         fs::set_permissions(folder.0.join(name), nothing).unwrap();
     }
     // For the superuser every file is readable.

@@ -1,0 +1,442 @@
+//! The books stay bounded, and nothing goes that should stay: P4 to P8, P10, and the cleanup worker's part of P12.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{HOUR, Gate, keep, named, threads, wait_until, watchdog, workers};
+use moirai::prelude::*;
+use moirai::{Clock, ManualClock};
+
+/// An executor on a manual clock.
+fn on_manual_clock(workers: usize, cleanup: CleanupConfig) -> (Moirai, Arc<ManualClock>) {
+    let (clock, hand) = Clock::manual();
+    let builder = Moirai::builder().worker_threads(workers).cleanup_config(cleanup).clock(clock);
+    (builder.build().unwrap(), hand)
+}
+
+/// Runs tasks one after the other, so that they end in the order of their ids in the list.
+fn run_one_by_one(moirai: &Moirai, tasks: usize) -> Vec<TaskId> {
+    let run = |i: usize| {
+        let handle = match i % 2 {
+            0 => moirai.spawn_parallel(|| ()),
+            _ => moirai.spawn_async(async {}),
+        };
+        let id = handle.id();
+        handle.join().unwrap();
+        id
+    };
+    (0..tasks).map(run).collect()
+}
+
+fn retained(stats: &CleanupStats) -> usize {
+    stats.completed_tasks + stats.cancelled_tasks + stats.failed_tasks
+}
+
+fn is_kept(moirai: &Moirai, id: TaskId) -> bool {
+    moirai.task_status(id).is_some()
+}
+
+#[test]
+fn test_cleanup_mechanism() {
+    let _watchdog = watchdog();
+    let (moirai, hand) = on_manual_clock(2, CleanupConfig {
+        task_retention_duration: Duration::from_millis(100),
+        cleanup_interval: Duration::from_millis(50),
+        ..CleanupConfig::default()
+    });
+    let handles: Vec<_> = (0..10).map(|i| moirai.spawn_async(async move { i })).collect();
+    let ids: Vec<_> = handles.iter().map(TaskHandle::id).collect();
+    for (i, handle) in handles.into_iter().enumerate() {
+        assert_eq!(handle.join().unwrap(), i);
+    }
+    for id in &ids {
+        assert_eq!(moirai.task_status(*id), Some(TaskStatus::Completed));
+    }
+    let stats = moirai.cleanup_stats();
+    assert_eq!(stats.completed_tasks, 10);
+    assert_eq!(stats.total_tasks, 10);
+    assert_eq!(stats.active_tasks, 0);
+
+    // Half way nothing is old enough.
+    hand.advance(Duration::from_millis(60));
+    assert_eq!(moirai.cleanup_stats().oldest_completed_task_age, Some(Duration::from_millis(60)));
+    assert_eq!(moirai.cleanup_stats().total_tasks, 10);
+
+    hand.advance(Duration::from_millis(60));
+    wait_until("the sweep has removed all ten", || moirai.cleanup_stats().total_tasks == 0);
+    let stats = moirai.cleanup_stats();
+    assert_eq!(stats.completed_tasks, 0);
+    assert_eq!(stats.evicted_by_age, 10);
+    assert_eq!(stats.evicted_by_count + stats.evicted_by_request, 0);
+    assert_eq!(stats.oldest_completed_task_age, None);
+    assert!(stats.last_sweep.is_some());
+    for id in ids {
+        assert_eq!(moirai.task_status(id), None);
+    }
+    assert!(moirai.tasks().is_empty());
+}
+
+#[test]
+fn the_cleanup_worker_keeps_real_time() {
+    let _watchdog = watchdog();
+    let retention = Duration::from_millis(100);
+    let moirai = named("cln-real", 2)
+        .cleanup_config(CleanupConfig {
+            task_retention_duration: retention,
+            cleanup_interval: Duration::from_millis(20),
+            ..CleanupConfig::default()
+        })
+        .build()
+        .unwrap();
+    // On a machine that stands still for so long, the records may be gone before anybody could look: then try again.
+    wait_until("ten tasks have ended and been looked at within the retention", || {
+        let start = Instant::now();
+        run_one_by_one(&moirai, 10);
+        let completed = moirai.cleanup_stats().completed_tasks;
+        let in_time = start.elapsed() < retention;
+        if in_time {
+            assert_eq!(completed, 10);
+        }
+        wait_until("the sweep has removed them", || moirai.cleanup_stats().total_tasks == 0);
+        assert!(start.elapsed() >= retention, "too soon: {:?}", start.elapsed());
+        in_time
+    });
+}
+
+#[test]
+fn test_manual_cleanup() {
+    let _watchdog = watchdog();
+    let (moirai, hand) = on_manual_clock(2, CleanupConfig {
+        task_retention_duration: Duration::from_millis(100),
+        cleanup_interval: Duration::from_millis(10),
+        enable_automatic_cleanup: false,
+        max_retained_tasks: 3,
+    });
+    run_one_by_one(&moirai, 10);
+    assert_eq!(moirai.cleanup_stats().completed_tasks, 10, "over the limit, and nobody asked");
+    hand.advance(HOUR);
+    run_one_by_one(&moirai, 1);
+    assert_eq!(moirai.cleanup_stats().completed_tasks, 11, "too old, and nobody asked");
+    hand.advance(Duration::from_millis(101));
+    assert_eq!(moirai.cleanup_completed_tasks(), 11);
+    let stats = moirai.cleanup_stats();
+    assert_eq!(stats.total_tasks, 0);
+    assert_eq!(stats.evicted_by_request, 11);
+    assert_eq!(stats.evicted_by_age + stats.evicted_by_count, 0);
+    assert_eq!(moirai.cleanup_completed_tasks(), 0);
+}
+
+#[test]
+fn a_manual_cleanup_applies_both_limits_on_whichever_thread_tasks_finished() {
+    let _watchdog = watchdog();
+    let (moirai, hand) = on_manual_clock(2, CleanupConfig {
+        task_retention_duration: Duration::from_secs(10),
+        enable_automatic_cleanup: false,
+        max_retained_tasks: 4,
+        ..CleanupConfig::default()
+    });
+    run_one_by_one(&moirai, 6);
+    moirai.spawn_blocking(|| ()).join().unwrap();
+    let cancelled = moirai.spawn_async(std::future::pending::<()>());
+    cancelled.cancel();
+    assert!(cancelled.join().unwrap_err().is_cancelled());
+    assert_eq!(moirai.cleanup_completed_tasks(), 4, "eight are four more than the limit");
+    assert_eq!(retained(&moirai.cleanup_stats()), 4);
+    hand.advance(Duration::from_secs(9));
+    let newest = run_one_by_one(&moirai, 2);
+    hand.advance(Duration::from_secs(2));
+    assert_eq!(moirai.cleanup_completed_tasks(), 4, "those that ended eleven seconds ago");
+    assert_eq!(retained(&moirai.cleanup_stats()), 2);
+    assert!(newest.iter().all(|id| is_kept(&moirai, *id)));
+    assert_eq!(moirai.cleanup_stats().evicted_by_request, 8);
+}
+
+#[test]
+fn test_cleanup_max_retained_tasks() {
+    let _watchdog = watchdog();
+    for workers in 1..=2 {
+        let moirai = Moirai::builder()
+            .worker_threads(workers)
+            .cleanup_config(keep(3, HOUR))
+            .build()
+            .unwrap();
+        let ids = run_one_by_one(&moirai, 8);
+        // At once: the sweep would come in half a minute.
+        let stats = moirai.cleanup_stats();
+        assert_eq!(stats.total_tasks, 3);
+        assert_eq!(stats.completed_tasks, 3);
+        assert_eq!(stats.evicted_by_count, 5);
+        let kept: Vec<_> = ids.iter().map(|id| is_kept(&moirai, *id)).collect();
+        assert_eq!(kept, [false, false, false, false, false, true, true, true]);
+        let mut listed: Vec<_> = moirai.tasks().iter().map(|task| task.id).collect();
+        listed.sort();
+        let mut newest = ids[5..].to_vec();
+        newest.sort();
+        assert_eq!(listed, newest);
+    }
+}
+
+#[test]
+fn the_newest_records_are_kept_and_older_ones_go_in_order() {
+    let _watchdog = watchdog();
+    let (limit, slack) = (1_000, 64);
+    let moirai =
+        Moirai::builder().worker_threads(1).cleanup_config(keep(limit, HOUR)).build().unwrap();
+    let ids = run_one_by_one(&moirai, 3_000);
+    let kept: Vec<_> = ids.iter().map(|id| is_kept(&moirai, *id)).collect();
+    let oldest_kept = kept.iter().position(|kept| *kept).unwrap();
+    assert!(kept[oldest_kept..].iter().all(|kept| *kept), "one went before an older one");
+    let count = ids.len() - oldest_kept;
+    assert!((limit..=limit + slack).contains(&count), "{count} kept");
+    assert_eq!(moirai.tasks().len(), count);
+    assert_eq!(moirai.cleanup_stats().completed_tasks, count);
+    // What the limit leaves open, a request settles.
+    moirai.cleanup_completed_tasks();
+    assert_eq!(moirai.cleanup_stats().completed_tasks, limit);
+    assert!(ids[ids.len() - limit..].iter().all(|id| is_kept(&moirai, *id)));
+}
+
+#[test]
+fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
+    const TASKS: usize = if cfg!(debug_assertions) { 120_000 } else { 1_000_000 };
+    const LIMIT: usize = 10_000;
+    const WORKERS: usize = 2;
+    const SPAWNERS: usize = 2;
+    // The stated slack: an eighth of the limit, never more than 64 a worker.
+    let bound = LIMIT + (LIMIT / 8).min(64 * WORKERS);
+
+    let watchdog = watchdog();
+    let moirai = Moirai::builder()
+        .worker_threads(WORKERS)
+        .cleanup_config(CleanupConfig {
+            cleanup_interval: Duration::from_millis(10),
+            ..keep(LIMIT, HOUR)
+        })
+        .build()
+        .unwrap();
+    let spawn = |i: usize| match i % 16 {
+        0 => drop(moirai.spawn_async(async {
+            std::panic::resume_unwind(Box::new(common::PURPOSE));
+        })),
+        1 => moirai.spawn_async(std::future::pending::<()>()).cancel(),
+        2..=8 => drop(moirai.spawn_async(yield_now())),
+        _ => drop(moirai.spawn_parallel(|| ())),
+    };
+    let mut samples = 0;
+    let mut most = 0;
+    std::thread::scope(|scope| {
+        let spawners: Vec<_> = (0..SPAWNERS)
+            .map(|_| {
+                scope.spawn(|| {
+                    for i in 0..TASKS / SPAWNERS {
+                        spawn(i);
+                        // Not far ahead of the workers: it is the books that are tried here.
+                        if i % 1_024 == 0 {
+                            wait_until("few are active", || {
+                                moirai.cleanup_stats().active_tasks < 4_096
+                            });
+                        }
+                    }
+                })
+            })
+            .collect();
+        while !spawners.iter().all(|spawner| spawner.is_finished())
+            || moirai.cleanup_stats().active_tasks > 0
+        {
+            let stats = moirai.cleanup_stats();
+            let now = retained(&stats);
+            assert!(now <= bound, "{now} records, of at most {bound}: {stats:?}");
+            assert_eq!(stats.total_tasks, stats.active_tasks + now);
+            samples += 1;
+            most = most.max(now);
+            watchdog.feed(format!("{stats:?}"));
+            std::thread::yield_now();
+        }
+    });
+    let stats = moirai.cleanup_stats();
+    println!("{samples} samples, at most {most} records; {stats:?}");
+    assert!(samples > 10 && most > LIMIT / 2, "the sampler saw nothing");
+    assert!((LIMIT..=bound).contains(&retained(&stats)), "{stats:?}");
+    assert_eq!(moirai.tasks().len(), retained(&stats));
+    assert_eq!(stats.evicted_by_count as usize + retained(&stats), TASKS);
+    moirai.cleanup_completed_tasks();
+    assert_eq!(retained(&moirai.cleanup_stats()), LIMIT);
+}
+
+#[test]
+fn active_tasks_are_never_evicted_and_evicted_ids_stay_unknown() {
+    let _watchdog = watchdog();
+    let moirai = Moirai::builder().worker_threads(2).cleanup_config(keep(10, HOUR)).build().unwrap();
+    let gate = Gate::new();
+    let waiting: Vec<_> = (0..100)
+        .map(|i| {
+            let gate = gate.clone();
+            let name = format!("waits {i}");
+            moirai.task().name(name).spawn_async(async move { gate.passed().await })
+        })
+        .collect();
+    let early = run_one_by_one(&moirai, 2_000);
+    let late = run_one_by_one(&moirai, 10_000);
+    let slots: std::collections::HashSet<_> = late.iter().map(|id| id.slot()).collect();
+    assert!(slots.len() < late.len() / 2, "slots are not used again: {}", slots.len());
+    assert_eq!(early.iter().filter(|id| is_kept(&moirai, **id)).count(), 0);
+    let kept: Vec<_> = late.iter().filter(|id| is_kept(&moirai, **id)).collect();
+    assert_eq!(kept, late[late.len() - 10..].iter().collect::<Vec<_>>());
+    for id in early.iter().chain(&late) {
+        assert!(moirai.task_stats(*id).is_none_or(|stats| stats.id == *id));
+    }
+    moirai.cleanup_completed_tasks();
+    for (i, handle) in waiting.iter().enumerate() {
+        let stats = moirai.task_stats(handle.id()).expect("active tasks are on the books");
+        assert_eq!(stats.id, handle.id());
+        assert_eq!(stats.name.as_deref(), Some(&*format!("waits {i}")));
+        assert!(stats.status.is_active());
+    }
+    assert_eq!(moirai.cleanup_stats().active_tasks, 100);
+    gate.open();
+    for handle in waiting {
+        handle.join().unwrap();
+    }
+    assert_eq!(moirai.cleanup_stats().total_tasks, 10);
+}
+
+#[test]
+fn the_list_and_the_counts_agree() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let gate = Gate::new();
+    let handles: Vec<_> = (0..200)
+        .map(|i| {
+            let gate = gate.clone();
+            let handle = moirai.spawn_async(async move {
+                if i % 4 == 0 {
+                    gate.passed().await;
+                } else if i % 4 == 1 {
+                    std::panic::resume_unwind(Box::new(common::PURPOSE));
+                } else if i % 4 == 2 {
+                    std::future::pending::<()>().await;
+                }
+            });
+            if i % 4 == 2 {
+                handle.cancel();
+            }
+            handle
+        })
+        .collect();
+    wait_until("all but fifty have ended", || moirai.cleanup_stats().active_tasks == 50);
+    let (stats, tasks) = (moirai.cleanup_stats(), moirai.tasks());
+    let with = |status: TaskStatus| tasks.iter().filter(|task| task.status == status).count();
+    assert_eq!(with(TaskStatus::Completed), 50);
+    assert_eq!(with(TaskStatus::Failed), 50);
+    assert_eq!(with(TaskStatus::Cancelled), 50);
+    assert_eq!((stats.completed_tasks, stats.failed_tasks, stats.cancelled_tasks), (50, 50, 50));
+    assert_eq!((stats.total_tasks, tasks.len()), (200, 200));
+    for handle in &handles {
+        assert_eq!(tasks.iter().filter(|task| task.id == handle.id()).count(), 1);
+    }
+    gate.open();
+}
+
+#[test]
+fn every_limit_means_what_it_says() {
+    let _watchdog = watchdog();
+    let run = |cleanup: CleanupConfig, tasks: usize| {
+        let moirai = Moirai::builder().worker_threads(2).cleanup_config(cleanup).build().unwrap();
+        run_one_by_one(&moirai, tasks);
+        moirai
+    };
+    // For ever, and longer than the process has lived.
+    for retention in [Duration::MAX, HOUR * 24 * 365 * 1_000] {
+        let interval = Duration::from_millis(1);
+        let moirai = run(CleanupConfig { cleanup_interval: interval, ..keep(10, retention) }, 5);
+        assert_eq!(moirai.cleanup_completed_tasks(), 0);
+        assert_eq!(moirai.cleanup_stats().completed_tasks, 5);
+    }
+    // Not at all: gone with the next sweep, or on request.
+    let interval = Duration::from_millis(1);
+    let zero = keep(10, Duration::ZERO);
+    let moirai = run(CleanupConfig { cleanup_interval: interval, ..zero.clone() }, 5);
+    wait_until("a sweep has removed all", || moirai.cleanup_stats().total_tasks == 0);
+    let moirai = run(CleanupConfig { cleanup_interval: Duration::MAX, ..zero }, 5);
+    assert_eq!(moirai.cleanup_completed_tasks(), 5);
+    // As many as there are.
+    let moirai = run(keep(usize::MAX, HOUR), 500);
+    assert_eq!(moirai.cleanup_completed_tasks(), 0);
+    assert_eq!(moirai.cleanup_stats().completed_tasks, 500);
+    // None: the handle has the result all the same.
+    let moirai = run(keep(0, HOUR), 50);
+    assert_eq!(moirai.cleanup_stats().total_tasks, 0);
+    let handle = moirai.spawn_parallel(|| 7);
+    let id = handle.id();
+    assert_eq!(handle.join().unwrap(), 7);
+    assert_eq!(moirai.task_status(id), None);
+    // One.
+    let moirai = run(keep(1, HOUR), 50);
+    assert_eq!(moirai.cleanup_stats().total_tasks, 1);
+}
+
+#[test]
+fn memory_comes_back_after_a_burst() {
+    let _watchdog = watchdog();
+    let (moirai, hand) = on_manual_clock(2, keep(usize::MAX, Duration::from_secs(60)));
+    run_one_by_one(&moirai, 1);
+    let before = moirai.cleanup_stats().memory_bytes;
+    let burst: Vec<_> = (0..50_000).map(|_| moirai.spawn_parallel(|| ())).collect();
+    for handle in burst {
+        handle.join().unwrap();
+    }
+    let peak = moirai.cleanup_stats().memory_bytes;
+    assert!(peak >= before + 50_000 * 64, "records take 64 bytes at least: {before}, {peak}");
+    hand.advance(HOUR);
+    wait_until("a sweep has removed all and given the memory back", || {
+        let stats = moirai.cleanup_stats();
+        stats.total_tasks == 0 && stats.memory_bytes < peak / 4
+    });
+    common::assert_runs(&moirai);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_idle_executor_with_nothing_retained_never_wakes() {
+    let _watchdog = watchdog();
+    let (prefix, window) = ("cln-idle", Duration::from_millis(200));
+    let moirai = named(prefix, 2)
+        .cleanup_config(CleanupConfig {
+            cleanup_interval: Duration::from_millis(5),
+            ..keep(100, Duration::from_millis(5))
+        })
+        .build()
+        .unwrap();
+    common::assert_runs(&moirai);
+    wait_until("nothing is retained", || moirai.cleanup_stats().total_tasks == 0);
+    // How long it takes to settle is not promised; that it does, and then wakes no more, is.
+    wait_until("nothing woke for a while", || {
+        let before = threads::sleeps(prefix);
+        std::thread::sleep(window);
+        before == threads::sleeps(prefix)
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_cleanup_worker_exists_only_while_it_is_wanted_and_ends_at_once() {
+    let _watchdog = watchdog();
+    let on = named("cln-on", 1)
+        .cleanup_config(CleanupConfig { cleanup_interval: Duration::MAX, ..keep(10, HOUR) })
+        .build()
+        .unwrap();
+    let off = named("cln-off", 1)
+        .cleanup_config(CleanupConfig { enable_automatic_cleanup: false, ..keep(10, HOUR) })
+        .build()
+        .unwrap();
+    common::assert_runs(&on);
+    common::assert_runs(&off);
+    wait_until("it has its name", || threads::count("cln-on-cleanup") == 1);
+    assert_eq!(threads::count("cln-off-cleanup"), 0);
+    run_one_by_one(&on, 3);
+    drop(on);
+    wait_until("it is gone", || threads::count("cln-on") == 0);
+    drop(off);
+}

@@ -1,0 +1,422 @@
+//! Starting tasks of every kind, their handles, and what the books say of them.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{Counter, Gate, hold, named, threads, wait_until, watchdog, workers};
+use moirai::prelude::*;
+
+#[test]
+fn every_way_to_spawn_runs_the_task_and_books_its_kind() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let check = |handle: TaskHandle<i32>, expected: i32, kind: TaskKind, priority: Priority| {
+        let id = handle.id();
+        assert_eq!(handle.join().unwrap(), expected);
+        let stats = moirai.task_stats(id).unwrap();
+        assert_eq!((stats.id, stats.kind, stats.priority), (id, kind, priority));
+        assert_eq!(stats.status, TaskStatus::Completed);
+        assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+        assert_eq!((stats.name, stats.error), (None, None));
+        assert_eq!(stats.polls, 1);
+        let (started, finished) = (stats.started_at.unwrap(), stats.finished_at.unwrap());
+        assert!(stats.spawned_at <= started && started <= finished);
+        assert_eq!(stats.worker.is_some(), kind != TaskKind::Blocking);
+        assert!(stats.worker.is_none_or(|worker| worker < moirai.worker_count()));
+    };
+    use {Priority::Normal, TaskKind::*};
+    check(moirai.spawn(|| 1), 1, Parallel, Normal);
+    check(moirai.spawn_async(async { 2 }), 2, Async, Normal);
+    check(moirai.spawn_parallel(|| 3), 3, Parallel, Normal);
+    check(moirai.spawn_blocking(|| 4), 4, Blocking, Normal);
+    for priority in Priority::ALL {
+        check(moirai.spawn_with_priority(|| 5, priority), 5, Parallel, priority);
+        check(moirai.task().priority(priority).spawn_async(async { 6 }), 6, Async, priority);
+        check(moirai.task().priority(priority).spawn_parallel(|| 7), 7, Parallel, priority);
+        check(moirai.task().priority(priority).spawn_blocking(|| 8), 8, Blocking, priority);
+    }
+}
+
+#[test]
+fn a_task_of_ones_own_type_can_be_spawned() {
+    struct Sum(Vec<u64>);
+    impl Task for Sum {
+        type Output = u64;
+        fn run(self) -> u64 {
+            self.0.iter().sum()
+        }
+    }
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    assert_eq!(moirai.spawn(Sum(vec![1, 2, 3])).join().unwrap(), 6);
+    assert_eq!(moirai.spawn_with_priority(Sum(vec![4]), Priority::Low).join().unwrap(), 4);
+}
+
+#[test]
+fn the_times_of_a_task_add_up() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let handle = moirai.spawn_async(async {
+        for _ in 0..9 {
+            yield_now().await;
+        }
+    });
+    let id = handle.id();
+    handle.join().unwrap();
+    let stats = moirai.task_stats(id).unwrap();
+    assert_eq!(stats.polls, 10);
+    let whole = stats.finished_at.unwrap().saturating_since(stats.spawned_at);
+    assert_eq!(stats.queue_time().unwrap() + stats.execution_time().unwrap(), whole);
+    assert!(stats.busy <= whole, "{:?} of {whole:?}", stats.busy);
+    let later = moirai.task_stats(id).unwrap();
+    assert!(later.age() >= stats.age());
+    assert!(stats.age().is_some());
+}
+
+#[test]
+fn each_spawn_is_booked_at_the_line_that_called_it() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let check = |line: u32, id: TaskId| {
+        wait_until("it has ended", || moirai.task_status(id).is_some_and(TaskStatus::is_terminal));
+        let location = moirai.task_stats(id).unwrap().location;
+        assert_eq!((location.file(), location.line()), (file!(), line));
+    };
+    let low = Priority::Low;
+    let (line, handle) = (line!(), moirai.spawn(|| ()));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.spawn_async(async {}));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.spawn_parallel(|| ()));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.spawn_blocking(|| ()));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.spawn_with_priority(|| (), low));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.task().spawn_async(async {}));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.task().spawn_parallel(|| ()));
+    check(line, handle.id());
+    let (line, handle) = (line!(), moirai.task().spawn_blocking(|| ()));
+    check(line, handle.id());
+    // The free functions, inside a task of this executor.
+    let ids = moirai.spawn_async(async {
+        let (first, a) = (line!(), moirai::spawn_async(async {}));
+        let (second, b) = (line!(), moirai::spawn_parallel(|| ()));
+        let (third, c) = (line!(), moirai::spawn_blocking(|| ()));
+        [(first, a.id()), (second, b.id()), (third, c.id())]
+    });
+    for (line, id) in ids.join().unwrap() {
+        check(line, id);
+    }
+    // Through the traits, as generic code does.
+    fn generic<E: moirai::Executor>(executor: &E) -> [u32; 3] {
+        let first = (line!(), executor.spawn(|| ())).0;
+        let second = (line!(), executor.spawn_async(async {})).0;
+        let third = (line!(), executor.spawn_with_priority(|| (), Priority::High)).0;
+        [first, second, third]
+    }
+    let lines = generic(moirai.executor());
+    for line in lines {
+        wait_until("the task is on the books", || {
+            moirai.tasks().iter().any(|task| {
+                (task.location.file(), task.location.line()) == (file!(), line)
+            })
+        });
+    }
+}
+
+#[test]
+fn names_are_kept_and_cut_at_a_character() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let name_of = |handle: TaskHandle<()>| {
+        let id = handle.id();
+        handle.join().unwrap();
+        moirai.task_stats(id).unwrap().name
+    };
+    assert_eq!(name_of(moirai.task().name("static").spawn_parallel(|| ())).as_deref(), Some("static"));
+    let owned = format!("owned {}", 7);
+    assert_eq!(name_of(moirai.task().name(owned).spawn_async(async {})).as_deref(), Some("owned 7"));
+    let exact = "x".repeat(256);
+    let kept = name_of(moirai.task().name(exact.clone()).spawn_blocking(|| ()));
+    assert_eq!(kept.as_deref(), Some(&*exact));
+    // One byte, and then two for each character: the limit of 256 falls into the middle of one.
+    let long = format!("a{}", "é".repeat(100_000));
+    let kept = name_of(moirai.task().name(long.clone()).spawn_async(async {})).unwrap();
+    assert_eq!(kept.len(), 255);
+    assert!(long.starts_with(&*kept));
+    // A name is there while the task is active, too.
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    let handle = moirai.task().name("waiting").spawn_async(async move { waiting.passed().await });
+    assert_eq!(moirai.task_stats(handle.id()).unwrap().name.as_deref(), Some("waiting"));
+    gate.open();
+    handle.join().unwrap();
+}
+
+#[test]
+fn a_handle_gives_the_result_once() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    let mut handle = moirai.spawn_async(async move {
+        waiting.passed().await;
+        String::from("result")
+    });
+    assert!(!handle.is_finished());
+    assert!(handle.try_join().is_none());
+    assert!(handle.join_timeout(Duration::ZERO).is_none());
+    assert!(handle.join_timeout(Duration::from_millis(5)).is_none());
+    assert!(moirai.task_status(handle.id()).unwrap().is_active());
+    gate.open();
+    assert_eq!(handle.join_timeout(Duration::MAX).unwrap().unwrap(), "result");
+    assert!(handle.is_finished());
+    assert!(handle.try_join().unwrap().unwrap_err().is_result_taken());
+    assert!(handle.join_timeout(Duration::ZERO).unwrap().unwrap_err().is_result_taken());
+    assert!(moirai.block_on(&mut handle).unwrap_err().is_result_taken());
+    assert!(handle.join().unwrap_err().is_result_taken());
+
+    let mut handle = moirai.spawn_parallel(|| 8);
+    wait_until("it has ended", || handle.is_finished());
+    assert_eq!(handle.try_join().unwrap().unwrap(), 8);
+    assert!(handle.join().unwrap_err().is_result_taken());
+}
+
+#[test]
+fn a_handle_can_be_awaited_on_any_executor() {
+    let _watchdog = watchdog();
+    let (one, other) = (workers(1), workers(1));
+    let handle = one.spawn_async(async { 1 });
+    let next = other.spawn_async(async move { handle.await.unwrap() + 1 });
+    assert_eq!(futures_lite::future::block_on(next).unwrap(), 2);
+    let handle = one.spawn_blocking(|| 3);
+    assert_eq!(other.block_on(handle).unwrap(), 3);
+}
+
+#[test]
+fn when_a_handle_says_finished_the_books_say_so_too() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for i in 0..2_000 {
+        let handle = if i % 2 == 0 {
+            moirai.spawn_async(async {})
+        } else {
+            moirai.spawn_parallel(|| ())
+        };
+        let id = handle.id();
+        if i % 3 == 0 {
+            handle.join().unwrap();
+        } else {
+            moirai.block_on(handle).unwrap();
+        }
+        assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+    }
+}
+
+#[test]
+fn dropping_a_handle_detaches_the_task() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let (gate, ran) = (Gate::new(), Counter::default());
+    let (waiting, count) = (gate.clone(), ran.clone());
+    let handle = moirai.spawn_async(async move {
+        waiting.passed().await;
+        count.add();
+    });
+    let id = handle.id();
+    drop(handle);
+    gate.open();
+    wait_until("it has ended", || moirai.task_status(id) == Some(TaskStatus::Completed));
+    assert_eq!(ran.get(), 1);
+}
+
+#[test]
+fn the_output_of_a_detached_task_is_dropped() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let (gate, drops) = (Gate::new(), Counter::default());
+    let (waiting, output) = (gate.clone(), drops.on_drop());
+    drop(moirai.spawn_async(async move {
+        waiting.passed().await;
+        output
+    }));
+    gate.open();
+    wait_until("the output is dropped", || drops.get() == 1);
+    // Also when it had ended before the handle went.
+    let output = drops.on_drop();
+    let handle = moirai.spawn_parallel(move || output);
+    wait_until("it has ended", || handle.is_finished());
+    assert_eq!(drops.get(), 1);
+    drop(handle);
+    wait_until("the output is dropped", || drops.get() == 2);
+}
+
+#[test]
+fn load_counts_what_is_ready_to_run_on_workers() {
+    let _watchdog = watchdog();
+    let held = hold(Moirai::builder());
+    assert_eq!(held.moirai.load(), 0, "what runs is not queued");
+    let queued: Vec<_> = (0..5).map(|_| held.moirai.spawn_parallel(|| ())).collect();
+    let urgent = held.moirai.spawn_with_priority(|| (), Priority::Critical);
+    assert_eq!(held.moirai.load(), 6);
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    let blocking = held.moirai.spawn_blocking(move || waiting.wait());
+    assert_eq!(held.moirai.load(), 6, "the blocking queue is not counted");
+    for handle in &queued {
+        assert_eq!(held.moirai.task_status(handle.id()), Some(TaskStatus::Queued));
+    }
+    held.gate.open();
+    for handle in queued {
+        handle.join().unwrap();
+    }
+    urgent.join().unwrap();
+    assert_eq!(held.moirai.load(), 0);
+    gate.open();
+    blocking.join().unwrap();
+}
+
+#[test]
+fn try_run_runs_one_queued_task_on_the_calling_thread() {
+    let _watchdog = watchdog();
+    let held = hold(Moirai::builder());
+    assert!(!held.moirai.try_run(), "nothing is queued");
+    let handles: Vec<_> =
+        (0..3).map(|_| held.moirai.spawn_parallel(|| std::thread::current().id())).collect();
+    let here = held.moirai.spawn_async(async {
+        (std::thread::current().id(), Moirai::worker_index(), Moirai::current().is_some())
+    });
+    for left in (0..4).rev() {
+        assert!(held.moirai.try_run());
+        assert_eq!(held.moirai.load(), left);
+    }
+    assert!(!held.moirai.try_run());
+    for handle in handles {
+        let id = handle.id();
+        assert_eq!(handle.join().unwrap(), std::thread::current().id());
+        assert_eq!(held.moirai.task_stats(id).unwrap().worker, None);
+    }
+    let id = here.id();
+    assert_eq!(here.join().unwrap(), (std::thread::current().id(), None, true));
+    assert_eq!(held.moirai.task_stats(id).unwrap().worker, None);
+    assert!(Moirai::current().is_none());
+    held.gate.open();
+}
+
+#[test]
+fn workers_know_who_they_are() {
+    let _watchdog = watchdog();
+    let moirai = named("spn-who", 3).build().unwrap();
+    assert_eq!(moirai.worker_count(), 3);
+    assert_eq!(Moirai::worker_index(), None);
+    for _ in 0..20 {
+        let handle = moirai.spawn_async(async { (Moirai::worker_index(), threads::own_name()) });
+        let id = handle.id();
+        let (index, thread) = handle.join().unwrap();
+        assert!(thread.starts_with("spn-who"), "{thread}");
+        assert!(index.is_some_and(|index| index < 3));
+        assert_eq!(moirai.task_stats(id).unwrap().worker, index);
+    }
+    let (index, thread) =
+        moirai.spawn_blocking(|| (Moirai::worker_index(), threads::own_name())).join().unwrap();
+    assert_eq!(index, None);
+    assert!(thread.starts_with("spn-who"), "{thread}");
+}
+
+#[test]
+fn current_is_the_executor_that_runs_the_caller() {
+    let _watchdog = watchdog();
+    assert!(Moirai::current().is_none());
+    let (outer, inner) = (workers(1), workers(1));
+    // Spawns a named task by way of `current()`.
+    fn leave(mark: &'static str) {
+        Moirai::current().expect("inside a task").task().name(mark).spawn_parallel(|| ());
+    }
+    let has = |moirai: &Moirai, mark: &str| {
+        moirai.tasks().iter().any(|task| task.name.as_deref() == Some(mark))
+    };
+    outer.spawn_async(async { leave("async") }).join().unwrap();
+    outer.spawn_parallel(|| leave("parallel")).join().unwrap();
+    outer.spawn_blocking(|| leave("blocking")).join().unwrap();
+    outer.block_on(async { leave("block_on") });
+    for mark in ["async", "parallel", "blocking", "block_on"] {
+        assert!(has(&outer, mark), "{mark}");
+    }
+    let nested = inner.clone();
+    outer
+        .spawn_parallel(move || {
+            nested.block_on(async { leave("nested") });
+            leave("after");
+        })
+        .join()
+        .unwrap();
+    assert!(has(&inner, "nested") && !has(&outer, "nested"));
+    assert!(has(&outer, "after") && !has(&inner, "after"));
+    assert!(Moirai::current().is_none());
+}
+
+#[test]
+fn urgent_tasks_go_first() {
+    let _watchdog = watchdog();
+    let held = hold(Moirai::builder());
+    let order = Arc::new(Mutex::new(Vec::new()));
+    // The least urgent are spawned first, and each band fills more than one batch.
+    let handles: Vec<_> = Priority::ALL
+        .iter()
+        .flat_map(|priority| std::iter::repeat_n(*priority, 100))
+        .map(|priority| {
+            let order = Arc::clone(&order);
+            held.moirai.spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
+        })
+        .collect();
+    held.gate.open();
+    for handle in handles {
+        handle.join().unwrap();
+    }
+    let order = order.lock().unwrap();
+    let mean_place = |priority: Priority| {
+        let places = order.iter().enumerate().filter(|(_, other)| **other == priority);
+        places.map(|(place, _)| place).sum::<usize>() / 100
+    };
+    let means: Vec<_> = Priority::ALL.iter().map(|priority| mean_place(*priority)).collect();
+    assert!(means.is_sorted_by(|less_urgent, urgent| urgent + 20 < *less_urgent), "{means:?}");
+    assert_eq!(order[0], Priority::Critical);
+}
+
+#[test]
+fn tasks_that_are_not_urgent_run_while_urgent_ones_keep_coming() {
+    let _watchdog = watchdog();
+    /// Each urgent task spawns the next, until the patient one has run.
+    fn flood(patient: Arc<Counter>, urgent: Counter) {
+        urgent.add();
+        if patient.get() == 0 {
+            moirai::Moirai::current().expect("inside a task").spawn_with_priority(
+                move || flood(patient, urgent),
+                Priority::Critical,
+            );
+        }
+    }
+    for priority in [Priority::Low, Priority::Normal, Priority::High] {
+        let held = hold(Moirai::builder());
+        let (ran, urgent) = (Arc::new(Counter::default()), Counter::default());
+        for _ in 0..2 {
+            let (ran, urgent) = (Arc::clone(&ran), urgent.clone());
+            held.moirai.spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
+        }
+        let (mark, before) = (Arc::clone(&ran), urgent.clone());
+        let patient = held.moirai.spawn_with_priority(
+            move || {
+                mark.add();
+                before.get()
+            },
+            priority,
+        );
+        held.gate.open();
+        let passed_over = patient.join().unwrap();
+        assert!(passed_over <= 64, "{priority} was passed over by {passed_over}");
+    }
+}
