@@ -65,7 +65,12 @@ fn test_cleanup_mechanism() {
     assert_eq!(moirai.cleanup_stats().total_tasks, 10);
 
     hand.advance(Duration::from_millis(60));
-    wait_until("the sweep has removed all ten", || moirai.cleanup_stats().total_tasks == 0);
+    wait_until("a sweep has removed all ten", || {
+        let gone = moirai.cleanup_stats().total_tasks == 0;
+        // The next tick is an interval after the worker's last one, whenever that was.
+        hand.advance(Duration::from_millis(50));
+        gone
+    });
     let stats = moirai.cleanup_stats();
     assert_eq!(stats.completed_tasks, 0);
     assert_eq!(stats.evicted_by_age, 10);
@@ -200,7 +205,7 @@ fn the_newest_records_are_kept_and_older_ones_go_in_order() {
 
 #[test]
 fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
-    const TASKS: usize = if cfg!(debug_assertions) { 120_000 } else { 1_000_000 };
+    const TASKS: usize = 1_000_000;
     const LIMIT: usize = 10_000;
     const WORKERS: usize = 2;
     const SPAWNERS: usize = 2;
@@ -259,10 +264,12 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
     println!("{samples} samples, at most {most} records; {stats:?}");
     assert!(samples > 10 && most > LIMIT / 2, "the sampler saw nothing");
     assert!((LIMIT..=bound).contains(&retained(&stats)), "{stats:?}");
-    assert_eq!(moirai.tasks().len(), retained(&stats));
-    assert_eq!(stats.evicted_by_count as usize + retained(&stats), TASKS);
     moirai.cleanup_completed_tasks();
-    assert_eq!(retained(&moirai.cleanup_stats()), LIMIT);
+    let stats = moirai.cleanup_stats();
+    assert_eq!(stats.total_tasks, LIMIT);
+    assert_eq!(moirai.tasks().len(), LIMIT);
+    assert_eq!(stats.evicted_by_age, 0);
+    assert_eq!((stats.evicted_by_count + stats.evicted_by_request) as usize, TASKS - LIMIT);
 }
 
 #[test]
@@ -391,6 +398,7 @@ fn memory_comes_back_after_a_burst() {
     assert!(peak >= before + 50_000 * 64, "records take 64 bytes at least: {before}, {peak}");
     hand.advance(HOUR);
     wait_until("a sweep has removed all and given the memory back", || {
+        hand.advance(Duration::from_secs(30));
         let stats = moirai.cleanup_stats();
         stats.total_tasks == 0 && stats.memory_bytes < peak / 4
     });
