@@ -1,6 +1,8 @@
 //! The state word of a task's cell. This file alone reads and writes it; see the rules in the [module](super).
 
-use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering, fence};
+use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(moirai_tsan))]
+use moirai_core::shim::sync::atomic::fence;
 
 /// A `Runnable` exists: the task is queued, or it is being polled.
 const ACTIVE: usize = 1;
@@ -278,7 +280,11 @@ impl State {
         // Ordering: Release and the fence, as in `Arc`: all uses of the cell happen before it is freed.
         let last = self.0.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
         if last {
+            #[cfg(not(moirai_tsan))]
             fence(Ordering::Acquire);
+            // ThreadSanitizer does not know fences.
+            #[cfg(moirai_tsan)]
+            let _ = self.0.load(Ordering::Acquire);
         }
         last
     }
