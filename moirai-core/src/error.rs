@@ -95,7 +95,11 @@ impl Panic {
     #[must_use]
     pub fn new(payload: Box<dyn Any + Send>, location: Option<Arc<str>>) -> Self {
         let message = Self::message_of(&*payload);
-        Self(Box::new(Inner { message, location, payload: Mutex::new(payload) }))
+        Self(Box::new(Inner {
+            message,
+            location,
+            payload: Mutex::new(payload),
+        }))
     }
 
     /// The message of a panic, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) at a character boundary.

@@ -19,11 +19,11 @@ use crate::any_scheduler::AnyLocal;
 use crate::builder::HybridExecutorBuilder;
 use crate::cleanup::CleanupWorker;
 use crate::context::Context;
+use crate::door::Phase;
 use crate::handle::TaskHandle;
 use crate::panics;
 use crate::seat::Seat;
 use crate::shared::{Parts, Shared};
-use crate::door::Phase;
 use crate::shutdown::How;
 use crate::spawn::Description;
 use crate::task::Asker;
@@ -86,9 +86,13 @@ impl HybridExecutor {
             recorder.start(shared.config.worker_threads);
         }
         // From here on an error drops the owner, which stops what was started.
-        let executor =
-            Self { owner: Some(Arc::new(Owner(Arc::clone(&shared)))), shared: Arc::clone(&shared) };
-        let started = executor.start_workers(queues).and_then(|()| executor.start_cleanup());
+        let executor = Self {
+            owner: Some(Arc::new(Owner(Arc::clone(&shared)))),
+            shared: Arc::clone(&shared),
+        };
+        let started = executor
+            .start_workers(queues)
+            .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
             let _ = shared.shut_down(How::Drop);
             let _ = shared.seats.wait_ended(None);
@@ -104,7 +108,13 @@ impl HybridExecutor {
         let mut result = Ok(());
         for (index, queue) in queues.into_iter().enumerate() {
             let books = shared.registry.books();
-            let seat = Box::new(Seat { index, queue, books, freed: 0, opened: false });
+            let seat = Box::new(Seat {
+                index,
+                queue,
+                books,
+                freed: 0,
+                opened: false,
+            });
             if result.is_err() {
                 shared.seat_closed(seat);
                 continue;
@@ -148,7 +158,10 @@ impl HybridExecutor {
     /// The executor that runs the caller: inside a task, and inside `block_on`. The handle does not keep it running.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Some(Self { shared: Context::current()?, owner: None })
+        Some(Self {
+            shared: Context::current()?,
+            owner: None,
+        })
     }
 
     /// Which worker the calling thread is, of the executor that runs the caller.
@@ -186,7 +199,8 @@ impl TaskSpawner for HybridExecutor {
     type Handle<T: Send + 'static> = TaskHandle<T>;
 
     fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
-        self.shared.spawn_task(task, Description::new(TaskKind::Parallel))
+        self.shared
+            .spawn_task(task, Description::new(TaskKind::Parallel))
     }
 
     fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
@@ -194,7 +208,8 @@ impl TaskSpawner for HybridExecutor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.shared.spawn_future(future, Description::new(TaskKind::Async))
+        self.shared
+            .spawn_future(future, Description::new(TaskKind::Async))
     }
 
     fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
@@ -202,7 +217,8 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared.spawn_closure(f, Description::new(TaskKind::Parallel))
+        self.shared
+            .spawn_closure(f, Description::new(TaskKind::Parallel))
     }
 
     fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
@@ -210,11 +226,15 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared.spawn_closure(f, Description::new(TaskKind::Blocking))
+        self.shared
+            .spawn_closure(f, Description::new(TaskKind::Blocking))
     }
 
     fn spawn_with_priority<T: Task>(&self, task: T, priority: Priority) -> TaskHandle<T::Output> {
-        let about = Description { priority, ..Description::new(TaskKind::Parallel) };
+        let about = Description {
+            priority,
+            ..Description::new(TaskKind::Parallel)
+        };
         self.shared.spawn_task(task, about)
     }
 }

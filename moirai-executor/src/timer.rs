@@ -26,7 +26,11 @@ struct State {
 }
 
 static TIMER: Timer = Timer {
-    state: Mutex::new(State { sleepers: BTreeMap::new(), next: 0, running: false }),
+    state: Mutex::new(State {
+        sleepers: BTreeMap::new(),
+        next: 0,
+        running: false,
+    }),
     changed: Condvar::new(),
 };
 
@@ -39,7 +43,10 @@ pub(crate) struct Sleep {
 
 impl Sleep {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self { deadline, key: None }
+        Self {
+            deadline,
+            key: None,
+        }
     }
 }
 
@@ -59,7 +66,9 @@ impl Future for Sleep {
         });
         let old = state.sleepers.insert((deadline, key), waker);
         if !state.running {
-            let started = std::thread::Builder::new().name("moirai-timer".into()).spawn(run);
+            let started = std::thread::Builder::new()
+                .name("moirai-timer".into())
+                .spawn(run);
             match started {
                 Ok(_) => state.running = true,
                 Err(error) => {
@@ -73,7 +82,11 @@ impl Future for Sleep {
                     return Poll::Pending;
                 }
             }
-        } else if state.sleepers.first_key_value().is_some_and(|(first, _)| *first == (deadline, key)) {
+        } else if state
+            .sleepers
+            .first_key_value()
+            .is_some_and(|(first, _)| *first == (deadline, key))
+        {
             TIMER.changed.notify_one();
         }
         drop(state);

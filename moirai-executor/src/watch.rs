@@ -39,7 +39,9 @@ impl Watchers {
 
     fn leave(&self, id: TaskId, key: usize) {
         let mut table = self.0.lock();
-        let Some(waiters) = table.get_mut(&id) else { return };
+        let Some(waiters) = table.get_mut(&id) else {
+            return;
+        };
         let waiter = waiters.try_remove(key);
         if waiters.is_empty() {
             table.remove(&id);
@@ -82,7 +84,13 @@ impl WaitForTask {
         // A deadline beyond what the clock can express is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let shared = Arc::clone(shared);
-        Self::Waiting(Waiting { shared, id, key, ended, sleep: deadline.map(Sleep::until) })
+        Self::Waiting(Waiting {
+            shared,
+            id,
+            key,
+            ended,
+            sleep: deadline.map(Sleep::until),
+        })
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::any_scheduler::Runnable;
 use crate::context::Context;
+use crate::door::Phase;
 use crate::seat::Seat;
 use crate::shared::Shared;
-use crate::door::Phase;
 
 /// The body of a worker's or reserve's thread: sits in its first seat, and then in whichever is handed on.
 pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<Seat>>) {
@@ -28,12 +28,16 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     let opened = std::mem::replace(&mut seat.opened, true);
     context.sit(seat);
     if !opened {
-        shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
+        shared
+            .plugins
+            .call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.ticks.set(shared.clock.ticks());
     loop {
         // A seat that was handed on during the last task is another thread's now.
-        let Some(popped) = context.with_seat(|seat| seat.queue.pop()) else { return };
+        let Some(popped) = context.with_seat(|seat| seat.queue.pop()) else {
+            return;
+        };
         let task = popped.or_else(|| {
             let task = shared.sleepers.next(
                 index,
@@ -54,7 +58,9 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         }
     }
     if let Some(seat) = context.stand_up() {
-        shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
+        shared
+            .plugins
+            .call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
         shared.seat_closed(seat);
     }
 }
@@ -82,7 +88,9 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
 /// Runs one queued task on the calling thread, whatever thread that is, and says whether there was one.
 pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
     let popped = Context::with_seat_of(shared, |seat| seat.queue.pop());
-    let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else { return false };
+    let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
+        return false;
+    };
     Context::with(|context| match context {
         Some(context) if Arc::ptr_eq(context.shared(), shared) => {
             context.ticks.set(shared.clock.ticks());

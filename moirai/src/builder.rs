@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moirai_core::{
-    BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Scheduler,
-};
+use moirai_core::{BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Scheduler};
 use moirai_executor::{HybridExecutor, HybridExecutorBuilder, Runnable};
 use moirai_metrics::MetricsRecorder;
 

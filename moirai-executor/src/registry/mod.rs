@@ -37,6 +37,11 @@
 //! Books are a worker's own; threads that are no workers share a few [guests'](Registry::with_guest), each behind a lock. So from
 //! spawn to finish a task costs its record one read-modify-write, that of rule 4, and no lock.
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the module is public for benches only; its text is for those who work on it"
+)]
+
 mod books;
 mod depot;
 mod directory;
@@ -144,12 +149,7 @@ impl Registry {
     }
 
     /// Empty books whose slots begin with `generation`.
-    fn starting_at(
-        config: CleanupConfig,
-        workers: usize,
-        clock: Clock,
-        generation: u32,
-    ) -> Self {
+    fn starting_at(config: CleanupConfig, workers: usize, clock: Clock, generation: u32) -> Self {
         let sets = workers + GUESTS;
         let batch = (config.max_retained_tasks / (8 * sets)).clamp(1, books::MAX_BATCH);
         Self {
@@ -158,7 +158,9 @@ impl Registry {
             rings: (0..sets).map(|_| CachePadded::new(Ring::new())).collect(),
             workers,
             handed_out: Mutex::new(0),
-            guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
+            guests: (workers..sets)
+                .map(|index| Mutex::new(Books::new(index)))
+                .collect(),
             evictor: Mutex::new(Evictor::new(sets)),
             batch,
             counts: stats::Counts::new(sets),
@@ -176,7 +178,10 @@ impl Registry {
     /// If more are asked for than there are workers.
     pub fn books(&self) -> Books {
         let mut handed_out = self.handed_out.lock();
-        assert!(*handed_out < self.workers, "each worker has one set of books");
+        assert!(
+            *handed_out < self.workers,
+            "each worker has one set of books"
+        );
         *handed_out += 1;
         Books::new(*handed_out - 1)
     }

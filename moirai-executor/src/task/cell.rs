@@ -42,7 +42,12 @@ impl<W: Work + 'static, H: Host> Unlisted<W, H> {
     /// # Safety
     ///
     /// The host outlives the cell; it is told by `cell_freed` if the cell was listed.
-    pub(crate) unsafe fn new(host: NonNull<H>, kind: TaskKind, priority: Priority, work: W) -> Self {
+    pub(crate) unsafe fn new(
+        host: NonNull<H>,
+        kind: TaskKind,
+        priority: Priority,
+        work: W,
+    ) -> Self {
         let vtable = const {
             &VTable {
                 run: run::run::<W, H>,
@@ -121,7 +126,11 @@ unsafe fn take_output<W: Work, H: Host>(header: NonNull<Header<H>>, place: *mut 
         }
     });
     // SAFETY: the caller's place is an `Option` of this type.
-    unsafe { place.cast::<Option<Result<W::Output, TaskError>>>().write(output) };
+    unsafe {
+        place
+            .cast::<Option<Result<W::Output, TaskError>>>()
+            .write(output)
+    };
 }
 
 /// See [`VTable::drop_output`].

@@ -50,10 +50,10 @@ mod state;
 mod waker;
 mod work;
 
-#[cfg(test)]
-mod test_host;
 #[cfg(all(test, moirai_loom))]
 mod loom;
+#[cfg(test)]
+mod test_host;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 /// Where the system shows the threads whose names begin with `prefix`.
 fn entries(prefix: &str) -> Vec<PathBuf> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
     tasks
         .flatten()
         .map(|task| task.path())
@@ -26,7 +28,9 @@ pub(crate) fn count(prefix: &str) -> usize {
 pub(crate) fn sleeps(prefix: &str) -> u64 {
     let of_one = |path: PathBuf| {
         let status = fs::read_to_string(path.join("status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt_switches"))?;
         line.split_whitespace().last()?.parse::<u64>().ok()
     };
     entries(prefix).into_iter().filter_map(of_one).sum()
