@@ -1,8 +1,5 @@
 //! Spawning, yielding and joining: Moirai, with every task on the books, beside tokio and async-executor.
-#![allow(
-    missing_docs,
-    reason = "the macro of criterion makes a public function"
-)]
+#![allow(missing_docs, reason = "the macro of criterion makes a public function")]
 
 use std::future::Future;
 use std::hint::black_box;
@@ -20,10 +17,7 @@ const WORKERS: usize = 2;
 const TASKS: usize = 10_000;
 
 fn moirai() -> Moirai {
-    Moirai::builder()
-        .worker_threads(WORKERS)
-        .build()
-        .expect("the executor starts")
+    Moirai::builder().worker_threads(WORKERS).build().expect("the executor starts")
 }
 
 fn tokio() -> tokio::runtime::Runtime {
@@ -52,11 +46,7 @@ impl Smol {
                 })
             })
             .collect();
-        Self {
-            executor,
-            stop,
-            threads,
-        }
+        Self { executor, stop, threads }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
@@ -74,13 +64,7 @@ impl Drop for Smol {
 }
 
 /// Counts down, and tells the bench when it is through.
-fn countdown(
-    tasks: usize,
-) -> (
-    Arc<AtomicUsize>,
-    SyncSender<()>,
-    std::sync::mpsc::Receiver<()>,
-) {
+fn countdown(tasks: usize) -> (Arc<AtomicUsize>, SyncSender<()>, std::sync::mpsc::Receiver<()>) {
     let (sender, receiver) = sync_channel(1);
     (Arc::new(AtomicUsize::new(tasks)), sender, receiver)
 }
@@ -93,9 +77,7 @@ async fn count(left: Arc<AtomicUsize>, done: SyncSender<()>) {
 
 fn spawn_many_from_outside(c: &mut Criterion) {
     let mut group = c.benchmark_group("spawn_many_from_outside");
-    group
-        .throughput(Throughput::Elements(TASKS as u64))
-        .sample_size(20);
+    group.throughput(Throughput::Elements(TASKS as u64)).sample_size(20);
     let wave = |spawn: &dyn Fn(Arc<AtomicUsize>, SyncSender<()>)| {
         let (left, sender, receiver) = countdown(TASKS);
         for _ in 0..TASKS {
@@ -122,9 +104,7 @@ fn yield_many(c: &mut Criterion) {
     const YIELDERS: usize = 200;
     const YIELDS: usize = 1_000;
     let mut group = c.benchmark_group("yield_many");
-    group
-        .throughput(Throughput::Elements((YIELDERS * YIELDS) as u64))
-        .sample_size(10);
+    group.throughput(Throughput::Elements((YIELDERS * YIELDS) as u64)).sample_size(10);
     let executor = moirai();
     group.bench_function("moirai", |b| {
         b.iter(|| {
@@ -168,14 +148,7 @@ fn join_one_from_outside(c: &mut Criterion) {
     let mut group = c.benchmark_group("join_one_from_outside");
     let executor = moirai();
     group.bench_function("moirai", |b| {
-        b.iter(|| {
-            black_box(
-                executor
-                    .spawn_async(async { 1 })
-                    .join()
-                    .expect("the task ends"),
-            )
-        });
+        b.iter(|| black_box(executor.spawn_async(async { 1 }).join().expect("the task ends")));
     });
     let runtime = tokio();
     group.bench_function("tokio", |b| {
@@ -187,10 +160,5 @@ fn join_one_from_outside(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(
-    benches,
-    spawn_many_from_outside,
-    yield_many,
-    join_one_from_outside
-);
+criterion_group!(benches, spawn_many_from_outside, yield_many, join_one_from_outside);
 criterion_main!(benches);

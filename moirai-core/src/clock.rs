@@ -27,10 +27,7 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    Counter {
-        counter: quanta::Clock,
-        start: Anchor,
-    },
+    Counter { counter: quanta::Clock, start: Anchor },
     Manual(Arc<ManualClock>),
 }
 
@@ -45,10 +42,7 @@ impl Anchor {
     /// Reads both clocks, as close to each other as it gets: the best of a few tries, since the thread may be
     /// interrupted between two readings.
     fn read(counter: &quanta::Clock, tries: u32) -> Self {
-        let mut best = Self {
-            ticks: counter.raw(),
-            instant: Instant::now(),
-        };
+        let mut best = Self { ticks: counter.raw(), instant: Instant::now() };
         let mut best_gap = u64::MAX;
         for _ in 0..tries {
             let before = counter.raw();
@@ -56,10 +50,7 @@ impl Anchor {
             let gap = counter.raw().saturating_sub(before);
             if gap < best_gap {
                 best_gap = gap;
-                best = Self {
-                    ticks: before.saturating_add(gap / 2),
-                    instant,
-                };
+                best = Self { ticks: before.saturating_add(gap / 2), instant };
             }
         }
         best
@@ -72,13 +63,8 @@ impl Clock {
     pub fn system() -> Self {
         let counter = quanta::Clock::new();
         let start = Anchor::read(&counter, 8);
-        let origin = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, as_nanos);
-        Self {
-            source: Source::Counter { counter, start },
-            origin,
-        }
+        let origin = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, as_nanos);
+        Self { source: Source::Counter { counter, start }, origin }
     }
 
     /// A clock that stands still until [`ManualClock::advance`] moves it, for tests and simulation.
@@ -94,13 +80,7 @@ impl Clock {
     #[must_use]
     pub fn manual() -> (Self, Arc<ManualClock>) {
         let hand = Arc::new(ManualClock::default());
-        (
-            Self {
-                source: Source::Manual(Arc::clone(&hand)),
-                origin: 0,
-            },
-            hand,
-        )
+        (Self { source: Source::Manual(Arc::clone(&hand)), origin: 0 }, hand)
     }
 
     /// The hand of a manual clock; `None` for the system's.
@@ -149,12 +129,7 @@ impl Clock {
             }
             Source::Manual(hand) => {
                 let nanos = hand.nanos();
-                Converter {
-                    origin: self.origin,
-                    start: 0,
-                    ticks: nanos.max(1),
-                    nanos,
-                }
+                Converter { origin: self.origin, start: 0, ticks: nanos.max(1), nanos }
             }
         }
     }
@@ -168,15 +143,8 @@ impl Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = if self.as_manual().is_some() {
-            "manual"
-        } else {
-            "system"
-        };
-        f.debug_struct("Clock")
-            .field("source", &source)
-            .field("now", &self.now())
-            .finish()
+        let source = if self.as_manual().is_some() { "manual" } else { "system" };
+        f.debug_struct("Clock").field("source", &source).field("now", &self.now()).finish()
     }
 }
 
@@ -225,10 +193,7 @@ impl Converter {
         }
         let ticks = u128::from(nanos) * u128::from(self.ticks) / u128::from(self.nanos);
         // Not more than `self.ticks`, since `nanos` is not more than `self.nanos`.
-        Some(
-            self.start
-                .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)),
-        )
+        Some(self.start.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)))
     }
 
     fn nanos_of(&self, ticks: u64) -> u64 {

@@ -95,11 +95,7 @@ impl Panic {
     #[must_use]
     pub fn new(payload: Box<dyn Any + Send>, location: Option<Arc<str>>) -> Self {
         let message = Self::message_of(&*payload);
-        Self(Box::new(Inner {
-            message,
-            location,
-            payload: Mutex::new(payload),
-        }))
+        Self(Box::new(Inner { message, location, payload: Mutex::new(payload) }))
     }
 
     /// The message of a panic, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) at a character boundary.
@@ -182,21 +178,13 @@ impl BuildError {
     #[must_use]
     pub fn invalid(field: &'static str, value: impl fmt::Debug, remedy: &'static str) -> Self {
         let value = format!("{value:?}");
-        Self::InvalidField {
-            field,
-            value: text::cut(&value, text::MAX_NAME_BYTES).into(),
-            remedy,
-        }
+        Self::InvalidField { field, value: text::cut(&value, text::MAX_NAME_BYTES).into(), remedy }
     }
 
     /// Reports that `thread` could not be started.
     #[must_use]
     pub fn thread(thread: String, stack_size: Option<usize>, source: io::Error) -> Self {
-        Self::ThreadNotStarted {
-            thread,
-            stack_size,
-            source,
-        }
+        Self::ThreadNotStarted { thread, stack_size, source }
     }
 
     /// The field of the configuration that is to blame, if one is.
@@ -204,10 +192,7 @@ impl BuildError {
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Self::InvalidField { field, .. } => Some(field),
-            Self::ThreadNotStarted {
-                stack_size: Some(_),
-                ..
-            } => Some("thread_stack_size"),
+            Self::ThreadNotStarted { stack_size: Some(_), .. } => Some("thread_stack_size"),
             Self::ThreadNotStarted { .. } => Some("worker_threads"),
         }
     }
@@ -216,27 +201,15 @@ impl BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidField {
-                field,
-                value,
-                remedy,
-            } => {
+            Self::InvalidField { field, value, remedy } => {
                 write!(f, "`{field}` is {value}: {remedy}")
             }
-            Self::ThreadNotStarted {
-                thread,
-                stack_size: Some(size),
-                source,
-            } => write!(
+            Self::ThreadNotStarted { thread, stack_size: Some(size), source } => write!(
                 f,
                 "thread {thread:?} could not be started ({source}): lower `thread_stack_size` ({size} bytes) or \
                  `worker_threads`, or raise the system's limits"
             ),
-            Self::ThreadNotStarted {
-                thread,
-                stack_size: None,
-                source,
-            } => write!(
+            Self::ThreadNotStarted { thread, stack_size: None, source } => write!(
                 f,
                 "thread {thread:?} could not be started ({source}): lower `worker_threads` or raise the system's \
                  limit on threads"

@@ -19,11 +19,7 @@ pub use traits::{Executor, ExecutorControl, TaskManager, TaskSpawner};
 /// assert_eq!(config.task_retention_duration, Duration::from_secs(300));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct CleanupConfig {
     /// How long the record of an ended task is kept, counted from its end. Default: 5 minutes. `Duration::MAX` keeps it
     /// until the count or a request evicts it; zero drops it at the next sweep.
@@ -107,11 +103,7 @@ pub struct CleanupStats {
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct ExecutorConfig {
     /// How many workers run async tasks and parallel closures. Default: what `available_parallelism` says. 1 to
     /// [`MAX_WORKER_THREADS`](Self::MAX_WORKER_THREADS).
@@ -251,30 +243,12 @@ mod tests {
     fn what_means_nothing_is_refused_by_name() {
         assert_eq!(refused(|c| c.worker_threads = 0), "worker_threads");
         assert_eq!(refused(|c| c.worker_threads = usize::MAX), "worker_threads");
-        assert_eq!(
-            refused(|c| c.thread_name_prefix.clear()),
-            "thread_name_prefix"
-        );
-        assert_eq!(
-            refused(|c| c.thread_name_prefix = "a\0b".into()),
-            "thread_name_prefix"
-        );
-        assert_eq!(
-            refused(|c| c.thread_name_prefix = "x".repeat(257)),
-            "thread_name_prefix"
-        );
-        assert_eq!(
-            refused(|c| c.thread_stack_size = Some(0)),
-            "thread_stack_size"
-        );
-        assert_eq!(
-            refused(|c| c.max_blocking_threads = 0),
-            "max_blocking_threads"
-        );
-        assert_eq!(
-            refused(|c| c.blocking_queue_limit = 0),
-            "blocking_queue_limit"
-        );
+        assert_eq!(refused(|c| c.thread_name_prefix.clear()), "thread_name_prefix");
+        assert_eq!(refused(|c| c.thread_name_prefix = "a\0b".into()), "thread_name_prefix");
+        assert_eq!(refused(|c| c.thread_name_prefix = "x".repeat(257)), "thread_name_prefix");
+        assert_eq!(refused(|c| c.thread_stack_size = Some(0)), "thread_stack_size");
+        assert_eq!(refused(|c| c.max_blocking_threads = 0), "max_blocking_threads");
+        assert_eq!(refused(|c| c.blocking_queue_limit = 0), "blocking_queue_limit");
         assert_eq!(
             refused(|c| c.cleanup.cleanup_interval = Duration::ZERO),
             "cleanup.cleanup_interval"

@@ -30,13 +30,7 @@ impl TaskSample {
         busy: Duration,
         polls: u32,
     ) -> Self {
-        Self {
-            kind,
-            status,
-            queue_time,
-            busy,
-            polls,
-        }
+        Self { kind, status, queue_time, busy, polls }
     }
 }
 

@@ -50,11 +50,7 @@ impl fmt::Display for ShutdownReport {
         write!(
             f,
             "{} in {:.1?}: {} spawned = {} completed + {} failed + {} cancelled + {} still active",
-            if self.is_clean() {
-                "clean shutdown"
-            } else {
-                "shutdown"
-            },
+            if self.is_clean() { "clean shutdown" } else { "shutdown" },
             self.elapsed,
             self.spawned,
             self.completed,
@@ -62,16 +58,11 @@ impl fmt::Display for ShutdownReport {
             self.cancelled,
             self.still_active,
         )?;
-        for (what, tasks) in [
-            ("cancelled", &self.cancelled_tasks),
-            ("still active", &self.unfinished),
-        ] {
+        for (what, tasks) in
+            [("cancelled", &self.cancelled_tasks), ("still active", &self.unfinished)]
+        {
             for task in tasks.iter().take(LINES) {
-                let started = if task.started_at.is_none() {
-                    ", never started"
-                } else {
-                    ""
-                };
+                let started = if task.started_at.is_none() { ", never started" } else { "" };
                 write!(f, "\n  {what}: task {}", task.id)?;
                 if let Some(name) = &task.name {
                     write!(f, " {name:?}")?;
@@ -79,11 +70,7 @@ impl fmt::Display for ShutdownReport {
                 write!(f, " ({}{started}), spawned at {}", task.kind, task.location)?;
             }
             if tasks.len() > LINES {
-                write!(
-                    f,
-                    "\n  {what}: and {} more in this report",
-                    tasks.len() - LINES
-                )?;
+                write!(f, "\n  {what}: and {} more in this report", tasks.len() - LINES)?;
             }
         }
         Ok(())

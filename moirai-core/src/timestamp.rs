@@ -48,9 +48,7 @@ impl Timestamp {
     pub fn to_system_time(self) -> SystemTime {
         // A sum beyond what `SystemTime` can hold (584 years from now) stays at the start.
         let start = SystemTime::UNIX_EPOCH + Duration::from_nanos(self.origin);
-        start
-            .checked_add(Duration::from_nanos(self.nanos))
-            .unwrap_or(start)
+        start.checked_add(Duration::from_nanos(self.nanos)).unwrap_or(start)
     }
 }
 

@@ -54,10 +54,7 @@ trait Boxed: Send + Sync {
 impl<S: Scheduler<Runnable>> Boxed for S {
     fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>> {
         let locals = Scheduler::start(self, workers);
-        locals
-            .into_iter()
-            .map(|local| Box::new(local) as Box<dyn LocalQueue<Runnable>>)
-            .collect()
+        locals.into_iter().map(|local| Box::new(local) as Box<dyn LocalQueue<Runnable>>).collect()
     }
 
     fn boxed_push(&self, task: Runnable, priority: Priority) {
@@ -95,17 +92,12 @@ impl AnyScheduler {
 
     pub(crate) fn start(&self, workers: usize) -> Vec<AnyLocal> {
         match self {
-            Self::Default(scheduler) => scheduler
-                .start(workers)
-                .into_iter()
-                .map(AnyLocal::Default)
-                .collect(),
-            Self::Other(other) => other
-                .0
-                .boxed_start(workers)
-                .into_iter()
-                .map(AnyLocal::Other)
-                .collect(),
+            Self::Default(scheduler) => {
+                scheduler.start(workers).into_iter().map(AnyLocal::Default).collect()
+            }
+            Self::Other(other) => {
+                other.0.boxed_start(workers).into_iter().map(AnyLocal::Other).collect()
+            }
         }
     }
 
@@ -151,9 +143,7 @@ impl AnyLocal {
 
 impl fmt::Debug for AnyScheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyScheduler")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("AnyScheduler").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

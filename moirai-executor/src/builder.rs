@@ -146,24 +146,12 @@ impl HybridExecutorBuilder {
     ///
     /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
     pub fn build(self) -> Result<HybridExecutor, BuildError> {
-        let Self {
-            config,
-            scheduler,
-            plugins,
-            recorder,
-            clock,
-        } = self;
+        let Self { config, scheduler, plugins, recorder, clock } = self;
         config.validate()?;
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(DefaultScheduler::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
-        HybridExecutor::start(Parts {
-            config,
-            clock,
-            scheduler,
-            plugins,
-            recorder,
-        })
+        HybridExecutor::start(Parts { config, clock, scheduler, plugins, recorder })
     }
 }
 

@@ -135,10 +135,7 @@ impl CleanupWorker {
             });
             (Arc::clone(hand), key)
         });
-        let worker = Self {
-            shared: Arc::downgrade(shared),
-            listener,
-        };
+        let worker = Self { shared: Arc::downgrade(shared), listener };
         // If this fails, dropping the worker takes the listener back.
         shared.start_thread(name, |shared| run(&shared.registry))?;
         Ok(worker)
@@ -228,14 +225,7 @@ fn sweep(registry: &Registry) {
 }
 
 fn tell(report: &SweepReport) {
-    let SweepReport {
-        by_age,
-        by_count,
-        pages,
-        took,
-        bytes,
-        ..
-    } = *report;
+    let SweepReport { by_age, by_count, pages, took, bytes, .. } = *report;
     if by_age + by_count + pages > 0 {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(target: "moirai", by_age, by_count, pages, micros, bytes, "swept the registry");

@@ -160,9 +160,7 @@ impl Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("worker", &self.worker())
-            .finish_non_exhaustive()
+        f.debug_struct("Context").field("worker", &self.worker()).finish_non_exhaustive()
     }
 }
 

@@ -37,10 +37,7 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new() -> Self {
-        Self {
-            phase: AtomicU8::new(Phase::Open as u8),
-            gone: AtomicBool::new(false),
-        }
+        Self { phase: AtomicU8::new(Phase::Open as u8), gone: AtomicBool::new(false) }
     }
 
     #[inline]

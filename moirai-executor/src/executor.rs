@@ -86,13 +86,9 @@ impl HybridExecutor {
             recorder.start(shared.config.worker_threads);
         }
         // From here on an error drops the owner, which stops what was started.
-        let executor = Self {
-            owner: Some(Arc::new(Owner(Arc::clone(&shared)))),
-            shared: Arc::clone(&shared),
-        };
-        let started = executor
-            .start_workers(queues)
-            .and_then(|()| executor.start_cleanup());
+        let executor =
+            Self { owner: Some(Arc::new(Owner(Arc::clone(&shared)))), shared: Arc::clone(&shared) };
+        let started = executor.start_workers(queues).and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
             let _ = shared.shut_down(How::Drop);
             let _ = shared.seats.wait_ended(None);
@@ -108,13 +104,7 @@ impl HybridExecutor {
         let mut result = Ok(());
         for (index, queue) in queues.into_iter().enumerate() {
             let books = shared.registry.books();
-            let seat = Box::new(Seat {
-                index,
-                queue,
-                books,
-                freed: 0,
-                opened: false,
-            });
+            let seat = Box::new(Seat { index, queue, books, freed: 0, opened: false });
             if result.is_err() {
                 shared.seat_closed(seat);
                 continue;
@@ -158,10 +148,7 @@ impl HybridExecutor {
     /// The executor that runs the caller: inside a task, and inside `block_on`. The handle does not keep it running.
     #[must_use]
     pub fn current() -> Option<Self> {
-        Some(Self {
-            shared: Context::current()?,
-            owner: None,
-        })
+        Some(Self { shared: Context::current()?, owner: None })
     }
 
     /// Which worker the calling thread is, of the executor that runs the caller.
@@ -199,8 +186,7 @@ impl TaskSpawner for HybridExecutor {
     type Handle<T: Send + 'static> = TaskHandle<T>;
 
     fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
-        self.shared
-            .spawn_task(task, Description::new(TaskKind::Parallel))
+        self.shared.spawn_task(task, Description::new(TaskKind::Parallel))
     }
 
     fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
@@ -208,8 +194,7 @@ impl TaskSpawner for HybridExecutor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.shared
-            .spawn_future(future, Description::new(TaskKind::Async))
+        self.shared.spawn_future(future, Description::new(TaskKind::Async))
     }
 
     fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
@@ -217,8 +202,7 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared
-            .spawn_closure(f, Description::new(TaskKind::Parallel))
+        self.shared.spawn_closure(f, Description::new(TaskKind::Parallel))
     }
 
     fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
@@ -226,15 +210,11 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared
-            .spawn_closure(f, Description::new(TaskKind::Blocking))
+        self.shared.spawn_closure(f, Description::new(TaskKind::Blocking))
     }
 
     fn spawn_with_priority<T: Task>(&self, task: T, priority: Priority) -> TaskHandle<T::Output> {
-        let about = Description {
-            priority,
-            ..Description::new(TaskKind::Parallel)
-        };
+        let about = Description { priority, ..Description::new(TaskKind::Parallel) };
         self.shared.spawn_task(task, about)
     }
 }

@@ -41,17 +41,11 @@ enum Inner<T> {
 
 impl<T> TaskHandle<T> {
     pub(crate) const fn new(id: TaskId, handle: JoinHandle<T, Shared>) -> Self {
-        Self {
-            id,
-            inner: Inner::Task(handle),
-        }
+        Self { id, inner: Inner::Task(handle) }
     }
 
     pub(crate) const fn refused(id: TaskId) -> Self {
-        Self {
-            id,
-            inner: Inner::Refused { taken: false },
-        }
+        Self { id, inner: Inner::Refused { taken: false } }
     }
 
     /// The task's id, by which the executor knows it also after this handle is gone.
@@ -124,9 +118,7 @@ impl<T> TaskHandle<T> {
         if let Some(result) = self.try_join() {
             return Some(result);
         }
-        let Inner::Task(handle) = &mut self.inner else {
-            unreachable!("a refusal is ready")
-        };
+        let Inner::Task(handle) = &mut self.inner else { unreachable!("a refusal is ready") };
         if Context::is_polling(handle.task().as_ptr()) {
             return Some(Err(TaskError::WouldDeadlock));
         }
@@ -155,11 +147,7 @@ impl<T> TaskHandle<T> {
 
 /// What a refused task's handle gives.
 fn refusal(taken: &mut bool) -> TaskError {
-    if std::mem::replace(taken, true) {
-        TaskError::ResultTaken
-    } else {
-        TaskError::ShutDown
-    }
+    if std::mem::replace(taken, true) { TaskError::ResultTaken } else { TaskError::ShutDown }
 }
 
 impl<T> Future for TaskHandle<T> {
@@ -215,8 +203,6 @@ impl AbortHandle {
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AbortHandle")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("AbortHandle").field("id", &self.id).finish_non_exhaustive()
     }
 }

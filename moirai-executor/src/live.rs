@@ -32,9 +32,7 @@ pub(crate) enum Last {
 
 impl LiveCells {
     pub(crate) fn new() -> Self {
-        Self {
-            balance: AtomicIsize::new(BIAS),
-        }
+        Self { balance: AtomicIsize::new(BIAS) }
     }
 
     /// Rule 3.
@@ -57,11 +55,7 @@ impl LiveCells {
         // Ordering: Release and Acquire, as for a reference count: whatever was done with the shared part on behalf of a
         // cell happens before it is given up.
         let before = self.balance.fetch_add(change, Ordering::AcqRel);
-        if before + change == 0 {
-            Last::Yes
-        } else {
-            Last::No
-        }
+        if before + change == 0 { Last::Yes } else { Last::No }
     }
 }
 

@@ -20,10 +20,7 @@ struct Plugin {
 impl Plugins {
     pub(crate) fn add(&mut self, plugin: impl ExecutorPlugin) {
         let reported = AtomicBool::new(false);
-        self.0.push(Plugin {
-            plugin: Box::new(plugin),
-            reported,
-        });
+        self.0.push(Plugin { plugin: Box::new(plugin), reported });
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -244,11 +244,7 @@ mod loom_models {
 
     fn pool(threads: usize) -> Seats {
         let keep_alive = Duration::MAX;
-        Arc::new(Pool::new(Limits {
-            threads,
-            queue: usize::MAX,
-            keep_alive,
-        }))
+        Arc::new(Pool::new(Limits { threads, queue: usize::MAX, keep_alive }))
     }
 
     /// Gives a seat away, takes it back if it can, and says whether it was given, and whether it came back.
@@ -273,9 +269,7 @@ mod loom_models {
     fn end(pool: &Seats, threads: &Threads) {
         pool.close();
         let threads = std::mem::take(&mut *threads.lock());
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(pool.wait_ended(None));
     }
 

@@ -67,13 +67,7 @@ const DEFAULT_RESERVE: usize = 512;
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts {
-            config,
-            clock,
-            scheduler,
-            plugins,
-            recorder,
-        } = parts;
+        let Parts { config, clock, scheduler, plugins, recorder } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
@@ -105,10 +99,7 @@ impl Shared {
             recorder,
         });
         // Ordering: Relaxed: nobody else has the pointer yet.
-        shared.cells.store(
-            Arc::into_raw(Arc::clone(&shared)).cast_mut(),
-            Ordering::Relaxed,
-        );
+        shared.cells.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);
         shared
     }
 
@@ -280,8 +271,7 @@ impl Host for Shared {
     fn before_poll(&self, context: &Context, entry: &Entry, first: bool) {
         if first {
             if !self.plugins.is_empty() {
-                self.plugins
-                    .call("before_execute", |plugin| plugin.before_execute(entry.id()));
+                self.plugins.call("before_execute", |plugin| plugin.before_execute(entry.id()));
             }
             entry.start(context.worker(), context.ticks.get());
         }
@@ -305,28 +295,16 @@ impl Host for Shared {
             }
         }
         self.before_verdict(&entry, &verdict, now);
-        let mut end = Some((
-            entry,
-            End {
-                status,
-                ticks: now,
-                error: verdict.error,
-            },
-        ));
+        let mut end = Some((entry, End { status, ticks: now, error: verdict.error }));
         let in_seat = Context::with_seat_of(self, |seat| {
             let (entry, end) = end.take().expect("taken once");
-            (
-                self.registry.finish(&mut seat.books, entry, end),
-                seat.index,
-            )
+            (self.registry.finish(&mut seat.books, entry, end), seat.index)
         });
         let (finished, worker) = match (in_seat, end) {
             (Some((finished, worker)), _) => (finished, Some(worker)),
-            (None, Some((entry, end))) => (
-                self.registry
-                    .with_guest(|books| self.registry.finish(books, entry, end)),
-                None,
-            ),
+            (None, Some((entry, end))) => {
+                (self.registry.with_guest(|books| self.registry.finish(books, entry, end)), None)
+            }
             (None, None) => unreachable!("an end that no seat took is still there"),
         };
         if let Some(recorder) = &self.recorder {
@@ -340,8 +318,7 @@ impl Host for Shared {
             recorder.task_finished(worker, &sample);
         }
         if !self.plugins.is_empty() {
-            self.plugins
-                .call("after_complete", |plugin| plugin.after_complete(id, status));
+            self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
         }
         if self.door.is_shut() {
             self.closing.progress();

@@ -102,8 +102,7 @@ impl Shared {
     fn shut_the_door(&self) {
         if self.door.advance(Phase::Draining) {
             tracing::info!(target: "moirai", active = self.active(), "shutting down");
-            self.plugins
-                .call("on_shutdown", |plugin| plugin.on_shutdown());
+            self.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
         }
         self.registry.close_barrier();
     }
@@ -123,17 +122,12 @@ impl Shared {
                 return true;
             }
             let left = deadline.map_or(LOOK_AGAIN, |deadline| {
-                deadline
-                    .saturating_duration_since(Instant::now())
-                    .min(LOOK_AGAIN)
+                deadline.saturating_duration_since(Instant::now()).min(LOOK_AGAIN)
             });
             if left.is_zero() {
                 return false;
             }
-            let _ = self
-                .closing
-                .progress
-                .wait_for(&mut self.closing.cancelled.lock(), left);
+            let _ = self.closing.progress.wait_for(&mut self.closing.cancelled.lock(), left);
             again();
         }
     }
@@ -181,9 +175,7 @@ impl Shared {
         report.cancelled = totals.cancelled;
         report.still_active =
             totals.spawned - (totals.completed + totals.failed + totals.cancelled);
-        report
-            .cancelled_tasks
-            .clone_from(&self.closing.cancelled.lock());
+        report.cancelled_tasks.clone_from(&self.closing.cancelled.lock());
         if report.still_active > 0 {
             report.unfinished = self
                 .registry

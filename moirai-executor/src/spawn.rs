@@ -28,12 +28,7 @@ pub(crate) struct Description {
 impl Description {
     #[track_caller]
     pub(crate) const fn new(kind: TaskKind) -> Self {
-        Self {
-            kind,
-            priority: Priority::Normal,
-            name: None,
-            location: Location::caller(),
-        }
+        Self { kind, priority: Priority::Normal, name: None, location: Location::caller() }
     }
 }
 
@@ -71,12 +66,7 @@ impl Shared {
     }
 
     fn spawn_work<W: Work + 'static>(&self, work: W, about: Description) -> TaskHandle<W::Output> {
-        let Description {
-            kind,
-            priority,
-            name,
-            location,
-        } = about;
+        let Description { kind, priority, name, location } = about;
         let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
         // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
         let cell = unsafe { Unlisted::new(NonNull::from(self), kind, priority, work) };
@@ -115,9 +105,7 @@ impl Shared {
                 Some((entry.id(), entry))
             })?;
             let priority = task.priority();
-            let visibility = seat
-                .queue
-                .push(Runnable::new(task), priority, Ready::Spawned);
+            let visibility = seat.queue.push(Runnable::new(task), priority, Ready::Spawned);
             Some((handle, visibility))
         });
         match (spawned, parts) {
@@ -151,15 +139,13 @@ impl Shared {
             return TaskHandle::refused(self.registry.refused_id());
         };
         let id = task.id();
-        self.plugins
-            .call("before_spawn", |plugin| plugin.before_spawn(id));
+        self.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
         if kind == TaskKind::Blocking {
             self.queue_blocking(Runnable::new(task));
         } else {
             self.queue_new(task);
         }
-        self.plugins
-            .call("after_spawn", |plugin| plugin.after_spawn(id));
+        self.plugins.call("after_spawn", |plugin| plugin.after_spawn(id));
         TaskHandle::new(id, handle)
     }
 

@@ -32,11 +32,7 @@ pub struct TaskBuilder<'a> {
 
 impl<'a> TaskBuilder<'a> {
     pub(crate) const fn new(shared: &'a Shared) -> Self {
-        Self {
-            shared,
-            name: None,
-            priority: Priority::Normal,
-        }
+        Self { shared, name: None, priority: Priority::Normal }
     }
 
     /// Names the task. The books keep at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, cut at
@@ -86,12 +82,7 @@ impl<'a> TaskBuilder<'a> {
     }
 
     fn description(&self, kind: TaskKind, location: &'static Location<'static>) -> Description {
-        Description {
-            kind,
-            priority: self.priority,
-            name: self.name.clone(),
-            location,
-        }
+        Description { kind, priority: self.priority, name: self.name.clone(), location }
     }
 }
 

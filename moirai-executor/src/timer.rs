@@ -26,11 +26,7 @@ struct State {
 }
 
 static TIMER: Timer = Timer {
-    state: Mutex::new(State {
-        sleepers: BTreeMap::new(),
-        next: 0,
-        running: false,
-    }),
+    state: Mutex::new(State { sleepers: BTreeMap::new(), next: 0, running: false }),
     changed: Condvar::new(),
 };
 
@@ -43,10 +39,7 @@ pub(crate) struct Sleep {
 
 impl Sleep {
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            key: None,
-        }
+        Self { deadline, key: None }
     }
 }
 
@@ -66,9 +59,7 @@ impl Future for Sleep {
         });
         let old = state.sleepers.insert((deadline, key), waker);
         if !state.running {
-            let started = std::thread::Builder::new()
-                .name("moirai-timer".into())
-                .spawn(run);
+            let started = std::thread::Builder::new().name("moirai-timer".into()).spawn(run);
             match started {
                 Ok(_) => state.running = true,
                 Err(error) => {

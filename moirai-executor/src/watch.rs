@@ -84,13 +84,7 @@ impl WaitForTask {
         // A deadline beyond what the clock can express is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let shared = Arc::clone(shared);
-        Self::Waiting(Waiting {
-            shared,
-            id,
-            key,
-            ended,
-            sleep: deadline.map(Sleep::until),
-        })
+        Self::Waiting(Waiting { shared, id, key, ended, sleep: deadline.map(Sleep::until) })
     }
 }
 

@@ -28,9 +28,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     let opened = std::mem::replace(&mut seat.opened, true);
     context.sit(seat);
     if !opened {
-        shared
-            .plugins
-            .call("on_worker_start", |plugin| plugin.on_worker_start(index));
+        shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.ticks.set(shared.clock.ticks());
     loop {
@@ -58,9 +56,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         }
     }
     if let Some(seat) = context.stand_up() {
-        shared
-            .plugins
-            .call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
+        shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
         shared.seat_closed(seat);
     }
 }

@@ -41,16 +41,12 @@ impl HistogramSnapshot {
             return Self::default();
         };
         let total = |value: fn(usize) -> u64| -> u128 {
-            let products = counts
-                .iter()
-                .map(|(&i, &n)| u128::from(value(i)) * u128::from(n));
+            let products = counts.iter().map(|(&i, &n)| u128::from(value(i)) * u128::from(n));
             products.fold(0, u128::saturating_add)
         };
         let sum = sum.clamp(total(buckets::least), total(buckets::greatest));
         let min = least.clamp(buckets::least(first), buckets::greatest(first));
-        let max = most
-            .clamp(buckets::least(last), buckets::greatest(last))
-            .max(min);
+        let max = most.clamp(buckets::least(last), buckets::greatest(last)).max(min);
         Self {
             counts,
             sum: from_nanos(sum),
@@ -62,9 +58,7 @@ impl HistogramSnapshot {
     /// How many durations were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts
-            .values()
-            .fold(0, |sum, &count| sum.saturating_add(count))
+        self.counts.values().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// All of them together.
@@ -138,11 +132,7 @@ impl HistogramSnapshot {
         if other.is_empty() {
             return;
         }
-        self.min = if self.is_empty() {
-            other.min
-        } else {
-            self.min.min(other.min)
-        };
+        self.min = if self.is_empty() { other.min } else { self.min.min(other.min) };
         self.max = self.max.max(other.max);
         self.sum = self.sum.saturating_add(other.sum);
         for (&index, &count) in &other.counts {
@@ -153,10 +143,8 @@ impl HistogramSnapshot {
 
     /// How many are at most `nanos` long: exact where a bucket ends at `nanos`, too few elsewhere.
     pub(crate) fn count_up_to(&self, nanos: u64) -> u64 {
-        let within = self
-            .counts
-            .iter()
-            .take_while(|&(&index, _)| buckets::greatest(index) <= nanos);
+        let within =
+            self.counts.iter().take_while(|&(&index, _)| buckets::greatest(index) <= nanos);
         within.fold(0, |sum, (_, &count)| sum.saturating_add(count))
     }
 }
@@ -164,9 +152,8 @@ impl HistogramSnapshot {
 fn from_nanos(nanos: u128) -> Duration {
     const SECOND: u128 = 1_000_000_000;
     // A sum of u64 counts of u64 nanoseconds is more than a `Duration` holds only if nearly all counts are used up.
-    u64::try_from(nanos / SECOND).map_or(Duration::MAX, |secs| {
-        Duration::new(secs, (nanos % SECOND) as u32)
-    })
+    u64::try_from(nanos / SECOND)
+        .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % SECOND) as u32))
 }
 
 impl fmt::Display for HistogramSnapshot {
@@ -202,9 +189,7 @@ impl TryFrom<Fields> for HistogramSnapshot {
     fn try_from(fields: Fields) -> Result<Self, String> {
         if let Some((index, _)) = fields.counts.range(buckets::BUCKETS..).next() {
             let buckets = buckets::BUCKETS;
-            return Err(format!(
-                "there is no bucket {index}: a histogram has {buckets}"
-            ));
+            return Err(format!("there is no bucket {index}: a histogram has {buckets}"));
         }
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let (sum, min, max) = (fields.sum.as_nanos(), nanos(fields.min), nanos(fields.max));

@@ -26,12 +26,7 @@ impl MetricsSnapshot {
     ///
     /// What `out` returns. A `String` never does.
     pub fn to_prometheus(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        head(
-            out,
-            "moirai_tasks_total",
-            "counter",
-            "Tasks that have ended, by outcome.",
-        )?;
+        head(out, "moirai_tasks_total", "counter", "Tasks that have ended, by outcome.")?;
         for (worker, metrics) in self.by_worker() {
             for (status, tasks) in [
                 ("completed", metrics.completed),
@@ -43,35 +38,23 @@ impl MetricsSnapshot {
             }
         }
 
-        self.counter(
-            out,
-            "moirai_polls_total",
-            "Polls of tasks that have ended.",
-            |worker| worker.polls as f64,
-        )?;
-        self.counter(
-            out,
-            "moirai_parks_total",
-            "Times that a worker went to sleep.",
-            |worker| worker.parks as f64,
-        )?;
+        self.counter(out, "moirai_polls_total", "Polls of tasks that have ended.", |worker| {
+            worker.polls as f64
+        })?;
+        self.counter(out, "moirai_parks_total", "Times that a worker went to sleep.", |worker| {
+            worker.parks as f64
+        })?;
         let help = "Times that a worker's seat went to another thread.";
         self.counter(out, "moirai_seats_handed_on_total", help, |worker| {
             worker.seats_handed_on as f64
         })?;
         let help = "Time that tasks that have ended were running.";
-        self.counter(out, "moirai_busy_seconds_total", help, |worker| {
-            worker.busy.as_secs_f64()
-        })?;
+        self.counter(out, "moirai_busy_seconds_total", help, |worker| worker.busy.as_secs_f64())?;
 
         let help = "Time that tasks waited for their first run.";
-        self.histogram(out, "moirai_queue_time_seconds", help, |kind| {
-            &kind.queue_time
-        })?;
+        self.histogram(out, "moirai_queue_time_seconds", help, |kind| &kind.queue_time)?;
         let help = "Time that tasks were running, over all their polls.";
-        self.histogram(out, "moirai_execution_time_seconds", help, |kind| {
-            &kind.execution_time
-        })
+        self.histogram(out, "moirai_execution_time_seconds", help, |kind| &kind.execution_time)
     }
 
     /// What each worker has done, with the value of its label.
@@ -162,10 +145,7 @@ mod tests {
             r#"moirai_queue_time_seconds_count{kind="async"} 4"#,
             r#"moirai_execution_time_seconds_sum{kind="async"} 2"#,
         ] {
-            assert!(
-                page.lines().any(|found| found == line),
-                "no {line} in\n{page}"
-            );
+            assert!(page.lines().any(|found| found == line), "no {line} in\n{page}");
         }
     }
 

@@ -54,10 +54,7 @@ const KINDS: [TaskKind; 3] = [TaskKind::Async, TaskKind::Parallel, TaskKind::Blo
 const SLOTS: usize = KINDS.len() + 1;
 
 fn slot_of(kind: TaskKind) -> usize {
-    KINDS
-        .iter()
-        .position(|&known| known == kind)
-        .unwrap_or(KINDS.len())
+    KINDS.iter().position(|&known| known == kind).unwrap_or(KINDS.len())
 }
 
 impl Counters {
@@ -96,20 +93,14 @@ impl MetricsRecorder {
     pub fn snapshot(&self) -> MetricsSnapshot {
         let mut times: [_; SLOTS] = array::from_fn(|_| Sums::default());
         let workers = self.workers.get().map_or(&[][..], |workers| workers);
-        let workers = workers
-            .iter()
-            .map(|counters| counters.read(&mut times))
-            .collect();
+        let workers = workers.iter().map(|counters| counters.read(&mut times)).collect();
         let foreign = self.foreign.read(&mut times);
 
         let mut all = Sums::default();
         for slot in &times {
             all.merge(slot);
         }
-        let kinds = KINDS
-            .into_iter()
-            .zip(times)
-            .filter(|(_, sums)| !sums.queue.is_empty());
+        let kinds = KINDS.into_iter().zip(times).filter(|(_, sums)| !sums.queue.is_empty());
         let kinds = kinds.map(|(kind, Sums { queue, execution })| KindMetrics {
             kind,
             queue_time: queue,
@@ -157,10 +148,8 @@ impl Counters {
         };
         for (times, sums) in self.times.iter().zip(sums) {
             if let Some(times) = times.get() {
-                let times = Sums {
-                    queue: times.queue.snapshot(),
-                    execution: times.execution.snapshot(),
-                };
+                let times =
+                    Sums { queue: times.queue.snapshot(), execution: times.execution.snapshot() };
                 metrics.busy = metrics.busy.saturating_add(times.execution.sum());
                 sums.merge(&times);
             }
@@ -202,9 +191,7 @@ impl Recorder for MetricsRecorder {
 impl fmt::Debug for MetricsRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let snapshot = self.snapshot();
-        f.debug_struct("MetricsRecorder")
-            .field("snapshot", &snapshot)
-            .finish()
+        f.debug_struct("MetricsRecorder").field("snapshot", &snapshot).finish()
     }
 }
 

@@ -69,15 +69,7 @@ impl WorkerMetrics {
 
     /// Adds what another worker has done.
     pub fn merge(&mut self, other: &Self) {
-        let Self {
-            completed,
-            failed,
-            cancelled,
-            polls,
-            busy,
-            parks,
-            seats_handed_on,
-        } = self;
+        let Self { completed, failed, cancelled, polls, busy, parks, seats_handed_on } = self;
         *completed += other.completed;
         *failed += other.failed;
         *cancelled += other.cancelled;
@@ -108,8 +100,7 @@ impl MetricsSnapshot {
     /// Adds what another executor, or the same one before a restart, has done: worker by worker.
     pub fn merge(&mut self, other: &Self) {
         if self.workers.len() < other.workers.len() {
-            self.workers
-                .resize_with(other.workers.len(), WorkerMetrics::default);
+            self.workers.resize_with(other.workers.len(), WorkerMetrics::default);
         }
         for (mine, theirs) in self.workers.iter_mut().zip(&other.workers) {
             mine.merge(theirs);
@@ -160,12 +151,7 @@ impl fmt::Display for MetricsSnapshot {
         write!(f, "\nothers:    {}", self.foreign)?;
         write!(f, "\nqueue time:     {}", self.queue_time)?;
         write!(f, "\nexecution time: {}", self.execution_time)?;
-        for KindMetrics {
-            kind,
-            queue_time,
-            execution_time,
-        } in &self.kinds
-        {
+        for KindMetrics { kind, queue_time, execution_time } in &self.kinds {
             write!(f, "\n  {kind} queue:     {queue_time}")?;
             write!(f, "\n  {kind} execution: {execution_time}")?;
         }
@@ -185,25 +171,13 @@ mod tests {
     }
 
     fn snapshot(workers: usize, kind: TaskKind) -> MetricsSnapshot {
-        let worker = WorkerMetrics {
-            completed: 1,
-            polls: 2,
-            parks: 3,
-            ..Default::default()
-        };
+        let worker = WorkerMetrics { completed: 1, polls: 2, parks: 3, ..Default::default() };
         MetricsSnapshot {
             workers: vec![worker; workers],
-            foreign: WorkerMetrics {
-                failed: 1,
-                ..Default::default()
-            },
+            foreign: WorkerMetrics { failed: 1, ..Default::default() },
             queue_time: one(1_000),
             execution_time: one(2_000),
-            kinds: vec![KindMetrics {
-                kind,
-                queue_time: one(1_000),
-                execution_time: one(2_000),
-            }],
+            kinds: vec![KindMetrics { kind, queue_time: one(1_000), execution_time: one(2_000) }],
         }
     }
 
@@ -214,16 +188,10 @@ mod tests {
         sum.merge(&snapshot(1, TaskKind::Blocking));
         let completed: Vec<u64> = sum.workers.iter().map(|worker| worker.completed).collect();
         assert_eq!(completed, [3, 1]);
-        assert_eq!(
-            (sum.total().tasks(), sum.total().polls, sum.foreign.failed),
-            (7, 8, 3)
-        );
+        assert_eq!((sum.total().tasks(), sum.total().polls, sum.foreign.failed), (7, 8, 3));
         assert_eq!(sum.queue_time.count(), 3);
         assert_eq!(sum.kind(TaskKind::Async).unwrap().queue_time.count(), 2);
-        assert_eq!(
-            sum.kind(TaskKind::Blocking).unwrap().execution_time.count(),
-            1
-        );
+        assert_eq!(sum.kind(TaskKind::Blocking).unwrap().execution_time.count(), 1);
     }
 
     #[test]
@@ -234,10 +202,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\nworker 1   1 tasks"), "{text}");
-        assert!(
-            text.contains("\nqueue time:     1 times: min 1.0µs"),
-            "{text}"
-        );
+        assert!(text.contains("\nqueue time:     1 times: min 1.0µs"), "{text}");
         assert_eq!(text.lines().count(), 8);
 
         let text = snapshot(4_096, TaskKind::Async).to_string();
@@ -251,9 +216,6 @@ mod tests {
     fn it_is_read_back_as_it_was_written() {
         let snapshot = snapshot(2, TaskKind::Parallel);
         let text = serde_json::to_string(&snapshot).unwrap();
-        assert_eq!(
-            serde_json::from_str::<MetricsSnapshot>(&text).unwrap(),
-            snapshot
-        );
+        assert_eq!(serde_json::from_str::<MetricsSnapshot>(&text).unwrap(), snapshot);
     }
 }

@@ -221,9 +221,7 @@ impl Sleepers {
             self.counts.withdraw_all();
             for &worker in list.iter() {
                 // Ordering: Release pairs with the Acquire load in `Announced::park`.
-                self.places[worker]
-                    .word
-                    .store(word::FREED, Ordering::Release);
+                self.places[worker].word.store(word::FREED, Ordering::Release);
             }
             std::mem::replace(&mut *list, Vec::with_capacity(self.places.len()))
         };

@@ -149,11 +149,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
             .map(|_| {
                 let worker = Worker::new();
                 let (owner, thief) = slot::slot();
-                let seat = Seat {
-                    stealer: worker.stealer(),
-                    slot: thief,
-                    moves: Moves::new(),
-                };
+                let seat = Seat { stealer: worker.stealer(), slot: thief, moves: Moves::new() };
                 (CachePadded::new(seat), (worker, owner))
             })
             .unzip();
@@ -187,9 +183,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         let normal = shared.look_until_settled(|| {
             shared.injector.steal().or_else(|| {
                 let stealers = shared.seats().iter().map(|seat| &seat.stealer);
-                stealers
-                    .filter(|stealer| !stealer.is_empty())
-                    .find_map(Stealer::steal)
+                stealers.filter(|stealer| !stealer.is_empty()).find_map(Stealer::steal)
             })
         });
         normal
@@ -202,9 +196,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         let seats = shared.seats().iter();
         shared.injector.len()
             + shared.bands.len()
-            + seats
-                .map(|seat| seat.stealer.len() + usize::from(seat.slot.is_full()))
-                .sum::<usize>()
+            + seats.map(|seat| seat.stealer.len() + usize::from(seat.slot.is_full())).sum::<usize>()
     }
 }
 

@@ -47,11 +47,7 @@ impl Running {
                 thread::spawn(move || work(&pool, index, local, &sender))
             })
             .collect();
-        Self {
-            pool,
-            done,
-            workers,
-        }
+        Self { pool, done, workers }
     }
 
     fn wait(&self, wave: usize) {
@@ -76,9 +72,8 @@ impl Running {
 
 fn work(pool: &Pool, index: usize, mut local: impl LocalQueue<Token>, done: &Sender<()>) {
     let stop = || pool.stop.load(Ordering::Relaxed);
-    while let Some(children) = local
-        .pop()
-        .or_else(|| pool.sleepers.next(index, || local.pop(), stop, || ()))
+    while let Some(children) =
+        local.pop().or_else(|| pool.sleepers.next(index, || local.pop(), stop, || ()))
     {
         for child in 0..children {
             let ready = [Ready::Spawned, Ready::Woken, Ready::Yielded][child % 3];
@@ -113,10 +108,7 @@ fn from_outside(workers: usize, producers: usize, waves: usize, tasks: usize) {
         })
         .collect();
     for wave in 0..waves {
-        running
-            .pool
-            .left
-            .store(producers * tasks, Ordering::Relaxed);
+        running.pool.left.store(producers * tasks, Ordering::Relaxed);
         start.wait();
         running.wait(wave);
     }

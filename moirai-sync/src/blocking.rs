@@ -55,11 +55,7 @@ mod tests {
         let mut polls = 0;
         let future = poll_fn(|_| {
             polls += 1;
-            if polls > 1 {
-                Poll::Ready(polls)
-            } else {
-                Poll::Pending
-            }
+            if polls > 1 { Poll::Ready(polls) } else { Poll::Pending }
         });
         assert_eq!(block_on_for(future, Duration::from_millis(5)), Some(2));
     }

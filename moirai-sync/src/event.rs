@@ -41,10 +41,7 @@ impl Event {
     /// An event that has not happened.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            set: AtomicBool::new(false),
-            waiters: WaitQueue::new(),
-        }
+        Self { set: AtomicBool::new(false), waiters: WaitQueue::new() }
     }
 
     /// Lets it happen, and wakes all who wait. From the second time on it does nothing, at the price of one load.
@@ -63,10 +60,7 @@ impl Event {
 
     /// Waits until it happens. Ready at once if it has.
     pub fn wait(&self) -> EventWait<'_> {
-        EventWait {
-            event: self,
-            place: None,
-        }
+        EventWait { event: self, place: None }
     }
 
     /// Blocks the thread until it happens. Async code uses [`wait`](Self::wait) instead.
@@ -103,8 +97,7 @@ impl Event {
             return Poll::Ready(());
         }
         // Ordering: Relaxed, since the flag is written under the lock that is held where this runs.
-        self.waiters
-            .poll(place, context, || self.set.load(Ordering::Relaxed))
+        self.waiters.poll(place, context, || self.set.load(Ordering::Relaxed))
     }
 
     pub(crate) fn leave(&self, place: &mut Option<WaiterKey>) {
@@ -125,9 +118,7 @@ impl Default for Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event")
-            .field("set", &self.is_set())
-            .finish_non_exhaustive()
+        f.debug_struct("Event").field("set", &self.is_set()).finish_non_exhaustive()
     }
 }
 

@@ -47,12 +47,8 @@ mod tests;
 /// assert_eq!(receiver.recv_blocking(), Err(oneshot::Closed));
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let channel = Arc::new(Channel {
-        phase: Mutex::new(Phase::Open(None)),
-    });
-    let sender = Sender {
-        channel: Some(Arc::clone(&channel)),
-    };
+    let channel = Arc::new(Channel { phase: Mutex::new(Phase::Open(None)) });
+    let sender = Sender { channel: Some(Arc::clone(&channel)) };
     (sender, Receiver { channel })
 }
 

@@ -115,9 +115,7 @@ impl Parker {
     /// What wakes this parker, to be given away. Clones of one are as good as several.
     #[must_use]
     pub fn unparker(&self) -> Unparker {
-        Unparker {
-            inner: Arc::clone(&self.inner),
-        }
+        Unparker { inner: Arc::clone(&self.inner) }
     }
 }
 
@@ -143,10 +141,7 @@ impl Inner {
         let mut guard = self.lock.lock();
         // Rule 3.
         // Ordering: Relaxed, since on success nothing is read or published by it, and on failure the swap acquires.
-        if self
-            .state
-            .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed)
-            .is_err()
+        if self.state.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
             // Not a plain store: by rule 2 it has to read the last of the unparkers' swaps.
             return self.take_token();

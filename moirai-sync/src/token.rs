@@ -56,17 +56,13 @@ impl CancellationToken {
     /// A token without a parent, not cancelled.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            node: Arc::new(Node::root()),
-        }
+        Self { node: Arc::new(Node::root()) }
     }
 
     /// A token that is cancelled with this one. The child of a cancelled token is cancelled from the start.
     #[must_use]
     pub fn child_token(&self) -> Self {
-        Self {
-            node: Node::child(&self.node),
-        }
+        Self { node: Node::child(&self.node) }
     }
 
     /// Cancels this token and all its descendants, then wakes those who wait for one of them, then runs their
@@ -124,9 +120,7 @@ impl CancellationToken {
     /// a cycle until it ran or was forgotten.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) -> Registration {
         let key = Node::on_cancel(&self.node, Box::new(callback));
-        Registration {
-            hook: key.map(|key| (Arc::clone(&self.node), key)),
-        }
+        Registration { hook: key.map(|key| (Arc::clone(&self.node), key)) }
     }
 
     /// Cancels the token when the guard is dropped, also in a panic.

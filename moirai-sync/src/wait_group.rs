@@ -62,12 +62,7 @@ impl WaitGroup {
     /// A group without members.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                members: AtomicUsize::new(0),
-                waiters: WaitQueue::new(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { members: AtomicUsize::new(0), waiters: WaitQueue::new() }) }
     }
 
     /// Adds a member. Add it before its work is handed out: a wait in between would find the group empty.
@@ -84,10 +79,7 @@ impl WaitGroup {
 
     /// Waits until the group is empty. Ready at once if it is.
     pub fn wait(&self) -> WaitGroupWait<'_> {
-        WaitGroupWait {
-            group: self,
-            place: None,
-        }
+        WaitGroupWait { group: self, place: None }
     }
 
     /// Blocks the thread until the group is empty. Async code uses [`wait`](Self::wait) instead.
@@ -113,9 +105,7 @@ impl Inner {
         if before > usize::MAX / 2 {
             std::process::abort();
         }
-        WaitGroupGuard {
-            inner: Arc::clone(this),
-        }
+        WaitGroupGuard { inner: Arc::clone(this) }
     }
 
     /// Rule 2.
@@ -154,9 +144,7 @@ impl Default for WaitGroup {
 
 impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitGroup")
-            .field("members", &self.members())
-            .finish_non_exhaustive()
+        f.debug_struct("WaitGroup").field("members", &self.members()).finish_non_exhaustive()
     }
 }
 
@@ -196,9 +184,7 @@ impl Future for WaitGroupWait<'_> {
         }
         let inner = &this.group.inner;
         // Ordering: Relaxed, since the step to zero is taken under the lock that is held where this runs.
-        inner.waiters.poll(&mut this.place, context, || {
-            inner.members.load(Ordering::Relaxed) == 0
-        })
+        inner.waiters.poll(&mut this.place, context, || inner.members.load(Ordering::Relaxed) == 0)
     }
 }
 

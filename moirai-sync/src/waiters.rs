@@ -43,9 +43,7 @@ pub(crate) struct Wakers(Slab<Waker>);
 
 impl WaitQueue {
     pub(crate) fn new() -> Self {
-        Self {
-            list: Mutex::new(WaiterList::new()),
-        }
+        Self { list: Mutex::new(WaiterList::new()) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, WaiterList> {
@@ -103,17 +101,11 @@ impl WaitQueue {
 
 impl WaiterList {
     pub(crate) fn new() -> Self {
-        Self {
-            wakers: Slab::new(),
-            generation: 0,
-        }
+        Self { wakers: Slab::new(), generation: 0 }
     }
 
     pub(crate) fn register(&mut self, waker: Waker) -> WaiterKey {
-        WaiterKey {
-            generation: self.generation,
-            index: self.wakers.insert(waker),
-        }
+        WaiterKey { generation: self.generation, index: self.wakers.insert(waker) }
     }
 
     /// `None` if all were taken since.

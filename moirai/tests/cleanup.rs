@@ -12,10 +12,7 @@ use moirai::{Clock, ManualClock};
 /// An executor on a manual clock.
 fn on_manual_clock(workers: usize, cleanup: CleanupConfig) -> (Moirai, Arc<ManualClock>) {
     let (clock, hand) = Clock::manual();
-    let builder = Moirai::builder()
-        .worker_threads(workers)
-        .cleanup_config(cleanup)
-        .clock(clock);
+    let builder = Moirai::builder().worker_threads(workers).cleanup_config(cleanup).clock(clock);
     (builder.build().unwrap(), hand)
 }
 
@@ -52,9 +49,7 @@ fn test_cleanup_mechanism() {
             ..CleanupConfig::default()
         },
     );
-    let handles: Vec<_> = (0..10)
-        .map(|i| moirai.spawn_async(async move { i }))
-        .collect();
+    let handles: Vec<_> = (0..10).map(|i| moirai.spawn_async(async move { i })).collect();
     let ids: Vec<_> = handles.iter().map(TaskHandle::id).collect();
     for (i, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.join().unwrap(), i);
@@ -69,10 +64,7 @@ fn test_cleanup_mechanism() {
 
     // Half way nothing is old enough.
     hand.advance(Duration::from_millis(60));
-    assert_eq!(
-        moirai.cleanup_stats().oldest_completed_task_age,
-        Some(Duration::from_millis(60))
-    );
+    assert_eq!(moirai.cleanup_stats().oldest_completed_task_age, Some(Duration::from_millis(60)));
     assert_eq!(moirai.cleanup_stats().total_tasks, 10);
 
     hand.advance(Duration::from_millis(60));
@@ -107,27 +99,18 @@ fn the_cleanup_worker_keeps_real_time() {
         .build()
         .unwrap();
     // On a machine that stands still for so long, the records may be gone before anybody could look: then try again.
-    wait_until(
-        "ten tasks have ended and been looked at within the retention",
-        || {
-            let start = Instant::now();
-            run_one_by_one(&moirai, 10);
-            let completed = moirai.cleanup_stats().completed_tasks;
-            let in_time = start.elapsed() < retention;
-            if in_time {
-                assert_eq!(completed, 10);
-            }
-            wait_until("the sweep has removed them", || {
-                moirai.cleanup_stats().total_tasks == 0
-            });
-            assert!(
-                start.elapsed() >= retention,
-                "too soon: {:?}",
-                start.elapsed()
-            );
-            in_time
-        },
-    );
+    wait_until("ten tasks have ended and been looked at within the retention", || {
+        let start = Instant::now();
+        run_one_by_one(&moirai, 10);
+        let completed = moirai.cleanup_stats().completed_tasks;
+        let in_time = start.elapsed() < retention;
+        if in_time {
+            assert_eq!(completed, 10);
+        }
+        wait_until("the sweep has removed them", || moirai.cleanup_stats().total_tasks == 0);
+        assert!(start.elapsed() >= retention, "too soon: {:?}", start.elapsed());
+        in_time
+    });
 }
 
 #[test]
@@ -143,18 +126,10 @@ fn test_manual_cleanup() {
         },
     );
     run_one_by_one(&moirai, 10);
-    assert_eq!(
-        moirai.cleanup_stats().completed_tasks,
-        10,
-        "over the limit, and nobody asked"
-    );
+    assert_eq!(moirai.cleanup_stats().completed_tasks, 10, "over the limit, and nobody asked");
     hand.advance(HOUR);
     run_one_by_one(&moirai, 1);
-    assert_eq!(
-        moirai.cleanup_stats().completed_tasks,
-        11,
-        "too old, and nobody asked"
-    );
+    assert_eq!(moirai.cleanup_stats().completed_tasks, 11, "too old, and nobody asked");
     hand.advance(Duration::from_millis(101));
     assert_eq!(moirai.cleanup_completed_tasks(), 11);
     let stats = moirai.cleanup_stats();
@@ -181,20 +156,12 @@ fn a_manual_cleanup_applies_both_limits_on_whichever_thread_tasks_finished() {
     let cancelled = moirai.spawn_async(std::future::pending::<()>());
     cancelled.cancel();
     assert!(cancelled.join().unwrap_err().is_cancelled());
-    assert_eq!(
-        moirai.cleanup_completed_tasks(),
-        4,
-        "eight are four more than the limit"
-    );
+    assert_eq!(moirai.cleanup_completed_tasks(), 4, "eight are four more than the limit");
     assert_eq!(retained(&moirai.cleanup_stats()), 4);
     hand.advance(Duration::from_secs(9));
     let newest = run_one_by_one(&moirai, 2);
     hand.advance(Duration::from_secs(2));
-    assert_eq!(
-        moirai.cleanup_completed_tasks(),
-        4,
-        "those that ended eleven seconds ago"
-    );
+    assert_eq!(moirai.cleanup_completed_tasks(), 4, "those that ended eleven seconds ago");
     assert_eq!(retained(&moirai.cleanup_stats()), 2);
     assert!(newest.iter().all(|id| is_kept(&moirai, *id)));
     assert_eq!(moirai.cleanup_stats().evicted_by_request, 8);
@@ -229,18 +196,12 @@ fn test_cleanup_max_retained_tasks() {
 fn the_newest_records_are_kept_and_older_ones_go_in_order() {
     let _watchdog = watchdog();
     let (limit, slack) = (1_000, 64);
-    let moirai = Moirai::builder()
-        .worker_threads(1)
-        .cleanup_config(keep(limit, HOUR))
-        .build()
-        .unwrap();
+    let moirai =
+        Moirai::builder().worker_threads(1).cleanup_config(keep(limit, HOUR)).build().unwrap();
     let ids = run_one_by_one(&moirai, 3_000);
     let kept: Vec<_> = ids.iter().map(|id| is_kept(&moirai, *id)).collect();
     let oldest_kept = kept.iter().position(|kept| *kept).unwrap();
-    assert!(
-        kept[oldest_kept..].iter().all(|kept| *kept),
-        "one went before an older one"
-    );
+    assert!(kept[oldest_kept..].iter().all(|kept| *kept), "one went before an older one");
     let count = ids.len() - oldest_kept;
     assert!((limit..=limit + slack).contains(&count), "{count} kept");
     assert_eq!(moirai.tasks().len(), count);
@@ -248,11 +209,7 @@ fn the_newest_records_are_kept_and_older_ones_go_in_order() {
     // What the limit leaves open, a request settles.
     moirai.cleanup_completed_tasks();
     assert_eq!(moirai.cleanup_stats().completed_tasks, limit);
-    assert!(
-        ids[ids.len() - limit..]
-            .iter()
-            .all(|id| is_kept(&moirai, *id))
-    );
+    assert!(ids[ids.len() - limit..].iter().all(|id| is_kept(&moirai, *id)));
 }
 
 #[test]
@@ -321,39 +278,26 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
     assert_eq!(stats.total_tasks, LIMIT);
     assert_eq!(moirai.tasks().len(), LIMIT);
     assert_eq!(stats.evicted_by_age, 0);
-    assert_eq!(
-        (stats.evicted_by_count + stats.evicted_by_request) as usize,
-        TASKS - LIMIT
-    );
+    assert_eq!((stats.evicted_by_count + stats.evicted_by_request) as usize, TASKS - LIMIT);
 }
 
 #[test]
 fn active_tasks_are_never_evicted_and_evicted_ids_stay_unknown() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder()
-        .worker_threads(2)
-        .cleanup_config(keep(10, HOUR))
-        .build()
-        .unwrap();
+    let moirai =
+        Moirai::builder().worker_threads(2).cleanup_config(keep(10, HOUR)).build().unwrap();
     let gate = Gate::new();
     let waiting: Vec<_> = (0..100)
         .map(|i| {
             let gate = gate.clone();
             let name = format!("waits {i}");
-            moirai
-                .task()
-                .name(name)
-                .spawn_async(async move { gate.passed().await })
+            moirai.task().name(name).spawn_async(async move { gate.passed().await })
         })
         .collect();
     let early = run_one_by_one(&moirai, 2_000);
     let late = run_one_by_one(&moirai, 10_000);
     let slots: std::collections::HashSet<_> = late.iter().map(|id| id.slot()).collect();
-    assert!(
-        slots.len() < late.len() / 2,
-        "slots are not used again: {}",
-        slots.len()
-    );
+    assert!(slots.len() < late.len() / 2, "slots are not used again: {}", slots.len());
     assert_eq!(early.iter().filter(|id| is_kept(&moirai, **id)).count(), 0);
     let kept: Vec<_> = late.iter().filter(|id| is_kept(&moirai, **id)).collect();
     assert_eq!(kept, late[late.len() - 10..].iter().collect::<Vec<_>>());
@@ -362,9 +306,7 @@ fn active_tasks_are_never_evicted_and_evicted_ids_stay_unknown() {
     }
     moirai.cleanup_completed_tasks();
     for (i, handle) in waiting.iter().enumerate() {
-        let stats = moirai
-            .task_stats(handle.id())
-            .expect("active tasks are on the books");
+        let stats = moirai.task_stats(handle.id()).expect("active tasks are on the books");
         assert_eq!(stats.id, handle.id());
         assert_eq!(stats.name.as_deref(), Some(&*format!("waits {i}")));
         assert!(stats.status.is_active());
@@ -400,28 +342,16 @@ fn the_list_and_the_counts_agree() {
             handle
         })
         .collect();
-    wait_until("all but fifty have ended", || {
-        moirai.cleanup_stats().active_tasks == 50
-    });
+    wait_until("all but fifty have ended", || moirai.cleanup_stats().active_tasks == 50);
     let (stats, tasks) = (moirai.cleanup_stats(), moirai.tasks());
     let with = |status: TaskStatus| tasks.iter().filter(|task| task.status == status).count();
     assert_eq!(with(TaskStatus::Completed), 50);
     assert_eq!(with(TaskStatus::Failed), 50);
     assert_eq!(with(TaskStatus::Cancelled), 50);
-    assert_eq!(
-        (
-            stats.completed_tasks,
-            stats.failed_tasks,
-            stats.cancelled_tasks
-        ),
-        (50, 50, 50)
-    );
+    assert_eq!((stats.completed_tasks, stats.failed_tasks, stats.cancelled_tasks), (50, 50, 50));
     assert_eq!((stats.total_tasks, tasks.len()), (200, 200));
     for handle in &handles {
-        assert_eq!(
-            tasks.iter().filter(|task| task.id == handle.id()).count(),
-            1
-        );
+        assert_eq!(tasks.iter().filter(|task| task.id == handle.id()).count(), 1);
     }
     gate.open();
 }
@@ -430,47 +360,23 @@ fn the_list_and_the_counts_agree() {
 fn every_limit_means_what_it_says() {
     let _watchdog = watchdog();
     let run = |cleanup: CleanupConfig, tasks: usize| {
-        let moirai = Moirai::builder()
-            .worker_threads(2)
-            .cleanup_config(cleanup)
-            .build()
-            .unwrap();
+        let moirai = Moirai::builder().worker_threads(2).cleanup_config(cleanup).build().unwrap();
         run_one_by_one(&moirai, tasks);
         moirai
     };
     // For ever, and longer than the process has lived.
     for retention in [Duration::MAX, HOUR * 24 * 365 * 1_000] {
         let interval = Duration::from_millis(1);
-        let moirai = run(
-            CleanupConfig {
-                cleanup_interval: interval,
-                ..keep(10, retention)
-            },
-            5,
-        );
+        let moirai = run(CleanupConfig { cleanup_interval: interval, ..keep(10, retention) }, 5);
         assert_eq!(moirai.cleanup_completed_tasks(), 0);
         assert_eq!(moirai.cleanup_stats().completed_tasks, 5);
     }
     // Not at all: gone with the next sweep, or on request.
     let interval = Duration::from_millis(1);
     let zero = keep(10, Duration::ZERO);
-    let moirai = run(
-        CleanupConfig {
-            cleanup_interval: interval,
-            ..zero.clone()
-        },
-        5,
-    );
-    wait_until("a sweep has removed all", || {
-        moirai.cleanup_stats().total_tasks == 0
-    });
-    let moirai = run(
-        CleanupConfig {
-            cleanup_interval: Duration::MAX,
-            ..zero
-        },
-        5,
-    );
+    let moirai = run(CleanupConfig { cleanup_interval: interval, ..zero.clone() }, 5);
+    wait_until("a sweep has removed all", || moirai.cleanup_stats().total_tasks == 0);
+    let moirai = run(CleanupConfig { cleanup_interval: Duration::MAX, ..zero }, 5);
     assert_eq!(moirai.cleanup_completed_tasks(), 5);
     // As many as there are.
     let moirai = run(keep(usize::MAX, HOUR), 500);
@@ -499,10 +405,7 @@ fn memory_comes_back_after_a_burst() {
         handle.join().unwrap();
     }
     let peak = moirai.cleanup_stats().memory_bytes;
-    assert!(
-        peak >= before + 50_000 * 64,
-        "records take 64 bytes at least: {before}, {peak}"
-    );
+    assert!(peak >= before + 50_000 * 64, "records take 64 bytes at least: {before}, {peak}");
     hand.advance(HOUR);
     wait_until("a sweep has removed all and given the memory back", || {
         hand.advance(Duration::from_secs(30));
@@ -525,9 +428,7 @@ fn an_idle_executor_with_nothing_retained_never_wakes() {
         .build()
         .unwrap();
     common::assert_runs(&moirai);
-    wait_until("nothing is retained", || {
-        moirai.cleanup_stats().total_tasks == 0
-    });
+    wait_until("nothing is retained", || moirai.cleanup_stats().total_tasks == 0);
     // How long it takes to settle is not promised; that it does, and then wakes no more, is.
     wait_until("nothing woke for a while", || {
         let before = threads::sleeps(prefix);
@@ -541,17 +442,11 @@ fn an_idle_executor_with_nothing_retained_never_wakes() {
 fn the_cleanup_worker_exists_only_while_it_is_wanted_and_ends_at_once() {
     let _watchdog = watchdog();
     let on = named("cln-on", 1)
-        .cleanup_config(CleanupConfig {
-            cleanup_interval: Duration::MAX,
-            ..keep(10, HOUR)
-        })
+        .cleanup_config(CleanupConfig { cleanup_interval: Duration::MAX, ..keep(10, HOUR) })
         .build()
         .unwrap();
     let off = named("cln-off", 1)
-        .cleanup_config(CleanupConfig {
-            enable_automatic_cleanup: false,
-            ..keep(10, HOUR)
-        })
+        .cleanup_config(CleanupConfig { enable_automatic_cleanup: false, ..keep(10, HOUR) })
         .build()
         .unwrap();
     common::assert_runs(&on);

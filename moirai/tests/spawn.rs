@@ -24,11 +24,7 @@ fn every_way_to_spawn_runs_the_task_and_books_its_kind() {
         let (started, finished) = (stats.started_at.unwrap(), stats.finished_at.unwrap());
         assert!(stats.spawned_at <= started && started <= finished);
         assert_eq!(stats.worker.is_some(), kind != TaskKind::Blocking);
-        assert!(
-            stats
-                .worker
-                .is_none_or(|worker| worker < moirai.worker_count())
-        );
+        assert!(stats.worker.is_none_or(|worker| worker < moirai.worker_count()));
     };
     use {Priority::Normal, TaskKind::*};
     check(moirai.spawn(|| 1), 1, Parallel, Normal);
@@ -36,30 +32,10 @@ fn every_way_to_spawn_runs_the_task_and_books_its_kind() {
     check(moirai.spawn_parallel(|| 3), 3, Parallel, Normal);
     check(moirai.spawn_blocking(|| 4), 4, Blocking, Normal);
     for priority in Priority::ALL {
-        check(
-            moirai.spawn_with_priority(|| 5, priority),
-            5,
-            Parallel,
-            priority,
-        );
-        check(
-            moirai.task().priority(priority).spawn_async(async { 6 }),
-            6,
-            Async,
-            priority,
-        );
-        check(
-            moirai.task().priority(priority).spawn_parallel(|| 7),
-            7,
-            Parallel,
-            priority,
-        );
-        check(
-            moirai.task().priority(priority).spawn_blocking(|| 8),
-            8,
-            Blocking,
-            priority,
-        );
+        check(moirai.spawn_with_priority(|| 5, priority), 5, Parallel, priority);
+        check(moirai.task().priority(priority).spawn_async(async { 6 }), 6, Async, priority);
+        check(moirai.task().priority(priority).spawn_parallel(|| 7), 7, Parallel, priority);
+        check(moirai.task().priority(priority).spawn_blocking(|| 8), 8, Blocking, priority);
     }
 }
 
@@ -75,13 +51,7 @@ fn a_task_of_ones_own_type_can_be_spawned() {
     let _watchdog = watchdog();
     let moirai = workers(1);
     assert_eq!(moirai.spawn(Sum(vec![1, 2, 3])).join().unwrap(), 6);
-    assert_eq!(
-        moirai
-            .spawn_with_priority(Sum(vec![4]), Priority::Low)
-            .join()
-            .unwrap(),
-        4
-    );
+    assert_eq!(moirai.spawn_with_priority(Sum(vec![4]), Priority::Low).join().unwrap(), 4);
 }
 
 #[test]
@@ -97,14 +67,8 @@ fn the_times_of_a_task_add_up() {
     handle.join().unwrap();
     let stats = moirai.task_stats(id).unwrap();
     assert_eq!(stats.polls, 10);
-    let whole = stats
-        .finished_at
-        .unwrap()
-        .saturating_since(stats.spawned_at);
-    assert_eq!(
-        stats.queue_time().unwrap() + stats.execution_time().unwrap(),
-        whole
-    );
+    let whole = stats.finished_at.unwrap().saturating_since(stats.spawned_at);
+    assert_eq!(stats.queue_time().unwrap() + stats.execution_time().unwrap(), whole);
     assert!(stats.busy <= whole, "{:?} of {whole:?}", stats.busy);
     let later = moirai.task_stats(id).unwrap();
     assert!(later.age() >= stats.age());
@@ -116,9 +80,7 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
     let _watchdog = watchdog();
     let moirai = workers(1);
     let check = |line: u32, id: TaskId| {
-        wait_until("it has ended", || {
-            moirai.task_status(id).is_some_and(TaskStatus::is_terminal)
-        });
+        wait_until("it has ended", || moirai.task_status(id).is_some_and(TaskStatus::is_terminal));
         let location = moirai.task_stats(id).unwrap().location;
         assert_eq!((location.file(), location.line()), (file!(), line));
     };
@@ -196,14 +158,8 @@ fn names_are_kept_and_cut_at_a_character() {
     // A name is there while the task is active, too.
     let gate = Gate::new();
     let waiting = gate.clone();
-    let handle = moirai
-        .task()
-        .name("waiting")
-        .spawn_async(async move { waiting.passed().await });
-    assert_eq!(
-        moirai.task_stats(handle.id()).unwrap().name.as_deref(),
-        Some("waiting")
-    );
+    let handle = moirai.task().name("waiting").spawn_async(async move { waiting.passed().await });
+    assert_eq!(moirai.task_stats(handle.id()).unwrap().name.as_deref(), Some("waiting"));
     gate.open();
     handle.join().unwrap();
 }
@@ -224,19 +180,10 @@ fn a_handle_gives_the_result_once() {
     assert!(handle.join_timeout(Duration::from_millis(5)).is_none());
     assert!(moirai.task_status(handle.id()).unwrap().is_active());
     gate.open();
-    assert_eq!(
-        handle.join_timeout(Duration::MAX).unwrap().unwrap(),
-        "result"
-    );
+    assert_eq!(handle.join_timeout(Duration::MAX).unwrap().unwrap(), "result");
     assert!(handle.is_finished());
     assert!(handle.try_join().unwrap().unwrap_err().is_result_taken());
-    assert!(
-        handle
-            .join_timeout(Duration::ZERO)
-            .unwrap()
-            .unwrap_err()
-            .is_result_taken()
-    );
+    assert!(handle.join_timeout(Duration::ZERO).unwrap().unwrap_err().is_result_taken());
     assert!(moirai.block_on(&mut handle).unwrap_err().is_result_taken());
     assert!(handle.join().unwrap_err().is_result_taken());
 
@@ -262,11 +209,8 @@ fn when_a_handle_says_finished_the_books_say_so_too() {
     let _watchdog = watchdog();
     let moirai = workers(2);
     for i in 0..2_000 {
-        let handle = if i % 2 == 0 {
-            moirai.spawn_async(async {})
-        } else {
-            moirai.spawn_parallel(|| ())
-        };
+        let handle =
+            if i % 2 == 0 { moirai.spawn_async(async {}) } else { moirai.spawn_parallel(|| ()) };
         let id = handle.id();
         if i % 3 == 0 {
             handle.join().unwrap();
@@ -290,9 +234,7 @@ fn dropping_a_handle_detaches_the_task() {
     let id = handle.id();
     drop(handle);
     gate.open();
-    wait_until("it has ended", || {
-        moirai.task_status(id) == Some(TaskStatus::Completed)
-    });
+    wait_until("it has ended", || moirai.task_status(id) == Some(TaskStatus::Completed));
     assert_eq!(ran.get(), 1);
 }
 
@@ -330,10 +272,7 @@ fn load_counts_what_is_ready_to_run_on_workers() {
     let blocking = held.moirai.spawn_blocking(move || waiting.wait());
     assert_eq!(held.moirai.load(), 6, "the blocking queue is not counted");
     for handle in &queued {
-        assert_eq!(
-            held.moirai.task_status(handle.id()),
-            Some(TaskStatus::Queued)
-        );
+        assert_eq!(held.moirai.task_status(handle.id()), Some(TaskStatus::Queued));
     }
     held.gate.open();
     for handle in queued {
@@ -350,15 +289,10 @@ fn try_run_runs_one_queued_task_on_the_calling_thread() {
     let _watchdog = watchdog();
     let held = hold(Moirai::builder());
     assert!(!held.moirai.try_run(), "nothing is queued");
-    let handles: Vec<_> = (0..3)
-        .map(|_| held.moirai.spawn_parallel(|| std::thread::current().id()))
-        .collect();
+    let handles: Vec<_> =
+        (0..3).map(|_| held.moirai.spawn_parallel(|| std::thread::current().id())).collect();
     let here = held.moirai.spawn_async(async {
-        (
-            std::thread::current().id(),
-            Moirai::worker_index(),
-            Moirai::current().is_some(),
-        )
+        (std::thread::current().id(), Moirai::worker_index(), Moirai::current().is_some())
     });
     for left in (0..4).rev() {
         assert!(held.moirai.try_run());
@@ -371,10 +305,7 @@ fn try_run_runs_one_queued_task_on_the_calling_thread() {
         assert_eq!(held.moirai.task_stats(id).unwrap().worker, None);
     }
     let id = here.id();
-    assert_eq!(
-        here.join().unwrap(),
-        (std::thread::current().id(), None, true)
-    );
+    assert_eq!(here.join().unwrap(), (std::thread::current().id(), None, true));
     assert_eq!(held.moirai.task_stats(id).unwrap().worker, None);
     assert!(Moirai::current().is_none());
     held.gate.open();
@@ -394,10 +325,8 @@ fn workers_know_who_they_are() {
         assert!(index.is_some_and(|index| index < 3));
         assert_eq!(moirai.task_stats(id).unwrap().worker, index);
     }
-    let (index, thread) = moirai
-        .spawn_blocking(|| (Moirai::worker_index(), threads::own_name()))
-        .join()
-        .unwrap();
+    let (index, thread) =
+        moirai.spawn_blocking(|| (Moirai::worker_index(), threads::own_name())).join().unwrap();
     assert_eq!(index, None);
     assert!(thread.starts_with("spn-who"), "{thread}");
 }
@@ -409,17 +338,10 @@ fn current_is_the_executor_that_runs_the_caller() {
     let (outer, inner) = (workers(1), workers(1));
     // Spawns a named task by way of `current()`.
     fn leave(mark: &'static str) {
-        Moirai::current()
-            .expect("inside a task")
-            .task()
-            .name(mark)
-            .spawn_parallel(|| ());
+        Moirai::current().expect("inside a task").task().name(mark).spawn_parallel(|| ());
     }
     let has = |moirai: &Moirai, mark: &str| {
-        moirai
-            .tasks()
-            .iter()
-            .any(|task| task.name.as_deref() == Some(mark))
+        moirai.tasks().iter().any(|task| task.name.as_deref() == Some(mark))
     };
     outer.spawn_async(async { leave("async") }).join().unwrap();
     outer.spawn_parallel(|| leave("parallel")).join().unwrap();
@@ -452,8 +374,7 @@ fn urgent_tasks_go_first() {
         .flat_map(|priority| std::iter::repeat_n(*priority, 100))
         .map(|priority| {
             let order = Arc::clone(&order);
-            held.moirai
-                .spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
+            held.moirai.spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
         })
         .collect();
     held.gate.open();
@@ -462,20 +383,11 @@ fn urgent_tasks_go_first() {
     }
     let order = order.lock().unwrap();
     let mean_place = |priority: Priority| {
-        let places = order
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| **other == priority);
+        let places = order.iter().enumerate().filter(|(_, other)| **other == priority);
         places.map(|(place, _)| place).sum::<usize>() / 100
     };
-    let means: Vec<_> = Priority::ALL
-        .iter()
-        .map(|priority| mean_place(*priority))
-        .collect();
-    assert!(
-        means.is_sorted_by(|less_urgent, urgent| urgent + 20 < *less_urgent),
-        "{means:?}"
-    );
+    let means: Vec<_> = Priority::ALL.iter().map(|priority| mean_place(*priority)).collect();
+    assert!(means.is_sorted_by(|less_urgent, urgent| urgent + 20 < *less_urgent), "{means:?}");
     assert_eq!(order[0], Priority::Critical);
 }
 
@@ -496,8 +408,7 @@ fn tasks_that_are_not_urgent_run_while_urgent_ones_keep_coming() {
         let (ran, urgent) = (Arc::new(Counter::default()), Counter::default());
         for _ in 0..2 {
             let (ran, urgent) = (Arc::clone(&ran), urgent.clone());
-            held.moirai
-                .spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
+            held.moirai.spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
         }
         let (mark, before) = (Arc::clone(&ran), urgent.clone());
         let patient = held.moirai.spawn_with_priority(
@@ -509,9 +420,6 @@ fn tasks_that_are_not_urgent_run_while_urgent_ones_keep_coming() {
         );
         held.gate.open();
         let passed_over = patient.join().unwrap();
-        assert!(
-            passed_over <= 64,
-            "{priority} was passed over by {passed_over}"
-        );
+        assert!(passed_over <= 64, "{priority} was passed over by {passed_over}");
     }
 }

@@ -7,11 +7,7 @@ use std::time::Duration;
 use moirai::prelude::*;
 
 /// Tasks that each thread spawns.
-const SPAWNS: u64 = if cfg!(debug_assertions) {
-    4_000
-} else {
-    40_000
-};
+const SPAWNS: u64 = if cfg!(debug_assertions) { 4_000 } else { 40_000 };
 
 /// xorshift64*: small, and good enough to mix things.
 struct Random(u64);
@@ -101,20 +97,14 @@ fn hammer(moirai: &Moirai, seed: u64, seen: &Arc<Seen>) {
                 let id = handle.id();
                 let _ = handle.join();
                 let status = moirai.task_status(id);
-                assert!(
-                    status.is_none_or(TaskStatus::is_terminal),
-                    "{status:?} after join"
-                );
+                assert!(status.is_none_or(TaskStatus::is_terminal), "{status:?} after join");
             }
         }
         if random.below(256) == 0 {
             moirai.cleanup_completed_tasks();
             for id in old.drain(..) {
                 let stats = moirai.task_stats(id);
-                assert!(
-                    stats.is_none_or(|stats| stats.id == id),
-                    "a stranger's record"
-                );
+                assert!(stats.is_none_or(|stats| stats.id == id), "a stranger's record");
             }
         }
     }
@@ -144,10 +134,7 @@ fn the_books_balance_whatever_happens_at_once() {
             scope.spawn(move || {
                 for _ in 0..200 {
                     for task in moirai.tasks() {
-                        assert!(
-                            task.started_at
-                                .is_none_or(|started| started >= task.spawned_at)
-                        );
+                        assert!(task.started_at.is_none_or(|started| started >= task.spawned_at));
                         assert_eq!(task.finished_at.is_some(), task.status.is_terminal());
                     }
                     let _ = moirai.cleanup_stats();
@@ -159,10 +146,7 @@ fn the_books_balance_whatever_happens_at_once() {
         let report = moirai.shutdown_timeout(Duration::from_millis(200));
         let again = moirai.shutdown_timeout(Duration::from_secs(20));
         assert_eq!(again.still_active, 0, "{report}\n{again}");
-        assert_eq!(
-            again.spawned,
-            again.completed + again.failed + again.cancelled
-        );
+        assert_eq!(again.spawned, again.completed + again.failed + again.cancelled);
         assert_eq!(again.failed, seen.panicked.load(Ordering::Relaxed));
         assert!(again.spawned <= seen.spawned.load(Ordering::Relaxed));
         let stats = moirai.cleanup_stats();
@@ -199,10 +183,7 @@ fn shutting_down_in_the_middle_loses_no_task() {
         });
         let report = moirai.shutdown_timeout(Duration::from_secs(20));
         assert_eq!(report.still_active, 0, "{report}");
-        assert_eq!(
-            report.spawned,
-            report.completed + report.failed + report.cancelled
-        );
+        assert_eq!(report.spawned, report.completed + report.failed + report.cancelled);
         assert_eq!(moirai.cleanup_stats().active_tasks, 0);
     }
 }

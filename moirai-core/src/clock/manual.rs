@@ -28,11 +28,9 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         // Ordering: Release pairs with the Acquire of `nanos`.
-        let _ = self
-            .nanos
-            .fetch_update(Ordering::Release, Ordering::Relaxed, |nanos| {
-                Some(nanos.saturating_add(by))
-            });
+        let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, |nanos| {
+            Some(nanos.saturating_add(by))
+        });
         for (_, listener) in self.listeners.lock().iter() {
             listener();
         }
@@ -59,8 +57,6 @@ pub struct ListenerKey(u64);
 
 impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManualClock")
-            .field("nanos", &self.nanos())
-            .finish_non_exhaustive()
+        f.debug_struct("ManualClock").field("nanos", &self.nanos()).finish_non_exhaustive()
     }
 }

@@ -17,18 +17,10 @@ fn the_system_clock_keeps_pace_with_instant() {
     }
     let (b, elapsed) = (clock.ticks(), start.elapsed());
     let converter = clock.converter();
-    let span = converter
-        .timestamp(b)
-        .saturating_since(converter.timestamp(a));
+    let span = converter.timestamp(b).saturating_since(converter.timestamp(a));
     // The thread may be off the processor between any two of these readings, so only one side is sharp.
-    assert!(
-        span + Duration::from_micros(100) > Duration::from_millis(20),
-        "{span:?}"
-    );
-    assert!(
-        span < elapsed + Duration::from_secs(5),
-        "{span:?} against {elapsed:?}"
-    );
+    assert!(span + Duration::from_micros(100) > Duration::from_millis(20), "{span:?}");
+    assert!(span < elapsed + Duration::from_secs(5), "{span:?} against {elapsed:?}");
 }
 
 #[test]

@@ -31,11 +31,7 @@ pub mod sync {
 
         /// Locks.
         pub fn lock(&self) -> MutexGuard<'_, T> {
-            MutexGuard(Some(
-                self.0
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner),
-            ))
+            MutexGuard(Some(self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
         }
 
         /// Locks if nobody holds it.
@@ -45,9 +41,7 @@ pub mod sync {
 
         /// Unwraps the value.
         pub fn into_inner(self) -> T {
-            self.0
-                .into_inner()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
+            self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
     }
 
@@ -67,17 +61,13 @@ pub mod sync {
         type Target = T;
 
         fn deref(&self) -> &T {
-            self.0
-                .as_ref()
-                .expect("a guard is empty only while it waits")
+            self.0.as_ref().expect("a guard is empty only while it waits")
         }
     }
 
     impl<T> DerefMut for MutexGuard<'_, T> {
         fn deref_mut(&mut self) -> &mut T {
-            self.0
-                .as_mut()
-                .expect("a guard is empty only while it waits")
+            self.0.as_mut().expect("a guard is empty only while it waits")
         }
     }
 
@@ -114,14 +104,8 @@ pub mod sync {
         ///
         /// Never: a guard is empty only while it waits.
         pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            let inner = guard
-                .0
-                .take()
-                .expect("a guard is empty only while it waits");
-            let inner = self
-                .0
-                .wait(inner)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let inner = guard.0.take().expect("a guard is empty only while it waits");
+            let inner = self.0.wait(inner).unwrap_or_else(std::sync::PoisonError::into_inner);
             guard.0 = Some(inner);
         }
 

@@ -29,12 +29,7 @@ pub struct Books {
 
 impl Books {
     pub(super) fn new(index: usize) -> Self {
-        Self {
-            index,
-            block: None,
-            free: 0,
-            unchecked: 0,
-        }
+        Self { index, block: None, free: 0, unchecked: 0 }
     }
 }
 
@@ -91,18 +86,12 @@ impl Registry {
             self.counts.add_text(&new);
         }
         let number = self.allocate(books);
-        let page = self
-            .directory
-            .page_of(number)
-            .expect("the page of a block that is held");
+        let page = self.directory.page_of(number).expect("the page of a block that is held");
         let slot = page.slot(number);
         let generation = slot.register(new, ticks);
         self.counts.of(books.index).spawned();
         let id = TaskId::from_parts(generation, number).expect("generations begin with one");
-        Entry {
-            slot: NonNull::from(slot),
-            id,
-        }
+        Entry { slot: NonNull::from(slot), id }
     }
 
     #[inline]
@@ -202,9 +191,7 @@ impl Registry {
         if !config.enable_automatic_cleanup || self.retained() <= config.max_retained_tasks {
             return;
         }
-        self.evictor
-            .lock()
-            .keep(self, config.max_retained_tasks, usize::MAX);
+        self.evictor.lock().keep(self, config.max_retained_tasks, usize::MAX);
     }
 
     /// How many records of ended tasks there are.
@@ -237,10 +224,7 @@ impl Registry {
     pub fn with_task<R>(&self, id: TaskId, f: impl FnOnce(NonNull<()>) -> R) -> Option<R> {
         // Keeps the page while the slot is looked at, and until it is unlocked.
         let _pin = reclaim::pin();
-        self.directory
-            .page_of(id.slot())?
-            .slot(id.slot())
-            .with_task(id.generation(), f)
+        self.directory.page_of(id.slot())?.slot(id.slot()).with_task(id.generation(), f)
     }
 
     /// What the slots hold that have no eviction before them any more.

@@ -32,11 +32,7 @@ struct State {
 
 impl Depot {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
-            ready: Vec::new(),
-            vacant: Vec::new(),
-            next: 0,
-        }))
+        Self(Mutex::new(State { ready: Vec::new(), vacant: Vec::new(), next: 0 }))
     }
 
     /// A block for a new holder, with the slots that he may allocate.
@@ -55,10 +51,7 @@ impl Depot {
             state.next += 1;
             state.next - 1
         });
-        assert!(
-            place < Directory::capacity(),
-            "more than four billion tasks are on the books"
-        );
+        assert!(place < Directory::capacity(), "more than four billion tasks are on the books");
         let page = directory.insert(place);
         let first = place * PAGE_BLOCKS as u32;
         // The lowest go first.
@@ -139,9 +132,8 @@ impl State {
 
 /// The block with this number. It is in use, or ready: its page is there.
 fn block(directory: &Directory, number: u32) -> &Block {
-    let page = directory
-        .page(number / PAGE_BLOCKS as u32)
-        .expect("a block's page is released with it");
+    let page =
+        directory.page(number / PAGE_BLOCKS as u32).expect("a block's page is released with it");
     &page.blocks[number as usize % PAGE_BLOCKS]
 }
 

@@ -34,9 +34,7 @@ struct Place {
 impl Directory {
     pub(super) fn new(first: u32) -> Self {
         Self {
-            leaves: (0..LEAVES)
-                .map(|_| AtomicPtr::new(ptr::null_mut()))
-                .collect(),
+            leaves: (0..LEAVES).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
             first,
             leaves_made: AtomicUsize::new(0),
             pages: AtomicUsize::new(0),

@@ -63,14 +63,8 @@ struct Run {
 
 impl Evictor {
     pub(super) fn new(rings: usize) -> Self {
-        let place = || Place {
-            head: Head::new(),
-            oldest: None,
-        };
-        Self {
-            heads: (0..rings).map(|_| place()).collect(),
-            candidates: Vec::new(),
-        }
+        let place = || Place { head: Head::new(), oldest: None };
+        Self { heads: (0..rings).map(|_| place()).collect(), candidates: Vec::new() }
     }
 
     /// Drops the oldest records until at most `limit` are left, but no more than `most`. Says how many.
@@ -133,10 +127,7 @@ impl Evictor {
         let place = &mut self.heads[index];
         if place.oldest.is_none() {
             let slot = registry.rings[index].peek(&mut place.head)?;
-            let page = registry
-                .directory
-                .page_of(slot)
-                .expect("a retained record keeps its page");
+            let page = registry.directory.page_of(slot).expect("a retained record keeps its page");
             place.oldest = Some((slot, page.slot(slot).finished_at()));
         }
         place.oldest
@@ -151,10 +142,7 @@ impl Evictor {
     }
 
     fn free(&mut self, registry: &Registry, pin: &Pin, slot: u32, cause: Cause, run: &mut Run) {
-        let page = registry
-            .directory
-            .page_of(slot)
-            .expect("a retained record keeps its page");
+        let page = registry.directory.page_of(slot).expect("a retained record keeps its page");
         let (status, text, usable) = page.slot(slot).evict();
         registry.counts.evicted(status, cause);
         if let Some(text) = text {
@@ -181,10 +169,7 @@ impl Evictor {
             return;
         }
         let number = run.block / PAGE_BLOCKS as u32;
-        let page = registry
-            .directory
-            .page(number)
-            .expect("a retained record keeps its page");
+        let page = registry.directory.page(number).expect("a retained record keeps its page");
         let (before, after) = page.blocks[run.block as usize % PAGE_BLOCKS].give_back(slots);
         if before.count_ones() < HALF && after.count_ones() >= HALF {
             registry.depot.crossed(&registry.directory, run.block);
@@ -241,13 +226,7 @@ impl Registry {
         let pages = self.release_pages();
         let took = start.elapsed();
         self.counts.swept(took);
-        SweepReport {
-            by_age,
-            by_count,
-            pages,
-            took,
-            bytes: self.bytes(),
-        }
+        SweepReport { by_age, by_count, pages, took, bytes: self.bytes() }
     }
 
     /// Drops everything that ended before the call and is beyond either limit, and says how many.
@@ -266,9 +245,7 @@ impl Registry {
         let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
             return 0;
         };
-        self.in_batches(usize::MAX, |evictor, most| {
-            evictor.evict(self, until, most, cause)
-        })
+        self.in_batches(usize::MAX, |evictor, most| evictor.evict(self, until, most, cause))
     }
 
     /// Drops what is beyond the limit, of the `retained` that there were.
@@ -318,11 +295,8 @@ impl Registry {
 
     /// Bytes that the registry holds.
     pub(super) fn bytes(&self) -> usize {
-        let segments: usize = self
-            .rings
-            .iter()
-            .map(|ring| super::ring::segment_bytes(ring.len()))
-            .sum();
+        let segments: usize =
+            self.rings.iter().map(|ring| super::ring::segment_bytes(ring.len())).sum();
         let evictor = self.evictor.lock().bytes();
         size_of::<Self>()
             + self.rings.len() * size_of::<CachePadded<Ring>>()

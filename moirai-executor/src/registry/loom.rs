@@ -20,10 +20,7 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 fn registry(max_retained_tasks: usize, workers: usize) -> Arc<Registry> {
     let (clock, hand) = Clock::manual();
     hand.advance(Duration::from_secs(1));
-    let config = CleanupConfig {
-        max_retained_tasks,
-        ..CleanupConfig::default()
-    };
+    let config = CleanupConfig { max_retained_tasks, ..CleanupConfig::default() };
     Arc::new(Registry::new(config, workers, clock))
 }
 
@@ -44,15 +41,7 @@ fn register(registry: &Registry, books: &mut Books, name: &str, ticks: u64) -> E
 
 fn finish(registry: &Registry, books: &mut Books, entry: Entry, ticks: u64) -> TaskId {
     let id = entry.id();
-    registry.finish(
-        books,
-        entry,
-        End {
-            status: TaskStatus::Completed,
-            ticks,
-            error: None,
-        },
-    );
+    registry.finish(books, entry, End { status: TaskStatus::Completed, ticks, error: None });
     id
 }
 
@@ -131,10 +120,7 @@ fn loom_two_finishers_at_the_bound() {
         assert!(registry.retained() <= 1, "over the limit");
         let ids = finishers.map(|finisher| finisher.join().unwrap());
         assert_eq!(registry.retained(), 1);
-        let known = ids
-            .iter()
-            .filter(|id| registry.status(**id).is_some())
-            .count();
+        let known = ids.iter().filter(|id| registry.status(**id).is_some()).count();
         assert_eq!(known, 1);
         assert_eq!(registry.cleanup_stats().evicted_by_count, 1);
     });
@@ -182,10 +168,7 @@ fn loom_with_task_against_finish() {
         let filler = register(&registry, &mut books, "", 1);
         // Written when the task has ended, as freeing it would be; loom notices a use at the same time.
         let cell = Arc::new(UnsafeCell::new(0));
-        let listed = || NewTask {
-            task: NonNull::from(&*cell).cast(),
-            ..new_task("")
-        };
+        let listed = || NewTask { task: NonNull::from(&*cell).cast(), ..new_task("") };
         // SAFETY: finished below.
         let entry = unsafe { registry.register(&mut books, listed(), 1) };
         let id = entry.id();
@@ -213,10 +196,7 @@ fn loom_with_task_against_finish() {
         // SAFETY: finished below.
         let next = unsafe { registry.register(&mut books, listed(), 1) };
         assert_eq!(next.id().slot(), id.slot());
-        assert!(
-            other.join().unwrap().is_none_or(|value| value == 0),
-            "a stranger"
-        );
+        assert!(other.join().unwrap().is_none_or(|value| value == 0), "a stranger");
         assert!(registry.with_task(id, |_| ()).is_none());
         finish(&registry, &mut books, next, 4);
         finish(&registry, &mut books, filler, 4);
@@ -228,10 +208,8 @@ fn loom_a_completion_against_a_sweep() {
     model(3, || {
         let (clock, hand) = Clock::manual();
         hand.advance(Duration::from_secs(1));
-        let config = CleanupConfig {
-            task_retention_duration: Duration::ZERO,
-            ..CleanupConfig::default()
-        };
+        let config =
+            CleanupConfig { task_retention_duration: Duration::ZERO, ..CleanupConfig::default() };
         let registry = Arc::new(Registry::new(config, 1, clock));
         let mut books = registry.books();
         let tasks = [1, 2].map(|ticks| register(&registry, &mut books, "", ticks));

@@ -158,9 +158,7 @@ impl Registry {
             rings: (0..sets).map(|_| CachePadded::new(Ring::new())).collect(),
             workers,
             handed_out: Mutex::new(0),
-            guests: (workers..sets)
-                .map(|index| Mutex::new(Books::new(index)))
-                .collect(),
+            guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
             evictor: Mutex::new(Evictor::new(sets)),
             batch,
             counts: stats::Counts::new(sets),
@@ -178,10 +176,7 @@ impl Registry {
     /// If more are asked for than there are workers.
     pub fn books(&self) -> Books {
         let mut handed_out = self.handed_out.lock();
-        assert!(
-            *handed_out < self.workers,
-            "each worker has one set of books"
-        );
+        assert!(*handed_out < self.workers, "each worker has one set of books");
         *handed_out += 1;
         Books::new(*handed_out - 1)
     }

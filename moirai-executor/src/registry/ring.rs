@@ -120,11 +120,7 @@ impl Ring {
 
 impl Head {
     pub(super) fn new() -> Self {
-        Self {
-            segment: ptr::null_mut(),
-            left: 0,
-            taken: 0,
-        }
+        Self { segment: ptr::null_mut(), left: 0, taken: 0 }
     }
 
     /// Goes to the next segment, and frees this one. The tail says that there is an entry in the next.

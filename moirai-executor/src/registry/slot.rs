@@ -165,13 +165,7 @@ impl Slot {
 
     /// Rule 2: the record of a new task. The caller has allocated the slot. Returns the generation.
     pub(super) fn register(&self, new: NewTask, ticks: u64) -> u32 {
-        let NewTask {
-            kind,
-            priority,
-            location,
-            name,
-            task,
-        } = new;
+        let NewTask { kind, priority, location, name, task } = new;
         let generation = self.own_word().generation();
         // Pairs with the Acquire fence of `read`: a reader that sees one of the stores below sees the *free* word before them.
         fence(Ordering::Release);
@@ -183,12 +177,7 @@ impl Slot {
         self.polls.store(0, Ordering::Relaxed);
         let about = match name {
             None => ptr::from_ref(location).cast_mut().cast(),
-            Some(name) => Text {
-                location,
-                name: Some(name),
-                error: None,
-            }
-            .into_marked(),
+            Some(name) => Text { location, name: Some(name), error: None }.into_marked(),
         };
         // Ordering: Release pairs with the Acquire of `read`, which follows the pointer before it has looked at the word again.
         self.about.store(about, Ordering::Release);
@@ -202,13 +191,8 @@ impl Slot {
         // Ordering: Relaxed: the Release of the word is what counts. A worker that took its start from the end of its last
         // task may have done so before this one was spawned.
         let spawned = self.spawned.load(Ordering::Relaxed);
-        self.started
-            .store(ticks.max(spawned).saturating_add(1), Ordering::Relaxed);
-        self.set_word(
-            self.own_word()
-                .with_status(TaskStatus::Running)
-                .with_worker(worker),
-        );
+        self.started.store(ticks.max(spawned).saturating_add(1), Ordering::Relaxed);
+        self.set_word(self.own_word().with_status(TaskStatus::Running).with_worker(worker));
     }
 
     /// Counts a poll.
@@ -223,11 +207,7 @@ impl Slot {
     /// Running (or queued) → terminal, and unlisted (rule 4). The caller publishes the completion. The bytes are those of
     /// text added.
     pub(super) fn finish(&self, end: End) -> (Finished, Option<NonNull<Text>>, usize) {
-        let End {
-            status,
-            ticks,
-            error,
-        } = end;
+        let End { status, ticks, error } = end;
         let (retired, added) = match error {
             Some(error) => self.add_error(error),
             None => (None, 0),
@@ -235,10 +215,7 @@ impl Slot {
         // Ordering: Relaxed: the Release of the word is what counts.
         let started = self.started.load(Ordering::Relaxed);
         let spawned = self.spawned.load(Ordering::Relaxed);
-        self.finished.store(
-            ticks.max(started.saturating_sub(1)).max(spawned),
-            Ordering::Relaxed,
-        );
+        self.finished.store(ticks.max(started.saturating_sub(1)).max(spawned), Ordering::Relaxed);
         let word = self.own_word();
         let finished = Finished {
             kind: word.kind(),
@@ -323,11 +300,7 @@ impl Slot {
             None => {
                 // SAFETY: without the mark it is the `&'static Location` that `register` stored.
                 let location = unsafe { &*about.cast::<Location<'static>>() };
-                Text {
-                    location,
-                    name: None,
-                    error: Some(error),
-                }
+                Text { location, name: None, error: Some(error) }
             }
         };
         let added = text.bytes();
@@ -405,18 +378,10 @@ impl Slot {
                 None => {
                     // SAFETY: the word has not changed: this is what `register` stored for this task, a `&'static Location`.
                     let location = unsafe { &*about.cast::<Location<'static>>() };
-                    Text {
-                        location,
-                        name: None,
-                        error: None,
-                    }
+                    Text { location, name: None, error: None }
                 }
             };
-            let Text {
-                location,
-                name,
-                error,
-            } = text;
+            let Text { location, name, error } = text;
             let started = started.checked_sub(1);
             return Some(Record {
                 word,

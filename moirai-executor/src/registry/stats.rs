@@ -104,11 +104,7 @@ impl Counts {
 
     /// A record begins with a text.
     pub(super) fn add_text(&self, new: &NewTask) {
-        let text = Text {
-            location: new.location,
-            name: new.name.clone(),
-            error: None,
-        };
+        let text = Text { location: new.location, name: new.name.clone(), error: None };
         self.text(text.bytes(), None);
     }
 
@@ -117,8 +113,7 @@ impl Counts {
         // SAFETY: unlinked, and not retired yet: whoever asks does so before.
         let gone = retired.map_or(0, |text| unsafe { text.as_ref() }.bytes());
         // Ordering: Relaxed: a count. It wraps back when the parts of a sum come in another order.
-        self.texts
-            .fetch_add(added.wrapping_sub(gone), Ordering::Relaxed);
+        self.texts.fetch_add(added.wrapping_sub(gone), Ordering::Relaxed);
     }
 
     pub(super) fn swept(&self, took: Duration) {
@@ -130,19 +125,13 @@ impl Counts {
     fn sum_finished(&self) -> [u64; 3] {
         std::array::from_fn(|status| {
             // Ordering: Acquire; see `bump`.
-            self.books
-                .iter()
-                .map(|of| of.finished[status].load(Ordering::Acquire))
-                .sum()
+            self.books.iter().map(|of| of.finished[status].load(Ordering::Acquire)).sum()
         })
     }
 
     fn sum_spawned(&self) -> u64 {
         // Ordering: Acquire; see `bump`.
-        self.books
-            .iter()
-            .map(|of| of.spawned.load(Ordering::Acquire))
-            .sum()
+        self.books.iter().map(|of| of.spawned.load(Ordering::Acquire)).sum()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -159,12 +148,7 @@ impl Registry {
         // Ends first: a spawn that is counted meanwhile makes one more active, and not one less.
         let [completed, cancelled, failed] = self.counts.sum_finished();
         let spawned = self.counts.sum_spawned();
-        Totals {
-            spawned,
-            completed,
-            failed,
-            cancelled,
-        }
+        Totals { spawned, completed, failed, cancelled }
     }
 
     /// What the registry holds now, and what has been dropped from it.
@@ -204,11 +188,7 @@ impl Registry {
     pub fn status(&self, id: TaskId) -> Option<TaskStatus> {
         let _pin = reclaim::pin();
         let word = self.directory.page_of(id.slot())?.slot(id.slot()).word();
-        if word.generation() == id.generation() {
-            word.status()
-        } else {
-            None
-        }
+        if word.generation() == id.generation() { word.status() } else { None }
     }
 
     /// The task's record.
@@ -216,10 +196,7 @@ impl Registry {
     pub fn stats(&self, id: TaskId) -> Option<TaskStats> {
         let record = {
             let _pin = reclaim::pin();
-            self.directory
-                .page_of(id.slot())?
-                .slot(id.slot())
-                .read(id.generation())?
+            self.directory.page_of(id.slot())?.slot(id.slot()).read(id.generation())?
         };
         Some(task_stats(id, record, &self.clock.converter()))
     }
@@ -234,10 +211,7 @@ impl Registry {
             }
         });
         let now = self.clock.converter();
-        records
-            .into_iter()
-            .map(|(id, record)| task_stats(id, record, &now))
-            .collect()
+        records.into_iter().map(|(id, record)| task_stats(id, record, &now)).collect()
     }
 
     /// The ids of all active tasks.
@@ -276,22 +250,14 @@ impl Registry {
 fn task_stats(id: TaskId, record: Record, now: &Converter) -> TaskStats {
     let word = record.word;
     let spawned_at = now.timestamp(record.spawned);
-    let mut stats = TaskStats::queued(
-        id,
-        word.kind(),
-        word.priority(),
-        spawned_at,
-        record.location,
-    );
+    let mut stats =
+        TaskStats::queued(id, word.kind(), word.priority(), spawned_at, record.location);
     if let Some(status) = word.status() {
         stats.status = status;
     }
     stats.name = record.name;
     stats.started_at = record.started.map(|ticks| now.timestamp(ticks));
-    stats.finished_at = stats
-        .status
-        .is_terminal()
-        .then(|| now.timestamp(record.finished));
+    stats.finished_at = stats.status.is_terminal().then(|| now.timestamp(record.finished));
     stats.polls = record.polls;
     stats.busy = now.duration(record.busy);
     stats.worker = word.worker();

@@ -19,10 +19,7 @@ fn registry(config: CleanupConfig) -> (Registry, Arc<ManualClock>) {
 }
 
 fn limit(max_retained_tasks: usize) -> CleanupConfig {
-    CleanupConfig {
-        max_retained_tasks,
-        ..CleanupConfig::default()
-    }
+    CleanupConfig { max_retained_tasks, ..CleanupConfig::default() }
 }
 
 fn new_task() -> NewTask {
@@ -43,15 +40,7 @@ fn register(registry: &Registry, books: &mut Books) -> Entry {
 fn finish(registry: &Registry, books: &mut Books, entry: Entry) -> TaskId {
     let id = entry.id();
     let ticks = registry.clock().ticks();
-    registry.finish(
-        books,
-        entry,
-        End {
-            status: TaskStatus::Completed,
-            ticks,
-            error: None,
-        },
-    );
+    registry.finish(books, entry, End { status: TaskStatus::Completed, ticks, error: None });
     id
 }
 
@@ -67,10 +56,7 @@ fn a_record_tells_one_tasks_story() {
     let (registry, hand) = registry(limit(10));
     let mut books = registry.books();
     let name: Arc<str> = "a name".into();
-    let new = NewTask {
-        name: Some(Arc::clone(&name)),
-        ..new_task()
-    };
+    let new = NewTask { name: Some(Arc::clone(&name)), ..new_task() };
     // SAFETY: finished below.
     let entry = unsafe { registry.register(&mut books, new, registry.clock().ticks()) };
     let id = entry.id();
@@ -87,21 +73,12 @@ fn a_record_tells_one_tasks_story() {
         error: Some("why".into()),
     };
     let finished = registry.finish(&mut books, entry, end);
-    assert_eq!(
-        (finished.queue_ticks, finished.busy_ticks, finished.polls),
-        (5_000_000, 1_000, 2)
-    );
+    assert_eq!((finished.queue_ticks, finished.busy_ticks, finished.polls), (5_000_000, 1_000, 2));
     registry.note(id, "a destructor".into());
     hand.advance(Duration::from_millis(11));
     let stats = registry.stats(id).unwrap();
-    assert_eq!(
-        (stats.id, stats.status, stats.kind),
-        (id, TaskStatus::Failed, TaskKind::Async)
-    );
-    assert_eq!(
-        (stats.priority, stats.worker, stats.polls),
-        (Priority::High, Some(4_095), 2)
-    );
+    assert_eq!((stats.id, stats.status, stats.kind), (id, TaskStatus::Failed, TaskKind::Async));
+    assert_eq!((stats.priority, stats.worker, stats.polls), (Priority::High, Some(4_095), 2));
     assert_eq!(stats.name.as_deref(), Some("a name"));
     assert!(stats.error.as_deref().unwrap().contains("why"));
     assert!(stats.error.as_deref().unwrap().contains("a destructor"));
@@ -119,11 +96,7 @@ fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
     let entry = register(&registry, &mut books);
     let id = entry.id();
     entry.start(None, 5);
-    let end = End {
-        status: TaskStatus::Completed,
-        ticks: 3,
-        error: None,
-    };
+    let end = End { status: TaskStatus::Completed, ticks: 3, error: None };
     registry.finish(&mut books, entry, end);
     let stats = registry.stats(id).unwrap();
     assert_eq!(stats.started_at, Some(stats.spawned_at));
@@ -165,14 +138,7 @@ fn a_limit_of_zero_keeps_nothing_but_what_is_active() {
         assert_eq!(registry.stats(id).map(|stats| stats.id), None);
     }
     let stats = registry.cleanup_stats();
-    assert_eq!(
-        (
-            stats.total_tasks,
-            stats.active_tasks,
-            stats.evicted_by_count
-        ),
-        (1, 1, 1_000)
-    );
+    assert_eq!((stats.total_tasks, stats.active_tasks, stats.evicted_by_count), (1, 1, 1_000));
     assert_eq!(registry.snapshot().len(), 1);
     finish(&registry, &mut books, active);
 }
@@ -213,9 +179,7 @@ fn a_slot_whose_generations_are_used_up_is_retired() {
     let (clock, _hand) = Clock::manual();
     let registry = Registry::starting_at(limit(0), 1, clock, u32::MAX - 1);
     let mut books = registry.books();
-    let ids: Vec<_> = (0..3 * PAGE_SLOTS)
-        .map(|_| one(&registry, &mut books))
-        .collect();
+    let ids: Vec<_> = (0..3 * PAGE_SLOTS).map(|_| one(&registry, &mut books)).collect();
     let unlike: HashSet<_> = ids.iter().collect();
     assert_eq!(unlike.len(), ids.len());
     assert!(ids.iter().all(|id| registry.status(*id).is_none()));
@@ -313,25 +277,16 @@ fn the_pages_of_a_burst_come_back_and_old_ids_stay_unknown() {
     let before = registry.cleanup_stats().memory_bytes;
     let mut old = Vec::new();
     for _ in 0..2 {
-        let entries: Vec<_> = (0..50_000)
-            .map(|_| register(&registry, &mut books))
-            .collect();
+        let entries: Vec<_> = (0..50_000).map(|_| register(&registry, &mut books)).collect();
         assert!(registry.cleanup_stats().memory_bytes > before + 47 * (64 << 10));
-        old.extend(
-            entries
-                .into_iter()
-                .map(|entry| finish(&registry, &mut books, entry)),
-        );
+        old.extend(entries.into_iter().map(|entry| finish(&registry, &mut books, entry)));
         registry.sweep();
         let after = registry.cleanup_stats().memory_bytes;
         assert!(after < before + 8 * (64 << 10), "{before} {after}");
     }
     let unlike: HashSet<_> = old.iter().collect();
     assert_eq!(unlike.len(), old.len());
-    let known = old
-        .iter()
-        .filter(|id| registry.status(**id).is_some())
-        .count();
+    let known = old.iter().filter(|id| registry.status(**id).is_some()).count();
     assert_eq!(known, 100);
 }
 
@@ -365,11 +320,7 @@ fn a_task_is_listed_from_its_registration_to_its_end() {
 
 #[test]
 fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
-    const ROUNDS: usize = if cfg!(debug_assertions) {
-        20_000
-    } else {
-        200_000
-    };
+    const ROUNDS: usize = if cfg!(debug_assertions) { 20_000 } else { 200_000 };
     let config = CleanupConfig {
         max_retained_tasks: 1_000,
         task_retention_duration: Duration::from_millis(1),
@@ -387,10 +338,7 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
                     for round in 0..ROUNDS {
                         let name =
                             (round % 16 == 0).then(|| Arc::from(format!("{worker}-{round}")));
-                        let new = NewTask {
-                            name: name.clone(),
-                            ..new_task()
-                        };
+                        let new = NewTask { name: name.clone(), ..new_task() };
                         // SAFETY: finished below.
                         let entry =
                             unsafe { registry.register(&mut books, new, registry.clock().ticks()) };
@@ -413,11 +361,7 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
             .collect();
         scope.spawn(move || {
             while !done.load(Ordering::Relaxed) {
-                assert!(
-                    registry.retained() <= 1_000 + 125,
-                    "{}",
-                    registry.retained()
-                );
+                assert!(registry.retained() <= 1_000 + 125, "{}", registry.retained());
                 registry.sweep();
                 assert!(registry.snapshot().len() <= 3_000);
             }
@@ -428,10 +372,7 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
         done.store(true, Ordering::Relaxed);
     });
     let totals = registry.totals();
-    assert_eq!(
-        (totals.spawned, totals.completed),
-        (2 * ROUNDS as u64, 2 * ROUNDS as u64)
-    );
+    assert_eq!((totals.spawned, totals.completed), (2 * ROUNDS as u64, 2 * ROUNDS as u64));
     let stats = registry.cleanup_stats();
     assert_eq!(stats.total_tasks, registry.snapshot().len());
 }

@@ -22,27 +22,21 @@ impl Text {
             None => error,
             Some(first) => panics::joined(Some(first), &error),
         };
-        Self {
-            error: Some(error),
-            ..self.clone()
-        }
+        Self { error: Some(error), ..self.clone() }
     }
 
     /// Bytes held: this, and the texts with their counts. A text that is shared with a copy of the record counts here.
     pub(super) fn bytes(&self) -> usize {
         let of = |text: &Option<Arc<str>>| {
-            text.as_ref().map_or(0, |text| {
-                (text.len() + 2 * size_of::<usize>()).next_multiple_of(8)
-            })
+            text.as_ref()
+                .map_or(0, |text| (text.len() + 2 * size_of::<usize>()).next_multiple_of(8))
         };
         size_of::<Self>() + of(&self.name) + of(&self.error)
     }
 
     /// Moves it to the heap, as a pointer with the mark.
     pub(super) fn into_marked(self) -> *mut () {
-        Box::into_raw(Box::new(self))
-            .cast::<()>()
-            .map_addr(|address| address | 1)
+        Box::into_raw(Box::new(self)).cast::<()>().map_addr(|address| address | 1)
     }
 
     /// The text that a pointer with the mark names; `None` without the mark.

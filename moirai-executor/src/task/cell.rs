@@ -126,11 +126,7 @@ unsafe fn take_output<W: Work, H: Host>(header: NonNull<Header<H>>, place: *mut 
         }
     });
     // SAFETY: the caller's place is an `Option` of this type.
-    unsafe {
-        place
-            .cast::<Option<Result<W::Output, TaskError>>>()
-            .write(output)
-    };
+    unsafe { place.cast::<Option<Result<W::Output, TaskError>>>().write(output) };
 }
 
 /// See [`VTable::drop_output`].

@@ -31,11 +31,7 @@ impl<T, H: Host> JoinHandle<T, H> {
     pub(super) unsafe fn from_raw(header: NonNull<Header<H>>) -> Self {
         // SAFETY: the caller gives up its reference.
         let task = unsafe { TaskRef::adopt(header) };
-        Self {
-            task: ManuallyDrop::new(task),
-            taken: false,
-            output: PhantomData,
-        }
+        Self { task: ManuallyDrop::new(task), taken: false, output: PhantomData }
     }
 
     /// The task.
@@ -61,11 +57,7 @@ impl<T, H: Host> JoinHandle<T, H> {
         if let Some(result) = self.try_take() {
             return Poll::Ready(result);
         }
-        if self.lend(cx.waker()) {
-            Poll::Pending
-        } else {
-            Poll::Ready(self.take())
-        }
+        if self.lend(cx.waker()) { Poll::Pending } else { Poll::Ready(self.take()) }
     }
 
     /// Leaves a waker for whoever completes the task (rule 6). False if the task is complete.
@@ -74,9 +66,7 @@ impl<T, H: Host> JoinHandle<T, H> {
         if header.state.is_waker_lent() {
             let same = header.join_waker.with(|place| {
                 // SAFETY: JOIN_WAKER is set: the place is only read, by whomever.
-                unsafe { &*place }
-                    .as_ref()
-                    .is_some_and(|lent| lent.will_wake(waker))
+                unsafe { &*place }.as_ref().is_some_and(|lent| lent.will_wake(waker))
             });
             if same {
                 // Not looked at again: whoever completes the task wakes it.
@@ -135,8 +125,6 @@ impl<T, H: Host> Drop for JoinHandle<T, H> {
 
 impl<T, H: Host> fmt::Debug for JoinHandle<T, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle")
-            .field("task", &*self.task)
-            .finish_non_exhaustive()
+        f.debug_struct("JoinHandle").field("task", &*self.task).finish_non_exhaustive()
     }
 }

@@ -226,8 +226,6 @@ impl<H: Host> Drop for TaskRef<H> {
 
 impl<H: Host> fmt::Debug for TaskRef<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TaskRef")
-            .field(&self.header().id.load(Ordering::Relaxed))
-            .finish()
+        f.debug_tuple("TaskRef").field(&self.header().id.load(Ordering::Relaxed)).finish()
     }
 }

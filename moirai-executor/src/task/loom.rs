@@ -191,11 +191,7 @@ fn loom_the_handle_changes_its_waker_while_the_task_ends() {
         let (host, mut handle) = TestHost::spawn(async { 7 });
         let wakes = [Arc::new(Count::default()), Arc::new(Count::default())];
         let wakers = wakes.clone().map(count_waker);
-        assert!(
-            handle
-                .poll(&mut Context::from_waker(&wakers[0]))
-                .is_pending()
-        );
+        assert!(handle.poll(&mut Context::from_waker(&wakers[0])).is_pending());
         let runner = thread::spawn({
             let host = Arc::clone(&host);
             move || host.run_queued()

@@ -37,11 +37,7 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
     cell.header.entry.with(|entry| {
         // SAFETY: the runner's field.
         let entry = unsafe { &*entry };
-        host.before_poll(
-            env,
-            entry.as_ref().expect("an entry stays until the end"),
-            first,
-        );
+        host.before_poll(env, entry.as_ref().expect("an entry stays until the end"), first);
     });
     // SAFETY: the waker is used during the poll only, and the task lives meanwhile.
     let waker = unsafe { waker::borrowed(header) };
@@ -64,28 +60,12 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
             }
         }
         Ok(Poll::Ready(output)) => {
-            end(
-                cell,
-                header,
-                Some(env),
-                TaskStatus::Completed,
-                None,
-                Asker::User,
-                Ok(output),
-            );
+            end(cell, header, Some(env), TaskStatus::Completed, None, Asker::User, Ok(output));
         }
         Err(panic) => {
             let message: Arc<str> = panic.message().into();
             let output = Err(TaskError::Panicked(panic));
-            end(
-                cell,
-                header,
-                Some(env),
-                TaskStatus::Failed,
-                Some(message),
-                Asker::User,
-                output,
-            );
+            end(cell, header, Some(env), TaskStatus::Failed, Some(message), Asker::User, output);
         }
     }
 }
@@ -123,15 +103,7 @@ fn end_cancelled<W: Work + 'static, H: Host>(
         Asker::User => TaskError::Cancelled,
         Asker::Shutdown => TaskError::ShutDown,
     };
-    end(
-        cell,
-        header,
-        env,
-        TaskStatus::Cancelled,
-        None,
-        asker,
-        Err(error),
-    );
+    end(cell, header, env, TaskStatus::Cancelled, None, asker, Err(error));
 }
 
 /// Ends a task, in the order of rule 3.
@@ -164,20 +136,9 @@ fn end<W: Work + 'static, H: Host>(
     };
     let entry = cell.header.entry.with_mut(|entry| {
         // SAFETY: the runner's field.
-        unsafe { &mut *entry }
-            .take()
-            .expect("an entry stays until the end")
+        unsafe { &mut *entry }.take().expect("an entry stays until the end")
     });
-    host.finish(
-        env,
-        entry,
-        Verdict {
-            status,
-            error,
-            asker,
-            detached,
-        },
-    );
+    host.finish(env, entry, Verdict { status, error, asker, detached });
     cell.header.set_verdict(status);
     if let Some(output) = output {
         cell.stage.with_mut(|stage| {
@@ -185,11 +146,7 @@ fn end<W: Work + 'static, H: Host>(
             unsafe { *stage = Stage::Output(output) };
         });
     }
-    let Completed::Owing {
-        drop_output,
-        wake_handle,
-        tell_watchers,
-    } = cell.header.state.complete()
+    let Completed::Owing { drop_output, wake_handle, tell_watchers } = cell.header.state.complete()
     else {
         return;
     };

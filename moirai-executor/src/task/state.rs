@@ -104,11 +104,7 @@ impl State {
             // Ordering: Acquire pairs with the Release of `wake`: the poll sees what the waker did before.
             state = self.0.fetch_and(!WOKEN, Ordering::Acquire);
         }
-        if state & CANCEL != 0 {
-            TakenUp::Cancelled
-        } else {
-            TakenUp::Poll
-        }
+        if state & CANCEL != 0 { TakenUp::Cancelled } else { TakenUp::Poll }
     }
 
     /// The poll returned `Pending`.
@@ -118,17 +114,10 @@ impl State {
             if state & CANCEL != 0 {
                 return AfterPoll::Cancelled;
             }
-            let next = if state & WOKEN != 0 {
-                state & !WOKEN
-            } else {
-                state & !ACTIVE
-            };
+            let next = if state & WOKEN != 0 { state & !WOKEN } else { state & !ACTIVE };
             // Ordering: Release hands the future on to whoever activates the task next (the Acquire of `wake` and
             // `cancel`). Acquire pairs with the Release of a `wake` that found the task active.
-            match self
-                .0
-                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if state & WOKEN != 0 => return AfterPoll::QueueAgain,
                 Ok(_) => return AfterPoll::Waits,
                 Err(seen) => state = seen,
@@ -152,10 +141,7 @@ impl State {
             let next = if done { next - REFERENCE } else { next };
             // Ordering: Release hands the output and the verdict to whoever sees COMPLETE, and all uses of the cell to
             // whoever frees it; Acquire takes the waker that `lend_waker` released.
-            match self
-                .0
-                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if done => return Completed::Done,
                 Ok(_) => {
                     return Completed::Owing {
@@ -188,10 +174,7 @@ impl State {
             };
             // Ordering: Release shows the next poll what the caller did before the wake (`take_up`, `after_poll`);
             // Acquire takes over the future that `after_poll` released.
-            match self
-                .0
-                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if waits => return Wake::Queue,
                 Ok(_) => return Wake::Nothing,
                 Err(seen) => state = seen,
@@ -235,11 +218,7 @@ impl State {
     /// Who asked the task to stop.
     pub(super) fn asker(&self) -> Asker {
         // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange.
-        if self.0.load(Ordering::Relaxed) & SHUTDOWN != 0 {
-            Asker::Shutdown
-        } else {
-            Asker::User
-        }
+        if self.0.load(Ordering::Relaxed) & SHUTDOWN != 0 { Asker::Shutdown } else { Asker::User }
     }
 
     /// Whether the verdict is published.

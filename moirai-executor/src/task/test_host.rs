@@ -46,12 +46,7 @@ impl TestHost {
         let host = Arc::new(Self::default());
         // SAFETY: every test keeps the host until the cell is freed, and checks that it was.
         let cell = unsafe {
-            Unlisted::new(
-                NonNull::from(&*host),
-                TaskKind::Async,
-                Priority::Normal,
-                future,
-            )
+            Unlisted::new(NonNull::from(&*host), TaskKind::Async, Priority::Normal, future)
         };
         let listed = cell.list(|address| {
             *host.listing.lock() = Some(Address(address));
@@ -102,12 +97,7 @@ impl TestHost {
 
     #[cfg(not(moirai_loom))]
     pub(super) fn error(&self) -> Option<String> {
-        self.verdict
-            .lock()
-            .as_ref()?
-            .error
-            .as_deref()
-            .map(str::to_owned)
+        self.verdict.lock().as_ref()?.error.as_deref().map(str::to_owned)
     }
 }
 

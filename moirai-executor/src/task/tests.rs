@@ -23,10 +23,7 @@ fn an_output_reaches_the_handle_once() {
     assert!(handle.try_take().is_none());
     host.run_queued();
     assert_eq!(handle.try_take().unwrap().unwrap(), 7);
-    assert!(matches!(
-        handle.try_take(),
-        Some(Err(TaskError::ResultTaken))
-    ));
+    assert!(matches!(handle.try_take(), Some(Err(TaskError::ResultTaken))));
     drop(handle);
     assert_eq!(host.freed.load(Ordering::Relaxed), 1);
 }
@@ -129,10 +126,7 @@ fn a_waker_that_panics_is_contained() {
     let waker = Waker::from(Arc::new(Bomb));
     assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
     host.run_queued();
-    assert!(matches!(
-        handle.poll(&mut Context::from_waker(&waker)),
-        Poll::Ready(Ok(7))
-    ));
+    assert!(matches!(handle.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(7))));
 }
 
 #[test]

@@ -56,10 +56,7 @@ fn quantiles_are_within_a_sixteenth_of_those_of_the_sorted_times() {
         assert_eq!(snapshot.sum().as_nanos(), sum);
         assert_eq!(snapshot.mean().unwrap().as_nanos(), sum / count as u128);
         assert_eq!(snapshot.min().unwrap().as_nanos(), u128::from(times[0]));
-        assert_eq!(
-            snapshot.max().unwrap().as_nanos(),
-            u128::from(times[count - 1])
-        );
+        assert_eq!(snapshot.max().unwrap().as_nanos(), u128::from(times[count - 1]));
     }
 }
 
@@ -80,13 +77,7 @@ fn an_empty_histogram_has_no_times() {
     let mut empty = Histogram::new().snapshot();
     assert_eq!(empty, HistogramSnapshot::default());
     assert_eq!((empty.count(), empty.sum()), (0, Duration::ZERO));
-    let figures = [
-        empty.min(),
-        empty.max(),
-        empty.mean(),
-        empty.p50(),
-        empty.quantile(1.0),
-    ];
+    let figures = [empty.min(), empty.max(), empty.mean(), empty.p50(), empty.quantile(1.0)];
     assert_eq!(figures, [None; 5]);
     assert_eq!(empty.to_string(), "none");
 
@@ -113,11 +104,7 @@ fn what_was_read_in_the_middle_of_a_write_is_held_to_the_counts() {
     let counts = [(buckets::index_of(1_000), 2)];
     let early = HistogramSnapshot::new(counts.into_iter(), 0, u64::MAX, 0);
     assert_eq!(early.count(), 2);
-    let (min, mean, max) = (
-        early.min().unwrap(),
-        early.mean().unwrap(),
-        early.max().unwrap(),
-    );
+    let (min, mean, max) = (early.min().unwrap(), early.mean().unwrap(), early.max().unwrap());
     let bucket = counts[0].0;
     let in_bucket = Duration::from_nanos(buckets::least(bucket))
         ..=Duration::from_nanos(buckets::greatest(bucket));
@@ -137,10 +124,7 @@ fn what_was_read_in_the_middle_of_a_write_is_held_to_the_counts() {
 #[test]
 fn it_prints_in_one_line() {
     let text = histogram_of(&[1_000, 1_000, 2_500_000]).to_string();
-    assert!(
-        text.starts_with("3 times: min 1.0µs, mean 834.0µs, p50 "),
-        "{text}"
-    );
+    assert!(text.starts_with("3 times: min 1.0µs, mean 834.0µs, p50 "), "{text}");
     assert!(text.ends_with("max 2.5ms"), "{text}");
 }
 

@@ -8,13 +8,7 @@ use TaskKind::{Async, Blocking, Parallel};
 use TaskStatus::{Cancelled, Completed, Failed, Queued, Running};
 
 fn sample(kind: TaskKind, status: TaskStatus, queue: u64, busy: u64, polls: u32) -> TaskSample {
-    TaskSample::new(
-        kind,
-        status,
-        Duration::from_nanos(queue),
-        Duration::from_nanos(busy),
-        polls,
-    )
+    TaskSample::new(kind, status, Duration::from_nanos(queue), Duration::from_nanos(busy), polls)
 }
 
 #[test]
@@ -58,15 +52,7 @@ fn each_worker_has_its_own_counts() {
 
     let total = snapshot.total();
     assert_eq!((total.completed, total.failed, total.cancelled), (2, 1, 1));
-    assert_eq!(
-        (
-            total.tasks(),
-            total.polls,
-            total.parks,
-            total.seats_handed_on
-        ),
-        (4, 7, 2, 1)
-    );
+    assert_eq!((total.tasks(), total.polls, total.parks, total.seats_handed_on), (4, 7, 2, 1));
     assert_eq!(total.busy, Duration::from_nanos(1000));
 }
 
@@ -82,11 +68,7 @@ fn times_are_kept_by_kind_and_together() {
     let snapshot = recorder.snapshot();
     let times = |kind| {
         let times: &KindMetrics = snapshot.kind(kind)?;
-        Some((
-            times.queue_time.count(),
-            times.queue_time.max(),
-            times.execution_time.max(),
-        ))
+        Some((times.queue_time.count(), times.queue_time.max(), times.execution_time.max()))
     };
     let nanos = |nanos| Some(Duration::from_nanos(nanos));
     assert_eq!(times(Async), Some((3, nanos(10), nanos(100))));
@@ -130,10 +112,7 @@ fn a_worker_that_was_not_announced_counts_as_foreign() {
     let snapshot = recorder.snapshot();
     assert_eq!(snapshot.workers, [WorkerMetrics::default()]);
     let foreign = &snapshot.foreign;
-    assert_eq!(
-        (foreign.completed, foreign.parks, foreign.seats_handed_on),
-        (2, 1, 1)
-    );
+    assert_eq!((foreign.completed, foreign.parks, foreign.seats_handed_on), (2, 1, 1));
 }
 
 #[test]
@@ -173,24 +152,14 @@ fn no_count_is_lost_when_workers_and_foreign_threads_report_at_once() {
     assert_eq!(snapshot.workers[1].completed, EACH);
     assert_eq!(snapshot.foreign.completed, 2 * EACH);
     assert_eq!(snapshot.queue_time.count(), 4 * EACH);
-    assert_eq!(
-        snapshot.queue_time.sum(),
-        Duration::from_nanos(4 * (EACH * (EACH - 1) / 2))
-    );
-    assert_eq!(
-        snapshot.total().busy,
-        Duration::from_nanos(8 * (EACH * (EACH - 1) / 2))
-    );
+    assert_eq!(snapshot.queue_time.sum(), Duration::from_nanos(4 * (EACH * (EACH - 1) / 2)));
+    assert_eq!(snapshot.total().busy, Duration::from_nanos(8 * (EACH * (EACH - 1) / 2)));
 }
 
 #[test]
 fn a_worker_takes_the_memory_that_is_promised() {
     assert!(size_of::<CachePadded<Counters>>() <= 256);
-    assert!(
-        size_of::<CachePadded<Times>>() <= 8 * 1024,
-        "{}",
-        size_of::<CachePadded<Times>>()
-    );
+    assert!(size_of::<CachePadded<Times>>() <= 8 * 1024, "{}", size_of::<CachePadded<Times>>());
     // No two workers' counters share a cache line.
     assert!(align_of::<CachePadded<Counters>>() >= 64);
 }

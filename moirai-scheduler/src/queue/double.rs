@@ -107,10 +107,7 @@ impl<T> Ring<T> {
             }
             let end = front + batch(len);
             // Ordering: Relaxed. It makes the cells the caller's; what is in them was acquired with `back`.
-            if self
-                .front
-                .compare_exchange(front, end, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            if self.front.compare_exchange(front, end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
             {
                 return Some(front..end);
             }
@@ -137,10 +134,7 @@ pub(crate) struct Injector<T> {
 
 impl<T> Worker<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            ring: Arc::new(Ring::new()),
-            not_sync: PhantomData,
-        }
+        Self { ring: Arc::new(Ring::new()), not_sync: PhantomData }
     }
 
     pub(crate) fn stealer(&self) -> Stealer<T> {
@@ -192,10 +186,7 @@ impl<T> Stealer<T> {
 
 impl<T> Injector<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            ring: Ring::new(),
-            pushing: Mutex::new(()),
-        }
+        Self { ring: Ring::new(), pushing: Mutex::new(()) }
     }
 
     pub(crate) fn push(&self, task: T) {

@@ -36,14 +36,8 @@ macro_rules! behaviour {
                 let (from, into) = (Worker::new(), Worker::new());
                 (0..8).for_each(|token| from.push(token));
                 assert_eq!(from.stealer().steal_batch_and_pop(&into), Some(0));
-                assert_eq!(
-                    std::iter::from_fn(|| into.pop()).collect::<Vec<_>>(),
-                    [1, 2, 3]
-                );
-                assert_eq!(
-                    std::iter::from_fn(|| from.pop()).collect::<Vec<_>>(),
-                    [4, 5, 6, 7]
-                );
+                assert_eq!(std::iter::from_fn(|| into.pop()).collect::<Vec<_>>(), [1, 2, 3]);
+                assert_eq!(std::iter::from_fn(|| from.pop()).collect::<Vec<_>>(), [4, 5, 6, 7]);
                 assert_eq!(from.stealer().steal_batch_and_pop(&into), None);
             }
 

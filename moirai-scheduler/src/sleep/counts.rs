@@ -73,8 +73,7 @@ impl Counts {
 
     /// Counts the caller as searching, unless `limit` workers do already.
     pub(super) fn start_search(&self, limit: usize) -> bool {
-        self.change(|now| (now.searching() < limit).then_some(Now(now.0 + ONE_SEARCHING)))
-            .is_some()
+        self.change(|now| (now.searching() < limit).then_some(Now(now.0 + ONE_SEARCHING))).is_some()
     }
 
     /// Counts the caller as no longer searching, because it found work. `owes`: it owes a wake-up for what else there

@@ -26,10 +26,7 @@ impl<'a> Search<'a> {
     pub(super) fn start(sleepers: &'a Sleepers) -> Option<Self> {
         let started = sleepers.counts.start_search(sleepers.search_limit);
         // Not `then_some`: a value made in vain would end a search that never began.
-        started.then(|| Self {
-            sleepers,
-            call: word::NONE,
-        })
+        started.then(|| Self { sleepers, call: word::NONE })
     }
 
     /// Ends the search with a task in hand: rule 5.
@@ -79,11 +76,7 @@ impl Sleepers {
         // stands for it.
         #[cfg(not(moirai_tsan))]
         moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
-        Announced {
-            sleepers: self,
-            worker,
-            owes,
-        }
+        Announced { sleepers: self, worker, owes }
     }
 }
 

@@ -117,11 +117,7 @@ fn each_task_is_handed_out_once_while_workers_push_in_all_ways() {
             scheduler.push(token, Priority::Normal);
         }
     });
-    assert!(
-        taken
-            .iter()
-            .all(|it| it.load(Ordering::Relaxed) == PUSHES + 1)
-    );
+    assert!(taken.iter().all(|it| it.load(Ordering::Relaxed) == PUSHES + 1));
     assert!(scheduler.is_empty());
 }
 
@@ -131,18 +127,9 @@ fn every_place_is_counted_and_found_by_another_worker() {
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
         scheduler.push(token, priority);
     }
-    assert_eq!(
-        first.push(4, Priority::Normal, Ready::Spawned),
-        Visibility::Shared
-    );
-    assert_eq!(
-        first.push(5, Priority::Normal, Ready::Woken),
-        Visibility::Slot
-    );
-    assert_eq!(
-        first.push(6, Priority::Critical, Ready::Woken),
-        Visibility::Shared
-    );
+    assert_eq!(first.push(4, Priority::Normal, Ready::Spawned), Visibility::Shared);
+    assert_eq!(first.push(5, Priority::Normal, Ready::Woken), Visibility::Slot);
+    assert_eq!(first.push(6, Priority::Critical, Ready::Woken), Visibility::Shared);
     assert_eq!(scheduler.len(), 7);
     assert_eq!(sorted(drain(&mut second)), (0..7).collect::<Vec<_>>());
     assert_eq!(scheduler.len(), 0);
@@ -221,10 +208,7 @@ fn what_is_left_is_dropped_with_the_scheduler() {
 fn tasks_of_any_size_fit_into_the_slot() {
     let (_scheduler, [mut first, _second]) = two_workers::<[u64; 100]>();
     let _ = first.push([7; 100], Priority::Normal, Ready::Woken);
-    assert_eq!(
-        first.push([8; 100], Priority::Normal, Ready::Woken),
-        Visibility::Shared
-    );
+    assert_eq!(first.push([8; 100], Priority::Normal, Ready::Woken), Visibility::Shared);
     assert_eq!(first.pop(), Some([8; 100]));
     assert_eq!(first.pop(), Some([7; 100]));
 }

@@ -15,9 +15,7 @@ fn one_worker() -> (WorkStealing<&'static str>, Local) {
 
 /// The places at which `wanted` comes among the next `pops` tasks, counted from one.
 fn places(local: &mut Local, pops: u32, wanted: &str) -> Vec<u32> {
-    (1..=pops)
-        .filter(|_| local.pop() == Some(wanted))
-        .collect::<Vec<_>>()
+    (1..=pops).filter(|_| local.pop() == Some(wanted)).collect::<Vec<_>>()
 }
 
 fn spawn(local: &mut Local, token: &'static str, times: u32) {
@@ -42,14 +40,8 @@ fn first_come_first_served() {
 fn a_woken_task_goes_first_and_displaces_the_last_one() {
     let (_scheduler, mut local) = one_worker();
     spawn(&mut local, "spawned", 1);
-    assert_eq!(
-        local.push("woken", Priority::Normal, Ready::Woken),
-        Visibility::Slot
-    );
-    assert_eq!(
-        local.push("woken later", Priority::Normal, Ready::Woken),
-        Visibility::Shared
-    );
+    assert_eq!(local.push("woken", Priority::Normal, Ready::Woken), Visibility::Slot);
+    assert_eq!(local.push("woken later", Priority::Normal, Ready::Woken), Visibility::Shared);
     let order = ["woken later", "spawned", "woken"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
@@ -58,10 +50,7 @@ fn a_woken_task_goes_first_and_displaces_the_last_one() {
 fn a_task_that_yields_goes_last() {
     let (_scheduler, mut local) = one_worker();
     spawn(&mut local, "spawned", 1);
-    assert_eq!(
-        local.push("yielded", Priority::Normal, Ready::Yielded),
-        Visibility::Shared
-    );
+    assert_eq!(local.push("yielded", Priority::Normal, Ready::Yielded), Visibility::Shared);
     let order = ["spawned", "yielded"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
@@ -85,10 +74,7 @@ fn the_slot_is_taken_three_times_in_a_row_and_no_more() {
             order.push(token);
         }
     }
-    let runs: Vec<_> = order
-        .split(|&token| token == "queued")
-        .map(<[_]>::len)
-        .collect();
+    let runs: Vec<_> = order.split(|&token| token == "queued").map(<[_]>::len).collect();
     assert_eq!(runs[..3], [SLOT_RUN as usize; 3]);
 }
 
@@ -124,9 +110,7 @@ fn priorities_go_by_rank() {
         scheduler.push(token, priority);
         let _ = local.push(token, priority, Ready::Spawned);
     }
-    let order = [
-        "critical", "critical", "high", "high", "normal", "normal", "low", "low",
-    ];
+    let order = ["critical", "critical", "high", "high", "normal", "normal", "low", "low"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
 
@@ -138,10 +122,7 @@ fn a_normal_task_is_passed_over_by_sixteen_elevated_ones_and_no_more() {
     }
     spawn(&mut local, "normal", 3);
     let turn = ELEVATED_RUN + 1;
-    assert_eq!(
-        places(&mut local, 3 * turn, "normal"),
-        [turn, 2 * turn, 3 * turn]
-    );
+    assert_eq!(places(&mut local, 3 * turn, "normal"), [turn, 2 * turn, 3 * turn]);
 }
 
 #[test]
@@ -151,10 +132,7 @@ fn a_low_task_is_passed_over_by_sixteen_elevated_ones_and_no_more() {
         scheduler.push("high", Priority::High);
     }
     scheduler.push("low", Priority::Low);
-    assert_eq!(
-        places(&mut local, 2 * ELEVATED_RUN, "low"),
-        [ELEVATED_RUN + 1]
-    );
+    assert_eq!(places(&mut local, 2 * ELEVATED_RUN, "low"), [ELEVATED_RUN + 1]);
 }
 
 #[test]

@@ -14,10 +14,7 @@ use crate::{Sleepers, WorkStealing};
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "waited too long: {what}"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "waited too long: {what}");
         thread::yield_now();
     }
 }
@@ -65,10 +62,7 @@ fn with_crew(workers: usize, test: impl FnOnce(&Crew)) {
     for thread in threads {
         thread.join().unwrap();
     }
-    assert_eq!(
-        (crew.sleepers.sleeping(), crew.sleepers.searching()),
-        (0, 0)
-    );
+    assert_eq!((crew.sleepers.sleeping(), crew.sleepers.searching()), (0, 0));
 }
 
 #[test]

@@ -115,16 +115,7 @@ impl<T> WorkStealingLocal<T> {
     /// Rules 6 to 9: the worker's own queue is empty.
     #[inline(never)]
     fn look_afar(&mut self) -> Option<T> {
-        let Self {
-            shared,
-            index,
-            queue,
-            slot,
-            slot_run,
-            rng,
-            empty_handed,
-            ..
-        } = self;
+        let Self { shared, index, queue, slot, slot_run, rng, empty_handed, .. } = self;
         let seats = shared.seats();
         let moves = &seats[*index].moves;
         let normal = shared.look_until_settled(|| {
@@ -183,9 +174,7 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
 
 impl<T> fmt::Debug for WorkStealingLocal<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkStealingLocal")
-            .field("index", &self.index)
-            .finish_non_exhaustive()
+        f.debug_struct("WorkStealingLocal").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
@@ -203,9 +192,7 @@ fn due(left: &mut u32, every: u32) -> bool {
 /// All workers but `own`, in a circle from a random one on.
 fn others(own: usize, workers: usize, rng: &mut XorShift) -> impl Iterator<Item = usize> + use<> {
     let start = rng.below(workers);
-    (start..workers)
-        .chain(0..start)
-        .filter(move |&other| other != own)
+    (start..workers).chain(0..start).filter(move |&other| other != own)
 }
 
 /// Marsaglia's xorshift (2003): enough to keep thieves from crowding one victim.

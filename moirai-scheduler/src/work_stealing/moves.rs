@@ -59,10 +59,7 @@ impl Moves {
         // Ordering: SeqCst pairs with the fence in `still`, through the queue that the batch is taken from: whoever
         // sees tasks gone sees the odd number (rule 4).
         fence(Ordering::SeqCst);
-        Flight {
-            moves: self,
-            landed: now.wrapping_add(2),
-        }
+        Flight { moves: self, landed: now.wrapping_add(2) }
     }
 
     /// The sum of the numbers before a look. `None` while a batch is in flight.

@@ -125,9 +125,7 @@ impl<T> Inner<T> {
     fn claim(&self) -> bool {
         // Ordering: Acquire pairs with the Release stores of `FULL` in `put`: the task is in the cell. Losing reads
         // nothing.
-        self.state
-            .compare_exchange(FULL, TAKEN, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
+        self.state.compare_exchange(FULL, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     #[inline]

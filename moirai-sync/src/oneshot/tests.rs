@@ -128,10 +128,7 @@ fn wakers_and_values_may_use_the_channel_from_their_destructors() {
         let asking = |channel: &Arc<Channel<Asks>>| {
             let on_wake = Arc::clone(channel);
             let on_drop = Arc::clone(channel);
-            calling(
-                move || drop(on_wake.phase.lock()),
-                move || drop(on_drop.phase.lock()),
-            )
+            calling(move || drop(on_wake.phase.lock()), move || drop(on_drop.phase.lock()))
         };
         // Replaced, then woken.
         let (sender, mut receiver) = channel();

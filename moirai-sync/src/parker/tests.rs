@@ -40,11 +40,9 @@ fn a_timeout_is_kept_and_leaves_the_parker_as_it_was() {
 #[test]
 fn no_limit_panics() {
     in_time(|| {
-        for limit in [
-            Duration::MAX,
-            Duration::from_secs(u64::MAX / 4),
-            Duration::from_secs(1 << 40),
-        ] {
+        for limit in
+            [Duration::MAX, Duration::from_secs(u64::MAX / 4), Duration::from_secs(1 << 40)]
+        {
             let parker = Parker::new();
             let unparker = parker.unparker();
             let asleep = Arc::clone(&parker.inner);

@@ -68,10 +68,7 @@ pub(crate) fn calling(
 }
 
 pub(crate) fn panicking() -> Waker {
-    calling(
-        || panic!("expected by the test: a waker that panics"),
-        || {},
-    )
+    calling(|| panic!("expected by the test: a waker that panics"), || {})
 }
 
 /// Polls once.

@@ -50,11 +50,7 @@ impl Node {
     }
 
     fn below(parent: Option<Parent>) -> Self {
-        Self {
-            cancelled: Event::new(),
-            links: Mutex::new(Links::default()),
-            parent,
-        }
+        Self { cancelled: Event::new(), links: Mutex::new(Links::default()), parent }
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -71,10 +67,8 @@ impl Node {
             return Arc::new(child);
         }
         let place = links.children.vacant_entry();
-        let child = Arc::new(Self::below(Some(Parent {
-            node: Arc::clone(parent),
-            key: place.key(),
-        })));
+        let child =
+            Arc::new(Self::below(Some(Parent { node: Arc::clone(parent), key: place.key() })));
         place.insert(Arc::downgrade(&child));
         child
     }
@@ -119,12 +113,7 @@ impl Node {
                 hooks.push(links.hooks);
             }
             // A child that cannot be upgraded is being dropped: nobody is left to tell.
-            below.extend(
-                links
-                    .children
-                    .iter()
-                    .filter_map(|(_, child)| child.upgrade()),
-            );
+            below.extend(links.children.iter().filter_map(|(_, child)| child.upgrade()));
         }
         wakers.into_iter().for_each(Wakers::wake);
         for (_, hook) in hooks.into_iter().flatten() {

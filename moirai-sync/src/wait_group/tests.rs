@@ -135,9 +135,7 @@ fn members_on_many_threads_are_all_waited_for() {
             drop(first);
             group.wait_blocking();
             assert_eq!(done.load(Ordering::Relaxed), 3);
-            threads
-                .into_iter()
-                .for_each(|thread| thread.join().unwrap());
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
         }
     });
 }

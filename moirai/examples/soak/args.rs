@@ -52,12 +52,7 @@ Exit codes: 0 all is sound; 1 the books do not balance, or memory grew; 2 wrong 
 /// Reads the command line.
 pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut tasks = None;
-    let mut options = Options {
-        tasks: TASKS,
-        seconds: None,
-        threads: None,
-        growth: GROWTH,
-    };
+    let mut options = Options { tasks: TASKS, seconds: None, threads: None, growth: GROWTH };
     let mut args = args.into_iter();
     while let Some(option) = args.next() {
         match &*option {
@@ -81,7 +76,5 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, S
 
 fn number<N: std::str::FromStr>(option: &str, value: Option<String>) -> Result<N, String> {
     let value = value.ok_or_else(|| format!("{option} needs a number after it"))?;
-    value
-        .parse()
-        .map_err(|_| format!("{option} needs a number, not {value:?}"))
+    value.parse().map_err(|_| format!("{option} needs a number, not {value:?}"))
 }

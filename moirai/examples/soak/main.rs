@@ -60,14 +60,12 @@ fn refuse(message: &str) -> ExitCode {
 
 /// Runs it all, and returns what was not as it should be.
 fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
-    let mut builder = Moirai::builder()
-        .thread_name_prefix("soak")
-        .cleanup_config(CleanupConfig {
-            max_retained_tasks: RETAINED,
-            task_retention_duration: Duration::from_secs(10),
-            cleanup_interval: Duration::from_secs(1),
-            ..CleanupConfig::default()
-        });
+    let mut builder = Moirai::builder().thread_name_prefix("soak").cleanup_config(CleanupConfig {
+        max_retained_tasks: RETAINED,
+        task_retention_duration: Duration::from_secs(10),
+        cleanup_interval: Duration::from_secs(1),
+        ..CleanupConfig::default()
+    });
     if let Some(threads) = options.threads {
         builder = builder.worker_threads(threads);
     }
@@ -104,25 +102,17 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
     }
 
     // One more, for the driver itself.
-    let counted = Counts {
-        completed: 1,
-        ..Counts::default()
-    } + tally.counts();
+    let counted = Counts { completed: 1, ..Counts::default() } + tally.counts();
     let report = moirai.shutdown();
     println!("{report}");
-    let booked = Counts {
-        completed: report.completed,
-        failed: report.failed,
-        cancelled: report.cancelled,
-    };
+    let booked =
+        Counts { completed: report.completed, failed: report.failed, cancelled: report.cancelled };
     println!("counted by hand: {counted}");
     if report.spawned != booked.sum() || report.still_active != 0 {
         faults.push("the books do not balance".to_owned());
     }
     if booked != counted {
-        faults.push(format!(
-            "the books say {booked}; the tasks themselves say {counted}"
-        ));
+        faults.push(format!("the books say {booked}; the tasks themselves say {counted}"));
     }
     faults.extend(watch.verdict(options.growth));
     println!("{watch}");
@@ -146,8 +136,6 @@ fn live_line(elapsed: Duration, ended: u64, rate: f64, watch: &Watch, stats: &Cl
 fn check_retained(stats: &CleanupStats, faults: &mut Vec<String>) {
     let retained = stats.total_tasks - stats.active_tasks;
     if retained > RETAINED + RETAINED / 8 {
-        faults.push(format!(
-            "{retained} records were retained, with a limit of {RETAINED}"
-        ));
+        faults.push(format!("{retained} records were retained, with a limit of {RETAINED}"));
     }
 }

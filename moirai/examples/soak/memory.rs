@@ -17,11 +17,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new() -> Self {
-        Self {
-            now: None,
-            warm: None,
-            most: None,
-        }
+        Self { now: None, warm: None, most: None }
     }
 
     /// Looks at the memory, after so many tasks.
@@ -63,8 +59,6 @@ impl fmt::Display for Watch {
 /// Resident memory in KiB, where `/proc` tells.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -41,11 +41,7 @@ impl Add for Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            completed,
-            failed,
-            cancelled,
-        } = self;
+        let Self { completed, failed, cancelled } = self;
         write!(
             f,
             "{} = {completed} completed + {failed} failed + {cancelled} cancelled",

@@ -83,9 +83,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
     let mut args = args.into_iter();
     let mut options_end = false;
     while let Some(arg) = args.next() {
-        let text = arg
-            .to_str()
-            .filter(|text| !options_end && text.starts_with('-'));
+        let text = arg.to_str().filter(|text| !options_end && text.starts_with('-'));
         match text {
             None if root.is_some() => {
                 return Err(format!("one directory at a time: {arg:?} is the second"));
@@ -114,10 +112,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         options.root = root;
     }
     if !options.root.is_dir() {
-        return Err(format!(
-            "{} is not a directory that can be opened",
-            options.root.display()
-        ));
+        return Err(format!("{} is not a directory that can be opened", options.root.display()));
     }
     Ok(Command::Run(options))
 }

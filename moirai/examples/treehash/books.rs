@@ -23,21 +23,13 @@ impl Books {
         let mut slowest = moirai.tasks();
         slowest.sort_by_key(|task| std::cmp::Reverse(task.busy));
         slowest.truncate(SLOWEST);
-        Self {
-            report,
-            stats: moirai.cleanup_stats(),
-            slowest,
-        }
+        Self { report, stats: moirai.cleanup_stats(), slowest }
     }
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            report,
-            stats,
-            slowest,
-        } = self;
+        let Self { report, stats, slowest } = self;
         writeln!(f, "books     {report}")?;
         writeln!(
             f,
@@ -51,11 +43,7 @@ impl fmt::Display for Books {
             stats.evicted_by_age,
             stats.evicted_by_count,
         )?;
-        write!(
-            f,
-            "\nThe slowest {} of the tasks on record:\n",
-            slowest.len()
-        )?;
+        write!(f, "\nThe slowest {} of the tasks on record:\n", slowest.len())?;
         write!(
             f,
             "{:>10} {:>10}  {:<8}  {:<44}  name",

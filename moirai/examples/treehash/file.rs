@@ -24,18 +24,12 @@ pub(crate) async fn hash(name: &str, path: PathBuf) -> Result<(Hash, u64), Troub
     let mut next = read(name, move || File::open(path))?;
     loop {
         let (file, chunk) = next.await.map_err(Trouble::Task)?.map_err(Trouble::Io)?;
-        let following = if chunk.len() < CHUNK {
-            None
-        } else {
-            Some(read(name, move || Ok(file))?)
-        };
-        let updated = executor()?
-            .task()
-            .name(name.to_owned())
-            .spawn_parallel(move || {
-                hasher.update(&chunk);
-                hasher
-            });
+        let following =
+            if chunk.len() < CHUNK { None } else { Some(read(name, move || Ok(file))?) };
+        let updated = executor()?.task().name(name.to_owned()).spawn_parallel(move || {
+            hasher.update(&chunk);
+            hasher
+        });
         hasher = updated.await.map_err(Trouble::Task)?;
         match following {
             Some(following) => next = following,
@@ -52,15 +46,12 @@ fn read(
     name: &str,
     open: impl FnOnce() -> io::Result<File> + Send + 'static,
 ) -> Result<TaskHandle<Piece>, Trouble> {
-    Ok(executor()?
-        .task()
-        .name(name.to_owned())
-        .spawn_blocking(move || {
-            let file = open()?;
-            let mut chunk = Vec::new();
-            (&file).take(CHUNK as u64).read_to_end(&mut chunk)?;
-            Ok((file, chunk))
-        }))
+    Ok(executor()?.task().name(name.to_owned()).spawn_blocking(move || {
+        let file = open()?;
+        let mut chunk = Vec::new();
+        (&file).take(CHUNK as u64).read_to_end(&mut chunk)?;
+        Ok((file, chunk))
+    }))
 }
 
 /// The executor that runs the calling task.

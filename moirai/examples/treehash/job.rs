@@ -22,21 +22,9 @@ const DIRECTORIES: usize = 8;
 
 /// What a task has to tell. Paths are relative to the root.
 pub(crate) enum Event {
-    Listed {
-        files: usize,
-        directories: usize,
-        skipped: u64,
-        special: u64,
-    },
-    Hashed {
-        path: PathBuf,
-        hash: Hash,
-        bytes: u64,
-    },
-    Unreadable {
-        path: PathBuf,
-        reason: String,
-    },
+    Listed { files: usize, directories: usize, skipped: u64, special: u64 },
+    Hashed { path: PathBuf, hash: Hash, bytes: u64 },
+    Unreadable { path: PathBuf, reason: String },
 }
 
 /// What the tasks share. Dropped with the last of them.
@@ -73,20 +61,12 @@ impl Job {
         let path = relative(&self.options.root, &directory);
         let all = self.options.all;
         let list = moirai.task().name(self.name(&directory));
-        let listing = match list
-            .spawn_blocking(move || Listing::of(&directory, all))
-            .await
-        {
+        let listing = match list.spawn_blocking(move || Listing::of(&directory, all)).await {
             Ok(Ok(listing)) => listing,
             Ok(Err(error)) => return self.tell_unreadable(path, &error.to_string()),
             Err(error) => return self.tell_unfinished(path, &error),
         };
-        let Listing {
-            directories,
-            files,
-            skipped,
-            special,
-        } = listing;
+        let Listing { directories, files, skipped, special } = listing;
         self.tell(Event::Listed {
             files: files.len(),
             directories: directories.len(),
@@ -107,11 +87,7 @@ impl Job {
     async fn hash(self: Arc<Self>, name: String, path: PathBuf, _permit: Permit) {
         let from_root = relative(&self.options.root, &path);
         match file::hash(&name, path).await {
-            Ok((hash, bytes)) => self.tell(Event::Hashed {
-                path: from_root,
-                hash,
-                bytes,
-            }),
+            Ok((hash, bytes)) => self.tell(Event::Hashed { path: from_root, hash, bytes }),
             Err(Trouble::Io(error)) => self.tell_unreadable(from_root, &error.to_string()),
             Err(Trouble::Task(error)) => self.tell_unfinished(from_root, &error),
         }
@@ -130,10 +106,7 @@ impl Job {
     }
 
     fn tell_unreadable(&self, path: PathBuf, reason: &str) {
-        self.tell(Event::Unreadable {
-            path,
-            reason: reason.to_owned(),
-        });
+        self.tell(Event::Unreadable { path, reason: reason.to_owned() });
     }
 
     fn tell(&self, event: Event) {

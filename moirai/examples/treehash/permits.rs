@@ -21,10 +21,7 @@ impl Permits {
     }
 
     pub(crate) async fn take(&self) -> Permit {
-        self.take
-            .recv()
-            .await
-            .expect("the sender is next to the receiver");
+        self.take.recv().await.expect("the sender is next to the receiver");
         Permit(self.give.clone())
     }
 }

@@ -92,12 +92,7 @@ fn progress_bar() -> ProgressBar {
 
 fn note(tree: &mut Tree, event: Event, bar: &ProgressBar) {
     match event {
-        Event::Listed {
-            files,
-            directories,
-            skipped,
-            special,
-        } => {
+        Event::Listed { files, directories, skipped, special } => {
             tree.listed(files, directories, skipped, special);
             bar.set_length(tree.found);
         }
@@ -129,42 +124,21 @@ impl Outcome {
         let same = |one: &Tree, other: &Tree| {
             one.digest() == other.digest() && one.unreadable.keys().eq(other.unreadable.keys())
         };
-        self.sequential
-            .as_ref()
-            .map(|sequential| same(&self.tree, sequential))
+        self.sequential.as_ref().map(|sequential| same(&self.tree, sequential))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tree {
-            hashes,
-            unreadable,
-            bytes,
-            skipped,
-            special,
-            ..
-        } = &self.tree;
+        let Tree { hashes, unreadable, bytes, skipped, special, .. } = &self.tree;
         if self.interrupted {
-            writeln!(
-                f,
-                "interrupted; left: {} files and directories",
-                self.tree.left()
-            )?;
+            writeln!(f, "interrupted; left: {} files and directories", self.tree.left())?;
         } else {
             writeln!(f, "digest    {}", self.tree.digest())?;
         }
         if let (Some(agrees), Some(sequential)) = (self.agrees(), &self.sequential) {
-            let verdict = if agrees {
-                "the same"
-            } else {
-                "DIFFERENT; did the files change?"
-            };
-            writeln!(
-                f,
-                "verified  {verdict}: {}, sequentially",
-                sequential.digest()
-            )?;
+            let verdict = if agrees { "the same" } else { "DIFFERENT; did the files change?" };
+            writeln!(f, "verified  {verdict}: {}, sequentially", sequential.digest())?;
         }
         writeln!(
             f,
@@ -176,11 +150,7 @@ impl fmt::Display for Outcome {
         )?;
         let seconds = self.elapsed.as_secs_f64();
         let rate = HumanBytes((*bytes as f64 / seconds.max(1e-9)) as u64);
-        writeln!(
-            f,
-            "time      {seconds:.3} s, {rate}/s, {} workers",
-            self.workers
-        )?;
+        writeln!(f, "time      {seconds:.3} s, {rate}/s, {} workers", self.workers)?;
         write!(f, "{}", self.books)
     }
 }

@@ -31,12 +31,7 @@ impl Folder {
     }
 
     fn options(&self) -> Options {
-        Options {
-            threads: Some(2),
-            files: 3,
-            verify: true,
-            ..Options::new(self.0.clone())
-        }
+        Options { threads: Some(2), files: 3, verify: true, ..Options::new(self.0.clone()) }
     }
 }
 
@@ -54,18 +49,8 @@ fn never() -> Receiver<()> {
 /// A tree with files of all sorts of lengths, at several depths.
 fn tree() -> Folder {
     let folder = Folder::new();
-    for (number, length) in [
-        0,
-        1,
-        1000,
-        CHUNK - 1,
-        CHUNK,
-        CHUNK + 1,
-        2 * CHUNK,
-        3 * CHUNK + 77,
-    ]
-    .into_iter()
-    .enumerate()
+    for (number, length) in
+        [0, 1, 1000, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 77].into_iter().enumerate()
     {
         let content: Vec<u8> = (0..length).map(|i| (i * 31 + number) as u8).collect();
         folder.write(&format!("large/{number}"), &content);
@@ -132,17 +117,11 @@ fn every_task_is_on_the_books() {
     assert_eq!(slowest.len(), 10);
     assert!(slowest.is_sorted_by(|a, b| a.busy >= b.busy));
     for task in slowest {
-        assert!(
-            task.name.is_some() && task.queue_time().is_some(),
-            "{task:?}"
-        );
+        assert!(task.name.is_some() && task.queue_time().is_some(), "{task:?}");
         assert!(task.location.file().contains("treehash"), "{task:?}");
     }
     let text = outcome.to_string();
-    assert!(
-        text.contains("the same") && text.contains("The slowest 10 of"),
-        "{text}"
-    );
+    assert!(text.contains("the same") && text.contains("The slowest 10 of"), "{text}");
 }
 
 #[test]
@@ -154,14 +133,7 @@ fn build_folders_are_left_out_unless_everything_is_asked_for() {
     let some = run::run(&folder.options(), &never()).unwrap();
     // A file may be called `target`.
     assert_eq!((some.tree.hashes.len(), some.tree.skipped), (2, 2));
-    let all = run::run(
-        &Options {
-            all: true,
-            ..folder.options()
-        },
-        &never(),
-    )
-    .unwrap();
+    let all = run::run(&Options { all: true, ..folder.options() }, &never()).unwrap();
     assert_eq!((all.tree.hashes.len(), all.tree.skipped), (4, 0));
     assert_eq!((some.agrees(), all.agrees()), (Some(true), Some(true)));
 }
@@ -197,16 +169,8 @@ fn an_unreadable_file_is_reported_and_the_others_are_hashed() {
     fs::set_permissions(folder.0.join("b"), everything).unwrap();
     assert_eq!(outcome.agrees(), Some(true));
     assert_eq!(outcome.is_clean(), superuser);
-    let expected: &[&Path] = if superuser {
-        &[]
-    } else {
-        &[Path::new("a"), Path::new("b")]
-    };
-    assert!(
-        outcome.tree.unreadable.keys().eq(expected),
-        "{:?}",
-        outcome.tree.unreadable
-    );
+    let expected: &[&Path] = if superuser { &[] } else { &[Path::new("a"), Path::new("b")] };
+    assert!(outcome.tree.unreadable.keys().eq(expected), "{:?}", outcome.tree.unreadable);
 }
 
 #[test]
@@ -220,10 +184,7 @@ fn a_file_that_is_gone_is_an_error_of_that_file() {
 #[test]
 fn a_directory_that_is_gone_is_unreadable_and_no_more() {
     let folder = Folder::new();
-    let options = Options {
-        root: folder.0.join("gone"),
-        ..folder.options()
-    };
+    let options = Options { root: folder.0.join("gone"), ..folder.options() };
     let outcome = run::run(&options, &never()).unwrap();
     assert_eq!((outcome.tree.unreadable.len(), outcome.tree.left()), (1, 0));
     assert!(!outcome.is_clean());
@@ -235,25 +196,13 @@ fn an_interrupt_ends_it_within_the_deadline_and_says_what_is_left() {
     let folder = tree();
     let (interrupt, interrupted) = async_channel::bounded(1);
     interrupt.try_send(()).unwrap();
-    let options = Options {
-        deadline: Duration::from_secs(30),
-        ..folder.options()
-    };
+    let options = Options { deadline: Duration::from_secs(30), ..folder.options() };
     let outcome = run::run(&options, &interrupted).unwrap();
     assert!(outcome.is_interrupted());
     assert!(outcome.sequential.is_none());
-    let Tree {
-        found,
-        hashes,
-        listed,
-        unreadable,
-        ..
-    } = &outcome.tree;
+    let Tree { found, hashes, listed, unreadable, .. } = &outcome.tree;
     assert_eq!(outcome.tree.left(), found - listed - hashes.len() as u64);
-    assert!(
-        unreadable.is_empty(),
-        "what a shutdown stopped is left, not unreadable"
-    );
+    assert!(unreadable.is_empty(), "what a shutdown stopped is left, not unreadable");
     let report = &outcome.books.report;
     assert_eq!(report.still_active, 0);
     assert_eq!(report.spawned, report.completed + report.cancelled);
@@ -267,34 +216,13 @@ fn parse(args: &[&str]) -> Result<Command, String> {
 
 #[test]
 fn options_are_read() {
-    let Ok(Command::Run(options)) = parse(&[]) else {
-        panic!("no arguments are fine")
-    };
-    assert!(
-        options.root.join("Cargo.toml").exists(),
-        "{:?}",
-        options.root
-    );
-    let args = [
-        "--all",
-        "--verify",
-        "--threads",
-        "3",
-        "--files",
-        "7",
-        "--deadline",
-        "0.5",
-        ".",
-    ];
-    let Ok(Command::Run(options)) = parse(&args) else {
-        panic!("these are fine")
-    };
+    let Ok(Command::Run(options)) = parse(&[]) else { panic!("no arguments are fine") };
+    assert!(options.root.join("Cargo.toml").exists(), "{:?}", options.root);
+    let args = ["--all", "--verify", "--threads", "3", "--files", "7", "--deadline", "0.5", "."];
+    let Ok(Command::Run(options)) = parse(&args) else { panic!("these are fine") };
     assert!(options.all && options.verify);
     assert_eq!((options.threads, options.files), (Some(3), 7));
-    assert_eq!(
-        (options.deadline, options.root),
-        (Duration::from_millis(500), ".".into())
-    );
+    assert_eq!((options.deadline, options.root), (Duration::from_millis(500), ".".into()));
     assert!(matches!(parse(&["--help"]), Ok(Command::Help)));
     assert!(args::help().contains("--deadline SECS"));
 }
@@ -304,10 +232,7 @@ fn wrong_arguments_are_refused_by_name() {
     for (args, expected) in [
         (&["--thread", "1"][..], "there is no option --thread"),
         (&["--threads"], "--threads needs a number after it"),
-        (
-            &["--threads", "many"],
-            "--threads needs a number, not \"many\"",
-        ),
+        (&["--threads", "many"], "--threads needs a number, not \"many\""),
         (&["--threads", "-1"], "--threads needs a number, not \"-1\""),
         (&["--files", "0"], "--files is 0"),
         (&["--deadline", "-1"], "--deadline is -1"),
@@ -324,10 +249,7 @@ fn wrong_arguments_are_refused_by_name() {
 #[test]
 fn a_number_of_threads_that_makes_no_sense_is_refused_by_the_executor() {
     let folder = Folder::new();
-    let options = Options {
-        threads: Some(0),
-        ..folder.options()
-    };
+    let options = Options { threads: Some(0), ..folder.options() };
     let error = run::run(&options, &never()).map(|_| ()).unwrap_err();
     assert_eq!(error.field(), Some("worker_threads"));
 }

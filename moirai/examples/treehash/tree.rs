@@ -61,10 +61,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// What is known before the root was listed.
     pub(crate) fn new() -> Self {
-        Self {
-            found: 1,
-            ..Self::default()
-        }
+        Self { found: 1, ..Self::default() }
     }
 
     /// Adds the number of entries of a directory.
@@ -87,14 +84,10 @@ impl Tree {
         for (path, hash) in &self.hashes {
             for component in path {
                 let component = component.as_encoded_bytes();
-                digest
-                    .update(&(component.len() as u64).to_le_bytes())
-                    .update(component);
+                digest.update(&(component.len() as u64).to_le_bytes()).update(component);
             }
             // No component is as long as this, so no path can pass for the end of another.
-            digest
-                .update(&u64::MAX.to_le_bytes())
-                .update(hash.as_bytes());
+            digest.update(&u64::MAX.to_le_bytes()).update(hash.as_bytes());
         }
         digest.finalize()
     }
@@ -107,17 +100,11 @@ impl Tree {
             let listing = match Listing::of(&directory, all) {
                 Ok(listing) => listing,
                 Err(error) => {
-                    tree.unreadable
-                        .insert(relative(root, &directory), error.to_string());
+                    tree.unreadable.insert(relative(root, &directory), error.to_string());
                     continue;
                 }
             };
-            let Listing {
-                files,
-                directories: below,
-                skipped,
-                special,
-            } = listing;
+            let Listing { files, directories: below, skipped, special } = listing;
             tree.listed(files.len(), below.len(), skipped, special);
             directories.extend(below);
             for path in files {
@@ -130,8 +117,7 @@ impl Tree {
                         tree.hashes.insert(relative(root, &path), hasher.finalize());
                     }
                     Err(error) => {
-                        tree.unreadable
-                            .insert(relative(root, &path), error.to_string());
+                        tree.unreadable.insert(relative(root, &path), error.to_string());
                     }
                 }
             }

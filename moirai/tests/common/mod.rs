@@ -60,10 +60,7 @@ impl Drop for Watchdog {
 /// Watches the calling test.
 pub(crate) fn watchdog() -> Watchdog {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let watched = Arc::new(Watched {
-        state: Mutex::new(None),
-        over: Condvar::new(),
-    });
+    let watched = Arc::new(Watched { state: Mutex::new(None), over: Condvar::new() });
     let watchdog = Watchdog(Arc::clone(&watched));
     watchdog.feed("no step named");
     std::thread::spawn(move || watched.watch(&test));
@@ -185,9 +182,7 @@ pub(crate) fn hush() {
     ONCE.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let expected = info
-                .payload_as_str()
-                .is_some_and(|message| message.contains(PURPOSE));
+            let expected = info.payload_as_str().is_some_and(|message| message.contains(PURPOSE));
             if !expected {
                 print(info);
             }
@@ -204,9 +199,7 @@ pub(crate) fn workers(workers: usize) -> Moirai {
 /// bytes of a thread's name, so a prefix should be shorter.
 pub(crate) fn named(prefix: &str, workers: usize) -> MoiraiBuilder {
     assert!(prefix.len() <= 12, "{prefix:?} fills the name of a thread");
-    Moirai::builder()
-        .worker_threads(workers)
-        .thread_name_prefix(prefix)
+    Moirai::builder().worker_threads(workers).thread_name_prefix(prefix)
 }
 
 /// Limits on the records, everything else by default.
@@ -227,11 +220,7 @@ pub(crate) struct Held {
 
 /// Holds the only worker of the executor that `builder` makes.
 pub(crate) fn hold(builder: MoiraiBuilder) -> Held {
-    let moirai = builder
-        .worker_threads(1)
-        .reserve_workers(0)
-        .build()
-        .unwrap();
+    let moirai = builder.worker_threads(1).reserve_workers(0).build().unwrap();
     let (gate, started) = (Gate::new(), Gate::new());
     let holder = {
         let (gate, started) = (gate.clone(), started.clone());
@@ -241,11 +230,7 @@ pub(crate) fn hold(builder: MoiraiBuilder) -> Held {
         })
     };
     started.wait();
-    Held {
-        moirai,
-        gate,
-        holder,
-    }
+    Held { moirai, gate, holder }
 }
 
 /// Asserts that the executor still runs tasks of each kind.

@@ -28,9 +28,7 @@ pub(crate) fn count(prefix: &str) -> usize {
 pub(crate) fn sleeps(prefix: &str) -> u64 {
     let of_one = |path: PathBuf| {
         let status = fs::read_to_string(path.join("status")).ok()?;
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
         line.split_whitespace().last()?.parse::<u64>().ok()
     };
     entries(prefix).into_iter().filter_map(of_one).sum()

@@ -69,10 +69,8 @@ fn the_count_of_elevated_tasks_is_never_too_low() {
         pushing.join().unwrap();
         let theirs = taking.join().unwrap();
         assert!(mine.is_some() || theirs == Some(2));
-        let mut all: Vec<_> = [mine, theirs, scheduler.take(), scheduler.take()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let mut all: Vec<_> =
+            [mine, theirs, scheduler.take(), scheduler.take()].into_iter().flatten().collect();
         all.sort_unstable();
         assert_eq!(all, [1, 2]);
         // A count that went below zero would have wrapped, and be seen by a look.

@@ -39,11 +39,7 @@ impl World {
 /// A worker that takes `tasks` tasks, and after that is busy for ever.
 fn worker(world: &Arc<World>, index: usize, tasks: usize) -> JoinHandle<usize> {
     let world = world.clone();
-    thread::spawn(move || {
-        (0..tasks)
-            .map(|_| world.next(index).expect("nobody stops it"))
-            .sum()
-    })
+    thread::spawn(move || (0..tasks).map(|_| world.next(index).expect("nobody stops it")).sum())
 }
 
 fn producer(world: &Arc<World>, token: usize) -> JoinHandle<()> {
@@ -235,10 +231,7 @@ fn work_stealing_workers_sleep_and_wake() {
             scheduler.push(token, Priority::Normal);
             sleepers.notify();
         }
-        let taken: usize = workers
-            .into_iter()
-            .map(|it| it.join().unwrap().unwrap())
-            .sum();
+        let taken: usize = workers.into_iter().map(|it| it.join().unwrap().unwrap()).sum();
         assert_eq!(taken, 3);
     });
 }
