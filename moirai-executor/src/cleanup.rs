@@ -216,7 +216,7 @@ fn interval(registry: &Registry) -> impl FnMut(&Condvar, &mut MutexGuard<'_, Sta
 
 /// Sweeps, and tells of it if anything went. Whatever panics in between does not end the thread.
 fn sweep(registry: &Registry) {
-    match panics::catch(|| registry.sweep()) {
+    match panics::catch(false, || registry.sweep()) {
         Ok(report) => tell(&report),
         Err(panic) => {
             tracing::error!(target: "moirai", panic = panic.message(), "a sweep panicked");

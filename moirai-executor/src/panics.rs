@@ -10,10 +10,14 @@ use moirai_core::{Panic, text};
 
 pub(crate) use location::capture_locations;
 
-/// Calls user code. A panic is caught and described.
+/// Calls user code. A panic is caught and described, with its place if that is wanted and captured.
 #[inline]
-pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Panic::new(payload, location::take()))
+pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        // Taken in any case, so that it is not mistaken for the place of a later panic.
+        let location = location::take().filter(|_| with_location);
+        Panic::new(payload, location)
+    })
 }
 
 /// Calls user code that returns nothing, such as a destructor. A panic is caught, and its message returned.

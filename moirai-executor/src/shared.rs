@@ -267,6 +267,10 @@ impl Host for Shared {
         self.door.phase() >= Phase::Cancelling
     }
 
+    fn wants_panic_locations(&self) -> bool {
+        self.config.capture_panic_location
+    }
+
     #[inline]
     fn before_poll(&self, context: &Context, entry: &Entry, first: bool) {
         if first {

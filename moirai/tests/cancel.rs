@@ -46,9 +46,18 @@ fn a_queued_task_never_runs() {
         let ran = Counter::default();
         let (a, b, c) = (ran.clone(), ran.clone(), ran.clone());
         let handles = [
-            held.moirai.spawn_parallel(move || drop(a.add())),
-            held.moirai.spawn_async(async move { drop(b.add()) }),
-            held.moirai.spawn_with_priority(move || drop(c.add()), Priority::Critical),
+            held.moirai.spawn_parallel(move || {
+                a.add();
+            }),
+            held.moirai.spawn_async(async move {
+                b.add();
+            }),
+            held.moirai.spawn_with_priority(
+                move || {
+                    c.add();
+                },
+                Priority::Critical,
+            ),
         ];
         for handle in &handles {
             cancel(&held.moirai, handle, route);

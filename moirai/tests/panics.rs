@@ -266,9 +266,10 @@ impl Wake for BadOnDrop {
 fn wakers_that_panic_are_survived() {
     let _watchdog = watchdog();
     let moirai = workers(1);
-    let bad: [fn() -> Waker; 2] =
-        [|| Arc::new(BadWaker).into(), || Arc::new(BadOnDrop(Bomb("the waker's drop"))).into()];
-    for waker in bad {
+    let on_wake: fn() -> Waker = || Arc::new(BadWaker).into();
+    let on_drop: fn() -> Waker = || Arc::new(BadOnDrop(Bomb("the waker's drop"))).into();
+    // The first is also replaced by another. The second is not: its drop would be this thread's.
+    for (waker, polls) in [(on_wake, 2), (on_drop, 1)] {
         for blocking in [false, true] {
             let gate = Gate::new();
             let waiting = gate.clone();
@@ -281,8 +282,8 @@ fn wakers_that_panic_are_survived() {
             let mut wait = Box::pin(moirai.wait_for_task(id, None));
             let mut bystander = Box::pin(moirai.wait_for_task(id, None));
             let (woken, good) = CountingWaker::new();
-            for _ in 0..2 {
-                // Twice, so that one is replaced, too; with a waker of its own each, that nobody else holds.
+            for _ in 0..polls {
+                // A waker of its own each, that nobody else holds.
                 for (which, waker) in [(0, waker()), (1, waker()), (2, good.clone())] {
                     let mut context = Context::from_waker(&waker);
                     let pending = match which {

@@ -25,6 +25,9 @@ pub(crate) trait Host: Sized + 'static {
     /// Whether whatever is taken up now is to be cancelled.
     fn is_cancelling(&self) -> bool;
 
+    /// Whether a panic's place is kept.
+    fn wants_panic_locations(&self) -> bool;
+
     /// The task is about to be run, for the `first` time or again.
     fn before_poll(&self, env: &Self::Env, entry: &Self::Entry, first: bool);
 

@@ -41,7 +41,9 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
     });
     // SAFETY: the waker is used during the poll only, and the task lives meanwhile.
     let waker = unsafe { waker::borrowed(header) };
-    let polled = panics::catch(|| poll_stage(cell, &mut Context::from_waker(&waker)));
+    let polled = panics::catch(host.wants_panic_locations(), || {
+        poll_stage(cell, &mut Context::from_waker(&waker))
+    });
     match polled {
         Ok(Poll::Pending) => {
             cell.header.entry.with(|entry| {

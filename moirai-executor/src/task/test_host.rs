@@ -115,6 +115,10 @@ impl Host for TestHost {
         false
     }
 
+    fn wants_panic_locations(&self) -> bool {
+        false
+    }
+
     fn before_poll(&self, (): &(), _: &TestEntry, _: bool) {
         // Ordering: Relaxed, a count.
         self.polls.fetch_add(1, Ordering::Relaxed);
