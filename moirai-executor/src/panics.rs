@@ -13,9 +13,12 @@ pub(crate) use location::capture_locations;
 /// Calls user code. A panic is caught and described, with its place if that is wanted and captured.
 #[inline]
 pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, Panic> {
+    if with_location {
+        // That of a panic which was caught elsewhere is not this one's.
+        let _ = location::take();
+    }
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        // Taken in any case, so that it is not mistaken for the place of a later panic.
-        let location = location::take().filter(|_| with_location);
+        let location = if with_location { location::take() } else { None };
         Panic::new(payload, location)
     })
 }

@@ -1,1 +1,22 @@
 //! The guide, chapter by chapter, as doctests.
+
+#[doc = include_str!("../../docs/src/guide/first-program.md")]
+mod first_program {}
+
+#[doc = include_str!("../../docs/src/guide/spawning.md")]
+mod spawning {}
+
+#[doc = include_str!("../../docs/src/guide/books.md")]
+mod books {}
+
+#[doc = include_str!("../../docs/src/guide/retention.md")]
+mod retention {}
+
+#[doc = include_str!("../../docs/src/guide/blocking.md")]
+mod blocking {}
+
+#[doc = include_str!("../../docs/src/guide/shutdown.md")]
+mod shutdown {}
+
+#[doc = include_str!("../../docs/src/guide/extending.md")]
+mod extending {}

@@ -94,30 +94,41 @@ fn a_long_message_is_cut_at_a_character_and_the_payload_is_whole() {
     assert_eq!(*panic.into_payload().downcast::<String>().unwrap(), long);
 }
 
+/// Where a task that panicked on purpose did so.
+fn location(handle: TaskHandle<()>) -> Option<String> {
+    match handle.join().unwrap_err() {
+        TaskError::Panicked(panic) => {
+            assert!(panic.message().starts_with(PURPOSE));
+            panic.location().map(str::to_owned)
+        }
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
 fn where_a_panic_happened_is_known_when_asked_for() {
     let _watchdog = watchdog();
     // Before the executor's hook, which chains onto it.
     hush();
     let moirai = Moirai::builder().worker_threads(1).capture_panic_location(true).build().unwrap();
-    let location = |handle: TaskHandle<()>| match handle.join().unwrap_err() {
-        TaskError::Panicked(panic) => {
-            assert!(panic.message().starts_with(PURPOSE));
-            panic.location().map(str::to_owned)
-        }
-        other => panic!("{other}"),
-    };
     let line = line!() + 1;
     let here = location(moirai.spawn_parallel(|| panic!("{PURPOSE} {}", 1)));
     assert!(here.unwrap().starts_with(&format!("{}:{line}:", file!())));
     let line = line!() + 1;
     let here = location(moirai.spawn_blocking(|| panic!("{PURPOSE}")));
     assert!(here.unwrap().starts_with(&format!("{}:{line}:", file!())));
+}
+
+#[test]
+fn a_place_is_given_to_the_panic_that_happened_there_alone() {
+    let _watchdog = watchdog();
+    hush();
+    let moirai = Moirai::builder().worker_threads(1).capture_panic_location(true).build().unwrap();
     // One that a task caught is none of the next task's.
     let caught = moirai.spawn_parallel(|| catch_unwind(|| panic!("{PURPOSE} caught")).is_err());
     assert!(caught.join().unwrap());
     assert_eq!(location(moirai.spawn_parallel(|| fail(PURPOSE))), None);
-    // Others did not ask.
+    // Other executors did not ask.
     let other = workers(1);
     assert_eq!(location(other.spawn_parallel(|| panic!("{PURPOSE}"))), None);
 }

@@ -11,7 +11,7 @@ use super::slot::Slot;
 use super::text::Text;
 use super::{End, Finished, NewTask, Registry, reclaim};
 
-/// The most completions between two looks at the limit.
+/// By how much each worker may take the number retained over the limit, its share of the guests' included.
 pub(super) const MAX_BATCH: usize = 64;
 
 /// A block of slots, a ring, and counts. One thread uses them at a time.
@@ -136,7 +136,7 @@ impl Registry {
             self.counts.of(books.index).finished(status);
             self.rings[books.index].push(number);
             books.unchecked += 1;
-            if books.unchecked >= self.batch {
+            if books.unchecked >= self.batch || books.index >= self.workers {
                 books.unchecked = 0;
                 self.keep_limit();
             }
@@ -157,7 +157,7 @@ impl Registry {
 
     /// Whether completing and evicting happen together; see rule 9.
     fn is_exact(&self) -> bool {
-        self.batch == 1 && self.config.enable_automatic_cleanup
+        self.batch == 0 && self.config.enable_automatic_cleanup
     }
 
     /// Completes under the evictor's lock, and makes room before.

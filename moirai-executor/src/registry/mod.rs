@@ -31,7 +31,8 @@
 //!
 //! 8. Each set of books has a [`ring`] of its completions, in order. One thread at a time appends, and publishes by a store of the
 //!    tail; the [`evictor`], under its lock, takes from the heads, the globally oldest first.
-//! 9. The number retained is checked every `batch` completions of a set of books. Where the batch is one, completing and
+//! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest, so that all together
+//!    are never more than an eighth, nor 64 a worker, over the limit. Where that leaves no room for a batch, completing and
 //!    evicting happen under the evictor's lock, room being made before the completion is published: the limit is exact.
 //!
 //! Books are a worker's own; threads that are no workers share a few [guests'](Registry::with_guest), each behind a lock. So from
@@ -134,7 +135,7 @@ pub struct Registry {
     handed_out: Mutex<usize>,
     guests: Box<[Mutex<Books>]>,
     evictor: Mutex<Evictor>,
-    /// Completions between two looks at the limit; see rule 9.
+    /// A worker's completions between two looks at the limit; zero where it is exact. See rule 9.
     batch: usize,
     counts: stats::Counts,
     refused: AtomicU64,
@@ -151,7 +152,9 @@ impl Registry {
     /// Empty books whose slots begin with `generation`.
     fn starting_at(config: CleanupConfig, workers: usize, clock: Clock, generation: u32) -> Self {
         let sets = workers + GUESTS;
-        let batch = (config.max_retained_tasks / (8 * sets)).clamp(1, books::MAX_BATCH);
+        // What the guests may add comes off what is left to the workers.
+        let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
+        let batch = slack.min(books::MAX_BATCH - GUESTS);
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),

@@ -157,6 +157,26 @@ fn a_large_limit_holds_to_within_its_slack() {
 }
 
 #[test]
+fn guests_do_not_add_to_the_slack_of_the_workers() {
+    let (registry, _hand) = registry(limit(10_000));
+    let mut books = registry.books();
+    std::thread::scope(|scope| {
+        // Each thread that is no worker may have books of its own.
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..5_000 {
+                    registry.with_guest(|books| one(&registry, books));
+                }
+            });
+        }
+        for _ in 0..50_000 {
+            one(&registry, &mut books);
+            assert!(registry.retained() <= 10_000 + 64);
+        }
+    });
+}
+
+#[test]
 fn an_evicted_id_answers_none_for_ever_and_no_id_comes_twice() {
     let (registry, _hand) = registry(limit(2));
     let mut books = registry.books();

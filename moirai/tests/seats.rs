@@ -1,0 +1,366 @@
+//! Waiting on a worker hands its seat on: an executor of one worker makes progress whatever its tasks wait for. And the
+//! blocking pool keeps its limits.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::time::Duration;
+
+use common::{Counter, Gate, assert_runs, named, threads, wait_until, watchdog, workers};
+use moirai::prelude::*;
+
+#[test]
+fn a_task_can_join_another_on_the_only_worker() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let inner = moirai.clone();
+    let sum = moirai.spawn_parallel(move || {
+        let a = inner.spawn_parallel(|| 1).join().unwrap();
+        let b = inner.spawn_async(async { 2 }).join().unwrap();
+        let c = inner.spawn_blocking(|| 3).join().unwrap();
+        let d = inner.spawn_async(async { 4 }).join_timeout(common::PATIENCE).unwrap().unwrap();
+        a + b + c + d
+    });
+    assert_eq!(sum.join().unwrap(), 10);
+    // Inside an async task, too, where it holds up the poll.
+    let inner = moirai.clone();
+    let sum = moirai.spawn_async(async move { inner.spawn_async(async { 5 }).join().unwrap() });
+    assert_eq!(sum.join().unwrap(), 5);
+    assert_runs(&moirai);
+}
+
+#[test]
+fn joins_can_be_nested_fifty_deep() {
+    fn depth(moirai: &Moirai, left: u32) -> u32 {
+        if left == 0 {
+            return 0;
+        }
+        let inner = moirai.clone();
+        let below = if left.is_multiple_of(2) {
+            moirai.spawn_parallel(move || depth(&inner, left - 1))
+        } else {
+            moirai.spawn_async(async move { depth(&inner, left - 1) })
+        };
+        below.join().unwrap() + 1
+    }
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let inner = moirai.clone();
+    assert_eq!(moirai.spawn_parallel(move || depth(&inner, 50)).join().unwrap(), 50);
+    assert_runs(&moirai);
+}
+
+#[test]
+fn block_on_makes_progress_on_the_only_worker() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let inner = moirai.clone();
+    let handle = moirai.spawn_parallel(move || {
+        inner.block_on(async {
+            let handle = moirai::spawn_async(async {
+                yield_now().await;
+                6
+            });
+            yield_now().await;
+            // One within the other.
+            let seven = moirai::block_on(async { moirai::spawn_parallel(|| 7).await.unwrap() });
+            handle.await.unwrap() * seven
+        })
+    });
+    assert_eq!(handle.join().unwrap(), 42);
+    assert_runs(&moirai);
+}
+
+#[test]
+fn block_in_place_lends_the_seat() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let inner = moirai.clone();
+    let handle = moirai.spawn_async(async move {
+        let (sender, receiver) = mpsc::channel();
+        inner.spawn_async(async move { sender.send(8).unwrap() });
+        let borrowed = &receiver;
+        let first = block_in_place(|| borrowed.recv().unwrap());
+        // And the task goes on where it was.
+        yield_now().await;
+        (first, Moirai::current().is_some(), Moirai::worker_index())
+    });
+    assert_eq!(handle.join().unwrap(), (8, true, Some(0)));
+    // Elsewhere it just calls.
+    assert_eq!(block_in_place(|| 9), 9);
+    assert_eq!(moirai.spawn_blocking(|| block_in_place(|| 10)).join().unwrap(), 10);
+}
+
+#[test]
+fn a_worker_goes_on_serving_while_a_task_waits() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    type Wait = fn(&Moirai, TaskHandle<()>);
+    let waits: [Wait; 4] = [
+        |_, handle| handle.join().unwrap(),
+        |_, mut handle| handle.join_timeout(common::PATIENCE).unwrap().unwrap(),
+        |moirai, handle| moirai.block_on(handle).unwrap(),
+        |_, handle| block_in_place(|| futures_lite::future::block_on(handle)).unwrap(),
+    ];
+    for wait in waits {
+        let (gate, begun) = (Gate::new(), Gate::new());
+        let (passed, start, inner) = (gate.clone(), begun.clone(), moirai.clone());
+        let waiting = moirai.spawn_parallel(move || {
+            let below = inner.spawn_async(async move { passed.passed().await });
+            start.open();
+            wait(&inner, below);
+        });
+        begun.wait();
+        for i in 0..50 {
+            let task = moirai.spawn_async(async move {
+                yield_now().await;
+                i
+            });
+            assert_eq!(task.join().unwrap(), i);
+            assert_eq!(moirai.spawn_parallel(move || i).join().unwrap(), i);
+        }
+        assert!(!waiting.is_finished());
+        gate.open();
+        waiting.join().unwrap();
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_itself_is_told() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    // By join, in an async task and in closures.
+    let (sender, receiver) = async_channel::bounded::<TaskHandle<bool>>(1);
+    let own = receiver.clone();
+    let handle = moirai.spawn_async(async move {
+        own.recv().await.unwrap().join().is_err_and(|error| error.is_would_deadlock())
+    });
+    let id = handle.id();
+    sender.send_blocking(handle).unwrap();
+    ended_well(&moirai, id);
+    for blocking in [false, true] {
+        let own = receiver.clone();
+        let wait = move || {
+            let mut handle = own.recv_blocking().unwrap();
+            let timed = handle.join_timeout(Duration::MAX).unwrap();
+            assert!(timed.unwrap_err().is_would_deadlock());
+            assert!(handle.try_join().is_none(), "looking is no waiting");
+            let result = handle.join();
+            assert!(result.unwrap_err().is_would_deadlock());
+            true
+        };
+        let handle =
+            if blocking { moirai.spawn_blocking(wait) } else { moirai.spawn_parallel(wait) };
+        let id = handle.id();
+        sender.send_blocking(handle).unwrap();
+        ended_well(&moirai, id);
+    }
+    // By await, and by block_on.
+    let own = receiver.clone();
+    let handle = moirai.spawn_async(async move {
+        let mut handle = own.recv().await.unwrap();
+        assert!((&mut handle).await.unwrap_err().is_would_deadlock());
+        let blocked = moirai::block_on(&mut handle);
+        assert!(blocked.unwrap_err().is_would_deadlock());
+        true
+    });
+    let id = handle.id();
+    sender.send_blocking(handle).unwrap();
+    ended_well(&moirai, id);
+    assert_runs(&moirai);
+}
+
+/// Waits for the task to end, and asserts that it did not panic.
+fn ended_well(moirai: &Moirai, id: TaskId) {
+    let status = moirai.block_on(moirai.wait_for_task(id, None));
+    assert_eq!(status, Some(TaskStatus::Completed), "{:?}", moirai.task_stats(id));
+}
+
+#[test]
+fn a_lock_held_across_a_wait_is_not_met_on_the_same_stack() {
+    let _watchdog = watchdog();
+    for threads in 1..=2 {
+        let moirai = workers(threads);
+        let lock = Arc::new(Mutex::new(0));
+        let (inner, own) = (moirai.clone(), Arc::clone(&lock));
+        let handle = moirai.spawn_parallel(move || {
+            let mut held = own.lock().unwrap();
+            // Both are queued behind this task; the second wants what it holds.
+            let below = inner.spawn_parallel(|| 1);
+            let unrelated = {
+                let own = Arc::clone(&own);
+                inner.spawn_parallel(move || *own.lock().unwrap() += 10)
+            };
+            *held += below.join().unwrap();
+            drop(held);
+            unrelated
+        });
+        handle.join().unwrap().join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 11);
+        assert_runs(&moirai);
+    }
+}
+
+#[test]
+fn a_wait_starts_no_other_task_on_its_stack() {
+    let _watchdog = watchdog();
+    std::thread_local! {
+        static DEPTH: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    /// Calls the closure, and says how many such calls were on this stack already.
+    fn nested<R>(f: impl FnOnce() -> R) -> (u32, R) {
+        let depth = DEPTH.replace(DEPTH.get() + 1);
+        let result = f();
+        DEPTH.set(depth);
+        (depth, result)
+    }
+    let moirai = workers(2);
+    let handles: Vec<_> = (0..60)
+        .map(|i| {
+            let inner = moirai.clone();
+            moirai.spawn_parallel(move || {
+                nested(|| {
+                    let below = inner.spawn_parallel(move || nested(|| i).0);
+                    if i % 2 == 0 { below.join() } else { inner.block_on(below) }.unwrap()
+                })
+            })
+        })
+        .collect();
+    for handle in handles {
+        assert_eq!(handle.join().unwrap(), (0, 0));
+    }
+    // A thread that is no worker runs nobody's task either.
+    let (depth, inner) = nested(|| moirai.spawn_parallel(|| nested(|| ()).0).join().unwrap());
+    assert_eq!((depth, inner), (0, 0));
+}
+
+#[test]
+fn the_blocking_pool_uses_its_threads_and_no_more() {
+    const LIMIT: usize = 3;
+    let _watchdog = watchdog();
+    let moirai = Moirai::builder().worker_threads(1).max_blocking_threads(LIMIT).build().unwrap();
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    // Nobody passes it unless three run at once.
+    let barrier = Arc::new(Barrier::new(LIMIT));
+    let handles: Vec<_> = (0..20 * LIMIT)
+        .map(|_| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            let barrier = Arc::clone(&barrier);
+            moirai.spawn_blocking(move || {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                barrier.wait();
+                running.fetch_sub(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    for handle in handles {
+        handle.join().unwrap();
+    }
+    assert_eq!(most.load(Ordering::SeqCst), LIMIT);
+}
+
+/// An executor of one worker and one blocking thread, which is held, with a full queue behind it.
+fn full_queue() -> (Moirai, Gate, Counter) {
+    let moirai = Moirai::builder()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .blocking_queue_limit(2)
+        .build()
+        .unwrap();
+    let (gate, begun, started) = (Gate::new(), Gate::new(), Counter::default());
+    let (waiting, start) = (gate.clone(), begun.clone());
+    moirai.spawn_blocking(move || {
+        start.open();
+        waiting.wait();
+    });
+    begun.wait();
+    for _ in 0..2 {
+        let count = started.clone();
+        moirai.spawn_blocking(move || {
+            count.add();
+        });
+    }
+    (moirai, gate, started)
+}
+
+#[test]
+fn a_spawn_on_a_full_queue_waits_for_room() {
+    let _watchdog = watchdog();
+    let (moirai, gate, started) = full_queue();
+    let (inner, count) = (moirai.clone(), started.clone());
+    let spawner = std::thread::spawn(move || {
+        let handle = inner.spawn_blocking(|| 4);
+        (count.get(), handle)
+    });
+    // The pool serves nobody meanwhile, the workers serve everybody.
+    for _ in 0..20 {
+        moirai.spawn_async(yield_now()).join().unwrap();
+    }
+    assert!(!spawner.is_finished());
+    gate.open();
+    let (started_before, handle) = spawner.join().unwrap();
+    assert!(started_before >= 1, "it did not wait for one of the queue to start");
+    assert_eq!(handle.join().unwrap(), 4);
+    wait_until("all have run", || started.get() == 2);
+}
+
+#[test]
+fn a_worker_that_waits_for_room_hands_its_seat_on() {
+    let _watchdog = watchdog();
+    let (moirai, gate, started) = full_queue();
+    let (begun, inner, count) = (Gate::new(), moirai.clone(), started.clone());
+    let start = begun.clone();
+    let spawner = moirai.spawn_parallel(move || {
+        start.open();
+        let handle = inner.spawn_blocking(|| 5);
+        (count.get(), handle)
+    });
+    begun.wait();
+    // It runs on the only worker, whose seat the spawner has; and lets the spawner go on.
+    moirai.spawn_async(async move { gate.open() }).join().unwrap();
+    let (started_before, handle) = spawner.join().unwrap();
+    assert!(started_before >= 1);
+    assert_eq!(handle.join().unwrap(), 5);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn idle_threads_of_the_pool_and_of_the_reserve_end() {
+    let _watchdog = watchdog();
+    let prefix = "seat-keep";
+    let moirai = named(prefix, 1).blocking_keep_alive(Duration::from_millis(10)).build().unwrap();
+    // The worker and the cleanup worker.
+    wait_until("the permanent threads run", || threads::count(prefix) == 2);
+    let barrier = Arc::new(Barrier::new(8));
+    let handles: Vec<_> = (0..8)
+        .map(|_| {
+            let barrier = Arc::clone(&barrier);
+            moirai.spawn_blocking(move || {
+                barrier.wait();
+                threads::count(prefix)
+            })
+        })
+        .collect();
+    for handle in handles {
+        assert!(handle.join().unwrap() > 2);
+    }
+    let inner = moirai.clone();
+    moirai.spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap()).join().unwrap();
+    wait_until("the others have ended", || threads::count(prefix) == 2);
+    assert_runs(&moirai);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_of_the_pool_are_used_again() {
+    let _watchdog = watchdog();
+    let prefix = "seat-again";
+    let moirai = named(prefix, 1).blocking_keep_alive(common::HOUR).build().unwrap();
+    for _ in 0..200 {
+        moirai.spawn_blocking(|| ()).join().unwrap();
+    }
+    // A thread is not idle yet when its task's result is out: a few, but not one for each task.
+    assert!(threads::count(prefix) < 30, "{}", threads::count(prefix));
+}
