@@ -61,8 +61,7 @@ fn the_terminal_status_is_delivered() {
 #[test]
 fn an_unknown_id_is_none_at_once() {
     let _watchdog = watchdog();
-    let moirai =
-        Moirai::builder().worker_threads(1).cleanup_config(keep(0, HOUR)).build().unwrap();
+    let moirai = Moirai::builder().worker_threads(1).cleanup_config(keep(0, HOUR)).build().unwrap();
     let handle = moirai.spawn_parallel(|| ());
     let evicted = handle.id();
     handle.join().unwrap();
@@ -108,8 +107,7 @@ fn the_present_status_is_given_when_the_time_is_up() {
 #[test]
 fn the_status_is_delivered_though_the_record_is_evicted_at_once() {
     let _watchdog = watchdog();
-    let moirai =
-        Moirai::builder().worker_threads(2).cleanup_config(keep(0, HOUR)).build().unwrap();
+    let moirai = Moirai::builder().worker_threads(2).cleanup_config(keep(0, HOUR)).build().unwrap();
     for i in 0..500 {
         let gate = Gate::new();
         let id = waiting(&moirai, &gate);
@@ -174,9 +172,8 @@ fn waiters_on_threads_and_in_tasks_are_all_told() {
         let moirai = workers(1 + round % 2);
         let gate = Gate::new();
         let id = waiting(&moirai, &gate);
-        let inside: Vec<_> = (0..20)
-            .map(|_| moirai.spawn_async(moirai.wait_for_task(id, None)))
-            .collect();
+        let inside: Vec<_> =
+            (0..20).map(|_| moirai.spawn_async(moirai.wait_for_task(id, None))).collect();
         let outside: Vec<_> = (0..4)
             .map(|_| {
                 let wait = moirai.wait_for_task(id, None);
@@ -196,11 +193,7 @@ fn waiters_on_threads_and_in_tasks_are_all_told() {
 #[test]
 fn no_wake_up_is_lost_between_the_look_and_the_registration() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder()
-        .worker_threads(2)
-        .cleanup_config(keep(5, HOUR))
-        .build()
-        .unwrap();
+    let moirai = Moirai::builder().worker_threads(2).cleanup_config(keep(5, HOUR)).build().unwrap();
     for i in 0..3_000 {
         let id = match i % 3 {
             0 => moirai.spawn_async(yield_now()).id(),
@@ -220,8 +213,5 @@ fn a_wait_ends_with_the_executor() {
     let (wait, timed) = (moirai.wait_for_task(id, None), moirai.wait_for_task(id, Some(HOUR)));
     let thread = std::thread::spawn(move || (block_on(wait), block_on(timed)));
     drop(moirai);
-    assert_eq!(
-        thread.join().unwrap(),
-        (Some(TaskStatus::Cancelled), Some(TaskStatus::Cancelled))
-    );
+    assert_eq!(thread.join().unwrap(), (Some(TaskStatus::Cancelled), Some(TaskStatus::Cancelled)));
 }

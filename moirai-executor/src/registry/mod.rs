@@ -207,6 +207,12 @@ impl Registry {
         TaskId::from_parts(generation, slot).expect("the generation is not zero")
     }
 
+    /// The moment now, in ticks.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.clock.ticks()
+    }
+
     /// What wakes the cleanup worker.
     pub(crate) fn alarm(&self) -> &Alarm {
         &self.alarm

@@ -396,3 +396,34 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
     let stats = registry.cleanup_stats();
     assert_eq!(stats.total_tasks, registry.snapshot().len());
 }
+
+#[test]
+fn a_sweep_lets_others_in_between_its_batches() {
+    let config = CleanupConfig { enable_automatic_cleanup: false, ..limit(0) };
+    let (registry, _hand) = registry(config);
+    let mut books = registry.books();
+    for _ in 0..300_000 {
+        one(&registry, &mut books);
+    }
+    let id = one(&registry, &mut books);
+    let done = AtomicBool::new(false);
+    let mut lock_holds = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            registry.cleanup_now();
+            done.store(true, Ordering::Relaxed);
+        });
+        let mut before = 0;
+        while !done.load(Ordering::Relaxed) {
+            // Takes the same lock.
+            registry.note(id, "x".into());
+            let evicted = registry.cleanup_stats().evicted_by_request;
+            if evicted > before && evicted < 300_001 {
+                lock_holds += 1;
+            }
+            before = evicted;
+        }
+    });
+    // Under one hold it would be none; how many there are depends on the machine.
+    assert!(lock_holds > 0, "nobody got the lock during the sweep");
+}

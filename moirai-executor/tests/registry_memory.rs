@@ -1,0 +1,92 @@
+//! P8: what the registry says that it holds is what it holds. In a process of its own, under a counting allocator.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use moirai_core::{CleanupConfig, Clock, Priority, TaskKind, TaskStatus};
+use moirai_executor::registry::{Books, End, NewTask, Registry};
+
+/// Counts the bytes that are allocated.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's duties are the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's duties are the same.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn tasks(registry: &Registry, books: &mut Books, count: usize, name: Option<&str>) {
+    for number in 0..count {
+        let new = NewTask {
+            kind: TaskKind::Async,
+            priority: Priority::Normal,
+            location: Location::caller(),
+            name: name.map(|name| Arc::from(format!("{name} {number}"))),
+            task: NonNull::<u64>::dangling().cast(),
+        };
+        // SAFETY: finished at once.
+        let entry = unsafe { registry.register(books, new, registry.now()) };
+        let end = End { status: TaskStatus::Completed, ticks: registry.now(), error: None };
+        registry.finish(books, entry, end);
+    }
+}
+
+/// Asserts that the registry's figure is within 5 % of the allocator's.
+fn assert_true(registry: &Registry, before: usize, what: &str) -> usize {
+    let held = HELD.load(Ordering::Relaxed) - before;
+    let said = registry.cleanup_stats().memory_bytes;
+    assert!(said.abs_diff(held) * 20 <= held, "{what}: says {said}, holds {held}");
+    held
+}
+
+#[test]
+fn the_registry_says_what_it_holds_to_within_five_percent() {
+    const RECORDS: usize = 300_000;
+    let before = HELD.load(Ordering::Relaxed);
+    let config = CleanupConfig {
+        enable_automatic_cleanup: false,
+        max_retained_tasks: 100,
+        ..CleanupConfig::default()
+    };
+    let registry = Registry::new(config, 1, Clock::system());
+    let mut books = registry.books();
+
+    tasks(&registry, &mut books, RECORDS, None);
+    let held = assert_true(&registry, before, "records without a name");
+    assert!(held <= 80 * RECORDS, "{} bytes a record", held / RECORDS);
+
+    tasks(&registry, &mut books, RECORDS, Some("a name made at run time"));
+    assert_true(&registry, before, "half of them with a name");
+
+    assert_eq!(registry.cleanup_now(), 2 * RECORDS - 100);
+    // What epochs hold back is freed as threads pin on.
+    let mut held = usize::MAX;
+    for _ in 0..10_000 {
+        tasks(&registry, &mut books, 1, None);
+        registry.cleanup_now();
+        held = HELD.load(Ordering::Relaxed) - before;
+        if held < 1 << 20 {
+            break;
+        }
+    }
+    assert!(held < 1 << 20, "{held} bytes are held after a cleanup");
+    let said = registry.cleanup_stats().memory_bytes;
+    assert!(said < 1 << 20, "says {said} after a cleanup");
+}
