@@ -22,8 +22,8 @@ pub(crate) struct Context {
     shared: Arc<Shared>,
     /// The seat, if the thread is a worker. Borrowed for short stretches that run no user code.
     seat: RefCell<Option<Box<Seat>>>,
-    /// The task that is being polled. Only compared, never followed.
-    task: Cell<Option<NonNull<Header<Shared>>>>,
+    /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
+    tasks: RefCell<Vec<NonNull<Header<Shared>>>>,
     /// When the thread last looked at the clock: the end of the last poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
     /// The context that this one covers.
@@ -36,7 +36,7 @@ impl Context {
         Self {
             shared,
             seat: RefCell::new(None),
-            task: Cell::new(None),
+            tasks: RefCell::new(Vec::with_capacity(1)),
             ticks,
             outer: Cell::new(ptr::null()),
         }
@@ -109,12 +109,13 @@ impl Context {
 
     /// Sits down.
     pub(crate) fn sit(&self, seat: Box<Seat>) {
+        // Not borrowed: the seat was not here.
         *self.seat.borrow_mut() = Some(seat);
     }
 
     /// Gets up.
     pub(crate) fn stand_up(&self) -> Option<Box<Seat>> {
-        self.seat.borrow_mut().take()
+        self.seat.try_borrow_mut().ok()?.take()
     }
 
     /// The index of the seat.
@@ -127,26 +128,40 @@ impl Context {
         Self::with(|context| context?.worker())
     }
 
-    /// Notes the task that is being polled, and returns the one before.
-    pub(crate) fn set_task(
-        &self,
-        task: Option<NonNull<Header<Shared>>>,
-    ) -> Option<NonNull<Header<Shared>>> {
-        self.task.replace(task)
+    /// Calls `f`, which polls `task`.
+    pub(crate) fn polling(&self, task: NonNull<Header<Shared>>, f: impl FnOnce()) {
+        struct Pop<'a>(&'a Context);
+        impl Drop for Pop<'_> {
+            fn drop(&mut self) {
+                self.0.tasks.borrow_mut().pop();
+            }
+        }
+        self.tasks.borrow_mut().push(task);
+        let _pop = Pop(self);
+        f();
     }
 
     /// Whether the calling thread is inside a poll of `task`.
     pub(crate) fn is_polling(task: NonNull<Header<Shared>>) -> bool {
-        Self::find(|context| (context.task.get() == Some(task)).then_some(())).is_some()
+        Self::find(|context| context.tasks.borrow().contains(&task).then_some(())).is_some()
+    }
+
+    /// Whether the thread is inside a task, or is a worker.
+    fn is_working(&self) -> bool {
+        !self.tasks.borrow().is_empty() || self.worker().is_some()
     }
 
     /// Whether the calling thread is inside a task of `shared`, or is one of its workers.
     pub(crate) fn is_inside(shared: &Shared) -> bool {
         Self::find(|context| {
-            let inside = context.task.get().is_some() || context.worker().is_some();
-            (ptr::eq(&*context.shared, shared) && inside).then_some(())
+            (ptr::eq(&*context.shared, shared) && context.is_working()).then_some(())
         })
         .is_some()
+    }
+
+    /// Whether the calling thread is inside a task, or is a worker, of any executor.
+    pub(crate) fn is_inside_any() -> bool {
+        Self::find(|context| context.is_working().then_some(())).is_some()
     }
 
     /// Calls `f`, which blocks. All seats of the thread are handed on before, and taken back after if nobody sits there yet.

@@ -10,19 +10,21 @@ use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
-/// What `submit` does when every thread is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
-    /// Queues the job; waits while the queue is full.
-    Queue,
-    /// Gives the job back.
-    Refuse,
+/// Why a job comes back.
+#[derive(Debug)]
+pub(crate) enum Refused<J> {
+    /// Every thread is taken, and the queue is full.
+    Full(J),
+    /// The pool is closed, or the job would wait for a thread that cannot be started.
+    Never(J),
 }
 
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) threads: usize,
+    /// How many jobs may wait while every thread is taken. With zero, jobs are taken also once the pool is closed: its
+    /// threads then end when there are no more.
     pub(crate) queue: usize,
     pub(crate) keep_alive: Duration,
 }
@@ -42,7 +44,9 @@ pub(crate) struct Pool<J> {
 
 #[derive(Debug)]
 struct State<J> {
-    queue: VecDeque<J>,
+    /// Jobs, each with its number.
+    queue: VecDeque<(u64, J)>,
+    submitted: u64,
     threads: usize,
     /// Threads in `next`.
     idle: usize,
@@ -59,6 +63,7 @@ impl<J> Pool<J> {
             limits,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
+                submitted: 0,
                 threads: 0,
                 idle: 0,
                 waiting: 0,
@@ -71,73 +76,61 @@ impl<J> Pool<J> {
         }
     }
 
-    /// Whether `submit` would have to wait for room now.
-    pub(crate) fn is_full(&self) -> bool {
-        let state = self.state.lock();
-        !state.closed && state.queue.len() >= self.limits.queue
-    }
-
     /// Queues a job, and starts a thread for it if none is idle and the limit allows; `start` is given the thread's
-    /// number, and the thread must call [`next`](Self::next) until it returns `None`.
-    ///
-    /// The job comes back if the pool is closed, if it was to be refused when full, or if it would wait for a thread that
-    /// cannot be started.
+    /// number, and the thread must call [`next`](Self::next) until it returns `None`. With `wait`, waits while the queue is
+    /// full.
     pub(crate) fn submit(
         &self,
         job: J,
-        when_full: WhenFull,
+        wait: bool,
         start: impl FnOnce(usize) -> io::Result<()>,
-    ) -> Result<(), J> {
+    ) -> Result<(), Refused<J>> {
         let mut state = self.state.lock();
-        while when_full == WhenFull::Queue
-            && !state.closed
-            && state.queue.len() >= self.limits.queue
-        {
+        loop {
+            if state.closed && self.limits.queue > 0 {
+                return Err(Refused::Never(job));
+            }
+            // Each queued job has an idle thread that was told of it, or waits for a busy one.
+            if state.idle > state.queue.len() {
+                state.push(job);
+                self.work.notify_one();
+                return Ok(());
+            }
+            if state.threads < self.limits.threads {
+                break;
+            }
+            if state.queue.len() - state.idle < self.limits.queue {
+                state.push(job);
+                return Ok(());
+            }
+            if !wait {
+                return Err(Refused::Full(job));
+            }
             state.waiting += 1;
             self.room.wait(&mut state);
             state.waiting -= 1;
         }
-        if state.closed {
-            return Err(job);
-        }
-        // Each queued job has an idle thread that was told of it, or waits for a busy one.
-        if state.idle > state.queue.len() {
-            state.queue.push_back(job);
-            self.work.notify_one();
-            return Ok(());
-        }
-        if state.threads >= self.limits.threads {
-            if when_full == WhenFull::Refuse {
-                return Err(job);
-            }
-            state.queue.push_back(job);
-            return Ok(());
-        }
-        state.queue.push_back(job);
+        let number = state.push(job);
         state.threads += 1;
         state.started += 1;
-        let number = state.started;
+        let thread = state.started;
         drop(state);
-        match start(number) {
-            Ok(()) => Ok(()),
-            Err(error) => self.not_started(when_full, &error),
-        }
+        start(thread).or_else(|error| self.not_started(number, &error))
     }
 
-    /// The thread for the newest job was not started.
-    fn not_started(&self, when_full: WhenFull, error: &io::Error) -> Result<(), J> {
-        let mut state = self.state.lock();
-        self.thread_ended(&mut state);
-        tracing::warn!(target: "moirai", %error, threads = state.threads, "a thread could not be started");
-        if when_full == WhenFull::Queue && state.threads > 0 {
-            // One of the others will come to it.
-            return Ok(());
-        }
-        match state.queue.pop_back() {
-            Some(job) => Err(job),
-            // Somebody who became idle meanwhile has it.
-            None => Ok(()),
-        }
+    /// The thread for a job was not started.
+    fn not_started(&self, number: u64, error: &io::Error) -> Result<(), Refused<J>> {
+        let (job, threads) = {
+            let mut state = self.state.lock();
+            self.thread_ended(&mut state);
+            // One that may wait is left to the other threads. If it is gone already, one of them has it.
+            let leave = self.limits.queue > 0 && state.threads > 0;
+            let place = state.queue.iter().position(|(other, _)| *other == number);
+            let job = place.filter(|_| !leave).and_then(|place| state.queue.remove(place));
+            (job, state.threads)
+        };
+        tracing::warn!(target: "moirai", %error, threads, "a thread could not be started");
+        job.map_or(Ok(()), |(_, job)| Err(Refused::Never(job)))
     }
 
     /// The next job for the calling thread. `None`: the thread is to end, and counts as ended.
@@ -145,7 +138,7 @@ impl<J> Pool<J> {
         let mut state = self.state.lock();
         let deadline = Instant::now().checked_add(self.limits.keep_alive);
         loop {
-            if let Some(job) = state.queue.pop_front() {
+            if let Some((_, job)) = state.queue.pop_front() {
                 if state.waiting > 0 {
                     self.room.notify_one();
                 }
@@ -168,17 +161,17 @@ impl<J> Pool<J> {
     }
 
     /// Takes back the first queued job that `is_it` recognizes, if no thread has taken it yet.
-    pub(crate) fn take_back(&self, is_it: impl FnMut(&J) -> bool) -> Option<J> {
+    pub(crate) fn take_back(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.state.lock();
-        let place = state.queue.iter().position(is_it)?;
-        state.queue.remove(place)
+        let place = state.queue.iter().position(|(_, job)| is_it(job))?;
+        state.queue.remove(place).map(|(_, job)| job)
     }
 
     /// Takes all queued jobs.
-    pub(crate) fn take_all(&self) -> VecDeque<J> {
-        let mut state = self.state.lock();
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = J> + use<J> {
+        let queue = std::mem::take(&mut self.state.lock().queue);
         self.room.notify_all();
-        std::mem::take(&mut state.queue)
+        queue.into_iter().map(|(_, job)| job)
     }
 
     /// Counts a thread that is about to be started by other means than `submit`.
@@ -197,7 +190,7 @@ impl<J> Pool<J> {
         self.ended.notify_all();
     }
 
-    /// Takes no more jobs. Threads do what is queued, and end.
+    /// Takes no more jobs, if jobs may wait here. Threads do what is queued, and end.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.work.notify_all();
@@ -223,6 +216,60 @@ impl<J> Pool<J> {
     }
 }
 
+impl<J> State<J> {
+    fn push(&mut self, job: J) -> u64 {
+        self.submitted += 1;
+        self.queue.push_back((self.submitted, job));
+        self.submitted
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+
+    fn pool(threads: usize, queue: usize) -> Pool<u32> {
+        Pool::new(Limits { threads, queue, keep_alive: Duration::ZERO })
+    }
+
+    fn no_thread(_: usize) -> io::Result<()> {
+        Err(io::Error::other("no thread"))
+    }
+
+    #[test]
+    fn a_job_without_a_thread_comes_back_and_no_other_does() {
+        let pool = pool(4, 0);
+        let first = pool.submit(1, false, |_| {
+            // Another job comes while the thread for the first is being started.
+            assert!(matches!(pool.submit(2, false, |_| Ok(())), Ok(())));
+            no_thread(0)
+        });
+        assert!(matches!(first, Err(Refused::Never(1))));
+        assert_eq!(pool.next(), Some(2));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_who_does_not_wait() {
+        let pool = pool(1, 1);
+        assert!(pool.submit(1, false, |_| Ok(())).is_ok());
+        // The first has a thread that has not come for it yet: both count as waiting.
+        assert!(matches!(pool.submit(2, false, no_thread), Err(Refused::Full(2))));
+        assert_eq!(pool.next(), Some(1));
+        assert!(pool.submit(3, false, no_thread).is_ok());
+        pool.close();
+        assert!(matches!(pool.submit(4, true, no_thread), Err(Refused::Never(4))));
+    }
+
+    #[test]
+    fn seats_are_taken_also_when_the_pool_is_closed() {
+        let pool = pool(1, 0);
+        pool.close();
+        assert!(pool.submit(1, false, |_| Ok(())).is_ok());
+        assert_eq!((pool.next(), pool.next()), (Some(1), None));
+        assert!(pool.wait_ended(None));
+    }
+}
+
 #[cfg(all(test, moirai_loom))]
 mod loom_models {
     use super::*;
@@ -244,13 +291,13 @@ mod loom_models {
 
     fn pool(threads: usize) -> Seats {
         let keep_alive = Duration::MAX;
-        Arc::new(Pool::new(Limits { threads, queue: usize::MAX, keep_alive }))
+        Arc::new(Pool::new(Limits { threads, queue: 0, keep_alive }))
     }
 
     /// Gives a seat away, takes it back if it can, and says whether it was given, and whether it came back.
     fn hand_on(pool: &Seats, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
         let reserve = (Arc::clone(pool), Arc::clone(served));
-        let given = pool.submit(Seat(Default::default()), WhenFull::Refuse, |_| {
+        let given = pool.submit(Seat(Default::default()), false, |_| {
             threads.lock().push(thread::spawn(move || {
                 let (pool, served) = reserve;
                 while let Some(mut seat) = pool.next() {

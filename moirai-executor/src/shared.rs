@@ -17,8 +17,9 @@ use crate::cleanup::CleanupWorker;
 use crate::context::Context;
 use crate::door::{Door, Phase};
 use crate::live::{Last, LiveCells};
+use crate::panics;
 use crate::plugins::Plugins;
-use crate::pool::{Limits, Pool, WhenFull};
+use crate::pool::{Limits, Pool, Refused};
 use crate::registry::{End, Entry, Registry};
 use crate::seat::Seat;
 use crate::shutdown::Closing;
@@ -80,7 +81,7 @@ impl Shared {
             cleanup: Mutex::new(None),
             seats: Pool::new(Limits {
                 threads: workers.saturating_add(reserve),
-                queue: usize::MAX,
+                queue: 0,
                 keep_alive,
             }),
             blocking: Pool::new(Limits {
@@ -103,6 +104,11 @@ impl Shared {
         shared
     }
 
+    /// This, counted; `None` while it is being dropped.
+    pub(crate) fn arc(&self) -> Option<Arc<Self>> {
+        self.weak.upgrade()
+    }
+
     /// The task with this id, if it has not ended.
     pub(crate) fn task_ref(&self, id: TaskId) -> Option<TaskRef<Self>> {
         self.registry.with_task(id, |task| {
@@ -119,7 +125,7 @@ impl Shared {
         body: impl FnOnce(Arc<Self>) + Send + 'static,
     ) -> io::Result<()> {
         // A thread that works for the executor keeps it; who calls this has a reference.
-        let Some(shared) = self.weak.upgrade() else {
+        let Some(shared) = self.arc() else {
             return Err(io::Error::other("the executor is gone"));
         };
         let mut builder = std::thread::Builder::new().name(name);
@@ -132,13 +138,26 @@ impl Shared {
     /// Gives a seat to another thread, because the caller is about to block. It comes back if no thread is to be had.
     pub(crate) fn hand_on(&self, seat: Box<Seat>) -> Result<(), Box<Seat>> {
         // Said while the seat is still the caller's: recorders count on one writer a worker.
-        if let Some(recorder) = &self.recorder {
-            recorder.seat_handed_on(seat.index);
-        }
-        self.seats.submit(seat, WhenFull::Refuse, |number| {
+        self.record("seat_handed_on", |recorder| recorder.seat_handed_on(seat.index));
+        let submitted = self.seats.submit(seat, false, |number| {
             let name = format!("{}-reserve-{number}", self.config.thread_name_prefix);
             self.start_thread(name, |shared| worker::run(shared, None))
+        });
+        submitted.map_err(|(Refused::Full(seat) | Refused::Never(seat))| {
+            // What is in its private slot is for others to take now: they look there when they find nothing else.
+            self.sleepers.notify();
+            seat
         })
+    }
+
+    /// Tells the recorder, if there is one. A panic of it is contained.
+    #[inline]
+    pub(crate) fn record(&self, call: &str, record: impl FnOnce(&dyn Recorder)) {
+        if let Some(recorder) = &self.recorder
+            && let Some(message) = panics::message_of(|| record(&**recorder))
+        {
+            tracing::error!(target: "moirai", call, panic = &*message, "the recorder panicked");
+        }
     }
 
     /// Takes back a seat that was handed on, if nobody has sat down yet.
@@ -152,12 +171,12 @@ impl Shared {
             let name = format!("{}-blocking-{number}", self.config.thread_name_prefix);
             self.start_thread(name, worker::run_blocking)
         };
-        let submit = |task| self.blocking.submit(task, WhenFull::Queue, start);
-        let refused = if self.blocking.is_full() {
+        let refused = match self.blocking.submit(task, false, start) {
             // Waiting for room is blocking.
-            Context::blocking(|| submit(task))
-        } else {
-            submit(task)
+            Err(Refused::Full(task)) => {
+                Context::blocking(|| self.blocking.submit(task, true, start))
+            }
+            done => done,
         };
         // Refused at shutdown, or because no thread can be started: dropping it ends the task.
         drop(refused);
@@ -204,11 +223,9 @@ impl Shared {
         }
     }
 
-    /// Ends, in a loop and not by recursion, tasks that became ready when no worker was left.
+    /// Ends tasks that became ready when no worker was left.
     fn bury(&self) {
-        while let Some(task) = self.scheduler.take() {
-            drop(task);
-        }
+        worker::bury(self);
     }
 
     /// The reference that all cells together own; the caller has seen that there are none left.
@@ -267,6 +284,11 @@ impl Host for Shared {
         self.door.phase() >= Phase::Cancelling
     }
 
+    fn abandoned_by(&self) -> Asker {
+        // A scheduler may drop a task at any time, and a pool may have no thread for one.
+        if self.door.is_shut() { Asker::Shutdown } else { Asker::User }
+    }
+
     fn wants_panic_locations(&self) -> bool {
         self.config.capture_panic_location
     }
@@ -311,7 +333,7 @@ impl Host for Shared {
             }
             (None, None) => unreachable!("an end that no seat took is still there"),
         };
-        if let Some(recorder) = &self.recorder {
+        if self.recorder.is_some() {
             let sample = TaskSample::new(
                 finished.kind,
                 status,
@@ -319,7 +341,7 @@ impl Host for Shared {
                 self.clock.rough_duration(finished.busy_ticks),
                 finished.polls,
             );
-            recorder.task_finished(worker, &sample);
+            self.record("task_finished", |recorder| recorder.task_finished(worker, &sample));
         }
         if !self.plugins.is_empty() {
             self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
@@ -347,8 +369,11 @@ impl Host for Shared {
                 None => return,
             }
         };
-        // The shared part may go here. Nothing refers to it any more.
-        drop(last);
+        // The shared part may go here, and with it plugins, the scheduler and the recorder, whose destructors are not the
+        // problem of whoever dropped the last handle or waker. Nothing refers to it any more.
+        if let Some(message) = panics::message_of(|| drop(last)) {
+            tracing::error!(target: "moirai", panic = &*message, "a destructor panicked at the end of an executor");
+        }
     }
 }
 

@@ -73,29 +73,38 @@ impl Shared {
             self.shut_down_elsewhere(how);
             return self.report(start);
         }
+        if how == How::Drop && Context::is_inside_any() {
+            self.door.advance(Phase::Cancelling);
+            self.cancel_active();
+            self.stop();
+            return self.report(start);
+        }
+        // The thread may be a worker of another executor.
+        Context::blocking(|| self.shut_down_and_wait(how, start));
+        self.report(start)
+    }
+
+    fn shut_down_and_wait(&self, how: How, start: Instant) {
         // A deadline beyond what the clock can express is none.
         let deadline = match how {
             How::Drain => None,
             How::Timeout(timeout) => start.checked_add(timeout),
             How::Drop => Some(start),
         };
-        let mut end = None;
+        let grace = if how == How::Drop { DROP_GRACE } else { MARGIN };
+        let mut end = deadline.and_then(|deadline| deadline.checked_add(grace));
         if how == How::Drop || !self.wait_idle(deadline, || {}) {
             self.door.advance(Phase::Cancelling);
             self.cancel_active();
-            if how == How::Drop && Context::is_inside(self) {
-                self.stop();
-                return self.report(start);
-            }
-            let grace = if how == How::Drop { DROP_GRACE } else { MARGIN };
             end = Some(Instant::now() + grace);
             self.wait_idle(end, || self.cancel_active());
         }
+        if end.is_none() {
+            end = Some(Instant::now() + DROP_GRACE);
+        }
         self.stop();
         // Threads end as soon as they have nothing to do; one that is stuck is not waited for.
-        let end = end.unwrap_or_else(|| Instant::now() + DROP_GRACE);
-        let _ = self.seats.wait_ended(Some(end)) && self.blocking.wait_ended(Some(end));
-        self.report(start)
+        let _ = self.seats.wait_ended(end) && self.blocking.wait_ended(end);
     }
 
     /// Rule 1.

@@ -1,10 +1,12 @@
 //! What the executor's threads do.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::any_scheduler::Runnable;
 use crate::context::Context;
 use crate::door::Phase;
+use crate::panics;
 use crate::seat::Seat;
 use crate::shared::Shared;
 
@@ -15,8 +17,13 @@ pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<Seat>>) {
         let shared = context.shared();
         let mut next = first.or_else(|| shared.seats.next());
         while let Some(seat) = next {
-            work(&context, seat);
-            next = shared.seats.next();
+            // Tasks, plugins and the recorder are contained where they are called. What is left is the code of a scheduler,
+            // or of a `tracing` subscriber: it must not take the seat with it.
+            let panicked = panics::message_of(|| work(&context, seat));
+            if let Some(message) = &panicked {
+                tracing::error!(target: "moirai", panic = &**message, "a worker panicked, and goes on");
+            }
+            next = context.stand_up().or_else(|| shared.seats.next());
         }
     });
 }
@@ -41,11 +48,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
                 index,
                 || context.with_seat(|seat| seat.queue.pop()).flatten(),
                 || shared.door.phase() == Phase::Stopped,
-                || {
-                    if let Some(recorder) = &shared.recorder {
-                        recorder.worker_parked(index);
-                    }
-                },
+                || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
             );
             context.ticks.set(shared.clock.ticks());
             task
@@ -64,9 +67,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
 /// Runs one task on the calling thread.
 fn run_task(context: &Context, task: Runnable) {
     let task = task.into_raw();
-    let outer = context.set_task(Some(task.as_ptr()));
-    task.run(context);
-    context.set_task(outer);
+    context.polling(task.as_ptr(), || task.run(context));
 }
 
 /// The body of a blocking thread.
@@ -76,7 +77,9 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
         let shared = context.shared();
         while let Some(task) = shared.blocking.next() {
             context.ticks.set(shared.clock.ticks());
-            run_task(&context, task);
+            if let Some(message) = panics::message_of(|| run_task(&context, task)) {
+                tracing::error!(target: "moirai", panic = &*message, "a blocking thread panicked, and goes on");
+            }
         }
     });
 }
@@ -89,8 +92,13 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
     };
     Context::with(|context| match context {
         Some(context) if Arc::ptr_eq(context.shared(), shared) => {
-            context.ticks.set(shared.clock.ticks());
+            let outer_start = context.ticks.get();
+            let start = shared.clock.ticks();
+            context.ticks.set(start);
             run_task(context, task);
+            // What the inner task took is not the outer one's time.
+            let took = shared.clock.ticks().saturating_sub(start);
+            context.ticks.set(outer_start.saturating_add(took));
         }
         _ => {
             let context = Context::new(Arc::clone(shared));
@@ -98,4 +106,31 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
         }
     });
     true
+}
+
+/// Ends all that is queued, when no worker is left. In a loop: what becomes ready by it is left to the loop that runs already.
+pub(crate) fn bury(shared: &Shared) {
+    thread_local! {
+        static BURYING: Cell<bool> = const { Cell::new(false) };
+    }
+    if BURYING.replace(true) {
+        return;
+    }
+    match shared.arc() {
+        // They are run, which ends them in this phase: so their destructors find themselves inside a task.
+        Some(shared) => {
+            let context = Context::new(Arc::clone(&shared));
+            context.enter(|| {
+                while let Some(task) = shared.scheduler.take() {
+                    run_task(&context, task);
+                }
+            });
+        }
+        None => {
+            while let Some(task) = shared.scheduler.take() {
+                drop(task);
+            }
+        }
+    }
+    BURYING.set(false);
 }

@@ -79,7 +79,7 @@ fn test_cleanup_mechanism() {
     assert_eq!(stats.evicted_by_age, 10);
     assert_eq!(stats.evicted_by_count + stats.evicted_by_request, 0);
     assert_eq!(stats.oldest_completed_task_age, None);
-    assert!(stats.last_sweep.is_some());
+    wait_until("the sweep is over", || moirai.cleanup_stats().last_sweep.is_some());
     for id in ids {
         assert_eq!(moirai.task_status(id), None);
     }

@@ -85,7 +85,11 @@ impl<W: Work + 'static, H: Host> Unlisted<W, H> {
         let header = cell.cast::<Header<H>>();
         let Some((id, entry)) = enter(header) else {
             // SAFETY: the pointer is the box's, and nobody else was given it.
-            drop(unsafe { Box::from_raw(cell.as_ptr()) });
+            let cell = unsafe { Box::from_raw(cell.as_ptr()) };
+            // The work was refused; its destructor is not the spawner's problem.
+            if let Some(message) = panics::message_of(|| drop(cell)) {
+                tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
+            }
             return None;
         };
         // SAFETY: the cell is alive: the task's own reference goes when it completes, and it has not run.
@@ -144,10 +148,8 @@ unsafe fn free<W: Work, H: Host>(header: NonNull<Header<H>>) {
     // allocator and this layout, as `Box` does.
     let cell = unsafe { Box::from_raw(cell.as_ptr()) };
     let host = cell.header.host;
-    // The handle's waker is the only thing of the user's that may be left: the stage is empty when nobody can look any more.
-    if let Some(message) = panics::message_of(|| drop(cell)) {
-        tracing::error!(target: "moirai", panic = &*message, "the destructor of a task's waker panicked");
-    }
+    // Nothing of the user's is left in it: the stage is empty, and the handle's waker gone (rules 5 and 6).
+    drop(cell);
     // SAFETY: the cell was listed, or nobody could have had a reference, and this is its end.
     unsafe { H::cell_freed(host) };
 }

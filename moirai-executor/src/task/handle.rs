@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use moirai_core::TaskError;
@@ -101,22 +102,25 @@ impl<T, H: Host> JoinHandle<T, H> {
 impl<T, H: Host> Drop for JoinHandle<T, H> {
     fn drop(&mut self) {
         let header = self.task.header();
-        if header.state.is_waker_lent() && header.state.take_back_waker() {
-            let waker = header.join_waker.with_mut(|place| {
-                // SAFETY: JOIN_WAKER is clear: the place is the handle's.
-                unsafe { (*place).take() }
-            });
-            // User code: contained, because a handle is dropped in places that must not unwind.
-            if let Some(message) = crate::panics::message_of(|| drop(waker)) {
+        // User code below is contained, because a handle is dropped in places that must not unwind.
+        let note = |message: Option<Arc<str>>| {
+            if let Some(message) = message {
                 header.host().note(header.id(), message);
             }
+        };
+        if header.state.is_waker_lent() && header.state.take_back_waker() {
+            // SAFETY: JOIN_WAKER is clear and the task not complete: the place is the handle's.
+            note(unsafe { header.drop_join_waker() });
         }
-        if header.state.drop_handle() && !self.taken {
+        let owed = header.state.drop_handle();
+        if owed.drop_waker {
+            // SAFETY: the runner has given the place back, or never had it, and the handle is the last to use it (rule 6).
+            note(unsafe { header.drop_join_waker() });
+        }
+        if owed.drop_output && !self.taken {
             let drop_output = header.vtable.drop_output;
             // SAFETY: the output is the handle's (rule 5).
-            if let Some(message) = unsafe { drop_output(self.task.as_ptr()) } {
-                header.host().note(header.id(), message);
-            }
+            note(unsafe { drop_output(self.task.as_ptr()) });
         }
         // SAFETY: dropped once, here.
         unsafe { ManuallyDrop::drop(&mut self.task) };

@@ -11,6 +11,7 @@ use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
 
 use super::runnable::RawRunnable;
 use super::state::{Asker, State, Wake};
+use crate::panics;
 
 /// What a cell needs from its executor.
 pub(crate) trait Host: Sized + 'static {
@@ -24,6 +25,9 @@ pub(crate) trait Host: Sized + 'static {
 
     /// Whether whatever is taken up now is to be cancelled.
     fn is_cancelling(&self) -> bool;
+
+    /// Who ends a task whose `Runnable` is dropped unrun.
+    fn abandoned_by(&self) -> Asker;
 
     /// Whether a panic's place is kept.
     fn wants_panic_locations(&self) -> bool;
@@ -111,6 +115,19 @@ impl<H: Host> Header<H> {
         unsafe { self.host.as_ref() }
     }
 
+    /// Drops the handle's waker, and says what its destructor said when it panicked.
+    ///
+    /// # Safety
+    ///
+    /// The place is the caller's (rule 6).
+    pub(super) unsafe fn drop_join_waker(&self) -> Option<Arc<str>> {
+        let waker = self.join_waker.with_mut(|place| {
+            // SAFETY: the caller has the place.
+            unsafe { std::ptr::replace(place, None) }
+        });
+        panics::message_of(|| drop(waker))
+    }
+
     pub(super) fn set_verdict(&self, status: TaskStatus) {
         let number = match status {
             TaskStatus::Failed => 1,
@@ -172,19 +189,11 @@ impl<H: Host> TaskRef<H> {
         self.0
     }
 
-    /// Wakes the task.
+    /// Wakes the task. The reference is kept until the task is queued and the executor has been told: it is what keeps the
+    /// executor, because the task may have ended by then.
     pub(super) fn wake(&self) {
-        if self.header().state.wake(false) == Wake::Queue {
+        if self.header().state.wake() == Wake::Queue {
             self.queue();
-        }
-    }
-
-    /// Wakes the task, and drops this reference.
-    pub(super) fn wake_and_drop(self) {
-        if self.header().state.wake(true) == Wake::Queue {
-            let this = std::mem::ManuallyDrop::new(self);
-            // The reference went with the exchange; what keeps the cell now is the task's own, and the `Runnable`.
-            this.queue();
         }
     }
 
@@ -205,7 +214,7 @@ impl<H: Host> TaskRef<H> {
         let host = self.header().host;
         // SAFETY: ACTIVE was set by the caller, so this is the one `Runnable`.
         let task = unsafe { RawRunnable::from_raw(self.0) };
-        // SAFETY: the host outlives every cell, and the task lives until the `Runnable` has been run.
+        // SAFETY: the host outlives every cell, and this reference keeps the cell until `queue` has returned.
         unsafe { host.as_ref() }.queue(task, Ready::Woken);
     }
 }

@@ -34,7 +34,8 @@
 //!    HANDLE sees COMPLETE or is seen by it, so exactly one of them drops it.
 //! 6. **The handle's waker.** While JOIN_WAKER is clear its place is the handle's. While it is set the place is only read.
 //!    The handle clears the bit to replace the waker, which fails once the task is complete. Whoever completes the task with
-//!    the bit set wakes by reference and leaves the waker there; it goes with the cell.
+//!    the bit set wakes by reference and then clears it. Whichever comes last of that and of the clearing of HANDLE drops the
+//!    waker: never the freeing of the cell, or cells whose wakers are each other's would be freed in a chain, or never.
 //! 7. **A `Runnable` that is dropped** unrun ends the task as cancelled by shutdown, then and there.
 //! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.
 //!

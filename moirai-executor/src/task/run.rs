@@ -32,7 +32,9 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
             // Recorded before anything else can be: a user's request that came first stays what it is.
             let _ = cell.header.state.cancel(Asker::Shutdown);
         }
-        return end_cancelled(cell, header, Some(env));
+        let ending = Ending::cancelled(cell.header.state.asker());
+        // SAFETY: the `Runnable` is given up.
+        return unsafe { end::<W, H>(header, Some(env), ending) };
     }
     cell.header.entry.with(|entry| {
         // SAFETY: the runner's field.
@@ -44,7 +46,7 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
     let polled = panics::catch(host.wants_panic_locations(), || {
         poll_stage(cell, &mut Context::from_waker(&waker))
     });
-    match polled {
+    let ending = match polled {
         Ok(Poll::Pending) => {
             cell.header.entry.with(|entry| {
                 // SAFETY: the runner's field.
@@ -52,24 +54,30 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
                 host.after_poll(env, entry.as_ref().expect("an entry stays until the end"));
             });
             match cell.header.state.after_poll() {
-                AfterPoll::Waits => {}
+                AfterPoll::Waits => return,
                 AfterPoll::QueueAgain => {
                     // SAFETY: ACTIVE was kept, and with it the `Runnable`.
                     let task = unsafe { RawRunnable::from_raw(header) };
-                    host.queue(task, Ready::Yielded);
+                    return host.queue(task, Ready::Yielded);
                 }
-                AfterPoll::Cancelled => end_cancelled(cell, header, Some(env)),
+                AfterPoll::Cancelled => Ending::cancelled(cell.header.state.asker()),
             }
         }
-        Ok(Poll::Ready(output)) => {
-            end(cell, header, Some(env), TaskStatus::Completed, None, Asker::User, Ok(output));
-        }
-        Err(panic) => {
-            let message: Arc<str> = panic.message().into();
-            let output = Err(TaskError::Panicked(panic));
-            end(cell, header, Some(env), TaskStatus::Failed, Some(message), Asker::User, output);
-        }
-    }
+        Ok(Poll::Ready(output)) => Ending {
+            status: TaskStatus::Completed,
+            error: None,
+            asker: Asker::User,
+            output: Ok(output),
+        },
+        Err(panic) => Ending {
+            status: TaskStatus::Failed,
+            error: Some(panic.message().into()),
+            asker: Asker::User,
+            output: Err(TaskError::Panicked(panic)),
+        },
+    };
+    // SAFETY: the `Runnable` is given up.
+    unsafe { end::<W, H>(header, Some(env), ending) };
 }
 
 /// See `VTable::abandon`.
@@ -80,8 +88,10 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
 pub(super) unsafe fn abandon<W: Work + 'static, H: Host>(header: NonNull<Header<H>>) {
     // SAFETY: as in `run`.
     let cell = unsafe { cell_of::<W, H>(header) };
-    let _ = cell.header.state.cancel(Asker::Shutdown);
-    end_cancelled(cell, header, None);
+    let _ = cell.header.state.cancel(cell.header.host().abandoned_by());
+    let ending = Ending::cancelled(cell.header.state.asker());
+    // SAFETY: the `Runnable` is given up.
+    unsafe { end::<W, H>(header, None, ending) };
 }
 
 fn poll_stage<W: Work, H: Host>(cell: &Cell<W, H>, cx: &mut Context<'_>) -> Poll<W::Output> {
@@ -95,29 +105,38 @@ fn poll_stage<W: Work, H: Host>(cell: &Cell<W, H>, cx: &mut Context<'_>) -> Poll
     })
 }
 
-fn end_cancelled<W: Work + 'static, H: Host>(
-    cell: &Cell<W, H>,
-    header: NonNull<Header<H>>,
-    env: Option<&H::Env>,
-) {
-    let asker = cell.header.state.asker();
-    let error = match asker {
-        Asker::User => TaskError::Cancelled,
-        Asker::Shutdown => TaskError::ShutDown,
-    };
-    end(cell, header, env, TaskStatus::Cancelled, None, asker, Err(error));
+/// How a task ends, and what its handle gets.
+struct Ending<T> {
+    status: TaskStatus,
+    error: Option<Arc<str>>,
+    asker: Asker,
+    output: Result<T, TaskError>,
+}
+
+impl<T> Ending<T> {
+    fn cancelled(asker: Asker) -> Self {
+        let error = match asker {
+            Asker::User => TaskError::Cancelled,
+            Asker::Shutdown => TaskError::ShutDown,
+        };
+        Self { status: TaskStatus::Cancelled, error: None, asker, output: Err(error) }
+    }
 }
 
 /// Ends a task, in the order of rule 3.
-fn end<W: Work + 'static, H: Host>(
-    cell: &Cell<W, H>,
+///
+/// # Safety
+///
+/// The header is that of a `Cell<W, H>`, and the caller gives up its `Runnable`: it must not use the cell again. (It is
+/// handed over as a pointer because a reference as an argument would have to be good until the return.)
+unsafe fn end<W: Work + 'static, H: Host>(
     header: NonNull<Header<H>>,
     env: Option<&H::Env>,
-    status: TaskStatus,
-    mut error: Option<Arc<str>>,
-    asker: Asker,
-    output: Result<W::Output, TaskError>,
+    ending: Ending<W::Output>,
 ) {
+    let Ending { status, mut error, asker, output } = ending;
+    // SAFETY: the task's own reference keeps the cell until COMPLETE is set; from then on what `complete` says.
+    let cell = unsafe { cell_of::<W, H>(header) };
     let host = cell.header.host();
     let id = cell.header.id();
     let dropped = panics::message_of(|| {
@@ -155,17 +174,7 @@ fn end<W: Work + 'static, H: Host>(
     // SAFETY: the task's own reference (rule 2), which goes at the end of this function.
     let task = unsafe { TaskRef::adopt(header) };
     if wake_handle {
-        let panicked = panics::message_of(|| {
-            cell.header.join_waker.with(|waker| {
-                // SAFETY: COMPLETE and JOIN_WAKER are set: the place is only read until the cell is freed (rule 6).
-                if let Some(waker) = unsafe { &*waker } {
-                    waker.wake_by_ref();
-                }
-            });
-        });
-        if let Some(message) = panicked {
-            tracing::error!(target: "moirai", id = id.get(), panic = &*message, "a waker panicked");
-        }
+        wake_the_handle(task.header());
     }
     if drop_output {
         let drop_output = cell.header.vtable.drop_output;
@@ -176,6 +185,26 @@ fn end<W: Work + 'static, H: Host>(
     }
     if tell_watchers {
         host.tell_watchers(id, status);
+    }
+}
+
+/// Wakes the handle's waker, and gives its place back (rule 6).
+fn wake_the_handle<H: Host>(header: &Header<H>) {
+    let mut panicked = panics::message_of(|| {
+        header.join_waker.with(|waker| {
+            // SAFETY: COMPLETE and JOIN_WAKER are set: the place is only read until JOIN_WAKER is cleared, below.
+            if let Some(waker) = unsafe { &*waker } {
+                waker.wake_by_ref();
+            }
+        });
+    });
+    if header.state.give_back_waker() {
+        // SAFETY: the handle was gone before the bit was cleared, so it left the place to the runner.
+        panicked = panicked.or(unsafe { header.drop_join_waker() });
+    }
+    if let Some(message) = panicked {
+        let id = header.id().get();
+        tracing::error!(target: "moirai", id, panic = &*message, "a waker panicked");
     }
 }
 

@@ -77,6 +77,16 @@ pub(super) enum Completed {
     },
 }
 
+/// What a handle owes that goes.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct HandleDropped {
+    /// Drop the output, unless it was taken.
+    pub(super) drop_output: bool,
+    /// Drop the waker: nobody else uses its place any more.
+    pub(super) drop_waker: bool,
+}
+
 /// What a waker or a canceller owes.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
@@ -155,23 +165,16 @@ impl State {
         }
     }
 
-    /// Somebody wakes the task. With `give_up_reference`, the caller's reference goes with it if the answer is `Queue`.
-    pub(super) fn wake(&self, give_up_reference: bool) -> Wake {
+    /// Somebody wakes the task.
+    pub(super) fn wake(&self) -> Wake {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
             if state & COMPLETE != 0 {
                 return Wake::Nothing;
             }
             let waits = state & ACTIVE == 0;
-            let next = if !waits {
-                // Stored even when it is set already: the exchange is what releases the caller's writes to the poll.
-                state | WOKEN
-            } else if give_up_reference {
-                // Not the last one: the task's own goes only with COMPLETE.
-                (state | ACTIVE) - REFERENCE
-            } else {
-                state | ACTIVE
-            };
+            // WOKEN is stored even when it is set already: the exchange is what releases the caller's writes to the poll.
+            let next = state | if waits { ACTIVE } else { WOKEN };
             // Ordering: Release shows the next poll what the caller did before the wake (`take_up`, `after_poll`);
             // Acquire takes over the future that `after_poll` released.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
@@ -243,10 +246,17 @@ impl State {
         self.change_unless_complete(|state| state & !JOIN_WAKER)
     }
 
-    /// Whether the waker is lent. Exact for the handle, which alone lends and takes back.
+    /// Whether the waker is lent. Exact for the handle, which alone lends and takes back, until the task is complete.
     pub(super) fn is_waker_lent(&self) -> bool {
-        // Ordering: Relaxed: the bit is the handle's own.
-        self.0.load(Ordering::Relaxed) & JOIN_WAKER != 0
+        // Ordering: Acquire pairs with the Release of `give_back_waker`: the runner is done with the place.
+        self.0.load(Ordering::Acquire) & JOIN_WAKER != 0
+    }
+
+    /// The runner has used the lent waker. True if the handle is gone: the waker is the runner's to drop.
+    pub(super) fn give_back_waker(&self) -> bool {
+        // Ordering: Release hands the place back to the handle, Acquire takes it from a handle that went meanwhile. The
+        // read-modify-write decides: either this sees that HANDLE is clear, or `drop_handle` sees that JOIN_WAKER is.
+        self.0.fetch_and(!JOIN_WAKER, Ordering::AcqRel) & HANDLE == 0
     }
 
     fn change_unless_complete(&self, change: impl Fn(usize) -> usize) -> bool {
@@ -259,11 +269,16 @@ impl State {
             .is_ok()
     }
 
-    /// The handle goes. True if the task is complete: the output is the caller's to drop. The reference stays.
-    pub(super) fn drop_handle(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `complete`, for the output; Release lets `complete` see that the
-        // handle is done with the cell. The read-modify-write decides: either this sees COMPLETE, or `complete` sees no HANDLE.
-        self.0.fetch_and(!HANDLE, Ordering::AcqRel) & COMPLETE != 0
+    /// The handle goes. The reference stays.
+    pub(super) fn drop_handle(&self) -> HandleDropped {
+        // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `give_back_waker`, for the waker;
+        // Release lets them see that the handle is done with the cell. The read-modify-write decides: either this sees
+        // COMPLETE, or `complete` sees no HANDLE.
+        let state = self.0.fetch_and(!HANDLE, Ordering::AcqRel);
+        HandleDropped {
+            drop_output: state & COMPLETE != 0,
+            drop_waker: state & (COMPLETE | JOIN_WAKER) == COMPLETE,
+        }
     }
 
     /// One more reference.

@@ -10,9 +10,7 @@ use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
 
-#[cfg(not(moirai_loom))]
-use super::Asker;
-use super::{Header, Host, JoinHandle, RawRunnable, TaskRef, Unlisted, Verdict};
+use super::{Asker, Header, Host, JoinHandle, RawRunnable, TaskRef, Unlisted, Verdict};
 
 /// The entry of the one task that a test makes: using it twice does not compile, losing it is noticed.
 pub(super) struct TestEntry;
@@ -113,6 +111,10 @@ impl Host for TestHost {
 
     fn is_cancelling(&self) -> bool {
         false
+    }
+
+    fn abandoned_by(&self) -> Asker {
+        Asker::Shutdown
     }
 
     fn wants_panic_locations(&self) -> bool {

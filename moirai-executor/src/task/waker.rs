@@ -49,7 +49,7 @@ unsafe fn wake<H: Host>(data: *const ()) {
     // SAFETY: called by a waker with its data.
     let task = unsafe { reference::<H>(data) };
     // The waker is given up, and its reference with it.
-    ManuallyDrop::into_inner(task).wake_and_drop();
+    ManuallyDrop::into_inner(task).wake();
 }
 
 unsafe fn wake_by_ref<H: Host>(data: *const ()) {

@@ -1,0 +1,406 @@
+//! P16: what a shutdown waits for, cancels, and reports. What the last handle does when it goes is in `last_handle.rs`.
+
+mod common;
+
+use std::collections::HashSet;
+use std::future::pending;
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::Duration;
+
+use common::{Counter, Gate, OnDrop, hold, named, threads, wait_until, watchdog, workers};
+use moirai::prelude::*;
+
+/// How much later than its deadline a shutdown may return here: the stated margin is smaller, but a loaded machine is late.
+const LATE: Duration = Duration::from_secs(5);
+
+#[track_caller]
+fn assert_balanced(report: &ShutdownReport) {
+    let ended = report.completed + report.failed + report.cancelled;
+    assert_eq!(report.spawned, ended + report.still_active, "{report}");
+}
+
+/// One handle for each way to spawn, all of them refused.
+fn spawn_each(moirai: &Moirai, ran: &Counter) -> Vec<TaskHandle<()>> {
+    let count = || {
+        let ran = ran.clone();
+        move || {
+            ran.add();
+        }
+    };
+    let future = || {
+        let ran = count();
+        async move { ran() }
+    };
+    vec![
+        moirai.spawn(count()),
+        moirai.spawn_async(future()),
+        moirai.spawn_parallel(count()),
+        moirai.spawn_blocking(count()),
+        moirai.spawn_with_priority(count(), Priority::Critical),
+        moirai.task().name("late").spawn_async(future()),
+        moirai.task().name("late").spawn_parallel(count()),
+        moirai.task().name("late").spawn_blocking(count()),
+    ]
+}
+
+#[test]
+fn a_shutdown_closes_the_door_and_waits_for_everything_active() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let gate = Gate::new();
+    let waiting: Vec<_> = (0..10)
+        .map(|i| {
+            let gate = gate.clone();
+            match i % 2 {
+                0 => moirai.spawn_async(async move { gate.passed().await }),
+                _ => moirai.spawn_blocking(move || gate.wait()),
+            }
+        })
+        .collect();
+    let failed: TaskHandle<()> =
+        moirai.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+    assert!(failed.join().is_err());
+    assert!(!moirai.is_shutting_down());
+    let closing = moirai.clone();
+    let shutdown = std::thread::spawn(move || closing.shutdown());
+    wait_until("the door is closed", || moirai.is_shutting_down());
+    let ran = Counter::default();
+    for handle in spawn_each(&moirai, &ran) {
+        assert!(handle.join().unwrap_err().is_shut_down());
+    }
+    assert!(!shutdown.is_finished());
+    gate.open();
+    let report = shutdown.join().unwrap();
+    assert_balanced(&report);
+    assert_eq!((report.spawned, report.completed, report.failed), (11, 10, 1));
+    assert!(report.is_clean() && report.unfinished.is_empty());
+    for handle in waiting {
+        handle.join().unwrap();
+    }
+    assert_eq!(ran.get(), 0);
+}
+
+#[test]
+fn a_refused_task_has_an_id_of_its_own_and_no_record() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let accepted: Vec<_> = (0..100).map(|_| moirai.spawn_parallel(|| ()).id()).collect();
+    let first = moirai.shutdown();
+    assert_eq!((first.spawned, first.completed), (100, 100));
+    let (ran, drops) = (Counter::default(), Counter::default());
+    let mut ids: HashSet<_> = accepted.iter().copied().collect();
+    for mut handle in spawn_each(&moirai, &ran) {
+        assert!(ids.insert(handle.id()), "an id was given twice");
+        assert!(handle.is_finished());
+        assert_eq!(moirai.task_status(handle.id()), None);
+        assert!(!moirai.cancel_task(handle.id()));
+        handle.cancel();
+        handle.abort_handle().cancel();
+        let waited = moirai.block_on(moirai.wait_for_task(handle.id(), None));
+        assert_eq!(waited, None);
+        assert!(handle.try_join().unwrap().unwrap_err().is_shut_down());
+        assert!(handle.try_join().unwrap().unwrap_err().is_result_taken());
+    }
+    for _ in 0..3 {
+        let (owned, also) = (drops.on_drop(), drops.on_drop());
+        drop(moirai.spawn_blocking(move || drop(owned)));
+        let handle = moirai.spawn_async(async move { drop(also) });
+        assert!(moirai.block_on(handle).unwrap_err().is_shut_down());
+    }
+    wait_until("what refused tasks own is dropped", || drops.get() == 6);
+    assert_eq!(ran.get(), 0);
+    assert!(!moirai.try_run());
+    let again = moirai.shutdown();
+    assert_balanced(&again);
+    assert_eq!((again.spawned, again.completed), (100, 100), "refused spawns are left out");
+    assert_eq!(moirai.cleanup_stats().total_tasks, 100, "the books can still be read");
+}
+
+#[test]
+fn a_timeout_cancels_what_waits_and_says_what_it_was() {
+    let _watchdog = watchdog();
+    let moirai = named("sht-list", 2).build().unwrap();
+    moirai.spawn_parallel(|| ()).join().unwrap();
+    let failed: TaskHandle<()> =
+        moirai.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+    assert!(failed.join().is_err());
+    let by_user = moirai.spawn_async(pending::<()>());
+    by_user.cancel();
+    assert!(by_user.join().unwrap_err().is_cancelled());
+    let (sender, dropped) = mpsc::channel();
+    let spawn = |name: &'static str| {
+        let sender = sender.clone();
+        let owned = OnDrop::new(move || sender.send(threads::own_name()).unwrap());
+        let waits = async move {
+            let _owned = owned;
+            pending::<()>().await;
+        };
+        let (line, handle) = (line!(), moirai.task().name(name).spawn_async(waits));
+        wait_until("it waits", || moirai.task_stats(handle.id()).unwrap().polls > 0);
+        (line, name, handle)
+    };
+    let waiting = [spawn("one"), spawn("two"), spawn("three")];
+    let timeout = Duration::from_millis(50);
+    let report = moirai.shutdown_timeout(timeout);
+    assert!(report.elapsed >= timeout && report.elapsed < timeout + LATE, "{report}");
+    assert_balanced(&report);
+    assert_eq!((report.spawned, report.completed, report.failed), (6, 1, 1));
+    assert_eq!((report.cancelled, report.still_active), (4, 0), "{report}");
+    assert!(!report.is_clean());
+    assert!(report.unfinished.is_empty());
+    assert_eq!(report.cancelled_tasks.len(), 3, "the user's is none of the shutdown's");
+    for (line, name, handle) in waiting {
+        let id = handle.id();
+        let listed = report.cancelled_tasks.iter().find(|task| task.id == id).unwrap();
+        assert_eq!(listed.name.as_deref(), Some(name));
+        assert_eq!((listed.location.file(), listed.location.line()), (file!(), line));
+        assert!(listed.started_at.is_some());
+        assert_eq!(listed.status, TaskStatus::Cancelled);
+        assert!(handle.join().unwrap_err().is_shut_down());
+        assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+        let text = report.to_string();
+        assert!(text.contains(name) && text.contains(&id.to_string()), "{text}");
+        let thread = dropped.try_recv().expect("dropped before the verdict is told");
+        assert!(thread.starts_with("sht-list"), "dropped on {thread:?}");
+    }
+}
+
+#[test]
+fn a_timeout_is_not_waited_for_when_everything_ends_before() {
+    let _watchdog = watchdog();
+    for timeout in [common::HOUR, Duration::MAX] {
+        let moirai = workers(2);
+        let handles: Vec<_> = (0..100).map(|i| moirai.spawn_parallel(move || i)).collect();
+        let report = moirai.shutdown_timeout(timeout);
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(report.completed, 100);
+        for (i, handle) in handles.into_iter().enumerate() {
+            assert_eq!(handle.join().unwrap(), i);
+        }
+    }
+}
+
+#[test]
+fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
+    let _watchdog = watchdog();
+    let moirai = Moirai::builder().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    let (gate, begun, ran) = (Gate::new(), Gate::new(), Counter::default());
+    let (waiting, start) = (gate.clone(), begun.clone());
+    let runs = moirai.task().name("runs").spawn_blocking(move || {
+        start.open();
+        waiting.wait();
+    });
+    begun.wait();
+    let queued: Vec<_> = (0..3)
+        .map(|_| {
+            let ran = ran.clone();
+            moirai.task().name("queued").spawn_blocking(move || ran.add())
+        })
+        .collect();
+    let report = moirai.shutdown_timeout(Duration::from_millis(5));
+    assert!(report.elapsed < LATE, "{report}");
+    assert_balanced(&report);
+    assert_eq!((report.cancelled, report.still_active), (3, 1), "{report}");
+    assert_eq!(report.unfinished.len(), 1);
+    assert_eq!(
+        (report.unfinished[0].id, report.unfinished[0].status),
+        (runs.id(), TaskStatus::Running)
+    );
+    for handle in queued {
+        let id = handle.id();
+        let listed = report.cancelled_tasks.iter().find(|task| task.id == id).unwrap();
+        assert_eq!((listed.started_at, listed.name.as_deref()), (None, Some("queued")));
+        assert!(handle.join().unwrap_err().is_shut_down());
+    }
+    gate.open();
+    // A closure that runs is not interrupted.
+    runs.join().unwrap();
+    let report = moirai.shutdown();
+    assert_balanced(&report);
+    assert_eq!((report.completed, report.cancelled, report.still_active), (1, 3, 0));
+    assert_eq!(ran.get(), 0);
+}
+
+#[test]
+fn a_timeout_is_kept_also_when_every_worker_is_stuck() {
+    let _watchdog = watchdog();
+    let held = hold(Moirai::builder());
+    let ran = Counter::default();
+    let queued: Vec<_> = (0..5)
+        .map(|i| {
+            let ran = ran.clone();
+            let body = move || {
+                ran.add();
+            };
+            match i % 2 {
+                0 => held.moirai.spawn_parallel(body),
+                _ => held.moirai.spawn_async(async move { body() }),
+            }
+        })
+        .collect();
+    let report = held.moirai.shutdown_timeout(Duration::from_millis(20));
+    assert!(report.elapsed < LATE, "{report}");
+    assert_balanced(&report);
+    assert_eq!(report.spawned, 6);
+    let stuck = report.unfinished.iter().find(|task| task.id == held.holder.id()).unwrap();
+    assert_eq!(stuck.status, TaskStatus::Running);
+    for handle in &queued {
+        // Cancelled already, or as soon as there is a worker to drop it: it is in one of the lists.
+        let mut listed = report.cancelled_tasks.iter().chain(&report.unfinished);
+        assert_eq!(listed.find(|task| task.id == handle.id()).unwrap().started_at, None);
+    }
+    held.gate.open();
+    held.holder.join().unwrap();
+    for handle in queued {
+        assert!(handle.join().unwrap_err().is_shut_down());
+    }
+    let report = held.moirai.shutdown();
+    assert_balanced(&report);
+    assert_eq!((report.completed, report.cancelled, report.still_active), (1, 5, 0));
+    assert_eq!(ran.get(), 0);
+}
+
+#[test]
+fn the_lists_of_a_report_are_bounded_and_the_counts_are_not() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let handles: Vec<_> = (0..2_500).map(|_| moirai.spawn_async(pending::<()>())).collect();
+    wait_until("all have started", || moirai.load() == 0);
+    let report = moirai.shutdown_timeout(Duration::ZERO);
+    assert_balanced(&report);
+    assert!(report.cancelled_tasks.len() + report.unfinished.len() >= 1_000);
+    assert!(report.cancelled_tasks.len() <= 1_000 && report.unfinished.len() <= 1_000);
+    for handle in handles {
+        assert!(handle.join().unwrap_err().is_shut_down());
+    }
+    let report = moirai.shutdown();
+    assert_eq!((report.cancelled, report.still_active), (2_500, 0));
+    assert!(report.to_string().lines().count() < 50, "a few readable lines");
+}
+
+#[test]
+fn a_shutdown_can_be_called_twice_and_from_many_threads() {
+    let _watchdog = watchdog();
+    for round in 0..30 {
+        let moirai = workers(1 + round % 2);
+        let gate = Gate::new();
+        for _ in 0..20 {
+            let gate = gate.clone();
+            moirai.spawn_async(async move { gate.passed().await });
+        }
+        let barrier = Arc::new(Barrier::new(4));
+        let threads: Vec<_> = (0..4)
+            .map(|i| {
+                let (moirai, barrier, gate) = (moirai.clone(), Arc::clone(&barrier), gate.clone());
+                std::thread::spawn(move || {
+                    barrier.wait();
+                    match i {
+                        0 => {
+                            wait_until("another has begun", || moirai.is_shutting_down());
+                            gate.open();
+                            moirai.shutdown()
+                        }
+                        1 => moirai.shutdown_timeout(common::HOUR),
+                        _ => moirai.shutdown(),
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            let report = thread.join().unwrap();
+            assert_balanced(&report);
+            assert_eq!((report.spawned, report.completed), (20, 20), "{report}");
+            assert!(report.is_clean());
+        }
+        assert!(moirai.shutdown().is_clean());
+    }
+}
+
+#[test]
+fn inside_a_task_a_shutdown_returns_and_goes_on_behind_it() {
+    let _watchdog = watchdog();
+    type Call = fn(&Moirai) -> ShutdownReport;
+    let wait: Call = |moirai| moirai.shutdown();
+    let limited: Call = |moirai| moirai.shutdown_timeout(common::HOUR);
+    for call in [wait, limited] {
+        for kind in 0..4 {
+            let moirai = workers(1);
+            let gate = Gate::new();
+            let (passed, inner) = (gate.clone(), moirai.clone());
+            let other = moirai.spawn_async(async move { passed.passed().await });
+            let stop = move || (call(&inner), inner.is_shutting_down());
+            let handle = match kind {
+                0 => moirai.spawn_async(async move { stop() }),
+                1 => moirai.spawn_parallel(stop),
+                2 => moirai.spawn_blocking(stop),
+                _ => moirai.spawn_parallel(|| moirai::block_on(async move { stop() })),
+            };
+            let (report, closed) = handle.join().unwrap();
+            assert!(closed);
+            assert_balanced(&report);
+            assert_eq!(report.spawned, 2);
+            assert!(report.still_active >= 1, "itself, at least: {report}");
+            // It waits for the other, as it would outside.
+            assert!(!other.is_finished());
+            assert!(moirai.spawn_parallel(|| ()).join().unwrap_err().is_shut_down());
+            gate.open();
+            other.join().unwrap();
+            let report = moirai.shutdown();
+            assert_eq!((report.completed, report.still_active), (2, 0), "{report}");
+        }
+    }
+    // And cancels the other, where there is no time.
+    let moirai = workers(1);
+    let (other, inner) = (moirai.spawn_async(pending::<()>()), moirai.clone());
+    moirai.spawn_async(async move { inner.shutdown_timeout(Duration::ZERO) }).join().unwrap();
+    assert!(other.join().unwrap_err().is_shut_down());
+    assert_balanced(&moirai.shutdown());
+}
+
+#[test]
+fn a_shutdown_inside_block_on_does_not_wait_for_itself() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let done = moirai.spawn_async(yield_now());
+    let report = moirai.block_on(async {
+        let report = moirai.shutdown();
+        done.await.unwrap();
+        report
+    });
+    assert_balanced(&report);
+    assert_eq!(report.completed, 1);
+    // And one that is under way ends what others wait for in `block_on`.
+    let moirai = workers(1);
+    let waiting = moirai.spawn_async(pending::<()>());
+    let other = moirai.clone();
+    let thread = std::thread::spawn(move || other.block_on(waiting));
+    moirai.shutdown_timeout(Duration::ZERO);
+    assert!(thread.join().unwrap().unwrap_err().is_shut_down());
+}
+
+#[test]
+fn a_task_may_spawn_and_wait_while_it_is_shut_down() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let refused = Counter::default();
+    for _ in 0..10 {
+        let (inner, refused) = (moirai.clone(), refused.clone());
+        // A destructor that uses the executor, in the middle of its end.
+        let owned = OnDrop::new(move || {
+            let handle = inner.spawn_async(async {});
+            if handle.join().is_err_and(|error| error.is_shut_down()) {
+                refused.add();
+            }
+            inner.shutdown_timeout(Duration::ZERO);
+        });
+        moirai.spawn_async(async move {
+            let _owned = owned;
+            pending::<()>().await;
+        });
+    }
+    moirai.shutdown_timeout(Duration::ZERO);
+    let report = moirai.shutdown();
+    assert_balanced(&report);
+    assert_eq!((report.spawned, report.cancelled), (10, 10));
+    assert_eq!(refused.get(), 10);
+}

@@ -1,0 +1,270 @@
+//! What the executor says through `tracing`, and the spans that tasks inherit.
+
+mod common;
+
+use std::fmt::Write;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use common::{Gate, PURPOSE, keep, wait_until, watchdog};
+use moirai::Clock;
+use moirai::prelude::*;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber, info, info_span};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+/// An event as it was told.
+#[derive(Clone, Debug)]
+struct Told {
+    level: Level,
+    target: String,
+    /// The fields, as `name=value`.
+    text: String,
+    /// The spans that it was in, the outermost first.
+    spans: Vec<&'static str>,
+}
+
+impl Told {
+    fn is_ours(&self, level: Level) -> bool {
+        self.level == level && self.target.starts_with("moirai")
+    }
+
+    fn has(&self, parts: &[&str]) -> bool {
+        parts.iter().all(|part| self.text.contains(part))
+    }
+}
+
+/// The subscriber: writes everything down.
+struct Collector;
+
+static TOLD: Mutex<Vec<Told>> = Mutex::new(Vec::new());
+
+/// Renders fields.
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, "{field}={value:?} ").unwrap();
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        write!(self.0, "{field}={value} ").unwrap();
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let spans = context
+            .event_scope(event)
+            .map(|scope| scope.from_root().map(|span| span.metadata().name()).collect::<Vec<_>>());
+        TOLD.lock().unwrap().push(Told {
+            level: *event.metadata().level(),
+            target: event.metadata().target().to_owned(),
+            text: text.0,
+            spans: spans.unwrap_or_default(),
+        });
+    }
+}
+
+/// Installs the collector, and keeps the other tests of this file out: what is told does not always say by whom.
+fn alone() -> MutexGuard<'static, ()> {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    static ALONE: Mutex<()> = Mutex::new(());
+    INSTALLED.get_or_init(|| {
+        let subscriber = tracing_subscriber::registry().with(Collector);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn told() -> Vec<Told> {
+    TOLD.lock().unwrap().clone()
+}
+
+fn find(parts: &[&str]) -> Vec<Told> {
+    told().into_iter().filter(|told| told.has(parts)).collect()
+}
+
+#[test]
+fn start_and_shutdown_are_told() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let infos = || told().iter().filter(|told| told.is_ours(Level::INFO)).count();
+    let before = infos();
+    let moirai = common::workers(1);
+    assert_eq!(infos(), before + 1, "{:?}", told());
+    common::assert_runs(&moirai);
+    assert_eq!(infos(), before + 1, "tasks are not told of at this level");
+    moirai.shutdown();
+    let after = infos();
+    assert!(after > before + 1, "{:?}", told());
+    // Without an explicit shutdown, too.
+    let moirai = common::workers(1);
+    drop(moirai);
+    assert!(infos() > after + 1, "{:?}", told());
+}
+
+#[test]
+fn the_panic_of_a_detached_task_is_told() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let moirai = common::workers(1);
+    let fail = || std::panic::resume_unwind(Box::new(format!("{PURPOSE}, detached")));
+    for (kind, name) in
+        ["detached-async", "detached-parallel", "detached-blocking"].into_iter().enumerate()
+    {
+        let gate = Gate::new();
+        let passed = gate.clone();
+        let task = moirai.task().name(name);
+        let line = line!() + 2;
+        let handle: TaskHandle<()> = match kind {
+            0 => task.spawn_async(async move {
+                passed.passed().await;
+                fail()
+            }),
+            1 => task.spawn_parallel(move || {
+                passed.wait();
+                fail()
+            }),
+            _ => task.spawn_blocking(move || {
+                passed.wait();
+                fail()
+            }),
+        };
+        let id = handle.id();
+        drop(handle);
+        gate.open();
+        wait_until("it has failed", || moirai.task_status(id) == Some(TaskStatus::Failed));
+        wait_until("it is told", || !find(&[name]).is_empty());
+        let warnings = find(&[name]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].is_ours(Level::WARN), "{warnings:?}");
+        let line = format!("{}:{}", file!(), line + [0, 4, 8][kind]);
+        assert!(warnings[0].has(&[&id.to_string(), &line, "detached"]), "{line}: {warnings:?}");
+    }
+}
+
+#[test]
+fn the_panic_of_a_task_that_is_waited_for_is_not_told() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let moirai = common::workers(1);
+    for i in 0..3 {
+        let task = moirai.task().name("waited-for");
+        let fail = || std::panic::resume_unwind(Box::new(PURPOSE));
+        let handle: TaskHandle<()> = match i {
+            0 => task.spawn_async(async move { fail() }),
+            1 => task.spawn_parallel(fail),
+            _ => task.spawn_blocking(fail),
+        };
+        assert!(handle.join().unwrap_err().is_panicked());
+    }
+    // Nor is the end of a task whose handle is gone, if it is no panic.
+    let cancelled = moirai.task().name("waited-for").spawn_async(std::future::pending::<()>());
+    let id = cancelled.id();
+    drop(cancelled);
+    moirai.cancel_task(id);
+    moirai.shutdown();
+    drop(moirai);
+    let warnings: Vec<_> =
+        find(&["waited-for"]).into_iter().filter(|told| told.level <= Level::WARN).collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[test]
+fn a_sweep_is_told() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let (clock, hand) = Clock::manual();
+    let moirai = Moirai::builder()
+        .worker_threads(1)
+        .clock(clock)
+        .cleanup_config(CleanupConfig {
+            cleanup_interval: Duration::from_secs(1),
+            ..keep(1_000, Duration::from_secs(60))
+        })
+        .build()
+        .unwrap();
+    for _ in 0..137 {
+        moirai.spawn_parallel(|| ()).join().unwrap();
+    }
+    hand.advance(Duration::from_secs(61));
+    wait_until("all are swept", || {
+        hand.advance(Duration::from_secs(1));
+        moirai.cleanup_stats().total_tasks == 0
+    });
+    let sweeps = || -> Vec<Told> {
+        told().into_iter().filter(|told| told.is_ours(Level::DEBUG) && told.has(&["137"])).collect()
+    };
+    wait_until("the sweep is told", || !sweeps().is_empty());
+    let sweeps = sweeps();
+    assert_eq!(sweeps.len(), 1, "{sweeps:?}");
+    assert!(sweeps[0].has(&["age", "count", "bytes"]), "{sweeps:?}");
+}
+
+/// Spawns one task of each kind that tells a message of its own.
+fn tell(moirai: &Moirai, mark: &'static str) {
+    let handles = [
+        moirai.spawn_async(async move {
+            info!("{mark} first poll");
+            yield_now().await;
+            info!("{mark} second poll");
+        }),
+        moirai.spawn_parallel(move || info!("{mark} parallel")),
+        moirai.spawn_blocking(move || info!("{mark} blocking")),
+    ];
+    for handle in handles {
+        handle.join().unwrap();
+    }
+}
+
+fn spans_of(message: &str) -> Vec<&'static str> {
+    let told = find(&[message]);
+    assert_eq!(told.len(), 1, "{message}: {told:?}");
+    told[0].spans.clone()
+}
+
+const MESSAGES: [&str; 4] = ["first poll", "second poll", "parallel", "blocking"];
+
+#[test]
+fn tasks_inherit_the_span_of_their_spawn_when_asked_to() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let moirai = Moirai::builder().worker_threads(1).inherit_spans(true).build().unwrap();
+    info_span!("outer").in_scope(|| {
+        info_span!("inner").in_scope(|| tell(&moirai, "inherited"));
+    });
+    for message in MESSAGES {
+        assert_eq!(spans_of(&format!("inherited {message}")), ["outer", "inner"], "{message}");
+    }
+    // One task's span is none of the next one's, and of what the thread does outside.
+    tell(&moirai, "outside");
+    for message in MESSAGES {
+        assert!(spans_of(&format!("outside {message}")).is_empty(), "{message}");
+    }
+    // Also after a panic, and from task to task.
+    let failed: TaskHandle<()> = info_span!("panics")
+        .in_scope(|| moirai.spawn_parallel(|| std::panic::resume_unwind(Box::new(PURPOSE))));
+    assert!(failed.join().is_err());
+    let nested = info_span!("grand").in_scope(|| {
+        moirai.spawn_async(async {
+            let child = moirai::spawn_parallel(|| info!("grandchild"));
+            child.await.unwrap();
+        })
+    });
+    nested.join().unwrap();
+    assert_eq!(spans_of("grandchild"), ["grand"]);
+}
+
+#[test]
+fn tasks_inherit_no_span_by_default() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let moirai = common::workers(1);
+    info_span!("unwanted").in_scope(|| tell(&moirai, "default"));
+    for message in MESSAGES {
+        assert!(spans_of(&format!("default {message}")).is_empty(), "{message}");
+    }
+}
