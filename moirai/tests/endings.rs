@@ -1,0 +1,220 @@
+//! Ends that are easy to get wrong: chains and circles of handles, joins and wakes while the executor stops, executors that
+//! wait for each other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use common::{wait_until, watchdog};
+use moirai::prelude::*;
+use moirai::{AbortHandle, HybridExecutor, Recorder, TaskManager, TaskSample, TaskSpawner};
+
+mod common;
+
+/// Says when the executor's shared part is gone: it is dropped with the plugins.
+struct Gone(mpsc::Sender<()>);
+
+impl ExecutorPlugin for Gone {}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+fn executor(workers: usize) -> (Moirai, mpsc::Receiver<()>) {
+    let (sender, gone) = mpsc::channel();
+    let builder = Moirai::builder().worker_threads(workers).plugin(Gone(sender));
+    (builder.build().unwrap(), gone)
+}
+
+/// Spawns a task that spawns the next and awaits it, and so on; the innermost leaves an abort handle behind.
+fn chain(
+    moirai: &Moirai,
+    depth: usize,
+    last: mpsc::Sender<AbortHandle>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let moirai = moirai.clone();
+    Box::pin(async move {
+        if depth == 0 {
+            return;
+        }
+        let next = chain(&moirai, depth - 1, last.clone());
+        let handle = moirai.spawn_async(next);
+        if depth == 1 {
+            last.send(handle.abort_handle()).unwrap();
+        }
+        drop(moirai);
+        let _ = handle.await;
+    })
+}
+
+#[test]
+fn a_chain_of_handles_is_freed_without_recursion() {
+    let _watchdog = watchdog();
+    let (moirai, gone) = executor(2);
+    let (sender, last) = mpsc::channel();
+    moirai.spawn_async(chain(&moirai, 50_000, sender)).join().unwrap();
+    let last = last.recv().unwrap();
+    drop(moirai);
+    // On a small stack: were each cell freed by the one before, this would overflow.
+    std::thread::Builder::new().stack_size(64 << 10).spawn(|| drop(last)).unwrap().join().unwrap();
+    gone.recv().unwrap();
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_are_freed() {
+    let _watchdog = watchdog();
+    let (moirai, gone) = executor(1);
+    let handles: Arc<Mutex<Vec<TaskHandle<()>>>> = Arc::default();
+    let (open, gate) = async_channel::bounded::<()>(2);
+    for number in 0..2_usize {
+        let (others, gate) = (Arc::clone(&handles), gate.clone());
+        let task = async move {
+            // Leaves this task's waker with the other.
+            std::future::poll_fn(|cx| {
+                if let Some(other) = others.lock().unwrap().get_mut(1 - number) {
+                    let _ = Pin::new(other).poll(cx);
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            drop(others);
+            let _ = gate.recv().await;
+        };
+        let handle = moirai.spawn_async(task);
+        handles.lock().unwrap().push(handle);
+    }
+    wait_until("both wait", || moirai.load() == 0);
+    drop(open);
+    wait_until("both have ended", || moirai.cleanup_stats().active_tasks == 0);
+    drop(handles);
+    drop(moirai);
+    gone.recv().unwrap();
+}
+
+#[test]
+fn a_task_can_join_after_it_has_dropped_the_last_owner() {
+    let _watchdog = watchdog();
+    let (moirai, gone) = executor(1);
+    let (give, owner) = mpsc::channel::<Moirai>();
+    let task = moirai.spawn_parallel(move || {
+        let owner = owner.recv().unwrap();
+        let child = owner.spawn_async(std::future::pending::<()>());
+        drop(owner);
+        child.join().unwrap_err().is_shut_down()
+    });
+    give.send(moirai).unwrap();
+    assert!(task.join().unwrap());
+    gone.recv().unwrap();
+}
+
+#[test]
+fn a_task_can_join_after_a_shutdown_has_given_up_on_it() {
+    let _watchdog = watchdog();
+    let (moirai, gone) = executor(1);
+    let (go_on, wait) = mpsc::channel::<()>();
+    let inner = moirai.clone();
+    let (started, has_started) = mpsc::channel();
+    let task = moirai.spawn_parallel(move || {
+        let child = inner.spawn_async(std::future::pending::<()>());
+        drop(inner);
+        started.send(()).unwrap();
+        wait.recv().unwrap();
+        child.join().unwrap_err().is_shut_down()
+    });
+    has_started.recv().unwrap();
+    let report = moirai.shutdown_timeout(Duration::from_millis(10));
+    assert!(report.still_active >= 1, "{report}");
+    go_on.send(()).unwrap();
+    assert!(task.join().unwrap());
+    wait_until("all have ended", || moirai.cleanup_stats().active_tasks == 0);
+    drop(moirai);
+    gone.recv().unwrap();
+}
+
+#[test]
+fn a_worker_that_blocks_in_its_seat_leaves_its_slot_to_others() {
+    let _watchdog = watchdog();
+    let moirai = Moirai::builder().worker_threads(2).reserve_workers(0).build().unwrap();
+    for _ in 0..200 {
+        let (sender, receiver) = async_channel::bounded::<u32>(1);
+        let woken = moirai.spawn_async(async move { receiver.recv().await.unwrap() });
+        let id = woken.id();
+        wait_until("it waits", || moirai.task_stats(id).is_some_and(|task| task.polls > 0));
+        let joiner = moirai.spawn_parallel(move || {
+            sender.try_send(7).unwrap();
+            woken.join().unwrap()
+        });
+        assert_eq!(joiner.join().unwrap(), 7);
+    }
+}
+
+#[test]
+fn one_executor_can_be_shut_down_on_a_worker_of_another() {
+    let _watchdog = watchdog();
+    let (a, _) = executor(1);
+    let (b, _) = executor(1);
+    let (sender, receiver) = async_channel::bounded::<()>(1);
+    let helper = b.spawn_async(async move {
+        let _ = receiver.recv().await;
+    });
+    let waits = a.spawn_async(async move { helper.await.is_ok() });
+    let a_inside = a.clone();
+    let shuts = b.spawn_parallel(move || a_inside.shutdown().still_active);
+    wait_until("the shutdown has begun", || a.is_shutting_down());
+    // Wakes a task of B's only worker, which is in the middle of the shutdown of A.
+    sender.try_send(()).unwrap();
+    assert_eq!(shuts.join().unwrap(), 0);
+    assert!(waits.join().unwrap());
+}
+
+#[test]
+fn a_recorder_that_panics_takes_no_worker_down() {
+    struct Bomb(AtomicUsize);
+    impl Recorder for Bomb {
+        fn task_finished(&self, _: Option<usize>, _: &TaskSample) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::panic::resume_unwind(Box::new("bomb in a recorder"));
+        }
+    }
+    let _watchdog = watchdog();
+    let bomb = Arc::new(Bomb(AtomicUsize::new(0)));
+    let recorder: Arc<dyn Recorder> = Arc::clone(&bomb) as _;
+    let executor = HybridExecutor::builder().worker_threads(1).recorder(recorder).build().unwrap();
+    for number in 0..10 {
+        let handle = executor.spawn_async(async move { number });
+        let id = handle.id();
+        assert_eq!(handle.join().unwrap(), number);
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
+    }
+    assert_eq!(bomb.0.load(Ordering::Relaxed), 10);
+}
+
+#[test]
+fn a_waker_given_up_while_its_task_and_executor_end_is_safe() {
+    let _watchdog = watchdog();
+    for _ in 0..300 {
+        let (moirai, gone) = executor(1);
+        let (sender, waker) = mpsc::channel::<Waker>();
+        let mut polled = false;
+        let task = std::future::poll_fn(move |cx: &mut Context<'_>| {
+            if std::mem::replace(&mut polled, true) {
+                return Poll::Ready(());
+            }
+            sender.send(cx.waker().clone()).unwrap();
+            Poll::Pending
+        });
+        drop(moirai.spawn_async(task));
+        let waker = waker.recv().unwrap();
+        let waking = std::thread::spawn(move || waker.wake());
+        drop(moirai);
+        waking.join().unwrap();
+        gone.recv().unwrap();
+    }
+}
