@@ -1,11 +1,16 @@
 //! Hooks into the life of an executor and its tasks.
 
+use std::sync::Arc;
+
 use crate::{TaskId, TaskStatus};
 
 /// Hooks into the life of an executor and of its tasks. Every method has an empty default.
 ///
 /// Hooks run on the thread where the thing happens, inside the executor: keep them short. A hook that panics is caught
-/// and reported once through `tracing`; the task and the worker go on. Without a plugin, hooks cost nothing.
+/// and reported once through `tracing`; the task and the worker go on. Without a plugin, hooks cost nothing. A hook must not
+/// wait for the task that it is told of, nor for a shutdown of its executor: neither would end before the hook does.
+///
+/// An `Arc` of a plugin is a plugin, for those who want to look at its state later.
 pub trait ExecutorPlugin: Send + Sync + 'static {
     /// A worker is about to run its first task. Called once per worker, on the thread that opens it.
     fn on_worker_start(&self, worker: usize) {
@@ -39,4 +44,34 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
 
     /// The executor has begun to shut down. Once.
     fn on_shutdown(&self) {}
+}
+
+impl<P: ExecutorPlugin + ?Sized> ExecutorPlugin for Arc<P> {
+    fn on_worker_start(&self, worker: usize) {
+        (**self).on_worker_start(worker);
+    }
+
+    fn on_worker_stop(&self, worker: usize) {
+        (**self).on_worker_stop(worker);
+    }
+
+    fn before_spawn(&self, id: TaskId) {
+        (**self).before_spawn(id);
+    }
+
+    fn after_spawn(&self, id: TaskId) {
+        (**self).after_spawn(id);
+    }
+
+    fn before_execute(&self, id: TaskId) {
+        (**self).before_execute(id);
+    }
+
+    fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
+        (**self).after_complete(id, outcome);
+    }
+
+    fn on_shutdown(&self) {
+        (**self).on_shutdown();
+    }
 }

@@ -53,7 +53,7 @@ pub trait Recorder: std::any::Any + Send + Sync {
         let _ = worker;
     }
 
-    /// A worker's thread has given its seat to another, because it is about to block.
+    /// A worker's thread is about to block, and offers its seat to another. With no thread left for it, it keeps the seat.
     fn seat_handed_on(&self, worker: usize) {
         let _ = worker;
     }

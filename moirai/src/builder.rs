@@ -107,6 +107,30 @@ impl MoiraiBuilder {
     }
 
     /// Adds a plugin. Hooks are called in the order in which plugins were added.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// #[derive(Default)]
+    /// struct Failures(AtomicU64);
+    ///
+    /// impl ExecutorPlugin for Failures {
+    ///     fn after_complete(&self, _: TaskId, outcome: TaskStatus) {
+    ///         if outcome == TaskStatus::Failed {
+    ///             self.0.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let failures = Arc::new(Failures::default());
+    /// let moirai = Moirai::builder().plugin(Arc::clone(&failures)).build()?;
+    /// let task = moirai.spawn_parallel(|| std::panic::resume_unwind(Box::new("quietly")));
+    /// assert!(task.join().is_err());
+    /// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), BuildError>(())
+    /// ```
     pub fn plugin(self, plugin: impl ExecutorPlugin) -> Self {
         Self(self.0.plugin(plugin))
     }
