@@ -115,7 +115,12 @@ impl Shared {
                 }
                 TaskHandle::new(handle.task().header().id(), handle)
             }
-            (Some(None), _) => TaskHandle::refused(self.registry.refused_id()),
+            (Some(None), refused) => {
+                if let Some((cell, _)) = refused {
+                    cell.refuse();
+                }
+                TaskHandle::refused(self.registry.refused_id())
+            }
             (None, Some((cell, new))) => match self.list_from_outside(cell, new, ticks) {
                 Some((task, handle)) => {
                     self.queue_new(task);

@@ -262,7 +262,7 @@ struct BadWaker;
 
 impl Wake for BadWaker {
     fn wake(self: Arc<Self>) {
-        std::mem::forget(self);
+        drop(self);
         fail("the waker")
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use moirai_core::shim::hint::spin_loop;
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use moirai_core::shim::thread::yield_now;
 use moirai_core::{Priority, TaskKind, TaskStatus};
 
 use super::text::Text;
@@ -231,6 +232,7 @@ impl Slot {
     fn unlist(&self) {
         // Ordering: Relaxed: only where to begin.
         let mut task = self.listing.load(Ordering::Relaxed);
+        let mut spins = 0;
         loop {
             let unlocked = task.map_addr(|address| address & !MARK);
             // Ordering: Release: who finds no address finds the terminal word. Acquire: what was done under the lock is done.
@@ -243,7 +245,7 @@ impl Slot {
                 Ok(_) => return,
                 Err(seen) => {
                     if seen.addr() & MARK != 0 {
-                        spin_loop();
+                        relax(&mut spins);
                     }
                     task = seen;
                 }
@@ -258,13 +260,14 @@ impl Slot {
         f: impl FnOnce(NonNull<()>) -> R,
     ) -> Option<R> {
         let mut task = self.listing.load(Ordering::Acquire);
+        let mut spins = 0;
         let task = loop {
             // Ordering: Acquire pairs with the Release of `unlist`: see there.
             if task.is_null() || self.word().generation() != generation {
                 return None;
             }
             if task.addr() & MARK != 0 {
-                spin_loop();
+                relax(&mut spins);
                 task = self.listing.load(Ordering::Acquire);
                 continue;
             }
@@ -395,5 +398,15 @@ impl Slot {
                 error,
             });
         }
+    }
+}
+
+/// Waits for the lock of a listing, which is held for a few instructions, unless its holder is not running.
+fn relax(spins: &mut u32) {
+    if *spins < 32 {
+        *spins += 1;
+        spin_loop();
+    } else {
+        yield_now();
     }
 }

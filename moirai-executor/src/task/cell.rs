@@ -74,6 +74,13 @@ impl<W: Work + 'static, H: Host> Unlisted<W, H> {
         }))
     }
 
+    /// Drops the cell, and the work with it, whose destructor is not the spawner's problem.
+    pub(crate) fn refuse(self) {
+        if let Some(message) = panics::message_of(|| drop(self.0)) {
+            tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
+        }
+    }
+
     /// Gives the task its entry in the books. `enter` gets the cell's address to list it; from then on the cell may be
     /// cancelled by id. Without an entry the cell is dropped, and the work with it.
     pub(crate) fn list(
@@ -85,11 +92,7 @@ impl<W: Work + 'static, H: Host> Unlisted<W, H> {
         let header = cell.cast::<Header<H>>();
         let Some((id, entry)) = enter(header) else {
             // SAFETY: the pointer is the box's, and nobody else was given it.
-            let cell = unsafe { Box::from_raw(cell.as_ptr()) };
-            // The work was refused; its destructor is not the spawner's problem.
-            if let Some(message) = panics::message_of(|| drop(cell)) {
-                tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
-            }
+            Self(unsafe { Box::from_raw(cell.as_ptr()) }).refuse();
             return None;
         };
         // SAFETY: the cell is alive: the task's own reference goes when it completes, and it has not run.
