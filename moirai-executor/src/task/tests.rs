@@ -137,7 +137,9 @@ fn wakers_of_one_task_are_alike_and_of_two_are_not() {
     let [a, b] = gates.map(|gate| gate.take_waker().unwrap());
     assert!(a.will_wake(&a.clone()));
     assert!(!a.will_wake(&b));
-    for (host, handle) in &tasks {
+    drop((a, b));
+    // By value: the handle goes before its host, which has to outlive the cell.
+    for (host, handle) in tasks {
         handle.task().cancel(Asker::User);
         host.run_queued();
     }
