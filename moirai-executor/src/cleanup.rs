@@ -3,16 +3,18 @@
 //! It sweeps once an interval, and waits on a condition variable in between, so that a stop ends it at once. With nothing
 //! retained it does not wake at all. For that, whoever completes a task looks at one flag:
 //!
-//! 1. After a sweep that leaves nothing, the worker clears `armed`, and waits one more interval.
+//! 1. After a sweep that leaves nothing, the worker sets `disarmed`, and waits one more interval.
 //! 2. If there is still nothing, it waits without limit.
-//! 3. Who completes a task publishes it, and then looks at `armed`; if it is clear he takes the lock, sets it, and notifies.
+//! 3. Who completes a task publishes it, and then looks at `disarmed`; if it is set he takes the lock, clears it, and notifies.
 //!
-//! There is no fence between publishing and looking, and none is needed: one who saw the flag still set had published before
-//! the second look, an interval later, which therefore finds his record; one who looks after that sees the flag cleared.
+//! There is no fence between publishing and looking, and none is needed. One who saw the flag still clear looked before its
+//! setting had reached him, and had published before he looked; a store reaches every processor within microseconds, and the
+//! second look comes at least [`SETTLE`] later, however short the interval is: it finds his record. One who looks after that
+//! sees the flag set.
 
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use moirai_core::clock::{ListenerKey, ManualClock};
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +23,9 @@ use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 use crate::panics;
 use crate::registry::{Registry, SweepReport};
 use crate::shared::Shared;
+
+/// The least time between asking to be told and the second look.
+const SETTLE: Duration = Duration::from_millis(1);
 
 /// What wakes the cleanup worker.
 #[derive(Debug, Default)]
@@ -161,7 +166,7 @@ impl Drop for CleanupWorker {
 pub(crate) fn run(registry: &Registry) {
     let alarm = registry.alarm();
     loop {
-        if alarm.wait(false, interval(registry)) == Woken::Stop {
+        if alarm.wait(false, interval(registry, Duration::ZERO)) == Woken::Stop {
             return;
         }
         sweep(registry);
@@ -169,7 +174,7 @@ pub(crate) fn run(registry: &Registry) {
             continue;
         }
         alarm.disarm();
-        let woken = match alarm.wait(true, interval(registry)) {
+        let woken = match alarm.wait(true, interval(registry, SETTLE)) {
             Woken::Time if registry.retained() == 0 => {
                 if alarm.wait_to_be_told() {
                     continue;
@@ -184,15 +189,19 @@ pub(crate) fn run(registry: &Registry) {
     }
 }
 
-/// Waits for one interval, from now, on the registry's clock; to be called again until it says that the time is up.
-fn interval(registry: &Registry) -> impl FnMut(&Condvar, &mut MutexGuard<'_, State>) -> bool {
+/// Waits for one interval, from now, on the registry's clock, and, unless that is a manual one, for `least`; to be called
+/// again until it says that the time is up.
+fn interval(
+    registry: &Registry,
+    least: Duration,
+) -> impl FnMut(&Condvar, &mut MutexGuard<'_, State>) -> bool {
     let length = registry.config().cleanup_interval;
     let manual = registry.clock().as_manual().map(|hand| {
         // Zero is refused, and what the clock cannot express is never reached.
         let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         (Arc::clone(hand), hand.nanos().saturating_add(nanos))
     });
-    let deadline = Instant::now().checked_add(length);
+    let deadline = Instant::now().checked_add(length.max(least));
     move |changed, state| {
         if let Some((hand, due)) = &manual {
             if hand.nanos() >= *due {

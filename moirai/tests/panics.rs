@@ -255,6 +255,22 @@ fn a_payload_that_panics_on_drop_is_survived() {
     assert!(error.is_panicked());
     let _ = catch_unwind(AssertUnwindSafe(|| drop(error)));
     assert_runs(&moirai);
+    // That of a destructor's panic, too.
+    struct Twice;
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            resume_unwind(Box::new(Bomb("the destructor's payload")));
+        }
+    }
+    let owned = Twice;
+    let handle = moirai.spawn_async(poll_fn(move |_| {
+        let _ = &owned;
+        Poll::Ready(8)
+    }));
+    let id = handle.id();
+    assert_eq!(handle.join().unwrap(), 8);
+    assert_eq!(status(&moirai, id), TaskStatus::Completed);
+    assert_runs(&moirai);
 }
 
 /// Panics when it is woken, and when it is dropped.

@@ -284,32 +284,50 @@ fn current_is_the_executor_that_runs_the_caller() {
     assert!(Moirai::current().is_none());
 }
 
-#[test]
-fn urgent_tasks_go_first() {
-    let _watchdog = watchdog();
-    let held = hold(Moirai::builder());
-    let order = Arc::new(Mutex::new(Vec::new()));
-    // The least urgent are spawned first, and each band fills more than one batch.
-    let handles: Vec<_> = Priority::ALL
+/// Spawns a hundred tasks of each priority, the least urgent first, each of which writes its priority down.
+fn spawn_of_each_priority(
+    moirai: &Moirai,
+    order: &Arc<Mutex<Vec<Priority>>>,
+) -> Vec<TaskHandle<()>> {
+    Priority::ALL
         .iter()
         .flat_map(|priority| std::iter::repeat_n(*priority, 100))
         .map(|priority| {
-            let order = Arc::clone(&order);
-            held.moirai.spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
+            let order = Arc::clone(order);
+            moirai.spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
         })
-        .collect();
-    held.gate.open();
-    for handle in handles {
-        handle.join().unwrap();
+        .collect()
+}
+
+#[test]
+fn urgent_tasks_go_first() {
+    let _watchdog = watchdog();
+    for inside in [false, true] {
+        let held = hold(Moirai::builder());
+        let order = Arc::default();
+        // From outside, and from a task on the only worker.
+        let handles = if inside {
+            let (inner, order) = (held.moirai.clone(), Arc::clone(&order));
+            let spawner = held.moirai.spawn(move || spawn_of_each_priority(&inner, &order));
+            held.gate.open();
+            spawner.join().unwrap()
+        } else {
+            let handles = spawn_of_each_priority(&held.moirai, &order);
+            held.gate.open();
+            handles
+        };
+        for handle in handles {
+            handle.join().unwrap();
+        }
+        let order = order.lock().unwrap();
+        let mean_place = |priority: Priority| {
+            let places = order.iter().enumerate().filter(|(_, other)| **other == priority);
+            places.map(|(place, _)| place).sum::<usize>() / 100
+        };
+        let means: Vec<_> = Priority::ALL.iter().map(|priority| mean_place(*priority)).collect();
+        assert!(means.is_sorted_by(|less_urgent, urgent| urgent + 20 < *less_urgent), "{means:?}");
+        assert_eq!(order[0], Priority::Critical);
     }
-    let order = order.lock().unwrap();
-    let mean_place = |priority: Priority| {
-        let places = order.iter().enumerate().filter(|(_, other)| **other == priority);
-        places.map(|(place, _)| place).sum::<usize>() / 100
-    };
-    let means: Vec<_> = Priority::ALL.iter().map(|priority| mean_place(*priority)).collect();
-    assert!(means.is_sorted_by(|less_urgent, urgent| urgent + 20 < *less_urgent), "{means:?}");
-    assert_eq!(order[0], Priority::Critical);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::slot::Slot;
 use super::text::Text;
 use super::{End, Finished, NewTask, Registry, reclaim};
 
-/// By how much each worker may take the number retained over the limit, its share of the guests' included.
+/// By how much each worker may take the number retained over the limit, its share of the guests' included; see rule 9.
 pub(super) const MAX_BATCH: usize = 64;
 
 /// A block of slots, a ring, and counts. One thread uses them at a time.
@@ -119,6 +119,7 @@ impl Registry {
             self.depot.put_down(&self.directory, number);
         }
         let (number, free) = self.depot.take(&self.directory);
+        assert!(free != 0, "a block is ready only when half of it is free");
         books.block = Some(number);
         books.free = free;
     }

@@ -28,11 +28,18 @@ struct State {
     vacant: Vec<u32>,
     /// The first place that was never used.
     next: u32,
+    /// Pages of which a block was free, but held, when their release was tried, and is ready now.
+    missed: Vec<u32>,
 }
 
 impl Depot {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { ready: Vec::new(), vacant: Vec::new(), next: 0 }))
+        Self(Mutex::new(State {
+            ready: Vec::new(),
+            vacant: Vec::new(),
+            next: 0,
+            missed: Vec::new(),
+        }))
     }
 
     /// A block for a new holder, with the slots that he may allocate.
@@ -69,18 +76,29 @@ impl Depot {
         let block = block(directory, number);
         // Whoever crossed the half before has taken the lock before, and its slots are seen; whoever takes it later will find
         // the block down.
-        if block.returned().count_ones() >= HALF {
+        let returned = block.returned();
+        if returned.count_ones() >= HALF {
             state.make_ready(number, block);
         } else {
             set(block, DOWN);
         }
+        // It became free while it was held, and then its page could not be released.
+        if returned == ALL_FREE {
+            state.missed.push(number / PAGE_BLOCKS as u32);
+        }
+    }
+
+    /// Moves the pages to `candidates` that may be released since a block was put down.
+    pub(super) fn missed(&self, candidates: &mut Vec<u32>) {
+        candidates.append(&mut self.0.lock().missed);
     }
 
     /// Half of a block's slots have come back.
     pub(super) fn crossed(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
         let block = block(directory, number);
-        if get(block) == DOWN {
+        // The half is looked at again: before the lock was had, the block may have been taken, used up, and put down once more.
+        if get(block) == DOWN && block.returned().count_ones() >= HALF {
             state.make_ready(number, block);
         }
     }
@@ -109,7 +127,8 @@ impl Depot {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         let state = self.0.lock();
-        (state.ready.capacity() + state.vacant.capacity()) * size_of::<u32>()
+        let numbers = state.ready.capacity() + state.vacant.capacity() + state.missed.capacity();
+        numbers * size_of::<u32>()
     }
 }
 

@@ -182,6 +182,7 @@ impl Evictor {
     /// Releases some of the pages that hold no task. Says how many, and whether there are more candidates.
     fn release(&mut self, registry: &Registry) -> (usize, bool) {
         let pin = reclaim::pin();
+        registry.depot.missed(&mut self.candidates);
         let from = self.candidates.len().saturating_sub(PAGE_BATCH);
         let mut released = 0;
         for number in self.candidates.drain(from..) {

@@ -24,15 +24,19 @@
 //!    used up, the holder takes the shared one over, if at least half of the block is in it, or puts the block down and takes
 //!    another from the [`depot`].
 //! 6. A block that nobody holds is ready for the next holder when half of it is free. Its state is under the depot's lock;
-//!    who crosses the half by freeing looks there, and so does who puts the block down, so none is forgotten.
+//!    who crosses the half by freeing looks there, and so does who puts the block down, so none is forgotten. Both count the
+//!    free slots under the lock: a holder may have been there between the crossing and the look.
 //! 7. A page all of whose blocks are ready and free is released by the sweep, with its next generation left in the directory.
 //!
 //! # Completions
 //!
 //! 8. Each set of books has a [`ring`] of its completions, in order. One thread at a time appends, and publishes by a store of the
 //!    tail; the [`evictor`], under its lock, takes from the heads, the globally oldest first.
-//! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest, so that all together
-//!    are never more than an eighth, nor 64 a worker, over the limit. Where that leaves no room for a batch, completing and
+//! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest. The check takes no
+//!    lock, and there is no fence between a completion and it, so it may miss the last completion of each other set of books,
+//!    whose tail is still on its way. (Not one before: rule 4's exchange comes between two completions.) So a worker adds
+//!    at most `batch` + 1 to the limit, and a guest two; the batch is such that all together are never more than an
+//!    eighth, nor 64 a worker, over the limit. Records are counted again under the lock before any is dropped. Where that leaves no room for a batch, completing and
 //!    evicting happen under the evictor's lock, room being made before the completion is published: the limit is exact.
 //!
 //! Books are a worker's own; threads that are no workers share a few [guests'](Registry::with_guest), each behind a lock. So from
@@ -53,6 +57,7 @@ mod ring;
 mod slot;
 mod stats;
 mod text;
+mod word;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
@@ -152,9 +157,9 @@ impl Registry {
     /// Empty books whose slots begin with `generation`.
     fn starting_at(config: CleanupConfig, workers: usize, clock: Clock, generation: u32) -> Self {
         let sets = workers + GUESTS;
-        // What the guests may add comes off what is left to the workers.
-        let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
-        let batch = slack.min(books::MAX_BATCH - GUESTS);
+        // Rule 9: two for each guest, and the completion that a look may miss, come off what is left to the workers.
+        let slack = (config.max_retained_tasks / 8).saturating_sub(2 * GUESTS) / workers.max(1);
+        let batch = slack.min(books::MAX_BATCH - 2 * GUESTS).saturating_sub(1);
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),

@@ -130,6 +130,7 @@ impl Head {
         let link = unsafe { old.as_ref() }.map_or(first, |old| &old.next);
         // Ordering: Relaxed: acquired with the tail.
         self.segment = link.load(Ordering::Relaxed);
+        assert!(!self.segment.is_null(), "a segment is linked before its first entry is published");
         self.left = SEGMENT;
         if !old.is_null() {
             // SAFETY: made by `Box::into_raw`; the appender has gone on to the next, and the taker has just now.

@@ -8,97 +8,17 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use moirai_core::TaskStatus;
 use moirai_core::shim::hint::spin_loop;
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use moirai_core::shim::thread::yield_now;
-use moirai_core::{Priority, TaskKind, TaskStatus};
 
 use super::text::Text;
+use super::word::Word;
 use super::{End, Finished, NewTask};
 
 /// Marks a `Text` in `about`, and the lock in `listing`.
 const MARK: usize = 1;
-
-/// Generation, status, kind, priority and worker in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Word(u64);
-
-impl Word {
-    const STATUS: u64 = 0b111;
-    const KIND: u32 = 3;
-    const PRIORITY: u32 = 5;
-    const WORKER: u32 = 8;
-
-    pub(super) fn free(generation: u32) -> Self {
-        Self(u64::from(generation) << 32)
-    }
-
-    fn queued(generation: u32, kind: TaskKind, priority: Priority) -> Self {
-        let kind = match kind {
-            TaskKind::Parallel => 1,
-            TaskKind::Blocking => 2,
-            _ => 0,
-        };
-        let priority = match priority {
-            Priority::Low => 0,
-            Priority::Normal => 1,
-            Priority::High => 2,
-            Priority::Critical => 3,
-        };
-        let word = Self::free(generation);
-        Self(word.0 | kind << Self::KIND | priority << Self::PRIORITY)
-            .with_status(TaskStatus::Queued)
-    }
-
-    pub(super) fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    /// `None` for a slot that is free.
-    pub(super) fn status(self) -> Option<TaskStatus> {
-        Some(match self.0 & Self::STATUS {
-            1 => TaskStatus::Queued,
-            2 => TaskStatus::Running,
-            3 => TaskStatus::Completed,
-            4 => TaskStatus::Cancelled,
-            5 => TaskStatus::Failed,
-            _ => return None,
-        })
-    }
-
-    fn with_status(self, status: TaskStatus) -> Self {
-        let number = match status {
-            TaskStatus::Queued => 1,
-            TaskStatus::Running => 2,
-            TaskStatus::Completed => 3,
-            TaskStatus::Cancelled => 4,
-            TaskStatus::Failed => 5,
-        };
-        Self(self.0 & !Self::STATUS | number)
-    }
-
-    pub(super) fn kind(self) -> TaskKind {
-        match self.0 >> Self::KIND & 0b11 {
-            1 => TaskKind::Parallel,
-            2 => TaskKind::Blocking,
-            _ => TaskKind::Async,
-        }
-    }
-
-    pub(super) fn priority(self) -> Priority {
-        Priority::ALL[(self.0 >> Self::PRIORITY & 0b11) as usize]
-    }
-
-    /// At most 4,096 workers: thirteen bits, zero for none.
-    fn with_worker(self, worker: Option<usize>) -> Self {
-        let number = worker.map_or(0, |worker| worker as u64 + 1) & 0x1FFF;
-        Self(self.0 | number << Self::WORKER)
-    }
-
-    pub(super) fn worker(self) -> Option<usize> {
-        ((self.0 >> Self::WORKER & 0x1FFF) as usize).checked_sub(1)
-    }
-}
 
 /// One record.
 #[derive(Debug)]
@@ -283,14 +203,9 @@ impl Slot {
             }
         };
         // Nobody unlists, evicts or reuses the slot while it is locked: now the answer is exact.
+        let _unlock = Unlock { listing: &self.listing, task };
         let right = self.word().generation() == generation;
-        let result = match NonNull::new(task) {
-            Some(task) if right => Some(f(task)),
-            _ => None,
-        };
-        // Ordering: Release pairs with the Acquire of `unlist` and of the next to lock.
-        self.listing.store(task, Ordering::Release);
-        result
+        NonNull::new(task).filter(|_| right).map(f)
     }
 
     /// Adds a message. Only for the slot's writer (rule 1). Returns what is to be retired, and the bytes added.
@@ -398,6 +313,19 @@ impl Slot {
                 error,
             });
         }
+    }
+}
+
+/// Unlocks a listing, also if what is done under the lock panics: the task could never end.
+struct Unlock<'a> {
+    listing: &'a AtomicPtr<()>,
+    task: *mut (),
+}
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        // Ordering: Release pairs with the Acquire of `unlist` and of the next to lock.
+        self.listing.store(self.task, Ordering::Release);
     }
 }
 

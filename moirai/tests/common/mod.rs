@@ -3,6 +3,7 @@
 // Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::task::{Wake, Waker};
@@ -12,7 +13,7 @@ use moirai::{CleanupConfig, Moirai, MoiraiBuilder, TaskHandle};
 
 pub(crate) mod threads;
 
-/// How long a condition may take to come true: far longer than it should on the slowest machine.
+/// How long one step of a test may take: far longer than it should on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A duration after which everything is too old.
@@ -34,7 +35,8 @@ impl Watched {
         while let Some((deadline, doing)) = &*state {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                eprintln!("watchdog: {test} hangs: {doing}");
+                // Not by `eprintln!`, which the test harness would keep for itself.
+                let _ = writeln!(std::io::stderr(), "watchdog: {test} hangs: {doing}");
                 std::process::abort();
             }
             state = self.over.wait_timeout(state, left).unwrap().0;
@@ -70,7 +72,8 @@ pub(crate) fn watchdog() -> Watchdog {
 /// Waits until the condition holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    // Sooner than the watchdog, which cannot say as much.
+    let deadline = Instant::now() + PATIENCE / 2;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         // Looks again soon, without taking the processor from those who are to make it true.

@@ -1,0 +1,86 @@
+//! The word of a slot: the only field that says whose the others are.
+//!
+//! From the lowest bit: status 3 (zero: free), kind 2, priority 2, one unused, worker 13, unused, generation 32.
+
+use moirai_core::{Priority, TaskKind, TaskStatus};
+
+/// Generation, status, kind, priority and worker in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word(pub(super) u64);
+
+impl Word {
+    const STATUS: u64 = 0b111;
+    const KIND: u32 = 3;
+    const PRIORITY: u32 = 5;
+    const WORKER: u32 = 8;
+
+    pub(super) fn free(generation: u32) -> Self {
+        Self(u64::from(generation) << 32)
+    }
+
+    pub(super) fn queued(generation: u32, kind: TaskKind, priority: Priority) -> Self {
+        let kind = match kind {
+            TaskKind::Parallel => 1,
+            TaskKind::Blocking => 2,
+            _ => 0,
+        };
+        let priority = match priority {
+            Priority::Low => 0,
+            Priority::Normal => 1,
+            Priority::High => 2,
+            Priority::Critical => 3,
+        };
+        let word = Self::free(generation);
+        Self(word.0 | kind << Self::KIND | priority << Self::PRIORITY)
+            .with_status(TaskStatus::Queued)
+    }
+
+    pub(super) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// `None` for a slot that is free.
+    pub(super) fn status(self) -> Option<TaskStatus> {
+        Some(match self.0 & Self::STATUS {
+            1 => TaskStatus::Queued,
+            2 => TaskStatus::Running,
+            3 => TaskStatus::Completed,
+            4 => TaskStatus::Cancelled,
+            5 => TaskStatus::Failed,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn with_status(self, status: TaskStatus) -> Self {
+        let number = match status {
+            TaskStatus::Queued => 1,
+            TaskStatus::Running => 2,
+            TaskStatus::Completed => 3,
+            TaskStatus::Cancelled => 4,
+            TaskStatus::Failed => 5,
+        };
+        Self(self.0 & !Self::STATUS | number)
+    }
+
+    pub(super) fn kind(self) -> TaskKind {
+        match self.0 >> Self::KIND & 0b11 {
+            1 => TaskKind::Parallel,
+            2 => TaskKind::Blocking,
+            _ => TaskKind::Async,
+        }
+    }
+
+    pub(super) fn priority(self) -> Priority {
+        Priority::ALL[(self.0 >> Self::PRIORITY & 0b11) as usize]
+    }
+
+    /// At most 4,096 workers: thirteen bits, zero for none.
+    pub(super) fn with_worker(self, worker: Option<usize>) -> Self {
+        let number = worker.map_or(0, |worker| worker as u64 + 1) & 0x1FFF;
+        Self(self.0 | number << Self::WORKER)
+    }
+
+    pub(super) fn worker(self) -> Option<usize> {
+        ((self.0 >> Self::WORKER & 0x1FFF) as usize).checked_sub(1)
+    }
+}
