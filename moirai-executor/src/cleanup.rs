@@ -175,8 +175,10 @@ pub(crate) fn run(registry: &Registry) {
         }
         alarm.disarm();
         let woken = match alarm.wait(true, interval(registry, SETTLE)) {
-            Woken::Time if registry.retained() == 0 => {
-                if alarm.wait_to_be_told() {
+            Woken::Time => {
+                // The second look. Pages may have become free since the first, though nothing is retained.
+                sweep(registry);
+                if registry.retained() > 0 || alarm.wait_to_be_told() {
                     continue;
                 }
                 return;

@@ -56,7 +56,28 @@ fn assert_true(registry: &Registry, before: usize, what: &str) -> usize {
     held
 }
 
+/// One after the other: the allocator counts for the whole process.
 #[test]
+fn memory_is_bounded_and_what_is_said_of_it_is_true() {
+    the_registry_says_what_it_holds_to_within_five_percent();
+    names_do_not_pile_up_at_a_steady_rate();
+}
+
+/// Names and messages are freed at the rate at which their records go, not at that of somebody else's collector.
+fn names_do_not_pile_up_at_a_steady_rate() {
+    let before = HELD.load(Ordering::Relaxed);
+    let config = CleanupConfig { max_retained_tasks: 1_000, ..CleanupConfig::default() };
+    let registry = Registry::new(config, 1, Clock::system());
+    let mut books = registry.books();
+    tasks(&registry, &mut books, 10_000, Some("a name made at run time"));
+    let steady = HELD.load(Ordering::Relaxed) - before;
+    for _ in 0..30 {
+        tasks(&registry, &mut books, 10_000, Some("a name made at run time"));
+        let held = assert_true(&registry, before, "at a steady rate");
+        assert!(held < steady + (256 << 10), "{held} bytes, {steady} after the first wave");
+    }
+}
+
 fn the_registry_says_what_it_holds_to_within_five_percent() {
     const RECORDS: usize = 300_000;
     let before = HELD.load(Ordering::Relaxed);

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use moirai_core::{TaskId, TaskStatus};
 
+use super::evictor::BATCH;
 use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
+use super::reclaim::Pin;
 use super::slot::Slot;
 use super::text::Text;
 use super::{End, Finished, NewTask, Registry, reclaim};
+use moirai_core::shim::sync::atomic::{Ordering, fence};
 
 /// By how much each worker may take the number retained over the limit, its share of the guests' included; see rule 9.
 pub(super) const MAX_BATCH: usize = 64;
@@ -25,11 +28,13 @@ pub struct Books {
     free: u64,
     /// Completions since the last look at the limit.
     unchecked: usize,
+    /// When the last task ended.
+    last: u64,
 }
 
 impl Books {
     pub(super) fn new(index: usize) -> Self {
-        Self { index, block: None, free: 0, unchecked: 0 }
+        Self { index, block: None, free: 0, unchecked: 0, last: 0 }
     }
 }
 
@@ -116,6 +121,7 @@ impl Registry {
                 books.free = block.take();
                 return;
             }
+            books.block = None;
             self.depot.put_down(&self.directory, number);
         }
         let (number, free) = self.depot.take(&self.directory);
@@ -126,16 +132,18 @@ impl Registry {
 
     /// Closes a record: the task has ended.
     #[inline]
-    pub fn finish(&self, books: &mut Books, entry: Entry, end: End) -> Finished {
+    pub fn finish(&self, books: &mut Books, entry: Entry, mut end: End) -> Finished {
         let status = end.status;
-        let number = entry.id.slot();
         let (finished, retired, added) = if self.is_exact() {
             self.finish_exactly(books, &entry, end)
         } else {
+            // Rule 8: the time was read before the books were had, perhaps by another thread than that of the last end.
+            books.last = books.last.max(end.ticks);
+            end.ticks = books.last;
             let result = entry.slot().finish(end);
             // Counted before it is published, so that no more are seen evicted than ended.
             self.counts.of(books.index).finished(status);
-            self.rings[books.index].push(number);
+            self.rings[books.index].push(entry.id.slot());
             books.unchecked += 1;
             if books.unchecked >= self.batch || books.index >= self.workers {
                 books.unchecked = 0;
@@ -144,16 +152,38 @@ impl Registry {
             result
         };
         if added > 0 {
-            self.counts.text(added, retired);
-        }
-        if let Some(retired) = retired {
-            // SAFETY: a `Box` of atomics-free data, unlinked by `finish`, and retired only by who unlinked it.
-            unsafe { reclaim::pin().retire(retired) };
+            self.text_added(added, retired);
         }
         if self.config.enable_automatic_cleanup {
             self.alarm.something_retained();
         }
         finished
+    }
+
+    /// Counts text that was added to a record, and retires what it replaces.
+    #[cold]
+    fn text_added(&self, added: usize, replaced: Option<NonNull<Text>>) {
+        self.counts.text(added, None);
+        if let Some(text) = replaced {
+            let pin = reclaim::pin();
+            // SAFETY: unlinked by the caller, and retired only by who unlinked it.
+            unsafe { self.retire_text(&pin, text) };
+            // At once: this thread may not retire anything for a long time.
+            pin.flush();
+        }
+    }
+
+    /// Retires a text.
+    ///
+    /// # Safety
+    ///
+    /// It was unlinked from its slot by the caller, before `pin` was made or after, and is retired once.
+    pub(super) unsafe fn retire_text(&self, pin: &Pin, text: NonNull<Text>) {
+        self.counts.text(0, Some(text));
+        // SAFETY: not retired yet.
+        let bytes = unsafe { text.as_ref() }.bytes();
+        // SAFETY: a `Box` of plain data, unlinked, and retired once, says the caller.
+        unsafe { pin.retire(text, bytes, &self.garbage) };
     }
 
     /// Whether completing and evicting happen together; see rule 9.
@@ -167,32 +197,46 @@ impl Registry {
         &self,
         books: &Books,
         entry: &Entry,
-        end: End,
+        mut end: End,
     ) -> (Finished, Option<NonNull<Text>>, usize) {
         let status = end.status;
+        let number = entry.id.slot();
         let mut evictor = self.evictor.lock();
-        let result = entry.slot().finish(end);
+        end.ticks = evictor.in_order(end.ticks);
         match self.config.max_retained_tasks.checked_sub(1) {
             Some(others) => {
+                // Before the terminal status can be read, so that never more than the limit are.
                 evictor.keep(self, others, usize::MAX);
+                let result = entry.slot().finish(end);
                 self.counts.of(books.index).finished(status);
-                self.rings[books.index].push(entry.id.slot());
+                self.rings[books.index].push(number);
+                result
             }
             None => {
+                let (finished, freed) = entry.slot().finish_unkept(end.ticks);
+                // Counted as dropped before it is counted as ended: it is never one that is retained.
+                evictor.drop_unkept(self, number, status, &freed);
                 self.counts.of(books.index).finished(status);
-                evictor.drop_record(self, entry.id.slot());
+                (finished, None, 0)
             }
         }
-        result
     }
 
     /// Evicts what is beyond the limit.
     fn keep_limit(&self) {
         let config = &self.config;
-        if !config.enable_automatic_cleanup || self.retained() <= config.max_retained_tasks {
+        if !config.enable_automatic_cleanup {
             return;
         }
-        self.evictor.lock().keep(self, config.max_retained_tasks, usize::MAX);
+        // Between the caller's completion and its look; rule 9.
+        fence(Ordering::SeqCst);
+        let limit = config.max_retained_tasks;
+        if self.retained() <= limit {
+            return;
+        }
+        while self.evictor.lock().keep(self, limit, BATCH) == BATCH {
+            self.let_others_in();
+        }
     }
 
     /// How many records of ended tasks there are.
@@ -212,13 +256,9 @@ impl Registry {
             word.generation() == id.generation() && ended
         });
         let Some(slot) = slot else { return };
-        let (retired, added) = slot.add_error(message);
-        self.counts.text(added, retired);
-        if let Some(retired) = retired {
-            // SAFETY: as in `finish`.
-            unsafe { reclaim::pin().retire(retired) };
-        }
+        let (replaced, added) = slot.add_error(message);
         drop(evictor);
+        self.text_added(added, replaced);
     }
 
     /// Calls `f` with what an active task is reached by; see rule 4. `f` must be short, and not come back here.

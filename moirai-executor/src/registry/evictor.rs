@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::page::{ALL_FREE, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
+use super::page::{ALL_FREE, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS, Page};
 use super::reclaim::{self, Pin};
 use super::ring::Head;
-use super::{Registry, Ring};
+use super::slot::Freed;
+use super::{Books, Registry, Ring};
 use crossbeam_utils::CachePadded;
+use moirai_core::TaskStatus;
+use moirai_core::shim::sync::Mutex;
 
 /// Records dropped in one hold of the lock by a sweep, or by request.
-const BATCH: usize = if cfg!(moirai_loom) { 1 } else { 256 };
+pub(super) const BATCH: usize = if cfg!(moirai_loom) { 1 } else { 256 };
 
 /// Pages released in one hold of the lock.
 const PAGE_BATCH: usize = 4;
@@ -44,6 +47,8 @@ pub(super) struct Evictor {
     heads: Box<[Place]>,
     /// Pages of which a whole block was free at some moment since the last release.
     candidates: Vec<u32>,
+    /// When the last task ended of those that ended under the lock; see rule 9.
+    last: u64,
 }
 
 /// Where the evictor stands in one ring.
@@ -64,7 +69,7 @@ struct Run {
 impl Evictor {
     pub(super) fn new(rings: usize) -> Self {
         let place = || Place { head: Head::new(), oldest: None };
-        Self { heads: (0..rings).map(|_| place()).collect(), candidates: Vec::new() }
+        Self { heads: (0..rings).map(|_| place()).collect(), candidates: Vec::new(), last: 0 }
     }
 
     /// Drops the oldest records until at most `limit` are left, but no more than `most`. Says how many.
@@ -115,10 +120,22 @@ impl Evictor {
         dropped
     }
 
-    /// Drops the record of a task that has just ended and was not published.
-    pub(super) fn drop_record(&mut self, registry: &Registry, slot: u32) {
+    /// When a task ends under the lock: not before the one that did so last.
+    pub(super) fn in_order(&mut self, ticks: u64) -> u64 {
+        self.last = self.last.max(ticks);
+        self.last
+    }
+
+    /// Drops the record of a task that has just ended, and whose slot is free already.
+    pub(super) fn drop_unkept(
+        &mut self,
+        registry: &Registry,
+        slot: u32,
+        status: TaskStatus,
+        freed: &Freed,
+    ) {
         let mut run = Run::default();
-        self.free(registry, &reclaim::pin(), slot, Cause::Count, &mut run);
+        self.freed(registry, &reclaim::pin(), slot, (status, Cause::Count), freed, &mut run);
         self.give_back(registry, &mut run);
     }
 
@@ -143,17 +160,29 @@ impl Evictor {
 
     fn free(&mut self, registry: &Registry, pin: &Pin, slot: u32, cause: Cause, run: &mut Run) {
         let page = registry.directory.page_of(slot).expect("a retained record keeps its page");
-        let (status, text, usable) = page.slot(slot).evict();
+        let (status, freed) = page.slot(slot).evict();
+        self.freed(registry, pin, slot, (status, cause), &freed, run);
+    }
+
+    /// Counts a record that was dropped, and adds its slot to the run.
+    fn freed(
+        &mut self,
+        registry: &Registry,
+        pin: &Pin,
+        slot: u32,
+        (status, cause): (TaskStatus, Cause),
+        freed: &Freed,
+        run: &mut Run,
+    ) {
         registry.counts.evicted(status, cause);
-        if let Some(text) = text {
-            registry.counts.text(0, Some(text));
-            // SAFETY: a `Box`, unlinked by `evict`, and retired only by who unlinked it.
-            unsafe { pin.retire(text) };
+        if let Some(text) = freed.text {
+            // SAFETY: unlinked just now, by the one who retires it.
+            unsafe { registry.retire_text(pin, text) };
         }
-        if !usable {
-            return;
-        }
-        page.note_generation(page.slot(slot).word().generation());
+        let Some(generation) = freed.generation else { return };
+        let page =
+            registry.directory.page_of(slot).expect("a slot that is not back keeps its page");
+        page.note_generation(generation);
         let block = slot / BLOCK_SLOTS as u32;
         if run.block != block {
             self.give_back(registry, run);
@@ -193,10 +222,9 @@ impl Evictor {
             if let Some(page) = registry.depot.release(&registry.directory, number) {
                 released += 1;
                 // SAFETY: a `Box`, taken out of the directory just now, by the one who retires it.
-                unsafe { pin.retire(page) };
+                unsafe { pin.retire(page, Page::bytes(), &registry.garbage) };
             }
         }
-        pin.flush();
         let more = !self.candidates.is_empty();
         if !more {
             self.candidates.shrink_to(PAGE_SLOTS);
@@ -225,6 +253,7 @@ impl Registry {
         let by_age = self.drop_expired(Cause::Age);
         let by_count = self.drop_excess(self.retained(), Cause::Count);
         let pages = self.release_pages();
+        self.garbage.collect();
         let took = start.elapsed();
         self.counts.swept(took);
         SweepReport { by_age, by_count, pages, took, bytes: self.bytes() }
@@ -236,6 +265,7 @@ impl Registry {
         let dropped = self.drop_expired(Cause::Request);
         let dropped = dropped + self.drop_excess(retained - dropped.min(retained), Cause::Request);
         self.release_pages();
+        self.garbage.collect();
         dropped
     }
 
@@ -290,20 +320,21 @@ impl Registry {
     }
 
     /// Gives the lock to whoever waits for it, rather than to the next batch.
-    fn let_others_in(&self) {
+    pub(super) fn let_others_in(&self) {
         moirai_core::shim::sync::hand_over(&self.evictor);
     }
 
     /// Bytes that the registry holds.
     pub(super) fn bytes(&self) -> usize {
-        let segments: usize =
-            self.rings.iter().map(|ring| super::ring::segment_bytes(ring.len())).sum();
+        let segments: usize = self.rings.iter().map(|ring| ring.segment_bytes()).sum();
         let evictor = self.evictor.lock().bytes();
         size_of::<Self>()
             + self.rings.len() * size_of::<CachePadded<Ring>>()
             + self.directory.bytes()
             + self.depot.bytes()
             + self.counts.bytes()
+            + self.guests.len() * size_of::<Mutex<Books>>()
+            + self.garbage.bytes()
             + segments
             + evictor
     }

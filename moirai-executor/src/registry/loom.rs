@@ -152,10 +152,8 @@ fn loom_two_finishers_that_look_at_the_bound_without_a_lock() {
             thread::spawn(move || finish(&registry, &mut books, entry, ticks + 1))
         });
         let [first, second] = finishers.map(|finisher| finisher.join().unwrap());
-        // Each may have missed the other, but never do both drop a record for the same excess.
-        let retained = registry.retained();
-        assert!((1..=2).contains(&retained), "{retained} are left");
-        assert_eq!(registry.sweep().by_count, retained - 1);
+        // The one whose fence is last has seen both, and never do both drop a record for the same excess.
+        assert_eq!(registry.retained(), 1);
         assert_eq!(registry.status(first), None, "the newest is kept");
         assert_eq!(registry.status(second), Some(TaskStatus::Completed));
         assert_eq!(registry.cleanup_stats().evicted_by_count, 1);

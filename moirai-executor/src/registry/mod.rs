@@ -30,14 +30,16 @@
 //!
 //! # Completions
 //!
-//! 8. Each set of books has a [`ring`] of its completions, in order. One thread at a time appends, and publishes by a store of the
-//!    tail; the [`evictor`], under its lock, takes from the heads, the globally oldest first.
+//! 8. Each set of books has a [`ring`] of its completions, in order: a task ends, for the books, not before the one before it.
+//!    One thread at a time appends, and publishes by a store of the tail; the [`evictor`], under its lock, takes from the heads,
+//!    the globally oldest first.
 //! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest. The check takes no
-//!    lock, and there is no fence between a completion and it, so it may miss the last completion of each other set of books,
-//!    whose tail is still on its way. (Not one before: rule 4's exchange comes between two completions.) So a worker adds
-//!    at most `batch` + 1 to the limit, and a guest two; the batch is such that all together are never more than an
-//!    eighth, nor 64 a worker, over the limit. Records are counted again under the lock before any is dropped. Where that leaves no room for a batch, completing and
-//!    evicting happen under the evictor's lock, room being made before the completion is published: the limit is exact.
+//!    lock, but stands behind a SeqCst fence, which follows the completion. Of all sets of books, take the one whose last fence
+//!    is last: it saw every completion that the others had published before theirs, and what they have published since is
+//!    within their batches. So a worker adds at most `batch` to the limit, and a guest one; the batch is such that all
+//!    together are never more than an eighth, nor 64 a worker, over the limit. Records are counted again under the lock before
+//!    any is dropped. Where that leaves no room for a batch, completing and evicting happen under the evictor's lock, room
+//!    being made before the terminal status can be read: the limit is exact.
 //!
 //! Books are a worker's own; threads that are no workers share a few [guests'](Registry::with_guest), each behind a lock. So from
 //! spawn to finish a task costs its record one read-modify-write, that of rule 4, and no lock.
@@ -80,6 +82,7 @@ use crossbeam_utils::CachePadded;
 use depot::Depot;
 use directory::Directory;
 use evictor::Evictor;
+use reclaim::Garbage;
 use ring::Ring;
 
 use crate::cleanup::Alarm;
@@ -145,6 +148,7 @@ pub struct Registry {
     counts: stats::Counts,
     refused: AtomicU64,
     alarm: Alarm,
+    garbage: Garbage,
 }
 
 impl Registry {
@@ -157,9 +161,9 @@ impl Registry {
     /// Empty books whose slots begin with `generation`.
     fn starting_at(config: CleanupConfig, workers: usize, clock: Clock, generation: u32) -> Self {
         let sets = workers + GUESTS;
-        // Rule 9: two for each guest, and the completion that a look may miss, come off what is left to the workers.
-        let slack = (config.max_retained_tasks / 8).saturating_sub(2 * GUESTS) / workers.max(1);
-        let batch = slack.min(books::MAX_BATCH - 2 * GUESTS).saturating_sub(1);
+        // Rule 9: what the guests may add comes off what is left to the workers.
+        let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
+        let batch = slack.min(books::MAX_BATCH - GUESTS);
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),
@@ -172,6 +176,7 @@ impl Registry {
             counts: stats::Counts::new(sets),
             refused: AtomicU64::new(0),
             alarm: Alarm::default(),
+            garbage: Garbage::default(),
             config,
             clock,
         }

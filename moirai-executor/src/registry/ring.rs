@@ -8,7 +8,7 @@
 use std::ptr;
 
 use crossbeam_utils::CachePadded;
-use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Entries of a segment.
 const SEGMENT: usize = if cfg!(moirai_loom) { 2 } else { 64 };
@@ -22,6 +22,7 @@ pub(super) struct Ring {
     /// The first segment ever; the taker begins here.
     first: AtomicPtr<Segment>,
     head: CachePadded<AtomicU64>,
+    segments: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -50,6 +51,7 @@ impl Ring {
             last: AtomicPtr::new(ptr::null_mut()),
             first: AtomicPtr::new(ptr::null_mut()),
             head: CachePadded::new(AtomicU64::new(0)),
+            segments: AtomicUsize::new(0),
         }
     }
 
@@ -77,6 +79,8 @@ impl Ring {
             entries: std::array::from_fn(|_| AtomicU32::new(0)),
             next: AtomicPtr::new(ptr::null_mut()),
         }));
+        // Ordering: Relaxed: a count.
+        self.segments.fetch_add(1, Ordering::Relaxed);
         // Ordering: Relaxed: the appender's own.
         let last = self.last.load(Ordering::Relaxed);
         // SAFETY: the last segment is freed only after another has been appended.
@@ -94,6 +98,12 @@ impl Ring {
         tail.saturating_sub(self.head.load(Ordering::Relaxed)) as usize
     }
 
+    /// Bytes of the segments that are held.
+    pub(super) fn segment_bytes(&self) -> usize {
+        // Ordering: Relaxed: a count.
+        self.segments.load(Ordering::Relaxed) * size_of::<Segment>()
+    }
+
     /// The oldest entry. Under the evictor's lock.
     pub(super) fn peek(&self, head: &mut Head) -> Option<u32> {
         // Ordering: Acquire pairs with the Release of `push`.
@@ -101,7 +111,7 @@ impl Ring {
             return None;
         }
         if head.left == 0 {
-            head.move_on(&self.first);
+            head.move_on(self);
         }
         // SAFETY: the taker's segment is freed by him alone.
         let segment = unsafe { &*head.segment };
@@ -124,10 +134,10 @@ impl Head {
     }
 
     /// Goes to the next segment, and frees this one. The tail says that there is an entry in the next.
-    fn move_on(&mut self, first: &AtomicPtr<Segment>) {
+    fn move_on(&mut self, ring: &Ring) {
         let old = self.segment;
         // SAFETY: the taker's segment is freed by him alone.
-        let link = unsafe { old.as_ref() }.map_or(first, |old| &old.next);
+        let link = unsafe { old.as_ref() }.map_or(&ring.first, |old| &old.next);
         // Ordering: Relaxed: acquired with the tail.
         self.segment = link.load(Ordering::Relaxed);
         assert!(!self.segment.is_null(), "a segment is linked before its first entry is published");
@@ -135,6 +145,8 @@ impl Head {
         if !old.is_null() {
             // SAFETY: made by `Box::into_raw`; the appender has gone on to the next, and the taker has just now.
             drop(unsafe { Box::from_raw(old) });
+            // Ordering: Relaxed: a count.
+            ring.segments.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -150,9 +162,4 @@ impl Head {
             next = segment.next.load(Ordering::Relaxed);
         }
     }
-}
-
-/// Bytes of the segments that hold this many entries, more or less one segment.
-pub(super) const fn segment_bytes(entries: usize) -> usize {
-    entries.div_ceil(SEGMENT) * size_of::<Segment>()
 }

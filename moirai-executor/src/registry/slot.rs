@@ -54,6 +54,16 @@ pub(super) struct Record {
     pub(super) error: Option<Arc<str>>,
 }
 
+/// What is left of a record that was dropped.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Freed {
+    /// To be retired.
+    pub(super) text: Option<NonNull<Text>>,
+    /// That with which the slot goes on; `None` if its generations are used up.
+    pub(super) generation: Option<u32>,
+}
+
 impl Slot {
     pub(super) fn new(generation: u32) -> Self {
         Self {
@@ -133,20 +143,33 @@ impl Slot {
             Some(error) => self.add_error(error),
             None => (None, 0),
         };
+        let finished = self.summary(ticks);
+        self.set_word(self.own_word().with_status(status));
+        self.unlist();
+        (finished, retired, added)
+    }
+
+    /// Running (or queued) → free, under the evictor's lock, for a task whose record is not kept: no terminal status is ever
+    /// to be read from it. Unlisted (rule 4: who finds no address finds a later generation).
+    pub(super) fn finish_unkept(&self, ticks: u64) -> (Finished, Freed) {
+        let finished = self.summary(ticks);
+        let freed = self.set_free();
+        self.unlist();
+        (finished, freed)
+    }
+
+    /// Writes when the task ended, and tells what is known of it.
+    fn summary(&self, ticks: u64) -> Finished {
         // Ordering: Relaxed: the Release of the word is what counts.
         let started = self.started.load(Ordering::Relaxed);
         let spawned = self.spawned.load(Ordering::Relaxed);
         self.finished.store(ticks.max(started.saturating_sub(1)).max(spawned), Ordering::Relaxed);
-        let word = self.own_word();
-        let finished = Finished {
-            kind: word.kind(),
+        Finished {
+            kind: self.own_word().kind(),
             queue_ticks: started.saturating_sub(1).saturating_sub(spawned),
             busy_ticks: self.busy.load(Ordering::Relaxed),
             polls: self.polls.load(Ordering::Relaxed),
-        };
-        self.set_word(word.with_status(status));
-        self.unlist();
-        (finished, retired, added)
+        }
     }
 
     fn unlist(&self) {
@@ -233,15 +256,17 @@ impl Slot {
         self.finished.load(Ordering::Relaxed)
     }
 
-    /// Terminal → free, under the evictor's lock. Returns the status that it had, the text to retire, and whether the slot
-    /// may be used again: its generations may be used up.
-    pub(super) fn evict(&self) -> (TaskStatus, Option<NonNull<Text>>, bool) {
-        let word = self.own_word();
-        let status = word.status().unwrap_or(TaskStatus::Completed);
+    /// Terminal → free, under the evictor's lock. Returns the status that it had, too.
+    pub(super) fn evict(&self) -> (TaskStatus, Freed) {
+        let status = self.own_word().status().unwrap_or(TaskStatus::Completed);
         debug_assert!(status.is_terminal(), "only what has ended is evicted");
-        // Ordering: Relaxed: written by who finished the task, whose completion was acquired.
+        (status, self.set_free())
+    }
+
+    fn set_free(&self) -> Freed {
+        // Ordering: Relaxed: the slot's writer, or who has it from him.
         let about = self.about.load(Ordering::Relaxed);
-        let (next, usable) = match word.generation().checked_add(1) {
+        let (next, usable) = match self.own_word().generation().checked_add(1) {
             Some(next) => (next, true),
             None => (0, false),
         };
@@ -252,7 +277,7 @@ impl Slot {
             // Unlinked before it is retired: who pins later does not find it.
             self.about.store(ptr::null_mut(), Ordering::Release);
         }
-        (status, text, usable)
+        Freed { text, generation: usable.then_some(next) }
     }
 
     /// Frees the text of a slot whose registry is being dropped.

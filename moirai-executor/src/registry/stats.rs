@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::clock::Converter;
-use moirai_core::shim::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use moirai_core::shim::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 use moirai_core::{CleanupStats, TaskId, TaskStats, TaskStatus};
 
 use super::evictor::Cause;
@@ -35,7 +35,8 @@ pub(super) struct Counts {
     evicted: [AtomicU64; 3],
     /// By cause; written under the evictor's lock.
     causes: [AtomicU64; 3],
-    texts: AtomicUsize,
+    /// Bytes of linked texts. Below zero for a moment when a record goes before its text was added up.
+    texts: AtomicIsize,
     /// Nanoseconds, plus one; zero before the first.
     last_sweep: AtomicU64,
 }
@@ -81,7 +82,7 @@ impl Counts {
             books: (0..sets).map(|_| CachePadded::default()).collect(),
             evicted: Default::default(),
             causes: Default::default(),
-            texts: AtomicUsize::new(0),
+            texts: AtomicIsize::new(0),
             last_sweep: AtomicU64::new(0),
         }
     }
@@ -112,8 +113,8 @@ impl Counts {
     pub(super) fn text(&self, added: usize, retired: Option<NonNull<Text>>) {
         // SAFETY: unlinked, and not retired yet: whoever asks does so before.
         let gone = retired.map_or(0, |text| unsafe { text.as_ref() }.bytes());
-        // Ordering: Relaxed: a count. It wraps back when the parts of a sum come in another order.
-        self.texts.fetch_add(added.wrapping_sub(gone), Ordering::Relaxed);
+        // Ordering: Relaxed: a count. Bytes of things in memory fit an `isize`.
+        self.texts.fetch_add(added as isize - gone as isize, Ordering::Relaxed);
     }
 
     pub(super) fn swept(&self, took: Duration) {
@@ -137,7 +138,7 @@ impl Counts {
     pub(super) fn bytes(&self) -> usize {
         let books = self.books.len() * size_of::<CachePadded<OfBooks>>();
         // Ordering: Relaxed: a count.
-        books + self.texts.load(Ordering::Relaxed)
+        books + usize::try_from(self.texts.load(Ordering::Relaxed)).unwrap_or(0)
     }
 }
 
@@ -256,12 +257,14 @@ fn task_stats(id: TaskId, record: Record, now: &Converter) -> TaskStats {
         stats.status = status;
     }
     stats.name = record.name;
-    stats.started_at = record.started.map(|ticks| now.timestamp(ticks));
+    // These are written before the word that says so: not yet true while it does not.
+    let started = record.started.filter(|_| stats.status != TaskStatus::Queued);
+    stats.started_at = started.map(|ticks| now.timestamp(ticks));
     stats.finished_at = stats.status.is_terminal().then(|| now.timestamp(record.finished));
     stats.polls = record.polls;
     stats.busy = now.duration(record.busy);
     stats.worker = word.worker();
-    stats.error = record.error;
+    stats.error = record.error.filter(|_| stats.status.is_terminal());
     stats.observed_at = now.now();
     stats
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use moirai_core::{CleanupConfig, Clock, ManualClock, Priority, TaskId, TaskKind, TaskStatus};
+use moirai_core::{
+    CleanupConfig, Clock, ManualClock, Priority, TaskId, TaskKind, TaskStats, TaskStatus,
+};
 
 use super::page::{BLOCK_SLOTS, PAGE_SLOTS};
 use super::{Books, End, Entry, NewTask, Registry};
@@ -455,4 +457,88 @@ fn somebody_gets_the_lock_during_a_sweep_of(records: u64) -> bool {
         }
         let_in
     })
+}
+
+#[test]
+fn a_small_limit_is_exact_also_for_who_lists_the_records() {
+    for most in [0, 2] {
+        let registry = Registry::new(limit(most), 2, Clock::system());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (registry, done) = (&registry, &done);
+            let workers = [(); 2].map(|()| {
+                scope.spawn(move || {
+                    let mut books = registry.books();
+                    for _ in 0..20_000 {
+                        one(registry, &mut books);
+                    }
+                })
+            });
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(registry.cleanup_stats().completed_tasks <= most);
+                    if most == 0 {
+                        let ended = |stats: &TaskStats| stats.status.is_terminal();
+                        assert!(!registry.snapshot().iter().any(ended));
+                    }
+                }
+            });
+            for worker in workers {
+                worker.join().unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn an_end_that_was_timed_before_another_but_booked_after_it_is_the_newer() {
+    // By the exact way, and by the other: there, the old one at the head must not outlive its age behind a young one.
+    for most in [1, 10_000] {
+        let config =
+            CleanupConfig { task_retention_duration: Duration::from_secs(10), ..limit(most) };
+        let (registry, hand) = registry(config);
+        let mut books = registry.books();
+        let [first, second] = [(); 2].map(|()| register(&registry, &mut books));
+        let early = registry.now();
+        hand.advance(Duration::from_secs(5));
+        let first = finish(&registry, &mut books, first);
+        let second_id = second.id();
+        let end = End { status: TaskStatus::Completed, ticks: early, error: None };
+        registry.finish(&mut books, second, end);
+        assert_eq!(registry.status(second_id), Some(TaskStatus::Completed));
+        assert_eq!(registry.status(first).is_some(), most > 1);
+        hand.advance(Duration::from_secs(10));
+        registry.sweep();
+        assert_eq!(registry.cleanup_stats().total_tasks, 0);
+    }
+}
+
+#[test]
+fn a_record_never_tells_more_than_its_status() {
+    let (registry, _hand) = registry(limit(10));
+    let registry = &registry;
+    std::thread::scope(|scope| {
+        let (send, ids) = std::sync::mpsc::sync_channel::<TaskId>(0);
+        scope.spawn(move || {
+            let mut books = registry.books();
+            for _ in 0..5_000 {
+                let entry = register(registry, &mut books);
+                let id = entry.id();
+                let _ = send.send(id);
+                entry.start(None, registry.now());
+                let end = End {
+                    status: TaskStatus::Failed,
+                    ticks: registry.now(),
+                    error: Some("why".into()),
+                };
+                registry.finish(&mut books, entry, end);
+            }
+        });
+        for id in ids {
+            let Some(stats) = registry.stats(id) else { continue };
+            assert!(stats.status != TaskStatus::Queued || stats.started_at.is_none());
+            assert_eq!(stats.status.is_terminal(), stats.error.is_some());
+        }
+    });
 }
