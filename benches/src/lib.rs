@@ -1,5 +1,17 @@
-//! What the suites share: the peers, set up alike.
+//! Moirai, with every task on its books, beside its peers doing the same work in the same run.
 //!
-//! Each suite in `benches/` is a criterion group per workload, with Moirai (tracking on) and its peers doing the same work in
-//! the same run.
-#![forbid(unsafe_code)]
+//! [`workload`] says what is done, [`peer`] by whom. The suites in `benches/` hand the groups to criterion; the binary `figures`
+//! runs them in turns, in several processes and with two allocators, and writes the page of benchmarks in the docs.
+#![deny(unsafe_code)]
+
+pub mod criterion_suite;
+pub mod measure;
+pub mod peer;
+pub mod stats;
+pub mod watchdog;
+pub mod workload;
+
+/// mimalloc for everybody, if the feature is on.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,43 @@
+//! Measuring a group: its cases take turns, round by round, in one process.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::watchdog::watch;
+use crate::workload::Group;
+
+/// Nanoseconds per unit of every run of one case, in the order in which they were taken.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Runs {
+    /// Who.
+    pub peer: String,
+    /// Nanoseconds per unit.
+    pub nanos: Vec<f64>,
+}
+
+/// Runs the cases of `group` in turns. `rounds` stands in for the group's own number.
+///
+/// The first tenth of the rounds is not counted: threads find their places, and allocators their memory.
+#[must_use]
+pub fn measure(group: &Group, rounds: Option<usize>) -> Vec<Runs> {
+    let rounds = rounds.unwrap_or(group.rounds).max(1);
+    let warm_up = rounds.div_ceil(10);
+    let mut runs: Vec<Runs> = group
+        .cases
+        .iter()
+        .map(|case| Runs { peer: case.peer.to_owned(), nanos: Vec::with_capacity(rounds) })
+        .collect();
+    for round in 0..warm_up + rounds {
+        for turn in 0..group.cases.len() {
+            // Each round begins with another, so that nobody always comes behind the same one.
+            let index = (turn + round) % group.cases.len();
+            let case = &group.cases[index];
+            let took: Duration = watch(group.name, case.peer, case.run);
+            if round >= warm_up {
+                runs[index].nanos.push(took.as_nanos() as f64 / group.units as f64);
+            }
+        }
+    }
+    runs
+}

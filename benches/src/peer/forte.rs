@@ -1,0 +1,74 @@
+//! Forte's thread pool.
+
+use std::future::Future;
+use std::sync::Once;
+
+use forte::{Task, ThreadPool};
+use futures_lite::future;
+
+use super::{Peer, WORKERS};
+
+static POOL: ThreadPool = ThreadPool::new();
+
+/// Forte, a beta.
+#[derive(Clone, Copy, Debug)]
+pub struct Forte;
+
+impl Forte {
+    /// The pool.
+    pub fn pool() -> &'static ThreadPool {
+        &POOL
+    }
+}
+
+impl Peer for Forte {
+    const NAME: &'static str = "forte";
+    type Handle<T: Send + 'static> = Task<T>;
+
+    fn start() {
+        static STARTED: Once = Once::new();
+        STARTED.call_once(|| {
+            POOL.resize_to(WORKERS);
+        });
+    }
+
+    fn spawn<F>(future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        POOL.spawn(future)
+    }
+
+    fn spawn_inside<F>(future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        POOL.spawn(future)
+    }
+
+    fn detach<T: Send + 'static>(handle: Task<T>) {
+        handle.detach();
+    }
+
+    fn join<T: Send + 'static>(handle: Task<T>) -> impl Future<Output = T> + Send {
+        handle
+    }
+
+    /// The caller becomes a member of the pool and lends a hand, which is how Forte means it.
+    fn join_outside<T: Send + 'static>(handle: Task<T>) -> T {
+        POOL.with_worker(|worker| worker.block_on(handle))
+    }
+
+    fn block_on<F: Future + Send>(future: F) -> F::Output
+    where
+        F::Output: Send,
+    {
+        POOL.with_worker(|worker| worker.block_on(future))
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        future::yield_now()
+    }
+}

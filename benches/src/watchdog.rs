@@ -1,0 +1,49 @@
+//! Ends the process when a peer hangs, and says which: no suite waits for ever.
+
+use std::process;
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long one run of a workload may take. The longest takes about a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the process exits with when a peer hangs.
+pub const HUNG: i32 = 86;
+
+/// What runs now, and since when.
+static RUNNING: Mutex<Option<(&str, &str, Instant)>> = Mutex::new(None);
+
+/// Calls `run`, which is `peer`'s in `group`, and ends the process if it does not return within a minute.
+///
+/// # Panics
+///
+/// If the thread that watches cannot be started.
+pub fn watch<R>(group: &'static str, peer: &'static str, run: impl FnOnce() -> R) -> R {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        thread::Builder::new().name("watchdog".into()).spawn(look).expect("a thread starts");
+    });
+    set(Some((group, peer, Instant::now())));
+    let result = run();
+    set(None);
+    result
+}
+
+fn set(running: Option<(&'static str, &'static str, Instant)>) {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = running;
+}
+
+/// Looks seldom, so that it disturbs nobody.
+fn look() {
+    loop {
+        thread::sleep(Duration::from_secs(1));
+        let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((group, peer, since)) = running
+            && since.elapsed() > PATIENCE
+        {
+            eprintln!("{group}: {peer} hangs: a run has not ended in {PATIENCE:?}");
+            process::exit(HUNG);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Closures on thread pools: Moirai's parallel tasks beside rayon, Forte, and the pool that a channel and some threads make.
+
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, unbounded};
+
+use super::spawn::{Countdown, wait};
+use super::{Case, Figure, Group};
+use crate::peer::{Ours, WORKERS};
+
+const CLOSURES: usize = 10_000;
+
+pub(super) fn groups() -> Vec<Group> {
+    vec![Group {
+        name: "closures_outside_10k",
+        about: "spawn 10,000 closures from a thread that is no worker, until the last has run",
+        unit: "closure",
+        units: CLOSURES as u64,
+        rounds: 40,
+        figures: vec![Figure::median("rayon", 1.0, 1.0)],
+        cases: vec![
+            Case {
+                peer: "moirai",
+                run: || wave(|countdown| drop(Ours::executor().spawn_parallel(move || countdown.count()))),
+            },
+            Case {
+                peer: "rayon",
+                run: || wave(|countdown| rayon().spawn(move || countdown.count())),
+            },
+            Case {
+                peer: "crossbeam-channel pool",
+                run: || {
+                    wave(|countdown| {
+                        let closure: Closure = Box::new(move || countdown.count());
+                        channel_pool().send(closure).expect("the pool's threads never end");
+                    })
+                },
+            },
+            #[cfg(feature = "forte")]
+            Case {
+                peer: "forte",
+                run: || {
+                    use crate::peer::{Forte, Peer};
+                    Forte::start();
+                    wave(|countdown| Forte::pool().spawn(move |_: &forte::Worker| countdown.count()))
+                },
+            },
+        ],
+    }]
+}
+
+fn wave(spawn: impl Fn(Countdown)) -> Duration {
+    let (countdown, done) = Countdown::new(CLOSURES);
+    let start = Instant::now();
+    for _ in 0..CLOSURES {
+        spawn(countdown.clone());
+    }
+    wait(&done);
+    start.elapsed()
+}
+
+fn rayon() -> &'static rayon::ThreadPool {
+    static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
+    POOL.get_or_init(|| {
+        rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build().expect("the pool starts")
+    })
+}
+
+type Closure = Box<dyn FnOnce() + Send>;
+
+fn channel_pool() -> &'static Sender<Closure> {
+    static POOL: OnceLock<Sender<Closure>> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let (sender, receiver) = unbounded::<Closure>();
+        for _ in 0..WORKERS {
+            let receiver = receiver.clone();
+            thread::spawn(move || receiver.iter().for_each(|closure| closure()));
+        }
+        sender
+    })
+}

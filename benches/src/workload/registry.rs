@@ -1,0 +1,148 @@
+//! The books alone: Moirai's registry beside the table of the old way.
+#![allow(unsafe_code, reason = "an entry must not outlive its registry; here registries are statics")]
+
+use std::hint::black_box;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
+use moirai_executor::registry::{Books, End, Entry, NewTask, Registry};
+
+use super::{Case, Figure, Group};
+
+/// Records that are kept, and so the window in which a slot comes round again.
+const WINDOW: usize = 10_000;
+/// Tasks of one thread in one run.
+const TASKS: usize = 200_000;
+/// Of the old way, which takes longer.
+const OLD_TASKS: usize = 20_000;
+/// Lookups in one run.
+const LOOKUPS: usize = 1_000_000;
+
+pub(super) fn groups() -> Vec<Group> {
+    vec![
+        Group {
+            name: "registry_1_thread",
+            about: "register, start, finish and evict in a window of 10,000 records, clock included",
+            unit: "task",
+            units: TASKS as u64,
+            rounds: 15,
+            figures: vec![Figure::median("RwLock<HashMap>", 0.20, 0.20)],
+            cases: vec![
+                Case { peer: "moirai", run: ours::<1> },
+            ],
+        },
+        Group {
+            name: "registry_2_threads",
+            about: "the same on two threads at once, per task of one of them",
+            unit: "task",
+            units: TASKS as u64,
+            rounds: 15,
+            figures: vec![Figure::median("RwLock<HashMap>", 0.066, 0.066)],
+            cases: vec![
+                Case { peer: "moirai", run: ours::<2> },
+            ],
+        },
+        Group {
+            name: "lookup",
+            about: "the status of a task by its id",
+            unit: "lookup",
+            units: LOOKUPS as u64,
+            rounds: 15,
+            figures: vec![],
+            cases: vec![Case { peer: "moirai", run: our_lookup }],
+        },
+    ]
+}
+
+/// A registry whose window is full, and the books of its workers.
+struct Ours {
+    registry: Registry,
+    clock: Clock,
+    books: Mutex<Vec<Books>>,
+}
+
+impl Ours {
+    fn new(workers: usize) -> Self {
+        let config = CleanupConfig { max_retained_tasks: WINDOW, ..CleanupConfig::default() };
+        let clock = Clock::system();
+        let registry = Registry::new(config, workers, clock.clone());
+        let books = Mutex::new((0..workers).map(|_| registry.books()).collect());
+        Self { registry, clock, books }
+    }
+
+    fn of<const WORKERS: usize>() -> &'static Self {
+        static ONE: OnceLock<Ours> = OnceLock::new();
+        static TWO: OnceLock<Ours> = OnceLock::new();
+        let place = if WORKERS == 1 { &ONE } else { &TWO };
+        place.get_or_init(|| Self::new(WORKERS))
+    }
+
+    fn register(&'static self, books: &mut Books) -> Entry {
+        let new = NewTask {
+            kind: TaskKind::Async,
+            priority: Priority::Normal,
+            location: Location::caller(),
+            name: None,
+            task: NonNull::<u64>::dangling().cast(),
+        };
+        // SAFETY: the registry is in a static, so the entry does not outlive it.
+        unsafe { self.registry.register(books, new, self.clock.ticks()) }
+    }
+
+    /// A task's life, with the two looks at the clock that it takes in the executor.
+    fn task(&'static self, books: &mut Books, worker: usize) {
+        let entry = self.register(books);
+        entry.start(Some(worker), 0);
+        let ticks = self.clock.ticks();
+        entry.polled(1);
+        let end = End { status: TaskStatus::Completed, ticks, error: None };
+        black_box(self.registry.finish(books, entry, end));
+    }
+}
+
+/// What one of `WORKERS` threads takes for a task.
+fn ours<const WORKERS: usize>() -> Duration {
+    let ours = Ours::of::<WORKERS>();
+    let mut all = ours.books.lock().unwrap_or_else(PoisonError::into_inner);
+    let run = |(worker, books): (usize, &mut Books)| {
+        let start = Instant::now();
+        for _ in 0..TASKS {
+            ours.task(books, worker);
+        }
+        start.elapsed()
+    };
+    on_threads(all.iter_mut().enumerate(), run)
+}
+
+/// Calls `run` with each of `parts` on a thread of its own, and gives the mean of the times.
+fn on_threads<T: Send>(
+    parts: impl ExactSizeIterator<Item = T>,
+    run: impl Fn(T) -> Duration + Sync,
+) -> Duration {
+    let threads = parts.len() as u32;
+    let run = &run;
+    let total: Duration = thread::scope(|scope| {
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
+        running.into_iter().map(|thread| thread.join().expect("a run ends")).sum()
+    });
+    total / threads
+}
+
+fn our_lookup() -> Duration {
+    static ID: OnceLock<TaskId> = OnceLock::new();
+    let ours = Ours::of::<1>();
+    let id = *ID.get_or_init(|| {
+        let mut books = ours.books.lock().unwrap_or_else(PoisonError::into_inner);
+        // Never ended, so that it stays.
+        ours.register(&mut books[0]).id()
+    });
+    let start = Instant::now();
+    for _ in 0..LOOKUPS {
+        black_box(ours.registry.status(black_box(id)));
+    }
+    start.elapsed()
+}

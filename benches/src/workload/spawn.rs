@@ -1,0 +1,151 @@
+//! Starting tasks: many from outside, many from inside, one after the other in a chain, each awaited before the next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::{Figure, Group, Workload, everybody};
+use crate::peer::Peer;
+
+pub(super) fn groups() -> Vec<Group> {
+    vec![
+        Group {
+            name: "spawn_outside_10k",
+            about: "spawn 10,000 tasks from a thread that is no worker, until the last has run",
+            unit: "task",
+            units: 10_000,
+            rounds: 40,
+            figures: vec![Figure::median("tokio", 0.38, 0.50)],
+            cases: everybody::<Outside<10_000>>(),
+        },
+        Group {
+            name: "spawn_outside_1m",
+            about: "the same with 1,000,000 tasks",
+            unit: "task",
+            units: 1_000_000,
+            rounds: 4,
+            figures: vec![Figure::median("tokio", 0.38, 0.50)],
+            cases: everybody::<Outside<1_000_000>>(),
+        },
+        Group {
+            name: "spawn_inside_10k",
+            about: "spawn 10,000 tasks from a task, until the last has run",
+            unit: "task",
+            units: 10_000,
+            rounds: 40,
+            figures: vec![Figure::median("tokio", 0.33, 0.50)],
+            cases: everybody::<Inside<10_000>>(),
+        },
+        Group {
+            name: "spawn_await_1k",
+            about: "spawn a task and await it, 1,000 times, from a task",
+            unit: "task",
+            units: 1_000,
+            rounds: 60,
+            figures: vec![Figure::median("tokio", 0.55, 0.65)],
+            cases: everybody::<AwaitEach<1_000>>(),
+        },
+        Group {
+            name: "chained_spawn_1k",
+            about: "a task that spawns a task that spawns a task, 1,000 times",
+            unit: "task",
+            units: 1_000,
+            rounds: 60,
+            figures: vec![Figure::median("tokio", 0.50, 0.60)],
+            cases: everybody::<Chained<1_000>>(),
+        },
+    ]
+}
+
+/// Counts tasks down, and tells when the last has run.
+#[derive(Clone)]
+pub(super) struct Countdown {
+    left: Arc<AtomicUsize>,
+    done: SyncSender<()>,
+}
+
+impl Countdown {
+    pub(super) fn new(tasks: usize) -> (Self, Receiver<()>) {
+        let (done, receiver) = sync_channel(1);
+        (Self { left: Arc::new(AtomicUsize::new(tasks)), done }, receiver)
+    }
+
+    pub(super) fn count(&self) {
+        // Ordering: Release and Acquire: the last one has seen all others.
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.send(()).expect("the bench waits for the last task");
+        }
+    }
+}
+
+pub(super) fn wait(done: &Receiver<()>) {
+    done.recv().expect("the last task tells");
+}
+
+struct Outside<const N: usize>;
+
+impl<const N: usize> Workload for Outside<N> {
+    fn run<P: Peer>() -> Duration {
+        let (countdown, done) = Countdown::new(N);
+        let start = Instant::now();
+        for _ in 0..N {
+            let countdown = countdown.clone();
+            P::detach(P::spawn(async move { countdown.count() }));
+        }
+        wait(&done);
+        start.elapsed()
+    }
+}
+
+struct Inside<const N: usize>;
+
+impl<const N: usize> Workload for Inside<N> {
+    fn run<P: Peer>() -> Duration {
+        let (countdown, done) = Countdown::new(N);
+        let start = Instant::now();
+        P::detach(P::spawn(async move {
+            for _ in 0..N {
+                let countdown = countdown.clone();
+                P::detach(P::spawn_inside(async move { countdown.count() }));
+            }
+        }));
+        wait(&done);
+        start.elapsed()
+    }
+}
+
+struct AwaitEach<const N: usize>;
+
+impl<const N: usize> Workload for AwaitEach<N> {
+    fn run<P: Peer>() -> Duration {
+        let task = P::spawn(async {
+            let start = Instant::now();
+            for number in 0..N {
+                let result = P::join(P::spawn_inside(async move { number })).await;
+                assert_eq!(result, number);
+            }
+            start.elapsed()
+        });
+        P::block_on(P::join(task))
+    }
+}
+
+struct Chained<const N: usize>;
+
+impl<const N: usize> Workload for Chained<N> {
+    fn run<P: Peer>() -> Duration {
+        fn link<P: Peer>(left: usize, done: SyncSender<()>) {
+            if left == 0 {
+                done.send(()).expect("the bench waits for the last task");
+            } else {
+                P::detach(P::spawn_inside(async move { link::<P>(left - 1, done) }));
+            }
+        }
+        let (sender, done) = sync_channel(1);
+        let start = Instant::now();
+        P::detach(P::spawn(async move { link::<P>(N, sender) }));
+        wait(&done);
+        start.elapsed()
+    }
+}

@@ -1,0 +1,40 @@
+//! From the wake-up of a task, in an executor that has been idle, to its poll.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::{Figure, Group, Workload, everybody};
+use crate::peer::Peer;
+
+/// How long nothing happens before.
+const IDLE: Duration = Duration::from_millis(1);
+
+/// The late ones count, too.
+const LATE: Figure =
+    Figure { percentile: 0.99, baseline: "tokio", system: 0.90, mimalloc: 0.90 };
+
+pub(super) fn groups() -> Vec<Group> {
+    vec![Group {
+        name: "wake_up_after_idle",
+        about: "wake a task from a thread that is no worker, after 1 ms in which nothing happened",
+        unit: "wake-up",
+        units: 1,
+        rounds: 700,
+        figures: vec![Figure::median("tokio", 0.90, 0.90), LATE],
+        cases: everybody::<WakeUp>(),
+    }]
+}
+
+struct WakeUp;
+
+impl Workload for WakeUp {
+    fn run<P: Peer>() -> Duration {
+        let (sender, receiver) = oneshot::channel::<Instant>();
+        let task = P::spawn(async move { receiver.await.expect("the bench wakes").elapsed() });
+        thread::sleep(IDLE);
+        sender.send(Instant::now()).expect("the task waits");
+        P::block_on(P::join(task))
+    }
+}
