@@ -25,8 +25,10 @@ use crate::Priority;
 /// Why a task is pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ready {
-    /// It is new.
+    /// It is new, and a future: its spawner is likely to wait for it soon, and then it is best run by the same worker.
     Spawned,
+    /// It is new, and meant to run beside its spawner: a closure that computes.
+    Offered,
     /// It waited for something that has happened. Running it soon, on this worker, finds the data in the cache.
     Woken,
     /// It gave way of its own accord, or was stopped at the end of its turn: everything queued before goes first.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use moirai_core::{
-    Clock, ExecutorConfig, Priority, Ready, Recorder, TaskId, TaskSample, TaskStatus, Visibility,
+    Clock, ExecutorConfig, Priority, Ready, Recorder, TaskId, TaskKind, TaskSample, TaskStatus,
+    Visibility,
 };
 use moirai_scheduler::Sleepers;
 use parking_lot::Mutex;
@@ -184,7 +185,8 @@ impl Shared {
 
     /// Queues a task that is new.
     pub(crate) fn queue_new(&self, task: RawRunnable<Self>) {
-        self.queue_ready(task, Ready::Spawned);
+        let ready = newly_ready(task.kind());
+        self.queue_ready(task, ready);
     }
 
     fn queue_ready(&self, task: RawRunnable<Self>, ready: Ready) {
@@ -269,6 +271,11 @@ impl Shared {
             self.closing.record(stats);
         }
     }
+}
+
+/// Why a new task is queued.
+pub(crate) fn newly_ready(kind: TaskKind) -> Ready {
+    if kind == TaskKind::Async { Ready::Spawned } else { Ready::Offered }
 }
 
 impl Host for Shared {

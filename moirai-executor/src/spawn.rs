@@ -6,14 +6,14 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use moirai_core::{Priority, Ready, Task, TaskKind, Visibility, text};
+use moirai_core::{Priority, Task, TaskKind, Visibility, text};
 use tracing::Instrument;
 
 use crate::any_scheduler::Runnable;
 use crate::context::Context;
 use crate::handle::TaskHandle;
 use crate::registry::{Entry, NewTask};
-use crate::shared::Shared;
+use crate::shared::{Shared, newly_ready};
 use crate::task::{Closure, Header, Listed, Unlisted, Work};
 
 /// What is said of a task when it is spawned.
@@ -79,7 +79,7 @@ impl Shared {
         };
         let ticks = self.clock.ticks();
         if kind != TaskKind::Blocking && self.plugins.is_empty() {
-            self.spawn_here(cell, new, ticks)
+            self.spawn_here(cell, new, ticks, kind)
         } else {
             self.spawn_step_by_step(cell, new, ticks, kind)
         }
@@ -92,7 +92,9 @@ impl Shared {
         cell: Unlisted<W, Self>,
         new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
         ticks: u64,
+        kind: TaskKind,
     ) -> TaskHandle<W::Output> {
+        let ready = newly_ready(kind);
         let mut parts = Some((cell, new));
         let spawned = Context::with_seat_of(self, |seat| {
             if self.door.is_shut() {
@@ -105,7 +107,7 @@ impl Shared {
                 Some((entry.id(), entry))
             })?;
             let priority = task.priority();
-            let visibility = seat.queue.push(Runnable::new(task), priority, Ready::Spawned);
+            let visibility = seat.queue.push(Runnable::new(task), priority, ready);
             Some((handle, visibility))
         });
         match (spawned, parts) {

@@ -4,7 +4,9 @@
 //!
 //! | priority | from | goes to | visibility |
 //! | --- | --- | --- | --- |
-//! | normal | a worker, spawned | the back of its queue | shared |
+//! | normal | a worker, spawned | its slot | slot |
+//! | normal | a worker, spawned, slot full | the back of its queue | shared |
+//! | normal | a worker, offered | the back of its queue | shared |
 //! | normal | a worker, woken | its slot | slot |
 //! | normal | a worker, woken, slot full | its slot; the one that was there to the back of its queue | shared |
 //! | normal | a worker, yielded | the back of its queue | shared |
@@ -23,7 +25,8 @@
 //! 7. The other workers' queues, for a batch, starting with a random one.
 //! 8. The low band.
 //! 9. The other workers' slots, if the look before this one found nothing either. A task just woken is best left to its
-//!    worker, which as a rule is about to take it; see tokio's [#8065] and [#8100].
+//!    worker, which as a rule is about to take it; see tokio's [#8065] and [#8100]. So is one task just spawned: of a chain
+//!    of tasks each of which spawns the next, or spawns one and awaits it, none is worth a wake-up.
 //!
 //! # Bounds
 //!
@@ -82,14 +85,14 @@ pub use local::{INJECTOR_EVERY, SLOT_RUN, WorkStealingLocal};
 ///
 /// let scheduler = WorkStealing::new();
 /// let mut workers = scheduler.start(2);
-/// let _ = workers[0].push("spawned", Priority::Normal, Ready::Spawned);
+/// let _ = workers[0].push("offered", Priority::Normal, Ready::Offered);
 /// let _ = workers[0].push("woken", Priority::Normal, Ready::Woken);
 /// scheduler.push("urgent", Priority::Critical);
 ///
 /// assert_eq!(scheduler.len(), 3);
 /// assert_eq!(workers[0].pop(), Some("urgent"));
 /// assert_eq!(workers[0].pop(), Some("woken"));
-/// assert_eq!(workers[1].pop(), Some("spawned"));
+/// assert_eq!(workers[1].pop(), Some("offered"));
 /// assert!(scheduler.is_empty());
 /// ```
 pub struct WorkStealing<T> {

@@ -17,7 +17,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    here().spawn_async(future)
+    // No closures: the caller's place must get through.
+    match moirai_executor::spawn_async(future) {
+        Ok(handle) => handle,
+        Err(future) => global().spawn_async(future),
+    }
 }
 
 /// Runs a closure that computes on the workers of the executor that runs the caller, else of the [`global`] one.
@@ -27,7 +31,10 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    here().spawn_parallel(f)
+    match moirai_executor::spawn_parallel(f) {
+        Ok(handle) => handle,
+        Err(f) => global().spawn_parallel(f),
+    }
 }
 
 /// Runs a closure that may block on a thread of its own, of the executor that runs the caller, else of the [`global`] one.

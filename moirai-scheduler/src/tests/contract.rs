@@ -103,7 +103,7 @@ fn each_task_is_handed_out_once_while_workers_push_in_all_ways() {
                     let times = taken[token].fetch_add(1, Ordering::Relaxed);
                     assert!(times <= PUSHES, "token {token} was handed out too often");
                     if times < PUSHES {
-                        let ready = [Ready::Woken, Ready::Yielded, Ready::Spawned][times % 3];
+                        let ready = [Ready::Woken, Ready::Yielded, Ready::Offered][times % 3];
                         let priority = match token % 8 {
                             rare @ 0..4 => Priority::ALL[rare],
                             _ => Priority::Normal,
@@ -127,7 +127,7 @@ fn every_place_is_counted_and_found_by_another_worker() {
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
         scheduler.push(token, priority);
     }
-    assert_eq!(first.push(4, Priority::Normal, Ready::Spawned), Visibility::Shared);
+    assert_eq!(first.push(4, Priority::Normal, Ready::Offered), Visibility::Shared);
     assert_eq!(first.push(5, Priority::Normal, Ready::Woken), Visibility::Slot);
     assert_eq!(first.push(6, Priority::Critical, Ready::Woken), Visibility::Shared);
     assert_eq!(scheduler.len(), 7);
@@ -143,7 +143,7 @@ fn every_place_is_found_by_a_thread_that_is_no_worker() {
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
         scheduler.push(token, priority);
     }
-    let _ = first.push(4, Priority::Normal, Ready::Spawned);
+    let _ = first.push(4, Priority::Normal, Ready::Offered);
     let _ = first.push(5, Priority::Normal, Ready::Woken);
     let out: Vec<_> = std::iter::from_fn(|| scheduler.take()).collect();
     // By priority; of the normal ones the injector's first; the slot last of all.
@@ -179,7 +179,7 @@ fn another_workers_slot_is_reached_in_the_second_empty_handed_pop_in_a_row() {
     // Having found something, it is patient again.
     let _ = owner.push(2, Priority::Normal, Ready::Woken);
     assert_eq!(thief.pop(), None);
-    let _ = owner.push(3, Priority::Normal, Ready::Spawned);
+    let _ = owner.push(3, Priority::Normal, Ready::Offered);
     assert_eq!(thief.pop(), Some(3));
     assert_eq!(thief.pop(), None);
     assert_eq!(thief.pop(), Some(2));
@@ -193,7 +193,7 @@ fn what_is_left_is_dropped_with_the_scheduler() {
     for priority in Priority::ALL {
         scheduler.push(Arc::clone(&token), priority);
         let _ = first.push(Arc::clone(&token), priority, Ready::Woken);
-        let _ = first.push(Arc::clone(&token), priority, Ready::Spawned);
+        let _ = first.push(Arc::clone(&token), priority, Ready::Offered);
     }
     drop(first);
     drop(second);

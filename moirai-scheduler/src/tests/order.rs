@@ -20,7 +20,7 @@ fn places(local: &mut Local, pops: u32, wanted: &str) -> Vec<u32> {
 
 fn spawn(local: &mut Local, token: &'static str, times: u32) {
     for _ in 0..times {
-        let visibility = local.push(token, Priority::Normal, Ready::Spawned);
+        let visibility = local.push(token, Priority::Normal, Ready::Offered);
         assert_eq!(visibility, Visibility::Shared);
     }
 }
@@ -43,6 +43,16 @@ fn a_woken_task_goes_first_and_displaces_the_last_one() {
     assert_eq!(local.push("woken", Priority::Normal, Ready::Woken), Visibility::Slot);
     assert_eq!(local.push("woken later", Priority::Normal, Ready::Woken), Visibility::Shared);
     let order = ["woken later", "spawned", "woken"];
+    assert_eq!(order.map(|_| local.pop().unwrap()), order);
+}
+
+#[test]
+fn a_spawned_future_takes_the_slot_only_if_it_is_empty() {
+    let (_scheduler, mut local) = one_worker();
+    spawn(&mut local, "offered", 1);
+    assert_eq!(local.push("first", Priority::Normal, Ready::Spawned), Visibility::Slot);
+    assert_eq!(local.push("second", Priority::Normal, Ready::Spawned), Visibility::Shared);
+    let order = ["first", "offered", "second"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
 
@@ -108,7 +118,7 @@ fn priorities_go_by_rank() {
         ("critical", Priority::Critical),
     ] {
         scheduler.push(token, priority);
-        let _ = local.push(token, priority, Ready::Spawned);
+        let _ = local.push(token, priority, Ready::Offered);
     }
     let order = ["critical", "critical", "high", "high", "normal", "normal", "low", "low"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
@@ -178,7 +188,7 @@ fn a_thief_takes_the_older_half_and_leaves_the_rest() {
     let mut thief = locals.pop().unwrap();
     let mut owner = locals.pop().unwrap();
     for token in 0..8 {
-        let _ = owner.push(token, Priority::Normal, Ready::Spawned);
+        let _ = owner.push(token, Priority::Normal, Ready::Offered);
     }
     assert_eq!(thief.pop(), Some(0));
     // 1, 2 and 3 came along, and can be stolen back one by one.

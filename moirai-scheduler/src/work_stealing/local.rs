@@ -154,7 +154,11 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
             return Visibility::Shared;
         }
         let task = match ready {
-            Ready::Spawned | Ready::Yielded => task,
+            Ready::Offered | Ready::Yielded => task,
+            Ready::Spawned => match self.slot.put_if_empty(task) {
+                Ok(()) => return Visibility::Slot,
+                Err(task) => task,
+            },
             Ready::Woken => match self.slot.put(task) {
                 Put::Stored => return Visibility::Slot,
                 Put::Displaced(task) | Put::Refused(task) => task,

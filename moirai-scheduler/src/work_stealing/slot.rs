@@ -99,6 +99,19 @@ impl<T> SlotOwner<T> {
         }
     }
 
+    /// Fills the slot if it is empty.
+    #[inline]
+    pub(crate) fn put_if_empty(&mut self, task: T) -> Result<(), T> {
+        // Ordering: Relaxed, `put` acquires.
+        if self.0.state.load(Ordering::Relaxed) != EMPTY {
+            return Err(task);
+        }
+        match self.put(task) {
+            Put::Stored => Ok(()),
+            Put::Displaced(task) | Put::Refused(task) => Err(task),
+        }
+    }
+
     /// Empties the slot.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<T> {

@@ -41,7 +41,7 @@ fn three_workers_share_what_one_of_them_had() {
         let mut locals = scheduler.start(3);
         let mut owner = locals.remove(0);
         for token in [1, 2, 4] {
-            let _ = owner.push(token, Priority::Normal, Ready::Spawned);
+            let _ = owner.push(token, Priority::Normal, Ready::Offered);
         }
         let others: Vec<_> = locals
             .into_iter()
