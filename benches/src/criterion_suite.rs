@@ -12,9 +12,8 @@ pub fn run(criterion: &mut Criterion, groups: Vec<Group>) {
         group.throughput(Throughput::Elements(units)).sample_size(10);
         for case in cases {
             group.bench_function(case.peer, |bencher| {
-                bencher.iter_custom(|runs| {
-                    (0..runs).map(|_| watch(name, case.peer, case.run)).sum()
-                });
+                bencher
+                    .iter_custom(|runs| (0..runs).map(|_| watch(name, case.peer, case.run)).sum());
             });
         }
         group.finish();

@@ -4,9 +4,16 @@
 //! runs them in turns, in several processes and with two allocators, and writes the page of benchmarks in the docs.
 #![deny(unsafe_code)]
 
+pub mod chart;
+pub mod compare;
 pub mod criterion_suite;
 pub mod measure;
+pub mod memory;
+pub mod old_registry;
 pub mod peer;
+pub mod probe;
+pub mod report;
+pub mod results;
 pub mod stats;
 pub mod watchdog;
 pub mod workload;

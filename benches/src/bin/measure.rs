@@ -69,7 +69,10 @@ fn main() -> ExitCode {
             println!("{}", serde_json::to_string(&runs).expect("numbers and names"));
             continue;
         }
-        println!("{} (ns a {}): median, least, most, 99 %; to the median of the second", group.name, group.unit);
+        println!(
+            "{} (ns a {}): median, least, most, 99 %; to the median of the second",
+            group.name, group.unit
+        );
         for (index, case) in runs.iter().enumerate() {
             let (least, most) = range(&case.nanos);
             let middle = median(&case.nanos);

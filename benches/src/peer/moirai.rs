@@ -15,6 +15,10 @@ pub struct Ours;
 
 impl Ours {
     /// The executor.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
     pub fn executor() -> &'static Moirai {
         EXECUTOR.get_or_init(|| {
             Moirai::builder().worker_threads(WORKERS).build().expect("the executor starts")

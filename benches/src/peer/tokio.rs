@@ -16,6 +16,10 @@ pub struct Tokio;
 
 impl Tokio {
     /// The runtime.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
     pub fn runtime() -> &'static Runtime {
         RUNTIME.get_or_init(|| {
             Builder::new_multi_thread().worker_threads(WORKERS).build().expect("the runtime starts")

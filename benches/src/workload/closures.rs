@@ -23,7 +23,11 @@ pub(super) fn groups() -> Vec<Group> {
         cases: vec![
             Case {
                 peer: "moirai",
-                run: || wave(|countdown| drop(Ours::executor().spawn_parallel(move || countdown.count()))),
+                run: || {
+                    wave(|countdown| {
+                        drop(Ours::executor().spawn_parallel(move || countdown.count()))
+                    })
+                },
             },
             Case {
                 peer: "rayon",
@@ -44,7 +48,9 @@ pub(super) fn groups() -> Vec<Group> {
                 run: || {
                     use crate::peer::{Forte, Peer};
                     Forte::start();
-                    wave(|countdown| Forte::pool().spawn(move |_: &forte::Worker| countdown.count()))
+                    wave(|countdown| {
+                        Forte::pool().spawn(move |_: &forte::Worker| countdown.count())
+                    })
                 },
             },
         ],

@@ -91,10 +91,6 @@ fn everybody<W: Workload>() -> Vec<Case> {
     ]
 }
 
-/// The suites, each a bench target of its own.
-pub const SUITES: [(&str, fn() -> Vec<Group>); 4] =
-    [("spawn", spawn), ("join", join), ("poll", poll), ("registry", registry)];
-
 /// Starting tasks.
 #[must_use]
 pub fn spawn() -> Vec<Group> {
@@ -126,5 +122,5 @@ pub fn registry() -> Vec<Group> {
 /// The groups of all suites.
 #[must_use]
 pub fn all() -> Vec<Group> {
-    SUITES.iter().flat_map(|(_, groups)| groups()).collect()
+    [spawn(), join(), poll(), registry()].into_iter().flatten().collect()
 }

@@ -1,5 +1,8 @@
 //! The books alone: Moirai's registry beside the table of the old way.
-#![allow(unsafe_code, reason = "an entry must not outlive its registry; here registries are statics")]
+#![allow(
+    unsafe_code,
+    reason = "an entry must not outlive its registry; here registries are statics"
+)]
 
 use std::hint::black_box;
 use std::panic::Location;
@@ -12,6 +15,7 @@ use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 use moirai_executor::registry::{Books, End, Entry, NewTask, Registry};
 
 use super::{Case, Figure, Group};
+use crate::old_registry::{self, OldRegistry};
 
 /// Records that are kept, and so the window in which a slot comes round again.
 const WINDOW: usize = 10_000;
@@ -33,6 +37,7 @@ pub(super) fn groups() -> Vec<Group> {
             figures: vec![Figure::median("RwLock<HashMap>", 0.20, 0.20)],
             cases: vec![
                 Case { peer: "moirai", run: ours::<1> },
+                Case { peer: "RwLock<HashMap>", run: old::<1> },
             ],
         },
         Group {
@@ -44,6 +49,7 @@ pub(super) fn groups() -> Vec<Group> {
             figures: vec![Figure::median("RwLock<HashMap>", 0.066, 0.066)],
             cases: vec![
                 Case { peer: "moirai", run: ours::<2> },
+                Case { peer: "RwLock<HashMap>", run: old::<2> },
             ],
         },
         Group {
@@ -53,7 +59,10 @@ pub(super) fn groups() -> Vec<Group> {
             units: LOOKUPS as u64,
             rounds: 15,
             figures: vec![],
-            cases: vec![Case { peer: "moirai", run: our_lookup }],
+            cases: vec![
+                Case { peer: "moirai", run: our_lookup },
+                Case { peer: "RwLock<HashMap>", run: old_lookup },
+            ],
         },
     ]
 }
@@ -143,6 +152,55 @@ fn our_lookup() -> Duration {
     let start = Instant::now();
     for _ in 0..LOOKUPS {
         black_box(ours.registry.status(black_box(id)));
+    }
+    start.elapsed()
+}
+
+/// The old registries, with a full window, and how many tasks have ended since the last cleanup.
+fn old_registry<const WORKERS: usize>() -> &'static OldRegistry {
+    static ONE: OnceLock<OldRegistry> = OnceLock::new();
+    static TWO: OnceLock<OldRegistry> = OnceLock::new();
+    let place = if WORKERS == 1 { &ONE } else { &TWO };
+    place.get_or_init(|| {
+        let registry = OldRegistry::default();
+        (0..WINDOW).for_each(|_| {
+            old_task(&registry);
+        });
+        registry
+    })
+}
+
+fn old_task(registry: &OldRegistry) -> old_registry::TaskId {
+    let id = registry.register(None);
+    registry.start(id);
+    registry.finish(id, None);
+    id
+}
+
+/// As `ours`; whenever as many tasks as are kept have ended, one cleanup halves the map.
+fn old<const WORKERS: usize>() -> Duration {
+    let registry = old_registry::<WORKERS>();
+    let run = |()| {
+        let start = Instant::now();
+        for number in 1..=OLD_TASKS {
+            black_box(old_task(registry));
+            if number % (WINDOW / WORKERS) == 0 {
+                registry.cleanup_completed(Duration::from_secs(300), WINDOW);
+            }
+        }
+        start.elapsed()
+    };
+    let took = on_threads([(); WORKERS].into_iter(), run);
+    // It does fewer, because it takes longer; the time is that of as many.
+    took * (TASKS / OLD_TASKS) as u32
+}
+
+fn old_lookup() -> Duration {
+    let registry = old_registry::<1>();
+    let id = registry.register(None);
+    let start = Instant::now();
+    for _ in 0..LOOKUPS {
+        black_box(registry.status(black_box(id)));
     }
     start.elapsed()
 }

@@ -1,0 +1,249 @@
+//! Runs every suite with two allocators, each group in processes of its own, prints the ratios, and writes the page of benchmarks.
+//!
+//! `cargo run --profile bench -p moirai-benches --bin figures`
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+use std::{env, fs, thread};
+
+use moirai_benches::measure::Runs;
+use moirai_benches::probe::PROBES;
+use moirai_benches::report;
+use moirai_benches::results::{GroupResult, ProbeResult, Ratio, Results, pooled};
+use moirai_benches::watchdog::HUNG;
+use moirai_benches::workload::{self, Group};
+
+const USAGE: &str =
+    "usage: figures [--only WORD]... [--processes N] [--without-forte] [--no-probes]
+Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its pictures.
+--only WORD        only groups and probes whose names contain the word; nothing is written
+--processes N      how many processes each group runs in; default: 5
+--without-forte    leave out the peer that asks for a newer compiler and can hang
+--no-probes        leave out memory, sweeps and idling";
+
+const ALLOCATORS: [&str; 2] = ["system", "mimalloc"];
+
+#[derive(Debug)]
+struct Arguments {
+    only: Vec<String>,
+    processes: usize,
+    forte: bool,
+    probes: bool,
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut parsed = Arguments { only: Vec::new(), processes: 5, forte: true, probes: true };
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match &*argument {
+            "--only" => parsed.only.push(value()?),
+            "--processes" => {
+                let text = value()?;
+                let number = text.parse().ok().filter(|&number| number > 0);
+                parsed.processes =
+                    number.ok_or(format!("--processes: {text:?} is no number above zero"))?;
+            }
+            "--without-forte" => parsed.forte = false,
+            "--no-probes" => parsed.probes = false,
+            _ => return Err(format!("unknown argument {argument:?}")),
+        }
+    }
+    Ok(parsed)
+}
+
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word))
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("figures: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let groups: Vec<Group> =
+        workload::all().into_iter().filter(|group| arguments.wants(group.name)).collect();
+    let probes: Vec<_> =
+        PROBES.iter().filter(|probe| arguments.probes && arguments.wants(probe.name)).collect();
+    if groups.is_empty() && probes.is_empty() {
+        return Err(format!("no group or probe has a name with {:?} in it", arguments.only).into());
+    }
+    let programs = build(&root, arguments.forte)?;
+    let mut results = Results { machine: machine(&root), ..Results::default() };
+    let total = groups.len() * ALLOCATORS.len() * arguments.processes + probes.len();
+    let mut done = 0;
+    let start = Instant::now();
+    let mut progress = |what: &str| {
+        done += 1;
+        eprintln!("[{done:3}/{total}, {:4} s] {what}", start.elapsed().as_secs());
+    };
+    for group in &groups {
+        for (allocator, folder) in ALLOCATORS.into_iter().zip(&programs) {
+            let mut processes = Vec::new();
+            let mut hung = Vec::new();
+            for _ in 0..arguments.processes {
+                progress(&format!("{} ({allocator})", group.name));
+                processes.push(measure(&folder.join("measure"), group.name, &mut hung)?);
+            }
+            results.groups.push(group_result(group, allocator, &processes, hung));
+        }
+    }
+    for probe in probes {
+        progress(probe.name);
+        let output = Command::new(programs[0].join("probe")).arg(probe.name).output()?;
+        if !output.status.success() {
+            return Err(failed("probe", probe.name, &output.stderr));
+        }
+        results.probes.push(serde_json::from_slice::<ProbeResult>(&output.stdout)?);
+    }
+    println!("{}\n{}", report::ratios(&results), report::probes(&results));
+    if arguments.only.is_empty() && arguments.probes {
+        let src = root.join("docs/src");
+        report::write(&results, &src)?;
+        println!("written: docs/src/benchmarks.md and its pictures");
+    }
+    Ok(())
+}
+
+fn failed(program: &str, name: &str, stderr: &[u8]) -> Box<dyn Error> {
+    format!("{program} {name} failed: {}", String::from_utf8_lossy(stderr).trim()).into()
+}
+
+/// Builds the programs for each allocator, and says in which folders they are.
+fn build(root: &Path, forte: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let built = env::current_exe()?.parent().ok_or("this program is in no folder")?.to_owned();
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut folders = Vec::new();
+    for allocator in ALLOCATORS {
+        eprintln!("building for the allocator: {allocator}");
+        let mut command = Command::new(&cargo);
+        command.current_dir(root).args(["build", "--profile", "bench", "-p", "moirai-benches"]);
+        command.args(["--bin", "measure", "--bin", "probe"]);
+        if forte {
+            command.args(["--features", "forte", "--ignore-rust-version"]);
+        }
+        if allocator == "mimalloc" {
+            command.args(["--features", "mimalloc"]);
+        }
+        if !command.status()?.success() {
+            return Err("the suites could not be built".into());
+        }
+        let folder = built.join("figures-programs").join(allocator);
+        fs::create_dir_all(&folder)?;
+        for program in ["measure", "probe"] {
+            let from = built.join(program);
+            fs::copy(&from, folder.join(program))
+                .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
+        }
+        folders.push(folder);
+    }
+    Ok(folders)
+}
+
+/// Runs a group in one process, without those who have hung, and again without one who hangs now.
+fn measure(
+    program: &Path,
+    group: &str,
+    hung: &mut Vec<String>,
+) -> Result<Vec<Runs>, Box<dyn Error>> {
+    loop {
+        let mut command = Command::new(program);
+        command.arg(group);
+        for peer in &*hung {
+            command.args(["--without", peer]);
+        }
+        let output = command.output()?;
+        if output.status.success() {
+            return Ok(serde_json::from_slice(&output.stdout)?);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let peer = said.lines().find_map(|line| {
+            line.strip_prefix(group)?
+                .strip_prefix(": ")?
+                .split_once(" hangs:")
+                .map(|(peer, _)| peer)
+        });
+        match peer {
+            Some(peer) if output.status.code() == Some(HUNG) => {
+                eprintln!("{group}: {peer} hung, and is left out");
+                hung.push(peer.to_owned());
+            }
+            _ => return Err(failed("measure", group, &output.stderr)),
+        }
+    }
+}
+
+fn group_result(
+    group: &Group,
+    allocator: &str,
+    processes: &[Vec<Runs>],
+    hung: Vec<String>,
+) -> GroupResult {
+    let asked = group.figures.iter().filter_map(|figure| {
+        let reach = if allocator == "system" { figure.system } else { figure.mimalloc };
+        Ratio::of(processes, figure.percentile, figure.baseline, Some(reach))
+    });
+    GroupResult {
+        name: group.name.to_owned(),
+        allocator: allocator.to_owned(),
+        cases: pooled(processes),
+        ratios: asked.collect(),
+        hung,
+    }
+}
+
+/// What is measured on and with.
+fn machine(root: &Path) -> Vec<(String, String)> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let said = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output().ok();
+        output
+            .map_or_else(String::new, |out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    };
+    let cpu = read("/proc/cpuinfo");
+    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
+    let version = |name: &str| {
+        let entry = format!("name = \"{name}\"\nversion = \"");
+        let rest = lock.split_once(&entry).map(|(_, rest)| rest);
+        rest.and_then(|rest| rest.split('"').next()).unwrap_or("unknown").to_owned()
+    };
+    let peers = ["tokio", "async-executor", "forte", "rayon", "crossbeam-channel", "mimalloc"];
+    let peers: Vec<_> = peers.iter().map(|name| format!("{name} {}", version(name))).collect();
+    [
+        (
+            "processor",
+            format!("{}, {cores} cores, shared", cpu.map_or("unknown", |(_, model)| model)),
+        ),
+        (
+            "system",
+            format!(
+                "Linux {}, {}",
+                read("/proc/sys/kernel/osrelease").trim(),
+                said("getconf", "GNU_LIBC_VERSION")
+            ),
+        ),
+        ("compiler", said("rustc", "--version")),
+        ("peers", peers.join(", ")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

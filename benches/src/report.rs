@@ -1,0 +1,143 @@
+//! The page of benchmarks in the docs, and its pictures.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::{fs, io};
+
+use crate::chart::{Bar, bars, number};
+use crate::results::{CaseResult, GroupResult, Ratio, Results};
+use crate::workload::{self, Group};
+
+/// What stands above the figures.
+const INTRODUCTION: &str = include_str!("report.md");
+
+/// The ratios and what they are to be, as a table in Markdown.
+#[must_use]
+pub fn ratios(results: &Results) -> String {
+    let mut text = String::from(
+        "| workload | allocator | Moirai ÷ | ratio | of the processes | to reach |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for group in &results.groups {
+        for ratio in &group.ratios {
+            let Ratio { percentile, baseline, ratio, low, high, reach } = ratio;
+            let which = if *percentile == 0.5 { "" } else { " (p99)" };
+            let mark = reach.map_or("", |reach| if *ratio <= reach { " ✓" } else { "" });
+            let reach = reach.map_or_else(String::new, |reach| format!("≤ {reach}"));
+            let _ = writeln!(
+                text,
+                "| {}{which} | {} | {} | **{ratio:.2}**{mark} | {low:.2} – {high:.2} | {reach} |",
+                group.name,
+                group.allocator,
+                code(baseline),
+            );
+        }
+    }
+    text
+}
+
+/// The single figures, as a table in Markdown.
+#[must_use]
+pub fn probes(results: &Results) -> String {
+    let mut text = String::from("| what | figure | to reach |\n| --- | --- | --- |\n");
+    for probe in &results.probes {
+        let mark = probe.reach.map_or("", |reach| if probe.value <= reach { " ✓" } else { "" });
+        let reach =
+            probe.reach.map_or_else(String::new, |reach| format!("≤ {reach} {}", probe.unit));
+        let value = if probe.value < 0.005 { "0".to_owned() } else { number(probe.value) };
+        let _ = writeln!(text, "| {} | **{value} {}**{mark} | {reach} |", probe.about, probe.unit);
+    }
+    text
+}
+
+/// Names with angle brackets are no tags.
+fn code(name: &str) -> String {
+    if name.contains('<') { format!("`{name}`") } else { name.to_owned() }
+}
+
+fn group_section(text: &mut String, group: &Group, results: &[&GroupResult]) {
+    let _ = write!(
+        text,
+        "\n### {}\n\n{}: nanoseconds per {}.\n\n",
+        group.name,
+        sentence(group.about),
+        group.unit
+    );
+    let _ = writeln!(text, "![{}](figures/bench-{}.svg)\n", group.about, group.name);
+    let _ = writeln!(
+        text,
+        "| allocator | peer | median | min | max |\n| --- | --- | --- | --- | --- |"
+    );
+    for result in results {
+        for CaseResult { peer, median, min, max, .. } in &result.cases {
+            let peer = if peer == "moirai" { "**moirai**".to_owned() } else { code(peer) };
+            let _ = writeln!(
+                text,
+                "| {} | {peer} | {} | {} | {} |",
+                result.allocator,
+                number(*median),
+                number(*min),
+                number(*max)
+            );
+        }
+        for peer in &result.hung {
+            let _ = writeln!(text, "| {} | {peer} | hung | | |", result.allocator);
+        }
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The whole page.
+#[must_use]
+pub fn page(results: &Results) -> String {
+    let mut text = String::from(INTRODUCTION);
+    text.push_str("\n## Ratios\n\n");
+    text.push_str(&ratios(results));
+    text.push_str("\n## Memory, sweeps, idling\n\n");
+    text.push_str(&probes(results));
+    text.push_str("\n## Measured on\n\n| | |\n| --- | --- |\n");
+    for (name, value) in &results.machine {
+        let _ = writeln!(text, "| {name} | {value} |");
+    }
+    text.push_str("\n## Every group\n");
+    for group in workload::all() {
+        let of: Vec<_> = results.groups.iter().filter(|result| result.name == group.name).collect();
+        if !of.is_empty() {
+            group_section(&mut text, &group, &of);
+        }
+    }
+    text
+}
+
+/// Writes the page, the pictures and the results below `src`, the source folder of the book.
+///
+/// # Errors
+///
+/// If a file cannot be written.
+pub fn write(results: &Results, src: &Path) -> io::Result<()> {
+    let figures = src.join("figures");
+    fs::create_dir_all(&figures)?;
+    for group in workload::all() {
+        let Some(result) = results.groups.iter().find(|result| result.name == group.name) else {
+            continue;
+        };
+        let bar = |case: &CaseResult| Bar {
+            label: case.peer.clone(),
+            value: case.median,
+            low: case.min,
+            high: case.max,
+            ours: case.peer == "moirai",
+        };
+        let title =
+            format!("{}: ns per {} ({} allocator)", group.name, group.unit, result.allocator);
+        let all: Vec<Bar> = result.cases.iter().map(bar).collect();
+        let svg = bars(&title, "ns", &all);
+        fs::write(figures.join(format!("bench-{}.svg", group.name)), svg)?;
+    }
+    results.write(&figures.join("benchmarks.json"))?;
+    fs::write(src.join("benchmarks.md"), page(results))
+}
