@@ -73,7 +73,7 @@ pub fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
 #[must_use]
 pub fn lines(title: &str, x_label: &str, y_label: &str, lines: &[Line]) -> String {
     const LEFT: f64 = 66.0;
-    const RIGHT: f64 = 190.0;
+    const RIGHT: f64 = 215.0;
     const TOP: f64 = 64.0;
     const HEIGHT: f64 = 380.0;
     const BOTTOM: f64 = HEIGHT - 52.0;
