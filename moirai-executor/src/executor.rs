@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::door::Phase;
 use crate::handle::TaskHandle;
 use crate::panics;
+use crate::patience::park_soon;
 use crate::seat::Seat;
 use crate::shared::{Parts, Shared};
 use crate::shutdown::How;
@@ -300,7 +301,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
     Context::blocking(|| {
         loop {
-            parker.park();
+            park_soon(&parker);
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }

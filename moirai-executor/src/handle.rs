@@ -10,6 +10,7 @@ use moirai_core::{TaskError, TaskId};
 use moirai_sync::Parker;
 
 use crate::context::Context;
+use crate::patience::park_soon;
 use crate::shared::Shared;
 use crate::task::{Asker, JoinHandle, TaskRef};
 
@@ -131,7 +132,7 @@ impl<T> TaskHandle<T> {
                     return Some(result);
                 }
                 match deadline {
-                    None => parker.park(),
+                    None => park_soon(&parker),
                     Some(deadline) => {
                         let left = deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {

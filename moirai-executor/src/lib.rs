@@ -27,6 +27,7 @@ mod handle;
 mod here;
 mod live;
 mod panics;
+mod patience;
 mod plugins;
 mod pool;
 #[doc(hidden)]

@@ -38,6 +38,12 @@ impl Now {
         self.0 & OWED != 0
     }
 
+    /// Whether every worker is busy.
+    #[inline]
+    pub(super) const fn all_busy(self) -> bool {
+        self.0 & !OWED == 0
+    }
+
     const fn with_owed(self, owed: bool) -> Self {
         Self(if owed { self.0 | OWED } else { self.0 & !OWED })
     }
@@ -119,11 +125,11 @@ impl Counts {
     pub(super) fn leave_to_searchers(&self) -> bool {
         let mut now = self.now();
         loop {
-            if now.sleeping() == 0 || now.owed() {
+            if now.owed() {
                 return true;
             }
             if now.searching() == 0 {
-                return false;
+                return now.sleeping() == 0;
             }
             match self.exchange(now, now.with_owed(true)) {
                 Ok(()) => return true,

@@ -31,10 +31,15 @@ fn searches_are_limited() {
 }
 
 #[test]
-fn a_call_is_left_to_those_who_search_while_somebody_sleeps() {
-    let busy = counts(0, 1, false);
+fn a_call_is_left_to_those_who_search() {
+    let busy = counts(0, 0, false);
     assert!(busy.leave_to_searchers());
-    assert_eq!(read(&busy), (0, 1, false));
+    assert_eq!(read(&busy), (0, 0, false));
+
+    // A searcher that lingers watches for it, whether anybody sleeps or not.
+    let lingering = counts(0, 1, false);
+    assert!(lingering.leave_to_searchers());
+    assert_eq!(read(&lingering), (0, 1, true));
 
     let searched = counts(1, 1, false);
     assert!(searched.leave_to_searchers());
