@@ -4,7 +4,7 @@
 //! because a task of one executor can call `block_on` of another. The list's head is in a thread-local without a destructor,
 //! so it can be read at any time, also while the thread is torn down.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -98,6 +98,15 @@ impl Context {
             }
             context.with_seat(f)
         })
+    }
+
+    /// The seat, if this is a context of `shared` and has one. As long as it is borrowed no user code may run.
+    #[inline]
+    pub(crate) fn seat_of(&self, shared: &Shared) -> Option<RefMut<'_, Seat>> {
+        if !ptr::eq(&*self.shared, shared) {
+            return None;
+        }
+        RefMut::filter_map(self.seat.try_borrow_mut().ok()?, Option::as_deref_mut).ok()
     }
 
     /// Calls `f` with the seat, if the thread has one. `f` must not run user code.

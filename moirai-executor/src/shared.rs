@@ -191,16 +191,17 @@ impl Shared {
 
     fn queue_ready(&self, task: RawRunnable<Self>, ready: Ready) {
         let priority = task.priority();
-        let mut task = Some(Runnable::new(task));
-        let pushed = Context::with_seat_of(self, |seat| {
-            let task = task.take().expect("taken once");
-            seat.queue.push(task, priority, ready)
+        let task = Runnable::new(task);
+        Context::with(|context| match context.and_then(|context| context.seat_of(self)) {
+            Some(mut seat) => {
+                let visibility = seat.queue.push(task, priority, ready);
+                drop(seat);
+                if visibility == Visibility::Shared {
+                    self.sleepers.notify();
+                }
+            }
+            None => self.queue_from_outside(task, priority),
         });
-        match (pushed, task) {
-            (Some(Visibility::Shared), _) => self.sleepers.notify(),
-            (_, Some(task)) => self.queue_from_outside(task, priority),
-            (_, None) => {}
-        }
     }
 
     pub(crate) fn queue_from_outside(&self, task: Runnable, priority: Priority) {
@@ -328,18 +329,18 @@ impl Host for Shared {
             }
         }
         self.before_verdict(&entry, &verdict, now);
-        let mut end = Some((entry, End { status, ticks: now, error: verdict.error }));
-        let in_seat = Context::with_seat_of(self, |seat| {
-            let (entry, end) = end.take().expect("taken once");
-            (self.registry.finish(&mut seat.books, entry, end), seat.index)
-        });
-        let (finished, worker) = match (in_seat, end) {
-            (Some((finished, worker)), _) => (finished, Some(worker)),
-            (None, Some((entry, end))) => {
-                (self.registry.with_guest(|books| self.registry.finish(books, entry, end)), None)
-            }
-            (None, None) => unreachable!("an end that no seat took is still there"),
-        };
+        let end = End { status, ticks: now, error: verdict.error };
+        let (finished, worker) =
+            Context::with(|innermost| match innermost.and_then(|context| context.seat_of(self)) {
+                Some(mut seat) => {
+                    let seat = &mut *seat;
+                    (self.registry.finish(&mut seat.books, entry, end), Some(seat.index))
+                }
+                None => {
+                    let finish = |books: &mut _| self.registry.finish(books, entry, end);
+                    (self.registry.with_guest(finish), None)
+                }
+            });
         if self.recorder.is_some() {
             let sample = TaskSample::new(
                 finished.kind,

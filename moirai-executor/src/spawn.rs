@@ -94,44 +94,36 @@ impl Shared {
         ticks: u64,
         kind: TaskKind,
     ) -> TaskHandle<W::Output> {
-        let ready = newly_ready(kind);
-        let mut parts = Some((cell, new));
-        let spawned = Context::with_seat_of(self, |seat| {
+        Context::with(|context| {
+            let Some(mut seat) = context.and_then(|context| context.seat_of(self)) else {
+                return match self.list_from_outside(cell, new, ticks) {
+                    Some((task, handle)) => {
+                        self.queue_new(task);
+                        TaskHandle::new(handle.task().header().id(), handle)
+                    }
+                    None => TaskHandle::refused(self.registry.refused_id()),
+                };
+            };
             if self.door.is_shut() {
-                return None;
+                // The destructor of what is refused is user code.
+                drop(seat);
+                cell.refuse();
+                return TaskHandle::refused(self.registry.refused_id());
             }
-            let (cell, new) = parts.take()?;
-            let (task, handle) = cell.list(|address| {
+            let listed = cell.list(|address| {
                 // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
                 let entry = unsafe { self.registry.register(&mut seat.books, new(address), ticks) };
                 Some((entry.id(), entry))
-            })?;
+            });
+            let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
             let priority = task.priority();
-            let visibility = seat.queue.push(Runnable::new(task), priority, ready);
-            Some((handle, visibility))
-        });
-        match (spawned, parts) {
-            (Some(Some((handle, visibility))), _) => {
-                if visibility == Visibility::Shared {
-                    self.sleepers.notify();
-                }
-                TaskHandle::new(handle.task().header().id(), handle)
+            let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
+            drop(seat);
+            if visibility == Visibility::Shared {
+                self.sleepers.notify();
             }
-            (Some(None), refused) => {
-                if let Some((cell, _)) = refused {
-                    cell.refuse();
-                }
-                TaskHandle::refused(self.registry.refused_id())
-            }
-            (None, Some((cell, new))) => match self.list_from_outside(cell, new, ticks) {
-                Some((task, handle)) => {
-                    self.queue_new(task);
-                    TaskHandle::new(handle.task().header().id(), handle)
-                }
-                None => TaskHandle::refused(self.registry.refused_id()),
-            },
-            (None, None) => unreachable!("parts that no seat took are still there"),
-        }
+            TaskHandle::new(handle.task().header().id(), handle)
+        })
     }
 
     /// The long way: books, hooks, queue.

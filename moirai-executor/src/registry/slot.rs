@@ -95,6 +95,7 @@ impl Slot {
     }
 
     /// Rule 2: the record of a new task. The caller has allocated the slot. Returns the generation.
+    #[inline]
     pub(super) fn register(&self, new: NewTask, ticks: u64) -> u32 {
         let NewTask { kind, priority, location, name, task } = new;
         let generation = self.own_word().generation();
@@ -137,6 +138,7 @@ impl Slot {
 
     /// Running (or queued) → terminal, and unlisted (rule 4). The caller publishes the completion. The bytes are those of
     /// text added.
+    #[inline]
     pub(super) fn finish(&self, end: End) -> (Finished, Option<NonNull<Text>>, usize) {
         let End { status, ticks, error } = end;
         let (retired, added) = match error {
