@@ -143,11 +143,11 @@ impl Registry {
             let result = entry.slot().finish(end);
             // Counted before it is published, so that no more are seen evicted than ended.
             self.counts.of(books.index).finished(status);
-            self.rings[books.index].push(entry.id.slot());
+            self.rings[books.index].push(entry.id.slot(), books.last);
             books.unchecked += 1;
             if books.unchecked >= self.batch || books.index >= self.workers {
                 books.unchecked = 0;
-                self.keep_limit();
+                self.keep_limit(books.index);
             }
             result
         };
@@ -203,13 +203,14 @@ impl Registry {
         let number = entry.id.slot();
         let mut evictor = self.evictor.lock();
         end.ticks = evictor.in_order(end.ticks);
+        let ended = end.ticks;
         match self.config.max_retained_tasks.checked_sub(1) {
             Some(others) => {
                 // Before the terminal status can be read, so that never more than the limit are.
                 evictor.keep(self, others, usize::MAX);
                 let result = entry.slot().finish(end);
                 self.counts.of(books.index).finished(status);
-                self.rings[books.index].push(number);
+                self.rings[books.index].push(number, ended);
                 result
             }
             None => {
@@ -222,8 +223,8 @@ impl Registry {
         }
     }
 
-    /// Evicts what is beyond the limit.
-    fn keep_limit(&self) {
+    /// Evicts what is beyond the limit, for who has just completed to the ring `own`.
+    fn keep_limit(&self, own: usize) {
         let config = &self.config;
         if !config.enable_automatic_cleanup {
             return;
@@ -231,10 +232,22 @@ impl Registry {
         // Between the caller's completion and its look; rule 9.
         fence(Ordering::SeqCst);
         let limit = config.max_retained_tasks;
-        if self.retained() <= limit {
-            return;
-        }
-        while self.evictor.lock().keep(self, limit, BATCH) == BATCH {
+        loop {
+            let excess = self.retained().saturating_sub(limit);
+            if excess == 0 {
+                return;
+            }
+            // Rule 10: as little may be left to the next look.
+            let evictor = if excess <= self.leave {
+                self.evictor.try_lock()
+            } else {
+                Some(self.evictor.lock())
+            };
+            let Some(mut evictor) = evictor else { return };
+            if evictor.keep_share(self, limit, own) < BATCH {
+                return;
+            }
+            drop(evictor);
             self.let_others_in();
         }
     }

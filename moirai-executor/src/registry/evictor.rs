@@ -49,14 +49,21 @@ pub(super) struct Evictor {
     candidates: Vec<u32>,
     /// When the last task ended of those that ended under the lock; see rule 9.
     last: u64,
+    /// How often a share was kept.
+    looks: u64,
 }
 
 /// Where the evictor stands in one ring.
 #[derive(Debug)]
 struct Place {
     head: Head,
-    /// The oldest completion, once it was looked at: its slot, and when it ended.
+    /// Completions from the oldest on that the share being kept leaves to the ring's owner.
+    left: usize,
+    /// The oldest completion that is not left, once it was looked at: its slot, and when it ended.
     oldest: Option<(u32, u64)>,
+    /// Completions before this number were left at look number `since` already.
+    left_until: u64,
+    since: u64,
 }
 
 /// Slots of one block, to be given back at once.
@@ -66,24 +73,65 @@ struct Run {
     slots: u64,
 }
 
+impl Place {
+    /// Whether the next completion was left to its owner before, and he has had time since. It is enough to look at that of
+    /// the oldest one: they go from the head.
+    fn is_overdue(&self, looks: u64, registry: &Registry) -> bool {
+        self.head.taken() < self.left_until && looks - self.since > 2 * registry.rings.len() as u64
+    }
+}
+
 impl Evictor {
     pub(super) fn new(rings: usize) -> Self {
-        let place = || Place { head: Head::new(), oldest: None };
-        Self { heads: (0..rings).map(|_| place()).collect(), candidates: Vec::new(), last: 0 }
+        let place = || Place { head: Head::new(), left: 0, oldest: None, left_until: 0, since: 0 };
+        Self {
+            heads: (0..rings).map(|_| place()).collect(),
+            candidates: Vec::new(),
+            last: 0,
+            looks: 0,
+        }
     }
 
     /// Drops the oldest records until at most `limit` are left, but no more than `most`. Says how many.
     pub(super) fn keep(&mut self, registry: &Registry, limit: usize, most: usize) -> usize {
         let excess = registry.retained().saturating_sub(limit);
-        self.evict(registry, u64::MAX, excess.min(most), Cause::Count)
+        self.evict(registry, u64::MAX, excess.min(most), Cause::Count, None)
     }
 
-    /// Drops the oldest records that ended not later than `until`, at most `most`. Says how many.
-    fn evict(&mut self, registry: &Registry, until: u64, most: usize, cause: Cause) -> usize {
+    /// Rule 10: drops what is beyond the limit, but leaves some of what is in other rings than `own` to their owners. Says how
+    /// many it dropped, at most a batch.
+    pub(super) fn keep_share(&mut self, registry: &Registry, limit: usize, own: usize) -> usize {
+        let excess = registry.retained().saturating_sub(limit);
+        self.looks += 1;
+        let dropped = self.evict(registry, u64::MAX, excess.min(BATCH), Cause::Count, Some(own));
+        for place in &mut self.heads {
+            if place.left > 0 {
+                if place.left_until <= place.head.taken() {
+                    place.left_until = place.head.taken() + place.left as u64;
+                    place.since = self.looks;
+                }
+                place.left = 0;
+                place.oldest = None;
+            }
+        }
+        dropped
+    }
+
+    /// Drops the oldest records that ended not later than `until`, of at most `most`; leaves some of them to others than `own`
+    /// if there is one. Says how many it dropped.
+    fn evict(
+        &mut self,
+        registry: &Registry,
+        until: u64,
+        most: usize,
+        cause: Cause,
+        own: Option<usize>,
+    ) -> usize {
         let pin = reclaim::pin();
         let mut run = Run::default();
         let mut dropped = 0;
-        while dropped < most {
+        let mut left = 0;
+        while dropped + left < most {
             // The ring with the oldest head, and how far it may be followed before another one's is older.
             let mut first: Option<(usize, u64)> = None;
             let mut second = u64::MAX;
@@ -100,19 +148,27 @@ impl Evictor {
                 }
             }
             let Some((index, _)) = first else { break };
-            let before = dropped;
-            while dropped < most
-                && let Some((slot, ended)) = self.oldest(registry, index)
+            let before = dropped + left;
+            let anothers = own.is_some_and(|own| own != index);
+            while dropped + left < most
+                && let Some((_, ended)) = self.oldest(registry, index)
                 && ended <= second.min(until)
             {
                 let place = &mut self.heads[index];
                 place.oldest = None;
+                if anothers && left < registry.leave && !place.is_overdue(self.looks, registry) {
+                    place.left += 1;
+                    left += 1;
+                    continue;
+                }
+                let ring = &registry.rings[index];
+                let (slot, _) = ring.peek(&mut place.head).expect("one behind it was seen");
                 // Counted before the ring shows room, so that no more are seen retained than there are.
                 self.free(registry, &pin, slot, cause, &mut run);
-                registry.rings[index].advance(&mut self.heads[index].head);
+                ring.advance(&mut self.heads[index].head);
                 dropped += 1;
             }
-            if dropped == before {
+            if dropped + left == before {
                 break;
             }
         }
@@ -139,13 +195,12 @@ impl Evictor {
         self.give_back(registry, &mut run);
     }
 
-    /// The oldest completion of one ring.
+    /// The oldest completion of one ring that is not left to others.
+    #[inline]
     fn oldest(&mut self, registry: &Registry, index: usize) -> Option<(u32, u64)> {
         let place = &mut self.heads[index];
         if place.oldest.is_none() {
-            let slot = registry.rings[index].peek(&mut place.head)?;
-            let page = registry.directory.page_of(slot).expect("a retained record keeps its page");
-            place.oldest = Some((slot, page.slot(slot).finished_at()));
+            place.oldest = registry.rings[index].peek_behind(&mut place.head, place.left);
         }
         place.oldest
     }
@@ -158,6 +213,7 @@ impl Evictor {
             .min()
     }
 
+    #[inline]
     fn free(&mut self, registry: &Registry, pin: &Pin, slot: u32, cause: Cause, run: &mut Run) {
         let page = registry.directory.page_of(slot).expect("a retained record keeps its page");
         let (status, freed) = page.slot(slot).evict();
@@ -276,7 +332,7 @@ impl Registry {
         let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
             return 0;
         };
-        self.in_batches(usize::MAX, |evictor, most| evictor.evict(self, until, most, cause))
+        self.in_batches(usize::MAX, |evictor, most| evictor.evict(self, until, most, cause, None))
     }
 
     /// Drops what is beyond the limit, of the `retained` that there were.
@@ -284,7 +340,7 @@ impl Registry {
         let limit = self.config.max_retained_tasks;
         self.in_batches(retained.saturating_sub(limit), |evictor, most| {
             let excess = self.retained().saturating_sub(limit);
-            evictor.evict(self, u64::MAX, excess.min(most), cause)
+            evictor.evict(self, u64::MAX, excess.min(most), cause, None)
         })
     }
 

@@ -41,6 +41,13 @@
 //!    any is dropped. Where that leaves no room for a batch, completing and evicting happen under the evictor's lock, room
 //!    being made before the terminal status can be read: the limit is exact.
 //!
+//! 10. A record that another core wrote is dear to evict, and its slot dear to use again: so whoever finds too many evicts those
+//!    of his own ring, and leaves the others among the oldest to the rings' owners, who will look within a batch of their own.
+//!    He leaves no more than `leave` in all, so if there are no more too many and somebody else has the lock, he does not wait
+//!    for it; together with the batches that is what rule 9 allows. And he leaves to nobody what was left to him for some
+//!    rounds before: an owner that is idle, or stuck, does not keep old records from being evicted. Either way only such are
+//!    evicted as are not among the newest that the limit allows.
+//!
 //! Books are a worker's own; threads that are no workers share a few [guests'](Registry::with_guest), each behind a lock. So from
 //! spawn to finish a task costs its record one read-modify-write, that of rule 4, and no lock.
 
@@ -145,6 +152,8 @@ pub struct Registry {
     evictor: Mutex<Evictor>,
     /// A worker's completions between two looks at the limit; zero where it is exact. See rule 9.
     batch: usize,
+    /// Records beyond the limit that who completes leaves to others. See rule 10.
+    leave: usize,
     counts: stats::Counts,
     refused: AtomicU64,
     alarm: Alarm,
@@ -163,7 +172,8 @@ impl Registry {
         let sets = workers + GUESTS;
         // Rule 9: what the guests may add comes off what is left to the workers.
         let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
-        let batch = slack.min(books::MAX_BATCH - GUESTS);
+        // Rule 10: half of it for what is not looked at yet, half for what is left to others.
+        let batch = slack.min(books::MAX_BATCH - GUESTS) / 2;
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),
@@ -173,6 +183,7 @@ impl Registry {
             guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
             evictor: Mutex::new(Evictor::new(sets)),
             batch,
+            leave: batch * workers,
             counts: stats::Counts::new(sets),
             refused: AtomicU64::new(0),
             alarm: Alarm::default(),

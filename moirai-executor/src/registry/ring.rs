@@ -1,8 +1,8 @@
 //! The completions of one set of books, in order.
 //!
 //! A list of segments. One thread at a time appends: whoever uses the books. One thread at a time takes from the head: whoever
-//! holds the evictor's lock. An entry is the number of a slot; it is published by the Release store of `tail`, which counts
-//! all entries ever. A segment is freed by the taker when he moves on to the next one, which is there only when the appender
+//! holds the evictor's lock. An entry is the number of a slot and the time of the end, so that who compares rings touches no
+//! slot; it is published by the Release store of `tail`, which counts all entries ever. A segment is freed by the taker when he moves on to the next one, which is there only when the appender
 //! has left the first for good.
 
 use std::ptr;
@@ -27,7 +27,8 @@ pub(super) struct Ring {
 
 #[derive(Debug)]
 struct Segment {
-    entries: [AtomicU32; SEGMENT],
+    slots: [AtomicU32; SEGMENT],
+    ends: [AtomicU64; SEGMENT],
     next: AtomicPtr<Segment>,
 }
 
@@ -39,6 +40,8 @@ pub(super) struct Head {
     /// How many entries of that segment are left, the one that was peeked last included.
     left: usize,
     taken: u64,
+    /// The tail when it was looked at last. The appender's line is not asked for what is known.
+    tail: u64,
 }
 
 // SAFETY: the pointer is used under the evictor's lock only, which moves with it.
@@ -56,7 +59,8 @@ impl Ring {
     }
 
     /// Appends. Only for who has the ring's books.
-    pub(super) fn push(&self, slot: u32) {
+    #[inline]
+    pub(super) fn push(&self, slot: u32, ended: u64) {
         // Ordering: Relaxed: the appender's own.
         let tail = self.tail.load(Ordering::Relaxed);
         let place = tail as usize % SEGMENT;
@@ -68,7 +72,8 @@ impl Ring {
         // SAFETY: the last segment is freed only after another has been appended.
         let segment = unsafe { &*segment };
         // Ordering: Relaxed: published by the store of the tail.
-        segment.entries[place].store(slot, Ordering::Relaxed);
+        segment.slots[place].store(slot, Ordering::Relaxed);
+        segment.ends[place].store(ended, Ordering::Relaxed);
         // Ordering: Release pairs with the Acquire of `peek`: the entry is there, the slot's fields are, and its segment is linked.
         self.tail.store(tail + 1, Ordering::Release);
     }
@@ -76,7 +81,8 @@ impl Ring {
     #[cold]
     fn append_segment(&self) {
         let segment = Box::into_raw(Box::new(Segment {
-            entries: std::array::from_fn(|_| AtomicU32::new(0)),
+            slots: std::array::from_fn(|_| AtomicU32::new(0)),
+            ends: std::array::from_fn(|_| AtomicU64::new(0)),
             next: AtomicPtr::new(ptr::null_mut()),
         }));
         // Ordering: Relaxed: a count.
@@ -104,19 +110,39 @@ impl Ring {
         self.segments.load(Ordering::Relaxed) * size_of::<Segment>()
     }
 
-    /// The oldest entry. Under the evictor's lock.
-    pub(super) fn peek(&self, head: &mut Head) -> Option<u32> {
-        // Ordering: Acquire pairs with the Release of `push`.
-        if head.taken == self.tail.load(Ordering::Acquire) {
-            return None;
+    /// The oldest entry, and when its task ended. Under the evictor's lock.
+    pub(super) fn peek(&self, head: &mut Head) -> Option<(u32, u64)> {
+        self.peek_behind(head, 0)
+    }
+
+    /// The entry that comes so many after the oldest. Under the evictor's lock.
+    pub(super) fn peek_behind(&self, head: &mut Head, mut skip: usize) -> Option<(u32, u64)> {
+        let number = head.taken + skip as u64;
+        if number >= head.tail {
+            // Ordering: Acquire pairs with the Release of `push`.
+            head.tail = self.tail.load(Ordering::Acquire);
+            if number >= head.tail {
+                return None;
+            }
         }
         if head.left == 0 {
             head.move_on(self);
         }
         // SAFETY: the taker's segment is freed by him alone.
-        let segment = unsafe { &*head.segment };
-        // Ordering: Relaxed: acquired with the tail.
-        Some(segment.entries[SEGMENT - head.left].load(Ordering::Relaxed))
+        let mut segment = unsafe { &*head.segment };
+        let mut left = head.left;
+        while skip >= left {
+            skip -= left;
+            left = SEGMENT;
+            // Ordering: Relaxed: acquired with the tail, which says that there is an entry in it.
+            let next = segment.next.load(Ordering::Relaxed);
+            // SAFETY: linked before its first entry was published, and freed by the taker alone, when he has come so far.
+            segment = unsafe { &*next };
+        }
+        let place = SEGMENT - left + skip;
+        // Ordering: Relaxed both: acquired with the tail.
+        let ended = segment.ends[place].load(Ordering::Relaxed);
+        Some((segment.slots[place].load(Ordering::Relaxed), ended))
     }
 
     /// Takes what `peek` returned.
@@ -130,7 +156,12 @@ impl Ring {
 
 impl Head {
     pub(super) fn new() -> Self {
-        Self { segment: ptr::null_mut(), left: 0, taken: 0 }
+        Self { segment: ptr::null_mut(), left: 0, taken: 0, tail: 0 }
+    }
+
+    /// How many entries were taken ever.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Goes to the next segment, and frees this one. The tail says that there is an entry in the next.

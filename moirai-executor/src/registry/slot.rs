@@ -252,12 +252,6 @@ impl Slot {
         (Text::from_marked(about), added)
     }
 
-    /// When the task ended. Only under the evictor's lock, for a completion that was published.
-    pub(super) fn finished_at(&self) -> u64 {
-        // Ordering: Relaxed: the ring's tail was acquired.
-        self.finished.load(Ordering::Relaxed)
-    }
-
     /// Terminal → free, under the evictor's lock. Returns the status that it had, too.
     pub(super) fn evict(&self) -> (TaskStatus, Freed) {
         let status = self.own_word().status().unwrap_or(TaskStatus::Completed);

@@ -14,6 +14,8 @@ use moirai_core::{
 use super::page::{BLOCK_SLOTS, PAGE_SLOTS};
 use super::{Books, End, Entry, NewTask, Registry};
 
+mod shares;
+
 fn registry(config: CleanupConfig) -> (Registry, Arc<ManualClock>) {
     let (clock, hand) = Clock::manual();
     hand.advance(Duration::from_secs(1));

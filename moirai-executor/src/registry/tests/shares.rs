@@ -1,0 +1,64 @@
+//! Rule 10: each worker evicts its own records, and no promise is weaker for it.
+
+use super::*;
+
+const LIMIT: usize = 10_000;
+
+fn two_workers() -> (Registry, Arc<ManualClock>, [Books; 2]) {
+    let (clock, hand) = Clock::manual();
+    let registry = Registry::new(limit(LIMIT), 2, clock);
+    let books = [registry.books(), registry.books()];
+    (registry, hand, books)
+}
+
+/// A task on one of the workers, a nanosecond after the one before.
+fn next(registry: &Registry, hand: &ManualClock, books: &mut Books) -> TaskId {
+    hand.advance(Duration::from_nanos(1));
+    one(registry, books)
+}
+
+fn is_kept(registry: &Registry, id: &TaskId) -> bool {
+    registry.status(*id).is_some()
+}
+
+#[test]
+fn the_newest_are_kept_and_the_slack_holds_whoever_completes() {
+    let (registry, hand, mut books) = two_workers();
+    // One after the other, in runs, and one of them far more often.
+    let patterns: [fn(usize) -> usize; 3] =
+        [|task| task % 2, |task| task / 500 % 2, |task| usize::from(task % 10 == 0)];
+    let mut ids = Vec::new();
+    for pattern in patterns {
+        for task in 0..3 * LIMIT {
+            ids.push(next(&registry, &hand, &mut books[pattern(task)]));
+            assert!(registry.retained() <= LIMIT + 2 * 64, "{}", registry.retained());
+        }
+        let newest = &ids[ids.len() - LIMIT..];
+        assert!(newest.iter().all(|id| is_kept(&registry, id)), "one of the newest is gone");
+    }
+    registry.cleanup_now();
+    assert_eq!(registry.retained(), LIMIT);
+}
+
+#[test]
+fn both_evict_their_own_when_both_complete() {
+    let (registry, hand, mut books) = two_workers();
+    let mut most_left = 0;
+    for task in 0..5 * LIMIT {
+        next(&registry, &hand, &mut books[task % 2]);
+        most_left = most_left.max(registry.retained().saturating_sub(LIMIT));
+    }
+    assert!(registry.leave > 0 && most_left > registry.batch, "nothing is ever left");
+}
+
+#[test]
+fn what_an_idle_worker_completed_is_evicted_by_the_other() {
+    let (registry, hand, [mut idle, mut busy]) = two_workers();
+    let old: Vec<_> = (0..100).map(|_| next(&registry, &hand, &mut idle)).collect();
+    for _ in 0..LIMIT + 1_000 {
+        next(&registry, &hand, &mut busy);
+    }
+    let left = old.iter().filter(|id| is_kept(&registry, id)).count();
+    assert_eq!(left, 0, "old records of a worker that is idle stay");
+    assert!(registry.retained() <= LIMIT + 64);
+}
