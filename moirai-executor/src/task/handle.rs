@@ -102,6 +102,9 @@ impl<T, H: Host> JoinHandle<T, H> {
 impl<T, H: Host> Drop for JoinHandle<T, H> {
     fn drop(&mut self) {
         let header = self.task.header();
+        if header.state.drop_idle_handle() {
+            return;
+        }
         // User code below is contained, because a handle is dropped in places that must not unwind.
         let note = |message: Option<Arc<str>>| {
             if let Some(message) = message {

@@ -38,6 +38,8 @@
 //!    waker: never the freeing of the cell, or cells whose wakers are each other's would be freed in a chain, or never.
 //! 7. **A `Runnable` that is dropped** unrun ends the task as cancelled by shutdown, then and there.
 //! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.
+//! 9. **Alone with the cell.** Who has a reference and sees that it is the only one needs no exchange any more: a new
+//!    reference comes from an old one, or from the books, which list the task as long as its own reference exists.
 //!
 //! The idea of header, vtable and state word is that of tokio's and of async-task's cells; that a task is born active, and
 //! that the books hold the reference which keeps it alive, is what makes ours differ.

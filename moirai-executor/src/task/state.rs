@@ -137,7 +137,16 @@ impl State {
 
     /// The verdict is published, the output in its place: the task is complete.
     pub(super) fn complete(&self) -> Completed {
-        let mut state = self.0.load(Ordering::Relaxed);
+        // Ordering: Acquire pairs with the Release of a handle, or a waker, that went.
+        let mut state = self.0.load(Ordering::Acquire);
+        if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
+            // Rule 9: nobody is left to see that the task is complete.
+            return Completed::Owing {
+                drop_output: true,
+                wake_handle: false,
+                tell_watchers: false,
+            };
+        }
         loop {
             debug_assert_eq!(
                 state & (ACTIVE | COMPLETE),
@@ -269,8 +278,26 @@ impl State {
             .is_ok()
     }
 
+    /// The handle goes, and its reference with it, if nothing else is to be done for that: false if there is.
+    pub(super) fn drop_idle_handle(&self) -> bool {
+        let state = self.0.load(Ordering::Relaxed);
+        if state & (COMPLETE | JOIN_WAKER) != 0 {
+            return false;
+        }
+        // The task is not complete, so its own reference is there, and the handle's is not the last.
+        let next = (state & !HANDLE) - REFERENCE;
+        // Ordering: Release hands all uses of the cell to whoever frees it, through `complete` or `drop_reference`.
+        self.0.compare_exchange(state, next, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
     /// The handle goes. The reference stays.
     pub(super) fn drop_handle(&self) -> HandleDropped {
+        // Ordering: Acquire pairs with the Release of `complete`, and of whoever gave the second last reference up.
+        let state = self.0.load(Ordering::Acquire);
+        if state & COMPLETE != 0 && state / REFERENCE == 1 {
+            // Rule 9: the handle is alone with the cell. The runner is done with the waker, too, or its reference was there.
+            return HandleDropped { drop_output: true, drop_waker: true };
+        }
         // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `give_back_waker`, for the waker;
         // Release lets them see that the handle is done with the cell. The read-modify-write decides: either this sees
         // COMPLETE, or `complete` sees no HANDLE.
@@ -291,6 +318,11 @@ impl State {
 
     /// One reference less. True if it was the last: the caller frees the cell.
     pub(super) fn drop_reference(&self) -> bool {
+        // Ordering: Acquire pairs with the Release below, and in `complete` and `drop_idle_handle`, of all the others.
+        if self.0.load(Ordering::Acquire) / REFERENCE == 1 {
+            // Rule 9.
+            return true;
+        }
         // Ordering: Release and the fence, as in `Arc`: all uses of the cell happen before it is freed.
         let last = self.0.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
         if last {
