@@ -82,6 +82,7 @@
 //! ours: tokio's last searcher always wakes another, so that each single task from outside wakes two workers.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
@@ -94,10 +95,10 @@ mod roles;
 use counts::Counts;
 use roles::Search;
 
-/// How often a searcher that found nothing looks at the word before it announces itself, each time after it has let other
-/// threads run. As long as it takes to wake a thread, about ten microseconds: a task that comes within that time is run
-/// without a sleep and a wake-up, and nobody spins for longer.
-const LINGER: u32 = if cfg!(moirai_loom) { 1 } else { 40 };
+/// How long a searcher that found nothing watches the word before it announces itself, letting other threads run between two
+/// looks. A few times as long as it takes to wake a thread: a task that comes within that time is run without a sleep and a
+/// wake-up. It is a time and not a number of looks, so that who shares his core with others, and is let run seldom, soon sleeps.
+const LINGER: Duration = Duration::from_micros(40);
 
 /// The workers that have nothing to do. See the [module](self) for the protocol.
 pub struct Sleepers {
@@ -257,13 +258,17 @@ impl Sleepers {
 
     /// Rule 3: waits a moment for something to be owed, and says whether it is.
     fn linger(&self) -> bool {
-        for _ in 0..LINGER {
+        let start = Instant::now();
+        loop {
             if self.counts.now().owed() {
                 return true;
             }
+            // A model needs one look: the next one sees no more than the one of rule 3 that follows.
+            if cfg!(moirai_loom) || start.elapsed() >= LINGER {
+                return false;
+            }
             moirai_core::shim::thread::yield_now();
         }
-        false
     }
 
     #[cold]

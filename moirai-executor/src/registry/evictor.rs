@@ -66,6 +66,14 @@ struct Place {
     since: u64,
 }
 
+/// Leaving records to the owners of their rings; see rule 10.
+struct Leave {
+    /// The ring that nothing is left in.
+    own: usize,
+    /// How many records are too many.
+    excess: usize,
+}
+
 /// Slots of one block, to be given back at once.
 #[derive(Default)]
 struct Run {
@@ -103,7 +111,8 @@ impl Evictor {
     pub(super) fn keep_share(&mut self, registry: &Registry, limit: usize, own: usize) -> usize {
         let excess = registry.retained().saturating_sub(limit);
         self.looks += 1;
-        let dropped = self.evict(registry, u64::MAX, excess.min(BATCH), Cause::Count, Some(own));
+        let leave = Some(Leave { own, excess });
+        let dropped = self.evict(registry, u64::MAX, BATCH, Cause::Count, leave);
         for place in &mut self.heads {
             if place.left > 0 {
                 if place.left_until <= place.head.taken() {
@@ -117,21 +126,22 @@ impl Evictor {
         dropped
     }
 
-    /// Drops the oldest records that ended not later than `until`, of at most `most`; leaves some of them to others than `own`
-    /// if there is one. Says how many it dropped.
+    /// Drops the oldest records that ended not later than `until`, at most `most`. Says how many. What it may leave to others
+    /// counts among those in excess.
     fn evict(
         &mut self,
         registry: &Registry,
         until: u64,
         most: usize,
         cause: Cause,
-        own: Option<usize>,
+        leave: Option<Leave>,
     ) -> usize {
         let pin = reclaim::pin();
         let mut run = Run::default();
         let mut dropped = 0;
         let mut left = 0;
-        while dropped + left < most {
+        let excess = leave.as_ref().map_or(most, |leave| leave.excess);
+        while dropped < most && dropped + left < excess {
             // The ring with the oldest head, and how far it may be followed before another one's is older.
             let mut first: Option<(usize, u64)> = None;
             let mut second = u64::MAX;
@@ -149,8 +159,9 @@ impl Evictor {
             }
             let Some((index, _)) = first else { break };
             let before = dropped + left;
-            let anothers = own.is_some_and(|own| own != index);
-            while dropped + left < most
+            let anothers = leave.as_ref().is_some_and(|leave| leave.own != index);
+            while dropped < most
+                && dropped + left < excess
                 && let Some((_, ended)) = self.oldest(registry, index)
                 && ended <= second.min(until)
             {

@@ -183,7 +183,8 @@ impl Registry {
             guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
             evictor: Mutex::new(Evictor::new(sets)),
             batch,
-            leave: batch * workers,
+            // No more than two workers' share, or looking past it would take longer than evicting.
+            leave: batch * workers.min(2),
             counts: stats::Counts::new(sets),
             refused: AtomicU64::new(0),
             alarm: Alarm::default(),

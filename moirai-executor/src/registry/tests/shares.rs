@@ -62,3 +62,21 @@ fn what_an_idle_worker_completed_is_evicted_by_the_other() {
     assert_eq!(left, 0, "old records of a worker that is idle stay");
     assert!(registry.retained() <= LIMIT + 64);
 }
+
+#[test]
+fn the_slack_of_many_workers_holds_and_what_is_left_to_them_is_bounded() {
+    const WORKERS: usize = 16;
+    let (clock, hand) = Clock::manual();
+    let registry = Registry::new(limit(LIMIT), WORKERS, clock);
+    let mut books: Vec<_> = (0..WORKERS).map(|_| registry.books()).collect();
+    for task in 0..5 * LIMIT {
+        next(&registry, &hand, &mut books[task % WORKERS]);
+        assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.leave);
+    }
+    // Then all but one of them rest.
+    for _ in 0..2 * LIMIT {
+        next(&registry, &hand, &mut books[0]);
+        assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.leave);
+    }
+    assert!(LIMIT + WORKERS * registry.batch + registry.leave <= LIMIT + LIMIT / 8);
+}
