@@ -8,28 +8,30 @@
 //!
 //! A worker that has work, or looks for it of its own accord, is *busy*. One that [`next`](Sleepers::next) makes look
 //! is *searching*; at most half of the workers are, but one may always be. One that has announced that it will sleep is
-//! *sleeping*. One word (`sleep/counts.rs`) holds how many are searching, how many are sleeping, and one bit, *owed*.
+//! *sleeping*. One word (`sleep/counts.rs`) holds how many are searching, how many are sleeping, and what the searchers
+//! *owe*: nothing, one look, or more.
 //! Who sleeps is in a list under a lock. A *producer* is whoever pushes, worker or not.
 //!
 //! # The protocol
 //!
-//! 1. A producer pushes, makes a fence, and looks at the word. Somebody searches: it sets *owed*, unless it is set, and
-//!    is done. Nobody sleeps: it is done. Otherwise it *calls* a worker.
+//! 1. A producer pushes, makes a fence, and looks at the word. Somebody searches: it adds one look to what is
+//!    owed, unless that is more than one already, and is done. Nobody sleeps: it is done. Otherwise it *calls* a worker.
 //! 2. Calling is done under the lock. It looks at the word again, as in rule 1; then it counts one worker as searching
 //!    instead of sleeping, takes it from the list, leaves word for it whose call it was, and then, without the lock,
 //!    unparks it.
-//! 3. A worker without work becomes a searcher if it may, and looks. If it finds nothing it *lingers*: for some
-//!    microseconds it watches the word, and looks a second time if it sees *owed*. It watches nothing else, so whoever is
-//!    busy does not notice it. Whether it was a searcher or not: if it has nothing,
-//!    it announces itself. That is, under the lock, it enters the list and is counted as sleeping and no longer as
-//!    searching, in one change of the word. It makes a fence and looks *once more*. Only if there is nothing now does
-//!    it park, until there is word for it.
+//! 3. A worker without work becomes a searcher if it may, makes a fence, and looks. If it finds nothing it *lingers*: for some
+//!    microseconds it watches the word, and looks a second time if it sees that something is owed. If that is one look,
+//!    and it is the only searcher, then this is the look, and it takes the debt off the word first. It watches nothing
+//!    else, so whoever is busy does not notice it. Whether it was a searcher or not: if it has nothing, it announces
+//!    itself. That is, under the lock, it enters the list and is counted as sleeping and no longer as searching, in one
+//!    change of the word. It makes a fence and looks *once more*. Only if there is nothing now does it park, until there
+//!    is word for it.
 //! 4. A worker that is announced and finds work, or has to stop, takes itself off the list. If it is not there any
 //!    more, then it was called, counts as searching, and goes on as a searcher.
-//! 5. The last searcher pays what is owed: when the number of searchers goes to zero, the bit is cleared in the same
-//!    change. If it found work, and *owed* was set, it calls another, *in a chain*. A worker that was called in a chain
-//!    and finds work owes another call in a chain whether the bit is set or not; if others search still, it sets the
-//!    bit for them. If the last searcher found nothing and announces itself, it keeps the debt in mind until it has
+//! 5. The last searcher pays what is owed: when the number of searchers goes to zero, the debt is cleared in the same
+//!    change. If it found work, and something was owed, it calls another, *in a chain*. A worker that was called in a
+//!    chain and finds work owes another call in a chain whether the word says so or not; if others search still, it makes
+//!    the debt more than one look for them. If the last searcher found nothing and announces itself, it keeps the debt in mind until it has
 //!    looked once more: if it finds something then, it pays.
 //! 6. A worker that was called and has to stop, or to unwind, instead of looking, owes a call in a chain, too.
 //! 7. For a stop, whoever asks for it makes that visible first; then, under the lock, it takes all from the list, and
@@ -46,9 +48,14 @@
 //! **B. Who leaves it to a searcher may.** P finds a searcher. Each of them ends its search by a change of the word
 //! that comes after what P read. If the last of them ends it by announcing itself, its fence comes after P's, because
 //! P's load read an older value than the change before that fence left: its last look finds P's work. If it ends by
-//! finding work, it sees the bit that P set or found set; if it was cleared before, then by another last searcher, for
-//! which the same holds; and it calls a worker, if one sleeps. That one's search ends later still, and so on. If none
-//! sleeps, each worker will announce itself later than P's look, and find P's work in its last look.
+//! finding work, it sees the debt that P made or found; if it was cleared before, then by another last searcher, for
+//! which the same holds, or by one that took it upon itself; and it calls a worker, if one sleeps. That one's search ends
+//! later still, and so on. If none sleeps, each worker will announce itself later than P's look, and find P's work in its
+//! last look. Who takes a debt upon itself makes a look for it: a debt of one look is of one push, since the second makes
+//! it more, and the change that clears it reads the one by which P made it, so that the look finds P's work. It may find
+//! another push's instead, and then must not leave P's to nobody. But a push that found all workers busy came with its
+//! fence before the searcher's first one, so its work was found by the look that followed, or was gone; and a push that
+//! found the searcher added to the debt.
 //!
 //! **C. Who calls, wakes.** A worker taken from the list finds word in its place before it parks, or is unparked after
 //! the word was left. It looks once more before it sleeps again, as under B, and the call is not lost if it does
@@ -58,12 +65,13 @@
 //! lets a worker find. For a worker's last look found nothing, and what was pushed later met with A, B or C. It would
 //! not be enough that the work is run *some time*: if a worker sleeps, work must not wait for another to become free.
 //! Each push that met with C brought a look of its own, after the push; and a look that finds another task than the one
-//! it was called for leaves that one to the look which the other task brought. Pushes that met with B share one bit.
-//! That is what chains are for: a chain ends only when one of its workers found nothing, so that nothing waited, or
+//! it was called for leaves that one to the look which the other task brought. Pushes that met with B share
+//! a debt, except for a single one that a lingering searcher takes. That is what chains are for: a chain ends only when one of its workers found nothing, so that nothing waited, or
 //! when nobody slept.
 //!
 //! **E. A burst wakes everyone**, one after the other, each waking the next on its way to its own task; the producer
-//! pays for one call. And **one push wakes one worker**: without a second push during its search nothing is owed.
+//! pays for one call. And **one push wakes one worker**, or none if one lingers: without a second push during its search nothing
+//! is left owed.
 //! (Unless the call went to a worker in its last look: it cannot know whether what it found is what it was called for,
 //! so it calls another.)
 //!
@@ -78,7 +86,7 @@
 //! scheduler's rule 4 forbids that. How [`WorkStealing`](crate::WorkStealing) keeps it is written in
 //! `work_stealing/moves.rs`.
 //!
-//! The searching state is from Go's scheduler by way of tokio's, the announcement from rayon's. The bit that is owed is
+//! The searching state is from Go's scheduler by way of tokio's, the announcement from rayon's. The debt is
 //! ours: tokio's last searcher always wakes another, so that each single task from outside wakes two workers.
 
 use std::fmt;
@@ -171,7 +179,7 @@ impl Sleepers {
     #[inline]
     pub fn notify(&self) {
         let now = self.counts.after_fence();
-        if !now.all_busy() && !now.owed() {
+        if !now.all_busy() && !now.more_owed() {
             self.call_unless_left();
         }
     }
@@ -261,6 +269,7 @@ impl Sleepers {
         let start = Instant::now();
         loop {
             if self.counts.now().owed() {
+                self.counts.take_debt();
                 return true;
             }
             // A model needs one look: the next one sees no more than the one of rule 3 that follows.

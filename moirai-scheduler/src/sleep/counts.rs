@@ -11,11 +11,14 @@ mod tests;
 const BITS: u32 = 15;
 const ONE_SLEEPING: u32 = 1;
 const ONE_SEARCHING: u32 = 1 << BITS;
+/// One look is owed; twice this, more than one.
 const OWED: u32 = 1 << (2 * BITS);
+const DEBT: u32 = OWED | MORE_OWED;
+const MORE_OWED: u32 = OWED << 1;
 /// The largest count.
 pub(super) const MAX: usize = (1 << BITS) - 1;
 
-/// How many workers sleep, how many search, and whether the searchers owe a wake-up (`sleep.rs`, rule 5).
+/// How many workers sleep, how many search, and what the searchers owe (`sleep.rs`, rules 1, 3 and 5).
 pub(super) struct Counts(AtomicU32);
 
 /// The counts at one time.
@@ -35,17 +38,31 @@ impl Now {
 
     #[inline]
     pub(super) const fn owed(self) -> bool {
-        self.0 & OWED != 0
+        self.0 & DEBT != 0
+    }
+
+    /// Whether more than one look is owed.
+    #[inline]
+    pub(super) const fn more_owed(self) -> bool {
+        self.0 & MORE_OWED != 0
     }
 
     /// Whether every worker is busy.
     #[inline]
     pub(super) const fn all_busy(self) -> bool {
-        self.0 & !OWED == 0
+        self.0 & !DEBT == 0
     }
 
-    const fn with_owed(self, owed: bool) -> Self {
-        Self(if owed { self.0 | OWED } else { self.0 & !OWED })
+    const fn without_debt(self) -> Self {
+        Self(self.0 & !DEBT)
+    }
+
+    const fn with_more_owed(self) -> Self {
+        Self(self.without_debt().0 | MORE_OWED)
+    }
+
+    const fn with_one_owed(self) -> Self {
+        Self(self.without_debt().0 | OWED)
     }
 }
 
@@ -88,8 +105,12 @@ impl Counts {
     pub(super) fn stop_search(&self, owes: bool) -> bool {
         let left = self.change(|now| {
             let less = Now(now.0 - ONE_SEARCHING);
-            let owed = (now.owed() || owes) && less.searching() > 0;
-            Some(less.with_owed(owed))
+            Some(match less.searching() {
+                0 => less.without_debt(),
+                // One that was called in a chain does not know how many there are.
+                _ if owes => less.with_more_owed(),
+                _ => less,
+            })
         });
         left.is_some_and(|was| was.searching() == 1 && (was.owed() || owes) && was.sleeping() > 0)
     }
@@ -104,7 +125,7 @@ impl Counts {
                 return Some(more);
             }
             let less = Now(more.0 - ONE_SEARCHING);
-            Some(less.with_owed(now.owed() && less.searching() > 0))
+            Some(if less.searching() > 0 { less } else { less.without_debt() })
         });
         searching && was.is_some_and(|was| was.searching() == 1 && was.owed())
     }
@@ -125,17 +146,27 @@ impl Counts {
     pub(super) fn leave_to_searchers(&self) -> bool {
         let mut now = self.now();
         loop {
-            if now.owed() {
+            if now.more_owed() {
                 return true;
             }
             if now.searching() == 0 {
                 return now.sleeping() == 0;
             }
-            match self.exchange(now, now.with_owed(true)) {
+            let next = if now.owed() { now.with_more_owed() } else { now.with_one_owed() };
+            match self.exchange(now, next) {
                 Ok(()) => return true,
                 Err(found) => now = found,
             }
         }
+    }
+
+    /// The only searcher takes the debt upon itself if it is of one look, which it makes after this.
+    pub(super) fn take_debt(&self) {
+        // Its exchange reads that of the producer: so the look that follows sees what was pushed.
+        self.change(|now| {
+            let one = now.owed() && !now.more_owed() && now.searching() == 1;
+            one.then_some(now.without_debt())
+        });
     }
 
     /// Counts one worker as searching instead of sleeping. Under the lock of the list. `false` if the caller is to wake

@@ -25,6 +25,10 @@ impl<'a> Search<'a> {
     /// Begins to search, unless enough others do.
     pub(super) fn start(sleepers: &'a Sleepers) -> Option<Self> {
         let started = sleepers.counts.start_search(sleepers.search_limit);
+        // Ordering: SeqCst pairs with the fence in `Counts::after_fence`: a producer that did not see this search has made its
+        // work visible to the look that follows. Argument B. Under ThreadSanitizer the exchange before stands for it.
+        #[cfg(not(moirai_tsan))]
+        moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
         // Not `then_some`: a value made in vain would end a search that never began.
         started.then(|| Self { sleepers, call: word::NONE })
     }

@@ -51,6 +51,25 @@ fn a_call_is_left_to_those_who_search() {
 }
 
 #[test]
+fn the_only_searcher_takes_a_debt_of_one_look_and_no_larger_one() {
+    let one = counts(1, 1, true);
+    one.take_debt();
+    assert_eq!(read(&one), (1, 1, false));
+    // What it then finds is all that there was: nobody is called.
+    assert!(!one.stop_search(false));
+
+    let more = counts(1, 1, true);
+    assert!(more.leave_to_searchers());
+    more.take_debt();
+    assert_eq!(read(&more), (1, 1, true));
+    assert!(more.stop_search(false));
+
+    let two = counts(1, 2, true);
+    two.take_debt();
+    assert_eq!(read(&two), (1, 2, true));
+}
+
+#[test]
 fn a_call_moves_a_worker_from_sleeping_to_searching() {
     let asleep = counts(2, 0, false);
     assert!(asleep.call());
