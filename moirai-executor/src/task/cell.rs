@@ -147,10 +147,13 @@ unsafe fn drop_output<W: Work, H: Host>(header: NonNull<Header<H>>) -> Option<Ar
 /// See [`VTable::free`].
 unsafe fn free<W: Work, H: Host>(header: NonNull<Header<H>>) {
     let cell = header.cast::<Cell<W, H>>();
-    // SAFETY: the caller had the last reference, so nobody else uses the cell. `Blank::new` allocated it with the global
-    // allocator and this layout, as `Box` does.
+    // SAFETY: the caller had the last reference, so nobody else uses the cell. `Unlisted::new` made it as a
+    // `Box` of this type.
     let cell = unsafe { Box::from_raw(cell.as_ptr()) };
     let host = cell.header.host;
+    // A model sees by these that all uses of the cell come before its end; otherwise they are nothing.
+    cell.stage.with_mut(|_| ());
+    cell.header.join_waker.with_mut(|_| ());
     // Nothing of the user's is left in it: the stage is empty, and the handle's waker gone (rules 5 and 6).
     drop(cell);
     // SAFETY: the cell was listed, or nobody could have had a reference, and this is its end.

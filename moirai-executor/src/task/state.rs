@@ -137,8 +137,8 @@ impl State {
 
     /// The verdict is published, the output in its place: the task is complete.
     pub(super) fn complete(&self) -> Completed {
-        // Ordering: Acquire pairs with the Release of a handle, or a waker, that went.
-        let mut state = self.0.load(Ordering::Acquire);
+        // Ordering: Relaxed: what is done when it shows the runner alone is the runner's own, until `drop_reference` acquires.
+        let mut state = self.0.load(Ordering::Relaxed);
         if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
             // Rule 9: nobody is left to see that the task is complete.
             return Completed::Owing {
@@ -280,6 +280,7 @@ impl State {
 
     /// The handle goes, and its reference with it, if nothing else is to be done for that: false if there is.
     pub(super) fn drop_idle_handle(&self) -> bool {
+        // Ordering: Relaxed: only where to begin.
         let state = self.0.load(Ordering::Relaxed);
         if state & (COMPLETE | JOIN_WAKER) != 0 {
             return false;
