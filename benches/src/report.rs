@@ -63,6 +63,9 @@ fn group_section(text: &mut String, group: &Group, results: &[&GroupResult]) {
         sentence(group.about),
         group.unit
     );
+    if let Some(reach) = group.reach {
+        let _ = writeln!(text, "Moirai is to take at most {} ns.\n", number(reach));
+    }
     let _ = writeln!(text, "![{}](figures/bench-{}.svg)\n", group.about, group.name);
     let _ = writeln!(
         text,

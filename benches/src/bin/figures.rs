@@ -87,6 +87,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let programs = build(&root, arguments.forte)?;
     let mut results = Results { machine: machine(&root), ..Results::default() };
+    let runs =
+        format!("each group in {} processes an allocator, each probe in one", arguments.processes);
+    results.machine.push(("runs".to_owned(), runs));
     let total = groups.len() * ALLOCATORS.len() * arguments.processes + probes.len();
     let mut done = 0;
     let start = Instant::now();

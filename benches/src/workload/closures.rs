@@ -19,7 +19,11 @@ pub(super) fn groups() -> Vec<Group> {
         unit: "closure",
         units: CLOSURES as u64,
         rounds: 40,
-        figures: vec![Figure::median("rayon", 1.0, 1.0)],
+        reach: None,
+        figures: vec![
+            Figure::median("rayon", 1.0, 1.0),
+            Figure::median("crossbeam-channel pool", 1.0, 1.0),
+        ],
         cases: vec![
             Case {
                 peer: "moirai",

@@ -24,6 +24,8 @@ pub struct Group {
     pub units: u64,
     /// How many runs a peer gets in one process.
     pub rounds: usize,
+    /// What Moirai is to take at most, in nanoseconds per unit, if that was asked for.
+    pub reach: Option<f64>,
     /// What is compared.
     pub figures: Vec<Figure>,
     /// Who does it; Moirai is the first.

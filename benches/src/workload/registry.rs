@@ -34,6 +34,7 @@ pub(super) fn groups() -> Vec<Group> {
             unit: "task",
             units: TASKS as u64,
             rounds: 15,
+            reach: Some(35.0),
             figures: vec![Figure::median("RwLock<HashMap>", 0.20, 0.20)],
             cases: vec![
                 Case { peer: "moirai", run: ours::<1> },
@@ -46,6 +47,7 @@ pub(super) fn groups() -> Vec<Group> {
             unit: "task",
             units: TASKS as u64,
             rounds: 15,
+            reach: Some(50.0),
             figures: vec![Figure::median("RwLock<HashMap>", 0.066, 0.066)],
             cases: vec![
                 Case { peer: "moirai", run: ours::<2> },
@@ -58,6 +60,7 @@ pub(super) fn groups() -> Vec<Group> {
             unit: "lookup",
             units: LOOKUPS as u64,
             rounds: 15,
+            reach: Some(20.0),
             figures: vec![],
             cases: vec![
                 Case { peer: "moirai", run: our_lookup },

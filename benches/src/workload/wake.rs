@@ -21,6 +21,7 @@ pub(super) fn groups() -> Vec<Group> {
         unit: "wake-up",
         units: 1,
         rounds: 700,
+        reach: None,
         figures: vec![Figure::median("tokio", 0.90, 0.90), LATE],
         cases: everybody::<WakeUp>(),
     }]
