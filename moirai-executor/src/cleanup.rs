@@ -227,11 +227,8 @@ fn interval(
 
 /// Sweeps, and tells of it if anything went. Whatever panics in between does not end the thread.
 fn sweep(registry: &Registry) {
-    match panics::catch(false, || registry.sweep()) {
-        Ok(report) => tell(&report),
-        Err(panic) => {
-            tracing::error!(target: "moirai", panic = panic.message(), "a sweep panicked");
-        }
+    if let Some(message) = panics::message_of(|| tell(&registry.sweep())) {
+        tracing::error!(target: "moirai", panic = &*message, "a sweep panicked");
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use crate::fork::Hand;
 use crate::seat::Seat;
 use crate::shared::Shared;
 use crate::task::Header;
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     seat: RefCell<Option<Box<Seat>>>,
     /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
     tasks: RefCell<Vec<NonNull<Header<Shared>>>>,
+    /// Its fork-join work.
+    hand: Hand,
     /// When the thread last looked at the clock: the end of the last poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
     /// The context that this one covers.
@@ -36,7 +39,8 @@ impl Context {
         Self {
             shared,
             seat: RefCell::new(None),
-            tasks: RefCell::new(Vec::with_capacity(1)),
+            tasks: RefCell::new(Vec::new()),
+            hand: Hand::new(),
             ticks,
             outer: Cell::new(ptr::null()),
         }
@@ -50,6 +54,7 @@ impl Context {
                 INNERMOST.set(self.0);
             }
         }
+        self.hand.settle();
         let outer = INNERMOST.replace(self);
         self.outer.set(outer);
         let _leave = Leave(outer);
@@ -79,8 +84,26 @@ impl Context {
     }
 
     /// The executor.
+    #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The thread's fork-join work for this executor.
+    #[inline]
+    pub(crate) const fn hand(&self) -> &Hand {
+        &self.hand
+    }
+
+    /// The hand, to be compared.
+    #[inline]
+    pub(crate) const fn hand_address(&self) -> *const Hand {
+        &raw const self.hand
+    }
+
+    /// The task that is being polled.
+    pub(crate) fn innermost_task(&self) -> Option<NonNull<Header<Shared>>> {
+        self.tasks.borrow().last().copied()
     }
 
     /// The executor that runs the caller.
@@ -152,7 +175,11 @@ impl Context {
 
     /// Whether the calling thread is inside a poll of `task`.
     pub(crate) fn is_polling(task: NonNull<Header<Shared>>) -> bool {
-        Self::find(|context| context.tasks.borrow().contains(&task).then_some(())).is_some()
+        Self::find(|context| {
+            let inside = context.tasks.borrow().contains(&task) || context.hand.works_for(task);
+            inside.then_some(())
+        })
+        .is_some()
     }
 
     /// Whether the thread is inside a task, or is a worker.

@@ -146,6 +146,12 @@ impl HybridExecutor {
         Ok(())
     }
 
+    /// What its handles, tasks and threads share.
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The executor that runs the caller: inside a task, and inside `block_on`. The handle does not keep it running.
     #[must_use]
     pub fn current() -> Option<Self> {

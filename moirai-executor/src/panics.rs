@@ -8,18 +8,31 @@ use std::sync::Arc;
 
 use moirai_core::{Panic, text};
 
+use crate::fork::is_cancelled;
+
 pub(crate) use location::capture_locations;
+
+/// What was caught.
+pub(crate) enum Caught {
+    /// A panic.
+    Panic(Panic),
+    /// The unwinding of a fork-join whose task was cancelled.
+    Cancelled,
+}
 
 /// Calls user code. A panic is caught and described, with its place if that is wanted and captured.
 #[inline]
-pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, Panic> {
+pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, Caught> {
     if with_location {
         // That of a panic which was caught elsewhere is not this one's.
         let _ = location::take();
     }
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        if is_cancelled(&*payload) {
+            return Caught::Cancelled;
+        }
         let location = if with_location { location::take() } else { None };
-        Panic::new(payload, location)
+        Caught::Panic(Panic::new(payload, location))
     })
 }
 

@@ -17,6 +17,7 @@ use crate::any_scheduler::{AnyScheduler, Runnable};
 use crate::cleanup::CleanupWorker;
 use crate::context::Context;
 use crate::door::{Door, Phase};
+use crate::fork::Board;
 use crate::live::{Last, LiveCells};
 use crate::panics;
 use crate::plugins::Plugins;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler,
     pub(crate) sleepers: Sleepers,
+    pub(crate) board: Board,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) watchers: Watchers,
@@ -77,6 +79,7 @@ impl Shared {
             weak: Weak::clone(weak),
             registry: Registry::new(config.cleanup.clone(), workers, clock.clone()),
             sleepers: Sleepers::new(workers),
+            board: Board::new(),
             watchers: Watchers::default(),
             closing: Closing::default(),
             cleanup: Mutex::new(None),

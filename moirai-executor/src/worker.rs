@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::any_scheduler::Runnable;
 use crate::context::Context;
 use crate::door::Phase;
+use crate::fork::Piece;
 use crate::panics;
 use crate::seat::Seat;
 use crate::shared::Shared;
@@ -39,22 +40,33 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     }
     context.ticks.set(shared.clock.ticks());
     loop {
+        // Tasks and pieces take turns.
+        if shared.board.has_pieces()
+            && let Some(piece) = shared.board.take(shared.sleepers.idle())
+        {
+            run_piece(context, piece);
+        }
         // A seat that was handed on during the last task is another thread's now.
         let Some(popped) = context.with_seat(|seat| seat.queue.pop()) else {
             return;
         };
-        let task = popped.or_else(|| {
-            let task = shared.sleepers.next(
+        let next = popped.map(Next::Task).or_else(|| {
+            let next = shared.sleepers.next(
                 index,
-                || context.with_seat(|seat| seat.queue.pop()).flatten(),
+                || {
+                    let task = context.with_seat(|seat| seat.queue.pop()).flatten();
+                    task.map(Next::Task)
+                        .or_else(|| shared.board.take(shared.sleepers.idle()).map(Next::Piece))
+                },
                 || shared.door.phase() == Phase::Stopped,
                 || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
             );
             context.ticks.set(shared.clock.ticks());
-            task
+            next
         });
-        match task {
-            Some(task) => run_task(context, task),
+        match next {
+            Some(Next::Task(task)) => run_task(context, task),
+            Some(Next::Piece(piece)) => run_piece(context, piece),
             None => break,
         }
     }
@@ -62,6 +74,19 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
         shared.seat_closed(seat);
     }
+}
+
+/// What a worker does next.
+enum Next {
+    Task(Runnable),
+    Piece(Piece),
+}
+
+/// Runs a piece of somebody's fork-join work.
+fn run_piece(context: &Context, piece: Piece) {
+    let shared = context.shared();
+    context.hand().run(piece, &**shared);
+    context.ticks.set(shared.clock.ticks());
 }
 
 /// Runs one task on the calling thread.
@@ -95,7 +120,7 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
             let outer_start = context.ticks.get();
             let start = shared.clock.ticks();
             context.ticks.set(start);
-            run_task(context, task);
+            context.hand().outside(|| run_task(context, task));
             // What the inner task took is not the outer one's time.
             let took = shared.clock.ticks().saturating_sub(start);
             context.ticks.set(outer_start.saturating_add(took));

@@ -258,6 +258,14 @@ impl Sleepers {
         self.counts.now().sleeping()
     }
 
+    /// How many workers have nothing to do: those that sleep, and those that search. Nothing may be concluded from it about
+    /// the queues.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        let now = self.counts.now();
+        now.sleeping() + now.searching()
+    }
+
     /// How many workers are searching. Nothing may be concluded from it about the queues.
     #[must_use]
     pub fn searching(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use moirai_executor::TaskHandle;
+use moirai_executor::{Scope, TaskHandle};
 
 use crate::{Moirai, global};
 
@@ -45,6 +45,55 @@ where
     R: Send + 'static,
 {
     here().spawn_blocking(f)
+}
+
+/// [`Moirai::join`] on the executor that runs the caller, else on the [`global`] one.
+///
+/// ```
+/// fn fibonacci(n: u32) -> u64 {
+///     if n < 2 {
+///         return n.into();
+///     }
+///     let (a, b) = moirai::join(|| fibonacci(n - 1), || fibonacci(n - 2));
+///     a + b
+/// }
+/// assert_eq!(fibonacci(20), 6765);
+/// ```
+///
+/// # Panics
+///
+/// If a closure does, when both have ended.
+#[inline]
+pub fn join<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    moirai_executor::join_or(|| global().executor(), a, b)
+}
+
+/// [`Moirai::scope`] on the executor that runs the caller, else on the [`global`] one.
+///
+/// ```
+/// let mut squares = [0; 8];
+/// moirai::scope(|s| {
+///     for (i, square) in squares.iter_mut().enumerate() {
+///         s.spawn(move |_| *square = i * i);
+///     }
+/// });
+/// assert_eq!(squares[7], 49);
+/// ```
+///
+/// # Panics
+///
+/// If `f` or one of the closures does, when all have ended.
+pub fn scope<'env, F, R>(f: F) -> R
+where
+    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+{
+    moirai_executor::scope_or(|| global().executor(), f)
 }
 
 /// Runs a future on the calling thread until it is done, inside the executor that runs the caller, else the [`global`] one.

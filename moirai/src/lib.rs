@@ -10,7 +10,7 @@ mod moirai;
 mod guide;
 
 pub use crate::builder::MoiraiBuilder;
-pub use crate::free::{block_on, spawn_async, spawn_blocking, spawn_parallel};
+pub use crate::free::{block_on, join, scope, spawn_async, spawn_blocking, spawn_parallel};
 pub use crate::global::global;
 pub use crate::moirai::Moirai;
 
@@ -21,8 +21,8 @@ pub use moirai_core::{
     TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
 };
 pub use moirai_executor::{
-    AbortHandle, HybridExecutor, HybridExecutorBuilder, TaskBuilder, TaskHandle, block_in_place,
-    yield_now,
+    AbortHandle, HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskHandle,
+    block_in_place, yield_now,
 };
 pub use moirai_metrics::MetricsSnapshot;
 

@@ -8,7 +8,7 @@ use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Priority, ShutdownReport, Task, TaskId, TaskManager,
     TaskSpawner, TaskStats, TaskStatus,
 };
-use moirai_executor::{HybridExecutor, TaskBuilder, TaskHandle};
+use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskHandle};
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 
 use crate::builder::MoiraiBuilder;
@@ -107,6 +107,73 @@ impl Moirai {
         R: Send + 'static,
     {
         self.0.spawn_blocking(f)
+    }
+
+    /// Calls both closures, in parallel if a worker is free for the second, and returns what they return.
+    ///
+    /// The first runs on the calling thread, and so does the second if nobody has taken it by then; both may borrow from the
+    /// caller. A call costs a few nanoseconds if nobody takes the second, so it can be used down to the smallest pieces of work.
+    ///
+    /// - While it waits for a second closure that runs elsewhere, the thread runs pieces of that very work, or gives its seat to
+    ///   another thread and sleeps; it runs nothing else. So a lock may be held across the call.
+    /// - A thread that is no worker takes part, and counts as one of the workers meanwhile.
+    /// - Inside a task that was cancelled it unwinds, and the task ends as cancelled.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let moirai = Moirai::new()?;
+    /// let mut numbers = [3, 1, 4, 1, 5, 9, 2, 6];
+    /// let (left, right) = numbers.split_at_mut(4);
+    /// moirai.join(|| left.sort_unstable(), || right.sort_unstable());
+    /// assert_eq!(numbers, [1, 1, 3, 4, 2, 5, 6, 9]);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a closure does, when both have ended: with what the first one's panic carried, if both have.
+    #[inline]
+    pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        self.0.join(a, b)
+    }
+
+    /// Calls `f` with a scope, in which closures can be spawned that borrow from the caller, and returns when all of them have
+    /// ended.
+    ///
+    /// `f` runs on the calling thread and need not be `Send`. What is said of [`join`](Self::join) about waiting, about threads
+    /// that are no workers, and about cancelled tasks, holds here too.
+    ///
+    /// There is no scope for futures that borrow: its own future could be leaked before it ends, and what was borrowed would be
+    /// gone while the tasks still run. Give such tasks what they need by `Arc`, or call `scope` or `join` inside of one.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let moirai = Moirai::new()?;
+    /// let words = ["one", "three", "five"];
+    /// let mut lengths = [0; 3];
+    /// moirai.scope(|s| {
+    ///     for (length, word) in lengths.iter_mut().zip(&words) {
+    ///         s.spawn(move |_| *length = word.len());
+    ///     }
+    /// });
+    /// assert_eq!(lengths, [3, 5, 4]);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `f` or one of the closures does, when all have ended: with what the panic of `f` carried, or else one of theirs.
+    pub fn scope<'env, F, R>(&self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+    {
+        self.0.scope(f)
     }
 
     /// Runs a [`Task`] on the workers, ahead of or behind others.

@@ -102,6 +102,12 @@ pub(crate) struct Header<H: Host> {
 }
 
 impl<H: Host> Header<H> {
+    /// Whether the task was asked to stop.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.state.is_cancelled()
+    }
+
     /// The task's id.
     pub(crate) fn id(&self) -> TaskId {
         // Ordering: Relaxed: written before the `Runnable` and the handle are made, and never again.

@@ -12,7 +12,7 @@ use super::runnable::RawRunnable;
 use super::state::{AfterPoll, Asker, Completed, TakenUp};
 use super::waker;
 use super::work::Work;
-use crate::panics;
+use crate::panics::{self, Caught};
 
 /// See `VTable::run`.
 ///
@@ -69,7 +69,9 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
             asker: Asker::User,
             output: Ok(output),
         },
-        Err(panic) => Ending {
+        // Only a task that was asked to stop is unwound like this.
+        Err(Caught::Cancelled) => Ending::cancelled(cell.header.state.asker()),
+        Err(Caught::Panic(panic)) => Ending {
             status: TaskStatus::Failed,
             error: Some(panic.message().into()),
             asker: Asker::User,

@@ -117,6 +117,13 @@ impl State {
         if state & CANCEL != 0 { TakenUp::Cancelled } else { TakenUp::Poll }
     }
 
+    /// Whether it was asked to stop, for the runner in the middle of a poll.
+    #[inline]
+    pub(super) fn is_cancelled(&self) -> bool {
+        // Ordering: Relaxed: who does not see it yet sees it later, at the latest at the end of the poll.
+        self.0.load(Ordering::Relaxed) & CANCEL != 0
+    }
+
     /// The poll returned `Pending`.
     pub(super) fn after_poll(&self) -> AfterPoll {
         let mut state = self.0.load(Ordering::Relaxed);

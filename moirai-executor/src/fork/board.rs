@@ -1,0 +1,364 @@
+//! What is public: the halves and jobs that any worker may take.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::ptr;
+
+use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use moirai_core::shim::sync::{Mutex, MutexGuard};
+use moirai_sync::Unparker;
+use slab::Slab;
+
+use super::Crew;
+use super::frame::Frame;
+use super::half::Half;
+use super::hand::Hand;
+use super::scope::{Job, Place};
+
+/// The public pieces of an executor.
+///
+/// One lock for all: what is published is the exception, a few pieces for each idle worker.
+pub(crate) struct Board {
+    /// Whether a `join` is to publish. Read by each of them.
+    hungry: AtomicBool,
+    /// How many pieces there are.
+    public: AtomicUsize,
+    /// How often something was published. Who has looked at the board in vain need not look again while it is the same.
+    version: AtomicUsize,
+    /// Threads without a seat that lend their hands (rule 7).
+    guests: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The oldest first. A scope is there once, while it has jobs here.
+    offers: VecDeque<Offer>,
+    /// How many pieces that makes.
+    public: usize,
+    scopes: Slab<Entered>,
+}
+
+enum Offer {
+    Half(*const Half),
+    Scope(usize),
+}
+
+/// A scope that has had a public job.
+struct Entered {
+    place: Place,
+    jobs: VecDeque<Job>,
+    /// Jobs that were made public and have not finished.
+    unfinished: usize,
+    /// The thread that waits for the last of them.
+    sleeper: Option<Unparker>,
+    /// What the first panic carried.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+// SAFETY: the pointers are to halves, whose closures and results are `Send`, and to scopes, which are `Sync`.
+unsafe impl Send for State {}
+
+/// Something that was taken from the board, to be run.
+pub(crate) struct Piece(Taken);
+
+enum Taken {
+    Half(*const Half),
+    Job { scope: usize, place: Place, job: Job },
+}
+
+impl Board {
+    pub(crate) fn new() -> Self {
+        Self {
+            hungry: AtomicBool::new(true),
+            public: AtomicUsize::new(0),
+            version: AtomicUsize::new(0),
+            guests: AtomicUsize::new(0),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// Whether more is to be published.
+    #[inline]
+    pub(super) fn is_hungry(&self) -> bool {
+        // Ordering: Relaxed: a hint.
+        self.hungry.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are pieces to take. Exact for who asks behind a fence (rule 8).
+    #[inline]
+    pub(crate) fn has_pieces(&self) -> bool {
+        // Ordering: Relaxed: the fence of the sleeper's announcement comes before, that of `notify` after the store. What is
+        // then taken is taken under the lock.
+        self.public.load(Ordering::Relaxed) > 0
+    }
+
+    /// The next piece, for a worker that is outside of all fork-join work.
+    pub(crate) fn take(&self, idle: usize) -> Option<Piece> {
+        if !self.has_pieces() {
+            self.ask();
+            return None;
+        }
+        let mut state = self.state.lock();
+        let piece = state.take_at(0);
+        self.changed(&state, idle);
+        piece
+    }
+
+    /// A worker has found nothing.
+    fn ask(&self) {
+        if !self.is_hungry() {
+            // Ordering: Relaxed: a hint. If it is overwritten by one who publishes, then there is a piece.
+            self.hungry.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A piece below what `of` stands for. `seen` is what the last look in vain has seen.
+    pub(super) fn take_below(
+        &self,
+        of: *const (),
+        idle: usize,
+        seen: &mut Option<usize>,
+    ) -> Option<Piece> {
+        // Ordering: Relaxed: who misses a piece looks again, or leaves it to others, who are told of it.
+        let version = self.version.load(Ordering::Relaxed);
+        if !self.has_pieces() || *seen == Some(version) {
+            return None;
+        }
+        let mut state = self.state.lock();
+        let place = (0..state.offers.len()).find(|&index| state.frame_of(index).is_below(of));
+        let Some(place) = place else {
+            *seen = Some(self.version.load(Ordering::Relaxed));
+            return None;
+        };
+        let piece = state.take_at(place);
+        self.changed(&state, idle);
+        piece
+    }
+
+    /// Takes a half off the board, for its owner. Says whether it was still there.
+    pub(super) fn take_back(&self, half: &Half, idle: usize) -> bool {
+        if half.is_done() {
+            return false;
+        }
+        let mut state = self.state.lock();
+        if !half.is_public() {
+            return false;
+        }
+        // As a rule it is one of the last.
+        let place = state
+            .offers
+            .iter()
+            .rposition(|offer| matches!(offer, Offer::Half(other) if ptr::eq(*other, half)));
+        if let Some(place) = place {
+            state.offers.remove(place);
+            state.public -= 1;
+        }
+        self.changed(&state, idle);
+        place.is_some()
+    }
+
+    /// Publishes the halves that `next` gives until there are enough. Says for how many of them a worker is to be woken.
+    pub(super) fn publish(
+        &self,
+        idle: usize,
+        mut next: impl FnMut() -> Option<*const Half>,
+    ) -> usize {
+        let mut state = self.state.lock();
+        let mut more = self.wanted(idle).saturating_sub(state.public);
+        let mut published = 0;
+        while more > 0
+            && let Some(half) = next()
+        {
+            // SAFETY: the half is in the list of the calling thread, so its frame is there.
+            unsafe { &*half }.published();
+            state.offers.push_back(Offer::Half(half));
+            state.public += 1;
+            published += 1;
+            more -= 1;
+        }
+        self.published(&state, idle, published)
+    }
+
+    /// Publishes a job of a scope. Says for how many a worker is to be woken.
+    pub(super) fn publish_jobs(
+        &self,
+        place: Place,
+        idle: usize,
+        jobs: impl IntoIterator<Item = Job>,
+    ) -> usize {
+        let mut state = self.state.lock();
+        let scope = state.enter(place);
+        let entered = &mut state.scopes[scope];
+        let before = entered.jobs.len();
+        entered.jobs.extend(jobs);
+        let published = entered.jobs.len() - before;
+        entered.unfinished += published;
+        state.public += published;
+        if before == 0 && published > 0 {
+            state.offers.push_back(Offer::Scope(scope));
+        }
+        self.published(&state, idle, published)
+    }
+
+    /// Takes back a job of a scope for its own thread. `None` if it has none here.
+    pub(super) fn take_job(&self, scope: usize, idle: usize) -> Option<Job> {
+        let mut state = self.state.lock();
+        let job = state.scopes[scope].jobs.pop_back()?;
+        state.public -= 1;
+        if state.scopes[scope].jobs.is_empty() {
+            state.withdraw(scope);
+        }
+        self.changed(&state, idle);
+        Some(job)
+    }
+
+    /// A job of a scope has finished, and may have panicked.
+    pub(super) fn finished(&self, scope: usize, panic: Option<Box<dyn Any + Send>>) {
+        let mut state = self.state.lock();
+        let entered = &mut state.scopes[scope];
+        entered.unfinished -= 1;
+        let extra = match (&entered.panic, panic) {
+            (None, panic) => {
+                entered.panic = panic;
+                None
+            }
+            (Some(_), extra) => extra,
+        };
+        let sleeper = if entered.unfinished == 0 { entered.sleeper.take() } else { None };
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.unpark();
+        }
+        super::scope::forget_payload(extra);
+    }
+
+    /// Whether all public jobs of a scope have finished. If not, leaves word of who is to be woken then.
+    pub(super) fn is_finished(
+        &self,
+        scope: usize,
+        sleeper: impl FnOnce() -> Option<Unparker>,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let entered = &mut state.scopes[scope];
+        if entered.unfinished > 0 {
+            entered.sleeper = sleeper();
+            return false;
+        }
+        true
+    }
+
+    /// Takes a scope off the board that has finished. What its first panic carried.
+    pub(super) fn leave(&self, scope: usize) -> Option<Box<dyn Any + Send>> {
+        self.state.lock().scopes.remove(scope).panic
+    }
+
+    pub(super) fn guest_comes(&self) {
+        // Ordering: Relaxed: a hint.
+        self.guests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn guest_leaves(&self) {
+        // Ordering: Relaxed: a hint.
+        self.guests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many idle workers there is a core for (rule 7).
+    fn spare(&self, idle: usize) -> usize {
+        // Ordering: Relaxed: a hint.
+        idle.saturating_sub(self.guests.load(Ordering::Relaxed))
+    }
+
+    fn wanted(&self, idle: usize) -> usize {
+        self.spare(idle).max(1)
+    }
+
+    fn published(&self, state: &MutexGuard<'_, State>, idle: usize, published: usize) -> usize {
+        // Ordering: Relaxed, under the lock. See `take_below`.
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        self.changed(state, idle);
+        published.min(self.spare(idle))
+    }
+
+    /// Says what there is now. Under the lock.
+    fn changed(&self, state: &MutexGuard<'_, State>, idle: usize) {
+        // Ordering: Relaxed both: see `has_pieces` and `is_hungry`.
+        self.public.store(state.public, Ordering::Relaxed);
+        self.hungry.store(state.public < self.wanted(idle), Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn frame_of(&self, index: usize) -> &Frame {
+        let frame = match &self.offers[index] {
+            // SAFETY: a half on the board has not been run, so its owner's frame is there.
+            Offer::Half(half) => unsafe { &**half }.frame(),
+            Offer::Scope(scope) => self.scopes[*scope].place.frame(),
+        };
+        // SAFETY: the half or scope has not finished, so the frame in which it was forked is there.
+        unsafe { &*frame }
+    }
+
+    /// Takes the offer at a place, if there is one: a half, or one job of a scope.
+    fn take_at(&mut self, index: usize) -> Option<Piece> {
+        let taken = match self.offers.remove(index)? {
+            Offer::Half(half) => {
+                // SAFETY: as in `frame_of`.
+                unsafe { &*half }.taken();
+                Taken::Half(half)
+            }
+            Offer::Scope(scope) => {
+                let entered = &mut self.scopes[scope];
+                let job = entered.jobs.pop_front()?;
+                let place = entered.place;
+                if !entered.jobs.is_empty() {
+                    self.offers.push_back(Offer::Scope(scope));
+                }
+                Taken::Job { scope, place, job }
+            }
+        };
+        self.public -= 1;
+        Some(Piece(taken))
+    }
+
+    /// The number of a scope, which is new here if it has none.
+    fn enter(&mut self, place: Place) -> usize {
+        place.number().unwrap_or_else(|| {
+            let number = self.scopes.insert(Entered {
+                place,
+                jobs: VecDeque::new(),
+                unfinished: 0,
+                sleeper: None,
+                panic: None,
+            });
+            place.set_number(number);
+            number
+        })
+    }
+
+    /// The scope has no jobs here any more.
+    fn withdraw(&mut self, scope: usize) {
+        let place = self
+            .offers
+            .iter()
+            .position(|offer| matches!(offer, Offer::Scope(other) if *other == scope));
+        if let Some(place) = place {
+            self.offers.remove(place);
+        }
+    }
+}
+
+impl Piece {
+    /// Runs it.
+    pub(super) fn run(self, hand: &Hand, crew: &impl Crew) {
+        match self.0 {
+            // SAFETY: it was taken off the board by who made this, once.
+            Taken::Half(half) => unsafe { Half::run(half, hand) },
+            Taken::Job { scope, place, job } => {
+                let panic = place.run(hand, job);
+                crew.board().finished(scope, panic);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The second closure of a `join`, in the frame of its owner. Rules 1 to 4 of the [module](super).
+
+use std::cell::Cell;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::thread;
+
+use moirai_core::shim::cell::UnsafeCell;
+use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
+use moirai_sync::{Parker, Unparker};
+
+use super::frame::Frame;
+use super::hand::Hand;
+
+/// In its owner's list, and nobody else knows it.
+const PRIVATE: u8 = 0;
+/// On the board.
+const PUBLIC: u8 = 1;
+/// Taken off the board by a thief.
+const TAKEN: u8 = 2;
+/// As `TAKEN`, and the owner sleeps.
+const WAITED: u8 = 3;
+/// The result is there.
+const DONE: u8 = 4;
+
+/// A half, whatever it calls.
+pub(super) struct Half {
+    /// The next older one of its owner's list.
+    older: Cell<*const Half>,
+    /// The next newer one.
+    newer: Cell<*const Half>,
+    frame: *const Frame,
+    state: AtomicU8,
+    /// Who sleeps; there from `WAITED` on (rule 3).
+    sleeper: UnsafeCell<MaybeUninit<Unparker>>,
+    run: unsafe fn(*const Half, &Hand),
+}
+
+/// A half with what it calls.
+// The half comes first: a pointer to it is one to the whole.
+#[repr(C)]
+pub(super) struct Second<F, R> {
+    half: Half,
+    slot: UnsafeCell<Slot<F, R>>,
+}
+
+/// Rule 2.
+union Slot<F, R> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<thread::Result<R>>,
+}
+
+impl Half {
+    const fn new(frame: *const Frame, run: unsafe fn(*const Half, &Hand)) -> Self {
+        Self {
+            older: Cell::new(ptr::null()),
+            newer: Cell::new(ptr::null()),
+            frame,
+            state: AtomicU8::new(PRIVATE),
+            sleeper: UnsafeCell::new(MaybeUninit::uninit()),
+            run,
+        }
+    }
+
+    /// The end of a list, which is never run.
+    pub(super) fn end_of_list() -> Self {
+        unsafe fn never(_: *const Half, _: &Hand) {
+            unreachable!("the end of a list is not a half")
+        }
+        Self::new(ptr::null(), never)
+    }
+
+    #[inline]
+    pub(super) const fn older(&self) -> &Cell<*const Half> {
+        &self.older
+    }
+
+    #[inline]
+    pub(super) const fn newer(&self) -> &Cell<*const Half> {
+        &self.newer
+    }
+
+    /// The frame in which it was forked.
+    pub(super) const fn frame(&self) -> *const Frame {
+        self.frame
+    }
+
+    /// What waits for it.
+    pub(super) const fn identity(&self) -> *const () {
+        ptr::from_ref(self).cast()
+    }
+
+    /// Whether nobody but its owner knows it. Asked by its owner.
+    #[inline]
+    pub(super) fn is_private(&self) -> bool {
+        // Ordering: Relaxed: only the owner leaves PRIVATE.
+        self.state.load(Ordering::Relaxed) == PRIVATE
+    }
+
+    /// It is on the board now. Under the lock.
+    pub(super) fn published(&self) {
+        // Ordering: Relaxed: the lock orders it.
+        self.state.store(PUBLIC, Ordering::Relaxed);
+    }
+
+    /// Whether it is on the board. Under the lock.
+    pub(super) fn is_public(&self) -> bool {
+        // Ordering: Relaxed: the lock orders it.
+        self.state.load(Ordering::Relaxed) == PUBLIC
+    }
+
+    /// A thief has taken it off the board. Under the lock.
+    pub(super) fn taken(&self) {
+        // Ordering: Relaxed: the lock orders it, and with it the slot, before the owner's next look under the lock; an owner that does
+        // not look under the lock waits for DONE.
+        self.state.store(TAKEN, Ordering::Relaxed);
+    }
+
+    /// Whether the result is there.
+    pub(super) fn is_done(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `finish`: the result, and the slot, are the owner's again.
+        self.state.load(Ordering::Acquire) == DONE
+    }
+
+    /// Runs it, for a thief.
+    ///
+    /// # Safety
+    ///
+    /// The caller has taken it off the board, and calls this once.
+    pub(super) unsafe fn run(this: *const Half, hand: &Hand) {
+        // SAFETY: the owner waits until it is done.
+        let run = unsafe { (*this).run };
+        // SAFETY: promised by the caller; `run` was made for this half's type.
+        unsafe { run(this, hand) };
+    }
+
+    /// The result is in its slot. Rule 3.
+    ///
+    /// # Safety
+    ///
+    /// The caller is its thief, and never touches it again.
+    unsafe fn finish(this: *const Half) {
+        // SAFETY: the owner waits until DONE is stored. (A `&Half` as an argument would have to be good until the return.)
+        let state = unsafe { &raw const (*this).state };
+        // SAFETY: as above.
+        let finished = unsafe { &*state }.compare_exchange(
+            TAKEN,
+            DONE,
+            // Ordering: Release pairs with the Acquire of `is_done` and `sleep`. Acquire, when it fails, pairs with the
+            // Release by which the owner left its unparker.
+            Ordering::Release,
+            Ordering::Acquire,
+        );
+        if finished.is_ok() {
+            return;
+        }
+        // SAFETY: as above; in WAITED the place of the unparker is the thief's.
+        let sleeper = unsafe { &(*this).sleeper }.with_mut(|sleeper| {
+            // SAFETY: the owner has written it before WAITED.
+            unsafe { (*sleeper).assume_init_read() }
+        });
+        // Ordering: Release, as above.
+        // SAFETY: as above. This is the last access.
+        unsafe { &*state }.store(DONE, Ordering::Release);
+        sleeper.unpark();
+    }
+
+    /// Sleeps until it is done, for the owner of a half that was taken.
+    pub(super) fn sleep(&self) {
+        let parker = Parker::new();
+        self.sleeper.with_mut(|sleeper| {
+            // SAFETY: until WAITED the place is the owner's.
+            unsafe { (*sleeper).write(parker.unparker()) };
+        });
+        // Ordering: Release hands the place to the thief. Acquire, when it fails, pairs with the Release of `finish`.
+        let asleep =
+            self.state.compare_exchange(TAKEN, WAITED, Ordering::Release, Ordering::Acquire);
+        if asleep.is_err() {
+            self.sleeper.with_mut(|sleeper| {
+                // SAFETY: it was written above, and the thief has not taken it: it found TAKEN.
+                unsafe { (*sleeper).assume_init_drop() };
+            });
+            return;
+        }
+        while !self.is_done() {
+            parker.park();
+        }
+    }
+}
+
+impl<F, R> Second<F, R>
+where
+    F: FnOnce() -> R + Send,
+    R: Send,
+{
+    #[inline]
+    pub(super) const fn new(frame: *const Frame, closure: F) -> Self {
+        let closure = ManuallyDrop::new(closure);
+        Self { half: Half::new(frame, Self::run), slot: UnsafeCell::new(Slot { closure }) }
+    }
+
+    #[inline]
+    pub(super) const fn half(&self) -> &Half {
+        &self.half
+    }
+
+    /// # Safety
+    ///
+    /// The caller has taken the half off the board, and calls this once.
+    unsafe fn run(half: *const Half, hand: &Hand) {
+        let this = half.cast::<Self>();
+        // SAFETY: the half is the first field of a `Second`, whose owner waits until it is done.
+        let slot = unsafe { &(*this).slot };
+        // SAFETY: as above.
+        let parent = unsafe { (*half).frame };
+        // SAFETY: the half is not done, so the frame in which it was forked is still there.
+        let frame = unsafe { Frame::below(parent, half.cast()) };
+        let closure = slot.with_mut(|slot| {
+            // SAFETY: the slot is the thief's, and holds the closure.
+            unsafe { ManuallyDrop::take(&mut (*slot).closure) }
+        });
+        let result = hand.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
+        slot.with_mut(|slot| {
+            let result = ManuallyDrop::new(result);
+            // SAFETY: the slot is the thief's; the closure was moved out.
+            unsafe { ptr::write(slot, Slot { result }) };
+        });
+        // SAFETY: this is the thief's last access.
+        unsafe { Half::finish(half) };
+    }
+
+    /// The closure, for the owner who has got the half back.
+    ///
+    /// # Safety
+    ///
+    /// The half was private, or the caller took it off the board; and this is called once.
+    #[inline]
+    pub(super) unsafe fn take_closure(&self) -> F {
+        self.slot.with_mut(|slot| {
+            // SAFETY: promised by the caller.
+            unsafe { ManuallyDrop::take(&mut (*slot).closure) }
+        })
+    }
+
+    /// The result, for the owner of a half that is done.
+    ///
+    /// # Safety
+    ///
+    /// The half is done, and this is called once.
+    pub(super) unsafe fn take_result(&self) -> thread::Result<R> {
+        self.slot.with_mut(|slot| {
+            // SAFETY: promised by the caller.
+            unsafe { ManuallyDrop::take(&mut (*slot).result) }
+        })
+    }
+}
