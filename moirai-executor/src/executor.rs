@@ -264,10 +264,10 @@ impl ExecutorControl for HybridExecutor {
             context.is_some_and(|context| Arc::ptr_eq(context.shared(), &self.shared))
         });
         if inside {
-            block_on(future)
+            block_on(&self.shared, future)
         } else {
             let context = Context::new(Arc::clone(&self.shared));
-            context.enter(|| block_on(future))
+            context.enter(|| block_on(&self.shared, future))
         }
     }
 
@@ -297,7 +297,7 @@ impl ExecutorControl for HybridExecutor {
 }
 
 /// Polls a future until it is done. The first time that it waits, the thread's seats are handed on.
-fn block_on<F: Future>(future: F) -> F::Output {
+fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
     let mut future = pin!(future);
     let parker = Parker::new();
     let waker = Waker::from(parker.unparker());
@@ -307,7 +307,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
     Context::blocking(|| {
         loop {
-            park_soon(&parker);
+            park_soon(&parker, shared, || false);
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }

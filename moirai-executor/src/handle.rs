@@ -132,7 +132,11 @@ impl<T> TaskHandle<T> {
                     return Some(result);
                 }
                 match deadline {
-                    None => park_soon(&parker),
+                    None => {
+                        let task = handle.task();
+                        let shared = task.header().host();
+                        park_soon(&parker, shared, || shared.help(task.as_ptr()));
+                    }
                     Some(deadline) => {
                         let left = deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {

@@ -58,6 +58,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
                     task.map(Next::Task)
                         .or_else(|| shared.board.take(shared.sleepers.idle()).map(Next::Piece))
                 },
+                || shared.board.has_pieces(),
                 || shared.door.phase() == Phase::Stopped,
                 || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
             );

@@ -36,6 +36,10 @@
 //! 6. A worker that was called and has to stop, or to unwind, instead of looking, owes a call in a chain, too.
 //! 7. For a stop, whoever asks for it makes that visible first; then, under the lock, it takes all from the list, and
 //!    unparks them. A worker asks whether to stop before each look.
+//! 8. A worker that waits for something else than work, and holds its seat, [rests](Sleepers::rest): it announces itself, but
+//!    as the last to be called, and looks whether there is work. If there is, it withdraws, and hands its seat on to a
+//!    thread that will look. Otherwise it sleeps until what it waits for happens, or it is called. If it is called it passes the
+//!    call on (rule 6), and hands its seat on.
 //!
 //! # The argument
 //!
@@ -75,6 +79,10 @@
 //! (Unless the call went to a worker in its last look: it cannot know whether what it found is what it was called for,
 //! so it calls another.)
 //!
+//! It rests as it would sleep, so A and C hold for it: a push finds it announced, or is found by its look; and then, or when it
+//! is called, a thread that was not there before sits down in its seat, and looks, after the push. That one more worker may be called
+//! than there is work for is the price of not knowing whether the new thread has looked.
+//!
 //! **F. A stop reaches everyone.** If W announces itself before the one who stops has the lock, it is in the list, and
 //! woken. If after, then the lock makes the stop visible to its question before its last look.
 //!
@@ -101,7 +109,7 @@ mod counts;
 mod roles;
 
 use counts::Counts;
-use roles::Search;
+use roles::{Search, Turn};
 
 /// How long a searcher that found nothing watches the word before it announces itself, letting other threads run between two
 /// looks. A few times as long as it takes to wake a thread: a task that comes within that time is run without a sleep and a
@@ -126,6 +134,18 @@ struct Place {
     /// Locked by the worker while it parks, and by nobody else.
     parker: Mutex<Parker>,
     unparker: Unparker,
+}
+
+/// What a searcher has seen that lingered.
+enum Lingered {
+    /// Nothing is owed.
+    InVain,
+    /// One look was owed, and is now its own to make.
+    TookDebt,
+    /// Something is owed, by all who search.
+    SawDebt,
+    /// There is something for which it was invited.
+    Invited,
 }
 
 /// What may be left for a sleeper.
@@ -184,10 +204,21 @@ impl Sleepers {
         }
     }
 
+    /// Says that work was made visible that its owner will do itself if nobody comes, such as the half of a `join`. Wakes a worker
+    /// if one sleeps and none is searching: who is searching sees it.
+    #[inline]
+    pub fn invite(&self) {
+        let now = self.counts.after_fence();
+        if now.sleeping() > 0 && now.searching() == 0 {
+            self.call(word::CALLED);
+        }
+    }
+
     /// Gets worker `worker` its next task when it has none: looks for one by `pop`, and sleeps until there is one.
     /// `None` as soon as `stop` says so.
     ///
-    /// `parked` is called each time that the worker is about to park.
+    /// `parked` is called each time that the worker is about to park. `invited` is asked, often, while it waits for a push: whether
+    /// there is something for which [`invite`](Self::invite) was called.
     ///
     /// The closures may be called in any order and often. `stop` has to say `true` from the moment that
     /// [`wake_all`](Self::wake_all) was called for it; a stop for which nobody called that is seen whenever the worker
@@ -200,6 +231,7 @@ impl Sleepers {
         &self,
         worker: usize,
         mut pop: impl FnMut() -> Option<T>,
+        invited: impl Fn() -> bool,
         stop: impl Fn() -> bool,
         mut parked: impl FnMut(),
     ) -> Option<T> {
@@ -210,19 +242,25 @@ impl Sleepers {
                 return None;
             }
             if let Some(searching) = search.take() {
-                if let Some(task) = pop() {
-                    searching.found();
-                    return Some(task);
-                }
-                if self.linger()
-                    && let Some(task) = pop()
-                {
-                    searching.found();
-                    return Some(task);
+                // Each debt that it takes is worth another while.
+                let mut lingering = true;
+                loop {
+                    if let Some(task) = pop() {
+                        searching.found();
+                        return Some(task);
+                    }
+                    if !lingering {
+                        break;
+                    }
+                    match self.linger(&invited) {
+                        Lingered::InVain => break,
+                        Lingered::TookDebt | Lingered::Invited => {}
+                        Lingered::SawDebt => lingering = false,
+                    }
                 }
                 search = Some(searching);
             }
-            let announced = self.announce(worker, search);
+            let announced = self.announce(worker, Turn::First, search);
             // Rule 3: once more, now that producers can see that we are about to sleep.
             if stop() {
                 return None;
@@ -234,6 +272,39 @@ impl Sleepers {
             parked();
             search = announced.park().or_else(|| Search::start(self));
         }
+    }
+
+    /// Lets a worker sleep until something has happened that it waits for, as one that may be called: rule 8. Says whether that has
+    /// happened; if not, there is work, and somebody else has to sit in the worker's seat.
+    ///
+    /// `has_happened` must say so from before the worker's [`unparker`](Self::unparker) is used for it. `has_work` is to find what
+    /// the contract says a local queue finds, and to leave it there. The closures must not panic.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such worker.
+    pub fn rest(
+        &self,
+        worker: usize,
+        has_happened: impl Fn() -> bool,
+        has_work: impl FnOnce() -> bool,
+    ) -> bool {
+        assert!(worker < self.places.len(), "there is no worker {worker}");
+        let announced = self.announce(worker, Turn::Last, None);
+        if has_work() {
+            return false;
+        }
+        announced.park_until(has_happened)
+    }
+
+    /// What wakes a worker that rests.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such worker.
+    #[must_use]
+    pub fn unparker(&self, worker: usize) -> Unparker {
+        self.places[worker].unparker.clone()
     }
 
     /// Wakes every worker that sleeps, to ask its `stop`, and to look for work.
@@ -272,17 +343,23 @@ impl Sleepers {
         self.counts.now().searching()
     }
 
-    /// Rule 3: waits a moment for something to be owed, and says whether it is.
-    fn linger(&self) -> bool {
+    /// Rule 3: waits a moment for something to be owed.
+    fn linger(&self, invited: &impl Fn() -> bool) -> Lingered {
         let start = Instant::now();
         loop {
             if self.counts.now().owed() {
-                self.counts.take_debt();
-                return true;
+                return if self.counts.take_debt() {
+                    Lingered::TookDebt
+                } else {
+                    Lingered::SawDebt
+                };
+            }
+            if invited() {
+                return Lingered::Invited;
             }
             // A model needs one look: the next one sees no more than the one of rule 3 that follows.
             if cfg!(moirai_loom) || start.elapsed() >= LINGER {
-                return false;
+                return Lingered::InVain;
             }
             moirai_core::shim::thread::yield_now();
         }

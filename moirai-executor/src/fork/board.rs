@@ -2,18 +2,20 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard};
 use moirai_sync::Unparker;
 use slab::Slab;
 
-use super::Crew;
 use super::frame::Frame;
 use super::half::Half;
 use super::hand::Hand;
 use super::scope::{Job, Place};
+use super::wait::Crew;
+use crate::shared::Shared;
+use crate::task::Header;
 
 /// The public pieces of an executor.
 ///
@@ -125,12 +127,24 @@ impl Board {
         if !self.has_pieces() || *seen == Some(version) {
             return None;
         }
-        let mut state = self.state.lock();
-        let place = (0..state.offers.len()).find(|&index| state.frame_of(index).is_below(of));
-        let Some(place) = place else {
-            *seen = Some(self.version.load(Ordering::Relaxed));
+        let piece = self.take_if(idle, |frame| frame.is_below(of));
+        if piece.is_none() {
+            *seen = Some(version);
+        }
+        piece
+    }
+
+    /// A piece of the fork-join work of a task.
+    pub(super) fn take_of(&self, task: NonNull<Header<Shared>>, idle: usize) -> Option<Piece> {
+        if !self.has_pieces() {
             return None;
-        };
+        }
+        self.take_if(idle, |frame| frame.is_of(task))
+    }
+
+    fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<Piece> {
+        let mut state = self.state.lock();
+        let place = (0..state.offers.len()).find(|&index| fits(state.frame_of(index)))?;
         let piece = state.take_at(place);
         self.changed(&state, idle);
         piece
@@ -233,19 +247,22 @@ impl Board {
         super::scope::forget_payload(extra);
     }
 
-    /// Whether all public jobs of a scope have finished. If not, leaves word of who is to be woken then.
-    pub(super) fn is_finished(
-        &self,
-        scope: usize,
-        sleeper: impl FnOnce() -> Option<Unparker>,
-    ) -> bool {
+    /// Whether all public jobs of a scope have finished.
+    pub(super) fn is_finished(&self, scope: usize) -> bool {
+        self.state.lock().scopes[scope].unfinished == 0
+    }
+
+    /// Says who is to be woken when all public jobs of a scope have finished, unless they have.
+    pub(super) fn arm(&self, scope: usize, sleeper: Option<Unparker>) {
         let mut state = self.state.lock();
         let entered = &mut state.scopes[scope];
-        if entered.unfinished > 0 {
-            entered.sleeper = sleeper();
-            return false;
-        }
-        true
+        let before = if entered.unfinished > 0 {
+            std::mem::replace(&mut entered.sleeper, sleeper)
+        } else {
+            sleeper
+        };
+        drop(state);
+        drop(before);
     }
 
     /// Takes a scope off the board that has finished. What its first panic carried.

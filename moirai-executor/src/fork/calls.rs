@@ -5,29 +5,9 @@ use std::sync::Arc;
 use super::frame::Frame;
 use super::hand::Hand;
 use super::scope::{self, Scope};
-use super::{Board, Crew};
 use crate::context::Context;
 use crate::executor::HybridExecutor;
 use crate::shared::Shared;
-
-impl Crew for Shared {
-    #[inline]
-    fn board(&self) -> &Board {
-        &self.board
-    }
-
-    fn idle(&self) -> usize {
-        self.sleepers.idle()
-    }
-
-    fn notify(&self) {
-        self.sleepers.notify();
-    }
-
-    fn sleep(&self, f: impl FnOnce()) {
-        Context::blocking(f);
-    }
-}
 
 impl Context {
     /// Calls `f` inside of fork-join work of this context's executor.
@@ -56,13 +36,25 @@ fn on<R>(shared: &Shared, f: impl FnOnce(&Hand, &Shared) -> R) -> R {
     })
 }
 
+/// Calls `f` with the calling thread's hand, inside of fork-join work or not.
+pub(super) fn on_any_hand<R>(shared: &Shared, f: impl FnOnce(&Hand) -> R) -> R {
+    Context::with(|context| match context {
+        Some(context) if std::ptr::eq(&**context.shared(), shared) => f(context.hand()),
+        _ => with_new_context(shared, |context| f(context.hand())),
+    })
+}
+
 /// On a thread that does not work for the executor.
 #[cold]
 #[inline(never)]
 fn as_guest<R>(shared: &Shared, f: impl FnOnce(&Hand, &Shared) -> R) -> R {
+    with_new_context(shared, |context| context.forking(f))
+}
+
+fn with_new_context<R>(shared: &Shared, f: impl FnOnce(&Context) -> R) -> R {
     let shared: Arc<Shared> = shared.arc().expect("who calls keeps the executor");
     let context = Context::new(shared);
-    context.enter(|| context.forking(f))
+    context.enter(|| f(&context))
 }
 
 #[inline]

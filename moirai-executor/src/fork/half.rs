@@ -7,11 +7,13 @@ use std::ptr;
 use std::thread;
 
 use moirai_core::shim::cell::UnsafeCell;
+use moirai_core::shim::hint;
 use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
-use moirai_sync::{Parker, Unparker};
+use moirai_sync::Unparker;
 
 use super::frame::Frame;
 use super::hand::Hand;
+use super::wait::Event;
 
 /// In its owner's list, and nobody else knows it.
 const PRIVATE: u8 = 0;
@@ -21,8 +23,10 @@ const PUBLIC: u8 = 1;
 const TAKEN: u8 = 2;
 /// As `TAKEN`, and the owner sleeps.
 const WAITED: u8 = 3;
+/// As `WAITED`, and the thief has begun to wake the owner.
+const WAKING: u8 = 4;
 /// The result is there.
-const DONE: u8 = 4;
+const DONE: u8 = 5;
 
 /// A half, whatever it calls.
 pub(super) struct Half {
@@ -142,50 +146,74 @@ impl Half {
     /// The caller is its thief, and never touches it again.
     unsafe fn finish(this: *const Half) {
         // SAFETY: the owner waits until DONE is stored. (A `&Half` as an argument would have to be good until the return.)
-        let state = unsafe { &raw const (*this).state };
-        // SAFETY: as above.
-        let finished = unsafe { &*state }.compare_exchange(
-            TAKEN,
-            DONE,
-            // Ordering: Release pairs with the Acquire of `is_done` and `sleep`. Acquire, when it fails, pairs with the
-            // Release by which the owner left its unparker.
-            Ordering::Release,
-            Ordering::Acquire,
-        );
-        if finished.is_ok() {
-            return;
+        let state = unsafe { &(*this).state };
+        loop {
+            // Ordering: Release pairs with the Acquire of `is_done`: the result.
+            let done = state.compare_exchange(TAKEN, DONE, Ordering::Release, Ordering::Relaxed);
+            if done.is_ok() {
+                return;
+            }
+            // Ordering: Acquire pairs with the Release of `arm`: the unparker is there.
+            let claimed =
+                state.compare_exchange(WAITED, WAKING, Ordering::Acquire, Ordering::Relaxed);
+            if claimed.is_ok() {
+                break;
+            }
+            // The owner has just woken for another reason.
         }
-        // SAFETY: as above; in WAITED the place of the unparker is the thief's.
+        // SAFETY: as above.
         let sleeper = unsafe { &(*this).sleeper }.with_mut(|sleeper| {
-            // SAFETY: the owner has written it before WAITED.
+            // SAFETY: in WAKING the place is the thief's, and the owner has written it before WAITED.
             unsafe { (*sleeper).assume_init_read() }
         });
-        // Ordering: Release, as above.
-        // SAFETY: as above. This is the last access.
-        unsafe { &*state }.store(DONE, Ordering::Release);
+        // Ordering: Release, as above. This is the last access.
+        state.store(DONE, Ordering::Release);
         sleeper.unpark();
     }
+}
 
-    /// Sleeps until it is done, for the owner of a half that was taken.
-    pub(super) fn sleep(&self) {
-        let parker = Parker::new();
-        self.sleeper.with_mut(|sleeper| {
-            // SAFETY: until WAITED the place is the owner's.
-            unsafe { (*sleeper).write(parker.unparker()) };
-        });
-        // Ordering: Release hands the place to the thief. Acquire, when it fails, pairs with the Release of `finish`.
-        let asleep =
-            self.state.compare_exchange(TAKEN, WAITED, Ordering::Release, Ordering::Acquire);
-        if asleep.is_err() {
-            self.sleeper.with_mut(|sleeper| {
-                // SAFETY: it was written above, and the thief has not taken it: it found TAKEN.
-                unsafe { (*sleeper).assume_init_drop() };
-            });
+impl Event for Half {
+    fn has_happened(&self) -> bool {
+        self.is_done()
+    }
+
+    fn arm(&self, unparker: Unparker) {
+        // Ordering: Relaxed: only the owner leaves TAKEN for a state in which the place is the thief's.
+        if self.state.load(Ordering::Relaxed) != TAKEN {
+            // The thief is waking whom it found here before, or is done.
+            while !self.is_done() {
+                hint::spin_loop();
+            }
             return;
         }
-        while !self.is_done() {
-            parker.park();
+        self.sleeper.with_mut(|sleeper| {
+            // SAFETY: in TAKEN the place is the owner's, and if the thief leaves TAKEN, then for DONE.
+            unsafe { (*sleeper).write(unparker) };
+        });
+        // Ordering: Release hands the place to the thief (its Acquire in `finish`).
+        let armed =
+            self.state.compare_exchange(TAKEN, WAITED, Ordering::Release, Ordering::Relaxed);
+        if armed.is_err() {
+            self.drop_sleeper();
         }
+    }
+
+    fn disarm(&self) {
+        // Ordering: Relaxed: what comes back with the place is what the owner itself has left there.
+        let back = self.state.compare_exchange(WAITED, TAKEN, Ordering::Relaxed, Ordering::Relaxed);
+        if back.is_ok() {
+            self.drop_sleeper();
+        }
+    }
+}
+
+impl Half {
+    /// Drops the unparker, which nobody else has seen.
+    fn drop_sleeper(&self) {
+        self.sleeper.with_mut(|sleeper| {
+            // SAFETY: it was written, and the thief did not claim it.
+            unsafe { (*sleeper).assume_init_drop() };
+        });
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::thread;
 
 use super::board::{Board, Piece};
 use super::cancelled;
 use super::frame::Frame;
 use super::half::{Half, Second};
-use super::{Crew, Patience};
+use super::wait::{Crew, Event, Wait};
 use crate::panics;
+use crate::shared::Shared;
+use crate::task::Header;
 
 /// A thread's part of the fork-join work of one executor.
 pub(crate) struct Hand {
@@ -54,10 +57,7 @@ impl Hand {
     }
 
     /// Whether the thread is inside of fork-join work of `task`.
-    pub(crate) fn works_for(
-        &self,
-        task: std::ptr::NonNull<crate::task::Header<crate::shared::Shared>>,
-    ) -> bool {
+    pub(crate) fn works_for(&self, task: NonNull<Header<Shared>>) -> bool {
         // SAFETY: the frame is that of a caller of this thread, which is still there.
         unsafe { self.frame.get().as_ref() }.is_some_and(|frame| frame.is_of(task))
     }
@@ -133,7 +133,7 @@ impl Hand {
     /// The ends of a `join` that are rare: the second closure ran elsewhere, or the first has panicked.
     #[cold]
     fn settle_accounts<B, RA, RB>(
-        first: std::thread::Result<RA>,
+        first: thread::Result<RA>,
         second: &Second<B, RB>,
         back: bool,
     ) -> (RA, RB)
@@ -219,34 +219,46 @@ impl Hand {
             Some(half)
         });
         for _ in 0..wake {
-            crew.notify();
+            crew.invite();
         }
     }
 
     /// Waits for a half that was taken. Rule 6.
     fn wait(&self, crew: &impl Crew, half: &Half) {
-        let mut patience = Patience::new();
-        let mut seen = None;
+        let mut wait = Wait::new();
         while !half.is_done() {
-            match crew.board().take_below(half.identity(), crew.idle(), &mut seen) {
-                Some(piece) => {
-                    piece.run(self, crew);
-                    patience = Patience::new();
-                }
-                None if patience.last() => {}
-                None => self.sleep(crew, || half.sleep()),
-            }
+            self.pass_time(crew, half, half.identity(), &mut wait);
         }
     }
 
-    /// Calls `f`, which sleeps. A guest that sleeps does not count.
-    pub(super) fn sleep(&self, crew: &impl Crew, f: impl FnOnce()) {
-        if self.guest.get() {
-            crew.board().guest_leaves();
-        }
-        crew.sleep(f);
-        if self.guest.get() {
-            crew.board().guest_comes();
+    /// Does what a wait does as long as the event has not happened: runs a piece below what is waited for, or looks again in a
+    /// moment, or sleeps.
+    pub(super) fn pass_time(
+        &self,
+        crew: &impl Crew,
+        event: &impl Event,
+        below: *const (),
+        wait: &mut Wait,
+    ) {
+        if let Some(piece) = crew.board().take_below(below, crew.idle(), &mut wait.seen) {
+            piece.run(self, crew);
+            *wait = Wait::new();
+        } else if wait.stays_awake() {
+            thread::yield_now();
+        } else if wait.hand_on {
+            // A guest that sleeps does not count.
+            let guest = self.guest.get();
+            if guest {
+                crew.board().guest_leaves();
+            }
+            crew.sleep(event);
+            if guest {
+                crew.board().guest_comes();
+            }
+        } else {
+            // If there is work it may be below: once more, then.
+            wait.hand_on = !crew.rest(event);
+            wait.seen = None;
         }
     }
 

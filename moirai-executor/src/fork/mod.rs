@@ -6,23 +6,24 @@
 //! that is inside fork-join work has a [`Hand`]: the list of the halves that its frames hold, newest first. The
 //! [`Board`] is where halves and the jobs of scopes are *public*: what is taken from it is a *piece*. A [`Frame`] is one
 //! origin of work: a call from outside of any fork-join, the run of a stolen half, a scope. Frames form a tree, by which
-//! the board knows what is *below* what. The [`Crew`] is what fork-join needs of the executor.
+//! the board knows what is *below* what. The [`Crew`](wait::Crew) is what fork-join needs of the executor.
 //!
 //! Nothing here is a task: halves and jobs belong to the task that called, and are on its account.
 //!
 //! # The protocol
 //!
-//! 1. **A half's life.** `PRIVATE → PUBLIC → TAKEN → DONE`, or back from `PUBLIC` to its owner; `WAITED` stands between
-//!    `TAKEN` and `DONE` if the owner sleeps. The owner alone leaves `PRIVATE`, and only under the board's lock. `PUBLIC`
+//! 1. **A half's life.** `PRIVATE → PUBLIC → TAKEN → DONE`, or back from `PUBLIC` to its owner; `WAITED` and `WAKING`
+//!    stand between `TAKEN` and `DONE` if the owner sleeps. The owner alone leaves `PRIVATE`, and only under the board's lock. `PUBLIC`
 //!    is left only under the lock, by who takes the half off the board: a thief, or the owner. So while a half is private its
 //!    owner can take it back with a load and a store, and no read-modify-write.
 //! 2. **What is in it.** The slot of a half holds the closure until it is called, then the result. While it is `PRIVATE` or
 //!    `PUBLIC` it is the owner's; from `TAKEN` on it is the thief's; from `DONE` on the owner's again. The lock hands it to
 //!    the thief, the store of `DONE` (Release) and the owner's load of it (Acquire) hand it back.
 //! 3. **The frame is gone** as soon as the owner sees `DONE`. So the store of `DONE` is the thief's last access to the half.
-//!    An owner that goes to sleep leaves its unparker in the half and changes `TAKEN` to `WAITED` (Release): the place of the
-//!    unparker was the owner's before, and is the thief's after. The thief finds `WAITED` by the exchange that fails, takes the
-//!    unparker out, stores `DONE`, and then wakes with what it has taken.
+//!    An owner that goes to sleep leaves its unparker in the half and changes `TAKEN` to `WAITED` (Release); one that wakes for
+//!    another reason changes that back. In both states the place of the unparker is the owner's. A thief that finds `WAITED`
+//!    changes it to `WAKING` (Acquire), by which the place is the thief's; it takes the unparker out, stores `DONE`, and then wakes
+//!    with what it has taken.
 //! 4. **Unwinding.** Between a half's entry into the list and its recovery nothing unwinds: the first closure is called
 //!    under `catch_unwind`, a thief calls the half under `catch_unwind`, and what a panic carries goes on when both are done.
 //! 5. **When halves become public.** The board is *hungry* while it has fewer public pieces than it wants: as many as there are
@@ -31,7 +32,8 @@
 //!    somebody has taken that one. Whoever changes what is on the board says under the lock whether it is hungry; a worker
 //!    that finds nothing there says that it is.
 //! 6. **Waiting.** Who waits for a half or for a scope runs what the board has below it, and nothing else (promise P14). If
-//!    there is nothing, it looks again for a moment, and then gives its seat to another thread and sleeps. So no lock that the
+//!    there is nothing, it looks again for a moment, and then sleeps in its seat, like a worker without work; if it is called for
+//!    work that is not its own, it gives the seat to another thread. So no lock that the
 //!    caller holds can be asked for on its own stack by work that has nothing to do with the call, and stacks grow no deeper than
 //!    the program's own recursion makes them.
 //! 7. **Guests.** A thread without a seat that calls lends its own hands, and counts as one of the workers meanwhile: so many
@@ -61,6 +63,7 @@ mod frame;
 mod half;
 mod hand;
 mod scope;
+mod wait;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
@@ -71,41 +74,3 @@ pub(crate) use hand::Hand;
 
 pub use calls::{join_or, scope_or};
 pub use scope::Scope;
-
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// What fork-join needs of the executor.
-pub(crate) trait Crew {
-    /// Where pieces are public.
-    fn board(&self) -> &Board;
-    /// How many workers have nothing to do.
-    fn idle(&self) -> usize;
-    /// Says that a piece was made public.
-    fn notify(&self);
-    /// Calls `f`, which sleeps.
-    fn sleep(&self, f: impl FnOnce());
-}
-
-/// How long a wait looks for pieces before it sleeps. About as long as it takes to put a thread to sleep, to hand on its seat, and
-/// to wake it.
-const PATIENCE: Duration = Duration::from_micros(60);
-
-/// How much longer a wait stays awake.
-struct Patience(Option<Instant>);
-
-impl Patience {
-    const fn new() -> Self {
-        Self(None)
-    }
-
-    /// Lets other threads run, or says that it is time to sleep.
-    fn last(&mut self) -> bool {
-        // A model needs no second look before it sleeps.
-        if cfg!(moirai_loom) || self.0.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
-            return false;
-        }
-        thread::yield_now();
-        true
-    }
-}

@@ -11,11 +11,12 @@ use std::thread;
 
 use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
-use moirai_sync::Parker;
+use moirai_sync::Unparker;
 
 use super::frame::Frame;
 use super::hand::Hand;
-use super::{Crew, Patience, cancelled};
+use super::wait::{Crew, Event, Wait};
+use super::{Board, cancelled};
 use crate::context::Context;
 use crate::panics;
 use crate::shared::Shared;
@@ -161,8 +162,7 @@ impl Core {
     /// Runs what is left, waits for the rest, and says what the first panic carried.
     fn finish(&self, hand: &Hand, crew: &impl Crew) -> Option<Payload> {
         let mut first = None;
-        let mut patience = Patience::new();
-        let mut seen = None;
+        let mut wait = Wait::new();
         loop {
             while let Some(job) = self.with_own(VecDeque::pop_back) {
                 if crew.board().is_hungry() && self.with_own(|own| !own.is_empty()) {
@@ -176,29 +176,40 @@ impl Core {
             if let Some(job) = crew.board().take_job(number, crew.idle()) {
                 let panic = self.place().run(hand, job);
                 crew.board().finished(number, panic);
-            } else if crew.board().is_finished(number, || None) {
+            } else if crew.board().is_finished(number) {
                 keep_first(&mut first, crew.board().leave(number));
                 return first;
-            } else if let Some(piece) =
-                crew.board().take_below(self.place().identity(), crew.idle(), &mut seen)
-            {
-                piece.run(hand, crew);
-                patience = Patience::new();
-            } else if !patience.last() {
-                hand.sleep(crew, || {
-                    let parker = Parker::new();
-                    while !crew.board().is_finished(number, || Some(parker.unparker())) {
-                        parker.park();
-                    }
-                });
+            } else {
+                let event = Finished { board: crew.board(), number };
+                hand.pass_time(crew, &event, self.place().identity(), &mut wait);
             }
         }
     }
 }
 
+/// That all public jobs of a scope have finished.
+struct Finished<'a> {
+    board: &'a Board,
+    number: usize,
+}
+
+impl Event for Finished<'_> {
+    fn has_happened(&self) -> bool {
+        self.board.is_finished(self.number)
+    }
+
+    fn arm(&self, unparker: Unparker) {
+        self.board.arm(self.number, Some(unparker));
+    }
+
+    fn disarm(&self) {
+        self.board.arm(self.number, None);
+    }
+}
+
 fn wake_for(jobs: usize, crew: &impl Crew) {
     for _ in 0..jobs {
-        crew.notify();
+        crew.invite();
     }
 }
 

@@ -116,7 +116,7 @@ impl<H: Host> Header<H> {
     }
 
     /// The executor.
-    pub(super) fn host(&self) -> &H {
+    pub(crate) fn host(&self) -> &H {
         // SAFETY: the host outlives every cell; see the field.
         unsafe { self.host.as_ref() }
     }

@@ -160,13 +160,14 @@ impl Counts {
         }
     }
 
-    /// The only searcher takes the debt upon itself if it is of one look, which it makes after this.
-    pub(super) fn take_debt(&self) {
+    /// The only searcher takes the debt upon itself if it is of one look, which it makes after this. Says whether it has.
+    pub(super) fn take_debt(&self) -> bool {
         // Its exchange reads that of the producer: so the look that follows sees what was pushed.
         self.change(|now| {
             let one = now.owed() && !now.more_owed() && now.searching() == 1;
             one.then_some(now.without_debt())
-        });
+        })
+        .is_some()
     }
 
     /// Counts one worker as searching instead of sleeping. Under the lock of the list. `false` if the caller is to wake

@@ -56,16 +56,29 @@ impl Drop for Search<'_> {
     }
 }
 
+/// When an announced worker is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Before those that came earlier.
+    First,
+    /// After everybody else.
+    Last,
+}
+
 impl Sleepers {
-    /// Rule 3: announces worker `worker`.
+    /// Rules 3 and 8: announces worker `worker`.
     pub(super) fn announce<'a>(
         &'a self,
         worker: usize,
+        turn: Turn,
         search: Option<Search<'a>>,
     ) -> Announced<'a> {
         let owes = {
             let mut list = self.list.lock();
-            list.push(worker);
+            match turn {
+                Turn::First => list.push(worker),
+                Turn::Last => list.insert(0, worker),
+            }
             let owed = self.counts.announce(search.is_some());
             // From here on the search is over: the word counts this worker as sleeping.
             let call = search.map_or(word::NONE, |search| {
@@ -106,6 +119,22 @@ impl<'a> Announced<'a> {
         let call = self.take_word();
         mem::forget(self);
         (call != word::FREED).then(|| Search { sleepers, call })
+    }
+
+    /// Rule 8: sleeps until there is word, or something has happened. Says whether it has happened and there is no word.
+    pub(super) fn park_until(self, has_happened: impl Fn() -> bool) -> bool {
+        let place = &self.sleepers.places[self.worker];
+        let parker = place.parker.lock();
+        loop {
+            // Ordering: Acquire, as in `park`.
+            if place.word.load(Ordering::Acquire) != word::NONE {
+                return false;
+            }
+            if has_happened() {
+                return true;
+            }
+            parker.park();
+        }
     }
 
     /// Takes the word that is there, by which a place becomes fit for the next sleep.

@@ -1,0 +1,152 @@
+//! Waiting for what others do. Rule 6 of the [module](super).
+
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use moirai_sync::{Parker, Unparker};
+
+use super::Board;
+use crate::context::Context;
+use crate::door::Phase;
+use crate::shared::Shared;
+use crate::task::Header;
+use moirai_core::{Ready, Visibility};
+
+/// What fork-join needs of the executor.
+pub(crate) trait Crew {
+    /// Where pieces are public.
+    fn board(&self) -> &Board;
+
+    /// How many workers have nothing to do.
+    fn idle(&self) -> usize;
+
+    /// Says that a piece was made public.
+    fn invite(&self);
+
+    /// Sleeps in the caller's seat until the event has happened, and says that it has. If not, then there may be work that the
+    /// caller cannot do, or it has no seat.
+    fn rest(&self, event: &impl Event) -> bool;
+
+    /// Hands the caller's seats on, and sleeps until the event has happened.
+    fn sleep(&self, event: &impl Event);
+}
+
+/// Something that happens once, and of which one thread is told.
+pub(crate) trait Event {
+    /// Whether it has happened.
+    fn has_happened(&self) -> bool;
+
+    /// Says whom to wake when it happens. If it has happened already, nobody is woken.
+    fn arm(&self, unparker: Unparker);
+
+    /// Takes back who is to be woken.
+    fn disarm(&self);
+}
+
+/// How long a wait looks for pieces before it sleeps: about as long as it takes to put a thread to sleep and to wake it.
+const PATIENCE: Duration = Duration::from_micros(60);
+
+/// How far a wait has come.
+pub(super) struct Wait {
+    since: Option<Instant>,
+    /// What the last look at the board has seen, in vain.
+    pub(super) seen: Option<usize>,
+    /// Whether the next sleep is without a seat.
+    pub(super) hand_on: bool,
+}
+
+impl Wait {
+    pub(super) const fn new() -> Self {
+        Self { since: None, seen: None, hand_on: false }
+    }
+
+    /// Whether it is too early to sleep.
+    pub(super) fn stays_awake(&mut self) -> bool {
+        // A model needs no second look before it sleeps.
+        !cfg!(moirai_loom) && self.since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+    }
+}
+
+/// Sleeps until the event has happened.
+pub(super) fn park_for(event: &impl Event) {
+    let parker = Parker::new();
+    event.arm(parker.unparker());
+    while !event.has_happened() {
+        parker.park();
+    }
+}
+
+impl Crew for Shared {
+    #[inline]
+    fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn idle(&self) -> usize {
+        self.sleepers.idle()
+    }
+
+    fn invite(&self) {
+        self.sleepers.invite();
+    }
+
+    fn rest(&self, event: &impl Event) -> bool {
+        let Some(worker) = Context::with_seat_of(self, |seat| seat.index) else {
+            return false;
+        };
+        event.arm(self.sleepers.unparker(worker));
+        let happened =
+            self.sleepers.rest(worker, || event.has_happened(), || self.has_work_for_seat());
+        event.disarm();
+        happened
+    }
+
+    fn sleep(&self, event: &impl Event) {
+        Context::blocking(|| park_for(event));
+    }
+}
+
+/// A thread without a seat that has a core. Rule 7 of the [module](super).
+pub(crate) struct Guest<'a>(&'a Shared);
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.0.board.guest_leaves();
+        // Its core is free now for a worker that was not invited because of it.
+        if self.0.board.has_pieces() {
+            self.0.sleepers.invite();
+        }
+    }
+}
+
+impl Shared {
+    /// Runs a piece of a task's fork-join work, if there is one, on a thread that waits for the task.
+    pub(crate) fn help(&self, task: NonNull<Header<Self>>) -> bool {
+        let Some(piece) = self.board.take_of(task, self.idle()) else {
+            return false;
+        };
+        super::calls::on_any_hand(self, |hand| piece.run(hand, self));
+        true
+    }
+
+    /// Counts the calling thread as a guest.
+    pub(crate) fn guest(&self) -> Guest<'_> {
+        self.board.guest_comes();
+        Guest(self)
+    }
+
+    /// Whether there is something for the caller's seat to do, by whoever sits in it.
+    fn has_work_for_seat(&self) -> bool {
+        let has_task = Context::with_seat_of(self, |seat| {
+            let Some(task) = seat.queue.pop() else {
+                return false;
+            };
+            // It goes back for the thread that sits down.
+            let priority = task.priority();
+            let (Visibility::Shared | Visibility::Slot) =
+                seat.queue.push(task, priority, Ready::Yielded);
+            true
+        });
+        has_task == Some(true) || self.board.has_pieces() || self.door.phase() == Phase::Stopped
+    }
+}
