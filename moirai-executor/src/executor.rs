@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -44,6 +45,10 @@ pub struct HybridExecutor {
     /// `None` for a handle that does not keep the executor running.
     owner: Option<Arc<Owner>>,
 }
+
+// User code is called in no state that a panic could leave half done.
+impl UnwindSafe for HybridExecutor {}
+impl RefUnwindSafe for HybridExecutor {}
 
 /// Shuts the executor down with the last owning handle.
 struct Owner(Arc<Shared>);

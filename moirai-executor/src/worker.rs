@@ -86,6 +86,7 @@ enum Next {
 /// Runs a piece of somebody's fork-join work.
 fn run_piece(context: &Context, piece: Piece) {
     let shared = context.shared();
+    shared.invite_for_the_rest();
     context.hand().run(piece, &**shared);
     context.ticks.set(shared.clock.ticks());
 }

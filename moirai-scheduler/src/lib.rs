@@ -29,7 +29,7 @@
 //!         let (sleepers, stop, left, sum) = (&sleepers, &stop, &left, &sum);
 //!         scope.spawn(move || {
 //!             while let Some(number) = queue.pop().or_else(|| {
-//!                 sleepers.next(index, || queue.pop(), || stop.load(Ordering::Relaxed), || ())
+//!                 sleepers.next(index, || queue.pop(), || false, || stop.load(Ordering::Relaxed), || ())
 //!             }) {
 //!                 sum.fetch_add(number, Ordering::Relaxed);
 //!                 if left.fetch_sub(1, Ordering::AcqRel) == 1 {

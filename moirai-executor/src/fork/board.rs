@@ -95,6 +95,11 @@ impl Board {
         self.public.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether there are pieces, and idle workers with a core for them.
+    pub(super) fn has_more_for(&self, idle: usize) -> bool {
+        self.has_pieces() && self.spare(idle) > 0
+    }
+
     /// The next piece, for a worker that is outside of all fork-join work.
     pub(crate) fn take(&self, idle: usize) -> Option<Piece> {
         if !self.has_pieces() {

@@ -40,7 +40,8 @@
 //!    fewer are woken, because the cores are as many as the workers.
 //! 8. **Waking.** Making a piece public is a push in the sense of the scheduler's contract, and a worker's look at the board a
 //!    pop: the piece is counted before the fence of `notify`, and the count is read after the fence of the sleeper's
-//!    announcement. A piece for which nobody was woken, because of rule 7, is not lost: its owner comes back for it.
+//!    announcement. A piece for which nobody was woken, because of rule 7 or because somebody was searching and found another, is not lost: its owner
+//!    comes back for it. Whoever takes a piece and leaves others invites the next worker.
 //! 9. **Cancelling.** Each split looks at the flag of the task that called, and unwinds from there if the task was asked to
 //!    stop, by a payload of our own that the task's cell knows.
 //! 10. **Scopes.** Jobs are boxed. Those that the scope's own thread spawns wait in its own queue, and become public by rule 5;

@@ -113,13 +113,19 @@ impl Drop for Guest<'_> {
     fn drop(&mut self) {
         self.0.board.guest_leaves();
         // Its core is free now for a worker that was not invited because of it.
-        if self.0.board.has_pieces() {
-            self.0.sleepers.invite();
-        }
+        self.0.invite_for_the_rest();
     }
 }
 
 impl Shared {
+    /// Invites another worker if there are more pieces, for one that has taken one. So a few that were made public at once wake
+    /// one worker after the other, each on its way to its own.
+    pub(crate) fn invite_for_the_rest(&self) {
+        if self.board.has_more_for(self.sleepers.idle()) {
+            self.sleepers.invite();
+        }
+    }
+
     /// Runs a piece of a task's fork-join work, if there is one, on a thread that waits for the task.
     pub(crate) fn help(&self, task: NonNull<Header<Self>>) -> bool {
         let Some(piece) = self.board.take_of(task, self.idle()) else {

@@ -48,7 +48,7 @@ fn with_crew(workers: usize, test: impl FnOnce(&Crew)) {
                 };
                 while local
                     .pop()
-                    .or_else(|| crew.sleepers.next(index, || local.pop(), stop, parked))
+                    .or_else(|| crew.sleepers.next(index, || local.pop(), || false, stop, parked))
                     .is_some()
                 {
                     crew.taken.fetch_add(1, Ordering::Relaxed);
@@ -102,7 +102,7 @@ fn notifying_without_work_puts_everyone_back_to_sleep() {
 #[test]
 fn a_stop_comes_before_work() {
     let sleepers = Sleepers::new(1);
-    assert_eq!(sleepers.next(0, || Some(1), || true, || ()), None);
+    assert_eq!(sleepers.next(0, || Some(1), || false, || true, || ()), None);
     assert_eq!((sleepers.sleeping(), sleepers.searching()), (0, 0));
 }
 
@@ -116,6 +116,7 @@ fn work_found_at_the_last_look_is_taken() {
             looks += 1;
             (looks == 2).then_some("late")
         },
+        || false,
         || false,
         || panic!("it has work"),
     );
@@ -138,6 +139,7 @@ fn at_most_half_of_the_workers_search() {
                         Some(())
                     },
                     || false,
+                    || false,
                     || (),
                 );
             }
@@ -153,18 +155,18 @@ fn a_panic_in_a_closure_leaves_the_counts_in_order() {
     let sleepers = Sleepers::new(2);
     let outcomes = [
         catch_unwind(AssertUnwindSafe(|| {
-            sleepers.next(0, || -> Option<()> { panic!("pop") }, || false, || ())
+            sleepers.next(0, || -> Option<()> { panic!("pop") }, || false, || false, || ())
         })),
         catch_unwind(AssertUnwindSafe(|| {
-            sleepers.next(0, || None::<()>, || false, || panic!("parked"))
+            sleepers.next(0, || None::<()>, || false, || false, || panic!("parked"))
         })),
         catch_unwind(AssertUnwindSafe(|| {
-            sleepers.next(0, || None::<()>, || panic!("stop"), || ())
+            sleepers.next(0, || None::<()>, || false, || panic!("stop"), || ())
         })),
     ];
     assert!(outcomes.iter().all(Result::is_err));
     assert_eq!((sleepers.sleeping(), sleepers.searching()), (0, 0));
-    assert_eq!(sleepers.next(0, || Some(1), || false, || ()), Some(1));
+    assert_eq!(sleepers.next(0, || Some(1), || false, || false, || ()), Some(1));
 }
 
 #[test]
@@ -182,5 +184,5 @@ fn too_many_workers_are_refused() {
 #[test]
 #[should_panic(expected = "there is no worker 2")]
 fn a_worker_that_does_not_exist_is_refused() {
-    let _ = Sleepers::new(2).next(2, || Some(1), || false, || ());
+    let _ = Sleepers::new(2).next(2, || Some(1), || false, || false, || ());
 }

@@ -32,7 +32,7 @@ impl World {
 
     fn next(&self, worker: usize) -> Option<usize> {
         let stop = || self.stop.load(Ordering::Relaxed);
-        self.sleepers.next(worker, || self.bag.take(), stop, || ())
+        self.sleepers.next(worker, || self.bag.take(), || false, stop, || ())
     }
 }
 
@@ -184,7 +184,7 @@ fn a_worker_that_stops_passes_on_the_call_that_it_got() {
             let world = world.clone();
             thread::spawn(move || {
                 let pop = || world.bag.take();
-                world.sleepers.next(1, pop, || false, || ())
+                world.sleepers.next(1, pop, || false, || false, || ())
             })
         };
         world.stop.store(true, Ordering::Relaxed);
@@ -223,7 +223,8 @@ fn work_stealing_workers_sleep_and_wake() {
                 let sleepers = sleepers.clone();
                 thread::spawn(move || {
                     let first = local.pop();
-                    first.or_else(|| sleepers.next(index, || local.pop(), || false, || ()))
+                    first
+                        .or_else(|| sleepers.next(index, || local.pop(), || false, || false, || ()))
                 })
             })
             .collect();

@@ -1,0 +1,421 @@
+//! `join`: what both closures may do, and what happens when they fail.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use common::{Gate, OnDrop, wait_until, watchdog, workers};
+use moirai::prelude::*;
+
+fn fibonacci(n: u32) -> u64 {
+    if n < 2 {
+        return n.into();
+    }
+    let (a, b) = moirai::join(|| fibonacci(n - 1), || fibonacci(n - 2));
+    a + b
+}
+
+/// Calls `f` in each place from which fork-join work can be called.
+fn everywhere(f: impl Fn(&Moirai) + Clone + Send + 'static) {
+    for n in [1, 2, 4] {
+        let moirai = workers(n);
+        f(&moirai);
+        let inside = |f: Box<dyn FnOnce(&Moirai) + Send>| {
+            move || f(&Moirai::current().expect("a task has its executor"))
+        };
+        moirai.spawn_parallel(inside(Box::new(f.clone()))).join().unwrap();
+        moirai.spawn_blocking(inside(Box::new(f.clone()))).join().unwrap();
+        let in_poll = inside(Box::new(f.clone()));
+        moirai.block_on(moirai.spawn_async(async move { in_poll() })).unwrap();
+        let in_block_on = inside(Box::new(f.clone()));
+        moirai.block_on(async move { in_block_on() });
+    }
+}
+
+#[test]
+fn both_results_come_back_from_every_place() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        assert_eq!(moirai.join(|| 1, || "two"), (1, "two"));
+        assert_eq!(moirai.join(|| fibonacci(15), || fibonacci(16)), (610, 987));
+    });
+}
+
+#[test]
+fn without_an_executor_the_global_one_is_used() {
+    let _watchdog = watchdog();
+    assert_eq!(fibonacci(18), 2584);
+}
+
+#[test]
+fn closures_borrow_from_the_caller_and_divide_a_slice() {
+    fn sort(moirai: &Moirai, numbers: &mut [u32]) {
+        if numbers.len() < 2 {
+            return;
+        }
+        let last = numbers.len() - 1;
+        let pivot = numbers[last];
+        let mut smaller = 0;
+        for i in 0..last {
+            if numbers[i] < pivot {
+                numbers.swap(i, smaller);
+                smaller += 1;
+            }
+        }
+        numbers.swap(smaller, last);
+        let (left, right) = numbers.split_at_mut(smaller);
+        moirai.join(|| sort(moirai, left), || sort(moirai, &mut right[1..]));
+    }
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        let mut numbers: Vec<u32> = (0..5_000).map(|n| n * 7_919 % 5_003).collect();
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        sort(moirai, &mut numbers);
+        assert_eq!(numbers, sorted);
+    });
+}
+
+#[test]
+fn the_closures_run_at_the_same_time() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for _ in 0..200 {
+        let both = Barrier::new(2);
+        moirai.join(|| both.wait(), || both.wait());
+        let both = Arc::new(Barrier::new(2));
+        moirai
+            .spawn_parallel(move || {
+                moirai::join(|| both.wait(), || both.wait());
+            })
+            .join()
+            .unwrap();
+    }
+}
+
+#[test]
+fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
+    fn leaves(level: u32, leaf: &(dyn Fn() + Sync)) {
+        if level == 0 {
+            leaf();
+        } else {
+            moirai::join(|| leaves(level - 1, leaf), || leaves(level - 1, leaf));
+        }
+    }
+    const WORKERS: usize = 4;
+    let _watchdog = watchdog();
+    let moirai = workers(WORKERS);
+    let mut seen = Vec::new();
+    // Other processes may keep a worker from its core for a while.
+    for _ in 0..50 {
+        let ran: Arc<[AtomicUsize; WORKERS]> = Arc::default();
+        let counts = Arc::clone(&ran);
+        let task = moirai.spawn_parallel(move || {
+            leaves(5, &|| {
+                // A leaf that sleeps takes its time on a machine of two cores, too.
+                std::thread::sleep(Duration::from_micros(200));
+                if let Some(worker) = Moirai::worker_index() {
+                    counts[worker].fetch_add(1, SeqCst);
+                }
+            });
+        });
+        // Not by `join`, which would help.
+        wait_until("the task has ended", || task.is_finished());
+        let ran: Vec<usize> = ran.iter().map(|ran| ran.load(SeqCst)).collect();
+        if ran.iter().sum::<usize>() == 32 && ran.iter().all(|&ran| ran >= 5) {
+            return;
+        }
+        seen.push(ran);
+    }
+    panic!("who ran how many of the 32 leaves: {seen:?}");
+}
+
+#[test]
+fn the_other_closure_still_runs_once_when_one_panics() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for round in 0..20 {
+            let runs = AtomicUsize::new(0);
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                moirai.join(|| resume_unwind(Box::new(round)), || runs.fetch_add(1, SeqCst))
+            }));
+            let payload = caught.map(|((), _)| ()).unwrap_err();
+            assert_eq!((payload.downcast_ref(), runs.load(SeqCst)), (Some(&round), 1));
+
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                moirai.join(|| runs.fetch_add(1, SeqCst), || resume_unwind(Box::new(round)))
+            }));
+            let payload = caught.map(|(_, ())| ()).unwrap_err();
+            assert_eq!((payload.downcast_ref(), runs.load(SeqCst)), (Some(&round), 2));
+        }
+    });
+}
+
+#[test]
+fn when_both_panic_the_first_ones_payload_goes_on() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for _ in 0..20 {
+            let caught = catch_unwind(|| {
+                moirai
+                    .join(|| resume_unwind(Box::new("first")), || resume_unwind(Box::new("second")))
+            });
+            let payload = caught.map(|((), ())| ()).unwrap_err();
+            assert_eq!(payload.downcast_ref(), Some(&"first"));
+        }
+    });
+}
+
+#[test]
+fn a_panic_leaks_nothing_and_comes_after_both_have_ended() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for first_panics in [true, false] {
+            let kept = Arc::new(());
+            let ended = AtomicUsize::new(0);
+            let part = |panics: bool| {
+                let kept = Arc::clone(&kept);
+                let ended = &ended;
+                move || {
+                    let _end = OnDrop::new(|| {
+                        ended.fetch_add(1, SeqCst);
+                    });
+                    if panics {
+                        resume_unwind(Box::new(Arc::clone(&kept)));
+                    }
+                    kept
+                }
+            };
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                moirai.join(part(first_panics), part(!first_panics))
+            }));
+            assert_eq!(ended.load(SeqCst), 2);
+            drop(caught.unwrap_err());
+            assert_eq!(Arc::strong_count(&kept), 1);
+        }
+    });
+}
+
+#[test]
+fn a_payload_that_nobody_gets_may_panic_when_it_is_dropped() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for _ in 0..20 {
+            let bomb = OnDrop::new(|| resume_unwind(Box::new("bomb")));
+            let caught = catch_unwind(|| {
+                moirai.join(|| resume_unwind(Box::new("first")), || resume_unwind(Box::new(bomb)))
+            });
+            assert_eq!(caught.map(|((), ())| ()).unwrap_err().downcast_ref(), Some(&"first"));
+        }
+    });
+}
+
+#[test]
+fn a_hundred_thousand_joins_in_a_row_do_not_grow_the_stack() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let lowest = AtomicUsize::new(usize::MAX);
+    let here = 0u8;
+    let top = (&raw const here).addr();
+    for _ in 0..100_000 {
+        moirai.join(
+            || (),
+            || {
+                let here = 0u8;
+                if Moirai::worker_index().is_none() {
+                    lowest.fetch_min((&raw const here).addr(), SeqCst);
+                }
+            },
+        );
+    }
+    let lowest = lowest.load(SeqCst);
+    assert!(lowest == usize::MAX || top.abs_diff(lowest) < 64 << 10);
+}
+
+#[test]
+fn recursion_two_thousand_levels_deep_fits_a_workers_stack() {
+    fn left(n: u32) -> u32 {
+        if n == 0 {
+            return 0;
+        }
+        let (below, here) = moirai::join(|| left(n - 1), || 1);
+        below + here
+    }
+    fn right(n: u32) -> u32 {
+        if n == 0 {
+            return 0;
+        }
+        let (here, below) = moirai::join(|| 1, || right(n - 1));
+        here + below
+    }
+    let _watchdog = watchdog();
+    for n in [1, 2, 4] {
+        let moirai = workers(n);
+        for recursion in [left, right] {
+            let sum = moirai.spawn_parallel(move || recursion(2_000)).join().unwrap();
+            assert_eq!(sum, 2_000);
+        }
+    }
+}
+
+#[test]
+fn a_worker_in_a_join_is_the_worker_that_it_was() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for _ in 0..1_000 {
+        moirai
+            .spawn_parallel(|| {
+                let thread: ThreadId = std::thread::current().id();
+                let before = Moirai::worker_index();
+                let (inside, _) = moirai::join(
+                    || (std::thread::current().id(), Moirai::worker_index()),
+                    || fibonacci(6),
+                );
+                assert_eq!(inside, (thread, before));
+                assert!(Moirai::current().is_some());
+            })
+            .join()
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_cancelled_task_stops_at_its_next_split() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for stolen in [false, true] {
+        let (started, splits) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let task = moirai.spawn_parallel({
+            let (started, splits) = (started.clone(), Arc::clone(&splits));
+            move || {
+                let endless = || {
+                    loop {
+                        moirai::join(|| splits.fetch_add(1, SeqCst), || ());
+                        started.open();
+                    }
+                };
+                if stolen {
+                    // Wherever the second runs.
+                    moirai::join(|| started.wait(), endless);
+                } else {
+                    endless();
+                }
+            }
+        });
+        let id = task.id();
+        started.wait();
+        task.cancel();
+        assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+        assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+        let before = splits.load(SeqCst);
+        fibonacci(10);
+        assert_eq!(splits.load(SeqCst), before);
+    }
+}
+
+#[test]
+fn a_split_after_the_cancellation_was_caught_unwinds_again() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let (ready, cancelled) = (Gate::new(), Gate::new());
+    let again = Arc::new(AtomicUsize::new(0));
+    let task = moirai.spawn_parallel({
+        let (ready, cancelled, again) = (ready.clone(), cancelled.clone(), Arc::clone(&again));
+        move || {
+            ready.open();
+            cancelled.wait();
+            for _ in 0..3 {
+                let caught = catch_unwind(|| moirai::join(|| (), || ()));
+                again.fetch_add(usize::from(caught.is_err()), SeqCst);
+            }
+            let _ = catch_unwind(|| moirai::scope(|_| ())).is_err_and(|_| {
+                again.fetch_add(1, SeqCst);
+                true
+            });
+            7
+        }
+    });
+    ready.wait();
+    task.cancel();
+    cancelled.open();
+    // A closure that returns has completed.
+    assert_eq!(task.join().unwrap(), 7);
+    assert_eq!(again.load(SeqCst), 4);
+}
+
+#[test]
+fn shutdown_stops_the_fork_join_of_what_it_cancels() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let started = Gate::new();
+    let task = moirai.spawn_parallel({
+        let started = started.clone();
+        move || {
+            loop {
+                moirai::join(|| started.open(), || ());
+            }
+        }
+    });
+    started.wait();
+    let report = moirai.shutdown_timeout(Duration::from_millis(1));
+    assert_eq!((report.cancelled, report.still_active), (1, 0));
+    assert!(matches!(task.join().map(|()| ()), Err(TaskError::ShutDown)));
+    // Whoever is no task goes on by himself.
+    assert_eq!(moirai.join(|| 1, || 2), (1, 2));
+}
+
+#[test]
+fn a_task_that_waits_for_itself_in_a_half_is_told() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let (sender, receiver) = std::sync::mpsc::channel::<TaskHandle<bool>>();
+    let task = moirai.spawn_parallel(move || {
+        let own = receiver.recv().unwrap();
+        let both = Barrier::new(2);
+        let (_, told) = moirai::join(
+            || both.wait(),
+            || {
+                both.wait();
+                matches!(own.join(), Err(TaskError::WouldDeadlock))
+            },
+        );
+        told
+    });
+    let told = task.id();
+    sender.send(task).unwrap();
+    wait_until("the task has ended", || {
+        moirai.task_status(told).is_some_and(TaskStatus::is_terminal)
+    });
+    assert_eq!(moirai.task_status(told), Some(TaskStatus::Completed));
+}
+
+#[test]
+fn who_waits_for_a_task_lends_a_hand_to_its_fork_join_only() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let me = std::thread::current().id();
+    let helped = AtomicBool::new(false);
+    let helped = &*Box::leak(Box::new(helped));
+    for _ in 0..2_000 {
+        let other = moirai.spawn_parallel(move || assert_ne!(std::thread::current().id(), me));
+        let task = moirai.spawn_parallel(move || {
+            let here = || {
+                if std::thread::current().id() == me {
+                    helped.store(true, SeqCst);
+                }
+                std::thread::sleep(Duration::from_micros(20));
+            };
+            moirai::join(here, here);
+        });
+        task.join().unwrap();
+        other.join().unwrap();
+        if helped.load(SeqCst) {
+            return;
+        }
+    }
+    panic!("who waits for a task never helped it");
+}

@@ -1,0 +1,192 @@
+//! Promise P14: no call starts unrelated work on the caller's stack. The deadlocks of rayon's issues 592 and 1205, which come from a
+//! lock that is held across a parallel call while the waiting thread takes up something else that wants the lock.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use common::{Gate, wait_until, watchdog, workers};
+use moirai::prelude::*;
+use moirai::{join, scope};
+
+/// Calls `f` for each number of the range, in parallel.
+fn for_each(range: std::ops::Range<u32>, f: &(dyn Fn(u32) + Sync)) {
+    match range.len() {
+        0 => {}
+        1 => f(range.start),
+        length => {
+            let middle = range.start + length as u32 / 2;
+            join(|| for_each(range.start..middle, f), || for_each(middle..range.end, f));
+        }
+    }
+}
+
+/// Calls `f` often enough, in a task and outside of one, on two and on four workers.
+fn rounds(total: usize, f: impl Fn() + Send + Sync + 'static) {
+    let watchdog = watchdog();
+    let f = std::sync::Arc::new(f);
+    for n in [2, 4] {
+        let moirai = workers(n);
+        for round in 0..total / 100 {
+            watchdog.feed(format!("{n} workers, round {round} of {}", total / 100));
+            let again = std::sync::Arc::clone(&f);
+            moirai.spawn_parallel(move || (0..50).for_each(|_| again())).join().unwrap();
+            moirai.scope(|_| (0..50).for_each(|_| f()));
+        }
+    }
+}
+
+#[test]
+fn a_mutex_held_across_an_inner_parallel_loop() {
+    rounds(10_000, || {
+        let sum = Mutex::new(0);
+        for_each(0..6, &|_| {
+            let mut sum = sum.lock().unwrap();
+            let inner = AtomicUsize::new(0);
+            for_each(0..6, &|n| {
+                inner.fetch_add(n as usize, SeqCst);
+            });
+            *sum += inner.into_inner();
+        });
+        assert_eq!(sum.into_inner().unwrap(), 6 * 15);
+    });
+}
+
+#[test]
+fn a_reader_writer_lock_held_across_an_inner_parallel_loop() {
+    rounds(10_000, || {
+        let sum = RwLock::new(0);
+        for_each(0..6, &|n| {
+            if n % 3 == 0 {
+                let mut sum = sum.write().unwrap();
+                for_each(0..4, &|_| ());
+                *sum += 1;
+            } else {
+                let sum = sum.read().unwrap();
+                for_each(0..4, &|_| assert!(*sum <= 2));
+            }
+        });
+        assert_eq!(sum.into_inner().unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_mutex_held_across_a_scope_of_jobs_that_take_it_one_by_one() {
+    rounds(4_000, || {
+        let sum = Mutex::new(0);
+        scope(|s| {
+            for _ in 0..6 {
+                s.spawn(|_| {
+                    let mut sum = sum.lock().unwrap();
+                    scope(|s| (0..4).for_each(|_| s.spawn(|_| ())));
+                    *sum += 1;
+                });
+            }
+        });
+        assert_eq!(sum.into_inner().unwrap(), 6);
+    });
+}
+
+#[test]
+fn two_executors_that_call_into_each_other() {
+    fn down(depth: u32, here: &Moirai, there: &Moirai) -> u32 {
+        if depth == 0 {
+            return 1;
+        }
+        let (a, b) = there.join(|| down(depth - 1, there, here), || down(depth - 1, there, here));
+        a + b
+    }
+    let watchdog = watchdog();
+    let (first, second) = (workers(2), workers(2));
+    for round in 0..300 {
+        watchdog.feed(format!("round {round}"));
+        let task = first.spawn_parallel({
+            let (first, second) = (first.clone(), second.clone());
+            move || down(6, &first, &second)
+        });
+        let other = second.spawn_parallel({
+            let (first, second) = (first.clone(), second.clone());
+            move || down(6, &second, &first)
+        });
+        assert_eq!(down(6, &first, &second), 64);
+        assert_eq!((task.join().unwrap(), other.join().unwrap()), (64, 64));
+    }
+}
+
+#[test]
+fn a_waiting_worker_runs_no_other_task_and_no_other_join() {
+    thread_local! {
+        static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let stop = Gate::new();
+    let unrelated: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = stop.clone();
+            moirai.spawn_async(async move {
+                while !stop.is_open() {
+                    assert!(!INSIDE.get(), "a task on the stack of a join");
+                    join(|| assert!(!INSIDE.get()), || assert!(!INSIDE.get()));
+                    moirai::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let busy = moirai.spawn_parallel(|| {
+        for _ in 0..2_000 {
+            INSIDE.set(true);
+            join(|| (), || std::hint::black_box(INSIDE.replace(INSIDE.get())));
+            INSIDE.set(false);
+        }
+    });
+    busy.join().unwrap();
+    stop.open();
+    unrelated.into_iter().for_each(|task| task.join().unwrap());
+}
+
+#[test]
+fn a_worker_that_waits_for_a_stolen_half_leaves_its_seat_to_others() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for _ in 0..20 {
+        let (stolen, finish) = (Gate::new(), Gate::new());
+        let waits = moirai.spawn_parallel({
+            let (stolen, finish) = (stolen.clone(), finish.clone());
+            move || {
+                join(
+                    || stolen.wait(),
+                    || {
+                        stolen.open();
+                        finish.wait();
+                    },
+                );
+            }
+        });
+        stolen.wait();
+        // One worker is blocked in the half, the other waits for it: a third thread has to run this.
+        let answers = (0..10).map(|n| moirai.spawn_async(async move { n }));
+        assert_eq!(answers.map(|answer| moirai.block_on(answer).unwrap()).sum::<i32>(), 45);
+        finish.open();
+        waits.join().unwrap();
+    }
+}
+
+#[test]
+fn an_idle_executor_sleeps_after_fork_join_work() {
+    let _watchdog = watchdog();
+    let moirai = common::named("fj-idle", 2).build().unwrap();
+    moirai.scope(|s| (0..1_000).for_each(|_| s.spawn(|_| ())));
+    moirai.spawn_parallel(|| for_each(0..1_000, &|_| ())).join().unwrap();
+    let sleeps = || common::threads::sleeps("fj-idle");
+    wait_until("no thread wakes any more", || {
+        let before = sleeps();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(100) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        sleeps() == before
+    });
+}

@@ -1,0 +1,260 @@
+//! `scope`: closures that borrow, and what happens when they fail.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use common::{Counter, Gate, OnDrop, watchdog, workers};
+use moirai::prelude::*;
+use moirai::{Scope, join, scope};
+
+/// Calls `f` on a plain thread and in a task, with executors of one, two and four workers.
+fn everywhere(f: impl Fn(&Moirai) + Clone + Send + 'static) {
+    for n in [1, 2, 4] {
+        let moirai = workers(n);
+        f(&moirai);
+        let f = f.clone();
+        let inside = move || f(&Moirai::current().expect("a task has its executor"));
+        moirai.spawn_parallel(inside).join().unwrap();
+    }
+}
+
+#[test]
+fn what_is_spawned_has_run_when_the_scope_ends() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for jobs in [0, 1, 2, 63, 1_000] {
+            let mut cells = vec![0; jobs];
+            let returned = moirai.scope(|s| {
+                for (i, cell) in cells.iter_mut().enumerate() {
+                    s.spawn(move |_| *cell = i + 1);
+                }
+                "returned"
+            });
+            assert_eq!(returned, "returned");
+            assert!(cells.iter().copied().eq(1..=jobs));
+        }
+    });
+}
+
+#[test]
+fn jobs_spawn_jobs_wherever_they_run() {
+    fn tree<'scope>(s: &Scope<'scope, '_>, depth: u32, count: &'scope AtomicUsize) {
+        count.fetch_add(1, SeqCst);
+        if depth > 0 {
+            for _ in 0..2 {
+                s.spawn(move |s| tree(s, depth - 1, count));
+            }
+        }
+    }
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        let count = AtomicUsize::new(0);
+        moirai.scope(|s| tree(s, 10, &count));
+        assert_eq!(count.load(SeqCst), 2_047);
+    });
+}
+
+#[test]
+fn scopes_nest_and_call_each_other() {
+    fn even(n: u32, count: &AtomicUsize) {
+        count.fetch_add(1, SeqCst);
+        if n > 0 {
+            scope(|s| {
+                s.spawn(|_| odd(n - 1, count));
+                odd(n - 1, count);
+            });
+        }
+    }
+    fn odd(n: u32, count: &AtomicUsize) {
+        count.fetch_add(1, SeqCst);
+        if n > 0 {
+            scope(|s| {
+                s.spawn(|s| {
+                    s.join(|| even(n - 1, count), || ());
+                });
+                s.spawn(|_| even(n - 1, count));
+            });
+        }
+    }
+    let _watchdog = watchdog();
+    everywhere(|_| {
+        let count = AtomicUsize::new(0);
+        even(8, &count);
+        assert_eq!(count.load(SeqCst), 511);
+    });
+}
+
+#[test]
+fn an_outer_scope_takes_jobs_from_inner_scopes_and_from_halves() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for _ in 0..100 {
+            let count = AtomicUsize::new(0);
+            moirai.scope(|outer| {
+                moirai.scope(|inner| {
+                    inner.spawn(|_| outer_job(outer, &count));
+                    outer_job(outer, &count);
+                });
+                moirai.join(|| outer_job(outer, &count), || outer_job(outer, &count));
+            });
+            assert_eq!(count.load(SeqCst), 4);
+        }
+    });
+    fn outer_job<'scope>(s: &Scope<'scope, '_>, count: &'scope AtomicUsize) {
+        s.spawn(|_| {
+            count.fetch_add(1, SeqCst);
+        });
+    }
+}
+
+#[test]
+fn a_scope_outlives_the_job_that_spawns_into_it() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for _ in 0..200 {
+        let order = Counter::default();
+        let last = AtomicUsize::new(0);
+        moirai.scope(|s| {
+            s.spawn(|s| {
+                let _end = order.on_drop();
+                s.spawn(|_| last.store(order.add(), SeqCst));
+            });
+        });
+        assert_eq!(order.get(), 2);
+        assert_ne!(last.load(SeqCst), 0);
+    }
+}
+
+#[test]
+fn thousands_of_tiny_scopes_from_many_threads() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let count = AtomicUsize::new(0);
+    thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                for _ in 0..2_000 {
+                    moirai.scope(|s| {
+                        for _ in 0..3 {
+                            s.spawn(|_| {
+                                count.fetch_add(1, SeqCst);
+                            });
+                        }
+                    });
+                }
+            });
+        }
+    });
+    assert_eq!(count.load(SeqCst), 48_000);
+}
+
+#[test]
+fn a_panic_comes_out_when_all_jobs_have_ended() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for panicking in [0, 7, 19] {
+            let ended = Counter::default();
+            let kept = Arc::new(());
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                moirai.scope(|s| {
+                    for i in 0..20 {
+                        let (end, kept) = (ended.on_drop(), Arc::clone(&kept));
+                        s.spawn(move |_| {
+                            let _end = end;
+                            if i == panicking {
+                                resume_unwind(Box::new(i));
+                            }
+                            drop(kept);
+                        });
+                    }
+                });
+            }));
+            assert_eq!(caught.unwrap_err().downcast_ref(), Some(&panicking));
+            assert_eq!((ended.get(), Arc::strong_count(&kept)), (20, 1));
+        }
+    });
+}
+
+#[test]
+fn of_several_panics_the_scopes_own_comes_out_else_one_of_the_jobs() {
+    let _watchdog = watchdog();
+    everywhere(|moirai| {
+        for own in [true, false] {
+            let caught = catch_unwind(|| {
+                moirai.scope(|s| {
+                    for i in 0..10 {
+                        s.spawn(move |_| {
+                            // What is not handed on may panic when it is dropped.
+                            let _ = i;
+                            resume_unwind(Box::new(OnDrop::new(|| ())));
+                        });
+                    }
+                    if own {
+                        resume_unwind(Box::new("own"));
+                    }
+                });
+            });
+            assert_eq!(caught.unwrap_err().is::<&str>(), own);
+        }
+    });
+}
+
+#[test]
+fn a_cancelled_task_drops_the_jobs_that_have_not_begun() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let (queued, go) = (Gate::new(), Gate::new());
+    let (ran, dropped) = (Counter::default(), Counter::default());
+    let task = moirai.spawn_parallel({
+        let (queued, go, ran, dropped) = (queued.clone(), go.clone(), ran.clone(), dropped.clone());
+        move || {
+            scope(|s| {
+                for _ in 0..100 {
+                    let (go, ran, dropped) = (go.clone(), ran.clone(), dropped.on_drop());
+                    s.spawn(move |_| {
+                        go.wait();
+                        ran.add();
+                        drop(dropped);
+                    });
+                }
+                queued.open();
+            });
+        }
+    });
+    queued.wait();
+    task.cancel();
+    go.open();
+    assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+    assert_eq!(dropped.get(), 100);
+    assert!(ran.get() <= 2, "{} jobs ran", ran.get());
+}
+
+#[test]
+fn the_scopes_own_closure_need_not_be_send() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let mut total = std::rc::Rc::new(0);
+    let borrowed = &mut total;
+    moirai.scope(|s| {
+        s.spawn(|_| ());
+        *std::rc::Rc::make_mut(borrowed) += 1;
+    });
+    assert_eq!(*total, 1);
+    // A half may spawn into the scope, and borrow what outlives it.
+    let count = AtomicUsize::new(0);
+    moirai.scope(|s| {
+        join(
+            || {
+                s.spawn(|_| {
+                    count.fetch_add(1, SeqCst);
+                });
+            },
+            || count.fetch_add(1, SeqCst),
+        );
+    });
+    assert_eq!(count.load(SeqCst), 2);
+}
