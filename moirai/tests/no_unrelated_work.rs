@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
@@ -10,6 +11,14 @@ use std::time::{Duration, Instant};
 use common::{Gate, wait_until, watchdog, workers};
 use moirai::prelude::*;
 use moirai::{join, scope};
+
+/// Keeps the processor busy.
+fn spin(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
 
 /// Calls `f` for each number of the range, in parallel.
 fn for_each(range: std::ops::Range<u32>, f: &(dyn Fn(u32) + Sync)) {
@@ -46,6 +55,7 @@ fn a_mutex_held_across_an_inner_parallel_loop() {
             let mut sum = sum.lock().unwrap();
             let inner = AtomicUsize::new(0);
             for_each(0..6, &|n| {
+                spin(Duration::from_micros(2));
                 inner.fetch_add(n as usize, SeqCst);
             });
             *sum += inner.into_inner();
@@ -61,7 +71,7 @@ fn a_reader_writer_lock_held_across_an_inner_parallel_loop() {
         for_each(0..6, &|n| {
             if n % 3 == 0 {
                 let mut sum = sum.write().unwrap();
-                for_each(0..4, &|_| ());
+                for_each(0..4, &|_| spin(Duration::from_micros(2)));
                 *sum += 1;
             } else {
                 let sum = sum.read().unwrap();
@@ -80,7 +90,7 @@ fn a_mutex_held_across_a_scope_of_jobs_that_take_it_one_by_one() {
             for _ in 0..6 {
                 s.spawn(|_| {
                     let mut sum = sum.lock().unwrap();
-                    scope(|s| (0..4).for_each(|_| s.spawn(|_| ())));
+                    scope(|s| (0..4).for_each(|_| s.spawn(|_| spin(Duration::from_micros(2)))));
                     *sum += 1;
                 });
             }
@@ -116,35 +126,74 @@ fn two_executors_that_call_into_each_other() {
 }
 
 #[test]
-fn a_waiting_worker_runs_no_other_task_and_no_other_join() {
+fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
     thread_local! {
-        static INSIDE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+        static WAITING: Cell<bool> = const { Cell::new(false) };
     }
-    let _watchdog = watchdog();
+    let watchdog = watchdog();
     let moirai = workers(2);
     let stop = Gate::new();
-    let unrelated: Vec<_> = (0..2)
+    // Tasks and halves that ask whether they are on the stack of somebody who waits.
+    let other_tasks: Vec<_> = (0..2)
         .map(|_| {
             let stop = stop.clone();
             moirai.spawn_async(async move {
                 while !stop.is_open() {
-                    assert!(!INSIDE.get(), "a task on the stack of a join");
-                    join(|| assert!(!INSIDE.get()), || assert!(!INSIDE.get()));
+                    assert!(!WAITING.get(), "a task on the stack of a join");
                     moirai::yield_now().await;
                 }
             })
         })
         .collect();
-    let busy = moirai.spawn_parallel(|| {
-        for _ in 0..2_000 {
-            INSIDE.set(true);
-            join(|| (), || std::hint::black_box(INSIDE.replace(INSIDE.get())));
-            INSIDE.set(false);
+    let other_halves = std::thread::spawn({
+        let (moirai, stop) = (moirai.clone(), stop.clone());
+        move || {
+            while !stop.is_open() {
+                moirai.join(
+                    || spin(Duration::from_micros(20)),
+                    || assert!(!WAITING.get(), "a half on the stack of another join"),
+                );
+            }
         }
     });
-    busy.join().unwrap();
+    let wait = || {
+        let stolen = Gate::new();
+        WAITING.set(true);
+        join(
+            || stolen.wait(),
+            || {
+                stolen.open();
+                std::thread::sleep(Duration::from_millis(1));
+            },
+        );
+        let task = moirai.spawn_parallel(|| std::thread::sleep(Duration::from_millis(1)));
+        task.join().unwrap();
+        WAITING.set(false);
+    };
+    for round in 0..40 {
+        watchdog.feed(format!("round {round}"));
+        moirai.scope(|_| wait());
+    }
+    // And on a worker.
+    for round in 0..40 {
+        watchdog.feed(format!("round {round} on a worker"));
+        let stolen = Gate::new();
+        let task = moirai.spawn_parallel(move || {
+            WAITING.set(true);
+            join(
+                || stolen.wait(),
+                || {
+                    stolen.open();
+                    std::thread::sleep(Duration::from_millis(1));
+                },
+            );
+            WAITING.set(false);
+        });
+        moirai.block_on(task).unwrap();
+    }
     stop.open();
-    unrelated.into_iter().for_each(|task| task.join().unwrap());
+    other_halves.join().unwrap();
+    other_tasks.into_iter().for_each(|task| task.join().unwrap());
 }
 
 #[test]
