@@ -177,14 +177,16 @@ impl Board {
         place.is_some()
     }
 
-    /// Publishes the halves that `next` gives until there are enough. Says for how many of them a worker is to be woken.
+    /// Publishes the halves that `next` gives until there are enough, and `at_least` so many. Says whether a worker is
+    /// to be invited.
     pub(super) fn publish(
         &self,
         idle: usize,
+        at_least: usize,
         mut next: impl FnMut() -> Option<*const Half>,
-    ) -> usize {
+    ) -> bool {
         let mut state = self.state.lock();
-        let mut more = self.wanted(idle).saturating_sub(state.public);
+        let mut more = self.spare(idle).saturating_sub(state.public).max(at_least);
         let mut published = 0;
         while more > 0
             && let Some(half) = next()
@@ -199,13 +201,13 @@ impl Board {
         self.published(&state, idle, published)
     }
 
-    /// Publishes a job of a scope. Says for how many a worker is to be woken.
+    /// Publishes jobs of a scope. Says whether a worker is to be invited.
     pub(super) fn publish_jobs(
         &self,
         place: Place,
         idle: usize,
         jobs: impl IntoIterator<Item = Job>,
-    ) -> usize {
+    ) -> bool {
         let mut state = self.state.lock();
         let scope = state.enter(place);
         let entered = &mut state.scopes[scope];
@@ -213,6 +215,7 @@ impl Board {
         entered.jobs.extend(jobs);
         let published = entered.jobs.len() - before;
         entered.unfinished += published;
+        place.set_public(entered.jobs.len());
         state.public += published;
         if before == 0 && published > 0 {
             state.offers.push_back(Offer::Scope(scope));
@@ -225,7 +228,9 @@ impl Board {
         let mut state = self.state.lock();
         let job = state.scopes[scope].jobs.pop_back()?;
         state.public -= 1;
-        if state.scopes[scope].jobs.is_empty() {
+        let left = state.scopes[scope].jobs.len();
+        state.scopes[scope].place.set_public(left);
+        if left == 0 {
             state.withdraw(scope);
         }
         self.changed(&state, idle);
@@ -291,23 +296,19 @@ impl Board {
         idle.saturating_sub(self.guests.load(Ordering::Relaxed))
     }
 
-    fn wanted(&self, idle: usize) -> usize {
-        self.spare(idle).max(1)
-    }
-
-    fn published(&self, state: &MutexGuard<'_, State>, idle: usize, published: usize) -> usize {
+    fn published(&self, state: &MutexGuard<'_, State>, idle: usize, published: usize) -> bool {
         // Ordering: Relaxed, under the lock. See `take_below`.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         self.changed(state, idle);
-        published.min(self.spare(idle))
+        published > 0 && self.spare(idle) > 0
     }
 
     /// Says what there is now. Under the lock.
     fn changed(&self, state: &MutexGuard<'_, State>, idle: usize) {
         // Ordering: Relaxed both: see `has_pieces` and `is_hungry`.
         self.public.store(state.public, Ordering::Relaxed);
-        self.hungry.store(state.public < self.wanted(idle), Ordering::Relaxed);
+        self.hungry.store(state.public < self.spare(idle), Ordering::Relaxed);
     }
 }
 
@@ -334,6 +335,7 @@ impl State {
                 let entered = &mut self.scopes[scope];
                 let job = entered.jobs.pop_front()?;
                 let place = entered.place;
+                place.set_public(entered.jobs.len());
                 if !entered.jobs.is_empty() {
                     self.offers.push_back(Offer::Scope(scope));
                 }

@@ -108,9 +108,10 @@ impl Half {
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
 
-    /// Whether it is on the board. Under the lock.
+    /// Whether it is on the board. Exact under the lock; its owner may ask without, and learn a little late that it was taken.
+    #[inline]
     pub(super) fn is_public(&self) -> bool {
-        // Ordering: Relaxed: the lock orders it.
+        // Ordering: Relaxed: the lock orders it, or nothing is concluded from it.
         self.state.load(Ordering::Relaxed) == PUBLIC
     }
 

@@ -114,7 +114,7 @@ impl Hand {
         let second = Second::new(self.frame.get(), b);
         let half = second.half();
         self.push(half);
-        if crew.board().is_hungry() {
+        if crew.board().is_hungry() || !self.has_public() {
             self.publish(crew);
         }
         // Rule 4: from the push to the recovery nothing unwinds.
@@ -181,6 +181,13 @@ impl Hand {
         self.newest.set(half);
     }
 
+    /// Whether one of its halves is on the board.
+    #[inline]
+    fn has_public(&self) -> bool {
+        // SAFETY: as in `push`. The older ones are taken first.
+        unsafe { &*self.newest_public.get() }.is_public()
+    }
+
     /// Takes the newest half off the list; says whether the caller is to run it. Otherwise it is done.
     #[inline]
     fn recover(&self, crew: &impl Crew, half: &Half) -> bool {
@@ -208,7 +215,8 @@ impl Hand {
     #[cold]
     #[inline(never)]
     fn publish(&self, crew: &impl Crew) {
-        let wake = crew.board().publish(crew.idle(), || {
+        let at_least = usize::from(!self.has_public());
+        let invites = crew.board().publish(crew.idle(), at_least, || {
             let newest_public = self.newest_public.get();
             if ptr::eq(newest_public, self.newest.get()) {
                 return None;
@@ -218,7 +226,7 @@ impl Hand {
             self.newest_public.set(half);
             Some(half)
         });
-        for _ in 0..wake {
+        if invites {
             crew.invite();
         }
     }

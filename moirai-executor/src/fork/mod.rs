@@ -26,11 +26,11 @@
 //!    with what it has taken.
 //! 4. **Unwinding.** Between a half's entry into the list and its recovery nothing unwinds: the first closure is called
 //!    under `catch_unwind`, a thief calls the half under `catch_unwind`, and what a panic carries goes on when both are done.
-//! 5. **When halves become public.** The board is *hungry* while it has fewer public pieces than it wants: as many as there are
-//!    idle workers, and at least one. A `join` that finds it hungry makes halves public, oldest first: they are the largest.
-//!    The oldest half so is always public, and a single coarse `join` runs in parallel; the others stay private until
-//!    somebody has taken that one. Whoever changes what is on the board says under the lock whether it is hungry; a worker
-//!    that finds nothing there says that it is.
+//! 5. **When halves become public.** A `join` makes the oldest of its thread's private halves public, which is the largest, if
+//!    the thread has none that is public; and further ones while the board is *hungry*: while fewer pieces are public than
+//!    workers are idle. So a single coarse `join` runs in parallel, every thread that has halves has one that an idle worker
+//!    finds, and all others stay private. Whoever changes what is on the board says under the lock whether it is hungry; a
+//!    worker that finds nothing there says that it is. Scopes do the same with their jobs.
 //! 6. **Waiting.** Who waits for a half or for a scope runs what the board has below it, and nothing else (promise P14). If
 //!    there is nothing, it looks again for a moment, and then sleeps in its seat, like a worker without work; if it is called for
 //!    work that is not its own, it gives the seat to another thread. So no lock that the
@@ -54,8 +54,8 @@
 //! anything that it is below has finished, and their frames are still there. To finish they would first need the lock.
 //!
 //! Keeping halves private until they are asked for is the idea of lazy task creation and of split deques (Lace, van Dijk and
-//! van de Pol 2014); offering the oldest is Spice's, and chili's. That the board asks, instead of a timer, and that one is always
-//! public, is ours. Waiting only for what is below is leapfrogging (Wagner and Calder 1993).
+//! van de Pol 2014); offering the oldest is Spice's, and chili's. That the board asks, instead of a timer, and that each
+//! thread always has one that is public, is ours. Waiting only for what is below is leapfrogging (Wagner and Calder 1993).
 
 mod board;
 mod calls;

@@ -35,6 +35,8 @@ struct Head {
     frame: Frame,
     /// Where the board has it. Written under the board's lock.
     number: AtomicUsize,
+    /// How many of its jobs are on the board. Written under the board's lock.
+    public: AtomicUsize,
 }
 
 /// Where a scope is, on the stack of its own thread.
@@ -73,6 +75,14 @@ impl Place {
         place.store(number, Ordering::Relaxed);
     }
 
+    /// Says how many of the scope's jobs are on the board. Under the lock.
+    pub(super) fn set_public(self, jobs: usize) {
+        // SAFETY: as in `frame`.
+        let public = unsafe { &(*self.0).public };
+        // Ordering: Relaxed: a hint.
+        public.store(jobs, Ordering::Relaxed);
+    }
+
     /// Runs a job, or drops it if the task that called was cancelled. What its panic carried.
     pub(super) fn run(self, hand: &Hand, job: Job) -> Option<Payload> {
         let frame = self.frame();
@@ -108,7 +118,7 @@ impl Core {
         // SAFETY: the thread's frame is that of a caller, which is still there.
         let frame = unsafe { Frame::below(hand.frame(), ptr::null()) };
         Self {
-            head: Head { frame, number: AtomicUsize::new(NONE) },
+            head: Head { frame, number: AtomicUsize::new(NONE), public: AtomicUsize::new(0) },
             hand,
             crew,
             own: UnsafeCell::new(VecDeque::new()),
@@ -131,20 +141,28 @@ impl Core {
             let _ = panics::message_of(|| drop(job));
             cancelled::unwind();
         }
-        let wake = if ptr::eq(hand, self.hand) {
+        let invites = if ptr::eq(hand, self.hand) {
             self.with_own(|own| own.push_back(job));
-            if !crew.board().is_hungry() {
+            if !self.is_to_publish(crew) {
                 return;
             }
             self.publish(crew)
         } else {
             crew.board().publish_jobs(self.place(), crew.idle(), [job])
         };
-        wake_for(wake, crew);
+        if invites {
+            crew.invite();
+        }
     }
 
-    /// Publishes the older half of the own jobs. Only on the scope's own thread.
-    fn publish(&self, crew: &impl Crew) -> usize {
+    /// Rule 5.
+    fn is_to_publish(&self, crew: &impl Crew) -> bool {
+        // Ordering: Relaxed: a hint.
+        crew.board().is_hungry() || self.head.public.load(Ordering::Relaxed) == 0
+    }
+
+    /// Publishes the older half of the own jobs, and says whether a worker is to be invited. Only on the scope's own thread.
+    fn publish(&self, crew: &impl Crew) -> bool {
         self.with_own(|own| {
             let older = own.len().div_ceil(2);
             crew.board().publish_jobs(self.place(), crew.idle(), own.drain(..older))
@@ -165,8 +183,11 @@ impl Core {
         let mut wait = Wait::new();
         loop {
             while let Some(job) = self.with_own(VecDeque::pop_back) {
-                if crew.board().is_hungry() && self.with_own(|own| !own.is_empty()) {
-                    wake_for(self.publish(crew), crew);
+                if self.is_to_publish(crew)
+                    && self.with_own(|own| !own.is_empty())
+                    && self.publish(crew)
+                {
+                    crew.invite();
                 }
                 keep_first(&mut first, self.place().run(hand, job));
             }
@@ -204,12 +225,6 @@ impl Event for Finished<'_> {
 
     fn disarm(&self) {
         self.board.arm(self.number, None);
-    }
-}
-
-fn wake_for(jobs: usize, crew: &impl Crew) {
-    for _ in 0..jobs {
-        crew.invite();
     }
 }
 
