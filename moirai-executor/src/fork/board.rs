@@ -1,8 +1,8 @@
 //! What is public: the halves and jobs that any worker may take.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard};
@@ -12,7 +12,7 @@ use slab::Slab;
 use super::frame::Frame;
 use super::half::Half;
 use super::hand::Hand;
-use super::scope::{Job, Place};
+use super::scope::{Job, Payload, Place};
 use super::wait::Crew;
 use crate::shared::Shared;
 use crate::task::Header;
@@ -55,7 +55,7 @@ struct Entered {
     /// The thread that waits for the last of them.
     sleeper: Option<Unparker>,
     /// What the first panic carried.
-    panic: Option<Box<dyn Any + Send>>,
+    panic: Option<Payload>,
 }
 
 // SAFETY: the pointers are to halves, whose closures and results are `Send`, and to scopes, which are `Sync`.
@@ -223,38 +223,50 @@ impl Board {
         self.published(&state, idle, published)
     }
 
-    /// Takes back a job of a scope for its own thread. `None` if it has none here.
-    pub(super) fn take_job(&self, scope: usize, idle: usize) -> Option<Job> {
-        let mut state = self.state.lock();
-        let job = state.scopes[scope].jobs.pop_back()?;
-        state.public -= 1;
-        let left = state.scopes[scope].jobs.len();
-        state.scopes[scope].place.set_public(left);
-        if left == 0 {
-            state.withdraw(scope);
-        }
-        self.changed(&state, idle);
-        Some(job)
-    }
-
-    /// A job of a scope has finished, and may have panicked.
-    pub(super) fn finished(&self, scope: usize, panic: Option<Box<dyn Any + Send>>) {
+    /// Takes the newer half of a scope's jobs off the board, for its own thread.
+    pub(super) fn take_back_jobs(&self, scope: usize, idle: usize, own: &mut VecDeque<Job>) {
         let mut state = self.state.lock();
         let entered = &mut state.scopes[scope];
-        entered.unfinished -= 1;
-        let extra = match (&entered.panic, panic) {
-            (None, panic) => {
-                entered.panic = panic;
+        let kept = entered.jobs.len() / 2;
+        let taken = entered.jobs.len() - kept;
+        own.extend(entered.jobs.drain(kept..));
+        entered.unfinished -= taken;
+        state.took(scope, taken);
+        self.changed(&state, idle);
+    }
+
+    /// Some jobs of a scope have finished, and may have panicked. Takes up to `more` others.
+    fn finished(
+        &self,
+        scope: usize,
+        jobs: usize,
+        panic: Option<Payload>,
+        idle: usize,
+        more: usize,
+    ) -> Vec<Job> {
+        let mut state = self.state.lock();
+        let entered = &mut state.scopes[scope];
+        let taken = more.min(entered.jobs.len());
+        let next: Vec<Job> = entered.jobs.drain(..taken).collect();
+        entered.unfinished -= jobs;
+        let extra = match panic {
+            Some(panic) if entered.panic.is_none() => {
+                entered.panic = Some(panic);
                 None
             }
-            (Some(_), extra) => extra,
+            extra => extra,
         };
         let sleeper = if entered.unfinished == 0 { entered.sleeper.take() } else { None };
+        if taken > 0 {
+            state.took(scope, taken);
+            self.changed(&state, idle);
+        }
         drop(state);
         if let Some(sleeper) = sleeper {
             sleeper.unpark();
         }
         super::scope::forget_payload(extra);
+        next
     }
 
     /// Whether all public jobs of a scope have finished.
@@ -276,7 +288,7 @@ impl Board {
     }
 
     /// Takes a scope off the board that has finished. What its first panic carried.
-    pub(super) fn leave(&self, scope: usize) -> Option<Box<dyn Any + Send>> {
+    pub(super) fn leave(&self, scope: usize) -> Option<Payload> {
         self.state.lock().scopes.remove(scope).panic
     }
 
@@ -361,14 +373,16 @@ impl State {
         })
     }
 
-    /// The scope has no jobs here any more.
-    fn withdraw(&mut self, scope: usize) {
-        let place = self
-            .offers
-            .iter()
-            .position(|offer| matches!(offer, Offer::Scope(other) if *other == scope));
-        if let Some(place) = place {
-            self.offers.remove(place);
+    /// Some jobs of a scope were taken, wherever its offer is.
+    fn took(&mut self, scope: usize, jobs: usize) {
+        self.public -= jobs;
+        let entered = &self.scopes[scope];
+        entered.place.set_public(entered.jobs.len());
+        if entered.jobs.is_empty() && jobs > 0 {
+            let is_it = |offer: &Offer| matches!(offer, Offer::Scope(other) if *other == scope);
+            if let Some(place) = self.offers.iter().position(is_it) {
+                self.offers.remove(place);
+            }
         }
     }
 }
@@ -379,10 +393,38 @@ impl Piece {
         match self.0 {
             // SAFETY: it was taken off the board by who made this, once.
             Taken::Half(half) => unsafe { Half::run(half, hand) },
-            Taken::Job { scope, place, job } => {
-                let panic = place.run(hand, job);
-                crew.board().finished(scope, panic);
-            }
+            Taken::Job { scope, place, job } => run_jobs(scope, place, job, hand, crew),
+        }
+    }
+}
+
+/// Jobs that take less than this are taken off the board several at a time, so that most of the time goes into them.
+const SHORT: Duration = Duration::from_micros(4);
+
+/// How many jobs are taken at once at most.
+const MOST: usize = 64;
+
+/// How long a thread goes on with jobs of one scope.
+const TURN: Duration = Duration::from_micros(100);
+
+/// Runs a job, and others of the same scope as long as they are short.
+fn run_jobs(scope: usize, place: Place, job: Job, hand: &Hand, crew: &impl Crew) {
+    let begin = Instant::now();
+    let mut before = begin;
+    let mut panic = place.run(hand, job);
+    let mut done = 1;
+    loop {
+        let now = Instant::now();
+        let short = now - before < SHORT && now - begin < TURN && !cfg!(moirai_loom);
+        let more = if short { (2 * done).min(MOST) } else { 0 };
+        let jobs = crew.board().finished(scope, done, panic.take(), crew.idle(), more);
+        if jobs.is_empty() {
+            return;
+        }
+        (before, done) = (now, jobs.len());
+        for job in jobs {
+            let payload = place.run(hand, job);
+            super::scope::keep_first(&mut panic, payload);
         }
     }
 }

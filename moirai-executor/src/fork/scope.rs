@@ -22,7 +22,7 @@ use crate::panics;
 use crate::shared::Shared;
 
 /// What a panic carries.
-type Payload = Box<dyn Any + Send>;
+pub(super) type Payload = Box<dyn Any + Send>;
 
 /// The number of a scope that is not on the board.
 const NONE: usize = usize::MAX;
@@ -194,16 +194,16 @@ impl Core {
             let Some(number) = self.place().number() else {
                 return first;
             };
-            if let Some(job) = crew.board().take_job(number, crew.idle()) {
-                let panic = self.place().run(hand, job);
-                crew.board().finished(number, panic);
-            } else if crew.board().is_finished(number) {
+            self.with_own(|own| crew.board().take_back_jobs(number, crew.idle(), own));
+            if self.with_own(|own| !own.is_empty()) {
+                continue;
+            }
+            if crew.board().is_finished(number) {
                 keep_first(&mut first, crew.board().leave(number));
                 return first;
-            } else {
-                let event = Finished { board: crew.board(), number };
-                hand.pass_time(crew, &event, self.place().identity(), &mut wait);
             }
+            let event = Finished { board: crew.board(), number };
+            hand.pass_time(crew, &event, self.place().identity(), &mut wait);
         }
     }
 }
@@ -228,7 +228,7 @@ impl Event for Finished<'_> {
     }
 }
 
-fn keep_first(first: &mut Option<Payload>, payload: Option<Payload>) {
+pub(super) fn keep_first(first: &mut Option<Payload>, payload: Option<Payload>) {
     if first.is_none() {
         *first = payload;
     } else {
