@@ -56,7 +56,8 @@ union Slot<F, R> {
 }
 
 impl Half {
-    const fn new(frame: *const Frame, run: unsafe fn(*const Half, &Hand)) -> Self {
+    #[inline]
+    fn new(frame: *const Frame, run: unsafe fn(*const Half, &Hand)) -> Self {
         Self {
             older: Cell::new(ptr::null()),
             newer: Cell::new(ptr::null()),
@@ -126,6 +127,14 @@ impl Half {
     pub(super) fn is_done(&self) -> bool {
         // Ordering: Acquire pairs with the Release of `finish`: the result, and the slot, are the owner's again.
         self.state.load(Ordering::Acquire) == DONE
+    }
+
+    /// For models: the frame is gone from here on, and whatever happens to it now is an error.
+    #[cfg(moirai_loom)]
+    pub(super) fn retire(&self) {
+        self.sleeper.with_mut(|_| ());
+        // SAFETY: nobody else knows it any more; or so the model finds out.
+        let _ = unsafe { self.state.unsync_load() };
     }
 
     /// Runs it, for a thief.
@@ -224,7 +233,7 @@ where
     R: Send,
 {
     #[inline]
-    pub(super) const fn new(frame: *const Frame, closure: F) -> Self {
+    pub(super) fn new(frame: *const Frame, closure: F) -> Self {
         let closure = ManuallyDrop::new(closure);
         Self { half: Half::new(frame, Self::run), slot: UnsafeCell::new(Slot { closure }) }
     }

@@ -208,6 +208,8 @@ impl Hand {
         }
         self.newest.set(half.older().get());
         self.newest_public.set(half.older().get());
+        #[cfg(moirai_loom)]
+        half.retire();
         back
     }
 

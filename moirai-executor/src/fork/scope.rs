@@ -346,3 +346,36 @@ where
 {
     run(hand, shared, |core| f(&Scope::of(core)))
 }
+
+/// Scopes for models, which have no executor.
+#[cfg(all(test, moirai_loom))]
+pub(super) mod models {
+    use super::{Core, Crew, Hand, Job, Place};
+
+    /// Where a model spawns jobs.
+    #[derive(Clone, Copy)]
+    pub(in super::super) struct Spawner<'a>(&'a Core);
+
+    impl Spawner<'_> {
+        pub(in super::super) fn spawn(
+            self,
+            hand: *const Hand,
+            crew: &impl Crew,
+            f: impl FnOnce(Spawner<'_>) + Send + 'static,
+        ) {
+            let job = move |place: Place| {
+                // SAFETY: the place is that of a core, which is there until this job has finished.
+                f(Spawner(unsafe { &*place.0.cast() }));
+            };
+            self.0.spawn(hand, crew, Job(Box::new(job)));
+        }
+    }
+
+    pub(in super::super) fn scope<R>(
+        hand: &Hand,
+        crew: &impl Crew,
+        f: impl FnOnce(Spawner<'_>) -> R,
+    ) -> R {
+        super::run(hand, crew, |core| f(Spawner(core)))
+    }
+}

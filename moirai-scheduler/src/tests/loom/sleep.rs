@@ -196,6 +196,75 @@ fn a_worker_that_stops_passes_on_the_call_that_it_got() {
     });
 }
 
+/// A worker that waits for something in its seat. If it is told of a task, it takes it, and is busy for ever, as the thread would
+/// be that gets its seat.
+fn resting(world: &Arc<World>, event: &Arc<AtomicBool>) -> JoinHandle<usize> {
+    let (world, event) = (world.clone(), event.clone());
+    thread::spawn(move || {
+        loop {
+            let mut found = None;
+            let has_work = || {
+                found = world.bag.take();
+                found.is_some()
+            };
+            if world.sleepers.rest(0, || event.load(Ordering::Acquire), has_work) {
+                return 0;
+            }
+            if let Some(token) = found.or_else(|| world.bag.take()) {
+                return token;
+            }
+        }
+    })
+}
+
+fn happen(world: &World, event: &AtomicBool) {
+    event.store(true, Ordering::Release);
+    world.sleepers.unparker(0).unpark();
+}
+
+#[test]
+fn a_worker_that_rests_wakes_when_it_happens() {
+    explore(3, || {
+        let (world, event) = (World::new(1), Arc::new(AtomicBool::new(false)));
+        let worker = resting(&world, &event);
+        happen(&world, &event);
+        finish(&world, vec![worker], 0);
+    });
+}
+
+#[test]
+fn a_worker_that_rests_is_called_for_work() {
+    // What it waits for does not happen.
+    explore(3, || {
+        let (world, event) = (World::new(1), Arc::new(AtomicBool::new(false)));
+        let worker = resting(&world, &event);
+        world.produce(1);
+        finish(&world, vec![worker], 1);
+    });
+}
+
+#[test]
+fn a_call_for_a_worker_that_rests_goes_on_to_one_that_sleeps() {
+    explore(2, || {
+        let (world, event) = (World::new(2), Arc::new(AtomicBool::new(false)));
+        let workers = vec![resting(&world, &event), worker(&world, 1, 1)];
+        world.produce(1);
+        world.produce(2);
+        finish(&world, workers, 3);
+    });
+}
+
+#[test]
+fn an_invitation_reaches_the_only_worker() {
+    explore(3, || {
+        let world = World::new(1);
+        let worker = worker(&world, 0, 1);
+        world.bag.push(1, Priority::Normal);
+        world.sleepers.invite();
+        finish(&world, vec![worker], 1);
+    });
+}
+
 #[test]
 fn a_wake_for_nothing_does_no_harm() {
     explore(2, || {
