@@ -94,7 +94,10 @@ impl HybridExecutor {
         // From here on an error drops the owner, which stops what was started.
         let executor =
             Self { owner: Some(Arc::new(Owner(Arc::clone(&shared)))), shared: Arc::clone(&shared) };
-        let started = executor.start_workers(queues).and_then(|()| executor.start_cleanup());
+        let started = executor
+            .start_workers(queues)
+            .and_then(|()| executor.start_progress())
+            .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
             let _ = shared.shut_down(How::Drop);
             let _ = shared.seats.wait_ended(None);
@@ -137,6 +140,14 @@ impl HybridExecutor {
             }
         }
         result
+    }
+
+    fn start_progress(&self) -> Result<(), BuildError> {
+        let config = &self.shared.config;
+        let name = format!("{}-progress", config.thread_name_prefix);
+        self.shared
+            .start_progress(name.clone())
+            .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))
     }
 
     fn start_cleanup(&self) -> Result<(), BuildError> {

@@ -31,6 +31,7 @@ mod panics;
 mod patience;
 mod plugins;
 mod pool;
+mod progress;
 #[doc(hidden)]
 pub mod registry;
 mod seat;

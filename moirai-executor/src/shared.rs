@@ -22,6 +22,7 @@ use crate::live::{Last, LiveCells};
 use crate::panics;
 use crate::plugins::Plugins;
 use crate::pool::{Limits, Pool, Refused};
+use crate::progress::Progress;
 use crate::registry::{End, Entry, Registry};
 use crate::seat::Seat;
 use crate::shutdown::Closing;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) scheduler: AnyScheduler,
     pub(crate) sleepers: Sleepers,
     pub(crate) board: Board,
+    pub(crate) progress: Progress,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) watchers: Watchers,
@@ -69,6 +71,9 @@ pub(crate) struct Parts {
 /// How many reserve threads there may be when the configuration does not say.
 const DEFAULT_RESERVE: usize = 512;
 
+/// How many rescuers there may be at least when the configuration does not say.
+const MIN_RESCUERS: usize = 4;
+
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let Parts { config, clock, scheduler, plugins, recorder } = parts;
@@ -80,6 +85,10 @@ impl Shared {
             registry: Registry::new(config.cleanup.clone(), workers, clock.clone()),
             sleepers: Sleepers::new(workers),
             board: Board::new(),
+            progress: Progress::new(
+                workers,
+                config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)),
+            ),
             watchers: Watchers::default(),
             closing: Closing::default(),
             cleanup: Mutex::new(None),

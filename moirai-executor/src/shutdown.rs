@@ -160,6 +160,7 @@ impl Shared {
         self.sleepers.wake_all();
         self.seats.close();
         self.blocking.close();
+        self.progress.stop();
         // Taken out first: stopping may wait, and must not do so under the lock.
         let cleanup = self.cleanup.lock().take();
         if let Some(cleanup) = cleanup {

@@ -39,7 +39,9 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.ticks.set(shared.clock.ticks());
+    shared.progress.busy();
     loop {
+        shared.progress.step(index);
         // Tasks and pieces take turns.
         if shared.board.has_pieces()
             && let Some(piece) = shared.board.take(shared.sleepers.idle())
@@ -63,6 +65,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
                 || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
             );
             context.ticks.set(shared.clock.ticks());
+            shared.progress.busy();
             next
         });
         match next {
@@ -92,7 +95,7 @@ fn run_piece(context: &Context, piece: Piece) {
 }
 
 /// Runs one task on the calling thread.
-fn run_task(context: &Context, task: Runnable) {
+pub(crate) fn run_task(context: &Context, task: Runnable) {
     let task = task.into_raw();
     context.polling(task.as_ptr(), || task.run(context));
 }

@@ -332,8 +332,8 @@ fn idle_threads_of_the_pool_and_of_the_reserve_end() {
     let _watchdog = watchdog();
     let prefix = "seat-keep";
     let moirai = named(prefix, 1).blocking_keep_alive(Duration::from_millis(10)).build().unwrap();
-    // The worker and the cleanup worker.
-    wait_until("the permanent threads run", || threads::count(prefix) == 2);
+    // The worker, the cleanup worker, and the progress thread.
+    wait_until("the permanent threads run", || threads::count(prefix) == 3);
     let barrier = Arc::new(Barrier::new(8));
     let handles: Vec<_> = (0..8)
         .map(|_| {
@@ -349,7 +349,7 @@ fn idle_threads_of_the_pool_and_of_the_reserve_end() {
     }
     let inner = moirai.clone();
     moirai.spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap()).join().unwrap();
-    wait_until("the others have ended", || threads::count(prefix) == 2);
+    wait_until("the others have ended", || threads::count(prefix) == 3);
     assert_runs(&moirai);
 }
 

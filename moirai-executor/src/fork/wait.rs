@@ -98,6 +98,8 @@ impl Crew for Shared {
         let happened =
             self.sleepers.rest(worker, || event.has_happened(), || self.has_work_for_seat());
         event.disarm();
+        // It counted as idle.
+        self.progress.busy();
         happened
     }
 

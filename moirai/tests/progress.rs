@@ -1,0 +1,196 @@
+//! Async tasks go on while every worker is in something else.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use common::{threads, wait_until, watchdog, workers};
+use moirai::join;
+use moirai::prelude::*;
+
+/// Which workers compute, and whether they are to stop.
+#[derive(Default)]
+struct Work {
+    stop: AtomicBool,
+    workers: AtomicUsize,
+}
+
+/// Splits for ever, until told to stop, and never comes back to the worker's loop meanwhile.
+fn recurse(depth: u32, work: &Work) -> u64 {
+    if work.stop.load(SeqCst) {
+        return 0;
+    }
+    if depth == 0 {
+        let worker = Moirai::worker_index().expect("halves run on workers");
+        work.workers.fetch_or(1 << worker, SeqCst);
+        return (0..200).map(std::hint::black_box).sum();
+    }
+    let (a, b) = join(|| recurse(depth - 1, work), || recurse(depth - 1, work));
+    a.wrapping_add(b)
+}
+
+/// Keeps all workers in one recursive join while `f` runs.
+fn while_all_workers_compute<R>(moirai: &Moirai, f: impl FnOnce() -> R) -> R {
+    let work = Arc::new(Work::default());
+    let task = moirai.spawn_parallel({
+        let work = Arc::clone(&work);
+        move || recurse(60, &work)
+    });
+    let all = (1 << moirai.worker_count()) - 1;
+    wait_until("all workers compute", || work.workers.load(SeqCst) == all);
+    let result = f();
+    work.stop.store(true, SeqCst);
+    task.join().unwrap();
+    result
+}
+
+#[test]
+fn pings_are_answered_while_all_workers_are_in_recursive_joins() {
+    let watchdog = watchdog();
+    for n in [1, 2, 4] {
+        let moirai = workers(n);
+        let mut delays = while_all_workers_compute(&moirai, || {
+            let (sender, receiver) = async_channel::unbounded::<Instant>();
+            let echo = moirai.spawn_async(async move {
+                let mut delays = Vec::new();
+                while let Ok(sent) = receiver.recv().await {
+                    delays.push(sent.elapsed());
+                }
+                delays
+            });
+            for ping in 0..150 {
+                watchdog.feed(format!("ping {ping} of {n} workers"));
+                sender.send_blocking(Instant::now()).unwrap();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            drop(sender);
+            echo.join().unwrap()
+        });
+        delays.sort_unstable();
+        println!("{n} workers: median {:?}, worst {:?}", delays[delays.len() / 2], delays.last());
+        // The machine may be loaded; how long it takes on one that is not is measured by the benches.
+        assert!(delays[delays.len() / 2] < Duration::from_millis(50), "{delays:?}");
+        assert_eq!(delays.len(), 150);
+    }
+}
+
+#[test]
+fn tasks_that_wake_each_other_go_on_while_all_workers_are_stuck() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    while_all_workers_compute(&moirai, || {
+        let (there, here) = (async_channel::bounded(1), async_channel::bounded(1));
+        let echo = moirai.spawn_async(async move {
+            while let Ok(n) = there.1.recv().await {
+                here.0.send(n).await.unwrap();
+            }
+        });
+        let asks = moirai.spawn_async(async move {
+            for n in 0..1_000 {
+                there.0.send(n).await.unwrap();
+                assert_eq!(here.1.recv().await, Ok(n));
+            }
+        });
+        asks.join().unwrap();
+        echo.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_in_the_slot_of_a_stuck_worker_is_run_by_one_that_slept() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let ran = Arc::new(AtomicBool::new(false));
+    let blocks = moirai.spawn_parallel({
+        let ran = Arc::clone(&ran);
+        move || {
+            // Spawned last by a worker: in its slot. And then the worker blocks without saying so.
+            drop(moirai::spawn_async({
+                let ran = Arc::clone(&ran);
+                async move { ran.store(true, SeqCst) }
+            }));
+            wait_until("the task has run elsewhere", || ran.load(SeqCst));
+        }
+    });
+    blocks.join().unwrap();
+}
+
+#[test]
+fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let stop = Arc::new(AtomicBool::new(false));
+    let blocked: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            moirai.spawn_async(async move {
+                while !stop.load(SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            })
+        })
+        .collect();
+    for n in 0..20 {
+        assert_eq!(moirai.block_on(moirai.spawn_async(async move { n })).unwrap(), n);
+    }
+    stop.store(true, SeqCst);
+    blocked.into_iter().for_each(|task| task.join().unwrap());
+}
+
+#[test]
+fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
+    let _watchdog = watchdog();
+    let moirai = common::named("rsc", 1).reserve_workers(2).build().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stuck: Vec<_> = (0..3)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            moirai.spawn_async(async move {
+                while !stop.load(SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            })
+        })
+        .collect();
+    wait_until("worker and both rescuers are stuck", || {
+        stuck.iter().all(|task| moirai.task_status(task.id()) == Some(TaskStatus::Running))
+    });
+    let waits = moirai.spawn_async(async {});
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(moirai.task_status(waits.id()), Some(TaskStatus::Queued));
+    stop.store(true, SeqCst);
+    waits.join().unwrap();
+    stuck.into_iter().for_each(|task| task.join().unwrap());
+    if cfg!(target_os = "linux") {
+        wait_until("rescuers end when they are not needed", || threads::count("rsc-rescue") == 0);
+    }
+}
+
+#[test]
+fn parallel_closures_are_left_to_the_workers() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let closure = while_all_workers_compute(&moirai, || {
+        let closure = moirai.spawn_parallel(|| 7);
+        moirai.spawn_async(async {}).join().unwrap();
+        assert_eq!(moirai.task_status(closure.id()), Some(TaskStatus::Queued));
+        closure
+    });
+    assert_eq!(closure.join().unwrap(), 7);
+}
+
+#[test]
+fn without_reserve_there_is_no_progress_thread() {
+    let _watchdog = watchdog();
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let with = common::named("prg-on", 1).build().unwrap();
+    let without = common::named("prg-off", 1).reserve_workers(0).build().unwrap();
+    wait_until("it has its name", || threads::count("prg-on-progress") == 1);
+    assert_eq!(threads::count("prg-off-prog"), 0);
+    drop((with, without));
+    wait_until("they are gone", || threads::count("prg-o") == 0);
+}
