@@ -37,6 +37,7 @@ pub mod registry;
 mod seat;
 mod shared;
 mod shutdown;
+mod slice;
 mod spawn;
 mod task;
 mod task_builder;

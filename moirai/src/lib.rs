@@ -5,6 +5,7 @@ mod builder;
 mod free;
 mod global;
 mod moirai;
+pub mod par;
 
 #[cfg(doctest)]
 mod guide;

@@ -1,5 +1,6 @@
 //! How fork-join work is called.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::frame::Frame;
@@ -129,6 +130,43 @@ impl HybridExecutor {
         RB: Send,
     {
         join_on(self.shared(), a, b)
+    }
+
+    /// Sorts a slice in parallel; equal elements stay in their order. Takes as much memory again as the slice.
+    ///
+    /// # Panics
+    ///
+    /// If `compare` does; the elements are all there then, in some order. May panic if `compare` is no total order.
+    pub fn sort_by<T: Send>(&self, slice: &mut [T], compare: impl Fn(&T, &T) -> Ordering + Sync) {
+        crate::slice::sort(self, slice, &compare);
+    }
+
+    /// Sorts a slice in parallel and in place; equal elements may change their order.
+    ///
+    /// # Panics
+    ///
+    /// As [`sort_by`](Self::sort_by).
+    pub fn sort_unstable_by<T: Send>(
+        &self,
+        slice: &mut [T],
+        compare: impl Fn(&T, &T) -> Ordering + Sync,
+    ) {
+        crate::slice::sort_unstable(self, slice, &compare);
+    }
+
+    /// Calls `f` with each chunk of a slice and the chunk's index, in parallel. All chunks but the last have `size` elements.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does, when all calls have ended that had begun; and if `size` is zero.
+    pub fn for_each_chunk_mut<T: Send>(
+        &self,
+        slice: &mut [T],
+        size: usize,
+        f: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        assert_ne!(size, 0, "the size of a chunk must not be zero");
+        crate::slice::for_each_chunk(self, slice, size, &f);
     }
 
     /// Calls `f` with a scope, in which closures can be spawned that borrow from the caller, and returns when all of them have ended.

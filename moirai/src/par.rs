@@ -1,0 +1,117 @@
+//! Data parallelism: slices, and with the feature `par-iter` parallel iterators, on the executor's workers.
+//!
+//! Everything here runs on the executor that runs the caller, else on the [`global`] one, by [`join`](crate::join) and
+//! [`scope`](crate::scope): the thread that calls takes part, and waits for nothing but this very work.
+
+use std::cmp::Ordering;
+
+use crate::{Moirai, global};
+
+#[cfg(feature = "par-iter")]
+mod iter;
+
+#[cfg(feature = "par-iter")]
+pub use iter::{Here, IntoPar, IterIntoPar, ParDrain, ParIterable, ParMut, ParRef};
+#[cfg(feature = "par-iter")]
+pub use orx_parallel::{
+    ChunkSize, IterationOrder, NumThreads, Par, ParExtend, ParOption, ParResult, Sum,
+};
+
+/// The executor that runs the caller, else the global one.
+fn here() -> Moirai {
+    Moirai::current().unwrap_or_else(|| global().clone())
+}
+
+/// What can be done to a slice in parallel.
+///
+/// ```
+/// use moirai::par::ParSlice;
+///
+/// let mut words = vec!["pear", "fig", "apple", "kiwi"];
+/// words.par_sort_unstable();
+/// assert_eq!(words, ["apple", "fig", "kiwi", "pear"]);
+/// words.par_sort_by_key(|word| word.len());
+/// assert_eq!(words, ["fig", "kiwi", "pear", "apple"]);
+///
+/// let mut pixels = vec![0; 10];
+/// pixels.par_for_each_chunk_mut(4, |row, pixels| pixels.fill(row));
+/// assert_eq!(pixels, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]);
+/// ```
+pub trait ParSlice<T: Send> {
+    /// Sorts; equal elements stay in their order. Takes as much memory again as the slice.
+    ///
+    /// # Panics
+    ///
+    /// If a comparison does. The elements are all there then, in some order.
+    fn par_sort(&mut self)
+    where
+        T: Ord,
+    {
+        self.par_sort_by(T::cmp);
+    }
+
+    /// As [`par_sort`](Self::par_sort), by a comparison.
+    ///
+    /// # Panics
+    ///
+    /// If a comparison does; perhaps if it is no total order.
+    fn par_sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync);
+
+    /// As [`par_sort`](Self::par_sort), by a key.
+    ///
+    /// # Panics
+    ///
+    /// As [`par_sort_by`](Self::par_sort_by).
+    fn par_sort_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K + Sync) {
+        self.par_sort_by(|a, b| key(a).cmp(&key(b)));
+    }
+
+    /// Sorts in place; equal elements may change their order.
+    ///
+    /// # Panics
+    ///
+    /// If a comparison does. The elements are all there then, in some order.
+    fn par_sort_unstable(&mut self)
+    where
+        T: Ord,
+    {
+        self.par_sort_unstable_by(T::cmp);
+    }
+
+    /// As [`par_sort_unstable`](Self::par_sort_unstable), by a comparison.
+    ///
+    /// # Panics
+    ///
+    /// As [`par_sort_by`](Self::par_sort_by).
+    fn par_sort_unstable_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync);
+
+    /// As [`par_sort_unstable`](Self::par_sort_unstable), by a key.
+    ///
+    /// # Panics
+    ///
+    /// As [`par_sort_by`](Self::par_sort_by).
+    fn par_sort_unstable_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K + Sync) {
+        self.par_sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+    }
+
+    /// Calls `f` with each chunk and its index. All chunks but the last have `size` elements.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; and, as `chunks_mut`, if `size` is zero.
+    fn par_for_each_chunk_mut(&mut self, size: usize, f: impl Fn(usize, &mut [T]) + Sync);
+}
+
+impl<T: Send> ParSlice<T> for [T] {
+    fn par_sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync) {
+        here().executor().sort_by(self, compare);
+    }
+
+    fn par_sort_unstable_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync) {
+        here().executor().sort_unstable_by(self, compare);
+    }
+
+    fn par_for_each_chunk_mut(&mut self, size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+        here().executor().for_each_chunk_mut(self, size, f);
+    }
+}

@@ -1,0 +1,267 @@
+//! Slices and parallel iterators.
+
+mod common;
+
+use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use common::{watchdog, workers};
+use moirai::par::ParSlice;
+
+/// Numbers that look random.
+fn numbers(count: usize, below: u64) -> Vec<u64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        })
+        .collect()
+}
+
+/// Inputs of many lengths and shapes.
+fn inputs() -> Vec<Vec<u64>> {
+    let mut inputs = Vec::new();
+    for length in [0, 1, 2, 100, 4_095, 4_097, 20_000, 100_003] {
+        let ascending: Vec<u64> = (0..length as u64).collect();
+        let mut two_runs = ascending.clone();
+        two_runs.rotate_left(length / 3);
+        let mut nearly = ascending.clone();
+        if length > 100 {
+            nearly.swap(7, length - 7);
+        }
+        inputs.push(ascending.iter().rev().copied().collect());
+        inputs.extend([ascending, two_runs, nearly, vec![5; length]]);
+        inputs.extend([2, 50, u64::MAX].map(|below| numbers(length, below)));
+    }
+    inputs
+}
+
+#[test]
+fn sorts_agree_with_the_standard_library() {
+    let watchdog = watchdog();
+    for n in [1, 2, 4] {
+        let moirai = workers(n);
+        for input in inputs() {
+            watchdog.feed(format!("{n} workers, {} numbers", input.len()));
+            let mut expected = input.clone();
+            expected.sort_unstable();
+            let mut sorted = input.clone();
+            moirai.scope(|_| sorted.par_sort_unstable());
+            assert!(sorted == expected, "unstable, {} numbers", input.len());
+            let mut sorted = input;
+            moirai.scope(|_| sorted.par_sort());
+            assert!(sorted == expected, "stable, {} numbers", sorted.len());
+        }
+    }
+}
+
+#[test]
+fn a_stable_sort_keeps_the_order_of_equal_elements() {
+    let _watchdog = watchdog();
+    let moirai = workers(4);
+    for below in [1, 3, 1_000] {
+        let mut pairs: Vec<(u64, Box<usize>)> =
+            numbers(100_000, below).into_iter().zip((0..).map(Box::new)).collect();
+        moirai.scope(|_| pairs.par_sort_by_key(|pair| pair.0));
+        assert!(pairs.is_sorted());
+    }
+}
+
+#[test]
+fn a_comparison_that_panics_loses_and_doubles_nothing() {
+    let _watchdog = watchdog();
+    let moirai = workers(4);
+    let total = {
+        let comparisons = AtomicUsize::new(0);
+        let mut all = numbers(40_000, u64::MAX);
+        moirai.scope(|_| {
+            all.par_sort_by(|a, b| {
+                comparisons.fetch_add(1, SeqCst);
+                a.cmp(b)
+            });
+        });
+        comparisons.into_inner()
+    };
+    for stable in [true, false] {
+        for round in 0..24 {
+            let mut boxes: Vec<Box<u64>> =
+                numbers(40_000, u64::MAX).into_iter().map(Box::new).collect();
+            let mut expected: Vec<u64> = boxes.iter().map(|number| **number).collect();
+            let left = AtomicUsize::new(total * round / 24);
+            let compare = |a: &Box<u64>, b: &Box<u64>| -> Ordering {
+                if left.fetch_sub(1, SeqCst) == 0 {
+                    resume_unwind(Box::new("a comparison"));
+                }
+                a.cmp(b)
+            };
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                moirai.scope(|_| {
+                    if stable {
+                        boxes.par_sort_by(compare);
+                    } else {
+                        boxes.par_sort_unstable_by(compare);
+                    }
+                });
+            }));
+            // What is twice in it would be freed twice.
+            let mut after: Vec<u64> = boxes.into_iter().map(|number| *number).collect();
+            after.sort_unstable();
+            expected.sort_unstable();
+            assert!(after == expected, "stable: {stable}, round {round}");
+            assert!(!stable || caught.is_err());
+        }
+    }
+}
+
+#[test]
+fn orders_that_are_none_do_no_harm() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let flip = AtomicUsize::new(0);
+    for _ in 0..3 {
+        let mut boxes: Vec<Box<u64>> = numbers(30_000, 100).into_iter().map(Box::new).collect();
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            moirai.scope(|_| {
+                boxes.par_sort_by(|a, b| {
+                    if flip.fetch_add(1, SeqCst) % 3 == 0 { a.cmp(b) } else { b.cmp(a) }
+                });
+                boxes.par_sort_unstable_by(|_, _| Ordering::Less);
+            });
+        }));
+        assert_eq!(boxes.len(), 30_000);
+    }
+}
+
+#[test]
+fn elements_without_a_size_and_without_sync_are_sorted_too() {
+    let _watchdog = watchdog();
+    let mut units = vec![(); 10_000];
+    units.par_sort();
+    units.par_sort_unstable();
+    let mut cells: Vec<std::cell::Cell<u64>> =
+        numbers(20_000, 1_000).into_iter().map(std::cell::Cell::new).collect();
+    cells.par_sort_by_key(std::cell::Cell::get);
+    assert!(cells.is_sorted());
+}
+
+#[test]
+fn each_chunk_is_visited_once_with_its_index() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for (length, size) in [(0, 1), (1, 1), (10, 3), (1_000, 7), (1_000, 1_000), (5, usize::MAX)] {
+        let mut numbers = vec![usize::MAX; length];
+        moirai.scope(|_| {
+            numbers.par_for_each_chunk_mut(size, |index, chunk| {
+                assert!(chunk.iter().all(|&number| number == usize::MAX));
+                chunk.fill(index);
+            });
+        });
+        assert!(numbers.iter().enumerate().all(|(at, &index)| index == at / size));
+    }
+    let zero = catch_unwind(|| [1, 2].par_for_each_chunk_mut(0, |_, _| ()));
+    assert!(zero.is_err());
+}
+
+#[cfg(feature = "par-iter")]
+mod iterators {
+    use super::*;
+    use moirai::Moirai;
+    use moirai::par::{
+        IntoPar, IterIntoPar, Par, ParDrain, ParIterable, ParMut, ParRef, ParResult,
+    };
+
+    /// Calls `f` outside of an executor, in a task, and inside of a scope.
+    fn everywhere(f: impl Fn() + Clone + Send + 'static) {
+        let _watchdog = watchdog();
+        f();
+        for n in [1, 2, 4] {
+            let moirai = workers(n);
+            moirai.scope(|_| f());
+            moirai.spawn_parallel(f.clone()).join().unwrap();
+        }
+    }
+
+    #[test]
+    fn sums_maps_filters_and_collects_in_order() {
+        everywhere(|| {
+            let numbers = super::numbers(20_000, 1_000);
+            assert_eq!(numbers.par().copied().sum::<u64>(), numbers.iter().sum::<u64>());
+            let mapped: Vec<u64> = numbers.par().map(|n| n * 2).filter(|n| n % 3 == 0).collect();
+            let expected: Vec<u64> = numbers.iter().map(|n| n * 2).filter(|n| n % 3 == 0).collect();
+            assert!(mapped == expected);
+            assert_eq!((0..1_000usize).par().map(|n| n + 1).sum::<usize>(), 500_500);
+            assert_eq!(numbers.clone().into_par().max(), numbers.iter().copied().max());
+            assert_eq!(numbers.par().copied().reduce(u64::min), numbers.iter().copied().min());
+        });
+    }
+
+    #[test]
+    fn finds_the_first_and_any() {
+        everywhere(|| {
+            let numbers: Vec<u64> = (0..50_000).collect();
+            assert_eq!(numbers.par().find(|n| **n % 1_000 == 999), Some(&999));
+            assert!(numbers.par().any(|n| **n == 49_999));
+            assert!(!numbers.par().all(|n| **n < 49_999));
+        });
+    }
+
+    #[test]
+    fn changes_in_place_and_drains() {
+        everywhere(|| {
+            let mut numbers: Vec<u64> = (0..10_000).collect();
+            numbers.par_mut().for_each(|n| *n += 1);
+            assert!(numbers.iter().copied().eq(1..=10_000));
+            assert_eq!(numbers.par_drain(5_000..).count(), 5_000);
+            assert_eq!(numbers.len(), 5_000);
+        });
+    }
+
+    #[test]
+    fn any_iterator_and_results() {
+        everywhere(|| {
+            let lines = "1 22 333 4444".split(' ');
+            let lengths: Vec<usize> = lines.iter_into_par().map(str::len).collect();
+            assert_eq!(lengths, [1, 2, 3, 4]);
+            let parse = |text: Vec<&'static str>| -> Result<Vec<i32>, std::num::ParseIntError> {
+                text.into_par().map(str::parse::<i32>).into_fallible().collect()
+            };
+            assert_eq!(parse(vec!["1", "2"]).unwrap(), [1, 2]);
+            assert!(parse(vec!["1", "two"]).is_err());
+        });
+    }
+
+    #[test]
+    fn the_work_runs_on_the_executor_that_is_asked() {
+        let _watchdog = watchdog();
+        let moirai = workers(2);
+        let foreign = AtomicUsize::new(0);
+        let me = std::thread::current().id();
+        moirai.scope(|_| {
+            (0..10_000usize).par().for_each(|_| {
+                let here = std::thread::current().id() == me || Moirai::worker_index().is_some();
+                foreign.fetch_add(usize::from(!here), SeqCst);
+            });
+        });
+        assert_eq!(foreign.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_panic_comes_out() {
+        let _watchdog = watchdog();
+        let moirai = workers(2);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            moirai.scope(|_| {
+                (0..10_000usize).par().for_each(|n| {
+                    if n == 7_000 {
+                        resume_unwind(Box::new("item"));
+                    }
+                });
+            });
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"item"));
+    }
+}
