@@ -33,6 +33,8 @@ fn here() -> Moirai {
 /// words.par_sort_by_key(|word| word.len());
 /// assert_eq!(words, ["fig", "kiwi", "pear", "apple"]);
 ///
+/// assert_eq!(words.par_map(|word| word.len()), [3, 4, 4, 5]);
+///
 /// let mut pixels = vec![0; 10];
 /// pixels.par_for_each_chunk_mut(4, |row, pixels| pixels.fill(row));
 /// assert_eq!(pixels, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]);
@@ -94,6 +96,18 @@ pub trait ParSlice<T: Send> {
         self.par_sort_unstable_by(|a, b| key(a).cmp(&key(b)));
     }
 
+    /// What `f` makes of each element, in their order.
+    ///
+    /// Each result is written where it belongs at once. A parallel iterator's `map(..).collect()` does the same by way of a
+    /// vector for each thread, which takes twice as long if `f` is short.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does. What it returned before is dropped.
+    fn par_map<R: Send>(&self, f: impl Fn(&T) -> R + Sync) -> Vec<R>
+    where
+        T: Sync;
+
     /// Calls `f` with each chunk and its index. All chunks but the last have `size` elements.
     ///
     /// # Panics
@@ -109,6 +123,13 @@ impl<T: Send> ParSlice<T> for [T] {
 
     fn par_sort_unstable_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync) {
         here().executor().sort_unstable_by(self, compare);
+    }
+
+    fn par_map<R: Send>(&self, f: impl Fn(&T) -> R + Sync) -> Vec<R>
+    where
+        T: Sync,
+    {
+        here().executor().map(self, f)
     }
 
     fn par_for_each_chunk_mut(&mut self, size: usize, f: impl Fn(usize, &mut [T]) + Sync) {

@@ -149,6 +149,35 @@ fn elements_without_a_size_and_without_sync_are_sorted_too() {
 }
 
 #[test]
+fn maps_keep_the_order_and_drop_what_a_panic_leaves() {
+    let _watchdog = watchdog();
+    for n in [1, 2, 4] {
+        let moirai = workers(n);
+        for length in [0, 1, 15, 1_000, 100_000] {
+            let numbers = numbers(length, 1_000);
+            let mapped = moirai.scope(|_| numbers.par_map(|n| Box::new(n + 1)));
+            assert!(mapped.iter().map(|n| **n - 1).eq(numbers.iter().copied()));
+        }
+        let kept = std::sync::Arc::new(());
+        for at in [0, 500, 9_999] {
+            let numbers: Vec<usize> = (0..10_000).collect();
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                moirai.scope(|_| {
+                    numbers.par_map(|&n| {
+                        if n == at {
+                            resume_unwind(Box::new("element"));
+                        }
+                        std::sync::Arc::clone(&kept)
+                    })
+                })
+            }));
+            assert_eq!(caught.map(drop).unwrap_err().downcast_ref(), Some(&"element"));
+            assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+        }
+    }
+}
+
+#[test]
 fn each_chunk_is_visited_once_with_its_index() {
     let _watchdog = watchdog();
     let moirai = workers(2);

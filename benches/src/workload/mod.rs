@@ -1,6 +1,7 @@
 //! What the peers are made to do, and how long one run of it takes.
 
 mod closures;
+mod fork;
 mod join;
 mod poll;
 mod registry;
@@ -121,8 +122,14 @@ pub fn registry() -> Vec<Group> {
     registry::groups()
 }
 
+/// Fork-join work.
+#[must_use]
+pub fn fork() -> Vec<Group> {
+    fork::groups()
+}
+
 /// The groups of all suites.
 #[must_use]
 pub fn all() -> Vec<Group> {
-    [spawn(), join(), poll(), registry()].into_iter().flatten().collect()
+    [spawn(), join(), poll(), fork(), registry()].into_iter().flatten().collect()
 }

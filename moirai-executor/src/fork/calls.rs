@@ -154,6 +154,15 @@ impl HybridExecutor {
         crate::slice::sort_unstable(self, slice, &compare);
     }
 
+    /// What `f` makes of each element of a slice, in their order; `f` is called in parallel.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does, when all calls have ended that had begun. What it returned before is dropped.
+    pub fn map<T: Sync, R: Send>(&self, slice: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        crate::slice::map(self, slice, &f)
+    }
+
     /// Calls `f` with each chunk of a slice and the chunk's index, in parallel. All chunks but the last have `size` elements.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! Work on slices, divided by [`join`](crate::HybridExecutor::join): what parallel iterators do not offer.
 
+mod map;
 mod merge;
 mod quick;
 
@@ -7,6 +8,7 @@ use std::cmp::Ordering;
 
 use crate::executor::HybridExecutor;
 
+pub(crate) use map::map;
 pub(crate) use merge::sort;
 pub(crate) use quick::sort_unstable;
 
@@ -23,7 +25,12 @@ fn less<T>(compare: &(impl Fn(&T, &T) -> Ordering + Sync), a: &T, b: &T) -> bool
 
 /// A length below which a slice of this length is not divided further.
 fn leaf(executor: &HybridExecutor, length: usize) -> usize {
-    (length / (PIECES * executor.workers())).max(SEQUENTIAL)
+    leaf_of(length, PIECES * executor.workers(), SEQUENTIAL)
+}
+
+/// A length that divides a slice into about so many pieces, but not into smaller ones.
+fn leaf_of(length: usize, pieces: usize, smallest: usize) -> usize {
+    (length / pieces).max(smallest)
 }
 
 /// Calls `f` with each chunk and its index.
