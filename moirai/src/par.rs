@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use crate::{Moirai, global};
 
 #[cfg(feature = "par-iter")]
+mod guided;
+#[cfg(feature = "par-iter")]
 mod iter;
 
 #[cfg(feature = "par-iter")]

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::ops::RangeBounds;
 
-use orx_parallel::{Par, ParRunner, Runner, ThreadPool};
+use orx_parallel::{Par, ParRunner, ThreadPool};
+
+use super::guided::Guided;
 
 use crate::{Moirai, scope};
 
@@ -76,7 +78,7 @@ impl ThreadPool for Moirai {
 }
 
 fn runner() -> impl ParRunner {
-    Runner::fixed_with_pool(Here)
+    Guided::default()
 }
 
 /// A parallel iterator over what a collection, a range, or a concurrent iterator has, by value.
