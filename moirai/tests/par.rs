@@ -92,7 +92,7 @@ fn a_comparison_that_panics_loses_and_doubles_nothing() {
                 numbers(40_000, u64::MAX).into_iter().map(Box::new).collect();
             let mut expected: Vec<u64> = boxes.iter().map(|number| **number).collect();
             let left = AtomicUsize::new(total * round / 24);
-            let compare = |a: &Box<u64>, b: &Box<u64>| -> Ordering {
+            let compare = |a: &u64, b: &u64| -> Ordering {
                 if left.fetch_sub(1, SeqCst) == 0 {
                     resume_unwind(Box::new("a comparison"));
                 }
@@ -101,9 +101,9 @@ fn a_comparison_that_panics_loses_and_doubles_nothing() {
             let caught = catch_unwind(AssertUnwindSafe(|| {
                 moirai.scope(|_| {
                     if stable {
-                        boxes.par_sort_by(compare);
+                        boxes.par_sort_by(|a, b| compare(a, b));
                     } else {
-                        boxes.par_sort_unstable_by(compare);
+                        boxes.par_sort_unstable_by(|a, b| compare(a, b));
                     }
                 });
             }));
@@ -127,7 +127,7 @@ fn orders_that_are_none_do_no_harm() {
         let _ = catch_unwind(AssertUnwindSafe(|| {
             moirai.scope(|_| {
                 boxes.par_sort_by(|a, b| {
-                    if flip.fetch_add(1, SeqCst) % 3 == 0 { a.cmp(b) } else { b.cmp(a) }
+                    if flip.fetch_add(1, SeqCst).is_multiple_of(3) { a.cmp(b) } else { b.cmp(a) }
                 });
                 boxes.par_sort_unstable_by(|_, _| Ordering::Less);
             });
@@ -139,7 +139,7 @@ fn orders_that_are_none_do_no_harm() {
 #[test]
 fn elements_without_a_size_and_without_sync_are_sorted_too() {
     let _watchdog = watchdog();
-    let mut units = vec![(); 10_000];
+    let mut units = [(); 10_000];
     units.par_sort();
     units.par_sort_unstable();
     let mut cells: Vec<std::cell::Cell<u64>> =

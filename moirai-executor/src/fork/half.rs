@@ -173,8 +173,10 @@ impl Half {
         }
         // SAFETY: as above.
         let sleeper = unsafe { &(*this).sleeper }.with_mut(|sleeper| {
-            // SAFETY: in WAKING the place is the thief's, and the owner has written it before WAITED.
-            unsafe { (*sleeper).assume_init_read() }
+            // SAFETY: in WAKING the place is the thief's.
+            let sleeper = unsafe { &*sleeper };
+            // SAFETY: the owner has written it before WAITED, and this is the only time that it is taken.
+            unsafe { sleeper.assume_init_read() }
         });
         // Ordering: Release, as above. This is the last access.
         state.store(DONE, Ordering::Release);
@@ -221,8 +223,10 @@ impl Half {
     /// Drops the unparker, which nobody else has seen.
     fn drop_sleeper(&self) {
         self.sleeper.with_mut(|sleeper| {
-            // SAFETY: it was written, and the thief did not claim it.
-            unsafe { (*sleeper).assume_init_drop() };
+            // SAFETY: the thief did not claim the place, so it is the owner's.
+            let sleeper = unsafe { &mut *sleeper };
+            // SAFETY: it was written.
+            unsafe { sleeper.assume_init_drop() };
         });
     }
 }
@@ -255,8 +259,8 @@ where
         // SAFETY: the half is not done, so the frame in which it was forked is still there.
         let frame = unsafe { Frame::below(parent, half.cast()) };
         let closure = slot.with_mut(|slot| {
-            // SAFETY: the slot is the thief's, and holds the closure.
-            unsafe { ManuallyDrop::take(&mut (*slot).closure) }
+            // SAFETY: the slot is the thief's.
+            unsafe { take_closure(slot) }
         });
         let result = hand.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
         slot.with_mut(|slot| {
@@ -277,7 +281,7 @@ where
     pub(super) unsafe fn take_closure(&self) -> F {
         self.slot.with_mut(|slot| {
             // SAFETY: promised by the caller.
-            unsafe { ManuallyDrop::take(&mut (*slot).closure) }
+            unsafe { take_closure(slot) }
         })
     }
 
@@ -289,7 +293,24 @@ where
     pub(super) unsafe fn take_result(&self) -> thread::Result<R> {
         self.slot.with_mut(|slot| {
             // SAFETY: promised by the caller.
-            unsafe { ManuallyDrop::take(&mut (*slot).result) }
+            let slot = unsafe { &mut *slot };
+            // SAFETY: it holds the result.
+            let result = unsafe { &mut slot.result };
+            // SAFETY: promised by the caller.
+            unsafe { ManuallyDrop::take(result) }
         })
     }
+}
+
+/// # Safety
+///
+/// The slot is the caller's, and holds the closure; this is called once.
+#[inline]
+unsafe fn take_closure<F, R>(slot: *mut Slot<F, R>) -> F {
+    // SAFETY: promised by the caller.
+    let slot = unsafe { &mut *slot };
+    // SAFETY: it holds the closure.
+    let closure = unsafe { &mut slot.closure };
+    // SAFETY: promised by the caller.
+    unsafe { ManuallyDrop::take(closure) }
 }

@@ -1,0 +1,62 @@
+//! An async task that ticks, driven by a thread with a timer, as an I/O driver would.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use moirai::{Moirai, TaskError, TaskHandle};
+
+/// The time between two ticks.
+pub(crate) const PERIOD: Duration = Duration::from_millis(20);
+
+/// What the clock has to tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ticks {
+    pub(crate) count: u32,
+    pub(crate) worst_gap: Duration,
+}
+
+pub(crate) struct Clock {
+    timer: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+    task: TaskHandle<Ticks>,
+}
+
+/// Starts the clock.
+pub(crate) fn start(moirai: &Moirai) -> Clock {
+    let (sender, receiver) = async_channel::bounded::<()>(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let timer = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(PERIOD);
+                // One that is late is not asked twice.
+                let _ = sender.try_send(());
+            }
+        }
+    });
+    let task = moirai.task().name("clock").spawn_async(async move {
+        let mut ticks = Ticks::default();
+        let mut last = Instant::now();
+        while receiver.recv().await.is_ok() {
+            ticks.count += 1;
+            ticks.worst_gap = ticks.worst_gap.max(last.elapsed());
+            last = Instant::now();
+        }
+        ticks
+    });
+    Clock { timer, stop, task }
+}
+
+impl Clock {
+    /// Stops it.
+    pub(crate) fn stop(self, moirai: &Moirai) -> Result<Ticks, TaskError> {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.timer.join().is_err() {
+            eprintln!("the timer has panicked");
+        }
+        moirai.block_on(self.task)
+    }
+}

@@ -1,0 +1,91 @@
+//! Renders a picture in parallel, with a progress bar, while an async task serves a ticking clock on the same two workers.
+//!
+//! `cargo run --release --example mandelbrot -- [--width N] [--height N] [--workers N] [--out FILE]`
+
+mod args;
+mod clock;
+mod picture;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use moirai::Moirai;
+
+use args::Args;
+use picture::Picture;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(error) => {
+            eprintln!("mandelbrot: {error}\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mandelbrot: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let moirai = Moirai::builder().worker_threads(args.workers).build()?;
+    let size = (args.width, args.height);
+
+    // What one thread needs, for comparison.
+    let bar = bar(args.height, "one thread");
+    let start = Instant::now();
+    let mut alone = Picture::new(size);
+    alone.render_alone(|| bar.inc(1));
+    let alone_took = start.elapsed();
+    bar.finish();
+
+    // The same in parallel, inside a task, so that both workers are in it; and a clock that wants to tick meanwhile.
+    let bar = self::bar(args.height, &format!("{} workers", args.workers));
+    let clock = clock::start(&moirai);
+    let start = Instant::now();
+    let render = moirai.task().name("render").spawn_parallel({
+        let bar = bar.clone();
+        move || {
+            let mut picture = Picture::new(size);
+            picture.render(|| bar.inc(1));
+            picture
+        }
+    });
+    // Not by `join`, by which this thread would lend a third hand.
+    let picture = moirai.block_on(render)?;
+    let took = start.elapsed();
+    bar.finish();
+    let ticks = clock.stop(&moirai)?;
+
+    if picture != alone {
+        return Err("the two pictures differ".into());
+    }
+    picture.write(&args.out)?;
+    println!("wrote {} ({} x {})", args.out.display(), args.width, args.height);
+    println!(
+        "one thread {:.0} ms, {} workers {:.0} ms: speed-up {:.2}",
+        alone_took.as_secs_f64() * 1e3,
+        args.workers,
+        took.as_secs_f64() * 1e3,
+        alone_took.as_secs_f64() / took.as_secs_f64()
+    );
+    println!(
+        "the clock ticked {} times every {} ms; the worst gap between two ticks was {:.1} ms",
+        ticks.count,
+        clock::PERIOD.as_millis(),
+        ticks.worst_gap.as_secs_f64() * 1e3
+    );
+    Ok(())
+}
+
+fn bar(rows: usize, what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:12} [{bar:40}] {percent:>3} % {elapsed}")
+        .expect("the template is right")
+        .progress_chars("=> ");
+    ProgressBar::new(rows as u64).with_style(style).with_message(what.to_owned())
+}
