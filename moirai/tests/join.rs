@@ -363,7 +363,7 @@ fn shutdown_stops_the_fork_join_of_what_it_cancels() {
     started.wait();
     let report = moirai.shutdown_timeout(Duration::from_millis(1));
     assert_eq!((report.cancelled, report.still_active), (1, 0));
-    assert!(matches!(task.join().map(|()| ()), Err(TaskError::ShutDown)));
+    assert!(matches!(task.join(), Err(TaskError::ShutDown)));
     // Whoever is no task goes on by himself.
     assert_eq!(moirai.join(|| 1, || 2), (1, 2));
 }

@@ -278,6 +278,68 @@ fn run<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(&Core) -> R) -> R {
 /// Where closures can be spawned that borrow from outside of the scope. See `Moirai::scope`.
 ///
 /// `'scope` is the time that the scope takes, `'env` that of what its closures borrow, which is longer.
+///
+/// What a closure borrows must outlive the scope. What the scope's own closure owns does not:
+///
+/// ```compile_fail,E0373
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// executor.scope(|s| {
+///     let local = 1;
+///     s.spawn(|_| println!("{local}"));
+/// });
+/// ```
+///
+/// Two closures cannot both have the same thing to change:
+///
+/// ```compile_fail,E0499
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let mut sum = 0;
+/// executor.scope(|s| {
+///     s.spawn(|_| sum += 1);
+///     s.spawn(|_| sum += 2);
+/// });
+/// ```
+///
+/// What cannot be sent to another thread cannot be taken there by a closure:
+///
+/// ```compile_fail,E0277
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let here = std::rc::Rc::new(1);
+/// executor.scope(|s| s.spawn(|_| println!("{here}")));
+/// ```
+///
+/// The scope itself cannot be kept beyond its end, nor what was borrowed be dropped before:
+///
+/// ```compile_fail,E0521
+/// # use moirai_executor::{HybridExecutor, Scope};
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let mut kept: Option<&Scope<'_, '_>> = None;
+/// executor.scope(|s| kept = Some(s));
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let text = String::from("text");
+/// executor.scope(|s| {
+///     s.spawn(|_| println!("{text}"));
+///     drop(text);
+/// });
+/// ```
+///
+/// And neither lifetime can be made shorter or longer:
+///
+/// ```compile_fail
+/// # use moirai_executor::Scope;
+/// fn shorter<'short, 'long: 'short, 'env: 'long>(
+///     scope: &'short Scope<'long, 'env>,
+/// ) -> &'short Scope<'short, 'env> {
+///     scope
+/// }
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     /// On the stack of the scope's own thread.
     core: *const Core,
