@@ -41,9 +41,9 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     context.ticks.set(shared.clock.ticks());
     shared.progress.busy();
     loop {
-        shared.progress.step(index);
         // Tasks and pieces take turns.
         if shared.board.has_pieces()
+            && context.worker().is_some()
             && let Some(piece) = shared.board.take(shared.sleepers.idle())
         {
             run_piece(context, piece);
@@ -52,6 +52,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         let Some(popped) = context.with_seat(|seat| seat.queue.pop()) else {
             return;
         };
+        shared.progress.step(index);
         let next = popped.map(Next::Task).or_else(|| {
             let next = shared.sleepers.next(
                 index,

@@ -352,6 +352,40 @@ fn a_split_after_the_cancellation_was_caught_unwinds_again() {
 }
 
 #[test]
+fn destructors_of_a_cancelled_task_can_fork_and_join() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    for _ in 0..50 {
+        let (ready, dropped) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let task = moirai.spawn_parallel({
+            let (ready, dropped) = (ready.clone(), Arc::clone(&dropped));
+            move || {
+                let _parallel = OnDrop::new(|| {
+                    let (sum, ()) = moirai::join(
+                        || fibonacci(12),
+                        || {
+                            moirai::scope(|s| {
+                                s.spawn(|_| {
+                                    dropped.fetch_add(1, SeqCst);
+                                });
+                            });
+                        },
+                    );
+                    dropped.fetch_add(usize::try_from(sum).unwrap(), SeqCst);
+                });
+                loop {
+                    moirai::join(|| ready.open(), || ());
+                }
+            }
+        });
+        ready.wait();
+        task.cancel();
+        assert!(matches!(task.join(), Err(TaskError::Cancelled)));
+        assert_eq!(dropped.load(SeqCst), 145);
+    }
+}
+
+#[test]
 fn shutdown_stops_the_fork_join_of_what_it_cancels() {
     let _watchdog = watchdog();
     let moirai = workers(2);

@@ -33,6 +33,15 @@ impl Frame {
         Self { parent, of, task }
     }
 
+    /// For work in `parent` that goes on although its task was asked to stop.
+    ///
+    /// # Safety
+    ///
+    /// `parent` points to a frame, which outlives this one.
+    pub(super) const unsafe fn without_task(parent: *const Frame) -> Self {
+        Self { parent, of: ptr::null(), task: None }
+    }
+
     /// Sets what waits for the work of this frame.
     pub(super) const fn wait_as(&mut self, of: *const ()) {
         self.of = of;

@@ -110,7 +110,9 @@ impl Hand {
         B: FnOnce() -> RB + Send,
         RB: Send,
     {
-        self.split();
+        if self.is_cancelled() {
+            return self.in_uncancelled_frame(|| self.join(crew, a, b));
+        }
         let second = Second::new(self.frame.get(), b);
         let half = second.half();
         self.push(half);
@@ -162,13 +164,24 @@ impl Hand {
         }
     }
 
-    /// Rule 9.
+    /// Whether the task that called was asked to stop.
     #[inline]
-    pub(super) fn split(&self) {
+    pub(super) fn is_cancelled(&self) -> bool {
         // SAFETY: the frame is that of a caller of this thread, which is still there.
-        if unsafe { &*self.frame.get() }.is_cancelled() {
+        unsafe { &*self.frame.get() }.is_cancelled()
+    }
+
+    /// Rule 9: unwinds. But a thread that unwinds already, in whose destructors fork-join work is called, must not do so twice: there
+    /// `f` is called, in a frame that knows of no task.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn in_uncancelled_frame<R>(&self, f: impl FnOnce() -> R) -> R {
+        if !thread::panicking() {
             cancelled::unwind();
         }
+        // SAFETY: as above; the frame outlives the call.
+        let frame = unsafe { Frame::without_task(self.frame.get()) };
+        self.within(&frame, f)
     }
 
     /// Enters a half of the calling frame into the list.
@@ -260,6 +273,10 @@ impl Hand {
             let guest = self.guest.get();
             if guest {
                 crew.board().guest_leaves();
+                // Its core is free now for a worker that was not invited because of it.
+                if crew.board().has_more_for(crew.idle()) {
+                    crew.invite();
+                }
             }
             crew.sleep(event);
             if guest {

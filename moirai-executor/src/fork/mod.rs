@@ -43,7 +43,7 @@
 //!    announcement. A piece for which nobody was woken, because of rule 7 or because somebody was searching and found another, is not lost: its owner
 //!    comes back for it. Whoever takes a piece and leaves others invites the next worker.
 //! 9. **Cancelling.** Each split looks at the flag of the task that called, and unwinds from there if the task was asked to
-//!    stop, by a payload of our own that the task's cell knows.
+//!    stop, by a payload of our own that the task's cell knows. Where a thread unwinds already, in destructors, it goes on instead.
 //! 10. **Scopes.** Jobs are boxed. Those that the scope's own thread spawns wait in its own queue, and become public by rule 5;
 //!     those that other threads spawn are public at once. A scope that has never had a public job is never seen by anyone
 //!     else. One that has is entered on the board, with a count of the jobs that were made public and have not finished; the

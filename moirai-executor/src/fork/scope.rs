@@ -137,7 +137,7 @@ impl Core {
 
     /// Queues a job, for the thread whose hand is `hand`.
     fn spawn(&self, hand: *const Hand, crew: &impl Crew, job: Job) {
-        if self.head.frame.is_cancelled() {
+        if self.head.frame.is_cancelled() && !thread::panicking() {
             let _ = panics::message_of(|| drop(job));
             cancelled::unwind();
         }
@@ -243,13 +243,16 @@ pub(super) fn forget_payload(payload: Option<Payload>) {
 
 /// Calls `f` with a scope, and returns when all that was spawned in it has finished.
 fn run<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(&Core) -> R) -> R {
-    hand.split();
+    if hand.is_cancelled() {
+        return hand.in_uncancelled_frame(|| run(hand, crew, f));
+    }
     let mut core = Core::new(hand, ptr::from_ref(crew).cast());
     core.settle();
-    let core = core;
+    // Where it is now it stays.
+    let core = &core;
     // Until all jobs have finished nothing unwinds: they may know of this frame.
     let result: thread::Result<R> = hand.within(core.place().frame(), || {
-        let result = catch_unwind(AssertUnwindSafe(|| f(&core)));
+        let result = catch_unwind(AssertUnwindSafe(|| f(core)));
         match (result, core.finish(hand, crew)) {
             (result, None) => result,
             (Ok(value), Some(payload)) => {
@@ -265,7 +268,7 @@ fn run<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(&Core) -> R) -> R {
     match result {
         Ok(value) => {
             // Jobs that were queued then were not run.
-            if core.head.frame.is_cancelled() {
+            if core.head.frame.is_cancelled() && !thread::panicking() {
                 let _ = panics::message_of(|| drop(value));
                 cancelled::unwind();
             }
