@@ -28,7 +28,7 @@ pub struct Line {
 
 const WIDTH: f64 = 760.0;
 const OURS: &str = "#1f6feb";
-const COLOURS: [&str; 3] = ["#d1242f", "#bf8700", OURS];
+const COLOURS: [&str; 4] = ["#d1242f", "#bf8700", OURS, "#8250df"];
 
 /// Horizontal bars, shorter is better; the thin line goes from the fastest run to the slowest, or to the edge.
 #[must_use]
