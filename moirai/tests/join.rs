@@ -428,18 +428,12 @@ fn who_waits_for_a_task_lends_a_hand_to_its_fork_join_only() {
     let _watchdog = watchdog();
     let moirai = workers(1);
     let me = std::thread::current().id();
-    let helped = AtomicBool::new(false);
-    let helped = &*Box::leak(Box::new(helped));
+    let helped = Arc::new(AtomicBool::new(false));
     for _ in 0..2_000 {
         let other = moirai.spawn_parallel(move || assert_ne!(std::thread::current().id(), me));
-        let task = moirai.spawn_parallel(move || {
-            let here = || {
-                if std::thread::current().id() == me {
-                    helped.store(true, SeqCst);
-                }
-                std::thread::sleep(Duration::from_micros(20));
-            };
-            moirai::join(here, here);
+        let task = moirai.spawn_parallel({
+            let helped = Arc::clone(&helped);
+            move || help_wanted(me, &helped)
         });
         task.join().unwrap();
         other.join().unwrap();
@@ -448,4 +442,15 @@ fn who_waits_for_a_task_lends_a_hand_to_its_fork_join_only() {
         }
     }
     panic!("who waits for a task never helped it");
+}
+
+/// Forks, and notes whether `thread` has run a half.
+fn help_wanted(thread: ThreadId, helped: &AtomicBool) {
+    let here = || {
+        if std::thread::current().id() == thread {
+            helped.store(true, SeqCst);
+        }
+        std::thread::sleep(Duration::from_micros(20));
+    };
+    moirai::join(here, here);
 }
