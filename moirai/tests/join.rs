@@ -3,7 +3,7 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -424,33 +424,23 @@ fn a_task_that_waits_for_itself_in_a_half_is_told() {
 }
 
 #[test]
-fn who_waits_for_a_task_lends_a_hand_to_its_fork_join_only() {
+fn who_waits_for_a_task_runs_nothing_but_its_fork_join() {
     let _watchdog = watchdog();
     let moirai = workers(1);
     let me = std::thread::current().id();
-    let helped = Arc::new(AtomicBool::new(false));
-    for _ in 0..2_000 {
-        let other = moirai.spawn_parallel(move || assert_ne!(std::thread::current().id(), me));
-        let task = moirai.spawn_parallel({
-            let helped = Arc::clone(&helped);
-            move || help_wanted(me, &helped)
+    for _ in 0..500 {
+        // Neither tasks nor the halves of other tasks.
+        let other = moirai.spawn_parallel(move || {
+            let elsewhere = || assert_ne!(std::thread::current().id(), me);
+            moirai::join(elsewhere, elsewhere);
+            elsewhere();
         });
-        task.join().unwrap();
-        other.join().unwrap();
-        if helped.load(SeqCst) {
-            return;
-        }
+        let task = moirai.spawn_parallel(move || {
+            let here = || std::thread::sleep(Duration::from_micros(20));
+            moirai::join(here, here);
+            Moirai::worker_index()
+        });
+        assert_eq!(task.join().unwrap(), Some(0));
+        moirai.block_on(other).unwrap();
     }
-    panic!("who waits for a task never helped it");
-}
-
-/// Forks, and notes whether `thread` has run a half.
-fn help_wanted(thread: ThreadId, helped: &AtomicBool) {
-    let here = || {
-        if std::thread::current().id() == thread {
-            helped.store(true, SeqCst);
-        }
-        std::thread::sleep(Duration::from_micros(20));
-    };
-    moirai::join(here, here);
 }
