@@ -178,7 +178,10 @@ impl Shared {
         }
         self.progress.state.lock().running = true;
         let started = self.start_thread(name, |shared| {
-            shared.watch_progress();
+            // What may panic is the code of a scheduler, or of a `tracing` subscriber.
+            while let Some(message) = panics::message_of(|| shared.watch_progress()) {
+                tracing::error!(target: "moirai", panic = &*message, "the progress thread panicked, and goes on");
+            }
             shared.progress.state.lock().running = false;
             shared.progress.changed.notify_all();
         });
@@ -266,7 +269,14 @@ impl Shared {
         let name = format!("{}-rescue-{}", self.config.thread_name_prefix, state.started);
         drop(state);
         tracing::debug!(target: "moirai", "all workers are stuck while tasks wait: a thread helps out");
-        if let Err(error) = self.start_thread(name, |shared| shared.rescue()) {
+        let started = self.start_thread(name, |shared| {
+            let panicked = panics::message_of(|| shared.rescue());
+            shared.progress.state.lock().rescuers -= 1;
+            if let Some(message) = panicked {
+                tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked");
+            }
+        });
+        if let Err(error) = started {
             progress.state.lock().rescuers -= 1;
             tracing::warn!(target: "moirai", %error, "a thread could not be started");
         }
@@ -294,7 +304,6 @@ impl Shared {
                     break;
                 }
             }
-            progress.state.lock().rescuers -= 1;
         });
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Half {
 }
 
 /// A half with what it calls.
-// The half comes first: a pointer to it is one to the whole.
+// The half comes first: a pointer to the whole is one to it.
 #[repr(C)]
 pub(super) struct Second<F, R> {
     half: Half,

@@ -115,7 +115,8 @@ impl Hand {
         }
         let second = Second::new(self.frame.get(), b);
         let half = second.half();
-        self.push(half);
+        // From the whole, and not from the half alone: who runs it needs the rest as well.
+        self.push((&raw const second).cast());
         if crew.board().is_hungry() || !self.has_public() {
             self.publish(crew);
         }
@@ -186,9 +187,10 @@ impl Hand {
 
     /// Enters a half of the calling frame into the list.
     #[inline]
-    fn push(&self, half: &Half) {
+    fn push(&self, half: *const Half) {
         let newest = self.newest.get();
-        half.older().set(newest);
+        // SAFETY: it is in the calling frame.
+        unsafe { &*half }.older().set(newest);
         // SAFETY: the list holds halves of frames that are still there, and its own end.
         unsafe { &*newest }.newer().set(half);
         self.newest.set(half);

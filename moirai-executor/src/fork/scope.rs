@@ -96,7 +96,7 @@ impl Place {
 }
 
 /// What a scope is, apart from its lifetimes.
-// The head comes first: a pointer to it is one to the whole.
+// The head comes first: a pointer to the whole is one to it.
 #[repr(C)]
 struct Core {
     head: Head,
