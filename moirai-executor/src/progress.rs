@@ -163,6 +163,16 @@ impl Progress {
     }
 }
 
+/// Says that the progress thread has ended, however it does.
+struct Ended<'a>(&'a Progress);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().running = false;
+        self.0.changed.notify_all();
+    }
+}
+
 /// What the progress thread has seen at its last look.
 struct Seen {
     steps: Vec<usize>,
@@ -178,12 +188,11 @@ impl Shared {
         }
         self.progress.state.lock().running = true;
         let started = self.start_thread(name, |shared| {
+            let _ended = Ended(&shared.progress);
             // What may panic is the code of a scheduler, or of a `tracing` subscriber.
             while let Some(message) = panics::message_of(|| shared.watch_progress()) {
                 tracing::error!(target: "moirai", panic = &*message, "the progress thread panicked, and goes on");
             }
-            shared.progress.state.lock().running = false;
-            shared.progress.changed.notify_all();
         });
         if started.is_err() {
             self.progress.state.lock().running = false;

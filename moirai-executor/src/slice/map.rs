@@ -1,7 +1,6 @@
 //! Mapping a slice into a new vector, each element written where it belongs.
 
-use std::marker::PhantomData;
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::ptr;
 
 use super::{PIECES, leaf_of};
@@ -17,9 +16,10 @@ pub(crate) fn map<T: Sync, R: Send>(
     f: &(impl Fn(&T) -> R + Sync),
 ) -> Vec<R> {
     let mut results: Vec<R> = Vec::with_capacity(slice.len());
-    let places = &mut results.spare_capacity_mut()[..slice.len()];
+    // All parts are reached by this one pointer, so that what two of them have filled can be dropped as one.
+    let target = Target(results.as_mut_ptr());
     let leaf = leaf_of(slice.len(), 4 * PIECES * executor.workers(), SMALLEST);
-    let filled = fill(executor, slice, places, leaf, f);
+    let filled = fill(executor, slice, target, leaf, f);
     assert_eq!(filled.count, slice.len(), "every part was filled");
     mem::forget(filled);
     // SAFETY: all places were filled, and nobody else drops them.
@@ -27,29 +27,30 @@ pub(crate) fn map<T: Sync, R: Send>(
     results
 }
 
+/// Where results go: as many places as the part of the slice has elements, which nobody else uses.
+struct Target<R>(*mut R);
+
+// SAFETY: who has it is alone with its places, and puts an `R` there.
+unsafe impl<R: Send> Send for Target<R> {}
+
 /// Places that were filled. Dropping it drops what is in them: so nothing leaks if another part panics.
-struct Filled<'a, R> {
-    first: *mut MaybeUninit<R>,
+struct Filled<R> {
+    first: *mut R,
     count: usize,
-    places: PhantomData<&'a mut [MaybeUninit<R>]>,
 }
 
 // SAFETY: it stands for a `&mut [R]`.
-unsafe impl<R: Send> Send for Filled<'_, R> {}
+unsafe impl<R: Send> Send for Filled<R> {}
 
-impl<R> Drop for Filled<'_, R> {
+impl<R> Drop for Filled<R> {
     fn drop(&mut self) {
-        let filled = ptr::slice_from_raw_parts_mut(self.first.cast::<R>(), self.count);
+        let filled = ptr::slice_from_raw_parts_mut(self.first, self.count);
         // SAFETY: these were filled, and belong to this alone.
         unsafe { ptr::drop_in_place(filled) };
     }
 }
 
-impl<'a, R> Filled<'a, R> {
-    const fn none(places: &mut [MaybeUninit<R>]) -> Self {
-        Self { first: places.as_mut_ptr(), count: 0, places: PhantomData }
-    }
-
+impl<R> Filled<R> {
     /// Both, of which the other follows this.
     fn and(mut self, other: Self) -> Self {
         self.count += other.count;
@@ -58,27 +59,32 @@ impl<'a, R> Filled<'a, R> {
     }
 }
 
-fn fill<'a, T: Sync, R: Send>(
+fn fill<T: Sync, R: Send>(
     executor: &HybridExecutor,
     slice: &[T],
-    places: &'a mut [MaybeUninit<R>],
+    target: Target<R>,
     leaf: usize,
     f: &(impl Fn(&T) -> R + Sync),
-) -> Filled<'a, R> {
+) -> Filled<R> {
     if slice.len() <= leaf {
-        let mut filled = Filled::none(places);
-        for (place, element) in places.iter_mut().zip(slice) {
-            place.write(f(element));
+        let mut filled = Filled { first: target.0, count: 0 };
+        for element in slice {
+            let result = f(element);
+            // SAFETY: there are as many places as elements.
+            let place = unsafe { filled.first.add(filled.count) };
+            // SAFETY: the place is this part's own, and empty.
+            unsafe { place.write(result) };
             filled.count += 1;
         }
         return filled;
     }
     let middle = slice.len() / 2;
     let (left, right) = slice.split_at(middle);
-    let (left_places, right_places) = places.split_at_mut(middle);
+    // SAFETY: there are as many places as elements.
+    let right_target = Target(unsafe { target.0.add(middle) });
     let (left, right) = executor.join(
-        || fill(executor, left, left_places, leaf, f),
-        || fill(executor, right, right_places, leaf, f),
+        || fill(executor, left, target, leaf, f),
+        || fill(executor, right, right_target, leaf, f),
     );
     left.and(right)
 }
