@@ -14,7 +14,7 @@ const TASKS: usize = 1_000;
 
 pub(super) fn groups() -> Vec<Group> {
     vec![Group {
-        name: "fork_beside_ping_pong",
+        name: "fork_beside_async",
         about: "a recursion, a loop and a sort inside a task, while 1,000 async tasks ping-pong",
         unit: "run",
         units: 1,
