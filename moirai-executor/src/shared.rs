@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use crossbeam_utils::CachePadded;
 use moirai_core::{
     Clock, ExecutorConfig, Priority, Ready, Recorder, TaskId, TaskKind, TaskSample, TaskStatus,
     Visibility,
@@ -40,7 +41,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler,
     pub(crate) sleepers: Sleepers,
-    pub(crate) board: Board,
+    /// On lines of its own: it is written by threads that wait, and read between two tasks.
+    pub(crate) board: CachePadded<Board>,
     pub(crate) progress: Progress,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
@@ -84,7 +86,7 @@ impl Shared {
             weak: Weak::clone(weak),
             registry: Registry::new(config.cleanup.clone(), workers, clock.clone()),
             sleepers: Sleepers::new(workers),
-            board: Board::new(),
+            board: CachePadded::new(Board::new()),
             progress: Progress::new(
                 workers,
                 config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)),

@@ -88,6 +88,8 @@ enum Next {
 }
 
 /// Runs a piece of somebody's fork-join work.
+#[cold]
+#[inline(never)]
 fn run_piece(context: &Context, piece: Piece) {
     let shared = context.shared();
     shared.invite_for_the_rest();
