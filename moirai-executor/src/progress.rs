@@ -102,6 +102,7 @@ impl Arming {
 
     /// Rule 1: clears it, and says whether it stays so. Under the lock.
     pub(crate) fn disarm(&self, all_idle: impl FnOnce() -> bool) -> bool {
+        // Ordering: Relaxed: the fence that follows.
         self.0.store(false, Ordering::Relaxed);
         // Ordering: SeqCst pairs with the fence in `is_to_wake`: see the module.
         fence(Ordering::SeqCst);
@@ -238,10 +239,12 @@ impl Shared {
         seen.idle = 0;
         let mut moved = 0;
         for (steps, before) in progress.steps.iter().zip(&mut seen.steps) {
+            // Ordering: Relaxed: only compared; a step that is seen late is seen at the next look.
             let now = steps.load(Ordering::Relaxed);
             moved += usize::from(now != *before);
             *before = now;
         }
+        // Ordering: Relaxed, as above.
         let rescued = progress.rescued.load(Ordering::Relaxed);
         let rescuing = rescued != seen.rescued;
         seen.rescued = rescued;

@@ -112,7 +112,7 @@ impl Moirai {
     /// Calls both closures, in parallel if a worker is free for the second, and returns what they return.
     ///
     /// The first runs on the calling thread, and so does the second if nobody has taken it by then; both may borrow from the
-    /// caller. A call costs a few nanoseconds if nobody takes the second, so it can be used down to the smallest pieces of work.
+    /// caller. Within a recursion a call costs a few nanoseconds if nobody takes the second.
     ///
     /// - While it waits for a second closure that runs elsewhere, the thread runs pieces of that very work, or gives its seat to
     ///   another thread and sleeps; it runs nothing else. So a lock may be held across the call.

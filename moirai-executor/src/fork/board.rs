@@ -90,7 +90,7 @@ impl Board {
     /// Whether there are pieces to take. Exact for who asks behind a fence (rule 8).
     #[inline]
     pub(crate) fn has_pieces(&self) -> bool {
-        // Ordering: Relaxed: the fence of the sleeper's announcement comes before, that of `notify` after the store. What is
+        // Ordering: Relaxed: the fence of the sleeper's announcement comes before, that of `Sleepers::invite` after the store. What is
         // then taken is taken under the lock.
         self.public.load(Ordering::Relaxed) > 0
     }

@@ -39,7 +39,7 @@
 //! 7. **Guests.** A thread without a seat that calls lends its own hands, and counts as one of the workers meanwhile: so many
 //!    fewer are woken, because the cores are as many as the workers.
 //! 8. **Waking.** Making a piece public is a push in the sense of the scheduler's contract, and a worker's look at the board a
-//!    pop: the piece is counted before the fence of `notify`, and the count is read after the fence of the sleeper's
+//!    pop: the piece is counted before the fence of `invite`, and the count is read after the fence of the sleeper's
 //!    announcement. A piece for which nobody was woken, because of rule 7 or because somebody was searching and found another, is not lost: its owner
 //!    comes back for it. Whoever takes a piece and leaves others invites the next worker.
 //! 9. **Cancelling.** Each split looks at the flag of the task that called, and unwinds from there if the task was asked to
