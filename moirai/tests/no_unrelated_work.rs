@@ -5,7 +5,7 @@ mod common;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use common::{Gate, wait_until, watchdog, workers};
@@ -35,12 +35,12 @@ fn for_each(range: std::ops::Range<u32>, f: &(dyn Fn(u32) + Sync)) {
 /// Calls `f` often enough, in a task and outside of one, on two and on four workers.
 fn rounds(total: usize, f: impl Fn() + Send + Sync + 'static) {
     let watchdog = watchdog();
-    let f = std::sync::Arc::new(f);
+    let f = Arc::new(f);
     for n in [2, 4] {
         let moirai = workers(n);
         for round in 0..total / 100 {
             watchdog.feed(format!("{n} workers, round {round} of {}", total / 100));
-            let again = std::sync::Arc::clone(&f);
+            let again = Arc::clone(&f);
             moirai.spawn_parallel(move || (0..50).for_each(|_| again())).join().unwrap();
             moirai.scope(|_| (0..50).for_each(|_| f()));
         }
@@ -145,10 +145,12 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
             })
         })
         .collect();
+    let offered = Arc::new(AtomicUsize::new(0));
     let other_halves = std::thread::spawn({
-        let (moirai, stop) = (moirai.clone(), stop.clone());
+        let (moirai, stop, offered) = (moirai.clone(), stop.clone(), Arc::clone(&offered));
         move || {
             while !stop.is_open() {
+                offered.fetch_add(1, SeqCst);
                 moirai.join(
                     || spin(Duration::from_micros(20)),
                     || assert!(!WAITING.get(), "a half on the stack of another join"),
@@ -156,6 +158,14 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
             }
         }
     });
+    // Long enough for a thread that waits to take up what it must not.
+    let until_more_was_offered = {
+        let offered = Arc::clone(&offered);
+        move || {
+            let before = offered.load(SeqCst);
+            wait_until("other halves were offered", || offered.load(SeqCst) > before + 20);
+        }
+    };
     let wait = || {
         let stolen = Gate::new();
         WAITING.set(true);
@@ -163,10 +173,10 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
             || stolen.wait(),
             || {
                 stolen.open();
-                std::thread::sleep(Duration::from_millis(1));
+                until_more_was_offered();
             },
         );
-        let task = moirai.spawn_parallel(|| std::thread::sleep(Duration::from_millis(1)));
+        let task = moirai.spawn_parallel(until_more_was_offered.clone());
         task.join().unwrap();
         WAITING.set(false);
     };
@@ -178,13 +188,14 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
     for round in 0..40 {
         watchdog.feed(format!("round {round} on a worker"));
         let stolen = Gate::new();
+        let until_more_was_offered = until_more_was_offered.clone();
         let task = moirai.spawn_parallel(move || {
             WAITING.set(true);
             join(
                 || stolen.wait(),
                 || {
                     stolen.open();
-                    std::thread::sleep(Duration::from_millis(1));
+                    until_more_was_offered();
                 },
             );
             WAITING.set(false);

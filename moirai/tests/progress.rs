@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::{threads, wait_until, watchdog, workers};
+use common::{Gate, threads, wait_until, watchdog, workers};
 use moirai::join;
 use moirai::prelude::*;
 
@@ -44,6 +44,16 @@ fn while_all_workers_compute<R>(moirai: &Moirai, f: impl FnOnce() -> R) -> R {
     work.stop.store(true, SeqCst);
     task.join().unwrap();
     result
+}
+
+/// Tasks that block their threads without saying so, until the gate is open.
+fn block_in_tasks(moirai: &Moirai, tasks: usize, gate: &Gate) -> Vec<TaskHandle<()>> {
+    (0..tasks)
+        .map(|_| {
+            let gate = gate.clone();
+            moirai.spawn_async(async move { gate.wait() })
+        })
+        .collect()
 }
 
 #[test]
@@ -121,21 +131,12 @@ fn a_task_in_the_slot_of_a_stuck_worker_is_run_by_one_that_slept() {
 fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
     let _watchdog = watchdog();
     let moirai = workers(2);
-    let stop = Arc::new(AtomicBool::new(false));
-    let blocked: Vec<_> = (0..2)
-        .map(|_| {
-            let stop = Arc::clone(&stop);
-            moirai.spawn_async(async move {
-                while !stop.load(SeqCst) {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            })
-        })
-        .collect();
+    let stop = Gate::new();
+    let blocked = block_in_tasks(&moirai, 2, &stop);
     for n in 0..20 {
         assert_eq!(moirai.block_on(moirai.spawn_async(async move { n })).unwrap(), n);
     }
-    stop.store(true, SeqCst);
+    stop.open();
     blocked.into_iter().for_each(|task| task.join().unwrap());
 }
 
@@ -143,24 +144,19 @@ fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
 fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
     let _watchdog = watchdog();
     let moirai = common::named("rsc", 1).reserve_workers(2).build().unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stuck: Vec<_> = (0..3)
-        .map(|_| {
-            let stop = Arc::clone(&stop);
-            moirai.spawn_async(async move {
-                while !stop.load(SeqCst) {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            })
-        })
-        .collect();
+    let stop = Gate::new();
+    let stuck = block_in_tasks(&moirai, 3, &stop);
     wait_until("worker and both rescuers are stuck", || {
         stuck.iter().all(|task| moirai.task_status(task.id()) == Some(TaskStatus::Running))
     });
     let waits = moirai.spawn_async(async {});
-    std::thread::sleep(Duration::from_millis(60));
+    // The progress thread looks some more times.
+    let looks = threads::sleeps("rsc-progress");
+    wait_until("it has looked", || {
+        !cfg!(target_os = "linux") || threads::sleeps("rsc-progress") > looks + 5
+    });
     assert_eq!(moirai.task_status(waits.id()), Some(TaskStatus::Queued));
-    stop.store(true, SeqCst);
+    stop.open();
     waits.join().unwrap();
     stuck.into_iter().for_each(|task| task.join().unwrap());
     if cfg!(target_os = "linux") {
