@@ -41,7 +41,7 @@ mod slice;
 mod spawn;
 mod task;
 mod task_builder;
-mod timer;
+pub mod time;
 mod watch;
 mod worker;
 mod yield_now;

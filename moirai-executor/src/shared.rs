@@ -28,6 +28,7 @@ use crate::registry::{End, Entry, Registry};
 use crate::seat::Seat;
 use crate::shutdown::Closing;
 use crate::task::{Asker, Host, RawRunnable, TaskRef, Verdict};
+use crate::time::TimeSource;
 use crate::watch::Watchers;
 use crate::worker;
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     weak: Weak<Self>,
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
+    pub(crate) time: TimeSource,
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler,
     pub(crate) sleepers: Sleepers,
@@ -91,6 +93,7 @@ impl Shared {
                 workers,
                 config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)),
             ),
+            time: TimeSource::of(&clock),
             watchers: Watchers::default(),
             closing: Closing::default(),
             cleanup: Mutex::new(None),

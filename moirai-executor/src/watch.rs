@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moirai_core::{TaskId, TaskStatus};
 use moirai_sync::oneshot;
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use crate::shared::Shared;
-use crate::timer::Sleep;
+use crate::time::Deadline;
 
 /// Those who wait for one task.
 type Waiters = Slab<oneshot::Sender<TaskStatus>>;
@@ -65,7 +65,7 @@ pub(crate) struct Waiting {
     id: TaskId,
     key: usize,
     ended: oneshot::Receiver<TaskStatus>,
-    sleep: Option<Sleep>,
+    limit: Option<Deadline>,
 }
 
 impl WaitForTask {
@@ -81,10 +81,9 @@ impl WaitForTask {
         let (sender, ended) = oneshot::channel();
         let key = table.entry(id).or_default().insert(sender);
         drop(table);
-        // A deadline beyond what the clock can express is none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let limit = timeout.map(|timeout| Deadline::after(shared.time.domain(), timeout));
         let shared = Arc::clone(shared);
-        Self::Waiting(Waiting { shared, id, key, ended, sleep: deadline.map(Sleep::until) })
+        Self::Waiting(Waiting { shared, id, key, ended, limit })
     }
 }
 
@@ -98,8 +97,8 @@ impl Future for WaitForTask {
                 if let Poll::Ready(told) = Pin::new(&mut waiting.ended).poll(cx) {
                     return Poll::Ready(told.ok());
                 }
-                if let Some(sleep) = &mut waiting.sleep
-                    && Pin::new(sleep).poll(cx).is_ready()
+                if let Some(limit) = &mut waiting.limit
+                    && limit.poll(cx).is_ready()
                 {
                     return Poll::Ready(waiting.shared.registry.status(waiting.id));
                 }

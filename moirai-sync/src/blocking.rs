@@ -1,6 +1,7 @@
 //! Waiting for a future on a thread that has nothing else to do. Every blocking wait of this crate is the future of the
 //! same name, driven from here: one protocol to check, not two.
 
+use crate::budget;
 use crate::parker::Parker;
 use std::future::Future;
 use std::pin::pin;
@@ -14,7 +15,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
-        match future.as_mut().poll(&mut context) {
+        match budget::unlimited(|| future.as_mut().poll(&mut context)) {
             Poll::Ready(output) => return output,
             Poll::Pending => parker.park(),
         }
@@ -35,7 +36,7 @@ pub(crate) fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::O
     loop {
         // Read ahead of the poll: what is ready by the deadline is then never missed.
         let left = deadline.saturating_duration_since(Instant::now());
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        if let Poll::Ready(output) = budget::unlimited(|| future.as_mut().poll(&mut context)) {
             return Some(output);
         }
         if left.is_zero() {

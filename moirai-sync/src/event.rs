@@ -1,5 +1,6 @@
 //! Something that happens once.
 
+use crate::budget;
 use crate::blocking::{block_on, block_on_for};
 use crate::waiters::{WaitQueue, WaiterKey, Wakers};
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
@@ -91,13 +92,15 @@ impl Event {
     pub(crate) fn poll_wait(
         &self,
         place: &mut Option<WaiterKey>,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<()> {
-        if place.is_none() && self.is_set() {
-            return Poll::Ready(());
-        }
-        // Ordering: Relaxed, since the flag is written under the lock that is held where this runs.
-        self.waiters.poll(place, context, || self.set.load(Ordering::Relaxed))
+        budget::poll(context, |context| {
+            if place.is_none() && self.is_set() {
+                return Poll::Ready(());
+            }
+            // Ordering: Relaxed, since the flag is written under the lock that is held where this runs.
+            self.waiters.poll(place, context, || self.set.load(Ordering::Relaxed))
+        })
     }
 
     pub(crate) fn leave(&self, place: &mut Option<WaiterKey>) {

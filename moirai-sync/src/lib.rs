@@ -53,9 +53,11 @@
 //! [loom]: https://docs.rs/loom
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod event;
 pub mod oneshot;
 pub mod parker;
+pub mod semaphore;
 pub mod token;
 pub mod wait_group;
 
@@ -69,5 +71,6 @@ mod tests;
 
 pub use event::{Event, EventWait};
 pub use parker::{Parker, Unparker};
+pub use semaphore::{Acquire, Permit, Semaphore, SemaphoreClosed};
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, Registration};
 pub use wait_group::{WaitGroup, WaitGroupGuard, WaitGroupWait};

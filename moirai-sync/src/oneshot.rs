@@ -14,6 +14,7 @@
 //! 2. Whoever leaves `Open` takes what it held along, and on the sender's side wakes it.
 //! 3. A value or a waker is foreign code: it is cloned, woken and dropped with the lock let go.
 
+use crate::budget;
 use crate::blocking::{block_on, block_on_for};
 use crate::contain::contain;
 use moirai_core::shim::sync::{Arc, Mutex};
@@ -158,6 +159,12 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        budget::poll(context, |context| self.poll_recv(context))
+    }
+}
+
+impl<T> Receiver<T> {
+    fn poll_recv(&mut self, context: &Context<'_>) -> Poll<Result<T, Closed>> {
         match self.try_recv() {
             Ok(None) => {}
             Ok(Some(value)) => return Poll::Ready(Ok(value)),

@@ -8,6 +8,7 @@
 //! 3. A waiter that finds zero is done; one that does not registers in the section in which it looked. So a group that is
 //!    used again owes nothing to those who waited before: who was taken is done, however the count stands by then.
 
+use crate::budget;
 use crate::blocking::{block_on, block_on_for};
 use crate::waiters::{WaitQueue, WaiterKey, Wakers};
 use moirai_core::shim::sync::Arc;
@@ -179,12 +180,15 @@ impl Future for WaitGroupWait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.place.is_none() && this.group.members() == 0 {
-            return Poll::Ready(());
-        }
-        let inner = &this.group.inner;
-        // Ordering: Relaxed, since the step to zero is taken under the lock that is held where this runs.
-        inner.waiters.poll(&mut this.place, context, || inner.members.load(Ordering::Relaxed) == 0)
+        budget::poll(context, |context| {
+            if this.place.is_none() && this.group.members() == 0 {
+                return Poll::Ready(());
+            }
+            let inner = &this.group.inner;
+            // Ordering: Relaxed, since the step to zero is taken under the lock that is held where this runs.
+            let empty = || inner.members.load(Ordering::Relaxed) == 0;
+            inner.waiters.poll(&mut this.place, context, empty)
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! A clock that moves when it is told to.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-type Listener = Box<dyn Fn() + Send + Sync>;
+type Listener = Arc<dyn Fn() + Send + Sync>;
 
 /// The hand of a manual clock.
 #[derive(Default)]
@@ -31,17 +32,18 @@ impl ManualClock {
         let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, |nanos| {
             Some(nanos.saturating_add(by))
         });
-        for (_, listener) in self.listeners.lock().iter() {
-            listener();
-        }
+        // Called with no lock held: what a listener wakes may use the clock.
+        let listeners: Vec<_> =
+            self.listeners.lock().iter().map(|(_, listener)| Arc::clone(listener)).collect();
+        listeners.iter().for_each(|listener| listener());
     }
 
     /// Calls `listener` after every [`advance`](Self::advance), on the thread that calls it, until
-    /// [`ignore`](Self::ignore). The listener must not call back into the clock's `advance`, `listen` or `ignore`.
+    /// [`ignore`](Self::ignore); an advance that is in progress then may call it once more.
     pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> ListenerKey {
         // Ordering: Relaxed, the number has only to be fresh.
         let key = self.next_listener.fetch_add(1, Ordering::Relaxed);
-        self.listeners.lock().push((key, Box::new(listener)));
+        self.listeners.lock().push((key, Arc::new(listener)));
         ListenerKey(key)
     }
 

@@ -4,7 +4,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use moirai_core::{Ready, TaskError, TaskStatus};
+use moirai_core::{Ready, TaskError, TaskKind, TaskStatus};
+use moirai_sync::budget;
 
 use super::cell::{Cell, Stage, cell_of};
 use super::header::{Header, Host, TaskRef, Verdict};
@@ -44,7 +45,11 @@ pub(super) unsafe fn run<W: Work + 'static, H: Host>(header: NonNull<Header<H>>,
     // SAFETY: the waker is used during the poll only, and the task lives meanwhile.
     let waker = unsafe { waker::borrowed(header) };
     let polled = panics::catch(host.wants_panic_locations(), || {
-        poll_stage(cell, &mut Context::from_waker(&waker))
+        let poll = || poll_stage(cell, &mut Context::from_waker(&waker));
+        match cell.header.kind {
+            TaskKind::Async => budget::grant(poll),
+            _ => budget::unlimited(poll),
+        }
     });
     let ending = match polled {
         Ok(Poll::Pending) => {
@@ -120,6 +125,7 @@ impl<T> Ending<T> {
         let error = match asker {
             Asker::User => TaskError::Cancelled,
             Asker::Shutdown => TaskError::ShutDown,
+            Asker::Deadline => TaskError::TimedOut,
         };
         Self { status: TaskStatus::Cancelled, error: None, asker, output: Err(error) }
     }

@@ -20,8 +20,10 @@ const CANCEL: usize = 1 << 5;
 const SHUTDOWN: usize = 1 << 6;
 /// Somebody waits for it by id.
 const WATCHED: usize = 1 << 7;
+/// The first to ask was its deadline.
+const DEADLINE: usize = 1 << 8;
 /// One reference.
-const REFERENCE: usize = 1 << 8;
+const REFERENCE: usize = 1 << 9;
 /// With this many references the process is aborted, as `Arc` does: they cannot be real.
 const TOO_MANY: usize = usize::MAX / 2;
 
@@ -36,6 +38,8 @@ pub(crate) enum Asker {
     User,
     /// The executor's shutdown.
     Shutdown,
+    /// The task's deadline.
+    Deadline,
 }
 
 /// What the runner finds when it takes a task up.
@@ -206,6 +210,7 @@ impl State {
         let flags = match asker {
             Asker::User => CANCEL,
             Asker::Shutdown => CANCEL | SHUTDOWN,
+            Asker::Deadline => CANCEL | DEADLINE,
         };
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -237,7 +242,11 @@ impl State {
     /// Who asked the task to stop.
     pub(super) fn asker(&self) -> Asker {
         // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange.
-        if self.0.load(Ordering::Relaxed) & SHUTDOWN != 0 { Asker::Shutdown } else { Asker::User }
+        match self.0.load(Ordering::Relaxed) & (SHUTDOWN | DEADLINE) {
+            0 => Asker::User,
+            SHUTDOWN => Asker::Shutdown,
+            _ => Asker::Deadline,
+        }
     }
 
     /// Whether the verdict is published.

@@ -4,6 +4,7 @@
 mod event;
 mod oneshot;
 mod parker;
+mod semaphore;
 mod token;
 mod wait_group;
 

@@ -1,0 +1,204 @@
+//! Pending deadlines behind locks, and the agreement between those who add one and the one who sleeps until the first.
+//!
+//! The deadlines are in several wheels, so that threads which add and remove at the same time do so under different locks.
+//!
+//! # The alarm
+//!
+//! `alarm` is the tick until which the *keeper*, who hands out what is due, means to sleep.
+//!
+//! 1. Before it sleeps the keeper stores [`AWAKE`] into `alarm`, then looks through the wheels under their locks, then stores the tick
+//!    of the earliest deadline that it saw, and sleeps until then, unless the bell was rung since step one.
+//! 2. Who adds a deadline puts it into a wheel under its lock, then reads `alarm`, and rings the bell if the deadline is earlier.
+//!    `AWAKE` is later than any deadline.
+//! 3. If the keeper's look into a wheel came before the insertion, then so did its store of `AWAKE`, by the wheel's lock: so rule 2
+//!    reads `AWAKE`, or what was stored after it. In the first case it rings; in the second it compares with the tick until
+//!    which the keeper means to sleep. If the look came after, then the keeper has seen the deadline. So it never oversleeps one.
+//! 4. The bell is a flag under a lock that the keeper holds from reading it to falling asleep: it cannot be rung in between.
+//!
+//! # Each deadline once
+//!
+//! 5. What was inserted is handed out under the wheel's lock: either to the keeper, because it is due, or to who removes it.
+
+use crossbeam_utils::CachePadded;
+use moirai_core::shim::sync::Mutex;
+use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
+
+use super::wheel::{Key, Wheel};
+
+/// Rule 1: the keeper is looking.
+pub(super) const AWAKE: u64 = u64::MAX;
+
+/// How many steps the keeper takes under one hold of a lock.
+const STEPS: usize = if cfg!(moirai_loom) { 2 } else { 128 };
+
+/// A deadline's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    shard: u32,
+    key: Key,
+}
+
+/// Whether the bell is to be rung.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bell {
+    Ring,
+    Leave,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Shards<T> {
+    wheels: Box<[CachePadded<Mutex<Wheel<T>>>]>,
+    alarm: AtomicU64,
+}
+
+impl<T> Shards<T> {
+    /// So many wheels, at least one.
+    pub(super) fn new(shards: usize) -> Self {
+        let wheel = || CachePadded::new(Mutex::new(Wheel::new()));
+        Self {
+            wheels: (0..shards.max(1)).map(|_| wheel()).collect(),
+            alarm: AtomicU64::new(AWAKE),
+        }
+    }
+
+    /// Rule 2. `hint` chooses the wheel. Without a place, `is_due` said under the lock that it is too late to wait.
+    pub(super) fn insert(
+        &self,
+        hint: usize,
+        tick: u64,
+        item: T,
+        is_due: impl FnOnce() -> bool,
+    ) -> Result<(Place, Bell), T> {
+        let shard = hint % self.wheels.len();
+        let key = {
+            let mut wheel = self.wheels[shard].lock();
+            if is_due() {
+                return Err(item);
+            }
+            wheel.insert(tick, item)
+        };
+        // Ordering: Relaxed: rule 3 leans on the wheel's lock, and on the order of one variable's values.
+        let bell =
+            if tick < self.alarm.load(Ordering::Relaxed) { Bell::Ring } else { Bell::Leave };
+        #[allow(clippy::cast_possible_truncation)]
+        Ok((Place { shard: shard as u32, key }, bell))
+    }
+
+    /// Rule 5.
+    pub(super) fn remove(&self, place: Place) -> Option<T> {
+        self.wheels[place.shard as usize].lock().remove(place.key)
+    }
+
+    /// Puts something else in the place, and gives back what was there, or what was to be put there if it was handed out since.
+    pub(super) fn replace(&self, place: Place, item: T) -> Result<T, T> {
+        match self.wheels[place.shard as usize].lock().get_mut(place.key) {
+            Some(old) => Ok(std::mem::replace(old, item)),
+            None => Err(item),
+        }
+    }
+
+    /// Looks at what is in the place, unless it was handed out.
+    pub(super) fn with<R>(&self, place: Place, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.wheels[place.shard as usize].lock().get_mut(place.key).map(|item| look(item))
+    }
+
+    /// Rule 5: hands out what is due, with no lock held.
+    pub(super) fn fire(&self, tick: u64, mut due: impl FnMut(T)) {
+        let mut batch = Vec::new();
+        for wheel in &self.wheels {
+            loop {
+                let more = wheel.lock().fire(tick, STEPS, |item| batch.push(item));
+                batch.drain(..).for_each(&mut due);
+                if !more {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Rule 1, but for the sleep: the tick until which to sleep, `None` without deadlines.
+    pub(super) fn set_alarm(&self) -> Option<u64> {
+        // Ordering: Relaxed: rule 3.
+        self.alarm.store(AWAKE, Ordering::Relaxed);
+        let next = self.wheels.iter().filter_map(|wheel| wheel.lock().next()).min();
+        self.alarm.store(next.unwrap_or(AWAKE), Ordering::Relaxed);
+        next
+    }
+
+    /// How many deadlines are pending.
+    pub(super) fn len(&self) -> usize {
+        self.wheels.iter().map(|wheel| wheel.lock().len()).sum()
+    }
+}
+
+#[cfg(all(test, moirai_loom))]
+mod loom_models {
+    use super::*;
+    use moirai_core::shim::sync::Arc;
+    use moirai_core::shim::thread;
+
+    #[test]
+    fn loom_timer_inserted_while_the_keeper_falls_asleep() {
+        loom::model(|| {
+            let shards = Arc::new(Shards::new(1));
+            // Somebody waits for a later deadline already.
+            let _ = shards.insert(0, 9, 9, || false).unwrap();
+            let bell = Arc::new(Mutex::new(false));
+            let adder = thread::spawn({
+                let (shards, bell) = (Arc::clone(&shards), Arc::clone(&bell));
+                move || {
+                    let (_, ring) = shards.insert(0, 5, 5, || false).unwrap();
+                    if ring == Bell::Ring {
+                        *bell.lock() = true;
+                    }
+                }
+            });
+            let sleeps_until = shards.set_alarm();
+            adder.join().unwrap();
+            assert!(sleeps_until == Some(5) || *bell.lock(), "the keeper oversleeps a deadline");
+        });
+    }
+
+    #[test]
+    fn loom_timer_cancelled_while_it_fires_is_handed_out_once() {
+        loom::model(|| {
+            let shards = Arc::new(Shards::new(1));
+            let (place, _) = shards.insert(0, 5, 5, || false).unwrap();
+            let keeper = thread::spawn({
+                let shards = Arc::clone(&shards);
+                move || {
+                    let mut fired = 0;
+                    shards.fire(5, |_| fired += 1);
+                    fired
+                }
+            });
+            let cancelled = usize::from(shards.remove(place).is_some());
+            // The entry may serve somebody else by now: the old place must not name it.
+            let (other, _) = shards.insert(0, 70, 70, || false).unwrap();
+            assert_eq!(shards.remove(place), None);
+            assert_eq!(keeper.join().unwrap() + cancelled, 1);
+            assert_eq!(shards.remove(other), Some(70));
+        });
+    }
+
+    #[test]
+    fn loom_timer_inserted_while_a_manual_clock_advances() {
+        loom::model(|| {
+            let shards = Arc::new(Shards::new(1));
+            let clock = Arc::new(AtomicU64::new(0));
+            let hand = thread::spawn({
+                let (shards, clock) = (Arc::clone(&shards), Arc::clone(&clock));
+                move || {
+                    clock.store(5, Ordering::Release);
+                    let mut fired = 0;
+                    shards.fire(5, |_| fired += 1);
+                    fired
+                }
+            });
+            let refused = shards.insert(0, 5, 5, || clock.load(Ordering::Acquire) >= 5).is_err();
+            assert_eq!(hand.join().unwrap() + usize::from(refused), 1, "nobody is told");
+        });
+    }
+}

@@ -1,0 +1,138 @@
+//! Waiting for a moment.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use moirai_sync::budget;
+
+use super::driver::{Domain, Driver};
+use super::instant::Instant;
+use super::shards::Place;
+
+/// Waits for `duration`. One of zero has passed at the first poll; `Duration::MAX` never does.
+///
+/// ```
+/// # use moirai_core::ExecutorControl;
+/// # let executor = moirai_executor::HybridExecutor::builder().worker_threads(1).build()?;
+/// # executor.block_on(async {
+/// use std::time::Duration;
+/// moirai_executor::time::sleep(Duration::from_millis(1)).await;
+/// # });
+/// # Ok::<(), moirai_core::BuildError>(())
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    let domain = Domain::current();
+    let deadline = Instant::from_std(domain.now()) + duration;
+    Sleep(Deadline { domain, deadline, place: None })
+}
+
+/// Waits until `deadline`.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep(Deadline { domain: Domain::current(), deadline, place: None })
+}
+
+/// Resolves at its deadline: at most a quarter of a millisecond late, plus what it takes to wake the task, and never early. Made by
+/// [`sleep`] and [`sleep_until`]. Dropping it forgets the deadline.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Sleep(Deadline);
+
+impl Sleep {
+    /// When it resolves.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+
+    /// Whether the deadline has passed.
+    #[must_use]
+    pub fn is_elapsed(&self) -> bool {
+        self.0.has_passed()
+    }
+
+    /// Sets another deadline; the next poll is the first for it.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.0.reset(deadline);
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        budget::poll(cx, |cx| self.0.poll(cx))
+    }
+}
+
+/// What a [`Sleep`] is made of, without a share in the task's budget.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    domain: Domain,
+    deadline: Instant,
+    place: Option<Place>,
+}
+
+impl Deadline {
+    /// So far from now, on the clock of `domain`.
+    pub(crate) fn after(domain: Domain, duration: Duration) -> Self {
+        let deadline = Instant::from_std(domain.now()) + duration;
+        Self { domain, deadline, place: None }
+    }
+
+    fn driver(&self) -> &Driver {
+        self.domain.driver()
+    }
+
+    pub(super) fn moment(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        Instant::from_std(self.domain.now())
+    }
+
+    fn has_passed(&self) -> bool {
+        self.domain.now() >= self.deadline.into_std()
+    }
+
+    pub(super) fn reset(&mut self, deadline: Instant) {
+        self.forget();
+        self.deadline = deadline;
+    }
+
+    /// Has the waker woken at the deadline, whatever it was asked to do before; false if the deadline has passed.
+    pub(crate) fn wake_at(&mut self, waker: &Waker) -> bool {
+        if self.has_passed() {
+            return false;
+        }
+        if let Some(place) = self.place
+            && self.driver().update(place, waker)
+        {
+            return true;
+        }
+        self.place = self.driver().insert(self.deadline.into_std(), waker.clone()).ok();
+        self.place.is_some()
+    }
+
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.wake_at(cx.waker()) {
+            return Poll::Pending;
+        }
+        self.forget();
+        Poll::Ready(())
+    }
+
+    fn forget(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.driver().remove(place);
+        }
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}

@@ -1,0 +1,358 @@
+//! Deadlines in order, at a constant price: a hierarchical timing wheel.
+//!
+//! Time is counted in *ticks*. A deadline is kept on the level of the highest digit, to the base of 64, in which it differs from
+//! the wheel's present tick, in the slot that this digit names; each slot is a list. So what is due within the next 64 ticks is on the
+//! lowest level, exact to the tick; what is further off is moved down, a level at a time, when its slot is reached. A deadline is
+//! inserted and removed in constant time, and is moved at most [`LEVELS`] times.
+//!
+//! Two things follow from taking the *differing* digit: a slot that holds something lies ahead of the present tick on its
+//! level, so nothing wraps around; and all of a level comes before all of the level above.
+//!
+//! The idea is that of Varghese and Lauck (*Hashed and Hierarchical Timing Wheels*, 1987), in the form that tokio's timer has; unlike
+//! tokio's, the entries are in pages of the wheel's own, named by numbers, so that there is nothing unsafe about them.
+
+use std::mem;
+
+/// Digits of 6 bits: enough for every tick.
+const LEVELS: usize = 11;
+const BITS: u32 = 6;
+const SLOTS: usize = 1 << BITS;
+
+/// Entries in a page.
+const PAGE: usize = 1 << PAGE_BITS;
+const PAGE_BITS: u32 = if cfg!(moirai_loom) { 2 } else { 10 };
+
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+/// Names one insertion; the number is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    index: u32,
+    number: u64,
+}
+
+/// Deadlines, each with what is handed out when it is reached.
+#[derive(Debug)]
+pub(super) struct Wheel<T> {
+    /// Everything up to this tick was handed out.
+    now: u64,
+    heads: [[u32; SLOTS]; LEVELS],
+    /// A bit for each slot that is not empty.
+    occupied: [u64; LEVELS],
+    /// A slot whose entries are being moved down.
+    moving: Option<Place>,
+    pages: Vec<Box<[Entry<T>]>>,
+    free: u32,
+    live: usize,
+    /// Counts insertions.
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    deadline: u64,
+    /// Zero while the entry is free.
+    number: u64,
+    item: Option<T>,
+    /// The next entry in the slot, or the next free one.
+    next: u32,
+    previous: u32,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    level: u8,
+    slot: u8,
+}
+
+impl<T> Wheel<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            now: 0,
+            heads: [[NONE; SLOTS]; LEVELS],
+            occupied: [0; LEVELS],
+            moving: None,
+            pages: Vec::new(),
+            free: NONE,
+            live: 0,
+            number: 0,
+        }
+    }
+
+    /// How many deadlines are pending.
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Adds a deadline. One that has passed is due at once.
+    pub(super) fn insert(&mut self, deadline: u64, item: T) -> Key {
+        let deadline = deadline.max(self.now);
+        if self.free == NONE {
+            self.add_page();
+        }
+        let index = self.free;
+        self.number += 1;
+        let number = self.number;
+        let entry = self.entry(index);
+        entry.deadline = deadline;
+        entry.number = number;
+        entry.item = Some(item);
+        let next_free = entry.next;
+        self.free = next_free;
+        self.live += 1;
+        self.link(index, deadline);
+        Key { index, number }
+    }
+
+    /// What was inserted under this key, unless it was handed out since.
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let entry = self.known(key)?;
+        entry.item.as_mut()
+    }
+
+    /// Takes out what was inserted under this key, unless it was handed out since.
+    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
+        self.known(key)?;
+        self.unlink(key.index);
+        let item = self.release(key.index);
+        self.trim();
+        item
+    }
+
+    /// Hands out what is due at `tick`, but does not take more than `steps` steps, of which each hands one out or moves one
+    /// down. Says whether there may be more.
+    pub(super) fn fire(&mut self, tick: u64, mut steps: usize, mut due: impl FnMut(T)) -> bool {
+        loop {
+            let (place, at) = match self.moving {
+                Some(place) => (place, self.now),
+                None => match self.first() {
+                    Some((place, at)) if at <= tick => (place, at),
+                    _ => break,
+                },
+            };
+            self.now = self.now.max(at);
+            loop {
+                let index = self.heads[usize::from(place.level)][usize::from(place.slot)];
+                if index == NONE {
+                    self.moving = None;
+                    break;
+                }
+                self.moving = Some(place);
+                if steps == 0 {
+                    return true;
+                }
+                steps -= 1;
+                self.unlink(index);
+                let deadline = self.entry(index).deadline;
+                if deadline > self.now {
+                    self.link(index, deadline);
+                } else if let Some(item) = self.release(index) {
+                    due(item);
+                }
+            }
+        }
+        self.now = self.now.max(tick);
+        self.trim();
+        false
+    }
+
+    /// When to look again: at the first deadline, or when a slot is to be moved down. `None` without deadlines.
+    pub(super) fn next(&self) -> Option<u64> {
+        if self.moving.is_some() {
+            return Some(self.now);
+        }
+        self.first().map(|(_, at)| at)
+    }
+
+    /// The first slot that holds something, and the tick at which it begins.
+    fn first(&self) -> Option<(Place, u64)> {
+        let level = self.occupied.iter().position(|&occupied| occupied != 0)?;
+        let slot = self.occupied[level].trailing_zeros();
+        let shift = BITS * level as u32;
+        let above = self.now >> shift >> BITS << BITS << shift;
+        #[allow(clippy::cast_possible_truncation)]
+        let place = Place { level: level as u8, slot: slot as u8 };
+        Some((place, above | u64::from(slot) << shift))
+    }
+
+    fn link(&mut self, index: u32, deadline: u64) {
+        let differs = deadline ^ self.now;
+        let level = (63 - (differs | 1).leading_zeros()) / BITS;
+        #[allow(clippy::cast_possible_truncation)]
+        let place =
+            Place { level: level as u8, slot: (deadline >> (BITS * level)) as u8 % SLOTS as u8 };
+        let (level, slot) = (usize::from(place.level), usize::from(place.slot));
+        let head = mem::replace(&mut self.heads[level][slot], index);
+        self.occupied[level] |= 1 << slot;
+        let entry = self.entry(index);
+        entry.place = place;
+        entry.previous = NONE;
+        entry.next = head;
+        if head != NONE {
+            self.entry(head).previous = index;
+        }
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let entry = self.entry(index);
+        let (previous, next, place) = (entry.previous, entry.next, entry.place);
+        if next != NONE {
+            self.entry(next).previous = previous;
+        }
+        if previous != NONE {
+            self.entry(previous).next = next;
+            return;
+        }
+        let (level, slot) = (usize::from(place.level), usize::from(place.slot));
+        self.heads[level][slot] = next;
+        if next == NONE {
+            self.occupied[level] &= !(1 << slot);
+        }
+    }
+
+    /// Frees an entry that is not linked.
+    fn release(&mut self, index: u32) -> Option<T> {
+        let free = mem::replace(&mut self.free, index);
+        self.live -= 1;
+        let entry = self.entry(index);
+        entry.next = free;
+        entry.number = 0;
+        entry.item.take()
+    }
+
+    fn known(&mut self, key: Key) -> Option<&mut Entry<T>> {
+        let page = self.pages.get_mut((key.index >> PAGE_BITS) as usize)?;
+        let entry = &mut page[key.index as usize % PAGE];
+        (entry.number == key.number).then_some(entry)
+    }
+
+    fn entry(&mut self, index: u32) -> &mut Entry<T> {
+        &mut self.pages[(index >> PAGE_BITS) as usize][index as usize % PAGE]
+    }
+
+    fn add_page(&mut self) {
+        let first = u32::try_from(self.pages.len() * PAGE).expect("fewer than 2^32 deadlines");
+        let last = first + PAGE as u32 - 1;
+        let entries = (first..=last).map(|index| Entry {
+            deadline: 0,
+            number: 0,
+            item: None,
+            next: if index == last { self.free } else { index + 1 },
+            previous: NONE,
+            place: Place { level: 0, slot: 0 },
+        });
+        self.pages.push(entries.collect());
+        self.free = first;
+    }
+
+    /// Gives memory back when nothing is pending.
+    fn trim(&mut self) {
+        if self.live == 0 && self.pages.len() > 1 {
+            self.pages = Vec::new();
+            self.free = NONE;
+        }
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn fire_all(wheel: &mut Wheel<u64>, tick: u64) -> Vec<u64> {
+        let mut due = Vec::new();
+        while wheel.fire(tick, 3, |item| due.push(item)) {}
+        due
+    }
+
+    #[test]
+    fn deadlines_are_handed_out_at_their_tick_and_not_before() {
+        let mut wheel = Wheel::new();
+        for deadline in [0, 1, 63, 64, 65, 4_095, 4_096, 1 << 30, u64::MAX] {
+            wheel.insert(deadline, deadline);
+        }
+        assert_eq!(fire_all(&mut wheel, 0), [0]);
+        assert_eq!(fire_all(&mut wheel, 62), [1]);
+        assert_eq!(fire_all(&mut wheel, 64), [63, 64]);
+        assert_eq!(wheel.next(), Some(65));
+        assert_eq!(fire_all(&mut wheel, 4_095), [65, 4_095]);
+        assert_eq!(fire_all(&mut wheel, 1 << 31), [4_096, 1 << 30]);
+        assert_eq!(fire_all(&mut wheel, u64::MAX - 1), []);
+        assert_eq!(fire_all(&mut wheel, u64::MAX), [u64::MAX]);
+        assert_eq!((wheel.next(), wheel.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_key_names_one_insertion_only() {
+        let mut wheel = Wheel::new();
+        let first = wheel.insert(5, 1);
+        assert_eq!(wheel.remove(first), Some(1));
+        let second = wheel.insert(5, 2);
+        assert_eq!((first.index, wheel.remove(first)), (second.index, None));
+        assert_eq!(wheel.get_mut(second), Some(&mut 2));
+        assert_eq!(fire_all(&mut wheel, 5), [2]);
+        assert_eq!(wheel.remove(second), None);
+    }
+
+    #[test]
+    fn memory_comes_back_and_old_keys_stay_unknown() {
+        let mut wheel = Wheel::new();
+        let keys: Vec<_> = (0..10_000).map(|i| wheel.insert(i, i)).collect();
+        assert_eq!(fire_all(&mut wheel, 10_000).len(), 10_000);
+        assert!(wheel.pages.is_empty());
+        (0..10_000).for_each(|i| drop(wheel.insert(20_000, i)));
+        assert!(keys.into_iter().all(|key| wheel.remove(key).is_none()));
+        assert_eq!(wheel.len(), 10_000);
+    }
+
+    /// Against a sorted map, with a generator of its own so that a failing seed can be tried again.
+    #[test]
+    fn it_agrees_with_a_sorted_map_whatever_is_done() {
+        for seed in 1..=200_u64 {
+            let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut below = |bound: u64| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random % bound
+            };
+            let (mut wheel, mut map) = (Wheel::new(), BTreeMap::new());
+            let (mut now, mut keys) = (0, Vec::new());
+            for item in 0..600 {
+                match below(4) {
+                    0 | 1 => {
+                        let bits = below(40);
+                        let deadline = now + below(1 << bits);
+                        keys.push((wheel.insert(deadline, item), deadline, item));
+                        map.insert((deadline, item), ());
+                    }
+                    2 if !keys.is_empty() => {
+                        let index = usize::try_from(below(keys.len() as u64)).unwrap();
+                        let (key, deadline, item) = keys.swap_remove(index);
+                        let removed = wheel.remove(key);
+                        let expected = map.remove(&(deadline, item)).map(|()| item);
+                        assert_eq!(removed, expected, "seed {seed}");
+                    }
+                    _ => {
+                        let bits = below(36);
+                        now += below(1 << bits);
+                        let mut due = fire_all(&mut wheel, now);
+                        due.sort_unstable();
+                        let later = map.split_off(&(now + 1, 0));
+                        let mut expected: Vec<_> = map.keys().map(|(_, item)| *item).collect();
+                        expected.sort_unstable();
+                        map = later;
+                        assert_eq!(due, expected, "seed {seed}");
+                    }
+                }
+                assert_eq!(wheel.len(), map.len(), "seed {seed}");
+                if let (Some(next), Some(((first, _), ()))) = (wheel.next(), map.first_key_value())
+                {
+                    assert!(next <= (*first).max(now), "seed {seed}");
+                }
+            }
+        }
+    }
+}
