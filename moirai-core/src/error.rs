@@ -20,6 +20,8 @@ pub enum TaskError {
     Panicked(Panic),
     /// The executor was shut down before the task ended, or before it was spawned.
     ShutDown,
+    /// The task was refused: as many tasks were active as `max_active_tasks` allows.
+    AtCapacity,
     /// A task waited for itself, which would never end.
     WouldDeadlock,
     /// The result was taken already, by an earlier `try_join`, `join_timeout` or poll.
@@ -51,6 +53,12 @@ impl TaskError {
         matches!(self, Self::ShutDown)
     }
 
+    /// Whether the task was refused because too many were active.
+    #[must_use]
+    pub const fn is_at_capacity(&self) -> bool {
+        matches!(self, Self::AtCapacity)
+    }
+
     /// Whether a task waited for itself.
     #[must_use]
     pub const fn is_would_deadlock(&self) -> bool {
@@ -71,6 +79,10 @@ impl fmt::Display for TaskError {
             Self::TimedOut => f.write_str("the task's deadline passed"),
             Self::Panicked(panic) => write!(f, "the task {panic}"),
             Self::ShutDown => f.write_str("the executor was shut down before the task ended"),
+            Self::AtCapacity => f.write_str(
+                "the task was refused: the executor's limit on tasks is reached; wait for room with \
+                 `spawn_*_when_free`, or raise the limit",
+            ),
             Self::WouldDeadlock => f.write_str("the task waited for its own end"),
             Self::ResultTaken => f.write_str("the task's result was taken before"),
         }

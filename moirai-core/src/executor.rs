@@ -122,6 +122,10 @@ pub struct ExecutorConfig {
     /// How many blocking tasks may wait for a thread; `spawn_blocking` waits while there are as many. Default: 100,000.
     /// At least 1.
     pub blocking_queue_limit: usize,
+    /// How many tasks may be active, queued and running together. At the limit a plain `spawn` is refused: its handle gives
+    /// `TaskError::AtCapacity`; `try_spawn_*` gives the work back, and `spawn_*_when_free` waits. Default: `None`, no
+    /// limit, and then nothing is counted. Not zero.
+    pub max_active_tasks: Option<usize>,
     /// How many reserve threads may run at once to take the seats of workers that block in `join`, `block_on` or
     /// `block_in_place`. Default: `None`, which is 512. With none left (or `Some(0)`) a worker that blocks keeps its seat.
     pub reserve_workers: Option<usize>,
@@ -145,6 +149,7 @@ impl Default for ExecutorConfig {
             max_blocking_threads: 512,
             blocking_keep_alive: Duration::from_secs(10),
             blocking_queue_limit: 100_000,
+            max_active_tasks: None,
             reserve_workers: None,
             capture_panic_location: false,
             inherit_spans: false,
@@ -210,6 +215,13 @@ impl ExecutorConfig {
                 "blocking_queue_limit",
                 self.blocking_queue_limit,
                 "must be at least 1, or no blocking task could be queued",
+            ));
+        }
+        if self.max_active_tasks == Some(0) {
+            return Err(BuildError::invalid(
+                "max_active_tasks",
+                0,
+                "must be at least 1, or no task could be spawned; leave it out for no limit",
             ));
         }
         self.cleanup.validate()

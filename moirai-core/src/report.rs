@@ -23,6 +23,8 @@ pub struct ShutdownReport {
     pub cancelled: u64,
     /// Tasks that were still queued or running when the call returned.
     pub still_active: u64,
+    /// Spawns that were refused, because a limit was reached or the executor was shutting down. They are not in `spawned`.
+    pub refused: u64,
     /// The tasks that this shutdown cancelled, at most [`MAX_LISTED`](Self::MAX_LISTED). One that never started has no
     /// `started_at`.
     pub cancelled_tasks: Vec<TaskStats>,

@@ -92,6 +92,12 @@ impl HybridExecutorBuilder {
         self
     }
 
+    /// How many tasks may be active; see [`ExecutorConfig::max_active_tasks`].
+    pub fn max_active_tasks(mut self, tasks: usize) -> Self {
+        self.config.max_active_tasks = Some(tasks);
+        self
+    }
+
     /// How many threads may take the seats of workers that block; see [`ExecutorConfig::reserve_workers`].
     pub fn reserve_workers(mut self, threads: usize) -> Self {
         self.config.reserve_workers = Some(threads);

@@ -182,6 +182,18 @@ impl Context {
         .is_some()
     }
 
+    /// Whether the task that runs the calling thread was asked to stop.
+    pub(crate) fn is_cancelled() -> bool {
+        Self::find(|context| {
+            if context.hand.is_busy() {
+                return Some(context.hand.is_cancelled());
+            }
+            // SAFETY: the innermost task is being polled on this thread, and lives until that ends.
+            context.innermost_task().map(|task| unsafe { task.as_ref() }.is_cancelled())
+        })
+        .unwrap_or(false)
+    }
+
     /// Whether the thread is inside a task, or is a worker.
     fn is_working(&self) -> bool {
         !self.tasks.borrow().is_empty() || self.worker().is_some()

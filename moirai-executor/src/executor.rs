@@ -10,10 +10,10 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorConfig, ExecutorControl, Priority, ShutdownReport, Task,
-    TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorConfig, ExecutorControl, ManualClock, Priority,
+    ShutdownReport, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
-use moirai_sync::Parker;
+use moirai_sync::{Parker, budget};
 use parking_lot::Mutex;
 
 use crate::any_scheduler::AnyLocal;
@@ -202,6 +202,11 @@ impl HybridExecutor {
         self.shared.registry.cleanup_stats()
     }
 
+    /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).
+    pub fn pause_time(&self) -> Arc<ManualClock> {
+        self.shared.time.pause()
+    }
+
     /// The recorder, if there is one and it is on.
     #[must_use]
     pub fn recorder(&self) -> Option<&dyn Any> {
@@ -323,13 +328,15 @@ fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
     let parker = Parker::new();
     let waker = Waker::from(parker.unparker());
     let mut cx = TaskContext::from_waker(&waker);
-    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+    // The budget is for tasks that share a worker; this thread is the future's alone.
+    let mut poll = |cx: &mut TaskContext<'_>| budget::unlimited(|| future.as_mut().poll(cx));
+    if let Poll::Ready(output) = poll(&mut cx) {
         return output;
     }
     Context::blocking(|| {
         loop {
             park_soon(&parker, shared, || false);
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            if let Poll::Ready(output) = poll(&mut cx) {
                 return output;
             }
         }
@@ -346,6 +353,24 @@ fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
 /// If `f` does.
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     Context::blocking(f)
+}
+
+/// Whether the task that runs the caller was asked to stop: by its handle, by id, by its token, its deadline, or a shutdown. For
+/// closures that compute for long; an async task is dropped at its next `.await`. False outside of a task.
+///
+/// Inside of fork-join work it is the task that the work belongs to.
+///
+/// ```
+/// # use moirai_executor::{HybridExecutor, is_cancelled};
+/// # use moirai_core::TaskSpawner;
+/// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+/// let task = executor.spawn_parallel(|| while !is_cancelled() { std::hint::spin_loop() });
+/// task.cancel();
+/// # Ok::<(), moirai_core::BuildError>(())
+/// ```
+#[must_use]
+pub fn is_cancelled() -> bool {
+    Context::is_cancelled()
 }
 
 impl fmt::Debug for HybridExecutor {

@@ -7,8 +7,9 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use moirai_core::{TaskError, TaskId};
-use moirai_sync::Parker;
+use moirai_sync::{Parker, budget};
 
+use crate::admission::Refusal;
 use crate::context::Context;
 use crate::patience::park_soon;
 use crate::shared::Shared;
@@ -34,8 +35,9 @@ pub struct TaskHandle<T> {
 
 enum Inner<T> {
     Task(JoinHandle<T, Shared>),
-    /// The executor was closed.
+    /// It was not let in.
     Refused {
+        why: Refusal,
         taken: bool,
     },
 }
@@ -45,8 +47,8 @@ impl<T> TaskHandle<T> {
         Self { id, inner: Inner::Task(handle) }
     }
 
-    pub(crate) const fn refused(id: TaskId) -> Self {
-        Self { id, inner: Inner::Refused { taken: false } }
+    pub(crate) const fn refused(id: TaskId, why: Refusal) -> Self {
+        Self { id, inner: Inner::Refused { why, taken: false } }
     }
 
     /// The task's id, by which the executor knows it also after this handle is gone.
@@ -83,7 +85,7 @@ impl<T> TaskHandle<T> {
     pub fn try_join(&mut self) -> Option<Result<T, TaskError>> {
         match &mut self.inner {
             Inner::Task(handle) => handle.try_take(),
-            Inner::Refused { taken } => Some(Err(refusal(taken))),
+            Inner::Refused { why, taken } => Some(Err(refusal(*why, taken))),
         }
     }
 
@@ -151,8 +153,8 @@ impl<T> TaskHandle<T> {
 }
 
 /// What a refused task's handle gives.
-fn refusal(taken: &mut bool) -> TaskError {
-    if std::mem::replace(taken, true) { TaskError::ResultTaken } else { TaskError::ShutDown }
+fn refusal(why: Refusal, taken: &mut bool) -> TaskError {
+    if std::mem::replace(taken, true) { TaskError::ResultTaken } else { why.error() }
 }
 
 impl<T> Future for TaskHandle<T> {
@@ -165,9 +167,9 @@ impl<T> Future for TaskHandle<T> {
                 if !handle.is_complete() && Context::is_polling(handle.task().as_ptr()) {
                     return Poll::Ready(Err(TaskError::WouldDeadlock));
                 }
-                handle.poll(cx)
+                budget::poll(cx, |cx| handle.poll(cx))
             }
-            Inner::Refused { taken } => Poll::Ready(Err(refusal(taken))),
+            Inner::Refused { why, taken } => Poll::Ready(Err(refusal(*why, taken))),
         }
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! [moirai]: https://docs.rs/moirai
 
+mod admission;
 mod any_scheduler;
 mod builder;
 mod cleanup;
@@ -41,14 +42,16 @@ mod slice;
 mod spawn;
 mod task;
 mod task_builder;
+mod ties;
 pub mod time;
 mod watch;
 mod worker;
 mod yield_now;
 
+pub use admission::TrySpawnError;
 pub use any_scheduler::Runnable;
 pub use builder::HybridExecutorBuilder;
-pub use executor::{HybridExecutor, block_in_place};
+pub use executor::{HybridExecutor, block_in_place, is_cancelled};
 pub use fork::{Scope, join_or, scope_or};
 pub use handle::{AbortHandle, TaskHandle};
 pub use here::{spawn_async, spawn_parallel};

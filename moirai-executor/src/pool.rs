@@ -36,8 +36,6 @@ pub(crate) struct Pool<J> {
     state: Mutex<State<J>>,
     /// A job is queued, or the pool is closed.
     work: Condvar,
-    /// A job was taken from a full queue, or the pool is closed.
-    room: Condvar,
     /// A thread has ended.
     ended: Condvar,
 }
@@ -50,8 +48,6 @@ struct State<J> {
     threads: usize,
     /// Threads in `next`.
     idle: usize,
-    /// Callers of `submit` that wait for room.
-    waiting: usize,
     /// Numbers the threads, for their names.
     started: usize,
     closed: bool,
@@ -66,49 +62,37 @@ impl<J> Pool<J> {
                 submitted: 0,
                 threads: 0,
                 idle: 0,
-                waiting: 0,
                 started: 0,
                 closed: false,
             }),
             work: Condvar::new(),
-            room: Condvar::new(),
             ended: Condvar::new(),
         }
     }
 
     /// Queues a job, and starts a thread for it if none is idle and the limit allows; `start` is given the thread's
-    /// number, and the thread must call [`next`](Self::next) until it returns `None`. With `wait`, waits while the queue is
-    /// full.
+    /// number, and the thread must call [`next`](Self::next) until it returns `None`.
     pub(crate) fn submit(
         &self,
         job: J,
-        wait: bool,
         start: impl FnOnce(usize) -> io::Result<()>,
     ) -> Result<(), Refused<J>> {
         let mut state = self.state.lock();
-        loop {
-            if state.closed && self.limits.queue > 0 {
-                return Err(Refused::Never(job));
-            }
-            // Each queued job has an idle thread that was told of it, or waits for a busy one.
-            if state.idle > state.queue.len() {
-                state.push(job);
-                self.work.notify_one();
-                return Ok(());
-            }
-            if state.threads < self.limits.threads {
-                break;
-            }
-            if state.queue.len() - state.idle < self.limits.queue {
-                state.push(job);
-                return Ok(());
-            }
-            if !wait {
+        if state.closed && self.limits.queue > 0 {
+            return Err(Refused::Never(job));
+        }
+        // Each queued job has an idle thread that was told of it, or waits for a busy one.
+        if state.idle > state.queue.len() {
+            state.push(job);
+            self.work.notify_one();
+            return Ok(());
+        }
+        if state.threads >= self.limits.threads {
+            if state.queue.len() - state.idle >= self.limits.queue {
                 return Err(Refused::Full(job));
             }
-            state.waiting += 1;
-            self.room.wait(&mut state);
-            state.waiting -= 1;
+            state.push(job);
+            return Ok(());
         }
         let number = state.push(job);
         state.threads += 1;
@@ -139,9 +123,6 @@ impl<J> Pool<J> {
         let deadline = Instant::now().checked_add(self.limits.keep_alive);
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
-                if state.waiting > 0 {
-                    self.room.notify_one();
-                }
                 return Some(job);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -170,7 +151,6 @@ impl<J> Pool<J> {
     /// Takes all queued jobs.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = J> + use<J> {
         let queue = std::mem::take(&mut self.state.lock().queue);
-        self.room.notify_all();
         queue.into_iter().map(|(_, job)| job)
     }
 
@@ -194,7 +174,6 @@ impl<J> Pool<J> {
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.work.notify_all();
-        self.room.notify_all();
     }
 
     /// Waits until every thread has ended, or the deadline. Says whether all have.
@@ -239,9 +218,9 @@ mod tests {
     #[test]
     fn a_job_without_a_thread_comes_back_and_no_other_does() {
         let pool = pool(4, 0);
-        let first = pool.submit(1, false, |_| {
+        let first = pool.submit(1, |_| {
             // Another job comes while the thread for the first is being started.
-            assert!(matches!(pool.submit(2, false, |_| Ok(())), Ok(())));
+            assert!(matches!(pool.submit(2, |_| Ok(())), Ok(())));
             no_thread(0)
         });
         assert!(matches!(first, Err(Refused::Never(1))));
@@ -249,22 +228,22 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_refuses_who_does_not_wait() {
+    fn a_full_queue_refuses() {
         let pool = pool(1, 1);
-        assert!(pool.submit(1, false, |_| Ok(())).is_ok());
+        assert!(pool.submit(1, |_| Ok(())).is_ok());
         // The first has a thread that has not come for it yet: both count as waiting.
-        assert!(matches!(pool.submit(2, false, no_thread), Err(Refused::Full(2))));
+        assert!(matches!(pool.submit(2, no_thread), Err(Refused::Full(2))));
         assert_eq!(pool.next(), Some(1));
-        assert!(pool.submit(3, false, no_thread).is_ok());
+        assert!(pool.submit(3, no_thread).is_ok());
         pool.close();
-        assert!(matches!(pool.submit(4, true, no_thread), Err(Refused::Never(4))));
+        assert!(matches!(pool.submit(4, no_thread), Err(Refused::Never(4))));
     }
 
     #[test]
     fn seats_are_taken_also_when_the_pool_is_closed() {
         let pool = pool(1, 0);
         pool.close();
-        assert!(pool.submit(1, false, |_| Ok(())).is_ok());
+        assert!(pool.submit(1, |_| Ok(())).is_ok());
         assert_eq!((pool.next(), pool.next()), (Some(1), None));
         assert!(pool.wait_ended(None));
     }
@@ -297,7 +276,7 @@ mod loom_models {
     /// Gives a seat away, takes it back if it can, and says whether it was given, and whether it came back.
     fn hand_on(pool: &Seats, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
         let reserve = (Arc::clone(pool), Arc::clone(served));
-        let given = pool.submit(Seat(Default::default()), false, |_| {
+        let given = pool.submit(Seat(Default::default()), |_| {
             threads.lock().push(thread::spawn(move || {
                 let (pool, served) = reserve;
                 while let Some(mut seat) = pool.next() {

@@ -14,6 +14,7 @@ use moirai_core::{
 use moirai_scheduler::Sleepers;
 use parking_lot::Mutex;
 
+use crate::admission::Admission;
 use crate::any_scheduler::{AnyScheduler, Runnable};
 use crate::cleanup::CleanupWorker;
 use crate::context::Context;
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     /// Threads that run blocking tasks, and tasks that wait for one.
     pub(crate) blocking: Pool<Runnable>,
     pub(crate) door: Door,
+    pub(crate) admission: Admission,
     /// Seats that have not closed.
     open_seats: AtomicUsize,
     live: LiveCells,
@@ -104,9 +106,11 @@ impl Shared {
             }),
             blocking: Pool::new(Limits {
                 threads: config.max_blocking_threads,
-                queue: config.blocking_queue_limit,
+                // How many there may be is for `admission` to say.
+                queue: usize::MAX,
                 keep_alive,
             }),
+            admission: Admission::new(&config),
             door: Door::new(),
             open_seats: AtomicUsize::new(workers),
             live: LiveCells::new(),
@@ -157,7 +161,7 @@ impl Shared {
     pub(crate) fn hand_on(&self, seat: Box<Seat>) -> Result<(), Box<Seat>> {
         // Said while the seat is still the caller's: recorders count on one writer a worker.
         self.record("seat_handed_on", |recorder| recorder.seat_handed_on(seat.index));
-        let submitted = self.seats.submit(seat, false, |number| {
+        let submitted = self.seats.submit(seat, |number| {
             let name = format!("{}-reserve-{number}", self.config.thread_name_prefix);
             self.start_thread(name, |shared| worker::run(shared, None))
         });
@@ -189,15 +193,8 @@ impl Shared {
             let name = format!("{}-blocking-{number}", self.config.thread_name_prefix);
             self.start_thread(name, worker::run_blocking)
         };
-        let refused = match self.blocking.submit(task, false, start) {
-            // Waiting for room is blocking.
-            Err(Refused::Full(task)) => {
-                Context::blocking(|| self.blocking.submit(task, true, start))
-            }
-            done => done,
-        };
         // Refused at shutdown, or because no thread can be started: dropping it ends the task.
-        drop(refused);
+        drop(self.blocking.submit(task, start));
     }
 
     /// Queues a task that is new.
@@ -358,6 +355,7 @@ impl Host for Shared {
                     (self.registry.with_guest(finish), None)
                 }
             });
+        self.admission.leave(finished.kind);
         if self.recorder.is_some() {
             let sample = TaskSample::new(
                 finished.kind,

@@ -113,6 +113,7 @@ impl Shared {
             tracing::info!(target: "moirai", active = self.active(), "shutting down");
             self.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
         }
+        self.admission.close();
         self.registry.close_barrier();
     }
 
@@ -185,6 +186,7 @@ impl Shared {
         report.cancelled = totals.cancelled;
         report.still_active =
             totals.spawned - (totals.completed + totals.failed + totals.cancelled);
+        report.refused = self.admission.refused();
         report.cancelled_tasks.clone_from(&self.closing.cancelled.lock());
         if report.still_active > 0 {
             report.unfinished = self

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use moirai_core::{Priority, Task, TaskKind, Visibility, text};
 use tracing::Instrument;
 
+use crate::admission::{Refusal, TrySpawnError};
 use crate::any_scheduler::Runnable;
 use crate::context::Context;
 use crate::handle::TaskHandle;
+use crate::panics;
 use crate::registry::{Entry, NewTask};
 use crate::shared::{Shared, newly_ready};
 use crate::task::{Closure, Header, Listed, Unlisted, Work};
+use crate::ties::{Knot, Wishes};
 
 /// What is said of a task when it is spawned.
 #[derive(Clone, Debug)]
@@ -23,40 +26,45 @@ pub(crate) struct Description {
     pub(crate) priority: Priority,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
+    /// What is to end it from outside. Rare, and so boxed.
+    pub(crate) wishes: Option<Box<Wishes>>,
 }
 
 impl Description {
     #[track_caller]
     pub(crate) const fn new(kind: TaskKind) -> Self {
-        Self { kind, priority: Priority::Normal, name: None, location: Location::caller() }
+        let location = Location::caller();
+        Self { kind, priority: Priority::Normal, name: None, location, wishes: None }
     }
 }
 
+/// What ties a task, and how.
+type Tie = (Knot, Wishes);
+
 impl Shared {
     /// Spawns a future.
+    #[inline]
     pub(crate) fn spawn_future<F>(&self, future: F, about: Description) -> TaskHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if self.config.inherit_spans {
-            self.spawn_work(future.instrument(tracing::Span::current()), about)
-        } else {
-            self.spawn_work(future, about)
+        match self.admission.enter(about.kind) {
+            Ok(()) => self.start_future(future, about),
+            Err(why) => self.refuse(future, why),
         }
     }
 
     /// Spawns a closure.
+    #[inline]
     pub(crate) fn spawn_closure<F, R>(&self, f: F, about: Description) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        if self.config.inherit_spans {
-            let span = tracing::Span::current();
-            self.spawn_work(Closure::new(move || span.in_scope(f)), about)
-        } else {
-            self.spawn_work(Closure::new(f), about)
+        match self.admission.enter(about.kind) {
+            Ok(()) => self.start_closure(f, about),
+            Err(why) => self.refuse(f, why),
         }
     }
 
@@ -65,8 +73,88 @@ impl Shared {
         self.spawn_closure(move || task.run(), about)
     }
 
-    fn spawn_work<W: Work + 'static>(&self, work: W, about: Description) -> TaskHandle<W::Output> {
-        let Description { kind, priority, name, location } = about;
+    /// Lets a task in without waiting.
+    pub(crate) fn try_enter<W>(&self, kind: TaskKind, work: W) -> Result<W, TrySpawnError<W>> {
+        let entered = if self.door.is_shut() {
+            Err(Refusal::ShutDown)
+        } else {
+            self.admission.try_enter(kind)
+        };
+        match entered {
+            Ok(()) => Ok(work),
+            Err(why) => {
+                self.admission.count_refused();
+                Err(TrySpawnError::new(why, work))
+            }
+        }
+    }
+
+    /// Drops what is not let in.
+    #[cold]
+    pub(crate) fn refuse<W, T>(&self, work: W, why: Refusal) -> TaskHandle<T> {
+        if let Some(message) = panics::message_of(|| drop(work)) {
+            tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
+        }
+        self.refused(why)
+    }
+
+    fn refused<T>(&self, why: Refusal) -> TaskHandle<T> {
+        self.admission.count_refused();
+        TaskHandle::refused(self.registry.refused_id(), why)
+    }
+
+    /// Spawns a future that was let in.
+    #[inline]
+    pub(crate) fn start_future<F>(&self, future: F, mut about: Description) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if let Some(wishes) = about.wishes.take() {
+            let knot = Knot::default();
+            let tied = knot.around(future);
+            self.start_in_span(tied, about, Some((knot, *wishes)))
+        } else {
+            self.start_in_span(future, about, None)
+        }
+    }
+
+    #[inline]
+    fn start_in_span<F>(
+        &self,
+        future: F,
+        about: Description,
+        tie: Option<Tie>,
+    ) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.config.inherit_spans {
+            self.start_work(future.instrument(tracing::Span::current()), about, tie)
+        } else {
+            self.start_work(future, about, tie)
+        }
+    }
+
+    /// Spawns a closure that was let in.
+    #[inline]
+    pub(crate) fn start_closure<F, R>(&self, f: F, about: Description) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.start_future(Closure::new(f), about)
+    }
+
+    #[inline]
+    fn start_work<W: Work + 'static>(
+        &self,
+        work: W,
+        about: Description,
+        tie: Option<Tie>,
+    ) -> TaskHandle<W::Output> {
+        let Description { kind, priority, name, location, wishes: _ } = about;
         let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
         // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
         let cell = unsafe { Unlisted::new(NonNull::from(self), kind, priority, work) };
@@ -78,16 +166,16 @@ impl Shared {
             task: task.cast(),
         };
         let ticks = self.clock.ticks();
-        if kind != TaskKind::Blocking && self.plugins.is_empty() {
-            self.spawn_here(cell, new, ticks, kind)
+        if kind != TaskKind::Blocking && self.plugins.is_empty() && tie.is_none() {
+            self.start_here(cell, new, ticks, kind)
         } else {
-            self.spawn_step_by_step(cell, new, ticks, kind)
+            self.start_step_by_step(cell, new, ticks, kind, tie)
         }
     }
 
     /// The short way: no hooks, so the books and the queue are taken in one go if the caller is a worker.
     #[inline]
-    fn spawn_here<W: Work + 'static>(
+    fn start_here<W: Work + 'static>(
         &self,
         cell: Unlisted<W, Self>,
         new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
@@ -101,14 +189,14 @@ impl Shared {
                         self.queue_new(task);
                         TaskHandle::new(handle.task().header().id(), handle)
                     }
-                    None => TaskHandle::refused(self.registry.refused_id()),
+                    None => self.shut_out(kind),
                 };
             };
             if self.door.is_shut() {
                 // The destructor of what is refused is user code.
                 drop(seat);
                 cell.refuse();
-                return TaskHandle::refused(self.registry.refused_id());
+                return self.shut_out(kind);
             }
             let listed = cell.list(|address| {
                 // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
@@ -126,17 +214,28 @@ impl Shared {
         })
     }
 
-    /// The long way: books, hooks, queue.
-    fn spawn_step_by_step<W: Work + 'static>(
+    /// A task that was let in found the door shut.
+    #[cold]
+    fn shut_out<T>(&self, kind: TaskKind) -> TaskHandle<T> {
+        self.admission.leave(kind);
+        self.refused(Refusal::ShutDown)
+    }
+
+    /// The long way: books, ties, hooks, queue.
+    fn start_step_by_step<W: Work + 'static>(
         &self,
         cell: Unlisted<W, Self>,
         new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
         ticks: u64,
         kind: TaskKind,
+        tie: Option<Tie>,
     ) -> TaskHandle<W::Output> {
         let Some((task, handle)) = self.list_from_outside(cell, new, ticks) else {
-            return TaskHandle::refused(self.registry.refused_id());
+            return self.shut_out(kind);
         };
+        if let Some((knot, wishes)) = tie {
+            knot.tie(handle.task(), wishes);
+        }
         let id = task.id();
         self.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
         if kind == TaskKind::Blocking {

@@ -96,10 +96,7 @@ pub fn has_remaining() -> bool {
 /// Calls `f` if there is a step left, and takes it if `f` is ready. Without one the task is woken, and pending.
 ///
 /// For who writes futures of their own.
-pub fn poll<T>(
-    context: &mut Context<'_>,
-    f: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
+pub fn poll<T>(context: &mut Context<'_>, f: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
     if !may_go_on() {
         context.waker().wake_by_ref();
         return Poll::Pending;

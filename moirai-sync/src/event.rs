@@ -1,7 +1,7 @@
 //! Something that happens once.
 
-use crate::budget;
 use crate::blocking::{block_on, block_on_for};
+use crate::budget;
 use crate::waiters::{WaitQueue, WaiterKey, Wakers};
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
 use std::fmt;

@@ -78,6 +78,11 @@ impl MoiraiBuilder {
         Self(self.0.blocking_queue_limit(tasks))
     }
 
+    /// How many tasks may be active; see [`ExecutorConfig::max_active_tasks`].
+    pub fn max_active_tasks(self, tasks: usize) -> Self {
+        Self(self.0.max_active_tasks(tasks))
+    }
+
     /// How many threads may take the seats of workers that block; see [`ExecutorConfig::reserve_workers`].
     pub fn reserve_workers(self, threads: usize) -> Self {
         Self(self.0.reserve_workers(threads))

@@ -23,9 +23,10 @@ pub use moirai_core::{
 };
 pub use moirai_executor::{
     AbortHandle, HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskHandle,
-    block_in_place, yield_now,
+    TrySpawnError, block_in_place, is_cancelled, time, yield_now,
 };
 pub use moirai_metrics::MetricsSnapshot;
+pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};
 
 /// Synchronization primitives, useful with and without the executor.
 pub use moirai_sync as sync;

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorControl, Priority, ShutdownReport, Task, TaskId, TaskManager,
-    TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Task, TaskId,
+    TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
-use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskHandle};
+use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskHandle, TrySpawnError};
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 
 use crate::builder::MoiraiBuilder;
@@ -72,7 +73,8 @@ impl Moirai {
 
     /// Runs a [`Task`], such as a closure, on the workers.
     ///
-    /// After a shutdown the handle resolves to `TaskError::ShutDown`; so it does for the other `spawn` methods.
+    /// After a shutdown the handle resolves to `TaskError::ShutDown`, and at the limit on active tasks, if there is one, to
+    /// `TaskError::AtCapacity`; so it does for the other `spawn` methods.
     #[track_caller]
     pub fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
         self.0.spawn(task)
@@ -107,6 +109,107 @@ impl Moirai {
         R: Send + 'static,
     {
         self.0.spawn_blocking(f)
+    }
+
+    /// As [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let moirai = Moirai::builder().worker_threads(1).max_active_tasks(1).build()?;
+    /// let first = moirai.try_spawn_async(std::future::pending::<()>()).unwrap();
+    /// let refused = moirai.try_spawn_async(async { 7 }).unwrap_err();
+    /// assert!(refused.is_at_capacity());
+    /// first.cancel();
+    /// let second = moirai.block_on(moirai.spawn_async_when_free(refused.into_inner()));
+    /// assert_eq!(second.join().unwrap(), 7);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TrySpawnError`] at the limit on active tasks, and when the executor is shutting down.
+    #[track_caller]
+    pub fn try_spawn_async<F>(&self, future: F) -> Result<TaskHandle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.task().try_spawn_async(future)
+    }
+
+    /// As [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_spawn_async`](Self::try_spawn_async).
+    #[track_caller]
+    pub fn try_spawn_parallel<F, R>(&self, f: F) -> Result<TaskHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.task().try_spawn_parallel(f)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), but never waits: gives the closure back if it is refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_spawn_async`](Self::try_spawn_async), and when all threads for blocking tasks are taken and their queue is full.
+    #[track_caller]
+    pub fn try_spawn_blocking<F, R>(&self, f: F) -> Result<TaskHandle<R>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.task().try_spawn_blocking(f)
+    }
+
+    /// As [`spawn_async`](Self::spawn_async), once the limit on active tasks allows it; see
+    /// [`TaskBuilder::spawn_async_when_free`].
+    #[track_caller]
+    pub fn spawn_async_when_free<F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = TaskHandle<F::Output>> + Send + use<F>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.task().spawn_async_when_free(future)
+    }
+
+    /// As [`spawn_parallel`](Self::spawn_parallel), once the limit on active tasks allows it; see
+    /// [`TaskBuilder::spawn_async_when_free`].
+    #[track_caller]
+    pub fn spawn_parallel_when_free<F, R>(
+        &self,
+        f: F,
+    ) -> impl Future<Output = TaskHandle<R>> + Send + use<F, R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.task().spawn_parallel_when_free(f)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limit on active tasks allows it; see
+    /// [`TaskBuilder::spawn_async_when_free`]. It does not block the caller.
+    #[track_caller]
+    pub fn spawn_blocking_when_free<F, R>(
+        &self,
+        f: F,
+    ) -> impl Future<Output = TaskHandle<R>> + Send + use<F, R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.task().spawn_blocking_when_free(f)
+    }
+
+    /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).
+    pub fn pause_time(&self) -> Arc<ManualClock> {
+        self.0.pause_time()
     }
 
     /// Calls both closures, in parallel if a worker is free for the second, and returns what they return.

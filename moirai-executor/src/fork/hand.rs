@@ -167,7 +167,7 @@ impl Hand {
 
     /// Whether the task that called was asked to stop.
     #[inline]
-    pub(super) fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         // SAFETY: the frame is that of a caller of this thread, which is still there.
         unsafe { &*self.frame.get() }.is_cancelled()
     }

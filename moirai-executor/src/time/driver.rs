@@ -207,9 +207,8 @@ impl Driver {
             keeper.bell.notify_one();
             return true;
         }
-        let started = std::thread::Builder::new()
-            .name("moirai-timer".into())
-            .spawn(|| Self::system().keep());
+        let started =
+            std::thread::Builder::new().name("moirai-timer".into()).spawn(|| Self::system().keep());
         match started {
             Ok(_) => state.running = true,
             Err(error) => {

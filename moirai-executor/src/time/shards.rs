@@ -57,10 +57,7 @@ impl<T> Shards<T> {
     /// So many wheels, at least one.
     pub(super) fn new(shards: usize) -> Self {
         let wheel = || CachePadded::new(Mutex::new(Wheel::new()));
-        Self {
-            wheels: (0..shards.max(1)).map(|_| wheel()).collect(),
-            alarm: AtomicU64::new(AWAKE),
-        }
+        Self { wheels: (0..shards.max(1)).map(|_| wheel()).collect(), alarm: AtomicU64::new(AWAKE) }
     }
 
     /// Rule 2. `hint` chooses the wheel. Without a place, `is_due` said under the lock that it is too late to wait.
@@ -80,8 +77,7 @@ impl<T> Shards<T> {
             wheel.insert(tick, item)
         };
         // Ordering: Relaxed: rule 3 leans on the wheel's lock, and on the order of one variable's values.
-        let bell =
-            if tick < self.alarm.load(Ordering::Relaxed) { Bell::Ring } else { Bell::Leave };
+        let bell = if tick < self.alarm.load(Ordering::Relaxed) { Bell::Ring } else { Bell::Leave };
         #[allow(clippy::cast_possible_truncation)]
         Ok((Place { shard: shard as u32, key }, bell))
     }

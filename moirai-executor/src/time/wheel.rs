@@ -302,7 +302,7 @@ mod tests {
         let keys: Vec<_> = (0..10_000).map(|i| wheel.insert(i, i)).collect();
         assert_eq!(fire_all(&mut wheel, 10_000).len(), 10_000);
         assert!(wheel.pages.is_empty());
-        (0..10_000).for_each(|i| drop(wheel.insert(20_000, i)));
+        (0..10_000).for_each(|i| _ = wheel.insert(20_000, i));
         assert!(keys.into_iter().all(|key| wheel.remove(key).is_none()));
         assert_eq!(wheel.len(), 10_000);
     }
