@@ -126,9 +126,16 @@ pub struct ExecutorConfig {
     /// `TaskError::AtCapacity`; `try_spawn_*` gives the work back, and `spawn_*_when_free` waits. Default: `None`, no
     /// limit, and then nothing is counted. Not zero.
     pub max_active_tasks: Option<usize>,
-    /// How many reserve threads may run at once to take the seats of workers that block in `join`, `block_on` or
-    /// `block_in_place`. Default: `None`, which is 512. With none left (or `Some(0)`) a worker that blocks keeps its seat.
+    /// How many reserve threads there may be: as many to take the seats of workers that block in `join`, `block_on` or
+    /// `block_in_place`, and as many to help out while workers are stuck without having said so. Default: `None`, which is 512
+    /// of the first kind, and of the second as many as there are workers, at least 4; never more than 1,024. With none left (or `Some(0)`) a worker
+    /// that blocks keeps its seat, and nobody helps out.
     pub reserve_workers: Option<usize>,
+    /// How long a poll of an async task may take before it is reported as a stall. Default: `Some(100 ms)`. `None` turns that off.
+    pub stall_budget: Option<Duration>,
+    /// How long a parallel closure may take before it is reported as a stall. Default: `None`, which is for ever: closures are
+    /// there to compute.
+    pub parallel_stall_budget: Option<Duration>,
     /// Whether to learn where panics happen, by chaining onto the process's panic hook. Default: off.
     pub capture_panic_location: bool,
     /// Whether each task runs inside the `tracing` span that was current where it was spawned. Default: off.
@@ -151,6 +158,8 @@ impl Default for ExecutorConfig {
             blocking_queue_limit: 100_000,
             max_active_tasks: None,
             reserve_workers: None,
+            stall_budget: Some(Duration::from_millis(100)),
+            parallel_stall_budget: None,
             capture_panic_location: false,
             inherit_spans: false,
             record_metrics: true,

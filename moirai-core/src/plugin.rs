@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{TaskId, TaskStatus};
+use crate::{Stall, TaskId, TaskStatus};
 
 /// Hooks into the life of an executor and of its tasks. Every method has an empty default.
 ///
@@ -42,6 +42,17 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
         let _ = (id, outcome);
     }
 
+    /// A task's poll has gone on past its budget. Once per stall. Called on a thread that watches over all workers: who is slow
+    /// here is slow to see the next stall.
+    fn on_stall(&self, stall: &Stall) {
+        let _ = stall;
+    }
+
+    /// A stall is over; its age is how long it took. Once per stall that was told, unless the executor ends before.
+    fn on_stall_over(&self, stall: &Stall) {
+        let _ = stall;
+    }
+
     /// The executor has begun to shut down. Once.
     fn on_shutdown(&self) {}
 }
@@ -69,6 +80,14 @@ impl<P: ExecutorPlugin + ?Sized> ExecutorPlugin for Arc<P> {
 
     fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
         (**self).after_complete(id, outcome);
+    }
+
+    fn on_stall(&self, stall: &Stall) {
+        (**self).on_stall(stall);
+    }
+
+    fn on_stall_over(&self, stall: &Stall) {
+        (**self).on_stall_over(stall);
     }
 
     fn on_shutdown(&self) {

@@ -60,6 +60,14 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
     /// Takes a task, for a thread that is no worker.
     fn take(&self) -> Option<T>;
 
+    /// Takes a task that is queued where worker `worker` looks first, and others last or not at all: for an executor that
+    /// has seen that this worker does not go on. May be called while it does. The default takes none, which is right for
+    /// a scheduler whose workers all look in the same places.
+    fn reclaim(&self, worker: usize) -> Option<T> {
+        let _ = worker;
+        None
+    }
+
     /// How many tasks are queued, everywhere, slots included. Exact when nothing moves, close to it otherwise.
     fn len(&self) -> usize;
 

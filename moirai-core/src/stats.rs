@@ -92,7 +92,7 @@ impl TaskStats {
 }
 
 #[cfg(feature = "serde")]
-fn serialize_location<S: serde::Serializer>(
+pub(crate) fn serialize_location<S: serde::Serializer>(
     location: &&'static Location<'static>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

@@ -48,6 +48,7 @@ trait Boxed: Send + Sync {
     fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>>;
     fn boxed_push(&self, task: Runnable, priority: Priority);
     fn boxed_take(&self) -> Option<Runnable>;
+    fn boxed_reclaim(&self, worker: usize) -> Option<Runnable>;
     fn boxed_len(&self) -> usize;
 }
 
@@ -63,6 +64,10 @@ impl<S: Scheduler<Runnable>> Boxed for S {
 
     fn boxed_take(&self) -> Option<Runnable> {
         Scheduler::take(self)
+    }
+
+    fn boxed_reclaim(&self, worker: usize) -> Option<Runnable> {
+        Scheduler::reclaim(self, worker)
     }
 
     fn boxed_len(&self) -> usize {
@@ -112,6 +117,13 @@ impl AnyScheduler {
         match self {
             Self::Default(scheduler) => scheduler.take(),
             Self::Other(other) => other.0.boxed_take(),
+        }
+    }
+
+    pub(crate) fn reclaim(&self, worker: usize) -> Option<Runnable> {
+        match self {
+            Self::Default(scheduler) => scheduler.reclaim(worker),
+            Self::Other(other) => other.0.boxed_reclaim(worker),
         }
     }
 

@@ -104,6 +104,19 @@ impl HybridExecutorBuilder {
         self
     }
 
+    /// How long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
+    pub fn stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
+        self.config.stall_budget = budget.into();
+        self
+    }
+
+    /// How long a parallel closure may take before it is reported as a stall; see
+    /// [`ExecutorConfig::parallel_stall_budget`].
+    pub fn parallel_stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
+        self.config.parallel_stall_budget = budget.into();
+        self
+    }
+
     /// Whether to learn where panics happen; see [`ExecutorConfig::capture_panic_location`].
     pub fn capture_panic_location(mut self, capture: bool) -> Self {
         self.config.capture_panic_location = capture;

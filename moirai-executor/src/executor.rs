@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorConfig, ExecutorControl, ManualClock, Priority,
-    ShutdownReport, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_sync::{Parker, budget};
 use parking_lot::Mutex;
@@ -200,6 +200,12 @@ impl HybridExecutor {
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         self.shared.registry.cleanup_stats()
+    }
+
+    /// The tasks whose polls have gone on past their budget, as of now; see [`ExecutorConfig::stall_budget`].
+    #[must_use]
+    pub fn stalled(&self) -> Vec<Stall> {
+        self.shared.stalled()
     }
 
     /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).

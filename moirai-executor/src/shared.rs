@@ -80,6 +80,9 @@ const DEFAULT_RESERVE: usize = 512;
 /// How many rescuers there may be at least when the configuration does not say.
 const MIN_RESCUERS: usize = 4;
 
+/// How many rescuers there may be at most: each has a lane that is looked at.
+const MAX_RESCUERS: usize = 1_024;
+
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let Parts { config, clock, scheduler, plugins, recorder } = parts;
@@ -92,8 +95,8 @@ impl Shared {
             sleepers: Sleepers::new(workers),
             board: CachePadded::new(Board::new()),
             progress: Progress::new(
-                workers,
-                config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)),
+                &config,
+                config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)).min(MAX_RESCUERS),
             ),
             time: TimeSource::of(&clock),
             watchers: Watchers::default(),

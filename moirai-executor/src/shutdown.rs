@@ -75,8 +75,8 @@ impl Shared {
         }
         if how == How::Drop && Context::is_inside_any() {
             self.door.advance(Phase::Cancelling);
-            self.cancel_active();
-            self.stop();
+            self.cancel_active(None);
+            self.stop(start);
             return self.report(start);
         }
         // The thread may be a worker of another executor.
@@ -95,16 +95,20 @@ impl Shared {
         let mut end = deadline.and_then(|deadline| deadline.checked_add(grace));
         if how == How::Drop || !self.wait_idle(deadline, || {}) {
             self.door.advance(Phase::Cancelling);
-            self.cancel_active();
-            end = Some(Instant::now() + grace);
-            self.wait_idle(end, || self.cancel_active());
+            let now = Instant::now();
+            end = Some(now + grace);
+            // Who drops the last owner has set no time.
+            let asked = self.cancel_active(end.filter(|_| how != How::Drop));
+            if !asked {
+                // There are more tasks than can be asked in the time: somebody else asks the rest, and stops the executor.
+                return self.shut_down_elsewhere(How::Drop);
+            }
+            self.wait_idle(end, || _ = self.cancel_active(end));
         }
-        if end.is_none() {
-            end = Some(Instant::now() + DROP_GRACE);
-        }
-        self.stop();
+        let end = end.unwrap_or_else(|| Instant::now() + DROP_GRACE);
+        self.stop(end);
         // Threads end as soon as they have nothing to do; one that is stuck is not waited for.
-        let _ = self.seats.wait_ended(end) && self.blocking.wait_ended(end);
+        let _ = self.seats.wait_ended(Some(end)) && self.blocking.wait_ended(Some(end));
     }
 
     /// Rule 1.
@@ -142,26 +146,29 @@ impl Shared {
         }
     }
 
-    /// Rule 3.
-    fn cancel_active(&self) {
-        for id in self.registry.active_ids() {
-            if let Some(task) = self.task_ref(id) {
-                task.cancel(Asker::Shutdown);
-            }
-        }
+    /// Rule 3. Says whether every task was asked before `end`.
+    fn cancel_active(&self, end: Option<Instant>) -> bool {
         for task in self.blocking.take_all() {
             let priority = task.priority();
             self.queue_from_outside(task, priority);
         }
+        let mut asked = 0_u32;
+        self.registry.each_active(|id| {
+            if let Some(task) = self.task_ref(id) {
+                task.cancel(Asker::Shutdown);
+            }
+            asked = asked.wrapping_add(1);
+            !asked.is_multiple_of(64) || end.is_none_or(|end| Instant::now() < end)
+        })
     }
 
-    /// Rule 4.
-    pub(crate) fn stop(&self) {
+    /// Rule 4. Waits for the progress thread at most until `end`.
+    pub(crate) fn stop(&self, end: Instant) {
         let first = self.door.advance(Phase::Stopped);
         self.sleepers.wake_all();
         self.seats.close();
         self.blocking.close();
-        self.progress.stop();
+        self.progress.stop(end);
         // Taken out first: stopping may wait, and must not do so under the lock.
         let cleanup = self.cleanup.lock().take();
         if let Some(cleanup) = cleanup {
@@ -189,14 +196,11 @@ impl Shared {
         report.refused = self.admission.refused();
         report.cancelled_tasks.clone_from(&self.closing.cancelled.lock());
         if report.still_active > 0 {
-            report.unfinished = self
-                .registry
-                .active_ids()
-                .into_iter()
-                .filter_map(|id| self.registry.stats(id))
-                .filter(|stats| stats.status.is_active())
-                .take(ShutdownReport::MAX_LISTED)
-                .collect();
+            self.registry.each_active(|id| {
+                let stats = self.registry.stats(id).filter(|stats| stats.status.is_active());
+                report.unfinished.extend(stats);
+                report.unfinished.len() < ShutdownReport::MAX_LISTED
+            });
         }
         report.elapsed = start.elapsed();
         report

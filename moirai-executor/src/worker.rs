@@ -39,6 +39,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.ticks.set(shared.clock.ticks());
+    shared.progress.enter(index);
     shared.progress.busy();
     loop {
         // Tasks and pieces take turns.
@@ -46,7 +47,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
             && context.worker().is_some()
             && let Some(piece) = shared.board.take(shared.sleepers.idle())
         {
-            run_piece(context, piece);
+            run_piece(context, index, piece);
         }
         // A seat that was handed on during the last task is another thread's now.
         let Some(popped) = context.with_seat(|seat| seat.queue.pop()) else {
@@ -54,6 +55,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         };
         shared.progress.step(index);
         let next = popped.map(Next::Task).or_else(|| {
+            shared.progress.in_nothing(index);
             let next = shared.sleepers.next(
                 index,
                 || {
@@ -70,8 +72,11 @@ fn work(context: &Context, mut seat: Box<Seat>) {
             next
         });
         match next {
-            Some(Next::Task(task)) => run_task(context, task),
-            Some(Next::Piece(piece)) => run_piece(context, piece),
+            Some(Next::Task(task)) => {
+                shared.progress.in_task(index, task.id());
+                run_task(context, task);
+            }
+            Some(Next::Piece(piece)) => run_piece(context, index, piece),
             None => break,
         }
     }
@@ -90,8 +95,9 @@ enum Next {
 /// Runs a piece of somebody's fork-join work.
 #[cold]
 #[inline(never)]
-fn run_piece(context: &Context, piece: Piece) {
+fn run_piece(context: &Context, worker: usize, piece: Piece) {
     let shared = context.shared();
+    shared.progress.in_piece(worker);
     shared.invite_for_the_rest();
     context.hand().run(piece, &**shared);
     context.ticks.set(shared.clock.ticks());

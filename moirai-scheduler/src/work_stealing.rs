@@ -194,6 +194,11 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
             .or_else(|| shared.seats().iter().find_map(|seat| seat.slot.take()))
     }
 
+    fn reclaim(&self, worker: usize) -> Option<T> {
+        let seat = self.shared.seats().get(worker)?;
+        seat.slot.take().or_else(|| seat.stealer.steal())
+    }
+
     fn len(&self) -> usize {
         let shared = &*self.shared;
         let seats = shared.seats().iter();

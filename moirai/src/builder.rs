@@ -88,6 +88,17 @@ impl MoiraiBuilder {
         Self(self.0.reserve_workers(threads))
     }
 
+    /// How long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
+    pub fn stall_budget(self, budget: impl Into<Option<Duration>>) -> Self {
+        Self(self.0.stall_budget(budget))
+    }
+
+    /// How long a parallel closure may take before it is reported as a stall; see
+    /// [`ExecutorConfig::parallel_stall_budget`].
+    pub fn parallel_stall_budget(self, budget: impl Into<Option<Duration>>) -> Self {
+        Self(self.0.parallel_stall_budget(budget))
+    }
+
     /// Whether to learn where panics happen, by chaining onto the process's panic hook; see
     /// [`ExecutorConfig::capture_panic_location`].
     pub fn capture_panic_location(self, capture: bool) -> Self {

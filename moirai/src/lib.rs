@@ -18,7 +18,7 @@ pub use crate::moirai::Moirai;
 pub use moirai_core::{
     BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
     ExecutorPlugin, LocalQueue, ManualClock, Panic, ParseTaskIdError, Priority, Ready, Recorder,
-    Scheduler, ShutdownReport, Task, TaskError, TaskId, TaskKind, TaskManager, TaskSample,
+    Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind, TaskManager, TaskSample,
     TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
 };
 pub use moirai_executor::{
@@ -45,7 +45,7 @@ pub mod scheduler {
 pub mod prelude {
     pub use crate::{
         BuildError, CleanupConfig, CleanupStats, ExecutorConfig, ExecutorPlugin, Moirai, Priority,
-        ShutdownReport, Task, TaskError, TaskHandle, TaskId, TaskKind, TaskStats, TaskStatus,
-        block_in_place, yield_now,
+        ShutdownReport, Stall, Task, TaskError, TaskHandle, TaskId, TaskKind, TaskStats,
+        TaskStatus, block_in_place, yield_now,
     };
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Task, TaskId,
-    TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
+    TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskHandle, TrySpawnError};
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
@@ -205,6 +205,16 @@ impl Moirai {
         R: Send + 'static,
     {
         self.task().spawn_blocking_when_free(f)
+    }
+
+    /// The tasks whose polls have gone on past their budget, as of now: those that block, or compute, where they should give way.
+    ///
+    /// Each is also reported once by a `tracing` warning and to [`ExecutorPlugin::on_stall`](moirai_core::ExecutorPlugin::on_stall),
+    /// and again when it is over. Async tasks have a budget of [`stall_budget`](moirai_core::ExecutorConfig::stall_budget),
+    /// 100 ms; parallel closures have none by default. To see a stall takes some 20 ms more than the budget.
+    #[must_use]
+    pub fn stalled(&self) -> Vec<Stall> {
+        self.0.stalled()
     }
 
     /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).

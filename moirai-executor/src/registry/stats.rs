@@ -206,43 +206,45 @@ impl Registry {
     #[must_use]
     pub fn snapshot(&self) -> Vec<TaskStats> {
         let mut records = Vec::new();
-        self.each(|id, _, page_slot| {
-            if let Some(record) = page_slot.read(id.generation()) {
-                records.push((id, record));
-            }
-        });
+        for page in 0..self.directory.end() {
+            self.each_in(page, |id, _, slot| {
+                if let Some(record) = slot.read(id.generation()) {
+                    records.push((id, record));
+                }
+            });
+        }
         let now = self.clock.converter();
         records.into_iter().map(|(id, record)| task_stats(id, record, &now)).collect()
     }
 
-    /// The ids of all active tasks.
-    #[must_use]
-    pub fn active_ids(&self) -> Vec<TaskId> {
+    /// Calls `f` with the id of each active task, until it returns false; says whether it never did. It may be called back into.
+    pub fn each_active(&self, mut f: impl FnMut(TaskId) -> bool) -> bool {
         let mut ids = Vec::new();
-        self.each(|id, status, _| {
-            if status.is_active() {
-                ids.push(id);
-            }
-        });
-        ids
+        (0..self.directory.end()).all(|page| {
+            self.each_in(page, |id, status, _| {
+                if status.is_active() {
+                    ids.push(id);
+                }
+            });
+            ids.drain(..).all(&mut f)
+        })
     }
 
-    fn each(&self, mut f: impl FnMut(TaskId, TaskStatus, &super::slot::Slot)) {
-        for number in 0..self.directory.end() {
-            // A page at a time, so that reclamation is not held up by a long list.
-            let _pin = reclaim::pin();
-            let Some(page) = self.directory.page(number) else {
+    /// Looks at one page: at a page at a time, so that reclamation is not held up by a long list.
+    fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &super::slot::Slot)) {
+        let number = page;
+        let _pin = reclaim::pin();
+        let Some(page) = self.directory.page(number) else {
+            return;
+        };
+        for (index, slot) in page.slots().iter().enumerate() {
+            let word = slot.word();
+            let Some(status) = word.status() else {
                 continue;
             };
-            for (index, slot) in page.slots().iter().enumerate() {
-                let word = slot.word();
-                let Some(status) = word.status() else {
-                    continue;
-                };
-                let index = number * PAGE_SLOTS as u32 + index as u32;
-                if let Some(id) = TaskId::from_parts(word.generation(), index) {
-                    f(id, status, slot);
-                }
+            let index = number * PAGE_SLOTS as u32 + index as u32;
+            if let Some(id) = TaskId::from_parts(word.generation(), index) {
+                f(id, status, slot);
             }
         }
     }

@@ -1,0 +1,107 @@
+//! How long a thread has been on a processor, as another thread sees it: what tells one that blocks from one that computes.
+
+use std::time::Duration;
+
+/// How long a thread has been on a processor.
+pub(super) type CpuTime = Duration;
+
+#[cfg(all(target_os = "linux", not(moirai_loom)))]
+mod linux {
+    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::time::Duration;
+
+    /// The clock of one thread.
+    pub(in super::super) struct CpuClock(AtomicI32);
+
+    impl Default for CpuClock {
+        fn default() -> Self {
+            Self(AtomicI32::new(0))
+        }
+    }
+
+    impl CpuClock {
+        /// From now on it is the calling thread's.
+        pub(in super::super) fn set_to_this_thread(&self) {
+            let mut clock: libc::clockid_t = 0;
+            // SAFETY: no argument, and it cannot fail.
+            let this = unsafe { libc::pthread_self() };
+            // SAFETY: `this` is a live thread, and the pointer is to a place of the right type.
+            let error = unsafe { libc::pthread_getcpuclockid(this, &raw mut clock) };
+            // Ordering: Relaxed: a number that names a clock of the system's.
+            self.0.store(if error == 0 { clock } else { 0 }, Ordering::Relaxed);
+        }
+
+        /// What it shows; `None` if the thread is gone. (The system may have given its number to another one: then it is that
+        /// one's time, and somebody is taken for computing.)
+        pub(in super::super) fn read(&self) -> Option<Duration> {
+            // Ordering: Relaxed, as above.
+            let clock = self.0.load(Ordering::Relaxed);
+            if clock == 0 {
+                return None;
+            }
+            let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: the pointer is to a place of the right type; a clock that is gone is an error.
+            let error = unsafe { libc::clock_gettime(clock, &raw mut time) };
+            if error != 0 {
+                return None;
+            }
+            Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(moirai_loom))))]
+mod elsewhere {
+    use std::time::Duration;
+
+    /// Nothing is known of a thread.
+    #[derive(Default)]
+    pub(in super::super) struct CpuClock;
+
+    impl CpuClock {
+        pub(in super::super) fn set_to_this_thread(&self) {}
+
+        pub(in super::super) fn read(&self) -> Option<Duration> {
+            None
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(moirai_loom))))]
+pub(super) use elsewhere::CpuClock;
+#[cfg(all(target_os = "linux", not(moirai_loom)))]
+pub(super) use linux::CpuClock;
+
+#[cfg(all(test, target_os = "linux", not(moirai_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_thread_that_computes_is_told_from_one_that_blocks() {
+        let clock = CpuClock::default();
+        assert_eq!(clock.read(), None);
+        clock.set_to_this_thread();
+        let before = clock.read().unwrap();
+        let least = Duration::from_millis(5);
+        while clock.read().unwrap() < before + least {
+            std::hint::spin_loop();
+        }
+        let (send, receive) = channel::<()>();
+        let blocked = CpuClock::default();
+        std::thread::scope(|scope| {
+            let (ready, is_ready) = channel();
+            let blocked = &blocked;
+            scope.spawn(move || {
+                blocked.set_to_this_thread();
+                ready.send(()).unwrap();
+                let _ = receive.recv();
+            });
+            is_ready.recv().unwrap();
+            let before = blocked.read().unwrap();
+            std::thread::sleep(least * 4);
+            assert!(blocked.read().unwrap() < before + least);
+            drop(send);
+        });
+    }
+}

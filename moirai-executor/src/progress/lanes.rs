@@ -1,0 +1,115 @@
+//! What each thread that runs tasks shows of itself.
+
+use crossbeam_utils::CachePadded;
+use moirai_core::TaskId;
+use moirai_core::shim::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::cpu_clock::{CpuClock, CpuTime};
+
+/// One lane for each worker, and behind them one for each rescuer that there may be.
+pub(super) struct Lanes {
+    lanes: Box<[CachePadded<Lane>]>,
+    workers: usize,
+}
+
+/// What one thread shows. Only the thread in the lane writes it, and the progress thread reads it; who sits down in a seat after
+/// another thread got up is ordered behind it by the handing over of the seat.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// How often it has gone on to something else.
+    steps: AtomicUsize,
+    /// What it is in: a task's id, [`NOTHING`] or [`PIECE`].
+    inside: AtomicU64,
+    /// The clock of the thread.
+    clock: CpuClock,
+}
+
+const NOTHING: u64 = 0;
+/// Not an id: its slot would be beyond what a directory can name.
+const PIECE: u64 = u64::MAX;
+
+/// A lane as it was at one look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sight {
+    steps: usize,
+    inside: u64,
+}
+
+impl Sight {
+    /// Whether the thread is in a task, or in a piece of fork-join work.
+    pub(super) fn is_busy(self) -> bool {
+        self.inside != NOTHING
+    }
+
+    /// The task that is polled.
+    pub(super) fn task(self) -> Option<TaskId> {
+        if self.inside == PIECE { None } else { TaskId::from_u64(self.inside) }
+    }
+}
+
+impl Lanes {
+    pub(super) fn new(workers: usize, rescuers: usize) -> Self {
+        let lanes = (0..workers + rescuers).map(|_| CachePadded::new(Lane::default()));
+        Self { lanes: lanes.collect(), workers }
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    pub(super) fn lane(&self, index: usize) -> &Lane {
+        &self.lanes[index]
+    }
+
+    /// Whether no rescuer polls anything.
+    pub(super) fn rescuers_rest(&self) -> bool {
+        self.lanes[self.workers..].iter().all(|lane| !lane.sight().is_busy())
+    }
+}
+
+// Ordering: Relaxed throughout: what is read is compared and reported, and guards nothing. A store reaches the progress thread
+// long before its next look.
+impl Lane {
+    /// A thread takes the lane.
+    pub(super) fn enter(&self) {
+        self.clock.set_to_this_thread();
+        self.in_nothing();
+        self.step();
+    }
+
+    /// It goes on to something else.
+    #[inline]
+    pub(super) fn step(&self) {
+        self.steps.store(self.steps.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// It polls a task.
+    #[inline]
+    pub(super) fn in_task(&self, task: TaskId) {
+        self.inside.store(task.get(), Ordering::Relaxed);
+    }
+
+    /// It runs a piece of fork-join work.
+    pub(super) fn in_piece(&self) {
+        self.inside.store(PIECE, Ordering::Relaxed);
+    }
+
+    /// It looks for something to do.
+    pub(super) fn in_nothing(&self) {
+        self.inside.store(NOTHING, Ordering::Relaxed);
+    }
+
+    pub(super) fn sight(&self) -> Sight {
+        let steps = self.steps.load(Ordering::Relaxed);
+        Sight { steps, inside: self.inside.load(Ordering::Relaxed) }
+    }
+
+    /// How long the thread has been on a processor.
+    pub(super) fn cpu_time(&self) -> Option<CpuTime> {
+        self.clock.read()
+    }
+}
