@@ -21,6 +21,7 @@ use crate::builder::HybridExecutorBuilder;
 use crate::cleanup::CleanupWorker;
 use crate::context::Context;
 use crate::door::Phase;
+use crate::group::TaskGroup;
 use crate::handle::TaskHandle;
 use crate::panics;
 use crate::patience::park_soon;
@@ -160,6 +161,22 @@ impl HybridExecutor {
             .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))?;
         *self.shared.cleanup.lock() = Some(worker);
         Ok(())
+    }
+
+    /// A group of tasks that belong together.
+    #[must_use]
+    pub fn group<T: Send + 'static>(&self) -> TaskGroup<T> {
+        TaskGroup::new(self)
+    }
+
+    /// A handle that does not keep the executor running.
+    #[must_use]
+    pub fn without_owner(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), owner: None }
+    }
+
+    pub(crate) fn counted(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// What its handles, tasks and threads share.

@@ -116,6 +116,22 @@ impl<T> TaskHandle<T> {
         AbortHandle { id: self.id, task }
     }
 
+    /// The error, if the task was not let in.
+    pub(crate) fn take_refusal(&mut self) -> Option<Result<T, TaskError>> {
+        match &mut self.inner {
+            Inner::Task(_) => None,
+            Inner::Refused { .. } => self.try_join(),
+        }
+    }
+
+    /// Has the waker woken when the task ends; false if it has ended.
+    pub(crate) fn lend(&mut self, waker: &Waker) -> bool {
+        match &mut self.inner {
+            Inner::Task(handle) => handle.lend(waker),
+            Inner::Refused { .. } => false,
+        }
+    }
+
     /// Blocks until the task has ended, or the deadline.
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<T, TaskError>> {
         if let Some(result) = self.try_join() {

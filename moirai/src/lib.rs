@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+#[cfg(feature = "ctrl-c")]
+mod ctrl_c;
 mod free;
 mod global;
 mod moirai;
@@ -11,6 +13,8 @@ pub mod par;
 mod guide;
 
 pub use crate::builder::MoiraiBuilder;
+#[cfg(feature = "ctrl-c")]
+pub use crate::ctrl_c::{CtrlC, CtrlCError};
 pub use crate::free::{block_on, join, scope, spawn_async, spawn_blocking, spawn_parallel};
 pub use crate::global::global;
 pub use crate::moirai::Moirai;
@@ -22,8 +26,8 @@ pub use moirai_core::{
     TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
 };
 pub use moirai_executor::{
-    AbortHandle, HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskHandle,
-    TrySpawnError, block_in_place, is_cancelled, time, yield_now,
+    AbortHandle, GroupCounts, HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup,
+    TaskHandle, TrySpawnError, block_in_place, is_cancelled, time, yield_now,
 };
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};

@@ -9,7 +9,7 @@ use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
     TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
-use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskHandle, TrySpawnError};
+use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskGroup, TaskHandle, TrySpawnError};
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 
 use crate::builder::MoiraiBuilder;
@@ -207,6 +207,27 @@ impl Moirai {
         self.task().spawn_blocking_when_free(f)
     }
 
+    /// A group of tasks that belong together: waited for together, limited in number, cancelled together. What they return is
+    /// dropped as they end, unless the group is asked to keep it.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let moirai = Moirai::new()?;
+    /// let mut group = moirai.group().keep_results();
+    /// for word in ["one", "three"] {
+    ///     group.spawn_parallel(move || word.len());
+    /// }
+    /// let mut lengths: Vec<_> =
+    ///     moirai.block_on(group.join_all()).into_iter().map(|(_id, result)| result.unwrap()).collect();
+    /// lengths.sort_unstable();
+    /// assert_eq!(lengths, [3, 5]);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn group<T: Send + 'static>(&self) -> TaskGroup<T> {
+        self.0.group()
+    }
+
     /// The tasks whose polls have gone on past their budget, as of now: those that block, or compute, where they should give way.
     ///
     /// Each is also reported once by a `tracing` warning and to [`ExecutorPlugin::on_stall`](moirai_core::ExecutorPlugin::on_stall),
@@ -375,6 +396,29 @@ impl Moirai {
     /// the shutdown goes on in the background.
     pub fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
         self.0.shutdown_timeout(timeout)
+    }
+
+    /// Has Ctrl-C shut the executor down, as [`shutdown_timeout`](Self::shutdown_timeout) does; a second Ctrl-C ends the process
+    /// at once, with status 130. A process can have one handler for Ctrl-C.
+    ///
+    /// The handler does not keep the executor running. If it is shut down already when Ctrl-C comes, the process ends.
+    ///
+    /// ```no_run
+    /// # use moirai::prelude::*;
+    /// # use std::time::Duration;
+    /// let moirai = Moirai::new()?;
+    /// let stopped = moirai.shutdown_on_ctrl_c(Duration::from_secs(10)).unwrap();
+    /// moirai.spawn_async(async { /* serve */ });
+    /// println!("{}", stopped.wait());
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the process has a handler for Ctrl-C already, or the system does not let it have one.
+    #[cfg(feature = "ctrl-c")]
+    pub fn shutdown_on_ctrl_c(&self, timeout: Duration) -> Result<crate::CtrlC, crate::CtrlCError> {
+        crate::ctrl_c::install(Self(self.0.without_owner()), timeout)
     }
 
     /// Whether a shutdown has begun.

@@ -1,4 +1,7 @@
-//! How long a thread has been on a processor, as another thread sees it: what tells one that blocks from one that computes.
+//! Whether another thread computes or blocks.
+//!
+//! By the thread's own clock it can be seen whether it was on a processor. One that was not may still compute, and wait for a
+//! processor because there are too few; so the system is asked whether it sleeps.
 
 use std::time::Duration;
 
@@ -11,12 +14,10 @@ mod linux {
     use std::time::Duration;
 
     /// The clock of one thread.
-    pub(in super::super) struct CpuClock(AtomicI32);
-
-    impl Default for CpuClock {
-        fn default() -> Self {
-            Self(AtomicI32::new(0))
-        }
+    #[derive(Default)]
+    pub(in super::super) struct CpuClock {
+        clock: AtomicI32,
+        thread: AtomicI32,
     }
 
     impl CpuClock {
@@ -28,14 +29,17 @@ mod linux {
             // SAFETY: `this` is a live thread, and the pointer is to a place of the right type.
             let error = unsafe { libc::pthread_getcpuclockid(this, &raw mut clock) };
             // Ordering: Relaxed: a number that names a clock of the system's.
-            self.0.store(if error == 0 { clock } else { 0 }, Ordering::Relaxed);
+            self.clock.store(if error == 0 { clock } else { 0 }, Ordering::Relaxed);
+            // SAFETY: no argument, and it cannot fail.
+            let thread = unsafe { libc::gettid() };
+            self.thread.store(thread, Ordering::Relaxed);
         }
 
         /// What it shows; `None` if the thread is gone. (The system may have given its number to another one: then it is that
         /// one's time, and somebody is taken for computing.)
         pub(in super::super) fn read(&self) -> Option<Duration> {
             // Ordering: Relaxed, as above.
-            let clock = self.0.load(Ordering::Relaxed);
+            let clock = self.clock.load(Ordering::Relaxed);
             if clock == 0 {
                 return None;
             }
@@ -46,6 +50,16 @@ mod linux {
                 return None;
             }
             Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+        }
+
+        /// Whether the thread sleeps now: waits for something other than a processor. False if the system does not say.
+        pub(in super::super) fn sleeps(&self) -> bool {
+            let thread = self.thread.load(Ordering::Relaxed);
+            let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
+            // The state follows the name, which is in brackets and may hold any character.
+            let state =
+                stat.ok().and_then(|stat| Some(*stat.rsplit_once(") ")?.1.as_bytes().first()?));
+            matches!(state, Some(b'S' | b'D' | b'T'))
         }
     }
 }
@@ -63,6 +77,10 @@ mod elsewhere {
 
         pub(in super::super) fn read(&self) -> Option<Duration> {
             None
+        }
+
+        pub(in super::super) fn sleeps(&self) -> bool {
+            false
         }
     }
 }
@@ -101,6 +119,7 @@ mod tests {
             let before = blocked.read().unwrap();
             std::thread::sleep(least * 4);
             assert!(blocked.read().unwrap() < before + least);
+            assert!(blocked.sleeps() && !clock.sleeps());
             drop(send);
         });
     }

@@ -112,4 +112,9 @@ impl Lane {
     pub(super) fn cpu_time(&self) -> Option<CpuTime> {
         self.clock.read()
     }
+
+    /// Whether the thread waits for something other than a processor.
+    pub(super) fn sleeps(&self) -> bool {
+        self.clock.sleeps()
+    }
 }

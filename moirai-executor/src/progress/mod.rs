@@ -8,8 +8,8 @@
 //! - if work waits and no worker has gone on, a *rescuer* is asked for ([`rescue`], [`reserve`]): a thread without a seat, which
 //!   takes async tasks from the queues as any thread may that is no worker, and polls them until a worker goes on again. If the rescuer
 //!   gets stuck as well, then another comes, up to a limit. A rescuer that is not needed ends after a while;
-//! - as many rescuers run parallel closures, and pieces of fork-join work, as threads are *blocked*: stuck, and not on a
-//!   processor since the last look, by the thread's own clock ([`cpu_clock`]). For these others may compute without there being
+//! - as many rescuers run parallel closures, and pieces of fork-join work, as threads are *blocked*: stuck, not on a
+//!   processor since the last look, and asleep ([`cpu_clock`]). For these others may compute without there being
 //!   more threads that compute than there are cores. So rescuers are asked for also when some workers go on and others are blocked;
 //! - a poll that goes on past its budget is reported ([`watchdog`]).
 //!
@@ -305,7 +305,7 @@ impl Shared {
             let cpu = lane.cpu_time();
             let computes = seen.cpu.zip(cpu).map(|((before, then), cpu)| {
                 let least = now.saturating_duration_since(then) / BLOCKED;
-                cpu.saturating_sub(before) >= least
+                cpu.saturating_sub(before) >= least || !lane.sleeps()
             });
             seen.cpu = cpu.map(|cpu| (cpu, now));
             found.blocked += usize::from(computes == Some(false));

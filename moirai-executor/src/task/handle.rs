@@ -62,7 +62,7 @@ impl<T, H: Host> JoinHandle<T, H> {
     }
 
     /// Leaves a waker for whoever completes the task (rule 6). False if the task is complete.
-    fn lend(&mut self, waker: &Waker) -> bool {
+    pub(crate) fn lend(&mut self, waker: &Waker) -> bool {
         let header = self.task.header();
         if header.state.is_waker_lent() {
             let same = header.join_waker.with(|place| {

@@ -1,0 +1,178 @@
+//! Who belongs to a group, and what is left of those who have ended.
+//!
+//! 1. A member is in the slab from when it joins until it is *taken out*, under the lock: by its end, or by the closing of the
+//!    group, whichever comes first. Who takes it out owns it.
+//! 2. An end is noted under the same lock, with the outcome if outcomes are kept; so who looks finds either the member or its end.
+//! 3. Whoever waits leaves a waker under the lock, after it has looked. Every end takes the waker, under the lock, and wakes it after.
+//! 4. No lock is held while a member, an outcome or a waker is dropped, or a waker woken.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use moirai_core::shim::sync::Mutex;
+use slab::Slab;
+
+/// See the [module](self). `M` is a member, `O` what is kept of one that has ended.
+#[derive(Debug)]
+pub(super) struct Members<M, O> {
+    state: Mutex<State<M, O>>,
+}
+
+#[derive(Debug)]
+struct State<M, O> {
+    members: Slab<M>,
+    outcomes: VecDeque<O>,
+    /// Who waits for an end.
+    waiting: Option<Waker>,
+    closed: bool,
+}
+
+/// What somebody finds who looks for an end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look<O> {
+    Outcome(O),
+    /// Nobody is left, and no outcome.
+    Empty,
+    /// The waker was left.
+    Wait,
+}
+
+impl<M, O> Members<M, O> {
+    pub(super) fn new() -> Self {
+        let (members, outcomes) = (Slab::new(), VecDeque::new());
+        let state = State { members, outcomes, waiting: None, closed: false };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Rule 1: adds a member. `begin` gets it and its key, under the lock; false if it has ended already: then it comes back.
+    pub(super) fn join(&self, member: M, begin: impl FnOnce(&mut M, usize) -> bool) -> Option<M> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Some(member);
+        }
+        let key = state.members.insert(member);
+        if begin(&mut state.members[key], key) {
+            return None;
+        }
+        Some(state.members.remove(key))
+    }
+
+    /// Rules 1 and 2: a member has ended, and `outcome` says what is kept of it; it must not run anybody's code. The member, for
+    /// the caller to drop; nothing if the group was closed before.
+    pub(super) fn end(&self, key: usize, outcome: impl FnOnce(&mut M) -> Option<O>) -> Option<M> {
+        let (member, waiting) = {
+            let mut state = self.state.lock();
+            let mut member = state.members.try_remove(key)?;
+            state.outcomes.extend(outcome(&mut member));
+            (member, state.waiting.take())
+        };
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+        Some(member)
+    }
+
+    /// Keeps the outcome of one that never was a member.
+    pub(super) fn add_outcome(&self, outcome: O) {
+        let (refused, waiting) = {
+            let mut state = self.state.lock();
+            if state.closed {
+                (Some(outcome), None)
+            } else {
+                state.outcomes.push_back(outcome);
+                (None, state.waiting.take())
+            }
+        };
+        drop(refused);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    /// Rule 3.
+    pub(super) fn look(&self, waker: &Waker) -> Look<O> {
+        let waker = waker.clone();
+        let mut state = self.state.lock();
+        if let Some(outcome) = state.outcomes.pop_front() {
+            return Look::Outcome(outcome);
+        }
+        if state.members.is_empty() {
+            return Look::Empty;
+        }
+        let old = state.waiting.replace(waker);
+        drop(state);
+        drop(old);
+        Look::Wait
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().members.len()
+    }
+
+    /// Calls `f` with each member. It must not come back here.
+    pub(super) fn each(&self, mut f: impl FnMut(&M)) {
+        let state = self.state.lock();
+        state.members.iter().for_each(|(_, member)| f(member));
+    }
+
+    /// Rule 1: takes all out, for the caller to drop, and lets nobody in any more.
+    pub(super) fn close(&self) -> (Slab<M>, VecDeque<O>) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        (std::mem::take(&mut state.members), std::mem::take(&mut state.outcomes))
+    }
+}
+
+#[cfg(all(test, moirai_loom))]
+mod loom_models {
+    use super::*;
+    use moirai_core::shim::sync::Arc;
+    use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+    use moirai_core::shim::thread;
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl std::task::Wake for Count {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn loom_group_completion_against_drop() {
+        loom::model(|| {
+            let members = Arc::new(Members::<u32, u32>::new());
+            assert!(members.join(7, |_, _| true).is_none());
+            let worker = thread::spawn({
+                let members = Arc::clone(&members);
+                move || members.end(0, |_| Some(1)).is_some()
+            });
+            let (left, outcomes) = members.close();
+            let ended = worker.join().unwrap();
+            // Either the end has the member, or the drop, and then there is no outcome.
+            assert_eq!(left.len() + usize::from(ended), 1);
+            assert_eq!(outcomes.len(), usize::from(ended));
+            assert_eq!(members.join(8, |_, _| true), Some(8));
+        });
+    }
+
+    #[test]
+    fn loom_group_who_waits_learns_of_the_last_end() {
+        loom::model(|| {
+            let members = Arc::new(Members::<u32, u32>::new());
+            assert!(members.join(7, |_, _| true).is_none());
+            let woken = Arc::new(AtomicUsize::new(0));
+            let worker = thread::spawn({
+                let members = Arc::clone(&members);
+                move || assert!(members.end(0, |_| None).is_some())
+            });
+            let waker = Waker::from(std::sync::Arc::new(Count(Arc::clone(&woken))));
+            let look = members.look(&waker);
+            worker.join().unwrap();
+            // Whoever was told to wait was woken.
+            assert!(look == Look::Empty || woken.load(Ordering::Relaxed) == 1);
+            assert_eq!(members.look(&waker), Look::Empty);
+        });
+    }
+}
