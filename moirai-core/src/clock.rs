@@ -113,6 +113,15 @@ impl Clock {
         })
     }
 
+    /// Roughly how many ticks `duration` is, by the same rate.
+    #[must_use]
+    pub fn rough_ticks(&self, duration: Duration) -> u64 {
+        const SAMPLE: u64 = 1 << 30;
+        let nanos = as_nanos(self.rough_duration(SAMPLE)).max(1);
+        let ticks = u128::from(as_nanos(duration)) * u128::from(SAMPLE) / u128::from(nanos);
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+
     /// What turns ticks read up to now into timestamps.
     #[must_use]
     pub fn converter(&self) -> Converter {

@@ -84,4 +84,8 @@ pub trait LocalQueue<T: Send + 'static>: Send + 'static {
 
     /// Takes the next task, from wherever there is one.
     fn pop(&mut self) -> Option<T>;
+
+    /// Has the next [`pop`](Self::pop) look first for what came from threads that are no workers: said by an executor whose
+    /// tasks take long. The default does nothing, which is right for a queue that looks there each time.
+    fn look_outside(&mut self) {}
 }

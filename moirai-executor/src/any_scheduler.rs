@@ -151,6 +151,14 @@ impl AnyLocal {
             Self::Other(local) => local.pop(),
         }
     }
+
+    #[inline]
+    pub(crate) fn look_outside(&mut self) {
+        match self {
+            Self::Default(local) => local.look_outside(),
+            Self::Other(local) => local.look_outside(),
+        }
+    }
 }
 
 impl fmt::Debug for AnyScheduler {

@@ -5,6 +5,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::{
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
     pub(crate) time: TimeSource,
+    /// [`OUTSIDE_EVERY`], in ticks of the clock.
+    pub(crate) outside_ticks: u64,
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler,
     pub(crate) sleepers: Sleepers,
@@ -74,6 +77,10 @@ pub(crate) struct Parts {
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
 }
 
+/// After how long a worker whose tasks take long looks first for what came from threads that are no workers, whatever it has
+/// queued itself: what a timer or a driver of sockets has woken, say.
+const OUTSIDE_EVERY: Duration = Duration::from_micros(200);
+
 /// How many reserve threads there may be when the configuration does not say.
 const DEFAULT_RESERVE: usize = 512;
 
@@ -99,6 +106,7 @@ impl Shared {
                 config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)).min(MAX_RESCUERS),
             ),
             time: TimeSource::of(&clock),
+            outside_ticks: clock.rough_ticks(OUTSIDE_EVERY),
             watchers: Watchers::default(),
             closing: Closing::default(),
             cleanup: Mutex::new(None),

@@ -41,6 +41,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     context.ticks.set(shared.clock.ticks());
     shared.progress.enter(index);
     shared.progress.busy();
+    let mut looked_outside = context.ticks.get();
     loop {
         // Tasks and pieces take turns.
         if shared.board.has_pieces()
@@ -50,7 +51,17 @@ fn work(context: &Context, mut seat: Box<Seat>) {
             run_piece(context, index, piece);
         }
         // A seat that was handed on during the last task is another thread's now.
-        let Some(popped) = context.with_seat(|seat| seat.queue.pop()) else {
+        let now = context.ticks.get();
+        let long_ago = now.saturating_sub(looked_outside) >= shared.outside_ticks;
+        if long_ago {
+            looked_outside = now;
+        }
+        let Some(popped) = context.with_seat(|seat| {
+            if long_ago {
+                seat.queue.look_outside();
+            }
+            seat.queue.pop()
+        }) else {
             return;
         };
         shared.progress.step(index);

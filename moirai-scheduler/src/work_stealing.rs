@@ -18,7 +18,8 @@
 //! 1. Every [`LOW_EVERY`]th time: the low band.
 //! 2. The critical band, the high band; of [`HIGH_EVERY`] tasks from there one is a high one. After [`ELEVATED_RUN`] in
 //!    a row it looks for what comes below first.
-//! 3. Every [`INJECTOR_EVERY`]th time that it comes this far: the injector.
+//! 3. Every [`INJECTOR_EVERY`]th time that it comes this far, and when the executor says that it was long ago: the injector, for a
+//!    batch.
 //! 4. Its slot, at most [`SLOT_RUN`] times in a row.
 //! 5. Its queue.
 //! 6. The injector, for a batch. Its slot, if rule 4 passed it over.

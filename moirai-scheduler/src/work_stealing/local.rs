@@ -97,7 +97,7 @@ impl<T> WorkStealingLocal<T> {
     fn look_normal(&mut self) -> Option<T> {
         if due(&mut self.until_injector, INJECTOR_EVERY)
             && !self.shared.injector.is_empty()
-            && let Some(task) = self.shared.injector.steal()
+            && let Some(task) = self.look_in_injector()
         {
             self.slot_run = 0;
             return Some(task);
@@ -110,6 +110,13 @@ impl<T> WorkStealingLocal<T> {
         }
         self.slot_run = 0;
         self.queue.pop().or_else(|| self.look_afar())
+    }
+
+    /// Rule 3. A batch, not one task: the others take their turns in the worker's queue, instead of waiting for one such look each.
+    #[inline(never)]
+    fn look_in_injector(&mut self) -> Option<T> {
+        let _flight = self.shared.seats()[self.index].moves.open();
+        self.shared.injector.steal_batch_and_pop(&self.queue)
     }
 
     /// Rules 6 to 9: the worker's own queue is empty.
@@ -173,6 +180,11 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
         let found = self.look();
         self.empty_handed = found.is_none();
         found
+    }
+
+    #[inline]
+    fn look_outside(&mut self) {
+        self.until_injector = 1;
     }
 }
 

@@ -1,0 +1,179 @@
+//! Nobody keeps a worker for himself: budgets, and priorities that hold.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use common::{wait_until, watchdog, workers};
+use moirai::prelude::*;
+use moirai::sync::{Event, Semaphore};
+
+/// Runs an endless task on the only worker, and says that another gets its turn.
+#[track_caller]
+fn gives_way<F: Future<Output = ()> + Send + 'static>(endless: impl FnOnce(Arc<AtomicBool>) -> F) {
+    // Without rescuers: it is the task itself that has to give way.
+    let moirai = Moirai::builder().worker_threads(1).reserve_workers(0).build().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let task = moirai.spawn_async(endless(Arc::clone(&stop)));
+    wait_until("it runs", || moirai.task_status(task.id()) == Some(TaskStatus::Running));
+    moirai.spawn_async(async {}).join().unwrap();
+    stop.store(true, SeqCst);
+    task.join().unwrap();
+}
+
+#[test]
+fn a_task_whose_futures_are_always_ready_gives_way() {
+    let _watchdog = watchdog();
+    gives_way(|stop| async move {
+        let event = Event::new();
+        event.set();
+        while !stop.load(SeqCst) {
+            event.wait().await;
+        }
+    });
+    gives_way(|stop| async move {
+        let semaphore = Semaphore::new(1);
+        while !stop.load(SeqCst) {
+            drop(semaphore.acquire().await.unwrap());
+        }
+    });
+    gives_way(|stop| async move {
+        let mut every = moirai::time::interval(Duration::ZERO);
+        while !stop.load(SeqCst) {
+            every.tick().await;
+        }
+    });
+    gives_way(|stop| async move {
+        while !stop.load(SeqCst) {
+            moirai::time::sleep(Duration::ZERO).await;
+        }
+    });
+}
+
+#[test]
+fn a_task_on_a_foreign_channel_gives_way_when_it_consumes_its_budget() {
+    let _watchdog = watchdog();
+    let (sender, receiver) = async_channel::bounded(1);
+    gives_way(|stop| async move {
+        while !stop.load(SeqCst) {
+            sender.send(()).await.unwrap();
+            moirai::budgeted(receiver.recv()).await.unwrap();
+        }
+    });
+    gives_way(|stop| async move {
+        while !stop.load(SeqCst) {
+            moirai::consume_budget().await;
+        }
+    });
+}
+
+#[test]
+fn who_blocks_inside_of_a_poll_is_not_refused_for_ever() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let task = moirai.spawn_async(async {
+        let event = Event::new();
+        event.set();
+        for _ in 0..10_000 {
+            futures_lite::future::block_on(event.wait());
+            event.wait_blocking();
+        }
+    });
+    task.join().unwrap();
+    let unbounded = moirai.spawn_async(moirai::unconstrained(async {
+        for _ in 0..10_000 {
+            moirai::consume_budget().await;
+        }
+    }));
+    let id = unbounded.id();
+    unbounded.join().unwrap();
+    assert_eq!(moirai.task_stats(id).unwrap().polls, 1);
+}
+
+/// Keeps `moirai` flooded with tasks of `priority` that take about `length` each, until told to stop. Says how many have run.
+fn flood(
+    moirai: &Moirai,
+    priority: Priority,
+    length: Duration,
+    stop: &Arc<AtomicBool>,
+) -> Arc<AtomicU64> {
+    let ran = Arc::new(AtomicU64::new(0));
+    for _ in 0..200 {
+        let (stop, ran) = (Arc::clone(stop), Arc::clone(&ran));
+        moirai.task().priority(priority).spawn_async(async move {
+            while !stop.load(SeqCst) {
+                let start = Instant::now();
+                while start.elapsed() < length {
+                    std::hint::spin_loop();
+                }
+                ran.fetch_add(1, SeqCst);
+                moirai::yield_now().await;
+            }
+        });
+    }
+    ran
+}
+
+#[test]
+fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
+    let watchdog = watchdog();
+    for n in [1, 2] {
+        let moirai = Moirai::builder().worker_threads(n).reserve_workers(0).build().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let ran = flood(&moirai, Priority::Low, Duration::from_micros(200), &stop);
+        wait_until("the flood runs", || ran.load(SeqCst) > 500);
+        let mut passed_over: Vec<_> = (0..400)
+            .map(|i| {
+                watchdog.feed(format!("critical task {i} on {n} workers"));
+                let before = ran.load(SeqCst);
+                let counted = Arc::clone(&ran);
+                moirai
+                    .task()
+                    .priority(Priority::Critical)
+                    .spawn_async(async move { counted.load(SeqCst) - before })
+                    .join()
+                    .unwrap()
+            })
+            .collect();
+        passed_over.sort_unstable();
+        let p99 = passed_over[passed_over.len() * 99 / 100];
+        stop.store(true, SeqCst);
+        // Polls that began before it was spawned count too: one on each worker.
+        assert!(p99 <= 2 * n as u64, "{p99} polls of the flood went first: {passed_over:?}");
+    }
+}
+
+#[test]
+fn low_tasks_go_on_under_a_flood_of_critical_ones() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let stop = Arc::new(AtomicBool::new(false));
+    let ran = flood(&moirai, Priority::Critical, Duration::from_micros(20), &stop);
+    wait_until("the flood runs", || ran.load(SeqCst) > 500);
+    for _ in 0..20 {
+        let before = ran.load(SeqCst);
+        let low = moirai.task().priority(Priority::Low).spawn_async(async {});
+        low.join().unwrap();
+        let passed_over = ran.load(SeqCst) - before;
+        // One look in 64 of each worker begins with the low band; the rest is the thread that waits being woken.
+        assert!(passed_over < 20_000, "{passed_over}");
+    }
+    stop.store(true, SeqCst);
+}
+
+#[test]
+fn what_comes_from_outside_gets_its_turn_among_long_polls() {
+    let _watchdog = watchdog();
+    let moirai = Moirai::builder().worker_threads(1).reserve_workers(0).build().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let ran = flood(&moirai, Priority::Normal, Duration::from_millis(1), &stop);
+    wait_until("the flood runs", || ran.load(SeqCst) > 300);
+    let before = ran.load(SeqCst);
+    let counted = Arc::clone(&ran);
+    let passed_over =
+        moirai.spawn_async(async move { counted.load(SeqCst) - before }).join().unwrap();
+    stop.store(true, SeqCst);
+    assert!(passed_over <= 8, "{passed_over} polls of a millisecond each went first");
+}
