@@ -101,11 +101,34 @@ fn a_slot_that_was_passed_over_is_taken_when_nothing_else_waits() {
 fn the_injector_comes_first_every_61st_time() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "own", 4 * INJECTOR_EVERY);
-    for _ in 0..4 {
+    scheduler.push("remote", Priority::Normal);
+    assert_eq!(places(&mut local, INJECTOR_EVERY, "remote"), [INJECTOR_EVERY]);
+    scheduler.push("remote", Priority::Normal);
+    assert_eq!(places(&mut local, INJECTOR_EVERY, "remote"), [INJECTOR_EVERY]);
+}
+
+#[test]
+fn those_behind_the_first_in_the_injector_take_their_turns_in_the_queue() {
+    let (scheduler, mut local) = one_worker();
+    spawn(&mut local, "own", 100);
+    for _ in 0..8 {
         scheduler.push("remote", Priority::Normal);
     }
-    let found = places(&mut local, 4 * INJECTOR_EVERY, "remote");
-    assert_eq!(found, [1, 2, 3, 4].map(|turn| turn * INJECTOR_EVERY));
+    // 60 of its own and one from the injector; then the 40 that are left, and what came behind them.
+    let found = places(&mut local, 108, "remote");
+    assert_eq!(found[0], INJECTOR_EVERY);
+    assert_eq!(found.len(), 8, "one such look brings more than one");
+    assert!(found[1..].iter().all(|place| *place <= 108));
+}
+
+#[test]
+fn a_worker_that_is_told_to_looks_in_the_injector_at_once() {
+    let (scheduler, mut local) = one_worker();
+    spawn(&mut local, "own", 10);
+    scheduler.push("remote", Priority::Normal);
+    assert_eq!(local.pop(), Some("own"));
+    local.look_outside();
+    assert_eq!(local.pop(), Some("remote"));
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! The watchdog: which tasks keep their workers, and who is told.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{Gate, wait_until, watchdog};
+use moirai::prelude::*;
+use moirai::{MoiraiBuilder, Stall};
+
+const BUDGET: Duration = Duration::from_millis(20);
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Told {
+    begun: Mutex<Vec<Stall>>,
+    over: Mutex<Vec<Stall>>,
+}
+
+impl ExecutorPlugin for Told {
+    fn on_stall(&self, stall: &Stall) {
+        self.begun.lock().unwrap().push(stall.clone());
+    }
+
+    fn on_stall_over(&self, stall: &Stall) {
+        self.over.lock().unwrap().push(stall.clone());
+    }
+}
+
+fn watched() -> (MoiraiBuilder, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let builder =
+        Moirai::builder().worker_threads(2).stall_budget(BUDGET).plugin(Arc::clone(&told));
+    (builder, told)
+}
+
+#[test]
+fn a_task_that_blocks_its_worker_is_told_by_name_once_and_when_it_is_over() {
+    let _watchdog = watchdog();
+    let (builder, told) = watched();
+    let moirai = builder.build().unwrap();
+    let gate = Gate::new();
+    let (line, stuck) = (line!() + 1, {
+        let gate = gate.clone();
+        moirai.task().name("culprit").spawn_async(async move { gate.wait() })
+    });
+    let id = stuck.id();
+    wait_until("it is listed", || !moirai.stalled().is_empty());
+    let stalled = moirai.stalled();
+    let [stall] = &stalled[..] else { panic!("one stall: {stalled:?}") };
+    assert_eq!((stall.id, stall.kind), (id, TaskKind::Async));
+    assert_eq!(stall.name.as_deref(), Some("culprit"));
+    assert!(stall.worker.is_some() && stall.age >= BUDGET, "{stall}");
+    assert!(stall.location.file().ends_with("stalls.rs") && stall.location.line() >= line);
+    if cfg!(target_os = "linux") {
+        assert_eq!(stall.computes, Some(false), "{stall}");
+    }
+    assert!(stall.to_string().contains("culprit"), "{stall}");
+    let age = stall.age;
+    wait_until("it grows older", || moirai.stalled()[0].age > age + BUDGET);
+    wait_until("the hook is told", || told.begun.lock().unwrap().len() == 1);
+    assert!(told.over.lock().unwrap().is_empty());
+    gate.open();
+    stuck.join().unwrap();
+    wait_until("it is over", || told.over.lock().unwrap().len() == 1);
+    assert!(moirai.stalled().is_empty());
+    let over = &told.over.lock().unwrap()[0];
+    assert!(over.id == id && over.age >= age + BUDGET);
+    assert_eq!(told.begun.lock().unwrap().len(), 1, "a stall is told once");
+}
+
+#[test]
+fn a_loop_is_told_from_a_call_that_blocks() {
+    let _watchdog = watchdog();
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let (builder, _told) = watched();
+    let moirai = builder.build().unwrap();
+    let gate = Gate::new();
+    let spinning = moirai.spawn_async({
+        let gate = gate.clone();
+        async move {
+            while !gate.is_open() {
+                std::hint::spin_loop();
+            }
+        }
+    });
+    wait_until("it is listed", || !moirai.stalled().is_empty());
+    assert_eq!(moirai.stalled()[0].computes, Some(true));
+    gate.open();
+    spinning.join().unwrap();
+}
+
+#[test]
+fn closures_may_compute_for_as_long_as_they_like_unless_they_have_a_budget() {
+    let _watchdog = watchdog();
+    for budget in [None, Some(BUDGET)] {
+        let (builder, told) = watched();
+        let moirai = builder.parallel_stall_budget(budget).build().unwrap();
+        let gate = Gate::new();
+        let block = || {
+            let gate = gate.clone();
+            move || gate.wait()
+        };
+        let closure = moirai.spawn_parallel(block());
+        let blocking = moirai.spawn_blocking(block());
+        // A stall that is seen shows that the others were looked at, too.
+        let stuck = moirai.spawn_async({
+            let block = block();
+            async move { block() }
+        });
+        let expected = if budget.is_some() { 2 } else { 1 };
+        wait_until("stalls are listed", || moirai.stalled().len() == expected);
+        let has = |id| moirai.stalled().iter().any(|stall| stall.id == id);
+        assert!(has(stuck.id()) && !has(blocking.id()));
+        assert_eq!(has(closure.id()), budget.is_some());
+        gate.open();
+        closure.join().unwrap();
+        blocking.join().unwrap();
+        stuck.join().unwrap();
+        wait_until("they are over", || told.over.lock().unwrap().len() == expected);
+    }
+}
+
+#[test]
+fn a_task_that_waits_is_no_stall_and_neither_is_one_that_has_said_that_it_blocks() {
+    let _watchdog = watchdog();
+    let (builder, told) = watched();
+    let moirai = builder.build().unwrap();
+    let gate = Gate::new();
+    let says = moirai.spawn_async({
+        let gate = gate.clone();
+        async move { moirai::block_in_place(|| gate.wait()) }
+    });
+    let waits = moirai.spawn_async(moirai::time::sleep(10 * BUDGET));
+    let stuck = moirai.spawn_async({
+        let gate = gate.clone();
+        async move { gate.wait() }
+    });
+    waits.join().unwrap();
+    wait_until("the stall is listed", || moirai.stalled().len() == 1);
+    assert_eq!(moirai.stalled()[0].id, stuck.id());
+    gate.open();
+    says.join().unwrap();
+    stuck.join().unwrap();
+    wait_until("it is over", || told.over.lock().unwrap().len() == 1);
+}
+
+#[test]
+fn a_hook_that_hangs_does_not_hold_up_a_shutdown() {
+    struct Hangs(Gate);
+    impl ExecutorPlugin for Hangs {
+        fn on_stall(&self, _: &Stall) {
+            self.0.wait();
+        }
+    }
+    let _watchdog = watchdog();
+    let (in_hook, gate) = (Gate::new(), Gate::new());
+    let moirai = Moirai::builder()
+        .worker_threads(1)
+        .stall_budget(BUDGET)
+        .plugin(Hangs(in_hook.clone()))
+        .build()
+        .unwrap();
+    let stuck = moirai.spawn_async({
+        let gate = gate.clone();
+        async move { gate.wait() }
+    });
+    wait_until("it is listed", || !moirai.stalled().is_empty());
+    let report = moirai.shutdown_timeout(BUDGET);
+    assert!(report.elapsed < Duration::from_secs(5), "{report}");
+    assert_eq!(report.unfinished.len(), 1);
+    in_hook.open();
+    gate.open();
+    stuck.join().unwrap();
+}
