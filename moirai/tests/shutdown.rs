@@ -5,9 +5,11 @@ mod common;
 use std::collections::HashSet;
 use std::future::pending;
 use std::sync::{Arc, Barrier, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{Counter, Gate, OnDrop, hold, named, threads, wait_until, watchdog, workers};
+use common::{
+    Counter, Gate, OnDrop, PURPOSE, hold, hush, named, threads, wait_until, watchdog, workers,
+};
 use moirai::prelude::*;
 
 /// How much later than its deadline a shutdown may return here: the stated margin is smaller, but a loaded machine is late.
@@ -403,4 +405,114 @@ fn a_task_may_spawn_and_wait_while_it_is_shut_down() {
     assert_balanced(&report);
     assert_eq!((report.spawned, report.cancelled), (10, 10));
     assert_eq!(refused.get(), 10);
+}
+
+/// What `shutdown_timeout` is given to deal with, and what of it is still active when it returns.
+type Misbehaviour = (&'static str, fn(&Moirai, &Gate), u64);
+
+#[test]
+fn a_timeout_is_kept_whatever_tasks_do() {
+    let watchdog = watchdog();
+    hush();
+    struct Drops<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for Drops<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    let cases: [Misbehaviour; 5] = [
+        (
+            "ignores it",
+            |moirai, gate| {
+                let gate = gate.clone();
+                drop(moirai.spawn_async(async move { gate.wait() }));
+            },
+            1,
+        ),
+        (
+            "blocks for ever",
+            |moirai, gate| {
+                let gate = gate.clone();
+                drop(moirai.spawn_blocking(move || gate.wait()));
+            },
+            1,
+        ),
+        (
+            "spins",
+            |moirai, gate| {
+                let gate = gate.clone();
+                drop(moirai.spawn_parallel(move || {
+                    while !gate.is_open() {
+                        std::hint::spin_loop();
+                    }
+                }));
+            },
+            1,
+        ),
+        (
+            "panics as it is dropped",
+            |moirai, _| {
+                let bomb = Drops(|| panic!("{PURPOSE}"));
+                drop(moirai.spawn_async(async move {
+                    let _bomb = bomb;
+                    std::future::pending::<()>().await;
+                }));
+            },
+            0,
+        ),
+        (
+            "sleeps as it is dropped",
+            |moirai, gate| {
+                let gate = gate.clone();
+                let sleeper = Drops(move || gate.wait());
+                drop(moirai.spawn_async(async move {
+                    let _sleeper = sleeper;
+                    std::future::pending::<()>().await;
+                }));
+            },
+            1,
+        ),
+    ];
+    for (what, misbehave, active) in cases {
+        watchdog.feed(what);
+        let moirai = workers(2);
+        let gate = Gate::new();
+        misbehave(&moirai, &gate);
+        let others: Vec<_> =
+            (0..100).map(|_| moirai.spawn_async(std::future::pending::<()>())).collect();
+        wait_until("it runs", || moirai.tasks().iter().all(|task| task.started_at.is_some()));
+        let timeout = Duration::from_millis(20);
+        let start = Instant::now();
+        let report = moirai.shutdown_timeout(timeout);
+        let took = start.elapsed();
+        gate.open();
+        assert_balanced(&report);
+        assert_eq!(report.still_active, active, "{what}: {report}");
+        assert_eq!(report.unfinished.len() as u64, active, "{what}");
+        // 50 ms are promised; what is asserted leaves room for a loaded machine.
+        assert!(took < timeout + Duration::from_millis(500), "{what}: {took:?}");
+        drop(others);
+    }
+}
+
+#[test]
+fn a_timeout_is_kept_with_more_tasks_than_can_be_cancelled_in_it() {
+    let _watchdog = watchdog();
+    let moirai = workers(2);
+    let dropped = Counter::default();
+    for _ in 0..300_000 {
+        let guard = dropped.on_drop();
+        moirai.spawn_async(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await;
+        });
+    }
+    wait_until("all wait", || moirai.load() == 0);
+    let start = Instant::now();
+    let report = moirai.shutdown_timeout(Duration::ZERO);
+    let took = start.elapsed();
+    assert_balanced(&report);
+    assert!(took < Duration::from_millis(1_000), "{took:?}");
+    // Those that were not cancelled in time are cancelled behind it.
+    wait_until("all are gone", || dropped.get() == 300_000);
 }

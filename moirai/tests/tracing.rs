@@ -107,6 +107,41 @@ fn start_and_shutdown_are_told() {
 }
 
 #[test]
+fn a_stall_is_told_once_and_again_when_it_is_over() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let budget = Duration::from_millis(20);
+    let moirai = Moirai::builder().worker_threads(1).stall_budget(budget).build().unwrap();
+    let gate = Gate::new();
+    let stuck = moirai.task().name("stall-told").spawn_async({
+        let gate = gate.clone();
+        async move { gate.wait() }
+    });
+    let id = format!("id={} ", stuck.id().get());
+    let begun = [
+        "name=stall-told",
+        &id,
+        "kind=async",
+        "tracing.rs",
+        "worker=0",
+        "age=",
+        "keeps its worker",
+    ];
+    wait_until("it is told", || !find(&begun).is_empty());
+    // Some looks later it is still told once.
+    let age = moirai.stalled()[0].age;
+    wait_until("it goes on", || moirai.stalled()[0].age > age + 3 * budget);
+    let told = find(&begun);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].is_ours(Level::WARN));
+    gate.open();
+    stuck.join().unwrap();
+    let over = ["name=stall-told", &id, "has gone on", "age="];
+    wait_until("its end is told", || !find(&over).is_empty());
+    assert_eq!(find(&over).len(), 1);
+}
+
+#[test]
 fn the_panic_of_a_detached_task_is_told() {
     let _watchdog = watchdog();
     let _alone = alone();
