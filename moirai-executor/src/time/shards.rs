@@ -139,8 +139,11 @@ mod loom_models {
     fn loom_timer_inserted_while_the_keeper_falls_asleep() {
         loom::model(|| {
             let shards = Arc::new(Shards::new(1));
-            // Somebody waits for a later deadline already.
+            // The keeper has slept until an earlier deadline, which is over, and there is a later one.
+            let _ = shards.insert(0, 3, 3, || false).unwrap();
             let _ = shards.insert(0, 9, 9, || false).unwrap();
+            assert_eq!(shards.set_alarm(), Some(3));
+            shards.fire(3, |_| ());
             let bell = Arc::new(Mutex::new(false));
             let adder = thread::spawn({
                 let (shards, bell) = (Arc::clone(&shards), Arc::clone(&bell));

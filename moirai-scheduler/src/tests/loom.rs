@@ -4,6 +4,7 @@
 //! reports as a deadlock. `RUSTFLAGS="--cfg moirai_loom" cargo test --release -p moirai-scheduler loom` runs them.
 
 mod batches;
+mod handover;
 mod priorities;
 mod sleep;
 mod slot;
