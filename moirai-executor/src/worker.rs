@@ -10,6 +10,7 @@ use crate::fork::Piece;
 use crate::panics;
 use crate::seat::Seat;
 use crate::shared::Shared;
+use crate::time::Driver;
 
 /// The body of a worker's or reserve's thread: sits in its first seat, and then in whichever is handed on.
 pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<Seat>>) {
@@ -55,6 +56,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         let long_ago = now.saturating_sub(looked_outside) >= shared.outside_ticks;
         if long_ago {
             looked_outside = now;
+            Driver::help();
         }
         let Some(popped) = context.with_seat(|seat| {
             if long_ago {

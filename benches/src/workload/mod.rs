@@ -6,6 +6,7 @@ mod join;
 mod poll;
 mod registry;
 mod spawn;
+mod time;
 mod wake;
 
 use std::time::Duration;
@@ -128,8 +129,14 @@ pub fn fork() -> Vec<Group> {
     fork::groups()
 }
 
+/// Timers, and going on while workers are stuck.
+#[must_use]
+pub fn time() -> Vec<Group> {
+    time::groups()
+}
+
 /// The groups of all suites.
 #[must_use]
 pub fn all() -> Vec<Group> {
-    [spawn(), join(), poll(), fork(), registry()].into_iter().flatten().collect()
+    [spawn(), join(), poll(), fork(), time(), registry()].into_iter().flatten().collect()
 }

@@ -79,9 +79,28 @@ struct State {
     running: bool,
 }
 
+static SYSTEM: OnceLock<Driver> = OnceLock::new();
+
+/// Wakes somebody. It is user code: contained, so that one bad waker does not stop every deadline of the process.
+fn wake(waker: Waker) {
+    if let Some(message) = panics::message_of(|| waker.wake()) {
+        tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
+    }
+}
+
 impl Driver {
+    /// Wakes some of those whose moment has come by the system's time, on a thread that is busy anyway: when every processor
+    /// is, the timer's own thread has to wait for one.
+    pub(crate) fn help() {
+        if let Some(system) = SYSTEM.get() {
+            let now = system.tick_now();
+            if system.shards.may_be_due(now) {
+                let _ = system.shards.fire_some(now, wake);
+            }
+        }
+    }
+
     fn system() -> &'static Self {
-        static SYSTEM: OnceLock<Driver> = OnceLock::new();
         SYSTEM.get_or_init(|| Self {
             origin: Instant::now(),
             shards: Shards::new(SHARDS),
@@ -191,12 +210,7 @@ impl Driver {
 
     /// Wakes those whose deadline has come.
     fn fire(&self) {
-        self.shards.fire(self.tick_now(), |waker| {
-            // User code: contained, so that one bad waker does not stop every deadline of the process.
-            if let Some(message) = panics::message_of(|| waker.wake()) {
-                tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
-            }
-        });
+        self.shards.fire(self.tick_now(), wake);
     }
 
     /// Wakes the thread, or starts it. False if it cannot be started.

@@ -2,7 +2,8 @@
 //!
 //! A [`Sleep`], a [`Timeout`] and an [`Interval`] can be awaited on any thread, and in a task of any executor. They cost one entry in
 //! a timing wheel, and are forgotten when they are dropped. They are exact to a quarter of a millisecond, and never early. One thread,
-//! `moirai-timer`, wakes who waits; it is started at the first wait, and ends when there was none for a second.
+//! `moirai-timer`, wakes who waits; it is started at the first wait, and ends when there was none for a second. Workers that are busy
+//! look, too, every fifth of a millisecond: when every processor is busy, the thread has to wait for one.
 //!
 //! # Time in tests
 //!
@@ -43,5 +44,6 @@ pub use pause::{TimeError, advance, pause};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
+pub(crate) use driver::Driver;
 pub(crate) use pause::TimeSource;
 pub(crate) use sleep::Deadline;

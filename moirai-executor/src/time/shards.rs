@@ -8,12 +8,17 @@
 //!
 //! 1. Before it sleeps the keeper stores [`AWAKE`] into `alarm`, then looks through the wheels under their locks, then stores the tick
 //!    of the earliest deadline that it saw, and sleeps until then, unless the bell was rung since step one.
-//! 2. Who adds a deadline puts it into a wheel under its lock, then reads `alarm`, and rings the bell if the deadline is earlier.
-//!    `AWAKE` is later than any deadline.
+//! 2. Who adds a deadline puts it into a wheel under its lock, then reads `alarm`. If the deadline is earlier, it lowers `alarm` to it,
+//!    and then rings the bell. `AWAKE` is later than any deadline.
 //! 3. If the keeper's look into a wheel came before the insertion, then so did its store of `AWAKE`, by the wheel's lock: so rule 2
 //!    reads `AWAKE`, or what was stored after it. In the first case it rings; in the second it compares with the tick until
 //!    which the keeper means to sleep. If the look came after, then the keeper has seen the deadline. So it never oversleeps one.
+//!    Nor does it oversleep one whose adder read what another adder had lowered it to. That one rings, after which the keeper begins
+//!    at rule 1 again; and if its look then comes before the insertion, the adder has read what was stored after the lowering.
 //! 4. The bell is a flag under a lock that the keeper holds from reading it to falling asleep: it cannot be rung in between.
+//!
+//! So `alarm` is never later than a deadline for long, and a thread that is busy anyway can see by it that something is due: the
+//! keeper may have to wait for a processor.
 //!
 //! # Each deadline once
 //!
@@ -77,7 +82,14 @@ impl<T> Shards<T> {
             wheel.insert(tick, item)
         };
         // Ordering: Relaxed: rule 3 leans on the wheel's lock, and on the order of one variable's values.
-        let bell = if tick < self.alarm.load(Ordering::Relaxed) { Bell::Ring } else { Bell::Leave };
+        let earliest = tick < self.alarm.load(Ordering::Relaxed);
+        let bell = if earliest {
+            // Ordering: Relaxed: that the keeper sees the bell is what counts.
+            self.alarm.fetch_min(tick, Ordering::Relaxed);
+            Bell::Ring
+        } else {
+            Bell::Leave
+        };
         #[allow(clippy::cast_possible_truncation)]
         Ok((Place { shard: shard as u32, key }, bell))
     }
@@ -102,16 +114,24 @@ impl<T> Shards<T> {
 
     /// Rule 5: hands out what is due, with no lock held.
     pub(super) fn fire(&self, tick: u64, mut due: impl FnMut(T)) {
+        while self.fire_some(tick, &mut due) {}
+    }
+
+    /// As [`fire`](Self::fire), but takes only a few steps in each wheel, and says whether there may be more.
+    pub(super) fn fire_some(&self, tick: u64, mut due: impl FnMut(T)) -> bool {
         let mut batch = Vec::new();
+        let mut more = false;
         for wheel in &self.wheels {
-            loop {
-                let more = wheel.lock().fire(tick, STEPS, |item| batch.push(item));
-                batch.drain(..).for_each(&mut due);
-                if !more {
-                    break;
-                }
-            }
+            more |= wheel.lock().fire(tick, STEPS, |item| batch.push(item));
+            batch.drain(..).for_each(&mut due);
         }
+        more
+    }
+
+    /// Whether something may be due at `tick`, for who has not the keeper's patience.
+    pub(super) fn may_be_due(&self, tick: u64) -> bool {
+        // Ordering: Relaxed: a hint.
+        self.alarm.load(Ordering::Relaxed) <= tick
     }
 
     /// Rule 1, but for the sleep: the tick until which to sleep, `None` without deadlines.
@@ -145,18 +165,28 @@ mod loom_models {
             assert_eq!(shards.set_alarm(), Some(3));
             shards.fire(3, |_| ());
             let bell = Arc::new(Mutex::new(false));
-            let adder = thread::spawn({
+            let adders = [5, 7].map(|tick| {
                 let (shards, bell) = (Arc::clone(&shards), Arc::clone(&bell));
-                move || {
-                    let (_, ring) = shards.insert(0, 5, 5, || false).unwrap();
+                thread::spawn(move || {
+                    let (_, ring) = shards.insert(0, tick, tick, || false).unwrap();
                     if ring == Bell::Ring {
                         *bell.lock() = true;
                     }
-                }
+                })
             });
-            let sleeps_until = shards.set_alarm();
-            adder.join().unwrap();
-            assert!(sleeps_until == Some(5) || *bell.lock(), "the keeper oversleeps a deadline");
+            let mut sleeps_until = shards.set_alarm();
+            if std::mem::take(&mut *bell.lock()) {
+                // Rung before it slept: it looks once more.
+                sleeps_until = shards.set_alarm();
+            }
+            adders.into_iter().for_each(|adder| adder.join().unwrap());
+            let rung = *bell.lock();
+            assert!(sleeps_until == Some(5) || rung, "the keeper oversleeps a deadline");
+            if rung {
+                assert_eq!(shards.set_alarm(), Some(5));
+            }
+            // Whoever is busy meanwhile sees when the first is due.
+            assert!(shards.may_be_due(5) && !shards.may_be_due(4));
         });
     }
 

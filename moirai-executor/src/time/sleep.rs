@@ -23,14 +23,12 @@ use super::shards::Place;
 /// # Ok::<(), moirai_core::BuildError>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    let domain = Domain::current();
-    let deadline = Instant::from_std(domain.now()) + duration;
-    Sleep(Deadline { domain, deadline, place: None })
+    Sleep(Deadline::after(Domain::current(), duration))
 }
 
 /// Waits until `deadline`.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep(Deadline { domain: Domain::current(), deadline, place: None })
+    Sleep(Deadline { domain: Domain::current(), deadline, fresh: false, place: None })
 }
 
 /// Resolves at its deadline: at most a quarter of a millisecond late, plus what it takes to wake the task, and never early. Made by
@@ -71,14 +69,20 @@ impl Future for Sleep {
 pub(crate) struct Deadline {
     domain: Domain,
     deadline: Instant,
+    /// Whether it was in the future, for long enough, when the clock was looked at last, and nobody has asked since.
+    fresh: bool,
     place: Option<Place>,
 }
+
+/// A deadline so far off is taken for not yet passed at its first poll, without a look at the clock. If it has, after all, the
+/// timer's thread says so at once.
+const FRESH: Duration = Duration::from_millis(1);
 
 impl Deadline {
     /// So far from now, on the clock of `domain`.
     pub(crate) fn after(domain: Domain, duration: Duration) -> Self {
         let deadline = Instant::from_std(domain.now()) + duration;
-        Self { domain, deadline, place: None }
+        Self { domain, deadline, fresh: duration >= FRESH, place: None }
     }
 
     fn driver(&self) -> &Driver {
@@ -100,11 +104,13 @@ impl Deadline {
     pub(super) fn reset(&mut self, deadline: Instant) {
         self.forget();
         self.deadline = deadline;
+        self.fresh = false;
     }
 
     /// Has the waker woken at the deadline, whatever it was asked to do before; false if the deadline has passed.
     pub(crate) fn wake_at(&mut self, waker: &Waker) -> bool {
-        if self.has_passed() {
+        let fresh = std::mem::take(&mut self.fresh);
+        if !fresh && self.has_passed() {
             return false;
         }
         if let Some(place) = self.place

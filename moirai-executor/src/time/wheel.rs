@@ -1,7 +1,7 @@
 //! Deadlines in order, at a constant price: a hierarchical timing wheel.
 //!
 //! Time is counted in *ticks*. A deadline is kept on the level of the highest digit, to the base of 64, in which it differs from
-//! the wheel's present tick, in the slot that this digit names; each slot is a list. So what is due within the next 64 ticks is on the
+//! the wheel's present tick, in the slot that this digit names; a slot holds the numbers of its entries. So what is due within the next 64 ticks is on the
 //! lowest level, exact to the tick; what is further off is moved down, a level at a time, when its slot is reached. A deadline is
 //! inserted and removed in constant time, and is moved at most [`LEVELS`] times.
 //!
@@ -22,8 +22,11 @@ const SLOTS: usize = 1 << BITS;
 const PAGE: usize = 1 << PAGE_BITS;
 const PAGE_BITS: u32 = if cfg!(moirai_loom) { 2 } else { 10 };
 
-/// The end of a list.
+/// The end of the list of free entries.
 const NONE: u32 = u32::MAX;
+
+/// A slot that had more entries than this gives its memory back when it is empty.
+const KEPT: usize = 64;
 
 /// Names one insertion; the number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub(super) struct Key {
 pub(super) struct Wheel<T> {
     /// Everything up to this tick was handed out.
     now: u64,
-    heads: [[u32; SLOTS]; LEVELS],
+    slots: Box<[Vec<u32>]>,
     /// A bit for each slot that is not empty.
     occupied: [u64; LEVELS],
     /// A slot whose entries are being moved down.
@@ -49,29 +52,39 @@ pub(super) struct Wheel<T> {
     number: u64,
 }
 
+/// A cache line of its own: entries are touched in any order.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Entry<T> {
     deadline: u64,
     /// Zero while the entry is free.
     number: u64,
     item: Option<T>,
-    /// The next entry in the slot, or the next free one.
-    next: u32,
-    previous: u32,
+    /// Where it is in its slot; the next free entry, if it is free.
+    position: u32,
     place: Place,
 }
 
+/// A slot of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    level: u8,
-    slot: u8,
+struct Place(u16);
+
+impl Place {
+    #[allow(clippy::cast_possible_truncation)]
+    const fn new(level: usize, slot: usize) -> Self {
+        Self((level * SLOTS + slot) as u16)
+    }
+
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 impl<T> Wheel<T> {
     pub(super) fn new() -> Self {
         Self {
             now: 0,
-            heads: [[NONE; SLOTS]; LEVELS],
+            slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
             occupied: [0; LEVELS],
             moving: None,
             pages: Vec::new(),
@@ -99,7 +112,7 @@ impl<T> Wheel<T> {
         entry.deadline = deadline;
         entry.number = number;
         entry.item = Some(item);
-        let next_free = entry.next;
+        let next_free = entry.position;
         self.free = next_free;
         self.live += 1;
         self.link(index, deadline);
@@ -134,11 +147,10 @@ impl<T> Wheel<T> {
             };
             self.now = self.now.max(at);
             loop {
-                let index = self.heads[usize::from(place.level)][usize::from(place.slot)];
-                if index == NONE {
+                let Some(&index) = self.slots[place.index()].last() else {
                     self.moving = None;
                     break;
-                }
+                };
                 self.moving = Some(place);
                 if steps == 0 {
                     return true;
@@ -169,46 +181,43 @@ impl<T> Wheel<T> {
     /// The first slot that holds something, and the tick at which it begins.
     fn first(&self) -> Option<(Place, u64)> {
         let level = self.occupied.iter().position(|&occupied| occupied != 0)?;
-        let slot = self.occupied[level].trailing_zeros();
+        let slot = self.occupied[level].trailing_zeros() as usize;
         let shift = BITS * level as u32;
         let above = self.now >> shift >> BITS << BITS << shift;
-        #[allow(clippy::cast_possible_truncation)]
-        let place = Place { level: level as u8, slot: slot as u8 };
-        Some((place, above | u64::from(slot) << shift))
+        Some((Place::new(level, slot), above | (slot as u64) << shift))
     }
 
     fn link(&mut self, index: u32, deadline: u64) {
         let differs = deadline ^ self.now;
         let level = (63 - (differs | 1).leading_zeros()) / BITS;
+        let slot = (deadline >> (BITS * level)) as usize % SLOTS;
+        let place = Place::new(level as usize, slot);
+        self.occupied[level as usize] |= 1 << slot;
+        let entries = &mut self.slots[place.index()];
+        // Fewer than 2^32, as there are entries.
         #[allow(clippy::cast_possible_truncation)]
-        let place =
-            Place { level: level as u8, slot: (deadline >> (BITS * level)) as u8 % SLOTS as u8 };
-        let (level, slot) = (usize::from(place.level), usize::from(place.slot));
-        let head = mem::replace(&mut self.heads[level][slot], index);
-        self.occupied[level] |= 1 << slot;
+        let position = entries.len() as u32;
+        entries.push(index);
         let entry = self.entry(index);
         entry.place = place;
-        entry.previous = NONE;
-        entry.next = head;
-        if head != NONE {
-            self.entry(head).previous = index;
-        }
+        entry.position = position;
     }
 
     fn unlink(&mut self, index: u32) {
         let entry = self.entry(index);
-        let (previous, next, place) = (entry.previous, entry.next, entry.place);
-        if next != NONE {
-            self.entry(next).previous = previous;
-        }
-        if previous != NONE {
-            self.entry(previous).next = next;
-            return;
-        }
-        let (level, slot) = (usize::from(place.level), usize::from(place.slot));
-        self.heads[level][slot] = next;
-        if next == NONE {
-            self.occupied[level] &= !(1 << slot);
+        let (position, place) = (entry.position, entry.place);
+        let entries = &mut self.slots[place.index()];
+        entries.swap_remove(position as usize);
+        match entries.get(position as usize) {
+            // The last one is in its place now.
+            Some(&moved) => self.entry(moved).position = position,
+            None if entries.is_empty() => {
+                if entries.capacity() > KEPT {
+                    *entries = Vec::new();
+                }
+                self.occupied[place.index() / SLOTS] &= !(1 << (place.index() % SLOTS));
+            }
+            None => {}
         }
     }
 
@@ -217,7 +226,7 @@ impl<T> Wheel<T> {
         let free = mem::replace(&mut self.free, index);
         self.live -= 1;
         let entry = self.entry(index);
-        entry.next = free;
+        entry.position = free;
         entry.number = 0;
         entry.item.take()
     }
@@ -239,9 +248,8 @@ impl<T> Wheel<T> {
             deadline: 0,
             number: 0,
             item: None,
-            next: if index == last { self.free } else { index + 1 },
-            previous: NONE,
-            place: Place { level: 0, slot: 0 },
+            position: if index == last { self.free } else { index + 1 },
+            place: Place::new(0, 0),
         });
         self.pages.push(entries.collect());
         self.free = first;
