@@ -157,7 +157,9 @@ mod loom_models {
 
     #[test]
     fn loom_timer_inserted_while_the_keeper_falls_asleep() {
-        loom::model(|| {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(2);
+        builder.check(|| {
             let shards = Arc::new(Shards::new(1));
             // The keeper has slept until an earlier deadline, which is over, and there is a later one.
             let _ = shards.insert(0, 3, 3, || false).unwrap();

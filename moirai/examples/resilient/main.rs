@@ -1,0 +1,97 @@
+//! A small TCP service that stays responsive while some of its requests block, spin, panic and leak, with the load that it is put
+//! under in the same program.
+//!
+//! ```console
+//! cargo run --release --example resilient                     # until Ctrl-C
+//! cargo run --release --example resilient -- --seconds 5 --clients 50 --workers 2
+//! ```
+//!
+//! Every second it prints a line: how many echoes were answered, how long they took, and what the watchdog has caught. The sockets are
+//! those of `async-net`, which knows nothing of Moirai: its tasks run any future.
+
+mod args;
+mod load;
+mod server;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use args::{Command, Options};
+use moirai::prelude::*;
+use table::{Caught, Echoes};
+
+/// How long a shutdown waits for what is active.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the 99th of 100 echoes may take with `--seconds`, or the program says that it has failed.
+const LIMIT: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let options = match args::parse(std::env::args().skip(1)) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Help) => {
+            println!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            eprintln!("resilient: {message}\nTry `--help`.");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("resilient: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs it all, and says whether the echoes were as fast as they should be.
+fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+    let (echoes, caught) = (Arc::new(Echoes::default()), Arc::new(Caught::default()));
+    let mut builder = Moirai::builder()
+        .thread_name_prefix("resilient")
+        .max_active_tasks(10_000)
+        .plugin(Arc::clone(&caught));
+    if let Some(workers) = options.workers {
+        builder = builder.worker_threads(workers);
+    }
+    let moirai = builder.build()?;
+    server::silence_planned_panics();
+
+    let listener = moirai.block_on(async_net::TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    println!(
+        "{} workers serve {} clients on {address}; one request in {} misbehaves{}",
+        moirai.worker_count(),
+        options.clients,
+        load::MISBEHAVES,
+        if options.seconds.is_none() { "; Ctrl-C ends it" } else { "" },
+    );
+    moirai.task().name("accept").spawn_async(server::accept(listener));
+    moirai.task().name("load").spawn_async(load::clients(
+        address,
+        options.clients,
+        Arc::clone(&echoes),
+    ));
+    let table = {
+        let (moirai, echoes, caught) = (moirai.clone(), Arc::clone(&echoes), Arc::clone(&caught));
+        std::thread::spawn(move || table::show(&moirai, &echoes, &caught))
+    };
+    let report = match options.seconds {
+        Some(seconds) => {
+            std::thread::sleep(seconds);
+            moirai.shutdown_timeout(GRACE)
+        }
+        None => moirai.shutdown_on_ctrl_c(GRACE)?.wait(),
+    };
+    table.join().map_err(|_| "the table panicked")?;
+    println!("\n{report}");
+    let overall = echoes.overall();
+    println!("\n{overall}; the watchdog caught {} stalls", caught.count());
+    Ok(options.seconds.is_none() || (overall.count > 0 && overall.p99 < LIMIT))
+}
