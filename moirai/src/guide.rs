@@ -23,3 +23,15 @@ mod shutdown {}
 
 #[doc = include_str!("../../docs/src/guide/extending.md")]
 mod extending {}
+
+#[doc = include_str!("../../docs/src/guide/when-a-task-hangs.md")]
+mod when_a_task_hangs {}
+
+#[doc = include_str!("../../docs/src/guide/limits.md")]
+mod limits {}
+
+#[doc = include_str!("../../docs/src/guide/time-in-tests.md")]
+mod time_in_tests {}
+
+#[doc = include_str!("../../docs/src/guide/from-tokio.md")]
+mod from_tokio {}
