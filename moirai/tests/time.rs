@@ -215,7 +215,7 @@ fn a_manual_clock_moves_the_books_and_the_time_together() {
     let _watchdog = watchdog();
     let (clock, hand) = Clock::manual();
     let moirai = Moirai::builder().worker_threads(1).clock(clock).build().unwrap();
-    let task = moirai.spawn_async(time::sleep(HOUR));
+    let task = moirai.spawn_async(async { time::sleep(HOUR).await });
     wait_until_it_waits(&moirai, &task);
     hand.advance(HOUR);
     let id = task.id();
