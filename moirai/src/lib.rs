@@ -6,6 +6,7 @@ mod builder;
 mod ctrl_c;
 mod free;
 mod global;
+mod limits;
 mod moirai;
 pub mod par;
 

@@ -32,6 +32,7 @@ impl Shared {
         tracing::debug!(target: "moirai", "workers are stuck while tasks wait: a thread helps out");
         let started = self.start_thread(name, move |shared| {
             if let Some(message) = panics::message_of(|| shared.rescue(lane)) {
+                shared.progress.lanes.lane(lane).in_nothing();
                 shared.progress.reserve.ended(lane);
                 tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked");
             }

@@ -1,0 +1,151 @@
+//! What a group and its members share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use moirai_core::{TaskError, TaskId};
+use moirai_sync::Semaphore;
+
+use super::members::Members;
+use crate::handle::TaskHandle;
+use crate::panics;
+use crate::shared::Shared;
+
+pub(super) struct Core<T: Send + 'static> {
+    /// Does not keep the executor running.
+    pub(super) shared: Arc<Shared>,
+    pub(super) members: Members<TaskHandle<T>, Outcome<T>>,
+    pub(super) keep: bool,
+    pub(super) limit: Option<Semaphore>,
+    pub(super) counts: Counts,
+}
+
+pub(super) type Outcome<T> = (TaskId, Result<T, TaskError>);
+
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) completed: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) cancelled: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+impl Counts {
+    fn count<T>(&self, result: &Result<T, TaskError>) {
+        let counter = match result {
+            Ok(_) => &self.completed,
+            Err(TaskError::Panicked(_)) => &self.failed,
+            Err(_) => &self.cancelled,
+        };
+        // Ordering: Relaxed: a count; `note` in `members` releases it to whoever waits for the end.
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Told when a member has ended.
+struct Member<T: Send + 'static> {
+    core: Weak<Core<T>>,
+    key: usize,
+}
+
+impl<T: Send + 'static> Wake for Member<T> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(core) = self.core.upgrade() {
+            core.ended(self.key);
+        }
+    }
+}
+
+impl<T: Send + 'static> Core<T> {
+    /// Takes a task in.
+    pub(super) fn adopt(self: &Arc<Self>, mut handle: TaskHandle<T>) -> TaskId {
+        let id = handle.id();
+        if let Some(result) = handle.take_refusal() {
+            self.not_let_in(id, result);
+            return id;
+        }
+        let ended = self.members.join(handle, |handle, key| {
+            let member = Member { core: Arc::downgrade(self), key };
+            let waker = Waker::from(Arc::new(member));
+            handle.lend(&waker)
+        });
+        if let Some(mut handle) = ended {
+            // It has ended before the waker was lent: nobody else will say so.
+            let outcome = handle.try_join().map(|result| (id, result));
+            self.note(outcome);
+        }
+        id
+    }
+
+    /// A member has ended.
+    fn ended(&self, key: usize) {
+        let mut unkept = None;
+        let member = self.members.end(key, |handle| {
+            let result = handle.try_join()?;
+            self.counts.count(&result);
+            let outcome = (handle.id(), result);
+            if self.keep {
+                return Some(outcome);
+            }
+            unkept = Some(outcome);
+            None
+        });
+        if member.is_some() && !self.keep {
+            self.leave();
+        }
+        drop_quietly(unkept);
+        drop_quietly(member);
+    }
+
+    /// A task ended, or was refused, that was never a member.
+    fn note(&self, outcome: Option<Outcome<T>>) {
+        let Some(outcome) = outcome else { return };
+        self.counts.count(&outcome.1);
+        if self.keep {
+            self.members.add_outcome(outcome);
+        } else {
+            self.leave();
+            drop_quietly(outcome);
+        }
+    }
+
+    fn not_let_in(&self, id: TaskId, result: Result<T, TaskError>) {
+        // Ordering: Relaxed: a count.
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        if self.keep {
+            self.members.add_outcome((id, result));
+        } else {
+            self.leave();
+        }
+    }
+
+    /// Gives a place under the group's limit back.
+    pub(super) fn leave(&self) {
+        if let Some(limit) = &self.limit {
+            limit.release();
+        }
+    }
+
+    /// Takes a place under the group's limit.
+    pub(super) fn enter(&self) -> bool {
+        self.limit.as_ref().is_none_or(|limit| match limit.try_acquire() {
+            Some(permit) => {
+                permit.forget();
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+/// Drops what may have a destructor that panics: results are dropped on workers, and in destructors.
+pub(super) fn drop_quietly<D>(dropped: D) {
+    if let Some(message) = panics::message_of(|| drop(dropped)) {
+        tracing::error!(target: "moirai", panic = &*message, "the destructor of a group's result panicked");
+    }
+}
