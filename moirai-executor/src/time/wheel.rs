@@ -25,6 +25,9 @@ const PAGE_BITS: u32 = if cfg!(moirai_loom) { 2 } else { 10 };
 /// The end of the list of free entries.
 const NONE: u32 = u32::MAX;
 
+/// In the place of an entry that was taken out.
+const GONE: u32 = u32::MAX;
+
 /// A slot that had more entries than this gives its memory back when it is empty.
 const KEPT: usize = 64;
 
@@ -40,7 +43,7 @@ pub(super) struct Key {
 pub(super) struct Wheel<T> {
     /// Everything up to this tick was handed out.
     now: u64,
-    slots: Box<[Vec<u32>]>,
+    slots: Box<[Slot]>,
     /// A bit for each slot that is not empty.
     occupied: [u64; LEVELS],
     /// A slot whose entries are being moved down.
@@ -65,6 +68,14 @@ struct Entry<T> {
     place: Place,
 }
 
+/// The entries of a slot, by number.
+#[derive(Debug, Default)]
+struct Slot {
+    /// With [`GONE`] in the place of what was taken out.
+    entries: Vec<u32>,
+    gone: usize,
+}
+
 /// A slot of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place(u16);
@@ -84,7 +95,7 @@ impl<T> Wheel<T> {
     pub(super) fn new() -> Self {
         Self {
             now: 0,
-            slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
+            slots: (0..LEVELS * SLOTS).map(|_| Slot::default()).collect(),
             occupied: [0; LEVELS],
             moving: None,
             pages: Vec::new(),
@@ -147,16 +158,15 @@ impl<T> Wheel<T> {
             };
             self.now = self.now.max(at);
             loop {
-                let Some(&index) = self.slots[place.index()].last() else {
-                    self.moving = None;
-                    break;
-                };
                 self.moving = Some(place);
                 if steps == 0 {
                     return true;
                 }
                 steps -= 1;
-                self.unlink(index);
+                let Some(index) = self.pop(place) else {
+                    self.moving = None;
+                    break;
+                };
                 let deadline = self.entry(index).deadline;
                 if deadline > self.now {
                     self.link(index, deadline);
@@ -193,8 +203,8 @@ impl<T> Wheel<T> {
         let slot = (deadline >> (BITS * level)) as usize % SLOTS;
         let place = Place::new(level as usize, slot);
         self.occupied[level as usize] |= 1 << slot;
-        let entries = &mut self.slots[place.index()];
-        // Fewer than 2^32, as there are entries.
+        let entries = &mut self.slots[place.index()].entries;
+        // Fewer than 2^32: there are not so many entries, and at most as many places of such that are gone.
         #[allow(clippy::cast_possible_truncation)]
         let position = entries.len() as u32;
         entries.push(index);
@@ -203,22 +213,59 @@ impl<T> Wheel<T> {
         entry.position = position;
     }
 
+    /// Takes an entry out of its slot. The others stay where they are, so that none of them need be touched: with many deadlines
+    /// each is a cache miss.
     fn unlink(&mut self, index: u32) {
         let entry = self.entry(index);
         let (position, place) = (entry.position, entry.place);
-        let entries = &mut self.slots[place.index()];
-        entries.swap_remove(position as usize);
-        match entries.get(position as usize) {
-            // The last one is in its place now.
-            Some(&moved) => self.entry(moved).position = position,
-            None if entries.is_empty() => {
-                if entries.capacity() > KEPT {
-                    *entries = Vec::new();
-                }
-                self.occupied[place.index() / SLOTS] &= !(1 << (place.index() % SLOTS));
-            }
-            None => {}
+        let slot = &mut self.slots[place.index()];
+        slot.entries[position as usize] = GONE;
+        slot.gone += 1;
+        if slot.gone == slot.entries.len() {
+            self.vacate(place);
+        } else if slot.gone > KEPT && slot.gone * 2 > slot.entries.len() {
+            self.close_up(place);
         }
+    }
+
+    /// Takes the last entry out of a slot.
+    fn pop(&mut self, place: Place) -> Option<u32> {
+        let slot = &mut self.slots[place.index()];
+        while let Some(index) = slot.entries.pop() {
+            if index != GONE {
+                if slot.entries.is_empty() {
+                    self.vacate(place);
+                }
+                return Some(index);
+            }
+            slot.gone -= 1;
+        }
+        self.vacate(place);
+        None
+    }
+
+    /// A slot holds nothing any more.
+    fn vacate(&mut self, place: Place) {
+        let slot = &mut self.slots[place.index()];
+        slot.gone = 0;
+        slot.entries.clear();
+        if slot.entries.capacity() > KEPT {
+            slot.entries = Vec::new();
+        }
+        self.occupied[place.index() / SLOTS] &= !(1 << (place.index() % SLOTS));
+    }
+
+    /// Leaves out what is gone, which is more than half: so each removal pays for at most one entry that is moved.
+    fn close_up(&mut self, place: Place) {
+        let slot = &mut self.slots[place.index()];
+        slot.gone = 0;
+        let mut entries = mem::take(&mut slot.entries);
+        entries.retain(|index| *index != GONE);
+        entries.shrink_to(2 * entries.len());
+        for (position, &index) in (0..).zip(&entries) {
+            self.entry(index).position = position;
+        }
+        self.slots[place.index()].entries = entries;
     }
 
     /// Frees an entry that is not linked.
@@ -313,6 +360,29 @@ mod tests {
         (0..10_000).for_each(|i| _ = wheel.insert(20_000, i));
         assert!(keys.into_iter().all(|key| wheel.remove(key).is_none()));
         assert_eq!(wheel.len(), 10_000);
+    }
+
+    #[test]
+    fn a_slot_closes_up_when_more_than_half_of_it_is_gone() {
+        let mut wheel = Wheel::new();
+        // All in one slot of a higher level.
+        let base = 1 << 30;
+        let keys: Vec<_> = (0..1_000).map(|i| wheel.insert(base + i, i)).collect();
+        let longest = |wheel: &Wheel<u64>| wheel.slots.iter().map(|slot| slot.entries.len()).max();
+        assert_eq!(longest(&wheel), Some(1_000));
+        for (i, key) in keys.iter().enumerate().filter(|(i, _)| i % 10 != 7) {
+            assert_eq!(wheel.remove(*key), Some(i as u64));
+            assert_eq!(wheel.remove(*key), None);
+        }
+        assert!(longest(&wheel) < Some(300), "{:?}", longest(&wheel));
+        let mut due = fire_all(&mut wheel, base + 500);
+        due.sort_unstable();
+        assert_eq!(due, (0..50).map(|i| 10 * i + 7).collect::<Vec<_>>());
+        // What was moved is still found by its key.
+        for i in (507..1_000).step_by(10) {
+            assert_eq!(wheel.remove(keys[i]), Some(i as u64));
+        }
+        assert_eq!((wheel.len(), wheel.next()), (0, None));
     }
 
     /// Against a sorted map, with a generator of its own so that a failing seed can be tried again.
