@@ -116,6 +116,15 @@ fn flood(
     ran
 }
 
+/// How many polls of the flood came between the spawn of a task and its own. Counted from when the spawn has returned: before it, this
+/// thread may have waited for a processor.
+fn passed_over_by(moirai: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -> u64 {
+    let counted = Arc::clone(ran);
+    let task = moirai.task().priority(priority).spawn_async(async move { counted.load(SeqCst) });
+    let spawned = ran.load(SeqCst);
+    task.join().unwrap().saturating_sub(spawned)
+}
+
 #[test]
 fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
     let watchdog = watchdog();
@@ -127,14 +136,7 @@ fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
         let mut passed_over: Vec<_> = (0..400)
             .map(|i| {
                 watchdog.feed(format!("critical task {i} on {n} workers"));
-                let before = ran.load(SeqCst);
-                let counted = Arc::clone(&ran);
-                moirai
-                    .task()
-                    .priority(Priority::Critical)
-                    .spawn_async(async move { counted.load(SeqCst) - before })
-                    .join()
-                    .unwrap()
+                passed_over_by(&moirai, Priority::Critical, &ran)
             })
             .collect();
         passed_over.sort_unstable();
@@ -153,11 +155,7 @@ fn low_tasks_go_on_under_a_flood_of_critical_ones() {
     let ran = flood(&moirai, Priority::Critical, Duration::from_micros(20), &stop);
     wait_until("the flood runs", || ran.load(SeqCst) > 500);
     for _ in 0..20 {
-        let before = ran.load(SeqCst);
-        let counted = Arc::clone(&ran);
-        let low = moirai.task().priority(Priority::Low);
-        let low = low.spawn_async(async move { counted.load(SeqCst) - before });
-        let passed_over = low.join().unwrap();
+        let passed_over = passed_over_by(&moirai, Priority::Low, &ran);
         // One look in 64 of each worker begins with the low band.
         assert!(passed_over <= 64 * 3, "{passed_over}");
     }
@@ -171,10 +169,7 @@ fn what_comes_from_outside_gets_its_turn_among_long_polls() {
     let stop = Arc::new(AtomicBool::new(false));
     let ran = flood(&moirai, Priority::Normal, Duration::from_millis(1), &stop);
     wait_until("the flood runs", || ran.load(SeqCst) > 300);
-    let before = ran.load(SeqCst);
-    let counted = Arc::clone(&ran);
-    let passed_over =
-        moirai.spawn_async(async move { counted.load(SeqCst) - before }).join().unwrap();
+    let passed_over = passed_over_by(&moirai, Priority::Normal, &ran);
     stop.store(true, SeqCst);
     assert!(passed_over <= 8, "{passed_over} polls of a millisecond each went first");
 }
