@@ -95,11 +95,16 @@ impl<T: Send + 'static> Core<T> {
             unkept = Some(outcome);
             None
         });
-        if member.is_some() && !self.keep {
-            self.leave();
+        if member.is_none() {
+            return;
         }
         drop_quietly(unkept);
         drop_quietly(member);
+        if !self.keep {
+            self.leave();
+        }
+        // Who is told that all have ended finds their results dropped and their places free.
+        self.members.settle();
     }
 
     /// A task ended, or was refused, that was never a member.

@@ -4,6 +4,7 @@
 //!    group, whichever comes first. Who takes it out owns it.
 //! 2. An end is noted under the same lock, with the outcome if outcomes are kept; so who looks finds either the member or its end.
 //! 3. Whoever waits leaves a waker under the lock, after it has looked. Every end takes the waker, under the lock, and wakes it after.
+//!    An end is over only when its taker has [settled](Members::settle) what it owes: until then nobody is told that all have ended.
 //! 4. No lock is held while a member, an outcome or a waker is dropped, or a waker woken.
 
 use std::collections::VecDeque;
@@ -11,6 +12,8 @@ use std::task::Waker;
 
 use moirai_core::shim::sync::Mutex;
 use slab::Slab;
+
+use crate::panics;
 
 /// See the [module](self). `M` is a member, `O` what is kept of one that has ended.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Members<M, O> {
 struct State<M, O> {
     members: Slab<M>,
     outcomes: VecDeque<O>,
+    /// Members that were taken out by their ends, which are not settled yet.
+    ending: usize,
     /// Who waits for an end.
     waiting: Option<Waker>,
     closed: bool,
@@ -40,7 +45,7 @@ pub(super) enum Look<O> {
 impl<M, O> Members<M, O> {
     pub(super) fn new() -> Self {
         let (members, outcomes) = (Slab::new(), VecDeque::new());
-        let state = State { members, outcomes, waiting: None, closed: false };
+        let state = State { members, outcomes, ending: 0, waiting: None, closed: false };
         Self { state: Mutex::new(state) }
     }
 
@@ -58,18 +63,24 @@ impl<M, O> Members<M, O> {
     }
 
     /// Rules 1 and 2: a member has ended, and `outcome` says what is kept of it; it must not run anybody's code. The member, for
-    /// the caller to drop; nothing if the group was closed before.
+    /// the caller to drop, and then to settle; nothing if the group was closed before.
+    #[must_use]
     pub(super) fn end(&self, key: usize, outcome: impl FnOnce(&mut M) -> Option<O>) -> Option<M> {
-        let (member, waiting) = {
-            let mut state = self.state.lock();
-            let mut member = state.members.try_remove(key)?;
-            state.outcomes.extend(outcome(&mut member));
-            (member, state.waiting.take())
-        };
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
+        let mut state = self.state.lock();
+        let mut member = state.members.try_remove(key)?;
+        state.outcomes.extend(outcome(&mut member));
+        state.ending += 1;
         Some(member)
+    }
+
+    /// Rule 3: whoever took a member out owes nothing any more.
+    pub(super) fn settle(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.ending -= 1;
+            state.waiting.take()
+        };
+        wake(waiting);
     }
 
     /// Keeps the outcome of one that never was a member.
@@ -84,9 +95,7 @@ impl<M, O> Members<M, O> {
             }
         };
         drop(refused);
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
+        wake(waiting);
     }
 
     /// Rule 3.
@@ -96,7 +105,7 @@ impl<M, O> Members<M, O> {
         if let Some(outcome) = state.outcomes.pop_front() {
             return Look::Outcome(outcome);
         }
-        if state.members.is_empty() {
+        if state.members.is_empty() && state.ending == 0 {
             return Look::Empty;
         }
         let old = state.waiting.replace(waker);
@@ -121,6 +130,15 @@ impl<M, O> Members<M, O> {
         let mut state = self.state.lock();
         state.closed = true;
         (std::mem::take(&mut state.members), std::mem::take(&mut state.outcomes))
+    }
+}
+
+/// Wakes who waits. It is user code, and called where a panic would skip what is owed to others.
+fn wake(waiting: Option<Waker>) {
+    if let Some(waker) = waiting
+        && let Some(message) = panics::message_of(|| waker.wake())
+    {
+        tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
     }
 }
 
@@ -162,13 +180,20 @@ mod loom_models {
         loom::model(|| {
             let members = Arc::new(Members::<u32, u32>::new());
             assert!(members.join(7, |_, _| true).is_none());
-            let woken = Arc::new(AtomicUsize::new(0));
+            let (woken, owed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(1)));
             let worker = thread::spawn({
-                let members = Arc::clone(&members);
-                move || assert!(members.end(0, |_| None).is_some())
+                let (members, owed) = (Arc::clone(&members), Arc::clone(&owed));
+                move || {
+                    assert!(members.end(0, |_| None).is_some());
+                    owed.store(0, Ordering::Relaxed);
+                    members.settle();
+                }
             });
             let waker = Waker::from(std::sync::Arc::new(Count(Arc::clone(&woken))));
             let look = members.look(&waker);
+            if look == Look::Empty {
+                assert_eq!(owed.load(Ordering::Relaxed), 0, "told before what is owed was given");
+            }
             worker.join().unwrap();
             // Whoever was told to wait was woken.
             assert!(look == Look::Empty || woken.load(Ordering::Relaxed) == 1);
