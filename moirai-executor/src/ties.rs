@@ -37,6 +37,7 @@ struct Ties {
 enum State {
     #[default]
     Open,
+    // Held to be dropped.
     Tied(#[allow(dead_code)] Ties),
     Cut,
 }
