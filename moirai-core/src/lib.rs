@@ -33,7 +33,7 @@ pub use id::{ParseTaskIdError, TaskId};
 pub use plugin::ExecutorPlugin;
 pub use recorder::{Recorder, TaskSample};
 pub use report::ShutdownReport;
-pub use scheduler::{LocalQueue, Ready, Scheduler, Visibility};
+pub use scheduler::{Claims, LocalQueue, Order, Ready, Schedulable, Scheduler, Visibility};
 pub use stall::Stall;
 pub use stats::TaskStats;
 pub use status::{Priority, TaskKind, TaskStatus};

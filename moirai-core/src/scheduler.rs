@@ -6,19 +6,98 @@
 //!
 //! # The contract
 //!
-//! 1. **Exactly once.** Each task pushed is handed out by exactly one `pop` or `take`.
-//! 2. **Visible.** A task whose `push` returned [`Visibility::Shared`] is found by a later `pop` of *any* local queue, or
-//!    by a later `take`, unless another call got it first. "Later" is by happens-before, with a `fence(SeqCst)` between on
-//!    both sides: the executor puts these fences, and builds its promise that no wake-up is lost on this rule.
-//! 3. **Reachable.** A task whose `push` returned [`Visibility::Slot`] is found by the owner's next `pop`, and by other
-//!    workers' at the latest when they find nothing else in two `pop`s in a row.
+//! 1. **Exactly once.** Each task pushed is handed out by exactly one `pop`, `take` or `reclaim`.
+//! 2. **Visible.** A task whose push returned [`Visibility::Shared`] is found by a later `pop` of *any* local queue; one whose push
+//!    returned [`Visibility::Worker`] by a later `pop` of *that* worker's queue; either by a later `take`: unless another call
+//!    got it first. "Later" is by happens-before, with a `fence(SeqCst)` between on both sides: the executor puts these fences,
+//!    and builds its promise that no wake-up is lost on this rule.
+//! 3. **The slot.** A task whose push returned [`Visibility::Slot`] is what the owner's next `pop` returns, if nothing was pushed
+//!    since and nobody else came for it; and it is found by others at the latest when they find nothing else in two `pop`s in a row.
 //! 4. **No spurious nothing.** `pop` and `take` return `None` only if at some moment during the call there was no task that
 //!    rule 2 lets them find: a lost race is tried again, not reported as empty.
-//! 5. **Any scheduler holds tasks of many kinds.** Dropping a task is allowed (the executor then books it as cancelled), but
-//!    a scheduler does it only when it is dropped itself.
-//! 6. **No blocking** beyond short critical sections, and no panics.
+//! 5. **Drained.** When nobody else uses the scheduler, `take` called until it says `None` hands out every task, wherever it is
+//!    queued, slots included. The executor does this at shutdown.
+//! 6. **Workers come and go.** A local queue moves between threads, and is dropped when its worker retires, or when its thread
+//!    unwinds. What was queued through it stays in the scheduler, and rule 5 holds for it.
+//! 7. **Tasks are not destroyed.** Dropping one is allowed (the executor then books it as cancelled), but a scheduler does it only
+//!    when it is dropped itself, and then it drops them all.
+//! 8. **Counted.** [`len`](Scheduler::len) is exact when nothing moves.
+//! 9. **No panics**, except of a second `start`; and no blocking beyond short critical sections. Tasks are not run, dropped or
+//!    compared by user code inside of one.
+//! 10. **What it claims, it keeps.** Order, fairness and priorities are each scheduler's own. What it promises of them it says in its
+//!     [`Claims`], and is held to.
 //!
-//! Schedulers are generic over what they schedule, so that tests and models can drive them with tokens.
+//! | call | by | may cost |
+//! | --- | --- | --- |
+//! | `start` | one thread, once | anything |
+//! | `Scheduler::push`, `take`, `len` | any thread, at any time | a short critical section |
+//! | `LocalQueue::push`, `pop` | the thread in the worker's seat | once or twice for every poll of a task: nanoseconds |
+//! | `look_outside` | the thread in the worker's seat | nanoseconds |
+//! | `reclaim` | the executor's watchdog, while the worker runs a task | a short critical section |
+//! | dropping a `LocalQueue` | any thread, once | anything |
+//!
+//! Schedulers are generic over what they schedule, so that tests and models can drive the code that users get with tokens. One that
+//! wants to know something of what it schedules asks for [`Schedulable`]. The kit `moirai_scheduler::conformance` holds any
+//! scheduler to all of this.
+//!
+//! # Example
+//!
+//! A complete scheduler: the task that was queued last goes first.
+//!
+//! ```
+//! use moirai_core::shim::sync::{Arc, Mutex};
+//! use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+//!
+//! pub struct LastInFirstOut<T>(Arc<Mutex<Vec<T>>>);
+//!
+//! impl<T> LastInFirstOut<T> {
+//!     pub fn new() -> Self {
+//!         Self(Arc::new(Mutex::new(Vec::new())))
+//!     }
+//! }
+//!
+//! impl<T: Send + 'static> Scheduler<T> for LastInFirstOut<T> {
+//!     type Local = Local<T>;
+//!
+//!     fn start(&self, workers: usize) -> Vec<Local<T>> {
+//!         (0..workers).map(|_| Local(Arc::clone(&self.0))).collect()
+//!     }
+//!     fn push(&self, task: T, _: Priority) -> Visibility {
+//!         self.0.lock().push(task);
+//!         Visibility::Shared
+//!     }
+//!     fn take(&self) -> Option<T> {
+//!         self.0.lock().pop()
+//!     }
+//!     fn len(&self) -> usize {
+//!         self.0.lock().len()
+//!     }
+//! }
+//!
+//! pub struct Local<T>(Arc<Mutex<Vec<T>>>);
+//!
+//! impl<T: Send + 'static> LocalQueue<T> for Local<T> {
+//!     fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+//!         self.0.lock().push(task);
+//!         Visibility::Shared
+//!     }
+//!     fn pop(&mut self) -> Option<T> {
+//!         self.0.lock().pop()
+//!     }
+//! }
+//!
+//! let scheduler = LastInFirstOut::new();
+//! let mut workers = scheduler.start(1);
+//! let _ = scheduler.push("first", Priority::Normal);
+//! let _ = workers[0].push("last", Priority::Normal, Ready::Offered);
+//! assert_eq!(workers[0].pop(), Some("last"));
+//! ```
+
+mod claims;
+mod schedulable;
+
+pub use claims::{Claims, Order};
+pub use schedulable::Schedulable;
 
 use crate::Priority;
 
@@ -35,14 +114,22 @@ pub enum Ready {
     Yielded,
 }
 
+impl Ready {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Spawned, Self::Offered, Self::Woken, Self::Yielded];
+}
+
 /// Who can reach a task that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a task that others can take may be worth a wake-up"]
 pub enum Visibility {
     /// Every worker. The executor wakes a sleeping worker if none is looking for work.
     Shared,
-    /// The worker that pushed it takes it next; others only as a last resort. The executor wakes nobody.
+    /// The worker that pushed it takes it next; others only as a last resort. The executor wakes nobody. Only for a push by a
+    /// worker.
     Slot,
+    /// One worker, named by its index. The executor wakes that one, if it sleeps.
+    Worker(usize),
 }
 
 /// The part of a scheduler that all threads share. See the [module](self) for the contract.
@@ -50,19 +137,19 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
     /// The part that one worker owns.
     type Local: LocalQueue<T>;
 
-    /// Makes the local queues of `workers` workers; called once, before anything is pushed. The queue at index *i* is
-    /// that of worker *i*.
+    /// Makes the local queues of `workers` workers; called once. The queue at index *i* is that of worker *i*. What was pushed
+    /// before is kept.
     fn start(&self, workers: usize) -> Vec<Self::Local>;
 
-    /// Queues a task, from a thread that is no worker. Always [`Visibility::Shared`].
-    fn push(&self, task: T, priority: Priority);
+    /// Queues a task, from a thread that is no worker. [`Visibility::Slot`] would be a lie.
+    fn push(&self, task: T, priority: Priority) -> Visibility;
 
     /// Takes a task, for a thread that is no worker.
     fn take(&self) -> Option<T>;
 
     /// Takes a task that is queued where worker `worker` looks first, and others last or not at all: for an executor that
-    /// has seen that this worker does not go on. May be called while it does. The default takes none, which is right for
-    /// a scheduler whose workers all look in the same places.
+    /// has seen that this worker does not go on, and pushes it again. May be called while it does go on. The default takes none,
+    /// which is right for a scheduler whose workers all look in the same places.
     fn reclaim(&self, worker: usize) -> Option<T> {
         let _ = worker;
         None
@@ -74,6 +161,11 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
     /// Whether nothing is queued, as exact as [`len`](Self::len).
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What it promises of order, fairness and priorities. The default promises nothing.
+    fn claims(&self) -> Claims {
+        Claims::default()
     }
 }
 

@@ -1,10 +1,14 @@
 //! The scheduler that was chosen: the default one, called directly, or any other, called through a vtable.
 
 use std::fmt;
+use std::time::Duration;
 
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, TaskId, TaskKind, Visibility};
+use moirai_core::{
+    LocalQueue, Priority, Ready, Schedulable, Scheduler, TaskId, TaskKind, Visibility,
+};
 
 use crate::builder::DefaultScheduler;
+use crate::registry::{Entry, Hints};
 use crate::shared::Shared;
 use crate::task::RawRunnable;
 
@@ -41,12 +45,38 @@ impl Runnable {
     pub fn priority(&self) -> Priority {
         self.0.priority()
     }
+
+    fn hints(&self) -> Hints {
+        self.0.with_entry(Entry::hints)
+    }
+}
+
+impl Schedulable for Runnable {
+    fn affinity(&self) -> u64 {
+        self.hints().affinity.unwrap_or_else(|| self.id().get())
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        self.hints().deadline
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline().is_some_and(|deadline| self.0.host().clock.ticks() >= deadline)
+    }
+
+    fn expected_duration(&self) -> Option<Duration> {
+        self.hints().expected_duration
+    }
+
+    fn home(&self) -> Option<usize> {
+        self.0.with_entry(Entry::worker)
+    }
 }
 
 /// [`Scheduler`] with its local queues behind a vtable, so that it can be one itself.
 trait Boxed: Send + Sync {
     fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>>;
-    fn boxed_push(&self, task: Runnable, priority: Priority);
+    fn boxed_push(&self, task: Runnable, priority: Priority) -> Visibility;
     fn boxed_take(&self) -> Option<Runnable>;
     fn boxed_reclaim(&self, worker: usize) -> Option<Runnable>;
     fn boxed_len(&self) -> usize;
@@ -58,8 +88,8 @@ impl<S: Scheduler<Runnable>> Boxed for S {
         locals.into_iter().map(|local| Box::new(local) as Box<dyn LocalQueue<Runnable>>).collect()
     }
 
-    fn boxed_push(&self, task: Runnable, priority: Priority) {
-        Scheduler::push(self, task, priority);
+    fn boxed_push(&self, task: Runnable, priority: Priority) -> Visibility {
+        Scheduler::push(self, task, priority)
     }
 
     fn boxed_take(&self) -> Option<Runnable> {
@@ -106,7 +136,7 @@ impl AnyScheduler {
         }
     }
 
-    pub(crate) fn push(&self, task: Runnable, priority: Priority) {
+    pub(crate) fn push(&self, task: Runnable, priority: Priority) -> Visibility {
         match self {
             Self::Default(scheduler) => scheduler.push(task, priority),
             Self::Other(other) => other.0.boxed_push(task, priority),

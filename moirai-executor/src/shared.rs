@@ -220,19 +220,31 @@ impl Shared {
         Context::with(|context| match context.and_then(|context| context.seat_of(self)) {
             Some(mut seat) => {
                 let visibility = seat.queue.push(task, priority, ready);
+                let worker = seat.index;
                 drop(seat);
-                if visibility == Visibility::Shared {
-                    self.sleepers.notify();
-                }
+                self.wake_for(visibility, worker);
             }
             None => self.queue_from_outside(task, priority),
         });
     }
 
+    /// Wakes who is to run what worker `pusher`, who calls, has pushed.
+    #[inline]
+    pub(crate) fn wake_for(&self, visibility: Visibility, pusher: usize) {
+        match visibility {
+            Visibility::Shared => self.sleepers.notify(),
+            Visibility::Slot => {}
+            Visibility::Worker(worker) if worker == pusher => {}
+            Visibility::Worker(worker) => self.sleepers.notify_worker(worker),
+        }
+    }
+
     pub(crate) fn queue_from_outside(&self, task: Runnable, priority: Priority) {
-        self.scheduler.push(task, priority);
-        // Its fence is the one that the door asks for.
-        self.sleepers.notify();
+        // The fence of either is the one that the door asks for.
+        match self.scheduler.push(task, priority) {
+            Visibility::Worker(worker) => self.sleepers.notify_worker(worker),
+            Visibility::Shared | Visibility::Slot => self.sleepers.notify(),
+        }
         self.door.queued_behind_a_fence(|| self.bury());
     }
 

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use moirai_core::{Priority, Task, TaskKind, Visibility, text};
+use moirai_core::{Priority, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::admission::{Refusal, TrySpawnError};
@@ -14,7 +14,7 @@ use crate::any_scheduler::Runnable;
 use crate::context::Context;
 use crate::handle::TaskHandle;
 use crate::panics;
-use crate::registry::{Entry, NewTask};
+use crate::registry::{Entry, Hints, NewTask};
 use crate::shared::{Shared, newly_ready};
 use crate::task::{Closure, Header, Listed, Unlisted, Work};
 use crate::ties::{Knot, Wishes};
@@ -26,15 +26,21 @@ pub(crate) struct Description {
     pub(crate) priority: Priority,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
-    /// What is to end it from outside. Rare, and so boxed.
+    /// What is to end it from outside, and what its scheduler is to know. Rare, and so boxed.
     pub(crate) wishes: Option<Box<Wishes>>,
+    /// What its scheduler is to know, from the moment of its spawn on.
+    pub(crate) hints: Option<Box<Hints>>,
 }
 
 impl Description {
     #[track_caller]
     pub(crate) const fn new(kind: TaskKind) -> Self {
         let location = Location::caller();
-        Self { kind, priority: Priority::Normal, name: None, location, wishes: None }
+        Self::at(kind, location)
+    }
+
+    pub(crate) const fn at(kind: TaskKind, location: &'static Location<'static>) -> Self {
+        Self { kind, priority: Priority::Normal, name: None, location, wishes: None, hints: None }
     }
 }
 
@@ -110,7 +116,9 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if let Some(wishes) = about.wishes.take() {
+        let wishes = about.wishes.take();
+        about.hints = wishes.as_ref().and_then(|wishes| wishes.hints(&self.clock)).map(Box::new);
+        if let Some(wishes) = wishes.filter(|wishes| wishes.tie()) {
             let knot = Knot::default();
             let tied = knot.around(future);
             self.start_in_span(tied, about, Some((knot, *wishes)))
@@ -154,7 +162,7 @@ impl Shared {
         about: Description,
         tie: Option<Tie>,
     ) -> TaskHandle<W::Output> {
-        let Description { kind, priority, name, location, wishes: _ } = about;
+        let Description { kind, priority, name, location, wishes: _, hints } = about;
         let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
         // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
         let cell = unsafe { Unlisted::new(NonNull::from(self), kind, priority, work) };
@@ -163,6 +171,7 @@ impl Shared {
             priority,
             location,
             name,
+            hints,
             task: task.cast(),
         };
         let ticks = self.clock.ticks();
@@ -206,10 +215,9 @@ impl Shared {
             let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
             let priority = task.priority();
             let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
+            let worker = seat.index;
             drop(seat);
-            if visibility == Visibility::Shared {
-                self.sleepers.notify();
-            }
+            self.wake_for(visibility, worker);
             TaskHandle::new(handle.task().header().id(), handle)
         })
     }

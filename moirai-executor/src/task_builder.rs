@@ -74,6 +74,27 @@ impl<'a> TaskBuilder<'a> {
         self
     }
 
+    /// By when the task should have run, from its spawn on: for a scheduler that goes by deadlines, such as
+    /// [`EarliestDeadline`](moirai_scheduler::EarliestDeadline). Nothing is cancelled when it is missed. Without it, the
+    /// [`timeout`](Self::timeout) counts as deadline.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.wishes.get_or_insert_default().deadline = Some(within);
+        self
+    }
+
+    /// Tasks with the same number are best run by the same worker: for a scheduler that places tasks, such as
+    /// [`ThreadPerCore`](moirai_scheduler::ThreadPerCore).
+    pub fn affinity(mut self, number: u64) -> Self {
+        self.wishes.get_or_insert_default().affinity = Some(number);
+        self
+    }
+
+    /// How long the task is expected to compute: for a scheduler that goes by it.
+    pub fn expected_duration(mut self, duration: Duration) -> Self {
+        self.wishes.get_or_insert_default().expected_duration = Some(duration);
+        self
+    }
+
     /// Cancels the task when the token is cancelled. With a token that is cancelled already the task never runs.
     ///
     /// ```
@@ -224,8 +245,11 @@ impl<'a> TaskBuilder<'a> {
     }
 
     fn description(&self, kind: TaskKind, location: &'static Location<'static>) -> Description {
-        let name = self.name.clone();
-        Description { kind, priority: self.priority, name, location, wishes: self.wishes.clone() }
+        let mut about = Description::at(kind, location);
+        about.priority = self.priority;
+        about.name = self.name.clone();
+        about.wishes = self.wishes.clone();
+        about
     }
 }
 

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use moirai_core::Clock;
 use moirai_sync::{CancellationToken, Registration};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
+use crate::registry::Hints;
 use crate::shared::Shared;
 use crate::task::{Asker, TaskRef};
 use crate::time::Deadline;
@@ -24,6 +26,30 @@ pub(crate) struct Wishes {
     /// From the spawn on.
     pub(crate) timeout: Option<Duration>,
     pub(crate) token: Option<CancellationToken>,
+    /// For the scheduler, from the spawn on.
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) affinity: Option<u64>,
+    pub(crate) expected_duration: Option<Duration>,
+}
+
+impl Wishes {
+    /// Whether the task can be ended from outside.
+    pub(crate) fn tie(&self) -> bool {
+        self.timeout.is_some() || self.token.is_some()
+    }
+
+    /// What the scheduler of a task that is spawned now is to know.
+    pub(crate) fn hints(&self, clock: &Clock) -> Option<Hints> {
+        let within = self.deadline.or(self.timeout);
+        if within.is_none() && self.affinity.is_none() && self.expected_duration.is_none() {
+            return None;
+        }
+        Some(Hints {
+            deadline: within.map(|within| clock.ticks().saturating_add(clock.rough_ticks(within))),
+            affinity: self.affinity,
+            expected_duration: self.expected_duration,
+        })
+    }
 }
 
 /// What is registered elsewhere for one task. Dropping it undoes that.
@@ -58,7 +84,7 @@ impl Knot {
 
     /// Ties a task, which is in the books and not queued yet.
     pub(crate) fn tie(&self, task: &TaskRef<Shared>, wishes: Wishes) {
-        let Wishes { timeout, token } = wishes;
+        let Wishes { timeout, token, .. } = wishes;
         let deadline = timeout.and_then(|timeout| {
             let time = task.header().host().time.domain();
             let mut deadline = Deadline::after(time, timeout);

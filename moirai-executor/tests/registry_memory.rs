@@ -38,6 +38,7 @@ fn tasks(registry: &Registry, books: &mut Books, count: usize, name: Option<&str
             kind: TaskKind::Async,
             priority: Priority::Normal,
             location: Location::caller(),
+            hints: None,
             name: name.map(|name| Arc::from(format!("{name} {number}"))),
             task: NonNull::<u64>::dangling().cast(),
         };

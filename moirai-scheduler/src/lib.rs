@@ -40,7 +40,7 @@
 //!         });
 //!     }
 //!     for number in 1..=100 {
-//!         scheduler.push(number, Priority::Normal);
+//!         let _ = scheduler.push(number, Priority::Normal);
 //!         sleepers.notify();
 //!     }
 //! });

@@ -41,6 +41,10 @@
 //!    thread that will look. Otherwise it sleeps until what it waits for happens, or it is called. If it is called it passes the
 //!    call on (rule 6), and hands its seat on.
 //!
+//! 9. A push that only one worker can find is told to that one. The producer makes its fence and looks at the word. If somebody sleeps
+//!    it takes the lock, and if the worker is in the list, calls it: whoever searches. Otherwise that worker is busy, or searches,
+//!    and somebody searching is owed a look, so that the worker does not linger over its own work.
+//!
 //! # The argument
 //!
 //! **A. Who announces itself too late to be seen, sees.** A producer P that finds nobody asleep, and a worker W that
@@ -93,6 +97,11 @@
 //! push of each of them met with A, B or C, and nobody's last look misses a task because a thief carries it; a
 //! scheduler's rule 4 forbids that. How [`WorkStealing`](crate::WorkStealing) keeps it is written in
 //! `work_stealing/moves.rs`.
+//!
+//! **I. What only one worker finds** (rule 9): A holds of that worker, with the list under the lock in the place of the word. If it
+//! is not in the list when the producer looks, then it announces itself later, and the lock makes the push visible to its last look;
+//! or it was taken off before, and then it looks after the push, or is busy, and looks before it announces itself again. If it is in
+//! the list, it is called. The debt is for promptness alone: a look for which there is nothing to find does no harm.
 //!
 //! The searching state is from Go's scheduler by way of tokio's, the announcement from rayon's. The debt is
 //! ours: tokio's last searcher always wakes another, so that each single task from outside wakes two workers.
@@ -201,6 +210,18 @@ impl Sleepers {
         let now = self.counts.after_fence();
         if !now.all_busy() && !now.more_owed() {
             self.call_unless_left();
+        }
+    }
+
+    /// Says that work was made visible that only worker `worker` finds, by the calling thread. Wakes that worker if it sleeps.
+    ///
+    /// Costs a fence and a load if nobody sleeps, and takes a lock otherwise. Does nothing if there is no such worker.
+    #[inline]
+    pub fn notify_worker(&self, worker: usize) {
+        if self.counts.after_fence().sleeping() > 0 {
+            self.call_this(worker);
+        } else {
+            self.disturb();
         }
     }
 
@@ -369,6 +390,31 @@ impl Sleepers {
     fn call_unless_left(&self) {
         if !self.counts.leave_to_searchers() {
             self.call(word::CALLED);
+        }
+    }
+
+    /// Rule 9.
+    #[cold]
+    fn call_this(&self, worker: usize) {
+        {
+            let mut list = self.list.lock();
+            let Some(at) = list.iter().rposition(|&other| other == worker) else {
+                drop(list);
+                return self.disturb();
+            };
+            list.remove(at);
+            self.counts.call_one();
+            // Ordering: Release pairs with the Acquire load in `Announced::park`.
+            self.places[worker].word.store(word::CALLED, Ordering::Release);
+        }
+        self.places[worker].unparker.unpark();
+    }
+
+    /// Has those who linger look once more: the one whose work was pushed may be among them.
+    #[inline]
+    fn disturb(&self) {
+        if self.counts.now().searching() > 0 {
+            let _ = self.counts.leave_to_searchers();
         }
     }
 

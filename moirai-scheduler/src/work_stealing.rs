@@ -61,7 +61,7 @@ use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
-use moirai_core::{Priority, Scheduler};
+use moirai_core::{Claims, Priority, Scheduler, Visibility};
 
 use crate::queue::{Injector, Stealer, Worker};
 
@@ -78,6 +78,16 @@ use slot::SlotThief;
 pub use bands::{ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
 pub use local::{INJECTOR_EVERY, SLOT_RUN, WorkStealingLocal};
 
+/// The bounds together: a task in the injector waits for [`INJECTOR_EVERY`] looks for a normal task, of which each can wait for
+/// [`ELEVATED_RUN`] urgent ones, and for the turns of the low band between them.
+const FAIRNESS: u32 = {
+    let normal = INJECTOR_EVERY * (ELEVATED_RUN + 1);
+    normal + normal / (LOW_EVERY - 1) + 2
+};
+
+/// A turn of the low band, and one of a normal task after a run of urgent ones.
+const INVERSION: u32 = 2;
+
 /// The default scheduler. See the [module](self) for the order in which tasks run.
 ///
 /// ```
@@ -88,7 +98,7 @@ pub use local::{INJECTOR_EVERY, SLOT_RUN, WorkStealingLocal};
 /// let mut workers = scheduler.start(2);
 /// let _ = workers[0].push("offered", Priority::Normal, Ready::Offered);
 /// let _ = workers[0].push("woken", Priority::Normal, Ready::Woken);
-/// scheduler.push("urgent", Priority::Critical);
+/// let _ = scheduler.push("urgent", Priority::Critical);
 ///
 /// assert_eq!(scheduler.len(), 3);
 /// assert_eq!(workers[0].pop(), Some("urgent"));
@@ -170,11 +180,12 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
             .collect()
     }
 
-    fn push(&self, task: T, priority: Priority) {
+    fn push(&self, task: T, priority: Priority) -> Visibility {
         match Band::of(priority) {
             None => self.shared.injector.push(task),
             Some(band) => self.shared.bands.push(task, band),
         }
+        Visibility::Shared
     }
 
     fn take(&self) -> Option<T> {
@@ -198,6 +209,10 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
     fn reclaim(&self, worker: usize) -> Option<T> {
         let seat = self.shared.seats().get(worker)?;
         seat.slot.take().or_else(|| seat.stealer.steal())
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().fairness(FAIRNESS).inversion(INVERSION)
     }
 
     fn len(&self) -> usize {

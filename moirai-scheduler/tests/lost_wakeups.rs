@@ -100,7 +100,7 @@ fn from_outside(workers: usize, producers: usize, waves: usize, tasks: usize) {
                     for task in 0..tasks {
                         // Mostly normal ones; the bands take their turns.
                         let priority = Priority::ALL[if task % 7 == 0 { wave % 4 } else { 1 }];
-                        pool.scheduler.push(0, priority);
+                        let _ = pool.scheduler.push(0, priority);
                         pool.sleepers.notify();
                     }
                 }
@@ -123,7 +123,7 @@ fn from_inside(workers: usize, waves: usize, tasks: usize) {
     let running = Running::start(workers);
     for wave in 0..waves {
         running.pool.left.store(tasks + 1, Ordering::Relaxed);
-        running.pool.scheduler.push(tasks, Priority::Normal);
+        let _ = running.pool.scheduler.push(tasks, Priority::Normal);
         running.pool.sleepers.notify();
         running.wait(wave);
     }

@@ -146,15 +146,18 @@ impl Shared {
     /// Whether there is something for the caller's seat to do, by whoever sits in it.
     fn has_work_for_seat(&self) -> bool {
         let has_task = Context::with_seat_of(self, |seat| {
-            let Some(task) = seat.queue.pop() else {
-                return false;
-            };
+            let task = seat.queue.pop()?;
             // It goes back for the thread that sits down.
             let priority = task.priority();
-            let (Visibility::Shared | Visibility::Slot) =
-                seat.queue.push(task, priority, Ready::Yielded);
-            true
+            Some((seat.queue.push(task, priority, Ready::Yielded), seat.index))
         });
-        has_task == Some(true) || self.board.has_pieces() || self.door.phase() == Phase::Stopped
+        if let Some(Some((Visibility::Worker(elsewhere), here))) = has_task
+            && elsewhere != here
+        {
+            self.sleepers.notify_worker(elsewhere);
+        }
+        matches!(has_task, Some(Some(_)))
+            || self.board.has_pieces()
+            || self.door.phase() == Phase::Stopped
     }
 }

@@ -11,7 +11,7 @@ use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
 use super::reclaim::Pin;
 use super::slot::Slot;
 use super::text::Text;
-use super::{End, Finished, NewTask, Registry, reclaim};
+use super::{End, Finished, Hints, NewTask, Registry, reclaim};
 use moirai_core::shim::sync::atomic::{Ordering, fence};
 
 /// By how much each worker may take the number retained over the limit, its share of the guests' included; see rule 9.
@@ -60,6 +60,18 @@ impl Entry {
         unsafe { self.slot.as_ref() }
     }
 
+    /// What was said of the task for its scheduler.
+    #[must_use]
+    pub fn hints(&self) -> Hints {
+        self.slot().hints()
+    }
+
+    /// The worker that ran it first.
+    #[must_use]
+    pub fn worker(&self) -> Option<usize> {
+        self.slot().worker()
+    }
+
     /// The task is about to be run for the first time.
     #[inline]
     pub fn start(&self, worker: Option<usize>, ticks: u64) {
@@ -87,7 +99,7 @@ impl Registry {
     /// The entry is not used after the registry has been dropped.
     #[inline]
     pub unsafe fn register(&self, books: &mut Books, new: NewTask, ticks: u64) -> Entry {
-        if new.name.is_some() {
+        if new.name.is_some() || new.hints.is_some() {
             self.counts.add_text(&new);
         }
         let number = self.allocate(books);

@@ -36,6 +36,7 @@ fn new_task(name: &str) -> NewTask {
         priority: Priority::Normal,
         location: Location::caller(),
         name: (!name.is_empty()).then(|| name.into()),
+        hints: None,
         task: NonNull::<u64>::dangling().cast(),
     }
 }

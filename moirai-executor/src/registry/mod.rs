@@ -76,6 +76,7 @@ mod tests;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
@@ -108,8 +109,21 @@ pub struct NewTask {
     pub location: &'static Location<'static>,
     /// Its name, cut to the limit.
     pub name: Option<Arc<str>>,
+    /// What was said of it for its scheduler.
+    pub hints: Option<Box<Hints>>,
     /// What it is reached by while it is active. Aligned to at least two.
     pub task: NonNull<()>,
+}
+
+/// What was said of a task for its scheduler.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hints {
+    /// By when it should have run, in ticks of the clock.
+    pub deadline: Option<u64>,
+    /// Tasks with the same number belong together.
+    pub affinity: Option<u64>,
+    /// How long it is expected to compute.
+    pub expected_duration: Option<Duration>,
 }
 
 /// What is written down of a task when it ends.

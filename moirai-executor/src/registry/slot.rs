@@ -15,7 +15,7 @@ use moirai_core::shim::thread::yield_now;
 
 use super::text::Text;
 use super::word::Word;
-use super::{End, Finished, NewTask};
+use super::{End, Finished, Hints, NewTask};
 
 /// Marks a `Text` in `about`, and the lock in `listing`.
 const MARK: usize = 1;
@@ -97,7 +97,7 @@ impl Slot {
     /// Rule 2: the record of a new task. The caller has allocated the slot. Returns the generation.
     #[inline]
     pub(super) fn register(&self, new: NewTask, ticks: u64) -> u32 {
-        let NewTask { kind, priority, location, name, task } = new;
+        let NewTask { kind, priority, location, name, hints, task } = new;
         let generation = self.own_word().generation();
         // Pairs with the Acquire fence of `read`: a reader that sees one of the stores below sees the *free* word before them.
         fence(Ordering::Release);
@@ -107,9 +107,10 @@ impl Slot {
         self.finished.store(0, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
         self.polls.store(0, Ordering::Relaxed);
-        let about = match name {
-            None => ptr::from_ref(location).cast_mut().cast(),
-            Some(name) => Text { location, name: Some(name), error: None }.into_marked(),
+        let about = if name.is_none() && hints.is_none() {
+            ptr::from_ref(location).cast_mut().cast()
+        } else {
+            Text { location, name, error: None, hints }.into_marked()
         };
         // Ordering: Release pairs with the Acquire of `read`, which follows the pointer before it has looked at the word again.
         self.about.store(about, Ordering::Release);
@@ -125,6 +126,20 @@ impl Slot {
         let spawned = self.spawned.load(Ordering::Relaxed);
         self.started.store(ticks.max(spawned).saturating_add(1), Ordering::Relaxed);
         self.set_word(self.own_word().with_status(TaskStatus::Running).with_worker(worker));
+    }
+
+    /// What was said of the task for its scheduler. Only for the slot's writer.
+    pub(super) fn hints(&self) -> Hints {
+        // Ordering: Relaxed: the slot's writer, or who has it from him.
+        let text = Text::from_marked(self.about.load(Ordering::Relaxed));
+        // SAFETY: only the slot's writer, which is the caller, replaces and retires it.
+        let hints = text.and_then(|text| unsafe { text.as_ref() }.hints.as_deref());
+        hints.copied().unwrap_or_default()
+    }
+
+    /// The worker that ran the task first. Only for the slot's writer.
+    pub(super) fn worker(&self) -> Option<usize> {
+        self.own_word().worker()
     }
 
     /// Counts a poll.
@@ -243,7 +258,7 @@ impl Slot {
             None => {
                 // SAFETY: without the mark it is the `&'static Location` that `register` stored.
                 let location = unsafe { &*about.cast::<Location<'static>>() };
-                Text { location, name: None, error: Some(error) }
+                Text { location, name: None, error: Some(error), hints: None }
             }
         };
         let added = text.bytes();
@@ -317,10 +332,10 @@ impl Slot {
                 None => {
                     // SAFETY: the word has not changed: this is what `register` stored for this task, a `&'static Location`.
                     let location = unsafe { &*about.cast::<Location<'static>>() };
-                    Text { location, name: None, error: None }
+                    Text { location, name: None, error: None, hints: None }
                 }
             };
-            let Text { location, name, error } = text;
+            let Text { location, name, error, hints: _ } = text;
             let started = started.checked_sub(1);
             return Some(Record {
                 word,

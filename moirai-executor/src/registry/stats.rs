@@ -105,7 +105,12 @@ impl Counts {
 
     /// A record begins with a text.
     pub(super) fn add_text(&self, new: &NewTask) {
-        let text = Text { location: new.location, name: new.name.clone(), error: None };
+        let text = Text {
+            location: new.location,
+            name: new.name.clone(),
+            error: None,
+            hints: new.hints.clone(),
+        };
         self.text(text.bytes(), None);
     }
 

@@ -32,6 +32,7 @@ fn new_task() -> NewTask {
         priority: Priority::High,
         location: Location::caller(),
         name: None,
+        hints: None,
         task: NonNull::<u64>::dangling().cast(),
     }
 }

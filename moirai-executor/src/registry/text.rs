@@ -1,9 +1,10 @@
-//! What few records have: a name, a message.
+//! What few records have: a name, a message, hints for the scheduler.
 
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::Hints;
 use crate::panics;
 
 /// What few records have, and the spawn place, whose pointer it takes. Never changed once a slot links it: a new one takes
@@ -13,6 +14,7 @@ pub(super) struct Text {
     pub(super) location: &'static Location<'static>,
     pub(super) name: Option<Arc<str>>,
     pub(super) error: Option<Arc<str>>,
+    pub(super) hints: Option<Box<Hints>>,
 }
 
 impl Text {
@@ -31,7 +33,8 @@ impl Text {
             text.as_ref()
                 .map_or(0, |text| (text.len() + 2 * size_of::<usize>()).next_multiple_of(8))
         };
-        size_of::<Self>() + of(&self.name) + of(&self.error)
+        let hints = if self.hints.is_some() { size_of::<Hints>() } else { 0 };
+        size_of::<Self>() + of(&self.name) + of(&self.error) + hints
     }
 
     /// Moves it to the heap, as a pointer with the mark.

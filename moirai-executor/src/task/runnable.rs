@@ -44,6 +44,21 @@ impl<H: Host> RawRunnable<H> {
         self.header().kind
     }
 
+    /// The executor.
+    pub(crate) fn host(&self) -> &H {
+        self.header().host()
+    }
+
+    /// What the books say of the task.
+    pub(crate) fn with_entry<R>(&self, f: impl FnOnce(&H::Entry) -> R) -> R {
+        self.header().entry.with(|entry| {
+            // SAFETY: the entry is the runner's (rule 1), which is who has the `Runnable`; it changes only as the task runs, for
+            // which the `Runnable` is given up.
+            let entry = unsafe { &*entry };
+            f(entry.as_ref().expect("a task has its entry until it has ended"))
+        })
+    }
+
     /// Runs the task until it waits or ends.
     pub(crate) fn run(self, env: &H::Env) {
         let this = ManuallyDrop::new(self);

@@ -184,6 +184,11 @@ impl Counts {
         false
     }
 
+    /// Counts one worker as searching instead of sleeping, whoever searches. Under the lock of the list.
+    pub(super) fn call_one(&self) {
+        self.change(|now| Some(Now(now.0 - ONE_SLEEPING + ONE_SEARCHING)));
+    }
+
     /// Changes the word to what `next` makes of it. Returns what it was, or `None` if `next` wanted no change.
     fn change(&self, next: impl Fn(Now) -> Option<Now>) -> Option<Now> {
         let mut now = self.now();

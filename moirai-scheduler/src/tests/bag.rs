@@ -27,9 +27,10 @@ impl Scheduler<usize> for Bag {
         vec![self.clone(); workers]
     }
 
-    fn push(&self, token: usize, _: Priority) {
+    fn push(&self, token: usize, _: Priority) -> Visibility {
         // Ordering: Release pairs with the Acquire swap in `take`.
         self.0[token - 1].store(token, Ordering::Release);
+        Visibility::Shared
     }
 
     fn take(&self) -> Option<usize> {
@@ -54,8 +55,7 @@ impl Scheduler<usize> for Bag {
 
 impl LocalQueue<usize> for Bag {
     fn push(&mut self, token: usize, priority: Priority, _: Ready) -> Visibility {
-        Scheduler::push(self, token, priority);
-        Visibility::Shared
+        Scheduler::push(self, token, priority)
     }
 
     fn pop(&mut self) -> Option<usize> {

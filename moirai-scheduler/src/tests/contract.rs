@@ -59,7 +59,7 @@ fn hands_out_once(scheduler: &impl Scheduler<usize>, tokens: usize) {
         for half in 0..2 {
             scope.spawn(move || {
                 for token in (1..=tokens).filter(|token| token % 2 == half) {
-                    scheduler.push(token, Priority::ALL[token % 4]);
+                    let _ = scheduler.push(token, Priority::ALL[token % 4]);
                 }
             });
         }
@@ -114,7 +114,7 @@ fn each_task_is_handed_out_once_while_workers_push_in_all_ways() {
             });
         }
         for token in 0..TOKENS {
-            scheduler.push(token, Priority::Normal);
+            let _ = scheduler.push(token, Priority::Normal);
         }
     });
     assert!(taken.iter().all(|it| it.load(Ordering::Relaxed) == PUSHES + 1));
@@ -125,7 +125,7 @@ fn each_task_is_handed_out_once_while_workers_push_in_all_ways() {
 fn every_place_is_counted_and_found_by_another_worker() {
     let (scheduler, [mut first, mut second]) = two_workers();
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
-        scheduler.push(token, priority);
+        let _ = scheduler.push(token, priority);
     }
     assert_eq!(first.push(4, Priority::Normal, Ready::Offered), Visibility::Shared);
     assert_eq!(first.push(5, Priority::Normal, Ready::Woken), Visibility::Slot);
@@ -141,7 +141,7 @@ fn every_place_is_counted_and_found_by_another_worker() {
 fn every_place_is_found_by_a_thread_that_is_no_worker() {
     let (scheduler, [mut first, _second]) = two_workers();
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
-        scheduler.push(token, priority);
+        let _ = scheduler.push(token, priority);
     }
     let _ = first.push(4, Priority::Normal, Ready::Offered);
     let _ = first.push(5, Priority::Normal, Ready::Woken);
@@ -153,11 +153,11 @@ fn every_place_is_found_by_a_thread_that_is_no_worker() {
 #[test]
 fn tasks_pushed_before_the_start_are_kept() {
     let scheduler = WorkStealing::new();
-    scheduler.push(1, Priority::Normal);
+    let _ = scheduler.push(1, Priority::Normal);
     assert_eq!(scheduler.len(), 1);
     let mut locals = scheduler.start(1);
     assert_eq!(locals[0].pop(), Some(1));
-    scheduler.push(2, Priority::Low);
+    let _ = scheduler.push(2, Priority::Low);
     assert_eq!(scheduler.take(), Some(2));
     assert_eq!(WorkStealing::<usize>::default().take(), None);
 }
@@ -191,7 +191,7 @@ fn what_is_left_is_dropped_with_the_scheduler() {
     let token = Arc::new(());
     let (scheduler, [mut first, second]) = two_workers();
     for priority in Priority::ALL {
-        scheduler.push(Arc::clone(&token), priority);
+        let _ = scheduler.push(Arc::clone(&token), priority);
         let _ = first.push(Arc::clone(&token), priority, Ready::Woken);
         let _ = first.push(Arc::clone(&token), priority, Ready::Offered);
     }

@@ -101,9 +101,9 @@ fn a_slot_that_was_passed_over_is_taken_when_nothing_else_waits() {
 fn the_injector_comes_first_every_61st_time() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "own", 4 * INJECTOR_EVERY);
-    scheduler.push("remote", Priority::Normal);
+    let _ = scheduler.push("remote", Priority::Normal);
     assert_eq!(places(&mut local, INJECTOR_EVERY, "remote"), [INJECTOR_EVERY]);
-    scheduler.push("remote", Priority::Normal);
+    let _ = scheduler.push("remote", Priority::Normal);
     assert_eq!(places(&mut local, INJECTOR_EVERY, "remote"), [INJECTOR_EVERY]);
 }
 
@@ -112,7 +112,7 @@ fn those_behind_the_first_in_the_injector_take_their_turns_in_the_queue() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "own", 100);
     for _ in 0..8 {
-        scheduler.push("remote", Priority::Normal);
+        let _ = scheduler.push("remote", Priority::Normal);
     }
     // 60 of its own and one from the injector; then the 40 that are left, and what came behind them.
     let found = places(&mut local, 108, "remote");
@@ -125,7 +125,7 @@ fn those_behind_the_first_in_the_injector_take_their_turns_in_the_queue() {
 fn a_worker_that_is_told_to_looks_in_the_injector_at_once() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "own", 10);
-    scheduler.push("remote", Priority::Normal);
+    let _ = scheduler.push("remote", Priority::Normal);
     assert_eq!(local.pop(), Some("own"));
     local.look_outside();
     assert_eq!(local.pop(), Some("remote"));
@@ -140,7 +140,7 @@ fn priorities_go_by_rank() {
         ("high", Priority::High),
         ("critical", Priority::Critical),
     ] {
-        scheduler.push(token, priority);
+        let _ = scheduler.push(token, priority);
         let _ = local.push(token, priority, Ready::Offered);
     }
     let order = ["critical", "critical", "high", "high", "normal", "normal", "low", "low"];
@@ -151,7 +151,7 @@ fn priorities_go_by_rank() {
 fn a_normal_task_is_passed_over_by_sixteen_elevated_ones_and_no_more() {
     let (scheduler, mut local) = one_worker();
     for _ in 0..3 * ELEVATED_RUN {
-        scheduler.push("critical", Priority::Critical);
+        let _ = scheduler.push("critical", Priority::Critical);
     }
     spawn(&mut local, "normal", 3);
     let turn = ELEVATED_RUN + 1;
@@ -162,9 +162,9 @@ fn a_normal_task_is_passed_over_by_sixteen_elevated_ones_and_no_more() {
 fn a_low_task_is_passed_over_by_sixteen_elevated_ones_and_no_more() {
     let (scheduler, mut local) = one_worker();
     for _ in 0..3 * ELEVATED_RUN {
-        scheduler.push("high", Priority::High);
+        let _ = scheduler.push("high", Priority::High);
     }
-    scheduler.push("low", Priority::Low);
+    let _ = scheduler.push("low", Priority::Low);
     assert_eq!(places(&mut local, 2 * ELEVATED_RUN, "low"), [ELEVATED_RUN + 1]);
 }
 
@@ -172,10 +172,10 @@ fn a_low_task_is_passed_over_by_sixteen_elevated_ones_and_no_more() {
 fn every_eighth_elevated_task_is_a_high_one() {
     let (scheduler, mut local) = one_worker();
     for _ in 0..4 * HIGH_EVERY {
-        scheduler.push("critical", Priority::Critical);
+        let _ = scheduler.push("critical", Priority::Critical);
     }
     for _ in 0..3 {
-        scheduler.push("high", Priority::High);
+        let _ = scheduler.push("high", Priority::High);
     }
     let found = places(&mut local, 3 * HIGH_EVERY, "high");
     assert_eq!(found, [1, 2, 3].map(|turn| turn * HIGH_EVERY));
@@ -186,7 +186,7 @@ fn every_64th_task_is_a_low_one() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "normal", 3 * LOW_EVERY);
     for _ in 0..10 {
-        scheduler.push("low", Priority::Low);
+        let _ = scheduler.push("low", Priority::Low);
     }
     let found = places(&mut local, 3 * LOW_EVERY, "low");
     assert_eq!(found, [1, 2, 3].map(|turn| turn * LOW_EVERY));
@@ -197,10 +197,10 @@ fn a_low_task_gets_its_turn_under_a_flood_of_all_others() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "normal", LOW_EVERY);
     for _ in 0..LOW_EVERY {
-        scheduler.push("critical", Priority::Critical);
-        scheduler.push("high", Priority::High);
+        let _ = scheduler.push("critical", Priority::Critical);
+        let _ = scheduler.push("high", Priority::High);
     }
-    scheduler.push("low", Priority::Low);
+    let _ = scheduler.push("low", Priority::Low);
     assert_eq!(places(&mut local, LOW_EVERY, "low"), [LOW_EVERY]);
 }
 

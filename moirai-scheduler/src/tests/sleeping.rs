@@ -73,7 +73,7 @@ fn one_push_wakes_one_worker_and_no_push_wakes_none() {
         wait_until("all asleep", || parks() == 4);
         assert_eq!(crew.sleepers.sleeping(), 4);
         for wave in 1..=WAVES {
-            crew.scheduler.push(wave, Priority::Normal);
+            let _ = crew.scheduler.push(wave, Priority::Normal);
             crew.sleepers.notify();
             wait_until("one worker did it and sleeps again", || {
                 crew.taken.load(Ordering::Relaxed) == wave && parks() >= 4 + wave
@@ -93,7 +93,7 @@ fn notifying_without_work_puts_everyone_back_to_sleep() {
             crew.sleepers.wake_all();
         }
         wait_until("all asleep", || crew.sleepers.sleeping() == 2);
-        crew.scheduler.push(1, Priority::Normal);
+        let _ = crew.scheduler.push(1, Priority::Normal);
         crew.sleepers.notify();
         wait_until("taken", || crew.taken.load(Ordering::Relaxed) == 1);
     });

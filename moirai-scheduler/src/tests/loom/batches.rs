@@ -12,8 +12,8 @@ fn a_worker_finds_what_another_carries_from_the_injector() {
     explore(3, || {
         let scheduler = WorkStealing::new();
         let mut locals = scheduler.start(2);
-        scheduler.push(1, Priority::Normal);
-        scheduler.push(2, Priority::Normal);
+        let _ = scheduler.push(1, Priority::Normal);
+        let _ = scheduler.push(2, Priority::Normal);
         let (mut second, mut first) = (locals.pop().unwrap(), locals.pop().unwrap());
         let other = thread::spawn(move || first.pop().unwrap());
         let mine = second.pop().unwrap();
@@ -26,8 +26,8 @@ fn a_thread_that_is_no_worker_finds_what_a_worker_carries() {
     explore(3, || {
         let scheduler = Arc::new(WorkStealing::new());
         let mut local = scheduler.start(1).remove(0);
-        scheduler.push(1, Priority::Normal);
-        scheduler.push(2, Priority::Normal);
+        let _ = scheduler.push(1, Priority::Normal);
+        let _ = scheduler.push(2, Priority::Normal);
         let working = thread::spawn(move || local.pop().unwrap());
         let mine = scheduler.take().unwrap();
         assert_eq!(mine + working.join().unwrap(), 3);

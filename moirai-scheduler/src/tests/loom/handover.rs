@@ -20,7 +20,7 @@ fn a_stuck_workers_tasks_are_run_once_when_it_returns_meanwhile() {
             move || {
                 let mut moved = 0;
                 while let Some(task) = scheduler.reclaim(0) {
-                    scheduler.push(task, Priority::Normal);
+                    let _ = scheduler.push(task, Priority::Normal);
                     moved += 1;
                 }
                 moved

@@ -17,7 +17,7 @@ fn a_push_is_found_or_the_flag_is_seen(priority: Priority) {
         let pushing = {
             let (scheduler, flag) = (scheduler.clone(), flag.clone());
             thread::spawn(move || {
-                scheduler.push(1, priority);
+                let _ = scheduler.push(1, priority);
                 fence(Ordering::SeqCst);
                 flag.load(Ordering::Relaxed)
             })
@@ -63,7 +63,7 @@ fn the_count_of_elevated_tasks_is_never_too_low() {
             let scheduler = scheduler.clone();
             thread::spawn(move || scheduler.take())
         };
-        scheduler.push(2, Priority::Critical);
+        let _ = scheduler.push(2, Priority::Critical);
         // Pushed by this very thread: it is there, or the other has it.
         let mine = scheduler.take();
         pushing.join().unwrap();

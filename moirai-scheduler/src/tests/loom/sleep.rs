@@ -26,7 +26,7 @@ impl World {
     }
 
     fn produce(&self, token: usize) {
-        self.bag.push(token, Priority::Normal);
+        let _ = self.bag.push(token, Priority::Normal);
         self.sleepers.notify();
     }
 
@@ -259,7 +259,7 @@ fn an_invitation_reaches_the_only_worker() {
     explore(3, || {
         let world = World::new(1);
         let worker = worker(&world, 0, 1);
-        world.bag.push(1, Priority::Normal);
+        let _ = world.bag.push(1, Priority::Normal);
         world.sleepers.invite();
         finish(&world, vec![worker], 1);
     });
@@ -298,10 +298,45 @@ fn work_stealing_workers_sleep_and_wake() {
             })
             .collect();
         for token in 1..=2 {
-            scheduler.push(token, Priority::Normal);
+            let _ = scheduler.push(token, Priority::Normal);
             sleepers.notify();
         }
         let taken: usize = workers.into_iter().map(|it| it.join().unwrap().unwrap()).sum();
         assert_eq!(taken, 3);
+    });
+}
+
+/// A worker whose work only it can find, and that is busy for ever with the first of it.
+fn placed(world: &Arc<World>, own: &Bag, index: usize) -> JoinHandle<usize> {
+    let (world, own) = (world.clone(), own.clone());
+    thread::spawn(move || {
+        let stop = || world.stop.load(Ordering::Relaxed);
+        world.sleepers.next(index, || own.take(), || false, stop, || ()).expect("nobody stops it")
+    })
+}
+
+fn place(world: &World, own: &Bag, index: usize, token: usize) {
+    let _ = own.push(token, Priority::Normal);
+    world.sleepers.notify_worker(index);
+}
+
+#[test]
+fn the_one_worker_that_finds_it_is_woken() {
+    explore(3, || {
+        let (world, own) = (World::new(1), Bag::new());
+        let worker = placed(&world, &own, 0);
+        place(&world, &own, 0, 1);
+        finish(&world, vec![worker], 1);
+    });
+}
+
+#[test]
+fn each_of_two_workers_is_woken_for_its_own() {
+    explore(2, || {
+        let (world, own) = (World::new(2), [Bag::new(), Bag::new()]);
+        let workers = (0..2).map(|index| placed(&world, &own[index], index)).collect();
+        place(&world, &own[1], 1, 2);
+        place(&world, &own[0], 0, 1);
+        finish(&world, workers, 3);
     });
 }
