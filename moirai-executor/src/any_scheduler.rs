@@ -52,6 +52,10 @@ impl Runnable {
 }
 
 impl Schedulable for Runnable {
+    fn number(&self) -> u64 {
+        self.id().get()
+    }
+
     fn affinity(&self) -> u64 {
         self.hints().affinity.unwrap_or_else(|| self.id().get())
     }

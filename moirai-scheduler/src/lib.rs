@@ -7,6 +7,12 @@
 //! | item | what it is |
 //! | --- | --- |
 //! | [`WorkStealing`] | the default scheduler: a queue per worker, batches stolen when it runs dry, bands for priorities |
+//! | [`GlobalFifo`] | one queue for all, in strict order |
+//! | [`PriorityBands`] | a queue for each priority: strict, strict with ageing, or weighted |
+//! | [`EarliestDeadline`] | the earliest deadline first; misses are counted |
+//! | [`ThreadPerCore`] | each worker has its own tasks, and nobody steals |
+//! | [`Deterministic`] | the order is drawn from a seed; for simulation |
+//! | [`conformance`] | the kit that holds any scheduler to the contract; a feature |
 //! | [`Sleepers`] | lets workers sleep when there is nothing to do, without losing a wake-up; works around any scheduler |
 //!
 //! # Example
@@ -50,13 +56,26 @@
 //! [Moirai]: https://docs.rs/moirai
 #![deny(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod deterministic;
+pub mod earliest_deadline;
+pub mod global_fifo;
+pub mod priority_bands;
 pub mod sleep;
+pub mod thread_per_core;
 pub mod work_stealing;
 
 mod queue;
+mod rng;
 
 #[cfg(test)]
 mod tests;
 
+pub use deterministic::{Deterministic, DeterministicLocal, Strategy};
+pub use earliest_deadline::{EarliestDeadline, EarliestDeadlineLocal, Misses};
+pub use global_fifo::{GlobalFifo, GlobalFifoLocal};
+pub use priority_bands::{PriorityBands, PriorityBandsLocal};
 pub use sleep::Sleepers;
+pub use thread_per_core::{ThreadPerCore, ThreadPerCoreLocal};
 pub use work_stealing::{WorkStealing, WorkStealingLocal};

@@ -98,6 +98,7 @@ impl Ours {
             kind: TaskKind::Async,
             priority: Priority::Normal,
             location: Location::caller(),
+            hints: None,
             name: None,
             task: NonNull::<u64>::dangling().cast(),
         };

@@ -9,11 +9,11 @@ use crate::Priority;
 pub struct Claims {
     /// The order in which one worker takes what threads that are no workers pushed while it was the only worker.
     pub order: Order,
-    /// How many tasks pushed later one worker that goes on taking tasks takes at most before any task that waits. `None`: a task can
-    /// wait for ever.
+    /// How many others one worker that goes on taking tasks takes at most before the task that has waited longest of all. `None`: a
+    /// task can wait for ever.
     pub fairness: Option<u32>,
-    /// How many less urgent tasks one worker takes at most while it could have taken one of the most urgent priority that
-    /// waits. `None`: priorities may be disregarded.
+    /// How many less urgent tasks one worker takes at most before one of the most urgent that wait. `None`: priorities may be
+    /// disregarded.
     pub inversion: Option<u32>,
 }
 
@@ -44,7 +44,7 @@ impl Claims {
         self
     }
 
-    /// Claims that no task waits while more than `others` pushed later go first.
+    /// Claims that at most `others` tasks go before the one that has waited longest.
     #[must_use]
     pub fn fairness(mut self, others: u32) -> Self {
         self.fairness = Some(others);

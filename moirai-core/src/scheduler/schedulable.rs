@@ -8,8 +8,13 @@ use std::time::Duration;
 /// `.expected_duration(…)`. The answers cost nothing to a task of which nothing was said, and do not change while it is queued,
 /// but for [`is_late`](Self::is_late).
 pub trait Schedulable: Send + 'static {
-    /// Tasks with the same number are best run by the same worker. A task of which nothing was said has one of its own.
-    fn affinity(&self) -> u64;
+    /// Which task it is: no other in the same executor has this number.
+    fn number(&self) -> u64;
+
+    /// Tasks with the same affinity are best run by the same worker. A task of which nothing was said has one of its own.
+    fn affinity(&self) -> u64 {
+        self.number()
+    }
 
     /// By when it should have run: a moment on the executor's clock, only to be compared with others. Smaller is earlier.
     fn deadline(&self) -> Option<u64> {

@@ -1,0 +1,281 @@
+//! The order is drawn from a seed.
+//!
+//! # When to use it
+//!
+//! In simulation: `moirai::sim` runs a whole executor on one thread around it, so that the same seed gives the same run. In an
+//! ordinary executor, whose workers come as they please, it shuffles, which finds bugs, too, but cannot be replayed.
+//!
+//! # Guarantees
+//!
+//! - One thread that makes the same calls in the same order gets the same tasks, on every machine.
+//! - Every task that waits can be next. There is no order, no fairness, and priorities are disregarded: what depends on those is
+//!   to be found out.
+//!
+//! # Two ways to draw
+//!
+//! [`Strategy::Uniform`]: each task that waits is as likely as the others. Finds what needs many small surprises.
+//!
+//! [`Strategy::Pct`], for *probabilistic concurrency testing* (Burckhardt, Kothari, Musuvathi and Nagarakatti, 2010): each task has a
+//! random priority, and the highest goes first, always; at `depth` − 1 randomly chosen steps the task that would go next falls below all others,
+//! for good. A bug of *depth* d is one that shows whenever d steps come in the right order. In a run of n tasks and k steps this
+//! finds it with a probability of at least 1 / (n·k^(d−1)); drawing uniformly, the chance can be exponentially small. A task that
+//! [yields](Ready::Yielded) waits behind all others once, so that one which polls for something does not keep it from happening.
+
+use std::collections::BinaryHeap;
+use std::fmt;
+
+use moirai_core::shim::sync::{Arc, Mutex};
+use moirai_core::{LocalQueue, Priority, Ready, Schedulable, Scheduler, Visibility};
+
+use crate::rng::{SplitMix64, mix};
+
+/// A scheduler whose order is drawn from a seed. See the [module](self). Clones are the same scheduler.
+///
+/// ```
+/// # #[derive(Debug, PartialEq)] struct Token(u64);
+/// # impl moirai_core::Schedulable for Token { fn number(&self) -> u64 { self.0 } }
+/// use moirai_core::{LocalQueue, Priority, Scheduler};
+/// use moirai_scheduler::Deterministic;
+///
+/// let order = |seed| {
+///     let scheduler = Deterministic::new(seed);
+///     let mut worker = scheduler.start(1).remove(0);
+///     for number in 0..8 {
+///         let _ = scheduler.push(Token(number), Priority::Normal);
+///     }
+///     std::iter::from_fn(|| worker.pop()).map(|token| token.0).collect::<Vec<_>>()
+/// };
+/// assert_eq!(order(1), order(1));
+/// assert_ne!(order(1), order(2));
+/// ```
+pub struct Deterministic<T>(Arc<Mutex<State<T>>>);
+
+/// One worker's part of [`Deterministic`].
+pub struct DeterministicLocal<T>(Deterministic<T>);
+
+/// How the next task is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Each with the same chance.
+    Uniform,
+    /// By random priorities that change `depth` − 1 times.
+    Pct {
+        /// The depth of the bugs that are hunted; zero counts as one.
+        depth: u32,
+        /// About how many steps a run has; the changes are spread over as many. Zero counts as one.
+        steps: u64,
+    },
+}
+
+impl Strategy {
+    /// One that is drawn from the seed, too: half of the seeds draw uniformly, the others by priorities, for bugs of depth one to four in
+    /// runs of 16 to 65,536 steps.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut rng = SplitMix64::new(mix(!seed));
+        if rng.below(2) == 0 {
+            return Self::Uniform;
+        }
+        let depth = 1 + u32::try_from(rng.below(4)).unwrap_or(0);
+        Self::Pct { depth, steps: 16 << rng.below(13) }
+    }
+}
+
+struct State<T> {
+    rng: SplitMix64,
+    ready: ReadySet<T>,
+}
+
+/// What waits.
+enum ReadySet<T> {
+    Uniform(Vec<T>),
+    Pct(Pct<T>),
+}
+
+struct Pct<T> {
+    heap: BinaryHeap<Ranked<T>>,
+    /// From which priorities are made.
+    salt: u64,
+    /// The steps at which the next task falls, the last one first.
+    changes: Vec<u64>,
+    /// Those that have fallen; the first fell least.
+    fallen: Vec<u64>,
+    steps: u64,
+    pushed: u64,
+}
+
+struct Ranked<T> {
+    rank: (Rank, u64),
+    task: T,
+}
+
+/// Who goes first: the greatest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// It gave way, as the so many-th last.
+    Yielded(u64),
+    /// It fell at a change of priorities.
+    Fallen(u64),
+    Drawn(u64),
+}
+
+impl<T: Schedulable> Deterministic<T> {
+    /// A scheduler without tasks, whose [strategy](Strategy::of_seed) is drawn from the seed, too.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with_strategy(seed, Strategy::of_seed(seed))
+    }
+
+    /// A scheduler without tasks.
+    #[must_use]
+    pub fn with_strategy(seed: u64, strategy: Strategy) -> Self {
+        let mut rng = SplitMix64::new(mix(seed));
+        let ready = match strategy {
+            Strategy::Uniform => ReadySet::Uniform(Vec::new()),
+            Strategy::Pct { depth, steps } => {
+                let steps = usize::try_from(steps.max(1)).unwrap_or(usize::MAX);
+                let mut changes: Vec<_> =
+                    (1..depth.min(MAX_DEPTH)).map(|_| rng.below(steps) as u64).collect();
+                changes.sort_unstable_by(|a, b| b.cmp(a));
+                ReadySet::Pct(Pct {
+                    heap: BinaryHeap::new(),
+                    salt: rng.next(),
+                    changes,
+                    fallen: Vec::new(),
+                    steps: 0,
+                    pushed: 0,
+                })
+            }
+        };
+        Self(Arc::new(Mutex::new(State { rng, ready })))
+    }
+
+    /// Draws a number below `bound`, zero if the bound is: for whatever else is to follow from the seed.
+    #[must_use]
+    pub fn draw(&self, bound: usize) -> usize {
+        self.0.lock().rng.below(bound)
+    }
+
+    fn add(&self, task: T, ready: Ready) -> Visibility {
+        let mut state = self.0.lock();
+        match &mut state.ready {
+            ReadySet::Uniform(tasks) => tasks.push(task),
+            ReadySet::Pct(pct) => pct.push(task, ready),
+        }
+        Visibility::Shared
+    }
+
+    fn draw_task(&self) -> Option<T> {
+        let state = &mut *self.0.lock();
+        match &mut state.ready {
+            ReadySet::Uniform(tasks) => {
+                let place = state.rng.below(tasks.len());
+                (place < tasks.len()).then(|| tasks.swap_remove(place))
+            }
+            ReadySet::Pct(pct) => pct.pop(),
+        }
+    }
+}
+
+/// The greatest depth.
+const MAX_DEPTH: u32 = 1_000;
+
+impl<T: Schedulable> Pct<T> {
+    fn push(&mut self, task: T, ready: Ready) {
+        self.pushed += 1;
+        let number = task.number();
+        let rank = if ready == Ready::Yielded {
+            Rank::Yielded(u64::MAX - self.pushed)
+        } else if let Some(place) = self.fallen.iter().position(|fallen| *fallen == number) {
+            Rank::Fallen(u64::MAX - place as u64)
+        } else {
+            Rank::Drawn(mix(self.salt ^ number))
+        };
+        self.heap.push(Ranked { rank: (rank, u64::MAX - self.pushed), task });
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let mut next = self.heap.pop()?.task;
+        while self.changes.last().is_some_and(|change| *change <= self.steps) {
+            self.changes.pop();
+            self.fallen.retain(|fallen| *fallen != next.number());
+            self.fallen.push(next.number());
+            self.push(next, Ready::Woken);
+            next = self.heap.pop()?.task;
+        }
+        self.steps += 1;
+        Some(next)
+    }
+}
+
+impl<T: Schedulable> Scheduler<T> for Deterministic<T> {
+    type Local = DeterministicLocal<T>;
+
+    fn start(&self, workers: usize) -> Vec<Self::Local> {
+        (0..workers).map(|_| DeterministicLocal(self.clone())).collect()
+    }
+
+    fn push(&self, task: T, _: Priority) -> Visibility {
+        self.add(task, Ready::Woken)
+    }
+
+    fn take(&self) -> Option<T> {
+        self.draw_task()
+    }
+
+    fn len(&self) -> usize {
+        match &self.0.lock().ready {
+            ReadySet::Uniform(tasks) => tasks.len(),
+            ReadySet::Pct(pct) => pct.heap.len(),
+        }
+    }
+}
+
+impl<T: Schedulable> LocalQueue<T> for DeterministicLocal<T> {
+    fn push(&mut self, task: T, _: Priority, ready: Ready) -> Visibility {
+        self.0.add(task, ready)
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.0.draw_task()
+    }
+}
+
+impl<T> Clone for Deterministic<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> PartialEq for Ranked<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl<T> Eq for Ranked<T> {}
+
+impl<T> PartialOrd for Ranked<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Ranked<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+impl<T> fmt::Debug for Deterministic<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deterministic").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for DeterministicLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeterministicLocal").finish_non_exhaustive()
+    }
+}

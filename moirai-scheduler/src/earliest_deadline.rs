@@ -1,0 +1,194 @@
+//! The task whose deadline comes first goes first.
+//!
+//! # When to use it
+//!
+//! When requests have to be answered within times of their own: of all orders on one worker, this one meets every deadline if any order
+//! does (Liu and Layland, 1973; Dertouzos, 1974, for tasks that come at any time). When there is more work than can be done it is a
+//! poor choice, because it goes on working at what is already late: limit what is let in, or give tasks a `timeout`, which is a
+//! deadline that cancels.
+//!
+//! # Guarantees
+//!
+//! - No task is handed out while one with an earlier deadline waits. Tasks with the same deadline, and those without, which come last, are
+//!   handed out in the order in which they were pushed.
+//! - A task is as urgent as it was when it was spawned, however often it waits in between.
+//! - Priorities are disregarded. Tasks without a deadline can wait for ever.
+//! - **Misses are counted**: tasks that a worker got for the first time after their deadline had passed; see [`Misses`].
+//!
+//! It is a binary heap under a lock, so a push or pop costs the logarithm of the number of waiting tasks, and workers take turns.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt;
+
+use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
+use moirai_core::shim::sync::{Arc, Mutex};
+use moirai_core::{
+    Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility,
+};
+
+/// A scheduler that goes by deadlines. See the [module](self).
+///
+/// ```
+/// # #[derive(Debug, PartialEq)] struct Token(u64, Option<u64>);
+/// # impl moirai_core::Schedulable for Token {
+/// #     fn number(&self) -> u64 { self.0 }
+/// #     fn deadline(&self) -> Option<u64> { self.1 }
+/// # }
+/// use moirai_core::{LocalQueue, Priority, Scheduler};
+/// use moirai_scheduler::EarliestDeadline;
+///
+/// let scheduler = EarliestDeadline::new();
+/// let mut worker = scheduler.start(1).remove(0);
+/// for token in [Token(1, None), Token(2, Some(200)), Token(3, Some(100))] {
+///     let _ = scheduler.push(token, Priority::Normal);
+/// }
+/// assert_eq!(worker.pop(), Some(Token(3, Some(100))));
+/// assert_eq!(worker.pop(), Some(Token(2, Some(200))));
+/// assert_eq!(worker.pop(), Some(Token(1, None)));
+/// ```
+pub struct EarliestDeadline<T>(Arc<Shared<T>>);
+
+/// One worker's part of [`EarliestDeadline`].
+pub struct EarliestDeadlineLocal<T>(Arc<Shared<T>>);
+
+/// How many deadlines were missed, read while the scheduler is the executor's.
+#[derive(Clone, Debug)]
+pub struct Misses(Arc<AtomicU64>);
+
+struct Shared<T> {
+    queue: Mutex<Queue<T>>,
+    misses: Arc<AtomicU64>,
+}
+
+struct Queue<T> {
+    heap: BinaryHeap<Reverse<Waiting<T>>>,
+    pushed: u64,
+}
+
+/// A task that waits; compared by deadline, then by arrival.
+struct Waiting<T> {
+    rank: (u64, u64),
+    task: T,
+}
+
+impl<T: Schedulable> EarliestDeadline<T> {
+    /// A scheduler without tasks or workers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            queue: Mutex::new(Queue { heap: BinaryHeap::new(), pushed: 0 }),
+            misses: Arc::new(AtomicU64::new(0)),
+        }))
+    }
+
+    /// The count of missed deadlines.
+    #[must_use]
+    pub fn misses(&self) -> Misses {
+        Misses(Arc::clone(&self.0.misses))
+    }
+}
+
+impl Misses {
+    /// How many tasks a worker got for the first time after their deadline.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        // Ordering: Relaxed: a count.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<T: Schedulable> Default for EarliestDeadline<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Schedulable> Shared<T> {
+    fn push(&self, task: T) -> Visibility {
+        let deadline = task.deadline().unwrap_or(u64::MAX);
+        let mut queue = self.queue.lock();
+        queue.pushed += 1;
+        let rank = (deadline, queue.pushed);
+        queue.heap.push(Reverse(Waiting { rank, task }));
+        Visibility::Shared
+    }
+
+    fn pop(&self) -> Option<T> {
+        let Reverse(waiting) = self.queue.lock().heap.pop()?;
+        let task = waiting.task;
+        if task.home().is_none() && task.is_late() {
+            // Ordering: Relaxed: a count.
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(task)
+    }
+}
+
+impl<T: Schedulable> Scheduler<T> for EarliestDeadline<T> {
+    type Local = EarliestDeadlineLocal<T>;
+
+    fn start(&self, workers: usize) -> Vec<Self::Local> {
+        (0..workers).map(|_| EarliestDeadlineLocal(Arc::clone(&self.0))).collect()
+    }
+
+    fn push(&self, task: T, _: Priority) -> Visibility {
+        self.0.push(task)
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.pop()
+    }
+
+    fn len(&self) -> usize {
+        self.0.queue.lock().heap.len()
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().order(Order::ByKey(|task, _| task.deadline().unwrap_or(u64::MAX)))
+    }
+}
+
+impl<T: Schedulable> LocalQueue<T> for EarliestDeadlineLocal<T> {
+    fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+        self.0.push(task)
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.0.pop()
+    }
+}
+
+impl<T> PartialEq for Waiting<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl<T> Eq for Waiting<T> {}
+
+impl<T> PartialOrd for Waiting<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Waiting<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+impl<T> fmt::Debug for EarliestDeadline<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ordering: Relaxed: a count.
+        let misses = self.0.misses.load(Ordering::Relaxed);
+        f.debug_struct("EarliestDeadline").field("misses", &misses).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for EarliestDeadlineLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EarliestDeadlineLocal").finish_non_exhaustive()
+    }
+}

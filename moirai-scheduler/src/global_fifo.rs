@@ -1,0 +1,106 @@
+//! One queue for all.
+//!
+//! # When to use it
+//!
+//! When the order in which work came must be the order in which it begins, as with a queue in front of a pool of threads; and as
+//! the plainest scheduler there is, to compare others with. It is at its best with tasks of some microseconds and more, and few
+//! workers: all of them meet at the two ends of one queue.
+//!
+//! # Guarantees
+//!
+//! - **Strict order**: whoever pushed it and whatever its priority, the task that waits longest is handed out next. Nothing is
+//!   ever passed over. (Tasks *begin* in this order; on several workers they run side by side.)
+//! - Priorities are disregarded.
+//! - A task that wakes another does not find it run next, on the same worker, as it would with [`WorkStealing`](crate::WorkStealing):
+//!   tasks that talk to each other wait for everything else that is queued, each time.
+//!
+//! The queue is crossbeam's injector: a list of blocks, lock-free at both ends.
+
+use std::fmt;
+
+use moirai_core::shim::sync::Arc;
+use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Scheduler, Visibility};
+
+use crate::queue::Injector;
+
+/// A scheduler with one queue, in strict order. See the [module](self).
+///
+/// ```
+/// use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
+/// use moirai_scheduler::GlobalFifo;
+///
+/// let scheduler = GlobalFifo::new();
+/// let mut workers = scheduler.start(2);
+/// let _ = scheduler.push("first", Priority::Low);
+/// let _ = workers[0].push("second", Priority::Critical, Ready::Woken);
+/// assert_eq!(workers[0].pop(), Some("first"));
+/// assert_eq!(workers[1].pop(), Some("second"));
+/// ```
+pub struct GlobalFifo<T>(Arc<Injector<T>>);
+
+/// One worker's part of [`GlobalFifo`].
+pub struct GlobalFifoLocal<T>(Arc<Injector<T>>);
+
+impl<T> GlobalFifo<T> {
+    /// A scheduler without tasks or workers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Injector::new()))
+    }
+}
+
+impl<T> Default for GlobalFifo<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Send + 'static> Scheduler<T> for GlobalFifo<T> {
+    type Local = GlobalFifoLocal<T>;
+
+    fn start(&self, workers: usize) -> Vec<Self::Local> {
+        (0..workers).map(|_| GlobalFifoLocal(Arc::clone(&self.0))).collect()
+    }
+
+    fn push(&self, task: T, _: Priority) -> Visibility {
+        self.0.push(task);
+        Visibility::Shared
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.steal()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().order(Order::ByKey(|_, _| 0)).fairness(0)
+    }
+}
+
+impl<T: Send + 'static> LocalQueue<T> for GlobalFifoLocal<T> {
+    #[inline]
+    fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+        self.0.push(task);
+        Visibility::Shared
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        self.0.steal()
+    }
+}
+
+impl<T> fmt::Debug for GlobalFifo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GlobalFifo").field("len", &self.0.len()).finish()
+    }
+}
+
+impl<T> fmt::Debug for GlobalFifoLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GlobalFifoLocal").finish_non_exhaustive()
+    }
+}
