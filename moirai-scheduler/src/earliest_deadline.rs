@@ -23,9 +23,7 @@ use std::fmt;
 
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
-use moirai_core::{
-    Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility,
-};
+use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
 
 /// A scheduler that goes by deadlines. See the [module](self).
 ///

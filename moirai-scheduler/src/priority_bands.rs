@@ -128,7 +128,7 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
     }
 
     fn take(&self) -> Option<T> {
-        highest(&*self.shared)
+        highest(&self.shared)
     }
 
     fn len(&self) -> usize {
@@ -168,7 +168,7 @@ impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
             Policy::Weighted(weights) => self.by_weight(weights),
         };
         // Another worker may have taken what was seen there.
-        due.and_then(|band| self.shared[band].steal()).or_else(|| highest(&*self.shared))
+        due.and_then(|band| self.shared[band].steal()).or_else(|| highest(&self.shared))
     }
 }
 
@@ -178,9 +178,9 @@ impl<T> PriorityBandsLocal<T> {
         let waits = self.waiting();
         let due = (0..BANDS).find(|&band| waits[band] && self.passed[band] >= passes);
         let next = due.or_else(|| waits.iter().position(|waits| *waits))?;
-        for band in 0..BANDS {
-            let passed = waits[band] && band != next;
-            self.passed[band] = if passed { self.passed[band].saturating_add(1) } else { 0 };
+        for (band, passed) in self.passed.iter_mut().enumerate() {
+            let passed_over = waits[band] && band != next;
+            *passed = if passed_over { passed.saturating_add(1) } else { 0 };
         }
         Some(next)
     }

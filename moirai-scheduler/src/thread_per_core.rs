@@ -29,9 +29,7 @@ use std::sync::OnceLock;
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use moirai_core::{
-    Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility,
-};
+use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
 
 use crate::queue::{Injector, Stealer, Worker};
 
@@ -131,8 +129,7 @@ impl<T: Schedulable> Shared<T> {
             Placement::Sticky => {
                 let home = task.home().filter(|home| *home < workers);
                 // Ordering: Relaxed: only to be spread.
-                home.or(here)
-                    .unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed) % workers)
+                home.or(here).unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed) % workers)
             }
         }
     }

@@ -1,0 +1,420 @@
+//! Threads that push, take, sleep, retire and unwind.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+
+use super::{Found, Token};
+use crate::Sleepers;
+use crate::rng::SplitMix64;
+
+/// How long nothing may happen before tasks count as lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Which tokens have come out.
+struct Ledger {
+    times: Vec<AtomicU8>,
+    out: AtomicUsize,
+    /// Set when something is wrong.
+    stop: AtomicBool,
+}
+
+impl Ledger {
+    fn new(tokens: usize) -> Self {
+        Self {
+            times: (0..tokens).map(|_| AtomicU8::new(0)).collect(),
+            out: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    fn out(&self, token: &Token) {
+        let place = usize::try_from(token.number()).ok().and_then(|number| self.times.get(number));
+        let known = place.is_some_and(|times| times.fetch_add(1, Ordering::Relaxed) == 0);
+        if !known {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.count() >= self.times.len()
+    }
+
+    fn count(&self) -> usize {
+        self.out.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all have come out, or nothing has for long, or something came twice.
+    fn watch(&self) {
+        let mut seen = (0, Instant::now());
+        while !self.is_over() {
+            thread::sleep(Duration::from_micros(200));
+            let count = self.count();
+            if count != seen.0 {
+                seen = (count, Instant::now());
+            } else if seen.1.elapsed() > PATIENCE {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn verdict(&self) -> Found {
+        let times = || self.times.iter().map(|times| times.load(Ordering::Relaxed)).enumerate();
+        let all = self.times.len();
+        if let Some((number, times)) = times().find(|(_, times)| *times > 1) {
+            return Err(format!("rule 1: token {number} was handed out {times} times"));
+        }
+        let missing = times().filter(|(_, times)| *times == 0).count();
+        match times().find(|(_, times)| *times == 0) {
+            None => Ok(()),
+            Some((number, _)) => Err(format!(
+                "rule 1 or 4: {missing} of {all} tasks never came out, token {number} for one"
+            )),
+        }
+    }
+}
+
+/// Stops the others if a thread unwinds, which the scope then passes on.
+fn contained(ledger: &Ledger, f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        ledger.stop.store(true, Ordering::Relaxed);
+        resume_unwind(payload);
+    }
+}
+
+/// Runs threads, and gives the first panic of one as an error.
+fn scope<'env>(
+    f: impl for<'scope> FnOnce(&'scope thread::Scope<'scope, 'env>, &mut Threads<'scope>),
+) -> Found {
+    thread::scope(|scope| {
+        let mut threads = Threads(Vec::new());
+        f(scope, &mut threads);
+        let mut found = Ok(());
+        for thread in threads.0 {
+            if let Err(payload) = thread.join() {
+                found = Err(format!("rule 9: it panicked: {}", super::text_of(&*payload)));
+            }
+        }
+        found
+    })
+}
+
+struct Threads<'scope>(Vec<thread::ScopedJoinHandle<'scope, ()>>);
+
+/// A number for a token, in order, below `end`.
+fn next(numbers: &AtomicUsize, end: usize) -> Option<u64> {
+    let number = numbers.fetch_add(1, Ordering::Relaxed);
+    (number < end).then_some(number as u64)
+}
+
+fn draw_priority(rng: &mut SplitMix64) -> Priority {
+    // Mostly normal ones, as in life.
+    if rng.below(4) > 0 { Priority::Normal } else { Priority::ALL[rng.below(4)] }
+}
+
+pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> Found {
+    const TOKENS: usize = 1_000_000;
+    let scheduler = new();
+    let ledger = Ledger::new(TOKENS);
+    let numbers = AtomicUsize::new(0);
+    let locals = scheduler.start(3);
+    scope(|scope, threads| {
+        let (scheduler, ledger, numbers) = (&scheduler, &ledger, &numbers);
+        for (index, mut local) in locals.into_iter().enumerate() {
+            threads.0.push(scope.spawn(move || {
+                contained(ledger, || {
+                    let mut rng = SplitMix64::new(index as u64);
+                    while !ledger.is_over() {
+                        match local.pop() {
+                            Some(token) => ledger.out(&token),
+                            None => thread::yield_now(),
+                        }
+                        for _ in 0..rng.below(3) {
+                            let Some(number) = next(numbers, TOKENS) else { break };
+                            let ready = Ready::ALL[rng.below(4)];
+                            let _ = local.push(Token::new(number), draw_priority(&mut rng), ready);
+                        }
+                        // The last worker retires early, in the middle of it all.
+                        if index == 2 && ledger.count() > TOKENS / 2 {
+                            break;
+                        }
+                    }
+                });
+            }));
+        }
+        for index in 0..2 {
+            threads.0.push(scope.spawn(move || {
+                contained(ledger, || {
+                    let mut rng = SplitMix64::new(10 + index);
+                    while let Some(number) = next(numbers, TOKENS) {
+                        let _ = scheduler.push(Token::new(number), draw_priority(&mut rng));
+                        if ledger.is_over() {
+                            break;
+                        }
+                        // Lets what waits stay bounded.
+                        while number as usize > ledger.count() + 50_000 && !ledger.is_over() {
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }));
+        }
+        threads.0.push(scope.spawn(move || {
+            contained(ledger, || {
+                while !ledger.is_over() {
+                    match scheduler.take() {
+                        Some(token) => ledger.out(&token),
+                        None => thread::yield_now(),
+                    }
+                }
+            });
+        }));
+        ledger.watch();
+    })?;
+    ledger.verdict()
+}
+
+/// Where threads meet before each of many short races.
+struct Barrier {
+    arrived: AtomicUsize,
+    threads: usize,
+}
+
+impl Barrier {
+    /// Waits for the others; `round` counts from one.
+    fn meet(&self, round: usize, over: &AtomicBool) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        let mut looks = 0_u32;
+        while self.arrived.load(Ordering::Acquire) < round * self.threads
+            && !over.load(Ordering::Relaxed)
+        {
+            looks += 1;
+            // So that they start within nanoseconds of each other, if there are processors for all.
+            if looks.is_multiple_of(2_000) { thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+}
+
+pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+    /// Most races are lost where little is left: many rounds with few tasks, and some with many.
+    const ROUNDS: usize = 10_000;
+    const TAKERS: usize = 2;
+    let scheduler = new();
+    let locals = scheduler.start(TAKERS);
+    let barrier = Barrier { arrived: AtomicUsize::new(0), threads: TAKERS };
+    let (empty_handed, all_see_all) = (AtomicUsize::new(0), AtomicBool::new(true));
+    let over = AtomicBool::new(false);
+    let each = |round: usize| if round.is_multiple_of(100) { 500 } else { round % 4 + 1 };
+    scope(|scope, threads| {
+        for (index, mut local) in locals.into_iter().enumerate() {
+            let (scheduler, barrier, empty_handed) = (&scheduler, &barrier, &empty_handed);
+            let (all_see_all, over) = (&all_see_all, &over);
+            threads.0.push(scope.spawn(move || {
+                let _unwinding = Set(over);
+                for round in 0..ROUNDS {
+                    for number in 0..TAKERS * each(round) {
+                        let priority = Priority::ALL[if round % 7 == 0 { number % 4 } else { 1 }];
+                        if index == 0
+                            && scheduler.push(Token::new(number as u64), priority)
+                                != Visibility::Shared
+                        {
+                            all_see_all.store(false, Ordering::Relaxed);
+                        }
+                    }
+                    barrier.meet(2 * round + 1, over);
+                    // By workers, if each finds everything, and as threads that are none.
+                    let by_workers = all_see_all.load(Ordering::Relaxed) && round % 3 > 0;
+                    for _ in 0..each(round) {
+                        let found = if by_workers { local.pop() } else { scheduler.take() };
+                        if found.is_none() {
+                            empty_handed.fetch_add(1, Ordering::Relaxed);
+                            over.store(true, Ordering::Relaxed);
+                        }
+                    }
+                    barrier.meet(2 * round + 2, over);
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            }));
+        }
+    })?;
+    if empty_handed.into_inner() > 0 {
+        return Err(format!(
+            "rule 4: {TAKERS} threads took as often as there were tasks, and one of them found nothing"
+        ));
+    }
+    Ok(())
+}
+
+/// Says when it is dropped by unwinding.
+struct Set<'a>(&'a AtomicBool);
+
+impl Drop for Set<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+    const WORKERS: usize = 2;
+    const WAVES: usize = 2_000;
+    let scheduler = new();
+    let sleepers = Sleepers::new(WORKERS);
+    let ledger = Ledger::new(WAVES * 4);
+    let over = AtomicBool::new(false);
+    let wake = |visibility: Visibility, here: Option<usize>| match visibility {
+        Visibility::Shared => sleepers.notify(),
+        // As the executor does.
+        Visibility::Slot if here.is_some() => {}
+        Visibility::Slot => sleepers.notify(),
+        Visibility::Worker(worker) if Some(worker) == here => {}
+        Visibility::Worker(worker) => sleepers.notify_worker(worker),
+    };
+    let locals = scheduler.start(WORKERS);
+    let waited = scope(|scope, threads| {
+        for (index, mut local) in locals.into_iter().enumerate() {
+            let (sleepers, ledger, over, wake) = (&sleepers, &ledger, &over, &wake);
+            threads.0.push(scope.spawn(move || {
+                contained(ledger, || {
+                    let stop = || over.load(Ordering::Relaxed);
+                    while let Some(token) = local
+                        .pop()
+                        .or_else(|| sleepers.next(index, || local.pop(), || false, stop, || ()))
+                    {
+                        ledger.out(&token);
+                        // Each task from outside makes another of its own, each of those nothing.
+                        if token.number() % 2 == 0 {
+                            let ready = Ready::ALL[token.number() as usize / 4 % 4];
+                            let follower = Token::new(token.number() + 1);
+                            wake(local.push(follower, Priority::Normal, ready), Some(index));
+                        }
+                    }
+                });
+            }));
+        }
+        for wave in 0..WAVES {
+            for half in 0..2 {
+                let token = Token::new((wave * 4 + half * 2) as u64);
+                wake(scheduler.push(token, Priority::ALL[wave % 4]), None);
+            }
+            // Until all is done, and the workers fall asleep.
+            let start = Instant::now();
+            let done = || ledger.count() >= (wave + 1) * 4 || ledger.stop.load(Ordering::Relaxed);
+            while !done() && start.elapsed() < PATIENCE {
+                thread::yield_now();
+            }
+            if !done() {
+                ledger.stop.store(true, Ordering::Relaxed);
+            }
+            if ledger.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if wave % 8 == 0 {
+                thread::sleep(Duration::from_micros(100));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        sleepers.wake_all();
+    });
+    waited?;
+    ledger.verdict().map_err(|message| {
+        format!("rule 2: workers slept while tasks waited, {} of them: {message}", scheduler.len())
+    })
+}
+
+pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> Found {
+    const TOKENS: usize = 300;
+    for round in 0..20 {
+        let scheduler = new();
+        let ledger = Ledger::new(TOKENS);
+        let mut locals = scheduler.start(2);
+        for number in 0..TOKENS as u64 {
+            let token = Token::new(number);
+            let priority = Priority::ALL[number as usize % 4];
+            let ready = Ready::ALL[number as usize / 4 % 4];
+            let _ = match number % 3 {
+                0 => scheduler.push(token, priority),
+                place => locals[place as usize - 1].push(token, priority, ready),
+            };
+        }
+        // The second worker is replaced by another thread, which goes on for a while.
+        let (mut second, first) = (locals.remove(1), locals.remove(0));
+        scope(|scope, threads| {
+            let ledger = &ledger;
+            threads.0.push(scope.spawn(move || {
+                for _ in 0..TOKENS / 10 {
+                    second.pop().iter().for_each(|token| ledger.out(token));
+                }
+                drop(second);
+            }));
+            // The first one retires meanwhile, or later.
+            if round % 2 == 0 {
+                drop(first);
+            } else {
+                threads.0.push(scope.spawn(move || drop(first)));
+            }
+        })?;
+        while let Some(token) = scheduler.take() {
+            ledger.out(&token);
+        }
+        ledger.verdict().map_err(|message| format!("rule 6, after workers retired: {message}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> Found {
+    const TOKENS: usize = 200;
+    /// What the thread unwinds with; no message is printed for it.
+    struct Unwinding;
+    let scheduler = new();
+    let ledger = Ledger::new(TOKENS);
+    let mut locals = scheduler.start(2);
+    let mut unwinding = locals.remove(0);
+    let unwound = thread::scope(|scope| {
+        let ledger = &ledger;
+        let thread = scope.spawn(move || {
+            for number in 0..TOKENS {
+                let ready = Ready::ALL[number % 4];
+                let _ =
+                    unwinding.push(Token::new(number as u64), Priority::ALL[number / 4 % 4], ready);
+            }
+            if let Some(token) = unwinding.pop() {
+                ledger.out(&token);
+            }
+            resume_unwind(Box::new(Unwinding));
+        });
+        thread.join()
+    });
+    if let Err(payload) = unwound
+        && !payload.is::<Unwinding>()
+    {
+        return Err(format!("rule 9: it panicked: {}", super::text_of(&*payload)));
+    }
+    // The others go on.
+    while let Some(token) = locals[0].pop().or_else(|| scheduler.take()) {
+        ledger.out(&token);
+    }
+    ledger
+        .verdict()
+        .map_err(|message| format!("rule 6, after a worker's thread unwound: {message}"))?;
+    let visibility = locals[0].push(Token::new(0), Priority::Normal, Ready::Woken);
+    match locals[0].pop().or_else(|| scheduler.take()) {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "rule 9: after a worker's thread unwound, a task pushed with {visibility:?} was not found"
+        )),
+    }
+}
