@@ -170,7 +170,7 @@ impl HybridExecutorBuilder {
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(DefaultScheduler::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
-        HybridExecutor::start(Parts { config, clock, scheduler, plugins, recorder })
+        HybridExecutor::start(Parts { config, clock, scheduler, plugins, recorder, sim: None })
     }
 }
 

@@ -163,6 +163,11 @@ impl HybridExecutor {
         Ok(())
     }
 
+    /// A handle to a simulated executor.
+    pub(crate) fn of_simulation(shared: Arc<Shared>) -> Self {
+        Self { shared, owner: None }
+    }
+
     /// A group of tasks that belong together.
     #[must_use]
     pub fn group<T: Send + 'static>(&self) -> TaskGroup<T> {

@@ -4,14 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moirai_core::{TaskError, TaskId};
 use moirai_sync::{Parker, budget};
 
 use crate::admission::Refusal;
 use crate::context::Context;
-use crate::patience::park_soon;
+use crate::patience::{Until, park_until};
 use crate::shared::Shared;
 use crate::task::{Asker, JoinHandle, TaskRef};
 
@@ -73,8 +73,7 @@ impl<T> TaskHandle<T> {
     ///
     /// As for [`join`](Self::join).
     pub fn join_timeout(&mut self, timeout: Duration) -> Option<Result<T, TaskError>> {
-        // A deadline beyond what the clock can express is none.
-        self.wait(Instant::now().checked_add(timeout))
+        self.wait(Some(timeout))
     }
 
     /// The task's result, if it has ended; `None` if it has not.
@@ -132,8 +131,8 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Blocks until the task has ended, or the deadline.
-    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<T, TaskError>> {
+    /// Blocks until the task has ended, or the time is up.
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Result<T, TaskError>> {
         if let Some(result) = self.try_join() {
             return Some(result);
         }
@@ -144,24 +143,16 @@ impl<T> TaskHandle<T> {
         let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
         let mut cx = TaskContext::from_waker(&waker);
+        let until = Until::after(handle.task().header().host(), timeout);
         Context::blocking(|| {
             loop {
                 if let Poll::Ready(result) = handle.poll(&mut cx) {
                     return Some(result);
                 }
-                match deadline {
-                    None => {
-                        let task = handle.task();
-                        let shared = task.header().host();
-                        park_soon(&parker, shared, || shared.help(task.as_ptr()));
-                    }
-                    Some(deadline) => {
-                        let left = deadline.saturating_duration_since(Instant::now());
-                        if left.is_zero() {
-                            return None;
-                        }
-                        let _ = parker.park_timeout(left);
-                    }
+                let task = handle.task();
+                let shared = task.header().host();
+                if !park_until(&parker, shared, until, || shared.help(task.as_ptr())) {
+                    return None;
                 }
             }
         })

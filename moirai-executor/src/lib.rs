@@ -39,6 +39,7 @@ pub mod registry;
 mod seat;
 mod shared;
 mod shutdown;
+pub mod sim;
 mod slice;
 mod spawn;
 mod task;

@@ -29,6 +29,7 @@ use crate::progress::Progress;
 use crate::registry::{End, Entry, Registry};
 use crate::seat::Seat;
 use crate::shutdown::Closing;
+use crate::sim::Sim;
 use crate::task::{Asker, Host, RawRunnable, TaskRef, Verdict};
 use crate::time::TimeSource;
 use crate::watch::Watchers;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) progress: Progress,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    /// What stands for threads, if there are none.
+    pub(crate) sim: Option<Box<Sim>>,
     pub(crate) watchers: Watchers,
     pub(crate) closing: Closing,
     pub(crate) cleanup: Mutex<Option<CleanupWorker>>,
@@ -75,6 +78,7 @@ pub(crate) struct Parts {
     pub(crate) scheduler: AnyScheduler,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(crate) sim: Option<Box<Sim>>,
 }
 
 /// After how long a worker whose tasks take long looks first for what came from threads that are no workers, whatever it has
@@ -92,13 +96,15 @@ const MAX_RESCUERS: usize = 1_024;
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, clock, scheduler, plugins, recorder } = parts;
+        let Parts { config, clock, scheduler, plugins, recorder, sim } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
+        let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
+        let registry = if sim.is_some() { registry.with_one_guest() } else { registry };
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
-            registry: Registry::new(config.cleanup.clone(), workers, clock.clone()),
+            registry,
             sleepers: Sleepers::new(workers),
             board: CachePadded::new(Board::new()),
             progress: Progress::new(
@@ -131,6 +137,7 @@ impl Shared {
             scheduler,
             plugins,
             recorder,
+            sim,
         });
         // Ordering: Relaxed: nobody else has the pointer yet.
         shared.cells.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);
@@ -170,6 +177,10 @@ impl Shared {
 
     /// Gives a seat to another thread, because the caller is about to block. It comes back if no thread is to be had.
     pub(crate) fn hand_on(&self, seat: Box<Seat>) -> Result<(), Box<Seat>> {
+        if self.sim.is_some() {
+            // Nobody else needs it while the caller has the turn.
+            return Err(seat);
+        }
         // Said while the seat is still the caller's: recorders count on one writer a worker.
         self.record("seat_handed_on", |recorder| recorder.seat_handed_on(seat.index));
         let submitted = self.seats.submit(seat, |number| {
@@ -200,6 +211,10 @@ impl Shared {
 
     /// Queues a blocking task.
     pub(crate) fn queue_blocking(&self, task: Runnable) {
+        if self.sim.is_some() {
+            let priority = task.priority();
+            return self.queue_from_outside(task, priority);
+        }
         let start = |number| {
             let name = format!("{}-blocking-{number}", self.config.thread_name_prefix);
             self.start_thread(name, worker::run_blocking)
@@ -302,6 +317,10 @@ impl Shared {
                 panic = verdict.error.as_deref(),
                 "a task panicked whose handle is gone",
             );
+        }
+        if let Some(sim) = self.sim.as_ref().filter(|_| unseen_panic) {
+            stats.error.clone_from(&verdict.error);
+            sim.unseen_panic(&stats);
         }
         if by_shutdown {
             stats.status = verdict.status;

@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// Rule 1.
-    fn shut_the_door(&self) {
+    pub(crate) fn shut_the_door(&self) {
         if self.door.advance(Phase::Draining) {
             tracing::info!(target: "moirai", active = self.active(), "shutting down");
             self.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
@@ -122,6 +122,9 @@ impl Shared {
     }
 
     fn shut_down_elsewhere(&self, how: How) {
+        if let Some(sim) = &self.sim {
+            return sim.shut_down(self, how);
+        }
         let name = format!("{}-shutdown", self.config.thread_name_prefix);
         let started = self.start_thread(name, move |shared| drop(shared.shut_down(how)));
         if let Err(error) = started {

@@ -124,6 +124,13 @@ impl Unparker {
     pub fn unpark(&self) {
         self.inner.unpark();
     }
+
+    /// Whether a token was left that the parker has not taken.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        // Ordering: Relaxed: nothing is read by it; whoever takes the token acquires.
+        self.inner.state.load(Ordering::Relaxed) == NOTIFIED
+    }
 }
 
 impl Inner {

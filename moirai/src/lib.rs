@@ -9,6 +9,7 @@ mod global;
 mod limits;
 mod moirai;
 pub mod par;
+pub mod sim;
 
 #[cfg(doctest)]
 mod guide;
@@ -41,7 +42,9 @@ pub use moirai_metrics as metrics;
 
 /// The schedulers that come in the box, and what it takes to write another.
 pub mod scheduler {
-    pub use moirai_core::scheduler::{LocalQueue, Ready, Scheduler, Visibility};
+    pub use moirai_core::scheduler::{
+        Claims, LocalQueue, Order, Ready, Schedulable, Scheduler, Visibility,
+    };
     pub use moirai_executor::Runnable;
     pub use moirai_scheduler::*;
 }

@@ -177,6 +177,18 @@ impl Board {
         place.is_some()
     }
 
+    /// A half, if it is still there.
+    pub(super) fn take_half(&self, half: &Half, idle: usize) -> Option<Piece> {
+        let mut state = self.state.lock();
+        let place = state
+            .offers
+            .iter()
+            .rposition(|offer| matches!(offer, Offer::Half(other) if ptr::eq(*other, half)))?;
+        let piece = state.take_at(place);
+        self.changed(&state, idle);
+        piece
+    }
+
     /// Publishes the halves that `next` gives until there are enough, and `at_least` so many. Says whether a worker is
     /// to be invited.
     pub(super) fn publish(

@@ -9,7 +9,7 @@ struct CancelledAtSplit;
 /// Unwinds, without a message.
 #[cold]
 #[inline(never)]
-pub(super) fn unwind() -> ! {
+pub(crate) fn unwind() -> ! {
     resume_unwind(Box::new(CancelledAtSplit))
 }
 

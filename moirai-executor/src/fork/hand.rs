@@ -243,7 +243,15 @@ impl Hand {
             self.newest_public.set(half);
             Some(half)
         });
-        if invites {
+        if crew.draw(2) == Some(1) {
+            // The second closure goes first, as if a thief had come at once. It is safe to run here: nothing of the first has run, and
+            // the caller waits for both.
+            // SAFETY: the newest half is in the calling frame.
+            let newest = unsafe { &*self.newest.get() };
+            if let Some(piece) = crew.board().take_half(newest, crew.idle()) {
+                piece.run(self, crew);
+            }
+        } else if invites {
             crew.invite();
         }
     }

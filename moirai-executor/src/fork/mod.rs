@@ -59,7 +59,7 @@
 
 mod board;
 mod calls;
-mod cancelled;
+pub(crate) mod cancelled;
 mod frame;
 mod half;
 mod hand;

@@ -163,6 +163,10 @@ impl Core {
 
     /// Publishes the older half of the own jobs, and says whether a worker is to be invited. Only on the scope's own thread.
     fn publish(&self, crew: &impl Crew) -> bool {
+        if crew.draw(1).is_some() {
+            // Nobody would come for them; see `finish`.
+            return false;
+        }
         self.with_own(|own| {
             let older = own.len().div_ceil(2);
             crew.board().publish_jobs(self.place(), crew.idle(), own.drain(..older))
@@ -182,7 +186,12 @@ impl Core {
         let mut first = None;
         let mut wait = Wait::new();
         loop {
-            while let Some(job) = self.with_own(VecDeque::pop_back) {
+            while let Some(job) = self.with_own(|own| {
+                if let Some(drawn) = crew.draw(own.len()) {
+                    return own.swap_remove_back(drawn);
+                }
+                own.pop_back()
+            }) {
                 if self.is_to_publish(crew)
                     && self.with_own(|own| !own.is_empty())
                     && self.publish(crew)

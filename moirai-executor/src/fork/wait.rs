@@ -23,6 +23,12 @@ pub(crate) trait Crew {
     /// Says that a piece was made public.
     fn invite(&self);
 
+    /// In a simulation, draws a number below `bound`. There nobody comes for pieces: what is run first is drawn.
+    fn draw(&self, bound: usize) -> Option<usize> {
+        let _ = bound;
+        None
+    }
+
     /// Sleeps in the caller's seat until the event has happened, and says that it has. If not, then there may be work that the
     /// caller cannot do, or it has no seat.
     fn rest(&self, event: &impl Event) -> bool;
@@ -76,6 +82,9 @@ pub(super) fn park_for(event: &impl Event) {
     }
 }
 
+/// More than there will ever be pieces.
+const SIMULATED_IDLE: usize = usize::MAX / 2;
+
 impl Crew for Shared {
     #[inline]
     fn board(&self) -> &Board {
@@ -83,11 +92,16 @@ impl Crew for Shared {
     }
 
     fn idle(&self) -> usize {
-        self.sleepers.idle()
+        // In a simulation the board is always hungry, so that each split comes by `draw`.
+        if self.sim.is_some() { SIMULATED_IDLE } else { self.sleepers.idle() }
     }
 
     fn invite(&self) {
         self.sleepers.invite();
+    }
+
+    fn draw(&self, bound: usize) -> Option<usize> {
+        self.sim.as_ref().map(|sim| sim.draw(bound))
     }
 
     fn rest(&self, event: &impl Event) -> bool {

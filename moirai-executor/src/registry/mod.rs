@@ -163,6 +163,8 @@ pub struct Registry {
     /// How many of the workers' books were handed out.
     handed_out: Mutex<usize>,
     guests: Box<[Mutex<Books>]>,
+    /// How many of them are used.
+    used_guests: usize,
     evictor: Mutex<Evictor>,
     /// A worker's completions between two looks at the limit; zero where it is exact. See rule 9.
     batch: usize,
@@ -181,6 +183,13 @@ impl Registry {
         Self::starting_at(config, workers, clock, 1)
     }
 
+    /// The same, with one set of books for all threads that are no workers: which thread it is makes no difference to the ids.
+    #[must_use]
+    pub fn with_one_guest(mut self) -> Self {
+        self.used_guests = 1;
+        self
+    }
+
     /// Empty books whose slots begin with `generation`.
     fn starting_at(config: CleanupConfig, workers: usize, clock: Clock, generation: u32) -> Self {
         let sets = workers + GUESTS;
@@ -194,6 +203,7 @@ impl Registry {
             rings: (0..sets).map(|_| CachePadded::new(Ring::new())).collect(),
             workers,
             handed_out: Mutex::new(0),
+            used_guests: GUESTS,
             guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
             evictor: Mutex::new(Evictor::new(sets)),
             batch,
@@ -222,7 +232,7 @@ impl Registry {
 
     /// Calls `f` with books that threads share that are no workers. `f` runs under a lock, and must not come back here.
     pub fn with_guest<R>(&self, f: impl FnOnce(&mut Books) -> R) -> R {
-        f(&mut self.guests[guest_number() % self.guests.len()].lock())
+        f(&mut self.guests[guest_number() % self.used_guests].lock())
     }
 
     /// Waits until every call of [`with_guest`](Self::with_guest) that is in progress is over.

@@ -208,6 +208,11 @@ impl Driver {
         drop(self.shards.remove(place));
     }
 
+    /// The tick of the earliest deadline, or one before it at which there is something to be sorted.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.shards.set_alarm()
+    }
+
     /// Wakes those whose deadline has come.
     fn fire(&self) {
         self.shards.fire(self.tick_now(), wake);

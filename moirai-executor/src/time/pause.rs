@@ -29,6 +29,11 @@ impl TimeSource {
         self.0.get().map_or(Domain::System, |driver| Domain::Manual(Arc::clone(driver)))
     }
 
+    /// The next moment for which somebody waits, in nanoseconds of a clock that was stopped.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.0.get()?.next_due()
+    }
+
     /// Stops the time, if it runs, and gives the hand that moves it.
     pub(crate) fn pause(&self) -> Arc<ManualClock> {
         let driver = self.0.get_or_init(|| {
