@@ -19,7 +19,8 @@
 //! random priority, and the highest goes first, always; at `depth` − 1 randomly chosen steps the task that would go next falls below all others,
 //! for good. A bug of *depth* d is one that shows whenever d steps come in the right order. In a run of n tasks and k steps this
 //! finds it with a probability of at least 1 / (n·k^(d−1)); drawing uniformly, the chance can be exponentially small. A task that
-//! [yields](Ready::Yielded) waits behind all others once, so that one which polls for something does not keep it from happening.
+//! [yields](Ready::Yielded) waits behind all others once, or draws another priority for once, with the same chance: so one which polls
+//! for something does not keep it from happening.
 
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -185,12 +186,14 @@ impl<T: Schedulable> Pct<T> {
     fn push(&mut self, task: T, ready: Ready) {
         self.pushed += 1;
         let number = task.number();
+        let drawn = mix(self.salt ^ number);
         let rank = if ready == Ready::Yielded {
-            Rank::Yielded(u64::MAX - self.pushed)
+            let anew = mix(drawn ^ self.pushed);
+            if anew % 2 == 0 { Rank::Yielded(u64::MAX - self.pushed) } else { Rank::Drawn(anew) }
         } else if let Some(place) = self.fallen.iter().position(|fallen| *fallen == number) {
             Rank::Fallen(u64::MAX - place as u64)
         } else {
-            Rank::Drawn(mix(self.salt ^ number))
+            Rank::Drawn(drawn)
         };
         self.heap.push(Ranked { rank: (rank, u64::MAX - self.pushed), task });
     }

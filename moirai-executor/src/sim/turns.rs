@@ -1,5 +1,7 @@
 //! Whose turn it is, and what is done with it.
 
+#![allow(clippy::vec_box)] // A seat is boxed wherever it is, so that taking it moves a pointer.
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
