@@ -42,7 +42,11 @@ struct State<T> {
 impl<T> Queue<T> {
     fn new(capacity: usize, mended: bool) -> Self {
         let (items, receivers, senders) = Default::default();
-        Self { state: Mutex::new(State { items, receivers, senders, tickets: 0 }), capacity, mended }
+        Self {
+            state: Mutex::new(State { items, receivers, senders, tickets: 0 }),
+            capacity,
+            mended,
+        }
     }
 
     async fn send(&self, item: T) {
