@@ -41,15 +41,18 @@ pub fn compare(before: &Results, after: &Results) -> Vec<Moved> {
         };
         let Some(old) = before.groups.iter().find(same) else { continue };
         for new in &group.ratios {
-            let same =
-                |old: &&Ratio| old.baseline == new.baseline && old.percentile == new.percentile;
+            let same = |old: &&Ratio| {
+                (&old.of, &old.baseline) == (&new.of, &new.baseline)
+                    && old.percentile == new.percentile
+            };
             let Some(old) = old.ratios.iter().find(same) else { continue };
             moved.push(Moved {
                 name: format!(
-                    "{} ({}), p{:.0} to {}",
+                    "{} ({}), p{:.0} of {} to {}",
                     group.name,
                     group.allocator,
                     new.percentile * 100.0,
+                    new.of,
                     new.baseline
                 ),
                 before: [old.low, old.ratio, old.high],
@@ -92,7 +95,15 @@ mod tests {
     use crate::results::GroupResult;
 
     fn results(low: f64, ratio: f64, high: f64) -> Results {
-        let ratio = Ratio { percentile: 0.5, baseline: "b".into(), ratio, low, high, reach: None };
+        let ratio = Ratio {
+            percentile: 0.5,
+            baseline: "b".into(),
+            of: "a".into(),
+            ratio,
+            low,
+            high,
+            reach: None,
+        };
         let group = GroupResult {
             name: "g".into(),
             allocator: "system".into(),

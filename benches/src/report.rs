@@ -15,20 +15,21 @@ const INTRODUCTION: &str = include_str!("report.md");
 #[must_use]
 pub fn ratios(results: &Results) -> String {
     let mut text = String::from(
-        "| workload | allocator | Moirai ÷ | ratio | of the processes | to reach |\n\
+        "| workload | allocator | what | ratio | of the processes | to reach |\n\
          | --- | --- | --- | --- | --- | --- |\n",
     );
     for group in &results.groups {
         for ratio in &group.ratios {
-            let Ratio { percentile, baseline, ratio, low, high, reach } = ratio;
+            let Ratio { percentile, of, baseline, ratio, low, high, reach } = ratio;
             let which = if *percentile == 0.5 { "" } else { " (p99)" };
             let mark = reach.map_or("", |reach| if *ratio <= reach { " ✓" } else { "" });
             let reach = reach.map_or_else(String::new, |reach| format!("≤ {reach}"));
             let _ = writeln!(
                 text,
-                "| {}{which} | {} | {} | **{ratio:.2}**{mark} | {low:.2} – {high:.2} | {reach} |",
+                "| {}{which} | {} | {} ÷ {} | **{ratio:.2}**{mark} | {low:.2} – {high:.2} | {reach} |",
                 group.name,
                 group.allocator,
+                code(of),
                 code(baseline),
             );
         }

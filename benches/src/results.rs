@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::Runs;
 use crate::stats::{median, percentile, range};
+use crate::workload::OURS;
 
 /// Everything that was found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -57,6 +58,9 @@ pub struct Ratio {
     pub percentile: f64,
     /// By whose.
     pub baseline: String,
+    /// Whose time was divided.
+    #[serde(default = "ours")]
+    pub of: String,
     /// The ratio: the median over the processes.
     pub ratio: f64,
     /// That of the process where it was least.
@@ -80,6 +84,10 @@ pub struct ProbeResult {
     pub unit: String,
     /// What it is to be at most; none if nothing was asked for.
     pub reach: Option<f64>,
+}
+
+fn ours() -> String {
+    OURS.to_owned()
 }
 
 impl Results {
@@ -116,18 +124,19 @@ impl CaseResult {
 }
 
 impl Ratio {
-    /// Of the first peer's times to the baseline's, process by process. `None` if the baseline has none.
+    /// Of the times of `of` to the baseline's, process by process. `None` if either has none.
     #[must_use]
     pub fn of(
         processes: &[Vec<Runs>],
         percentile_of: f64,
+        of: &str,
         baseline: &str,
         reach: Option<f64>,
     ) -> Option<Self> {
         let ratios: Vec<f64> = processes
             .iter()
             .filter_map(|runs| {
-                let ours = runs.first()?;
+                let ours = runs.iter().find(|runs| runs.peer == of)?;
                 let other = runs.iter().find(|runs| runs.peer == baseline)?;
                 Some(
                     percentile(&ours.nanos, percentile_of)
@@ -143,6 +152,7 @@ impl Ratio {
         Some(Self {
             percentile: percentile_of,
             baseline: baseline.to_owned(),
+            of: of.to_owned(),
             ratio: median(&ratios),
             low,
             high,
@@ -177,9 +187,9 @@ mod tests {
             vec![runs("a", &[30.0]), runs("b", &[40.0])],
             vec![runs("a", &[6.0]), runs("b", &[10.0])],
         ];
-        let ratio = Ratio::of(&processes, 0.5, "b", Some(0.5)).unwrap();
+        let ratio = Ratio::of(&processes, 0.5, "a", "b", Some(0.5)).unwrap();
         assert_eq!((ratio.ratio, ratio.low, ratio.high), (0.6, 0.5, 0.75));
-        assert!(Ratio::of(&processes, 0.5, "c", None).is_none());
+        assert!(Ratio::of(&processes, 0.5, "a", "c", None).is_none());
         let cases = pooled(&processes);
         assert_eq!((cases[0].peer.as_str(), cases[0].median, cases[0].max), ("a", 6.0, 30.0));
     }

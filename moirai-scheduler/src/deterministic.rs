@@ -189,7 +189,11 @@ impl<T: Schedulable> Pct<T> {
         let drawn = mix(self.salt ^ number);
         let rank = if ready == Ready::Yielded {
             let anew = mix(drawn ^ self.pushed);
-            if anew % 2 == 0 { Rank::Yielded(u64::MAX - self.pushed) } else { Rank::Drawn(anew) }
+            if anew.is_multiple_of(2) {
+                Rank::Yielded(u64::MAX - self.pushed)
+            } else {
+                Rank::Drawn(anew)
+            }
         } else if let Some(place) = self.fallen.iter().position(|fallen| *fallen == number) {
             Rank::Fallen(u64::MAX - place as u64)
         } else {

@@ -2,7 +2,7 @@
 //!
 //! # When to use it
 //!
-//! When priorities matter more than anything else. [`WorkStealing`](crate::WorkStealing) knows priorities, too, but bends them for
+//! When priorities matter more than anything else. [`WorkStealing`] knows priorities, too, but bends them for
 //! the sake of fairness by fixed rules; here the rule is yours:
 //!
 //! | | the next task is | a task of low priority |
@@ -13,25 +13,30 @@
 //!
 //! # Guarantees
 //!
-//! - Within a priority, the task that waits longest is handed out next, whoever pushed it.
-//! - **Strict**: no task is handed out while one of a higher priority waits.
+//! - **Strict**: no task is handed out while one of a higher priority waits. (What is in another worker's slot does not count: that worker
+//!   is about to run it.)
 //! - **Ageing** by *n*: a band in which tasks wait is passed over by a worker at most *n* times in a row; then its turn has come, the
 //!   highest of those whose turn has come first. So between two turns of a band a worker takes at most *n* + 2 others, and before a
 //!   task of the highest priority at most three of lower ones.
 //! - **Weighted**: while tasks wait in all the bands, of as many tasks as the sum of the weights a worker takes as many of each band as
 //!   its weight. The turns are spread out evenly, by the smooth weighted round robin of nginx. Empty bands leave their turns to others.
+//! - Critical, high and low tasks are handed out in the order in which they were pushed, within their priority. Normal ones are
+//!   as [`WorkStealing`] has them: queued by worker, and stolen when one runs dry. Most tasks are normal, and so cost what they
+//!   cost there.
 //!
 //! What is said of one worker holds of each: with several, each counts its own turns.
 
 use std::fmt;
 
-use moirai_core::shim::sync::Arc;
-use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{Claims, LocalQueue, Priority, Ready, Scheduler, Visibility};
 
-use crate::queue::Injector;
+use crate::work_stealing::{INJECTOR_EVERY, SLOT_RUN, WorkStealing, WorkStealingLocal};
 
 /// Bands, the highest priority first.
 const BANDS: usize = Priority::ALL.len();
+
+/// Where normal tasks are.
+const NORMAL: usize = 2;
 
 /// A scheduler with a queue for each priority. See the [module](self).
 ///
@@ -47,7 +52,8 @@ const BANDS: usize = Priority::ALL.len();
 /// assert_eq!(worker.pop(), Some("low"));
 /// ```
 pub struct PriorityBands<T> {
-    shared: Arc<[Injector<T>; BANDS]>,
+    /// Where the tasks are.
+    queues: WorkStealing<T>,
     policy: Policy,
 }
 
@@ -60,22 +66,14 @@ enum Policy {
 
 /// One worker's part of [`PriorityBands`].
 pub struct PriorityBandsLocal<T> {
-    shared: Arc<[Injector<T>; BANDS]>,
+    queues: WorkStealingLocal<T>,
     policy: Policy,
     /// How often each band was passed over in a row while tasks waited in it.
     passed: [u32; BANDS],
     /// What each band has coming by its weight.
     credit: [i64; BANDS],
-}
-
-/// The band of a priority: zero is the highest.
-const fn band_of(priority: Priority) -> usize {
-    match priority {
-        Priority::Critical => 0,
-        Priority::High => 1,
-        Priority::Normal => 2,
-        Priority::Low => 3,
-    }
+    /// Whether the last look found nothing.
+    empty_handed: bool,
 }
 
 impl<T> PriorityBands<T> {
@@ -105,49 +103,55 @@ impl<T> PriorityBands<T> {
     }
 
     fn with(policy: Policy) -> Self {
-        Self { shared: Arc::new(std::array::from_fn(|_| Injector::new())), policy }
+        Self { queues: WorkStealing::new(), policy }
     }
 }
 
 impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
     type Local = PriorityBandsLocal<T>;
 
+    /// # Panics
+    ///
+    /// When called a second time.
     fn start(&self, workers: usize) -> Vec<Self::Local> {
-        let local = |_| PriorityBandsLocal {
-            shared: Arc::clone(&self.shared),
+        let local = |queues| PriorityBandsLocal {
+            queues,
             policy: self.policy,
             passed: [0; BANDS],
             credit: [0; BANDS],
+            empty_handed: false,
         };
-        (0..workers).map(local).collect()
+        self.queues.start(workers).into_iter().map(local).collect()
     }
 
     fn push(&self, task: T, priority: Priority) -> Visibility {
-        self.shared[band_of(priority)].push(task);
-        Visibility::Shared
+        self.queues.push(task, priority)
     }
 
     fn take(&self) -> Option<T> {
-        highest(&self.shared)
+        self.queues.take()
+    }
+
+    fn reclaim(&self, worker: usize) -> Option<T> {
+        self.queues.reclaim(worker)
     }
 
     fn len(&self) -> usize {
-        self.shared.iter().map(Injector::len).sum()
+        self.queues.len()
     }
 
     fn claims(&self) -> Claims {
-        let fifo = Claims::none().order(Order::Fifo);
+        // Of the turns of normal tasks, one in so many is that of the one that waits longest, wherever it is.
+        let turns = INJECTOR_EVERY + SLOT_RUN + 1;
         match self.policy {
-            Policy::Strict { ageing: None } => Claims::none()
-                .order(Order::ByKey(|_, priority| band_of(priority) as u64))
-                .inversion(0),
+            Policy::Strict { ageing: None } => Claims::none().inversion(0),
             // The bands that are due, each at most once.
             Policy::Strict { ageing: Some(passes) } => {
-                fifo.inversion(3).fairness(passes.saturating_add(2))
+                Claims::none().inversion(3).fairness(passes.saturating_add(3).saturating_mul(turns))
             }
             Policy::Weighted(weights) => {
                 let round = weights.iter().fold(0, |sum: u32, weight| sum.saturating_add(*weight));
-                fifo.inversion(round).fairness(round)
+                Claims::none().inversion(round).fairness(round.saturating_mul(turns))
             }
         }
     }
@@ -155,27 +159,64 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
 
 impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
     #[inline]
-    fn push(&mut self, task: T, priority: Priority, _: Ready) -> Visibility {
-        self.shared[band_of(priority)].push(task);
-        Visibility::Shared
+    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
+        self.queues.push(task, priority, ready)
     }
 
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        let due = match self.policy {
-            Policy::Strict { ageing: None } => None,
-            Policy::Strict { ageing: Some(passes) } => self.aged(passes),
-            Policy::Weighted(weights) => self.by_weight(weights),
+        let bands = self.queues.bands();
+        let found = if bands.has_elevated() || bands.has_low() {
+            self.pop_in_turn()
+        } else {
+            self.queues.find_normal().or_else(|| self.highest())
         };
-        // Another worker may have taken what was seen there.
-        due.and_then(|band| self.shared[band].steal()).or_else(|| highest(&self.shared))
+        let empty_handed = std::mem::replace(&mut self.empty_handed, found.is_none());
+        found.or_else(|| {
+            let found = self.queues.look_in_slots(empty_handed);
+            self.empty_handed = found.is_none();
+            found
+        })
+    }
+
+    #[inline]
+    fn look_outside(&mut self) {
+        self.queues.look_outside();
     }
 }
 
-impl<T> PriorityBandsLocal<T> {
+impl<T: Send + 'static> PriorityBandsLocal<T> {
+    /// There is more than normal tasks.
+    #[cold]
+    fn pop_in_turn(&mut self) -> Option<T> {
+        let [critical, high] = self.queues.bands().elevated();
+        let low = self.queues.bands().has_low();
+        let waits = [critical, high, self.queues.has_normal(), low];
+        let due = match self.policy {
+            Policy::Strict { ageing: None } => None,
+            Policy::Strict { ageing: Some(passes) } => self.aged(passes, waits),
+            Policy::Weighted(weights) => self.by_weight(weights, waits),
+        };
+        // Another worker may have taken what was seen there.
+        due.and_then(|band| self.take_from(band)).or_else(|| self.highest())
+    }
+
+    fn take_from(&mut self, band: usize) -> Option<T> {
+        match band {
+            NORMAL => self.queues.find_normal(),
+            0 | 1 => self.queues.bands().take_elevated(band == 1),
+            _ => self.queues.bands().take_low(),
+        }
+    }
+
+    /// Takes from the highest band that has something.
+    fn highest(&mut self) -> Option<T> {
+        let elevated = if self.queues.bands().has_elevated() { self.take_from(0) } else { None };
+        elevated.or_else(|| self.queues.find_normal()).or_else(|| self.queues.bands().take_low())
+    }
+
     /// The highest band that waits, or one that was passed over too often.
-    fn aged(&mut self, passes: u32) -> Option<usize> {
-        let waits = self.waiting();
+    fn aged(&mut self, passes: u32, waits: [bool; BANDS]) -> Option<usize> {
         let due = (0..BANDS).find(|&band| waits[band] && self.passed[band] >= passes);
         let next = due.or_else(|| waits.iter().position(|waits| *waits))?;
         for (band, passed) in self.passed.iter_mut().enumerate() {
@@ -186,8 +227,7 @@ impl<T> PriorityBandsLocal<T> {
     }
 
     /// The band that has most coming, of those that wait.
-    fn by_weight(&mut self, weights: [u32; BANDS]) -> Option<usize> {
-        let waits = self.waiting();
+    fn by_weight(&mut self, weights: [u32; BANDS], waits: [bool; BANDS]) -> Option<usize> {
         if waits.iter().filter(|waits| **waits).count() <= 1 {
             return waits.iter().position(|waits| *waits);
         }
@@ -204,16 +244,6 @@ impl<T> PriorityBandsLocal<T> {
         self.credit[next?] -= round;
         next
     }
-
-    fn waiting(&self) -> [bool; BANDS] {
-        std::array::from_fn(|band| !self.shared[band].is_empty())
-    }
-}
-
-/// Takes from the highest band that has something.
-#[inline]
-fn highest<T>(bands: &[Injector<T>; BANDS]) -> Option<T> {
-    bands.iter().find_map(|band| if band.is_empty() { None } else { band.steal() })
 }
 
 impl<T> fmt::Debug for PriorityBands<T> {

@@ -201,7 +201,7 @@ fn group_result(
 ) -> GroupResult {
     let asked = group.figures.iter().filter_map(|figure| {
         let reach = if allocator == "system" { figure.system } else { figure.mimalloc };
-        Ratio::of(processes, figure.percentile, figure.baseline, Some(reach))
+        Ratio::of(processes, figure.percentile, figure.of, figure.baseline, Some(reach))
     });
     GroupResult {
         name: group.name.to_owned(),

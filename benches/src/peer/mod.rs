@@ -5,6 +5,7 @@ use std::future::Future;
 #[cfg(feature = "forte")]
 mod forte;
 mod moirai;
+pub mod scheduled;
 mod smol;
 mod tokio;
 

@@ -37,15 +37,7 @@ pub(super) fn groups() -> Vec<Group> {
                 peer: "rayon",
                 run: || wave(|countdown| rayon().spawn(move || countdown.count())),
             },
-            Case {
-                peer: "crossbeam-channel pool",
-                run: || {
-                    wave(|countdown| {
-                        let closure: Closure = Box::new(move || countdown.count());
-                        channel_pool().send(closure).expect("the pool's threads never end");
-                    })
-                },
-            },
+            Case { peer: "crossbeam-channel pool", run: channel_pool_wave },
             #[cfg(feature = "forte")]
             Case {
                 peer: "forte",
@@ -61,7 +53,15 @@ pub(super) fn groups() -> Vec<Group> {
     }]
 }
 
-fn wave(spawn: impl Fn(Countdown)) -> Duration {
+/// The closures of a pool that is a channel and some threads.
+pub(super) fn channel_pool_wave() -> Duration {
+    wave(|countdown| {
+        let closure: Closure = Box::new(move || countdown.count());
+        channel_pool().send(closure).expect("the pool's threads never end");
+    })
+}
+
+pub(super) fn wave(spawn: impl Fn(Countdown)) -> Duration {
     let (countdown, done) = Countdown::new(CLOSURES);
     let start = Instant::now();
     for _ in 0..CLOSURES {

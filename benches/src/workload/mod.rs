@@ -5,6 +5,7 @@ mod fork;
 mod join;
 mod poll;
 mod registry;
+mod schedulers;
 mod spawn;
 mod time;
 mod wake;
@@ -34,12 +35,17 @@ pub struct Group {
     pub cases: Vec<Case>,
 }
 
+/// What Moirai is called in tables, with its default scheduler.
+pub const OURS: &str = "moirai";
+
 /// A figure of a group, and what it is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
     /// Which of the sorted times of all runs.
     pub percentile: f64,
-    /// By whom Moirai's time is divided.
+    /// Whose time is divided.
+    pub of: &'static str,
+    /// By whose time it is divided.
     pub baseline: &'static str,
     /// The ratio to reach with the system's allocator.
     pub system: f64,
@@ -49,7 +55,12 @@ pub struct Figure {
 
 impl Figure {
     const fn median(baseline: &'static str, system: f64, mimalloc: f64) -> Self {
-        Self { percentile: 0.5, baseline, system, mimalloc }
+        Self { percentile: 0.5, of: OURS, baseline, system, mimalloc }
+    }
+
+    /// Of another than Moirai.
+    const fn of(self, of: &'static str) -> Self {
+        Self { of, ..self }
     }
 }
 
@@ -135,8 +146,17 @@ pub fn time() -> Vec<Group> {
     time::groups()
 }
 
+/// The schedulers in the box beside each other.
+#[must_use]
+pub fn schedulers() -> Vec<Group> {
+    schedulers::groups()
+}
+
 /// The groups of all suites.
 #[must_use]
 pub fn all() -> Vec<Group> {
-    [spawn(), join(), poll(), fork(), time(), registry()].into_iter().flatten().collect()
+    [spawn(), join(), poll(), fork(), time(), schedulers(), registry()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -38,7 +38,7 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
-struct YieldMany;
+pub(super) struct YieldMany;
 
 impl Workload for YieldMany {
     fn run<P: Peer>() -> Duration {
@@ -61,7 +61,7 @@ impl Workload for YieldMany {
 }
 
 /// The channel is tokio's for everybody: it works in any executor, and so it is the same for all.
-struct PingPong;
+pub(super) struct PingPong;
 
 impl Workload for PingPong {
     fn run<P: Peer>() -> Duration {

@@ -89,7 +89,7 @@ pub(super) fn wait(done: &Receiver<()>) {
     done.recv().expect("the last task tells");
 }
 
-struct Outside<const N: usize>;
+pub(super) struct Outside<const N: usize>;
 
 impl<const N: usize> Workload for Outside<N> {
     fn run<P: Peer>() -> Duration {
@@ -104,7 +104,7 @@ impl<const N: usize> Workload for Outside<N> {
     }
 }
 
-struct Inside<const N: usize>;
+pub(super) struct Inside<const N: usize>;
 
 impl<const N: usize> Workload for Inside<N> {
     fn run<P: Peer>() -> Duration {

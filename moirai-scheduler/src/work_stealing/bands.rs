@@ -29,7 +29,7 @@ pub const HIGH_EVERY: u32 = 8;
 pub const LOW_EVERY: u32 = 64;
 
 /// The bands.
-pub(super) struct Bands<T> {
+pub(crate) struct Bands<T> {
     /// Tasks in the critical and the high band, or on their way in or out.
     elevated: CachePadded<AtomicUsize>,
     critical: Injector<T>,
@@ -81,13 +81,13 @@ impl<T> Bands<T> {
 
     /// Whether there may be critical or high tasks.
     #[inline]
-    pub(super) fn has_elevated(&self) -> bool {
+    pub(crate) fn has_elevated(&self) -> bool {
         // Ordering: Relaxed, see rule 2.
         self.elevated.load(Ordering::Relaxed) != 0
     }
 
     /// Takes a critical task, or else a high one; the other way round if `high_first`.
-    pub(super) fn take_elevated(&self, high_first: bool) -> Option<T> {
+    pub(crate) fn take_elevated(&self, high_first: bool) -> Option<T> {
         let task = if high_first {
             self.high.steal().or_else(|| self.critical.steal())
         } else {
@@ -101,11 +101,22 @@ impl<T> Bands<T> {
         task
     }
 
-    pub(super) fn take_low(&self) -> Option<T> {
+    pub(crate) fn take_low(&self) -> Option<T> {
         if self.low.is_empty() {
             return None;
         }
         self.low.steal()
+    }
+
+    /// Whether a low task waits.
+    #[inline]
+    pub(crate) fn has_low(&self) -> bool {
+        !self.low.is_empty()
+    }
+
+    /// Whether a critical task waits, and whether a high one does.
+    pub(crate) fn elevated(&self) -> [bool; 2] {
+        [!self.critical.is_empty(), !self.high.is_empty()]
     }
 
     pub(super) fn len(&self) -> usize {

@@ -6,7 +6,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::{LocalQueue, Priority, Ready, Visibility};
 
 use super::Shared;
-use super::bands::{Band, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
+use super::bands::{Band, Bands, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
 use super::slot::{Put, SlotOwner};
 use crate::queue::Worker;
 
@@ -95,6 +95,24 @@ impl<T> WorkStealingLocal<T> {
     /// Rules 3 to 9 of the module's list.
     #[inline]
     fn look_normal(&mut self) -> Option<T> {
+        self.look_near().or_else(|| self.look_afar())
+    }
+
+    /// A normal task, wherever it is but in another worker's slot: rules 3 to 7.
+    #[inline]
+    pub(crate) fn find_normal(&mut self) -> Option<T> {
+        self.look_near().or_else(|| self.search())
+    }
+
+    /// Whether a normal task waits where `find_normal` looks. A hint while others push and take.
+    pub(crate) fn has_normal(&self) -> bool {
+        let others = || self.shared.seats().iter().any(|seat| !seat.stealer.is_empty());
+        self.slot.is_full() || !self.shared.injector.is_empty() || others()
+    }
+
+    /// Rules 3 to 5.
+    #[inline]
+    fn look_near(&mut self) -> Option<T> {
         if due(&mut self.until_injector, INJECTOR_EVERY)
             && !self.shared.injector.is_empty()
             && let Some(task) = self.look_in_injector()
@@ -109,7 +127,7 @@ impl<T> WorkStealingLocal<T> {
             return Some(task);
         }
         self.slot_run = 0;
-        self.queue.pop().or_else(|| self.look_afar())
+        self.queue.pop()
     }
 
     /// Rule 3. A batch, not one task: the others take their turns in the worker's queue, instead of waiting for one such look each.
@@ -122,10 +140,26 @@ impl<T> WorkStealingLocal<T> {
     /// Rules 6 to 9: the worker's own queue is empty.
     #[inline(never)]
     fn look_afar(&mut self) -> Option<T> {
-        let Self { shared, index, queue, slot, slot_run, rng, empty_handed, .. } = self;
+        self.search()
+            .or_else(|| self.shared.bands.take_low())
+            .or_else(|| self.look_in_slots(self.empty_handed))
+    }
+
+    /// Rule 9, for a worker whose last look found nothing.
+    pub(crate) fn look_in_slots(&mut self, empty_handed: bool) -> Option<T> {
+        if !empty_handed {
+            return None;
+        }
+        let seats = self.shared.seats();
+        others(self.index, seats.len(), &mut self.rng).find_map(|victim| seats[victim].slot.take())
+    }
+
+    /// Rules 6 and 7.
+    fn search(&mut self) -> Option<T> {
+        let Self { shared, index, queue, slot, slot_run, rng, .. } = self;
         let seats = shared.seats();
         let moves = &seats[*index].moves;
-        let normal = shared.look_until_settled(|| {
+        shared.look_until_settled(|| {
             if !shared.injector.is_empty() {
                 let _flight = moves.open();
                 if let Some(task) = shared.injector.steal_batch_and_pop(queue) {
@@ -143,13 +177,13 @@ impl<T> WorkStealingLocal<T> {
                     let _flight = moves.open();
                     victim.steal_batch_and_pop(queue)
                 })
-        });
-        normal.or_else(|| shared.bands.take_low()).or_else(|| {
-            if !*empty_handed {
-                return None;
-            }
-            others(*index, seats.len(), rng).find_map(|victim| seats[victim].slot.take())
         })
+    }
+
+    /// The bands of the other priorities.
+    #[inline]
+    pub(crate) fn bands(&self) -> &Bands<T> {
+        &self.shared.bands
     }
 }
 

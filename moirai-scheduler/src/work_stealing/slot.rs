@@ -117,6 +117,11 @@ impl<T> SlotOwner<T> {
     pub(crate) fn take(&mut self) -> Option<T> {
         self.0.take()
     }
+
+    /// Whether there is a task in it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
 }
 
 impl<T> SlotThief<T> {
@@ -127,12 +132,16 @@ impl<T> SlotThief<T> {
 
     /// Whether there is a task in it.
     pub(crate) fn is_full(&self) -> bool {
-        // Ordering: Relaxed, it is a count's part and nothing is read by it.
-        self.0.state.load(Ordering::Relaxed) == FULL
+        self.0.is_full()
     }
 }
 
 impl<T> Inner<T> {
+    fn is_full(&self) -> bool {
+        // Ordering: Relaxed: a hint, or a count's part; nothing is read by it.
+        self.state.load(Ordering::Relaxed) == FULL
+    }
+
     /// From `FULL` to `TAKEN`: the cell is the caller's if this says so (rule 2).
     #[inline]
     fn claim(&self) -> bool {

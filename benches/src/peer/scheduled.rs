@@ -1,0 +1,130 @@
+//! Moirai with each of the schedulers in the box.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands, ThreadPerCore, WorkStealing};
+use moirai::{Moirai, MoiraiBuilder, TaskHandle};
+
+use super::{Ours, Peer, WORKERS};
+
+/// A scheduler that Moirai is set up with.
+pub trait Kind: Copy + Send + Sync + 'static {
+    /// What it is called in tables.
+    const NAME: &'static str;
+
+    /// Where its executor is.
+    fn place() -> &'static OnceLock<Moirai>;
+
+    /// Chooses it.
+    fn choose(builder: MoiraiBuilder) -> MoiraiBuilder;
+}
+
+/// Moirai with a scheduler, tracking on.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheduled<K>(K);
+
+impl<K: Kind> Scheduled<K> {
+    /// The executor.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn executor() -> &'static Moirai {
+        K::place().get_or_init(|| {
+            let builder = K::choose(Moirai::builder().worker_threads(WORKERS));
+            builder.build().expect("the executor starts")
+        })
+    }
+}
+
+impl<K: Kind> Peer for Scheduled<K> {
+    const NAME: &'static str = K::NAME;
+    type Handle<T: Send + 'static> = TaskHandle<T>;
+
+    fn start() {
+        Self::executor();
+    }
+
+    fn spawn<F>(future: F) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Self::executor().spawn_async(future)
+    }
+
+    fn spawn_inside<F>(future: F) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        moirai::spawn_async(future)
+    }
+
+    fn detach<T: Send + 'static>(handle: TaskHandle<T>) {
+        drop(handle);
+    }
+
+    fn join<T: Send + 'static>(handle: TaskHandle<T>) -> impl Future<Output = T> + Send {
+        Ours::join(handle)
+    }
+
+    fn block_on<F: Future + Send>(future: F) -> F::Output
+    where
+        F::Output: Send,
+    {
+        Self::executor().block_on(future)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        moirai::yield_now()
+    }
+}
+
+/// The default scheduler, chosen as one of somebody else's: called through a vtable.
+#[derive(Clone, Copy, Debug)]
+pub struct Boxed;
+
+/// [`GlobalFifo`].
+#[derive(Clone, Copy, Debug)]
+pub struct Fifo;
+
+/// [`PriorityBands`], strict with ageing.
+#[derive(Clone, Copy, Debug)]
+pub struct Bands;
+
+/// [`EarliestDeadline`].
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline;
+
+/// [`ThreadPerCore`], by affinity.
+#[derive(Clone, Copy, Debug)]
+pub struct PerCore;
+
+macro_rules! kinds {
+    ($($kind:ident $name:literal $scheduler:expr;)*) => {
+        $(
+            impl Kind for $kind {
+                const NAME: &'static str = $name;
+
+                fn place() -> &'static OnceLock<Moirai> {
+                    static EXECUTOR: OnceLock<Moirai> = OnceLock::new();
+                    &EXECUTOR
+                }
+
+                fn choose(builder: MoiraiBuilder) -> MoiraiBuilder {
+                    builder.scheduler($scheduler)
+                }
+            }
+        )*
+    };
+}
+
+kinds! {
+    Boxed "WorkStealing, chosen" WorkStealing::new();
+    Fifo "GlobalFifo" GlobalFifo::new();
+    Bands "PriorityBands" PriorityBands::strict().ageing(64);
+    Deadline "EarliestDeadline" EarliestDeadline::new();
+    PerCore "ThreadPerCore" ThreadPerCore::hashed();
+}

@@ -1,0 +1,190 @@
+//! The schedulers in the box beside each other, and the simulator's speed.
+
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use moirai::Moirai;
+use moirai::sim::Simulation;
+
+use super::closures::{channel_pool_wave, wave};
+use super::poll::{PingPong, YieldMany};
+use super::spawn::{Countdown, Inside, Outside, wait};
+use super::{Case, Figure, Group, Workload, case};
+use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled};
+use crate::peer::{Ours, WORKERS};
+
+/// The default, called directly, and all the others.
+fn every_scheduler<W: Workload>() -> Vec<Case> {
+    vec![
+        case::<W, Ours>(),
+        case::<W, Scheduled<Boxed>>(),
+        case::<W, Scheduled<Fifo>>(),
+        case::<W, Scheduled<Bands>>(),
+        case::<W, Scheduled<Deadline>>(),
+        case::<W, Scheduled<PerCore>>(),
+    ]
+}
+
+fn figures() -> Vec<Figure> {
+    vec![
+        Figure::median("moirai", 1.05, 1.05).of("WorkStealing, chosen"),
+        Figure::median("moirai", 1.3, 1.3).of("PriorityBands"),
+    ]
+}
+
+pub(super) fn groups() -> Vec<Group> {
+    let group = |name, about, unit, units, rounds, figures, cases| Group {
+        name,
+        about,
+        unit,
+        units,
+        rounds,
+        reach: None,
+        figures,
+        cases,
+    };
+    vec![
+        group(
+            "scheduler_outside_10k",
+            "spawn 10,000 tasks from a thread that is no worker, with each scheduler",
+            "task",
+            10_000,
+            40,
+            figures(),
+            every_scheduler::<Outside<10_000>>(),
+        ),
+        group(
+            "scheduler_inside_10k",
+            "spawn 10,000 tasks from a task, with each scheduler",
+            "task",
+            10_000,
+            40,
+            figures(),
+            every_scheduler::<Inside<10_000>>(),
+        ),
+        group(
+            "scheduler_yield",
+            "200 tasks that yield 1,000 times each, with each scheduler",
+            "yield",
+            200_000,
+            20,
+            figures(),
+            every_scheduler::<YieldMany>(),
+        ),
+        group(
+            "scheduler_ping_pong",
+            "1,000 tasks that each spawn a partner and talk to it, with each scheduler",
+            "pair",
+            1_000,
+            60,
+            figures(),
+            every_scheduler::<PingPong>(),
+        ),
+        group(
+            "scheduler_partitioned",
+            "requests to two shards of 512 KiB, each of which reads and writes 4,096 places, with each scheduler",
+            "request",
+            REQUESTS as u64,
+            20,
+            vec![Figure::median("moirai", 1.0, 1.0).of("ThreadPerCore")],
+            vec![
+                Case { peer: "moirai", run: || partitioned(Ours::executor()) },
+                partitioned_case::<Boxed>(),
+                partitioned_case::<Fifo>(),
+                partitioned_case::<Bands>(),
+                partitioned_case::<Deadline>(),
+                partitioned_case::<PerCore>(),
+            ],
+        ),
+        group(
+            "scheduler_fifo_closures",
+            "10,000 closures from a thread that is no worker, in strict order",
+            "closure",
+            10_000,
+            40,
+            vec![Figure::median("crossbeam-channel pool", 1.0, 1.0).of("GlobalFifo")],
+            vec![
+                Case { peer: "moirai", run: || closures(Ours::executor()) },
+                Case { peer: "GlobalFifo", run: || closures(Scheduled::<Fifo>::executor()) },
+                Case { peer: "crossbeam-channel pool", run: channel_pool_wave },
+            ],
+        ),
+        Group {
+            name: "simulated_poll",
+            about: "100 simulated tasks that yield 1,000 times each",
+            unit: "poll",
+            units: SIMULATED as u64,
+            rounds: 20,
+            reach: Some(1_000.0),
+            figures: Vec::new(),
+            cases: vec![Case { peer: "moirai", run: simulated }],
+        },
+    ]
+}
+
+fn closures(executor: &'static Moirai) -> Duration {
+    wave(|countdown| drop(executor.spawn_parallel(move || countdown.count())))
+}
+
+const SIMULATED: usize = 100_000;
+
+fn simulated() -> Duration {
+    let start = Instant::now();
+    let run = Simulation::new(1).run(|m| async move {
+        let task = |_| {
+            m.spawn_async(async {
+                for _ in 0..SIMULATED / 100 {
+                    moirai::yield_now().await;
+                }
+            })
+        };
+        for task in (0..100).map(task).collect::<Vec<_>>() {
+            task.await.expect("it only yields");
+        }
+    });
+    assert!(run.expect("it ends").steps as usize >= SIMULATED);
+    start.elapsed()
+}
+
+/// How many shards, and how large: 512 KiB each.
+const SHARDS: usize = WORKERS;
+const SHARD: usize = 1 << 16;
+const REQUESTS: usize = 1_000;
+const TOUCHES: usize = 4_096;
+
+/// The shards, each behind a lock, which nobody has to wait for if its requests are served by one worker.
+static DATA: OnceLock<Vec<Mutex<Box<[u64]>>>> = OnceLock::new();
+
+/// Reads and writes some thousand places all over a shard.
+fn serve(shard: &mut [u64], request: usize) {
+    let mut place = request.wrapping_mul(0x9E37_79B9);
+    for _ in 0..TOUCHES {
+        place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let value = &mut shard[(place >> 33) % SHARD];
+        *value = value.wrapping_add(place as u64);
+    }
+}
+
+fn partitioned_case<K: Kind>() -> Case {
+    Case { peer: K::NAME, run: || partitioned(Scheduled::<K>::executor()) }
+}
+
+/// Requests come in from outside, each for one of the shards.
+fn partitioned(executor: &'static Moirai) -> Duration {
+    let shards = DATA.get_or_init(|| {
+        (0..SHARDS).map(|_| Mutex::new(vec![0; SHARD].into_boxed_slice())).collect()
+    });
+    let (countdown, done) = Countdown::new(REQUESTS);
+    let start = Instant::now();
+    for request in 0..REQUESTS {
+        let countdown = countdown.clone();
+        let number = request % SHARDS;
+        let task = async move {
+            serve(&mut shards[number].lock().expect("serving does not panic"), request);
+            countdown.count();
+        };
+        drop(executor.task().affinity(number as u64).spawn_async(task));
+    }
+    wait(&done);
+    start.elapsed()
+}
