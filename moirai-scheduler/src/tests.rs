@@ -10,4 +10,6 @@ mod contract;
 #[cfg(not(moirai_loom))]
 mod order;
 #[cfg(not(moirai_loom))]
+mod others;
+#[cfg(not(moirai_loom))]
 mod sleeping;

@@ -78,7 +78,7 @@ fn rayon() -> &'static rayon::ThreadPool {
     })
 }
 
-type Closure = Box<dyn FnOnce() + Send>;
+pub(super) type Closure = Box<dyn FnOnce() + Send>;
 
 fn channel_pool() -> &'static Sender<Closure> {
     static POOL: OnceLock<Sender<Closure>> = OnceLock::new();

@@ -1,12 +1,14 @@
 //! The schedulers in the box beside each other, and the simulator's speed.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, Once, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use moirai::Moirai;
+use moirai::scheduler::{GlobalFifo, LocalQueue, Scheduler, Sleepers};
 use moirai::sim::Simulation;
+use moirai::{Moirai, Priority};
 
-use super::closures::{channel_pool_wave, wave};
+use super::closures::{Closure, channel_pool_wave, wave};
 use super::poll::{PingPong, YieldMany};
 use super::spawn::{Countdown, Inside, Outside, wait};
 use super::{Case, Figure, Group, Workload, case};
@@ -102,10 +104,14 @@ pub(super) fn groups() -> Vec<Group> {
             "closure",
             10_000,
             40,
-            vec![Figure::median("crossbeam-channel pool", 1.0, 1.0).of("GlobalFifo")],
+            vec![
+                Figure::median("crossbeam-channel pool", 1.0, 1.0).of("GlobalFifo"),
+                Figure::median("crossbeam-channel pool", 1.0, 1.0).of("GlobalFifo, no books"),
+            ],
             vec![
                 Case { peer: "moirai", run: || closures(Ours::executor()) },
                 Case { peer: "GlobalFifo", run: || closures(Scheduled::<Fifo>::executor()) },
+                Case { peer: "GlobalFifo, no books", run: || wave(|it| fifo_pool().run(it)) },
                 Case { peer: "crossbeam-channel pool", run: channel_pool_wave },
             ],
         ),
@@ -124,6 +130,40 @@ pub(super) fn groups() -> Vec<Group> {
 
 fn closures(executor: &'static Moirai) -> Duration {
     wave(|countdown| drop(executor.spawn_parallel(move || countdown.count())))
+}
+
+/// A pool of threads that is a scheduler, the protocol of sleeping, and nothing else.
+struct FifoPool {
+    scheduler: GlobalFifo<Closure>,
+    sleepers: Sleepers,
+}
+
+impl FifoPool {
+    fn run(&self, countdown: Countdown) {
+        let _ = self.scheduler.push(Box::new(move || countdown.count()), Priority::Normal);
+        self.sleepers.notify();
+    }
+}
+
+fn fifo_pool() -> &'static FifoPool {
+    static POOL: OnceLock<FifoPool> = OnceLock::new();
+    static STARTED: Once = Once::new();
+    let pool = POOL.get_or_init(|| FifoPool {
+        scheduler: GlobalFifo::new(),
+        sleepers: Sleepers::new(WORKERS),
+    });
+    STARTED.call_once(|| {
+        for (index, mut local) in pool.scheduler.start(WORKERS).into_iter().enumerate() {
+            thread::spawn(move || {
+                while let Some(closure) = local.pop().or_else(|| {
+                    pool.sleepers.next(index, || local.pop(), || false, || false, || ())
+                }) {
+                    closure();
+                }
+            });
+        }
+    });
+    pool
 }
 
 const SIMULATED: usize = 100_000;

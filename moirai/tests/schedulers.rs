@@ -1,0 +1,323 @@
+//! The schedulers in the box, in the executor.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use moirai::scheduler::{
+    Deterministic, EarliestDeadline, GlobalFifo, LocalQueue, PriorityBands, Ready, Runnable,
+    Schedulable, Scheduler, ThreadPerCore, Visibility, WorkStealing,
+};
+use moirai::{Moirai, MoiraiBuilder, Priority, time, yield_now};
+
+/// Calls `f` with an executor of each kind, for each number of workers.
+fn with_each(f: impl Fn(&str, Moirai)) {
+    for workers in [1, 2, 4] {
+        let each: [(&str, fn(MoiraiBuilder) -> MoiraiBuilder); 8] = [
+            ("WorkStealing", |builder| builder.scheduler(WorkStealing::new())),
+            ("GlobalFifo", |builder| builder.scheduler(GlobalFifo::new())),
+            ("strict", |builder| builder.scheduler(PriorityBands::strict())),
+            ("weighted", |builder| builder.scheduler(PriorityBands::weighted([1, 2, 4, 8]))),
+            ("EarliestDeadline", |builder| builder.scheduler(EarliestDeadline::new())),
+            ("hashed", |builder| builder.scheduler(ThreadPerCore::hashed())),
+            ("sticky", |builder| builder.scheduler(ThreadPerCore::sticky())),
+            ("Deterministic", |builder| builder.scheduler(Deterministic::new(7))),
+        ];
+        for (name, choose) in each {
+            f(name, choose(Moirai::builder().worker_threads(workers)).build().unwrap());
+        }
+    }
+}
+
+#[test]
+fn all_sorts_of_work_are_done() {
+    with_each(|name, m| {
+        common::assert_runs(&m);
+        let inner = m.clone();
+        let sum = m.spawn_async(async move {
+            let mut sum = 0;
+            for number in 0..50_u64 {
+                sum += inner.spawn_async(async move { number }).await.unwrap();
+                yield_now().await;
+            }
+            let (sender, receiver) = async_channel::bounded(1);
+            let sending = inner.spawn_async(async move {
+                for number in 0..50_u64 {
+                    sender.send(number).await.unwrap();
+                }
+            });
+            while let Ok(number) = receiver.recv().await {
+                sum += number;
+            }
+            sending.await.unwrap();
+            time::sleep(Duration::from_millis(1)).await;
+            let blocking = inner.spawn_blocking(|| 1_u64);
+            // A wait in the middle of a poll.
+            sum += blocking.join().unwrap();
+            let (one, two) = inner.join(|| 1_u64, || 2_u64);
+            sum + one + two
+        });
+        assert_eq!(sum.join().unwrap(), 2 * 1_225 + 4, "{name}");
+        assert!(m.shutdown().is_clean(), "{name}");
+    });
+}
+
+#[test]
+fn no_wake_up_is_lost() {
+    with_each(|name, m| {
+        for wave in 0..300 {
+            let tasks: Vec<_> = (0..1 + wave % 3)
+                .map(|number| m.task().affinity(number).spawn_async(async move { number }))
+                .collect();
+            for mut task in tasks {
+                let result = task.join_timeout(Duration::from_secs(20));
+                assert!(result.is_some_and(|result| result.is_ok()), "{name}, wave {wave}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_in_the_middle_balances() {
+    with_each(|name, m| {
+        let priorities = Priority::ALL.into_iter().cycle();
+        for priority in priorities.take(500) {
+            drop(m.task().priority(priority).spawn_async(async {
+                yield_now().await;
+                std::future::pending::<()>().await;
+            }));
+        }
+        let report = m.shutdown_timeout(Duration::ZERO);
+        let ended = report.completed + report.failed + report.cancelled + report.still_active;
+        assert_eq!((report.spawned, report.still_active), (ended, 0), "{name}: {report}");
+        assert_eq!(m.load(), 0, "{name}");
+    });
+}
+
+/// One worker that is held until the gate opens.
+fn gate(m: &Moirai) -> mpsc::Sender<()> {
+    let (open, opened) = mpsc::channel();
+    let (begun, begins) = mpsc::channel();
+    drop(m.task().priority(Priority::Critical).deadline(Duration::ZERO).spawn_parallel(
+        move || {
+            begun.send(()).unwrap();
+            opened.recv().unwrap();
+        },
+    ));
+    begins.recv().unwrap();
+    open
+}
+
+#[test]
+fn tasks_run_by_their_deadlines_and_a_timeout_is_one() {
+    let scheduler = EarliestDeadline::new();
+    let misses = scheduler.misses();
+    let m = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
+    let before = misses.get();
+    let open = gate(&m);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let task = |name: &'static str| {
+        let order = Arc::clone(&order);
+        async move { order.lock().unwrap().push(name) }
+    };
+    let hours = |hours: u64| Duration::from_secs(3600 * hours);
+    let tasks = [
+        m.spawn_async(task("none")),
+        m.task().deadline(hours(3)).spawn_async(task("three hours")),
+        m.task().timeout(hours(2)).spawn_async(task("a timeout of two")),
+        m.task().deadline(hours(1)).timeout(hours(9)).spawn_async(task("one, and a timeout")),
+        m.task().deadline(Duration::ZERO).spawn_async(task("missed")),
+    ];
+    open.send(()).unwrap();
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    let order = order.lock().unwrap();
+    let expected = ["missed", "one, and a timeout", "a timeout of two", "three hours", "none"];
+    assert_eq!(*order, expected);
+    // The gate was late as well.
+    assert_eq!(misses.get() - before, 2);
+}
+
+#[test]
+fn a_weighted_worker_gives_each_band_its_share() {
+    let scheduler = PriorityBands::weighted([1, 2, 4, 8]);
+    let m = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
+    let open = gate(&m);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for _ in 0..45 {
+        for priority in Priority::ALL {
+            let order = Arc::clone(&order);
+            let note = async move { order.lock().unwrap().push(priority) };
+            tasks.push(m.task().priority(priority).spawn_async(note));
+        }
+    }
+    open.send(()).unwrap();
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    let order = order.lock().unwrap();
+    let counts = |round: &[Priority]| {
+        Priority::ALL.map(|priority| round.iter().filter(|it| **it == priority).count())
+    };
+    assert_eq!(counts(&order[..30]), [2, 4, 8, 16]);
+}
+
+#[test]
+fn tasks_of_one_affinity_run_on_one_worker_whoever_wakes_them() {
+    let m = Moirai::builder().worker_threads(4).scheduler(ThreadPerCore::hashed()).build().unwrap();
+    let workers_of = |affinity| {
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let seen = Arc::clone(&seen);
+                m.task().affinity(affinity).spawn_async(async move {
+                    for round in 0..20 {
+                        seen.lock().unwrap().insert(Moirai::worker_index());
+                        match round % 3 {
+                            0 => yield_now().await,
+                            1 => time::sleep(Duration::from_micros(300)).await,
+                            _ => moirai::spawn_async(async {}).await.unwrap(),
+                        }
+                    }
+                })
+            })
+            .collect();
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        seen.lock().unwrap().clone()
+    };
+    let all: BTreeSet<_> = (0..16)
+        .flat_map(|affinity| {
+            let workers = workers_of(affinity);
+            assert_eq!(workers.len(), 1, "{workers:?}");
+            workers
+        })
+        .collect();
+    assert!(all.len() > 1 && !all.contains(&None), "{all:?}");
+}
+
+#[test]
+fn a_sticky_task_stays_where_it_ran_first() {
+    let m = Moirai::builder().worker_threads(4).scheduler(ThreadPerCore::sticky()).build().unwrap();
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            m.spawn_async(async {
+                let first = Moirai::worker_index();
+                for _ in 0..10 {
+                    time::sleep(Duration::from_micros(300)).await;
+                    assert_eq!(Moirai::worker_index(), first);
+                }
+                first
+            })
+        })
+        .collect();
+    let workers: BTreeSet<_> = tasks.into_iter().map(|task| task.join().unwrap()).collect();
+    assert_eq!(workers.len(), 4, "from outside each worker in turn");
+}
+
+#[test]
+fn what_waits_for_a_stuck_worker_is_run_elsewhere() {
+    let m = Moirai::builder().worker_threads(2).scheduler(ThreadPerCore::hashed()).build().unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let (begun, begins) = mpsc::channel();
+    let stuck = m.task().affinity(1).spawn_async(async move {
+        begun.send(()).unwrap();
+        let _ = released.recv();
+    });
+    begins.recv().unwrap();
+    let start = Instant::now();
+    let behind: Vec<_> =
+        (0..100).map(|number| m.task().affinity(1).spawn_async(async move { number })).collect();
+    for task in behind {
+        task.join().unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(!stuck.is_finished());
+    release.send(()).unwrap();
+    stuck.join().unwrap();
+}
+
+/// Notes what tasks say of themselves.
+#[derive(Clone)]
+struct Noting(Arc<Notes>);
+
+#[derive(Default)]
+struct Notes {
+    queue: Mutex<Vec<Runnable>>,
+    said: Mutex<Vec<(u64, Option<Duration>, bool, Option<usize>)>>,
+    dropped: AtomicUsize,
+}
+
+impl Scheduler<Runnable> for Noting {
+    type Local = Self;
+
+    fn start(&self, workers: usize) -> Vec<Self> {
+        vec![self.clone(); workers]
+    }
+
+    fn push(&self, task: Runnable, _: Priority) -> Visibility {
+        let said =
+            (task.affinity(), task.expected_duration(), task.deadline().is_some(), task.home());
+        self.0.said.lock().unwrap().push(said);
+        self.0.queue.lock().unwrap().push(task);
+        Visibility::Shared
+    }
+
+    fn take(&self) -> Option<Runnable> {
+        self.0.queue.lock().unwrap().pop()
+    }
+
+    fn len(&self) -> usize {
+        self.0.queue.lock().unwrap().len()
+    }
+}
+
+impl LocalQueue<Runnable> for Noting {
+    fn push(&mut self, task: Runnable, priority: Priority, _: Ready) -> Visibility {
+        Scheduler::push(self, task, priority)
+    }
+
+    fn pop(&mut self) -> Option<Runnable> {
+        self.take()
+    }
+}
+
+impl Drop for Noting {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_scheduler_learns_what_was_said_of_a_task() {
+    let notes = Arc::new(Notes::default());
+    let noting = Noting(Arc::clone(&notes));
+    let m = Moirai::builder().worker_threads(1).scheduler(noting).build().unwrap();
+    let ran = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ran);
+    m.task()
+        .name("named as well")
+        .affinity(42)
+        .expected_duration(Duration::from_millis(3))
+        .deadline(Duration::from_secs(1))
+        .spawn_async(async move {
+            yield_now().await;
+            flag.store(true, Ordering::Relaxed);
+        })
+        .join()
+        .unwrap();
+    let plain = m.spawn_async(async {});
+    let id = plain.id().get();
+    plain.join().unwrap();
+    let ms = Some(Duration::from_millis(3));
+    let expected = [(42, ms, true, None), (42, ms, true, Some(0)), (id, None, false, None)];
+    assert_eq!(*notes.said.lock().unwrap(), expected);
+    assert!(ran.load(Ordering::Relaxed));
+    drop(m.shutdown());
+    drop(m);
+    let start = Instant::now();
+    while notes.dropped.load(Ordering::Relaxed) < 2 {
+        assert!(start.elapsed() < Duration::from_secs(20), "the scheduler outlives its executor");
+        std::thread::yield_now();
+    }
+}
