@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use crate::chart::{Bar, bars, number};
 use crate::results::{CaseResult, GroupResult, Ratio, Results};
-use crate::workload::{self, Group};
+use crate::workload::{self, Group, OURS};
 
 /// What stands above the figures.
 const INTRODUCTION: &str = include_str!("report.md");
@@ -49,6 +49,74 @@ pub fn probes(results: &Results) -> String {
         let _ = writeln!(text, "| {} | **{value} {}**{mark} | {reach} |", probe.about, probe.unit);
     }
     text
+}
+
+/// The workloads by which schedulers are compared, and what they are called beside each other.
+const COMPARED: [(&str, &str); 5] = [
+    ("scheduler_outside_10k", "spawned from outside"),
+    ("scheduler_inside_10k", "spawned from a task"),
+    ("scheduler_yield", "yield"),
+    ("scheduler_ping_pong", "ping-pong"),
+    ("scheduler_partitioned", "partitioned data"),
+];
+
+/// The time of each scheduler to that of the default, by workload, with the system's allocator.
+fn compared(results: &Results) -> Vec<(&'static str, Vec<(&str, f64)>)> {
+    let group = |name: &str| {
+        let mut groups = results.groups.iter();
+        groups.find(|group| group.name == name && group.allocator == "system")
+    };
+    let column = |(name, title)| {
+        let cases = &group(name)?.cases;
+        let default = cases.iter().find(|case| case.peer == OURS)?.median;
+        let to_default = |case: &'_ CaseResult| case.median / default;
+        let ratios = cases.iter().map(|case| (case.peer.as_str(), to_default(case))).collect();
+        Some((title, ratios))
+    };
+    COMPARED.into_iter().filter_map(column).collect()
+}
+
+/// The schedulers beside each other, as a table in Markdown.
+fn schedulers(results: &Results) -> String {
+    let columns = compared(results);
+    let Some((_, first)) = columns.first() else { return String::new() };
+    let mut text = String::from(
+        "Time divided by that of the default scheduler, doing the same in the same processes; less is better. *WorkStealing, chosen* is the \
+         default scheduler given to the builder like one of your own: what it takes more is the price of the vtable, and noise.\n\n\
+         ![Time of each scheduler to that of the default, on five workloads](figures/schedulers.svg)\n\n| scheduler |",
+    );
+    for (title, _) in &columns {
+        let _ = write!(text, " {title} |");
+    }
+    let _ = write!(text, "\n| --- |{}\n", " --- |".repeat(columns.len()));
+    for (peer, _) in first.iter().filter(|(peer, _)| *peer != OURS) {
+        let _ = write!(text, "| {peer} |");
+        for (_, ratios) in &columns {
+            let ratio = ratios.iter().find(|(other, _)| other == peer);
+            let _ = match ratio {
+                Some((_, ratio)) => write!(text, " {ratio:.2} |"),
+                None => write!(text, " |"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The same as a picture.
+fn schedulers_chart(results: &Results) -> String {
+    let columns = compared(results);
+    let rows = columns.iter().flat_map(|(title, ratios)| {
+        let others = ratios.iter().filter(|(peer, _)| *peer != OURS);
+        others.enumerate().map(move |(at, (peer, ratio))| Bar {
+            label: if at == 0 { format!("{title}: {peer}") } else { (*peer).to_owned() },
+            value: *ratio,
+            low: *ratio,
+            high: *ratio,
+            ours: at == 0,
+        })
+    });
+    bars("time to that of the default scheduler, called directly", "×", &rows.collect::<Vec<_>>())
 }
 
 /// Names with angle brackets are no tags.
@@ -101,6 +169,8 @@ pub fn page(results: &Results) -> String {
     let mut text = String::from(INTRODUCTION);
     text.push_str("\n## Ratios\n\n");
     text.push_str(&ratios(results));
+    text.push_str("\n## The schedulers beside each other\n\n");
+    text.push_str(&schedulers(results));
     text.push_str("\n## Memory, sweeps, idling\n\n");
     text.push_str(&probes(results));
     text.push_str("\n## Measured on\n\n| | |\n| --- | --- |\n");
@@ -134,7 +204,7 @@ pub fn write(results: &Results, src: &Path) -> io::Result<()> {
             value: case.median,
             low: case.min,
             high: case.max,
-            ours: case.peer == "moirai",
+            ours: case.peer == OURS,
         };
         let title =
             format!("{}: ns per {} ({} allocator)", group.name, group.unit, result.allocator);
@@ -142,6 +212,7 @@ pub fn write(results: &Results, src: &Path) -> io::Result<()> {
         let svg = bars(&title, "ns", &all);
         fs::write(figures.join(format!("bench-{}.svg", group.name)), svg)?;
     }
+    fs::write(figures.join("schedulers.svg"), schedulers_chart(results))?;
     results.write(&figures.join("benchmarks.json"))?;
     fs::write(src.join("benchmarks.md"), page(results))
 }

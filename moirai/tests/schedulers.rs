@@ -13,10 +13,12 @@ use moirai::scheduler::{
 };
 use moirai::{Moirai, MoiraiBuilder, Priority, time, yield_now};
 
+type Choose = fn(MoiraiBuilder) -> MoiraiBuilder;
+
 /// Calls `f` with an executor of each kind, for each number of workers.
 fn with_each(f: impl Fn(&str, Moirai)) {
     for workers in [1, 2, 4] {
-        let each: [(&str, fn(MoiraiBuilder) -> MoiraiBuilder); 8] = [
+        let each: [(&str, Choose); 8] = [
             ("WorkStealing", |builder| builder.scheduler(WorkStealing::new())),
             ("GlobalFifo", |builder| builder.scheduler(GlobalFifo::new())),
             ("strict", |builder| builder.scheduler(PriorityBands::strict())),
@@ -237,6 +239,9 @@ fn what_waits_for_a_stuck_worker_is_run_elsewhere() {
     stuck.join().unwrap();
 }
 
+/// Affinity, expected duration, whether there is a deadline, home.
+type WhatWasSaid = (u64, Option<Duration>, bool, Option<usize>);
+
 /// Notes what tasks say of themselves.
 #[derive(Clone)]
 struct Noting(Arc<Notes>);
@@ -244,7 +249,7 @@ struct Noting(Arc<Notes>);
 #[derive(Default)]
 struct Notes {
     queue: Mutex<Vec<Runnable>>,
-    said: Mutex<Vec<(u64, Option<Duration>, bool, Option<usize>)>>,
+    said: Mutex<Vec<WhatWasSaid>>,
     dropped: AtomicUsize,
 }
 
