@@ -88,5 +88,5 @@ fn simulation(shared: &Shared) -> Option<&Sim> {
     let inside = Context::with(|context| {
         context.is_some_and(|context| std::ptr::eq(&**context.shared(), shared))
     });
-    inside.then_some(sim)
+    (inside && sim.is_running()).then_some(sim)
 }

@@ -113,7 +113,7 @@ impl Shared {
 
     /// Rule 1.
     pub(crate) fn shut_the_door(&self) {
-        if self.door.advance(Phase::Draining) {
+        if self.door.advance(Phase::Draining) && self.sim.is_none() {
             tracing::info!(target: "moirai", active = self.active(), "shutting down");
             self.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
         }
@@ -177,7 +177,7 @@ impl Shared {
         if let Some(cleanup) = cleanup {
             cleanup.stop();
         }
-        if first {
+        if first && self.sim.is_none() {
             tracing::info!(target: "moirai", active = self.active(), "stopped");
         }
     }

@@ -16,7 +16,8 @@
 //! # Guarantees
 //!
 //! - A task runs on its worker, always, unless that worker does not go on for many milliseconds, in a blocking call, say: then the
-//!   executor's watchdog [reclaims](Scheduler::reclaim) what waits there, and any worker may run it.
+//!   executor's watchdog [reclaims](Scheduler::reclaim) what waits there, and any worker may run it. (And unless a thread that is no
+//!   worker asks for a task, by `try_run`.)
 //! - The tasks of one worker are handed out in the order in which they were pushed by any one thread. Those pushed by the worker
 //!   itself and those pushed by others wait in two queues; each is looked at first at least every [`INBOX_EVERY`]th time.
 //! - Priorities are disregarded.

@@ -21,6 +21,24 @@ mod from_rayon {}
 #[doc = include_str!("../../docs/src/guide/shutdown.md")]
 mod shutdown {}
 
+#[doc = include_str!("../../docs/src/guide/find-the-race.md")]
+mod find_the_race {}
+
+#[doc = include_str!("../../docs/src/guide/write-your-own-scheduler.md")]
+mod write_your_own_scheduler {}
+
+#[doc = include_str!("../../docs/src/schedulers/README.md")]
+mod choosing_a_scheduler {}
+
+#[doc = include_str!("../../docs/src/schedulers/priority-bands.md")]
+mod priority_bands {}
+
+#[doc = include_str!("../../docs/src/schedulers/earliest-deadline.md")]
+mod earliest_deadline {}
+
+#[doc = include_str!("../../docs/src/schedulers/thread-per-core.md")]
+mod thread_per_core {}
+
 #[doc = include_str!("../../docs/src/guide/extending.md")]
 mod extending {}
 

@@ -354,6 +354,46 @@ fn what_outlives_the_run_is_refused() {
     let m = sim::run(1, |m| async move { m.clone() });
     assert!(m.spawn_async(async {}).join().unwrap_err().is_shut_down());
     assert!(m.is_shutting_down());
+    // Waiting is as anywhere else.
+    let (sender, receiver) = moirai::sync::oneshot::channel();
+    std::thread::spawn(move || sender.send(1));
+    assert_eq!(m.block_on(receiver), Ok(1));
+    assert!(m.shutdown().is_clean());
+}
+
+#[test]
+fn what_unwinds_at_the_end_may_wait_for_what_is_cancelled() {
+    struct Waits(Option<moirai::TaskHandle<()>>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let handle = self.0.take().unwrap();
+            assert!(handle.join().unwrap_err().is_shut_down());
+        }
+    }
+    let failure = Simulation::new(3).run(|m| async move {
+        let waited_for = m.spawn_async(std::future::pending::<()>());
+        let never = m.spawn_async(std::future::pending::<()>());
+        let blocked = m.spawn_blocking(move || {
+            let _waits = Waits(Some(waited_for));
+            let _ = never.join();
+        });
+        let _ = blocked.await;
+    });
+    assert!(matches!(failure.unwrap_err().cause(), Cause::Deadlock(tasks) if tasks.len() == 4));
+}
+
+#[test]
+fn a_scenario_may_wait_before_it_begins_and_may_panic_there() {
+    let run = Simulation::new(3).run(|m| {
+        let one = m.block_on(m.spawn_async(time::sleep(HOUR))).map(|()| 1);
+        async move { one.unwrap() }
+    });
+    assert_eq!(run.unwrap().output, 1);
+    let panicked = std::panic::catch_unwind(|| {
+        let scenario = |_| -> std::future::Ready<()> { panic!("before it begins") };
+        Simulation::new(3).run(scenario)
+    });
+    assert!(panicked.is_err());
 }
 
 #[test]

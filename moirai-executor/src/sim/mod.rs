@@ -14,8 +14,9 @@
 //! - **`join`, `scope` and what is built on them**: which closure goes first is drawn; each runs to its end.
 //! - **Time**: [`time`](crate::time), deadlines of tasks, timeouts of waits, and the ages of records.
 //!
-//! What is *not*: threads that the program starts, the operating system's clock, files, sockets; a lock of `std` that is held across
-//! a wait; the iteration order of a `HashMap`. A program whose course depends on those is not deterministic.
+//! What is *not*: threads that the program starts, the operating system's clock, files, sockets, the iteration order of a `HashMap`: a
+//! program whose course depends on those is not deterministic. And a wait for something that is no task, by a channel of `std` or a blocking
+//! wait of `moirai-sync`, stops the simulation itself: for ever, if another task was to end it.
 //!
 //! # The protocol
 //!
@@ -185,7 +186,6 @@ impl Simulation {
             )
         });
         let report = sim.drive(shared, &context);
-        world.close();
         match report.ending {
             Ending::Deadlock(tasks) => return Err(failed(Cause::Deadlock(tasks))),
             Ending::TooManySteps => return Err(failed(Cause::TooManySteps(self.max_steps))),
@@ -248,9 +248,11 @@ impl World {
     fn sim(&self) -> &Sim {
         self.shared.sim.as_deref().expect("a simulated executor")
     }
+}
 
+impl Drop for World {
     /// Closes the seats: the last step of a shutdown.
-    fn close(&self) {
+    fn drop(&mut self) {
         self.shared.stop(Instant::now());
         for seat in self.sim().take_seats() {
             self.shared.seat_closed(seat);

@@ -80,6 +80,8 @@ struct Waiting {
     token: Unparker,
     /// In nanoseconds of the simulated time.
     until: Option<u64>,
+    /// It unwinds already, and must not do so twice.
+    unwinds: bool,
 }
 
 /// Why it ended.
@@ -179,6 +181,11 @@ impl Sim {
         }
     }
 
+    /// Whether it goes on: after its end, whoever has a handle left waits like anybody else.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.state.lock().leave
+    }
+
     /// The simulated time at which a wait that begins now ends.
     pub(crate) fn deadline(&self, timeout: Duration) -> u64 {
         self.hand.nanos().saturating_add(nanos(timeout))
@@ -222,12 +229,12 @@ impl Sim {
         if parker.park_timeout(Duration::ZERO) {
             return true;
         }
-        let me = NUMBER.get();
+        let (me, unwinds) = (NUMBER.get(), std::thread::panicking());
         let seat = Context::with(|context| context.and_then(Context::stand_up));
         {
             let mut state = self.state.lock();
             state.seats.extend(seat);
-            state.waiting.push(Waiting { thread: me, token: parker.unparker(), until });
+            state.waiting.push(Waiting { thread: me, token: parker.unparker(), until, unwinds });
             let next = match state.between.pop() {
                 Some(next) => next,
                 None => self.start_thread(shared, &mut state),
@@ -235,10 +242,11 @@ impl Sim {
             self.give_turn(&mut state, next);
             self.wait_turn(&mut state, me);
         }
-        if self.has_ended() {
+        let token = parker.park_timeout(Duration::ZERO);
+        if self.has_ended() && !(unwinds && token) {
             cancelled::unwind();
         }
-        parker.park_timeout(Duration::ZERO)
+        token
     }
 
     /// The number of a new thread between steps; if there can be none, the caller's own, which then ends the simulation.
@@ -333,8 +341,11 @@ impl Sim {
         let ready = Scheduler::<Runnable>::len(&self.order);
         let mut state = self.state.lock();
         if state.ending.is_some() {
-            if let Some(waiting) = state.waiting.pop() {
-                return Next::Resume(waiting.thread);
+            // Those that unwind already get what they wait for, if it comes: what they wait for is being cancelled.
+            let can_go =
+                |waiting: &Waiting| ready == 0 || !waiting.unwinds || waiting.token.is_pending();
+            if let Some(place) = state.waiting.iter().rposition(can_go) {
+                return Next::Resume(state.waiting.remove(place).thread);
             }
             if ready > 0 {
                 return Next::Step;
