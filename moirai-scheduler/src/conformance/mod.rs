@@ -26,7 +26,7 @@
 //! | `started_once_with_what_was_pushed_before` | what `start` says |
 //! | `order_as_claimed`, `fairness_as_claimed`, `priorities_as_claimed` | rule 10 |
 //!
-//! A case that fails says which rule was broken, and how. With `RUSTFLAGS="--cfg moirai_loom"` the same line makes [models](models)
+//! A case that fails says which rule was broken, and how. With `RUSTFLAGS="--cfg moirai_loom"` the same line makes *models*
 //! instead, which explore every interleaving of two or three threads: for that, take atomics and locks from [`moirai_core::shim`].
 //!
 //! [`check`] and [`CASES`] are the suite as values, for tools.
