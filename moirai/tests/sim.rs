@@ -247,6 +247,25 @@ fn a_task_that_waits_for_ever_in_the_middle_of_a_step_is_unwound() {
 }
 
 #[test]
+fn a_failed_run_leaves_nothing_behind() {
+    let alive = Arc::new(());
+    let stuck = |m: Moirai| {
+        let (inside, beside) = (Arc::clone(&alive), Arc::clone(&alive));
+        async move {
+            let task = m.spawn_async(async move {
+                std::future::pending::<()>().await;
+                drop(inside);
+            });
+            let _ = task.await;
+            drop(beside);
+        }
+    };
+    assert!(Simulation::new(1).run(stuck).is_err());
+    assert!(Simulation::new(1).max_steps(1).run(stuck).is_err());
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
 fn a_panic_of_the_scenario_is_the_failure() {
     let failure = Simulation::new(4).run(|_| async { panic!("seen") }).unwrap_err();
     assert!(failure.to_string().contains("the scenario panicked: seen"), "{failure}");

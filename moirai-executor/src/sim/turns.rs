@@ -111,6 +111,8 @@ enum Next {
     Resume(usize),
     /// It is time that something happens.
     Advance(u64),
+    /// It has come to an end, which is to be seen through.
+    End,
     Leave,
 }
 
@@ -323,6 +325,7 @@ impl Sim {
                         return;
                     }
                 }
+                Next::End => {}
                 Next::Leave => return,
             }
         }
@@ -374,7 +377,7 @@ impl Sim {
             if state.steps == self.max_steps {
                 drop(state);
                 self.end(shared, Ending::TooManySteps);
-                return self.next(shared, me);
+                return Next::End;
             }
             return Next::Step;
         }
@@ -387,7 +390,7 @@ impl Sim {
             Some(next) if next < u64::MAX => Next::Advance(next),
             _ => {
                 self.end(shared, Ending::Deadlock(super::active(shared)));
-                self.next(shared, me)
+                Next::End
             }
         }
     }
