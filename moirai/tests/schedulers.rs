@@ -92,7 +92,9 @@ fn a_shutdown_in_the_middle_balances() {
                 std::future::pending::<()>().await;
             }));
         }
-        let report = m.shutdown_timeout(Duration::ZERO);
+        // It cancels them, and may return before the last has ended.
+        drop(m.shutdown_timeout(Duration::ZERO));
+        let report = m.shutdown();
         let ended = report.completed + report.failed + report.cancelled + report.still_active;
         assert_eq!((report.spawned, report.still_active), (ended, 0), "{name}: {report}");
         assert_eq!(m.load(), 0, "{name}");
@@ -165,9 +167,15 @@ fn a_weighted_worker_gives_each_band_its_share() {
     assert_eq!(counts(&order[..30]), [2, 4, 8, 16]);
 }
 
+/// Four workers, and no watchdog: on a machine that is short of processors it takes a worker that waits for one for stuck.
+fn placed(scheduler: ThreadPerCore<Runnable>) -> Moirai {
+    let builder = Moirai::builder().worker_threads(4).reserve_workers(0).stall_budget(None);
+    builder.scheduler(scheduler).build().unwrap()
+}
+
 #[test]
 fn tasks_of_one_affinity_run_on_one_worker_whoever_wakes_them() {
-    let m = Moirai::builder().worker_threads(4).scheduler(ThreadPerCore::hashed()).build().unwrap();
+    let m = placed(ThreadPerCore::hashed());
     let workers_of = |affinity| {
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let tasks: Vec<_> = (0..4)
@@ -200,7 +208,7 @@ fn tasks_of_one_affinity_run_on_one_worker_whoever_wakes_them() {
 
 #[test]
 fn a_sticky_task_stays_where_it_ran_first() {
-    let m = Moirai::builder().worker_threads(4).scheduler(ThreadPerCore::sticky()).build().unwrap();
+    let m = placed(ThreadPerCore::sticky());
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             m.spawn_async(async {
