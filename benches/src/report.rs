@@ -56,7 +56,7 @@ const COMPARED: [(&str, &str); 5] = [
     ("scheduler_outside_10k", "spawned from outside"),
     ("scheduler_inside_10k", "spawned from a task"),
     ("scheduler_yield", "yield"),
-    ("scheduler_ping_pong", "ping-pong"),
+    ("scheduler_pairs", "ping-pong"),
     ("scheduler_partitioned", "partitioned data"),
 ];
 

@@ -129,6 +129,11 @@ impl AnyScheduler {
         Self::Other(OtherScheduler(Box::new(scheduler)))
     }
 
+    /// Whether it may ask tasks what was said of them.
+    pub(crate) const fn reads_hints(&self) -> bool {
+        matches!(self, Self::Other(_))
+    }
+
     pub(crate) fn start(&self, workers: usize) -> Vec<AnyLocal> {
         match self {
             Self::Default(scheduler) => {

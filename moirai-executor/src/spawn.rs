@@ -117,7 +117,10 @@ impl Shared {
         F::Output: Send + 'static,
     {
         let wishes = about.wishes.take();
-        about.hints = wishes.as_ref().and_then(|wishes| wishes.hints(&self.clock)).map(Box::new);
+        if self.scheduler.reads_hints() {
+            let hints = wishes.as_ref().and_then(|wishes| wishes.hints(&self.clock));
+            about.hints = hints.map(Box::new);
+        }
         if let Some(wishes) = wishes.filter(|wishes| wishes.tie()) {
             let knot = Knot::default();
             let tied = knot.around(future);

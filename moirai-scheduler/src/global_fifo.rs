@@ -10,6 +10,8 @@
 //!
 //! - **Strict order**: whoever pushed it and whatever its priority, the task that waits longest is handed out next. Nothing is
 //!   ever passed over. (Tasks *begin* in this order; on several workers they run side by side.)
+//! - One exception is the executor's: a worker that waits for the other half of a `join` looks whether there is work by taking a task and
+//!   putting it back, at the end.
 //! - Priorities are disregarded.
 //! - A task that wakes another does not find it run next, on the same worker, as it would with [`WorkStealing`](crate::WorkStealing):
 //!   tasks that talk to each other wait for everything else that is queued, each time.

@@ -74,7 +74,7 @@ pub(super) fn groups() -> Vec<Group> {
             every_scheduler::<YieldMany>(),
         ),
         group(
-            "scheduler_ping_pong",
+            "scheduler_pairs",
             "1,000 tasks that each spawn a partner and talk to it, with each scheduler",
             "pair",
             1_000,
