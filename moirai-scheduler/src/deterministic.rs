@@ -28,6 +28,7 @@ use std::fmt;
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{LocalQueue, Priority, Ready, Schedulable, Scheduler, Visibility};
 
+use crate::ranked::Ranked;
 use crate::rng::{SplitMix64, mix};
 
 /// A scheduler whose order is drawn from a seed. See the [module](self). Clones are the same scheduler.
@@ -95,7 +96,7 @@ enum ReadySet<T> {
 }
 
 struct Pct<T> {
-    heap: BinaryHeap<Ranked<T>>,
+    heap: BinaryHeap<Ranked<(Rank, u64), T>>,
     /// From which priorities are made.
     salt: u64,
     /// The steps at which the next task falls, the last one first.
@@ -104,11 +105,6 @@ struct Pct<T> {
     fallen: Vec<u64>,
     steps: u64,
     pushed: u64,
-}
-
-struct Ranked<T> {
-    rank: (Rank, u64),
-    task: T,
 }
 
 /// Who goes first: the greatest.
@@ -252,26 +248,6 @@ impl<T: Schedulable> LocalQueue<T> for DeterministicLocal<T> {
 impl<T> Clone for Deterministic<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> PartialEq for Ranked<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl<T> Eq for Ranked<T> {}
-
-impl<T> PartialOrd for Ranked<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Ranked<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank.cmp(&other.rank)
     }
 }
 

@@ -25,6 +25,8 @@ use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
 
+use crate::ranked::Ranked;
+
 /// A scheduler that goes by deadlines. See the [module](self).
 ///
 /// ```
@@ -60,14 +62,9 @@ struct Shared<T> {
 }
 
 struct Queue<T> {
-    heap: BinaryHeap<Reverse<Waiting<T>>>,
+    /// By deadline, then by arrival.
+    heap: BinaryHeap<Reverse<Ranked<(u64, u64), T>>>,
     pushed: u64,
-}
-
-/// A task that waits; compared by deadline, then by arrival.
-struct Waiting<T> {
-    rank: (u64, u64),
-    task: T,
 }
 
 impl<T: Schedulable> EarliestDeadline<T> {
@@ -108,7 +105,7 @@ impl<T: Schedulable> Shared<T> {
         let mut queue = self.queue.lock();
         queue.pushed += 1;
         let rank = (deadline, queue.pushed);
-        queue.heap.push(Reverse(Waiting { rank, task }));
+        queue.heap.push(Reverse(Ranked { rank, task }));
         Visibility::Shared
     }
 
@@ -154,26 +151,6 @@ impl<T: Schedulable> LocalQueue<T> for EarliestDeadlineLocal<T> {
 
     fn pop(&mut self) -> Option<T> {
         self.0.pop()
-    }
-}
-
-impl<T> PartialEq for Waiting<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl<T> Eq for Waiting<T> {}
-
-impl<T> PartialOrd for Waiting<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Waiting<T> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank.cmp(&other.rank)
     }
 }
 

@@ -67,6 +67,7 @@ pub mod thread_per_core;
 pub mod work_stealing;
 
 mod queue;
+mod ranked;
 mod rng;
 
 #[cfg(test)]

@@ -7,7 +7,8 @@
 //! # Terms
 //!
 //! A worker that has work, or looks for it of its own accord, is *busy*. One that [`next`](Sleepers::next) makes look
-//! is *searching*; at most half of the workers are, but one may always be. One that has announced that it will sleep is
+//! is *searching*; at most half of the workers are, but one may always be, and those that are called for what they alone find (rule 9)
+//! come on top. One that has announced that it will sleep is
 //! *sleeping*. One word (`sleep/counts.rs`) holds how many are searching, how many are sleeping, and what the searchers
 //! *owe*: nothing, one look, or more.
 //! Who sleeps is in a list under a lock. A *producer* is whoever pushes, worker or not.

@@ -3,7 +3,7 @@
 //! The program is an elastic pool: workers take jobs from a bounded queue, and a manager retires workers that have nothing to do. The
 //! queue is written by hand, as many are: whoever sends a job wakes one worker that waits. There is a mistake in it. A worker that was
 //! woken, and is retired before it came to take the job, takes the wake-up with it: the job stays in the queue, and the others
-//! sleep on. It takes an unlucky order of five steps of three tasks.
+//! sleep on. For that it must not come while the manager has four hundred pages written down, which on threads takes a bad day.
 //!
 //! ```text
 //! cargo run --release --example replay              # stress, hunt, replay, and the queue without the mistake

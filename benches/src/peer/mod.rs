@@ -4,14 +4,13 @@ use std::future::Future;
 
 #[cfg(feature = "forte")]
 mod forte;
-mod moirai;
 pub mod scheduled;
 mod smol;
 mod tokio;
 
 #[cfg(feature = "forte")]
 pub use forte::Forte;
-pub use moirai::Ours;
+pub use scheduled::Ours;
 pub use smol::{Smol, StaticSmol};
 pub use tokio::Tokio;
 

@@ -1,4 +1,4 @@
-//! Moirai with each of the schedulers in the box.
+//! Moirai with its defaults, every task on the books, histograms on, limits on; and the same with each of the schedulers in the box.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands, ThreadPerCore, WorkStealing};
 use moirai::{Moirai, MoiraiBuilder, TaskHandle};
 
-use super::{Ours, Peer, WORKERS};
+use super::{Peer, WORKERS};
 
 /// A scheduler that Moirai is set up with.
 pub trait Kind: Copy + Send + Sync + 'static {
@@ -66,8 +66,12 @@ impl<K: Kind> Peer for Scheduled<K> {
         drop(handle);
     }
 
-    fn join<T: Send + 'static>(handle: TaskHandle<T>) -> impl Future<Output = T> + Send {
-        Ours::join(handle)
+    async fn join<T: Send + 'static>(handle: TaskHandle<T>) -> T {
+        handle.await.expect("a task of a benchmark ends")
+    }
+
+    fn join_outside<T: Send + 'static>(handle: TaskHandle<T>) -> T {
+        handle.join().expect("a task of a benchmark ends")
     }
 
     fn block_on<F: Future + Send>(future: F) -> F::Output
@@ -81,6 +85,13 @@ impl<K: Kind> Peer for Scheduled<K> {
         moirai::yield_now()
     }
 }
+
+/// Moirai, with nothing said of a scheduler.
+pub type Ours = Scheduled<Default>;
+
+/// The default scheduler, called directly.
+#[derive(Clone, Copy, Debug)]
+pub struct Default;
 
 /// The default scheduler, chosen as one of somebody else's: called through a vtable.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +114,7 @@ pub struct Deadline;
 pub struct PerCore;
 
 macro_rules! kinds {
-    ($($kind:ident $name:literal $scheduler:expr;)*) => {
+    ($($kind:ident $name:literal $choose:expr;)*) => {
         $(
             impl Kind for $kind {
                 const NAME: &'static str = $name;
@@ -114,7 +125,8 @@ macro_rules! kinds {
                 }
 
                 fn choose(builder: MoiraiBuilder) -> MoiraiBuilder {
-                    builder.scheduler($scheduler)
+                    let choose: fn(MoiraiBuilder) -> MoiraiBuilder = $choose;
+                    choose(builder)
                 }
             }
         )*
@@ -122,9 +134,10 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Boxed "WorkStealing, chosen" WorkStealing::new();
-    Fifo "GlobalFifo" GlobalFifo::new();
-    Bands "PriorityBands" PriorityBands::strict().ageing(64);
-    Deadline "EarliestDeadline" EarliestDeadline::new();
-    PerCore "ThreadPerCore" ThreadPerCore::hashed();
+    Default "moirai" |builder| builder;
+    Boxed "WorkStealing, chosen" |builder| builder.scheduler(WorkStealing::new());
+    Fifo "GlobalFifo" |builder| builder.scheduler(GlobalFifo::new());
+    Bands "PriorityBands" |builder| builder.scheduler(PriorityBands::strict().ageing(64));
+    Deadline "EarliestDeadline" |builder| builder.scheduler(EarliestDeadline::new());
+    PerCore "ThreadPerCore" |builder| builder.scheduler(ThreadPerCore::hashed());
 }

@@ -1,10 +1,11 @@
 //! The schedulers in the box beside each other, and the simulator's speed.
 
+use std::hint::black_box;
 use std::sync::{Mutex, Once, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moirai::scheduler::{GlobalFifo, LocalQueue, Scheduler, Sleepers};
+use moirai::scheduler::{GlobalFifo, LocalQueue, Ready, Scheduler, Sleepers, WorkStealing};
 use moirai::sim::Simulation;
 use moirai::{Moirai, Priority};
 
@@ -115,6 +116,25 @@ pub(super) fn groups() -> Vec<Group> {
                 Case { peer: "crossbeam-channel pool", run: channel_pool_wave },
             ],
         ),
+        group(
+            "scheduler_dispatch",
+            "a push and a pop of the default scheduler alone, called directly and through a vtable",
+            "push and pop",
+            PAIRS as u64,
+            40,
+            Vec::new(),
+            vec![
+                Case { peer: "moirai", run: || push_and_pop(&mut only_local()) },
+                Case {
+                    peer: "through a vtable",
+                    run: || {
+                        let mut local: Box<dyn LocalQueue<usize>> =
+                            black_box(Box::new(only_local()));
+                        push_and_pop(&mut *local)
+                    },
+                },
+            ],
+        ),
         Group {
             name: "simulated_poll",
             about: "100 simulated tasks that yield 1,000 times each",
@@ -126,6 +146,22 @@ pub(super) fn groups() -> Vec<Group> {
             cases: vec![Case { peer: "moirai", run: simulated }],
         },
     ]
+}
+
+const PAIRS: usize = 200_000;
+
+/// The local queue of a scheduler with one worker.
+fn only_local() -> impl LocalQueue<usize> {
+    WorkStealing::new().start(1).remove(0)
+}
+
+fn push_and_pop(local: &mut (impl LocalQueue<usize> + ?Sized)) -> Duration {
+    let start = Instant::now();
+    for number in 0..PAIRS {
+        let _ = black_box(local.push(number, Priority::Normal, Ready::Yielded));
+        black_box(local.pop());
+    }
+    start.elapsed()
 }
 
 fn closures(executor: &'static Moirai) -> Duration {
