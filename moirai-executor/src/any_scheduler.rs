@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use moirai_core::{
     LocalQueue, Priority, Ready, Schedulable, Scheduler, TaskId, TaskKind, Visibility,
 };
@@ -77,6 +78,26 @@ impl Schedulable for Runnable {
     }
 }
 
+/// A local queue on cache lines of its own: its worker writes to it at every pop, and an allocator puts alike things side by side.
+struct Own<L>(CachePadded<L>);
+
+impl<L: LocalQueue<Runnable>> LocalQueue<Runnable> for Own<L> {
+    #[inline]
+    fn push(&mut self, task: Runnable, priority: Priority, ready: Ready) -> Visibility {
+        self.0.push(task, priority, ready)
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Runnable> {
+        self.0.pop()
+    }
+
+    #[inline]
+    fn look_outside(&mut self) {
+        self.0.look_outside();
+    }
+}
+
 /// [`Scheduler`] with its local queues behind a vtable, so that it can be one itself.
 trait Boxed: Send + Sync {
     fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>>;
@@ -88,8 +109,8 @@ trait Boxed: Send + Sync {
 
 impl<S: Scheduler<Runnable>> Boxed for S {
     fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>> {
-        let locals = Scheduler::start(self, workers);
-        locals.into_iter().map(|local| Box::new(local) as Box<dyn LocalQueue<Runnable>>).collect()
+        let locals = Scheduler::start(self, workers).into_iter().map(CachePadded::new).map(Own);
+        locals.map(|local| Box::new(local) as Box<dyn LocalQueue<Runnable>>).collect()
     }
 
     fn boxed_push(&self, task: Runnable, priority: Priority) -> Visibility {

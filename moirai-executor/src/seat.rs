@@ -5,7 +5,10 @@ use crate::registry::Books;
 
 /// What a worker owns: its queue, its place in the books, its counts. A worker is a thread in a seat; when the thread is
 /// about to block it gives the seat to another, and only the right to use it moves.
+///
+/// On cache lines of its own: its worker writes to it at every step, and an allocator puts the seats side by side.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Seat {
     pub(crate) index: usize,
     pub(crate) queue: AnyLocal,
