@@ -125,7 +125,8 @@ impl Simulation {
     }
 
     /// The executor's configuration: limits, retention of records. Names and sizes of threads, the watchdog and the blocking
-    /// queue's limit have no meaning here.
+    /// queue's limit have no meaning here; and how many workers there are is said by [`workers`](Self::workers), because the default
+    /// depends on the machine.
     pub fn config(self, config: ExecutorConfig) -> Self {
         Self(self.0.config(config))
     }

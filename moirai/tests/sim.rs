@@ -117,7 +117,7 @@ const THE_ORDER_OF_SEED_1: [i32; 8] = [7, 4, 1, 6, 2, 0, 5, 3];
 #[test]
 fn time_stands_still_until_all_wait_and_then_jumps() {
     let start = std::time::Instant::now();
-    let mut config = moirai::ExecutorConfig { worker_threads: 2, ..Default::default() };
+    let mut config = moirai::ExecutorConfig::default();
     config.cleanup.enable_automatic_cleanup = false;
     let run = Simulation::new(3).config(config).run(|m| async move {
         let begin = time::Instant::now();
@@ -302,10 +302,10 @@ fn a_scenario_without_end_is_ended() {
     let failure = Simulation::new(1).max_steps(1_000).run(endless).map(|_: sim::Run<()>| ());
     let failure = failure.unwrap_err();
     assert!(matches!(failure.cause(), Cause::TooManySteps(1_000)), "{failure}");
-    let refused = Simulation::new(1)
-        .config(moirai::ExecutorConfig { worker_threads: 0, ..Default::default() })
-        .run(|_| async {});
-    assert!(refused.unwrap_err().to_string().contains("worker_threads"));
+    let mut config = moirai::ExecutorConfig::default();
+    config.cleanup.cleanup_interval = Duration::ZERO;
+    let refused = Simulation::new(1).config(config).run(|_| async {}).unwrap_err();
+    assert!(refused.to_string().contains("cleanup_interval"), "{refused}");
 }
 
 #[test]
