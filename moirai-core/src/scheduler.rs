@@ -12,8 +12,8 @@
 //!    got it first. "Later" is by happens-before, with a `fence(SeqCst)` between on both sides: the executor puts these fences,
 //!    and builds its promise that no wake-up is lost on this rule.
 //! 3. **The slot.** A task whose push returned [`Visibility::Slot`] is found by the owner's later `pop`s, and by others at the latest
-//!    when they find nothing else in two `pop`s in a row. A later push may put its task in that place; then it returns what has
-//!    become of the task that was there.
+//!    when they find nothing else in two `pop`s in a row. There is one slot: a push that puts another task there returns
+//!    what has become of the task that was in it, and so is not [`Visibility::Slot`].
 //! 4. **No spurious nothing.** `pop` and `take` return `None` only if at some moment during the call there was no task that
 //!    rule 2 lets them find: a lost race is tried again, not reported as empty.
 //! 5. **Drained.** When nobody else uses the scheduler, `take` called until it says `None` hands out every task, wherever it is

@@ -29,6 +29,7 @@ enum Fault {
     ReclaimsACopy,
     CarriesInTheOpen,
     SaysSlotFromOutside,
+    ForgetsToWake,
 }
 
 type Queue = Mutex<VecDeque<Token>>;
@@ -168,6 +169,9 @@ impl LocalQueue<Token> for Local {
         } else {
             self.inner.put(&self.own, token);
         }
+        if self.inner.is(Fault::ForgetsToWake) {
+            return Visibility::Slot;
+        }
         Visibility::Shared
     }
 
@@ -251,6 +255,11 @@ mod found {
     fn the_wrong_worker_is_woken() {
         found_by(Fault::WakesAnother, "no_lost_wake_up", "workers slept while tasks waited");
         found_by(Fault::WakesAnother, "random_operations", "found nothing");
+    }
+
+    #[test]
+    fn nobody_is_woken() {
+        found_by(Fault::ForgetsToWake, "random_operations", "nobody would be woken");
     }
 
     #[test]

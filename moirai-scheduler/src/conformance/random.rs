@@ -26,6 +26,8 @@ struct Beside<S: Scheduler<Token>> {
     /// Of what each worker pushed and may be in its slot: how many can be there at most.
     hidden: [usize; WORKERS],
     pushed: u64,
+    /// The workers whose last push went into the slot, and nothing has come out since.
+    slot_is_full: [bool; WORKERS],
     /// How often each worker found nothing in a row, while what was in a slot stayed there.
     in_vain: [u32; WORKERS],
     rng: SplitMix64,
@@ -50,6 +52,7 @@ impl<S: Scheduler<Token>> Beside<S> {
             locals,
             inside: BTreeMap::new(),
             hidden: [0; WORKERS],
+            slot_is_full: [false; WORKERS],
             pushed: 0,
             in_vain: [0; WORKERS],
             rng: SplitMix64::new(seed),
@@ -78,6 +81,14 @@ impl<S: Scheduler<Token>> Beside<S> {
                 ));
             }
             _ => {}
+        }
+        if visibility == Visibility::Slot
+            && let Some(by) = by
+            && std::mem::replace(&mut self.slot_is_full[by], true)
+        {
+            return Err(format!(
+                "rule 3: worker {by} pushed two tasks, token {number} the second, and both returned `Visibility::Slot`: nobody would be woken for either"
+            ));
         }
         let maybe_hidden = by.is_some_and(|by| match visibility {
             Visibility::Slot => {
@@ -172,6 +183,7 @@ impl<S: Scheduler<Token>> Beside<S> {
     fn came_out(&mut self, token: &Token, by: &str) -> Found {
         let number = token.number();
         self.in_vain = [0; WORKERS];
+        self.slot_is_full = [false; WORKERS];
         if self.inside.remove(&number).is_none() {
             return Err(format!("rule 1: `{by}` handed out token {number} a second time"));
         }
