@@ -33,7 +33,7 @@ const COLOURS: [&str; 4] = ["#d1242f", "#bf8700", OURS, "#8250df"];
 /// Horizontal bars, shorter is better; the thin line goes from the fastest run to the slowest, or to the edge.
 #[must_use]
 pub fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
-    const LEFT: f64 = 290.0;
+    const LEFT: f64 = 250.0;
     const ROW: f64 = 26.0;
     const TOP: f64 = 44.0;
     let height = TOP + ROW * bars.len() as f64 + 14.0;

@@ -53,11 +53,11 @@ pub fn probes(results: &Results) -> String {
 
 /// The workloads by which schedulers are compared, and what they are called beside each other.
 const COMPARED: [(&str, &str); 5] = [
-    ("scheduler_outside_10k", "spawned from outside"),
-    ("scheduler_inside_10k", "spawned from a task"),
+    ("scheduler_outside_10k", "from outside"),
+    ("scheduler_inside_10k", "from a task"),
     ("scheduler_yield", "yield"),
     ("scheduler_pairs", "ping-pong"),
-    ("scheduler_partitioned", "partitioned data"),
+    ("scheduler_partitioned", "partitioned"),
 ];
 
 /// The time of each scheduler to that of the default, by workload, with the system's allocator.
@@ -81,7 +81,8 @@ fn schedulers(results: &Results) -> String {
     let columns = compared(results);
     let Some((_, first)) = columns.first() else { return String::new() };
     let mut text = String::from(
-        "Time divided by that of the default scheduler, doing the same in the same processes; less is better. *WorkStealing, chosen* is the \
+        "Time divided by that of the default scheduler, doing the same in the same processes; less is better: 10,000 tasks spawned from \
+         outside and from a task, 200 tasks that yield, 1,000 pairs that play ping-pong, requests to partitioned data. *WorkStealing, chosen* is the \
          default scheduler given to the builder like one of your own: what it takes more is the price of the vtable, and noise.\n\n\
          ![Time of each scheduler to that of the default, on five workloads](figures/schedulers.svg)\n\n| scheduler |",
     );
