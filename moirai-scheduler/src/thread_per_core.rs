@@ -83,8 +83,8 @@ struct Seat<T> {
     /// What others have pushed.
     inbox: Injector<T>,
     stealer: Stealer<T>,
-    /// The worker does not go on: what is for it goes anywhere, until it pops again. Read at every push, so it is on the line
-    /// that pushes need anyway.
+    /// The worker does not go on: what is for it goes anywhere, until it pops again. Written only then, so that reading it
+    /// at every push from elsewhere and at every pop disturbs nobody.
     stuck: AtomicBool,
 }
 

@@ -86,6 +86,9 @@ pub const CASES: [&str; 12] = [
     "priorities_as_claimed",
 ];
 
+/// A case, for schedulers that are made by a function.
+type Case<'a, S> = fn(&'a (dyn Fn() -> S + Sync + 'a)) -> Found;
+
 /// Runs a case, one of [`CASES`], on schedulers that `new` makes. A panic of the scheduler is a violation.
 ///
 /// # Errors
@@ -96,25 +99,26 @@ pub const CASES: [&str; 12] = [
 ///
 /// If there is no such case.
 pub fn check<S: Scheduler<Token>>(case: &str, new: impl Fn() -> S + Sync) -> Result<(), Violation> {
-    let Some(name) = CASES.into_iter().find(|name| *name == case) else {
+    let cases: [(&str, Case<'_, S>); CASES.len()] = [
+        ("random_operations", |new| random::random_operations(new)),
+        ("exactly_once_under_stress", |new| concurrent::exactly_once_under_stress(new)),
+        ("no_spurious_nothing", |new| concurrent::no_spurious_nothing(new)),
+        ("no_lost_wake_up", |new| concurrent::no_lost_wake_up(new)),
+        ("a_retired_worker_loses_nothing", |new| concurrent::a_retired_worker_loses_nothing(new)),
+        ("a_panic_in_the_middle_loses_nothing", |new| {
+            concurrent::a_panic_in_the_middle_loses_nothing(new)
+        }),
+        ("drained", |new| random::drained(new)),
+        ("dropped_with_its_tasks", |new| random::dropped_with_its_tasks(new)),
+        ("started_once_with_what_was_pushed_before", |new| random::started_once(new)),
+        ("order_as_claimed", |new| claims::order(new)),
+        ("fairness_as_claimed", |new| claims::fairness(new)),
+        ("priorities_as_claimed", |new| claims::priorities(new)),
+    ];
+    let Some((name, run)) = cases.into_iter().find(|(name, _)| *name == case) else {
         panic!("there is no case {case:?}; there are {CASES:?}");
     };
-    let run = || match name {
-        "random_operations" => random::random_operations(&new),
-        "exactly_once_under_stress" => concurrent::exactly_once_under_stress(&new),
-        "no_spurious_nothing" => concurrent::no_spurious_nothing(&new),
-        "no_lost_wake_up" => concurrent::no_lost_wake_up(&new),
-        "a_retired_worker_loses_nothing" => concurrent::a_retired_worker_loses_nothing(&new),
-        "a_panic_in_the_middle_loses_nothing" => {
-            concurrent::a_panic_in_the_middle_loses_nothing(&new)
-        }
-        "drained" => random::drained(&new),
-        "dropped_with_its_tasks" => random::dropped_with_its_tasks(&new),
-        "started_once_with_what_was_pushed_before" => random::started_once(&new),
-        "order_as_claimed" => claims::order(&new),
-        "fairness_as_claimed" => claims::fairness(&new),
-        _ => claims::priorities(&new),
-    };
+    let run = || run(&new);
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
         .unwrap_or_else(|payload| Err(format!("it panicked: {}", text_of(&*payload))));
     found.map_err(|message| Violation { case: name, message })

@@ -1,5 +1,6 @@
 //! How long jobs wait with and without it: `cargo run --release -p shortest-job-first`.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use moirai::Moirai;
@@ -13,7 +14,12 @@ fn length(number: u32) -> Duration {
 
 fn mean_wait(moirai: &Moirai) -> Duration {
     // All are there before the first begins.
-    let gate = moirai.spawn_parallel(|| std::thread::sleep(Duration::from_millis(20)));
+    let ((open, opened), (begun, begins)) = (mpsc::channel(), mpsc::channel());
+    let gate = moirai.spawn_parallel(move || {
+        begun.send(()).expect("it is waited for");
+        let () = opened.recv().expect("it is opened");
+    });
+    begins.recv().expect("the gate begins");
     let start = Instant::now();
     let jobs: Vec<_> = (0..100)
         .map(|number| {
@@ -27,8 +33,9 @@ fn mean_wait(moirai: &Moirai) -> Duration {
             })
         })
         .collect();
+    open.send(()).expect("the gate waits");
     let waits: Vec<_> = jobs.into_iter().map(|job| job.join().expect("it only computes")).collect();
-    gate.join().expect("it only sleeps");
+    gate.join().expect("it only waits");
     waits.iter().sum::<Duration>() / 100
 }
 
