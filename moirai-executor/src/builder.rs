@@ -8,10 +8,10 @@ use moirai_core::{
     BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Scheduler,
 };
 
-use crate::any_scheduler::{AnyScheduler, Runnable};
 use crate::executor::HybridExecutor;
-use crate::plugins::Plugins;
-use crate::shared::Parts;
+use crate::runtime::plugins::Plugins;
+use crate::runtime::scheduler::{AnyScheduler, Runnable};
+use crate::runtime::shared::Parts;
 
 /// The scheduler of an executor whose builder names no other. This is the one place that knows it.
 pub(crate) type DefaultScheduler = moirai_scheduler::WorkStealing<Runnable>;

@@ -16,23 +16,23 @@ use moirai_core::{
 use moirai_sync::{Parker, budget};
 use parking_lot::Mutex;
 
-use crate::any_scheduler::AnyLocal;
 use crate::builder::HybridExecutorBuilder;
-use crate::cleanup::CleanupWorker;
-use crate::context::Context;
-use crate::door::Phase;
 use crate::group::TaskGroup;
 use crate::handle::TaskHandle;
+use crate::handle::WaitForTask;
 use crate::panics;
-use crate::patience::park_soon;
-use crate::seat::Seat;
-use crate::shared::{Parts, Shared};
-use crate::shutdown::How;
+use crate::registry::sweeper::CleanupWorker;
+use crate::runtime::context::Context;
+use crate::runtime::lifecycle::Phase;
+use crate::runtime::park::park_soon;
+use crate::runtime::scheduler::AnyLocal;
+use crate::runtime::seat::Seat;
+use crate::runtime::shared::{Parts, Shared};
+use crate::runtime::shutdown::How;
+use crate::runtime::worker;
 use crate::spawn::Description;
+use crate::spawn::TaskBuilder;
 use crate::task::Asker;
-use crate::task_builder::TaskBuilder;
-use crate::watch::WaitForTask;
-use crate::worker;
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the books of
 /// them all.

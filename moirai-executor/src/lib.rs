@@ -17,46 +17,31 @@
 //!
 //! [moirai]: https://docs.rs/moirai
 
-mod admission;
-mod any_scheduler;
 mod builder;
-mod cleanup;
-mod context;
-mod door;
 mod executor;
-mod fork;
+mod fork_join;
 mod group;
 mod handle;
-mod here;
-mod live;
 mod panics;
-mod patience;
-mod plugins;
-mod pool;
-mod progress;
+mod parallel;
 #[doc(hidden)]
 pub mod registry;
-mod seat;
-mod shared;
-mod shutdown;
+mod runtime;
 pub mod sim;
-mod slice;
 mod spawn;
 mod task;
-mod task_builder;
-mod ties;
 pub mod time;
-mod watch;
-mod worker;
+mod timer;
+mod watchdog;
 mod yield_now;
 
-pub use admission::TrySpawnError;
-pub use any_scheduler::Runnable;
 pub use builder::HybridExecutorBuilder;
 pub use executor::{HybridExecutor, block_in_place, is_cancelled};
-pub use fork::{Scope, join_or, scope_or};
+pub use fork_join::scope_core::Scope;
 pub use group::{GroupCounts, TaskGroup};
 pub use handle::{AbortHandle, TaskHandle};
-pub use here::{spawn_async, spawn_parallel};
-pub use task_builder::TaskBuilder;
+pub use parallel::join::{join_or, scope_or};
+pub use runtime::admission::TrySpawnError;
+pub use runtime::scheduler::Runnable;
+pub use spawn::{TaskBuilder, spawn_async, spawn_parallel};
 pub use yield_now::yield_now;

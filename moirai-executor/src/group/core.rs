@@ -10,7 +10,7 @@ use moirai_sync::Semaphore;
 use super::members::Members;
 use crate::handle::TaskHandle;
 use crate::panics;
-use crate::shared::Shared;
+use crate::runtime::shared::Shared;
 
 pub(super) struct Core<T: Send + 'static> {
     /// Does not keep the executor running.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::completions::Head;
 use super::page::{ALL_FREE, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS, Page};
 use super::reclaim::{self, Pin};
-use super::ring::Head;
 use super::slot::Freed;
 use super::{Books, Registry, Ring};
 use crossbeam_utils::CachePadded;

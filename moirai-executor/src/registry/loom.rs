@@ -336,7 +336,7 @@ fn loom_sweep_against_stop() {
         let entry = register(&registry, &mut books, "", 0);
         let worker = thread::spawn({
             let registry = Arc::clone(&registry);
-            move || crate::cleanup::run(&registry)
+            move || crate::registry::sweeper::run(&registry)
         });
         finish(&registry, &mut books, entry, 0);
         hand.advance(Duration::from_nanos(1));

@@ -30,7 +30,7 @@
 //!
 //! # Completions
 //!
-//! 8. Each set of books has a [`ring`] of its completions, in order: a task ends, for the books, not before the one before it.
+//! 8. Each set of books has a [ring](completions) of its completions, in order: a task ends, for the books, not before the one before it.
 //!    One thread at a time appends, and publishes by a store of the tail; the [`evictor`], under its lock, takes from the heads,
 //!    the globally oldest first.
 //! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest. The check takes no
@@ -56,17 +56,18 @@
     reason = "the module is public for benches only; its text is for those who work on it"
 )]
 
-mod books;
+mod annotations;
+mod completions;
 mod depot;
 mod directory;
 mod evictor;
 mod page;
+mod read;
 mod reclaim;
-mod ring;
 mod slot;
-mod stats;
-mod text;
-mod word;
+mod state_word;
+pub(crate) mod sweeper;
+mod write;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
@@ -82,18 +83,18 @@ use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 
-pub use books::{Books, Entry};
 pub use evictor::SweepReport;
-pub use stats::Totals;
+pub use read::Totals;
+pub use write::{Books, Entry};
 
+use completions::Ring;
 use crossbeam_utils::CachePadded;
 use depot::Depot;
 use directory::Directory;
 use evictor::Evictor;
 use reclaim::Garbage;
-use ring::Ring;
 
-use crate::cleanup::Alarm;
+use crate::registry::sweeper::Alarm;
 
 /// How many sets of books threads share that are no workers.
 const GUESTS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
@@ -170,7 +171,7 @@ pub struct Registry {
     batch: usize,
     /// Records beyond the limit that who completes leaves to others. See rule 10.
     leave: usize,
-    counts: stats::Counts,
+    counts: read::Counts,
     refused: AtomicU64,
     alarm: Alarm,
     garbage: Garbage,
@@ -196,7 +197,7 @@ impl Registry {
         // Rule 9: what the guests may add comes off what is left to the workers.
         let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
         // Rule 10: half of it for what is not looked at yet, half for what is left to others.
-        let batch = slack.min(books::MAX_BATCH - GUESTS) / 2;
+        let batch = slack.min(write::MAX_BATCH - GUESTS) / 2;
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),
@@ -209,7 +210,7 @@ impl Registry {
             batch,
             // No more than two workers' share, or looking past it would take longer than evicting.
             leave: batch * workers.min(2),
-            counts: stats::Counts::new(sets),
+            counts: read::Counts::new(sets),
             refused: AtomicU64::new(0),
             alarm: Alarm::default(),
             garbage: Garbage::default(),

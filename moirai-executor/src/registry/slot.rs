@@ -13,8 +13,8 @@ use moirai_core::shim::hint::spin_loop;
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use moirai_core::shim::thread::yield_now;
 
-use super::text::Text;
-use super::word::Word;
+use super::annotations::Text;
+use super::state_word::Word;
 use super::{End, Finished, Hints, NewTask};
 
 /// Marks a `Text` in `about`, and the lock in `listing`.

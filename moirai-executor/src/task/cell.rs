@@ -7,8 +7,8 @@ use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use moirai_core::{Priority, TaskError, TaskId, TaskKind};
 
-use super::handle::JoinHandle;
 use super::header::{Header, Host, VTable};
+use super::join::JoinHandle;
 use super::run;
 use super::runnable::RawRunnable;
 use super::state::State;

@@ -45,8 +45,8 @@
 //! that the books hold the reference which keeps it alive, is what makes ours differ.
 
 mod cell;
-mod handle;
 mod header;
+mod join;
 mod run;
 mod runnable;
 mod state;
@@ -61,8 +61,8 @@ mod test_host;
 mod tests;
 
 pub(crate) use cell::{Listed, Unlisted};
-pub(crate) use handle::JoinHandle;
 pub(crate) use header::{Header, Host, TaskRef, Verdict};
+pub(crate) use join::JoinHandle;
 pub(crate) use runnable::RawRunnable;
 pub(crate) use state::Asker;
 pub(crate) use work::{Closure, Work};

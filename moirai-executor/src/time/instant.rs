@@ -3,7 +3,7 @@
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-use super::driver::Domain;
+use crate::timer::driver::Domain;
 
 /// A moment on the clock of the executor that runs the caller, which may be a manual one; else on the system's.
 ///

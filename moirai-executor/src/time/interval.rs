@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use moirai_sync::budget;
 
-use super::driver::Domain;
 use super::instant::Instant;
 use super::sleep::Deadline;
+use crate::timer::driver::Domain;
 
 /// How late a tick may be without counting as missed.
 const TOLERANCE: Duration = Duration::from_millis(5);

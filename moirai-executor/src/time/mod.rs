@@ -29,14 +29,11 @@
 //! # Ok::<(), moirai_core::BuildError>(())
 //! ```
 
-mod driver;
 mod instant;
 mod interval;
 mod pause;
-mod shards;
 mod sleep;
 mod timeout;
-mod wheel;
 
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
@@ -44,6 +41,5 @@ pub use pause::{TimeError, advance, pause};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
-pub(crate) use driver::Driver;
 pub(crate) use pause::TimeSource;
 pub(crate) use sleep::Deadline;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use moirai_core::{Clock, ManualClock};
 
-use super::driver::{Domain, Driver};
-use crate::context::Context;
+use crate::runtime::context::Context;
+use crate::timer::driver::{Domain, Driver};
 use crate::yield_now::yield_now;
 
 /// An executor's time: the system's, until it is paused.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use moirai_sync::budget;
 
-use super::driver::{Domain, Driver};
 use super::instant::Instant;
-use super::shards::Place;
+use crate::timer::driver::{Domain, Driver};
+use crate::timer::queue::Place;
 
 /// Waits for `duration`. One of zero has passed at the first poll; `Duration::MAX` never does.
 ///

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use super::driver::Domain;
 use super::instant::Instant;
 use super::sleep::Deadline;
+use crate::timer::driver::Domain;
 
 /// Runs `future` for at most `duration`. When the time is up first, the output is [`Elapsed`]; the future is dropped with the
 /// [`Timeout`].

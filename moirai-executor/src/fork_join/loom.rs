@@ -1,0 +1,266 @@
+//! Models of fork-join: the code itself, with a crew of two.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use moirai_core::shim::sync::Arc;
+use moirai_core::shim::thread;
+use moirai_sync::Parker;
+
+use crate::fork_join::frame::Frame;
+use crate::fork_join::local_jobs::Hand;
+use crate::fork_join::scope_core::models::{Spawner, scope};
+use crate::fork_join::shared_jobs::Board;
+use crate::fork_join::stack_job::{Half, Second};
+use crate::runtime::fork_host::{Crew, Event, park_for};
+
+/// Some preemptions are enough for each mutation that is known to be caught; all of them take minutes.
+fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(f);
+}
+
+/// Two threads and a board. Nobody sleeps when there is nothing to do: a thief looks once, or as often as a model says.
+struct Pair {
+    board: Board,
+    /// Whether one that rests is woken for another reason, before it sleeps without its seat.
+    restless: bool,
+}
+
+impl Crew for Pair {
+    fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn idle(&self) -> usize {
+        1
+    }
+
+    fn invite(&self) {}
+
+    fn rest(&self, event: &impl Event) -> bool {
+        if !self.restless {
+            return false;
+        }
+        let parker = Parker::new();
+        event.arm(parker.unparker());
+        event.disarm();
+        event.has_happened()
+    }
+
+    fn sleep(&self, event: &impl Event) {
+        park_for(event);
+    }
+}
+
+fn pair(restless: bool) -> Arc<Pair> {
+    Arc::new(Pair { board: Board::new(), restless })
+}
+
+/// Calls `f` as a task would that begins fork-join work.
+fn at_root<R>(pair: &Pair, f: impl FnOnce(&Hand) -> R) -> R {
+    let hand = Box::new(Hand::new());
+    hand.settle();
+    hand.at_root(&pair.board, &Frame::root(None), false, || f(&hand))
+}
+
+/// A thread that looks for a piece so often, and as long as there are some.
+fn thief(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
+    let pair = Arc::clone(pair);
+    thread::spawn(move || {
+        let hand = Box::new(Hand::new());
+        hand.settle();
+        // What it makes public itself it does not leave to others, who may sleep.
+        let mut left = looks;
+        while left > 0 || pair.board.has_pieces() {
+            left = left.saturating_sub(1);
+            if let Some(piece) = pair.board.take(1) {
+                hand.run(piece, &*pair);
+            }
+        }
+    })
+}
+
+/// Counts, by a load and a store: a closure that runs twice, or while another does, is found out by the sum or by loom.
+struct Tracked(moirai_core::shim::cell::UnsafeCell<usize>);
+
+// SAFETY: loom checks each access.
+unsafe impl Sync for Tracked {}
+
+impl Tracked {
+    fn new() -> Self {
+        Self(moirai_core::shim::cell::UnsafeCell::new(0))
+    }
+
+    fn bump(&self) -> usize {
+        self.0.with_mut(|count| {
+            // SAFETY: loom checks that nobody else is here.
+            let count = unsafe { &mut *count };
+            *count += 1;
+            *count
+        })
+    }
+}
+
+#[test]
+fn loom_fork_publish_against_take_back() {
+    model(Some(3), move || {
+        let pair = pair(false);
+        let thief = thief(&pair, 1);
+        // On the owner's stack, and touched again after the join.
+        let (first, second) = (Tracked::new(), Tracked::new());
+        let results = at_root(&pair, |hand| hand.join(&*pair, || first.bump(), || second.bump()));
+        assert_eq!(results, (1, 1));
+        assert_eq!((first.bump(), second.bump()), (2, 2));
+        thief.join().unwrap();
+    });
+}
+
+/// A pointer that a thread of a model may have.
+struct Sent<T>(*const T);
+
+// SAFETY: what it points to is used by the rules of the module, which is what the models are for.
+unsafe impl<T> Send for Sent<T> {}
+
+#[test]
+fn loom_fork_an_owner_that_wakes_for_another_reason_against_the_thief() {
+    // The half alone, already taken, so that all interleavings can be looked at.
+    model(None, || {
+        let frame = Frame::root(None);
+        let second = Box::new(Second::new(&raw const frame, || 1));
+        let half = second.half();
+        half.taken();
+        let thief = thread::spawn({
+            let half = Sent(&raw const *half);
+            move || {
+                let half = half;
+                let hand = Box::new(Hand::new());
+                hand.settle();
+                // SAFETY: it was taken, by this thread.
+                unsafe { Half::run(half.0, &hand) };
+            }
+        });
+        let parker = Parker::new();
+        half.arm(parker.unparker());
+        half.disarm();
+        if !half.is_done() {
+            park_for(half);
+        }
+        half.retire();
+        // SAFETY: it is done.
+        assert_eq!(unsafe { second.take_result() }.unwrap(), 1);
+        thief.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_panics_in_both_halves() {
+    model(Some(2), || {
+        let pair = pair(false);
+        let thief = thief(&pair, 1);
+        let ended = Tracked::new();
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            at_root(&pair, |hand| {
+                hand.join(
+                    &*pair,
+                    || resume_unwind(Box::new(1)),
+                    || -> () {
+                        ended.bump();
+                        resume_unwind(Box::new(2))
+                    },
+                )
+            })
+        }));
+        let payload = caught.map(|((), ())| ()).unwrap_err();
+        assert_eq!((payload.downcast_ref(), ended.bump()), (Some(&1), 2));
+        thief.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_nested_halves_and_a_wait_that_helps_below() {
+    model(Some(1), || {
+        let pair = pair(false);
+        let thief = thief(&pair, 2);
+        let leaves = [Tracked::new(), Tracked::new(), Tracked::new(), Tracked::new()];
+        let inner = |leaves: &[Tracked]| {
+            // The thief's own hand, or the owner's: a half is called without one.
+            at_root(&pair, |hand| hand.join(&*pair, || leaves[0].bump(), || leaves[1].bump()))
+        };
+        let sums = at_root(&pair, |hand| {
+            hand.join(&*pair, || inner(&leaves[..2]), || inner(&leaves[2..]))
+        });
+        assert_eq!(sums, ((1, 1), (1, 1)));
+        assert!(leaves.iter().all(|leaf| leaf.bump() == 2));
+        thief.join().unwrap();
+    });
+}
+
+loom::thread_local! {
+    static WAITS: std::cell::Cell<bool> = std::cell::Cell::new(false);
+}
+
+#[test]
+fn loom_fork_a_wait_takes_nothing_that_is_not_below() {
+    model(Some(2), || {
+        let pair = pair(false);
+        let thief = thief(&pair, 1);
+        // Another call's halves are on the same board.
+        let other = thread::spawn({
+            let pair = Arc::clone(&pair);
+            move || {
+                let unrelated = || assert!(!WAITS.with(std::cell::Cell::get));
+                at_root(&pair, |hand| hand.join(&*pair, || (), unrelated));
+            }
+        });
+        WAITS.with(|waits| waits.set(true));
+        at_root(&pair, |hand| hand.join(&*pair, || (), || ()));
+        WAITS.with(|waits| waits.set(false));
+        other.join().unwrap();
+        thief.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_scope_ends_after_its_jobs() {
+    model(Some(3), || {
+        let pair = pair(true);
+        let thief = thief(&pair, 1);
+        let (first, second) = (Arc::new(Tracked::new()), Arc::new(Tracked::new()));
+        at_root(&pair, |hand| {
+            scope(hand, &*pair, |s: Spawner<'_>| {
+                for cell in [&first, &second] {
+                    let cell = Arc::clone(cell);
+                    s.spawn(hand, &*pair, move |_| {
+                        cell.bump();
+                    });
+                }
+            });
+        });
+        assert_eq!((first.bump(), second.bump()), (2, 2));
+        thief.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_a_job_on_the_thiefs_side_spawns_another() {
+    model(Some(2), || {
+        let pair = pair(false);
+        let thief = thief(&pair, 2);
+        let cell = Arc::new(Tracked::new());
+        at_root(&pair, |hand| {
+            scope(hand, &*pair, |s: Spawner<'_>| {
+                let (cell, pair) = (Arc::clone(&cell), Arc::clone(&pair));
+                let crew = Arc::clone(&pair);
+                s.spawn(hand, &*crew, move |s| {
+                    // Not the hand of the scope's thread, so it is public at once.
+                    s.spawn(std::ptr::null(), &*pair, move |_| {
+                        cell.bump();
+                    });
+                });
+            });
+        });
+        assert_eq!(cell.bump(), 2);
+        thief.join().unwrap();
+    });
+}

@@ -1,0 +1,316 @@
+//! The second closure of a `join`, in the frame of its owner. Rules 1 to 4 of the [module](super).
+
+use std::cell::Cell;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::thread;
+
+use moirai_core::shim::cell::UnsafeCell;
+use moirai_core::shim::hint;
+use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
+use moirai_sync::Unparker;
+
+use crate::fork_join::frame::Frame;
+use crate::fork_join::local_jobs::Hand;
+use crate::runtime::fork_host::Event;
+
+/// In its owner's list, and nobody else knows it.
+const PRIVATE: u8 = 0;
+/// On the board.
+const PUBLIC: u8 = 1;
+/// Taken off the board by a thief.
+const TAKEN: u8 = 2;
+/// As `TAKEN`, and the owner sleeps.
+const WAITED: u8 = 3;
+/// As `WAITED`, and the thief has begun to wake the owner.
+const WAKING: u8 = 4;
+/// The result is there.
+const DONE: u8 = 5;
+
+/// A half, whatever it calls.
+pub(crate) struct Half {
+    /// The next older one of its owner's list.
+    older: Cell<*const Half>,
+    /// The next newer one.
+    newer: Cell<*const Half>,
+    frame: *const Frame,
+    state: AtomicU8,
+    /// Who sleeps; there from `WAITED` on (rule 3).
+    sleeper: UnsafeCell<MaybeUninit<Unparker>>,
+    run: unsafe fn(*const Half, &Hand),
+}
+
+/// A half with what it calls.
+// The half comes first: a pointer to the whole is one to it.
+#[repr(C)]
+pub(crate) struct Second<F, R> {
+    half: Half,
+    slot: UnsafeCell<Slot<F, R>>,
+}
+
+/// Rule 2.
+union Slot<F, R> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<thread::Result<R>>,
+}
+
+impl Half {
+    #[inline]
+    fn new(frame: *const Frame, run: unsafe fn(*const Half, &Hand)) -> Self {
+        Self {
+            older: Cell::new(ptr::null()),
+            newer: Cell::new(ptr::null()),
+            frame,
+            state: AtomicU8::new(PRIVATE),
+            sleeper: UnsafeCell::new(MaybeUninit::uninit()),
+            run,
+        }
+    }
+
+    /// The end of a list, which is never run.
+    pub(crate) fn end_of_list() -> Self {
+        unsafe fn never(_: *const Half, _: &Hand) {
+            unreachable!("the end of a list is not a half")
+        }
+        Self::new(ptr::null(), never)
+    }
+
+    #[inline]
+    pub(crate) const fn older(&self) -> &Cell<*const Half> {
+        &self.older
+    }
+
+    #[inline]
+    pub(crate) const fn newer(&self) -> &Cell<*const Half> {
+        &self.newer
+    }
+
+    /// The frame in which it was forked.
+    pub(crate) const fn frame(&self) -> *const Frame {
+        self.frame
+    }
+
+    /// What waits for it.
+    pub(crate) const fn identity(&self) -> *const () {
+        ptr::from_ref(self).cast()
+    }
+
+    /// Whether nobody but its owner knows it. Asked by its owner.
+    #[inline]
+    pub(crate) fn is_private(&self) -> bool {
+        // Ordering: Relaxed: only the owner leaves PRIVATE.
+        self.state.load(Ordering::Relaxed) == PRIVATE
+    }
+
+    /// It is on the board now. Under the lock.
+    pub(crate) fn published(&self) {
+        // Ordering: Relaxed: the lock orders it.
+        self.state.store(PUBLIC, Ordering::Relaxed);
+    }
+
+    /// Whether it is on the board. Exact under the lock; its owner may ask without, and learn a little late that it was taken.
+    #[inline]
+    pub(crate) fn is_public(&self) -> bool {
+        // Ordering: Relaxed: the lock orders it, or nothing is concluded from it.
+        self.state.load(Ordering::Relaxed) == PUBLIC
+    }
+
+    /// A thief has taken it off the board. Under the lock.
+    pub(crate) fn taken(&self) {
+        // Ordering: Relaxed: the lock orders it, and with it the slot, before the owner's next look under the lock; an owner that does
+        // not look under the lock waits for DONE.
+        self.state.store(TAKEN, Ordering::Relaxed);
+    }
+
+    /// Whether the result is there.
+    pub(crate) fn is_done(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `finish`: the result, and the slot, are the owner's again.
+        self.state.load(Ordering::Acquire) == DONE
+    }
+
+    /// For models: the frame is gone from here on, and whatever happens to it now is an error.
+    #[cfg(moirai_loom)]
+    pub(crate) fn retire(&self) {
+        self.sleeper.with_mut(|_| ());
+        // SAFETY: nobody else knows it any more; or so the model finds out.
+        let _ = unsafe { self.state.unsync_load() };
+    }
+
+    /// Runs it, for a thief.
+    ///
+    /// # Safety
+    ///
+    /// The caller has taken it off the board, and calls this once.
+    pub(crate) unsafe fn run(this: *const Half, hand: &Hand) {
+        // SAFETY: the owner waits until it is done.
+        let run = unsafe { (*this).run };
+        // SAFETY: promised by the caller; `run` was made for this half's type.
+        unsafe { run(this, hand) };
+    }
+
+    /// The result is in its slot. Rule 3.
+    ///
+    /// # Safety
+    ///
+    /// The caller is its thief, and never touches it again.
+    unsafe fn finish(this: *const Half) {
+        // SAFETY: the owner waits until DONE is stored. (A `&Half` as an argument would have to be good until the return.)
+        let state = unsafe { &(*this).state };
+        loop {
+            // Ordering: Release pairs with the Acquire of `is_done`: the result.
+            let done = state.compare_exchange(TAKEN, DONE, Ordering::Release, Ordering::Relaxed);
+            if done.is_ok() {
+                return;
+            }
+            // Ordering: Acquire pairs with the Release of `arm`: the unparker is there.
+            let claimed =
+                state.compare_exchange(WAITED, WAKING, Ordering::Acquire, Ordering::Relaxed);
+            if claimed.is_ok() {
+                break;
+            }
+            // The owner has just woken for another reason.
+        }
+        // SAFETY: as above.
+        let sleeper = unsafe { &(*this).sleeper }.with_mut(|sleeper| {
+            // SAFETY: in WAKING the place is the thief's.
+            let sleeper = unsafe { &*sleeper };
+            // SAFETY: the owner has written it before WAITED, and this is the only time that it is taken.
+            unsafe { sleeper.assume_init_read() }
+        });
+        // Ordering: Release, as above. This is the last access.
+        state.store(DONE, Ordering::Release);
+        sleeper.unpark();
+    }
+}
+
+impl Event for Half {
+    fn has_happened(&self) -> bool {
+        self.is_done()
+    }
+
+    fn arm(&self, unparker: Unparker) {
+        // Ordering: Relaxed: only the owner leaves TAKEN for a state in which the place is the thief's.
+        if self.state.load(Ordering::Relaxed) != TAKEN {
+            // The thief is waking whom it found here before, or is done.
+            while !self.is_done() {
+                hint::spin_loop();
+            }
+            return;
+        }
+        self.sleeper.with_mut(|sleeper| {
+            // SAFETY: in TAKEN the place is the owner's, and if the thief leaves TAKEN, then for DONE.
+            unsafe { (*sleeper).write(unparker) };
+        });
+        // Ordering: Release hands the place to the thief (its Acquire in `finish`).
+        let armed =
+            self.state.compare_exchange(TAKEN, WAITED, Ordering::Release, Ordering::Relaxed);
+        if armed.is_err() {
+            self.drop_sleeper();
+        }
+    }
+
+    fn disarm(&self) {
+        // Ordering: Relaxed: what comes back with the place is what the owner itself has left there.
+        let back = self.state.compare_exchange(WAITED, TAKEN, Ordering::Relaxed, Ordering::Relaxed);
+        if back.is_ok() {
+            self.drop_sleeper();
+        }
+    }
+}
+
+impl Half {
+    /// Drops the unparker, which nobody else has seen.
+    fn drop_sleeper(&self) {
+        self.sleeper.with_mut(|sleeper| {
+            // SAFETY: the thief did not claim the place, so it is the owner's.
+            let sleeper = unsafe { &mut *sleeper };
+            // SAFETY: it was written.
+            unsafe { sleeper.assume_init_drop() };
+        });
+    }
+}
+
+impl<F, R> Second<F, R>
+where
+    F: FnOnce() -> R + Send,
+    R: Send,
+{
+    #[inline]
+    pub(crate) fn new(frame: *const Frame, closure: F) -> Self {
+        let closure = ManuallyDrop::new(closure);
+        Self { half: Half::new(frame, Self::run), slot: UnsafeCell::new(Slot { closure }) }
+    }
+
+    #[inline]
+    pub(crate) const fn half(&self) -> &Half {
+        &self.half
+    }
+
+    /// # Safety
+    ///
+    /// The caller has taken the half off the board, and calls this once.
+    unsafe fn run(half: *const Half, hand: &Hand) {
+        let this = half.cast::<Self>();
+        // SAFETY: the half is the first field of a `Second`, whose owner waits until it is done.
+        let slot = unsafe { &(*this).slot };
+        // SAFETY: as above.
+        let parent = unsafe { (*half).frame };
+        // SAFETY: the half is not done, so the frame in which it was forked is still there.
+        let frame = unsafe { Frame::below(parent, half.cast()) };
+        let closure = slot.with_mut(|slot| {
+            // SAFETY: the slot is the thief's.
+            unsafe { take_closure(slot) }
+        });
+        let result = hand.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
+        slot.with_mut(|slot| {
+            let result = ManuallyDrop::new(result);
+            // SAFETY: the slot is the thief's; the closure was moved out.
+            unsafe { ptr::write(slot, Slot { result }) };
+        });
+        // SAFETY: this is the thief's last access.
+        unsafe { Half::finish(half) };
+    }
+
+    /// The closure, for the owner who has got the half back.
+    ///
+    /// # Safety
+    ///
+    /// The half was private, or the caller took it off the board; and this is called once.
+    #[inline]
+    pub(crate) unsafe fn take_closure(&self) -> F {
+        self.slot.with_mut(|slot| {
+            // SAFETY: promised by the caller.
+            unsafe { take_closure(slot) }
+        })
+    }
+
+    /// The result, for the owner of a half that is done.
+    ///
+    /// # Safety
+    ///
+    /// The half is done, and this is called once.
+    pub(crate) unsafe fn take_result(&self) -> thread::Result<R> {
+        self.slot.with_mut(|slot| {
+            // SAFETY: promised by the caller.
+            let slot = unsafe { &mut *slot };
+            // SAFETY: it holds the result.
+            let result = unsafe { &mut slot.result };
+            // SAFETY: promised by the caller.
+            unsafe { ManuallyDrop::take(result) }
+        })
+    }
+}
+
+/// # Safety
+///
+/// The slot is the caller's, and holds the closure; this is called once.
+#[inline]
+unsafe fn take_closure<F, R>(slot: *mut Slot<F, R>) -> F {
+    // SAFETY: promised by the caller.
+    let slot = unsafe { &mut *slot };
+    // SAFETY: it holds the closure.
+    let closure = unsafe { &mut slot.closure };
+    // SAFETY: promised by the caller.
+    unsafe { ManuallyDrop::take(closure) }
+}

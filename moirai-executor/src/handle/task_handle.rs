@@ -1,0 +1,222 @@
+//! Handles of tasks.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use moirai_core::{TaskError, TaskId};
+use moirai_sync::{Parker, budget};
+
+use crate::runtime::admission::Refusal;
+use crate::runtime::context::Context;
+use crate::runtime::park::{Until, park_until};
+use crate::runtime::shared::Shared;
+use crate::task::{Asker, JoinHandle, TaskRef};
+
+/// The handle of a task: a future that resolves to the task's result.
+///
+/// Dropping it detaches the task, which goes on and stays in the books. Waiting with [`join`](Self::join) blocks the calling
+/// thread; on a worker the worker's seat goes to another thread meanwhile, so the executor loses no worker by it.
+///
+/// ```
+/// # use moirai_executor::HybridExecutor;
+/// # use moirai_core::TaskSpawner;
+/// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+/// let handle = executor.spawn_parallel(|| 6 * 7);
+/// assert_eq!(handle.join().unwrap(), 42);
+/// # Ok::<(), moirai_core::BuildError>(())
+/// ```
+pub struct TaskHandle<T> {
+    id: TaskId,
+    inner: Inner<T>,
+}
+
+enum Inner<T> {
+    Task(JoinHandle<T, Shared>),
+    /// It was not let in.
+    Refused {
+        why: Refusal,
+        taken: bool,
+    },
+}
+
+impl<T> TaskHandle<T> {
+    pub(crate) const fn new(id: TaskId, handle: JoinHandle<T, Shared>) -> Self {
+        Self { id, inner: Inner::Task(handle) }
+    }
+
+    pub(crate) const fn refused(id: TaskId, why: Refusal) -> Self {
+        Self { id, inner: Inner::Refused { why, taken: false } }
+    }
+
+    /// The task's id, by which the executor knows it also after this handle is gone.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Waits for the task to end, and gives its result.
+    ///
+    /// # Errors
+    ///
+    /// Why the task has no result; [`TaskError::WouldDeadlock`] inside the task itself; [`TaskError::ResultTaken`] if
+    /// the result was handed out before.
+    pub fn join(mut self) -> Result<T, TaskError> {
+        self.wait(None).unwrap_or(Err(TaskError::ResultTaken))
+    }
+
+    /// Waits for the task to end, but not longer than `timeout`; `None` if it has not ended by then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
+    pub fn join_timeout(&mut self, timeout: Duration) -> Option<Result<T, TaskError>> {
+        self.wait(Some(timeout))
+    }
+
+    /// The task's result, if it has ended; `None` if it has not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
+    pub fn try_join(&mut self) -> Option<Result<T, TaskError>> {
+        match &mut self.inner {
+            Inner::Task(handle) => handle.try_take(),
+            Inner::Refused { why, taken } => Some(Err(refusal(*why, taken))),
+        }
+    }
+
+    /// Asks the task to stop. Queued, it never runs; waiting, it is dropped by a worker at once; running, it is dropped when
+    /// its poll returns. A closure that runs already is not interrupted. A task that has ended stays as it is.
+    pub fn cancel(&self) {
+        if let Inner::Task(handle) = &self.inner {
+            handle.task().cancel(Asker::User);
+        }
+    }
+
+    /// Whether the task has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        match &self.inner {
+            Inner::Task(handle) => handle.is_complete(),
+            Inner::Refused { .. } => true,
+        }
+    }
+
+    /// A handle that can cancel the task, and no more.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        let task = match &self.inner {
+            Inner::Task(handle) => Some(handle.task().clone()),
+            Inner::Refused { .. } => None,
+        };
+        AbortHandle { id: self.id, task }
+    }
+
+    /// The error, if the task was not let in.
+    pub(crate) fn take_refusal(&mut self) -> Option<Result<T, TaskError>> {
+        match &mut self.inner {
+            Inner::Task(_) => None,
+            Inner::Refused { .. } => self.try_join(),
+        }
+    }
+
+    /// Has the waker woken when the task ends; false if it has ended.
+    pub(crate) fn lend(&mut self, waker: &Waker) -> bool {
+        match &mut self.inner {
+            Inner::Task(handle) => handle.lend(waker),
+            Inner::Refused { .. } => false,
+        }
+    }
+
+    /// Blocks until the task has ended, or the time is up.
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Result<T, TaskError>> {
+        if let Some(result) = self.try_join() {
+            return Some(result);
+        }
+        let Inner::Task(handle) = &mut self.inner else { unreachable!("a refusal is ready") };
+        if Context::is_polling(handle.task().as_ptr()) {
+            return Some(Err(TaskError::WouldDeadlock));
+        }
+        let parker = Parker::new();
+        let waker = Waker::from(parker.unparker());
+        let mut cx = TaskContext::from_waker(&waker);
+        let until = Until::after(handle.task().header().host(), timeout);
+        Context::blocking(|| {
+            loop {
+                if let Poll::Ready(result) = handle.poll(&mut cx) {
+                    return Some(result);
+                }
+                let task = handle.task();
+                let shared = task.header().host();
+                if !park_until(&parker, shared, until, || shared.help(task.as_ptr())) {
+                    return None;
+                }
+            }
+        })
+    }
+}
+
+/// What a refused task's handle gives.
+fn refusal(why: Refusal, taken: &mut bool) -> TaskError {
+    if std::mem::replace(taken, true) { TaskError::ResultTaken } else { why.error() }
+}
+
+impl<T> Future for TaskHandle<T> {
+    type Output = Result<T, TaskError>;
+
+    /// Resolves to the task's result; to [`TaskError::WouldDeadlock`] when the task awaits itself.
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().inner {
+            Inner::Task(handle) => {
+                if !handle.is_complete() && Context::is_polling(handle.task().as_ptr()) {
+                    return Poll::Ready(Err(TaskError::WouldDeadlock));
+                }
+                budget::poll(cx, |cx| handle.poll(cx))
+            }
+            Inner::Refused { why, taken } => Poll::Ready(Err(refusal(*why, taken))),
+        }
+    }
+}
+
+// Nothing in it is pinned: the output is in the cell.
+impl<T> Unpin for TaskHandle<T> {}
+
+impl<T> fmt::Debug for TaskHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle")
+            .field("id", &self.id)
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Can cancel one task. Made by [`TaskHandle::abort_handle`].
+#[derive(Clone)]
+pub struct AbortHandle {
+    id: TaskId,
+    task: Option<TaskRef<Shared>>,
+}
+
+impl AbortHandle {
+    /// The task's id.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Asks the task to stop, as [`TaskHandle::cancel`] does.
+    pub fn cancel(&self) {
+        if let Some(task) = &self.task {
+            task.cancel(Asker::User);
+        }
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! Unstable sorting: a parallel quicksort, in place, that leaves small parts to the standard library.
+
+use std::cmp::Ordering;
+
+use crate::executor::HybridExecutor;
+use crate::parallel::chunks::{leaf, less};
+
+/// Sorts in place.
+pub(crate) fn sort_unstable<T: Send>(
+    executor: &HybridExecutor,
+    slice: &mut [T],
+    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+) {
+    // As the standard library does: what is sorted already, or backwards, takes one look at each element.
+    if slice.is_sorted_by(|a, b| compare(a, b) != Ordering::Greater) {
+        return;
+    }
+    if slice.is_sorted_by(|a, b| less(compare, b, a)) {
+        slice.reverse();
+        return;
+    }
+    let leaf = leaf(executor, slice.len());
+    // Bad pivots are bad luck; after so many the standard library sorts what is left, which knows how to deal with them.
+    let levels = 2 * slice.len().checked_ilog2().unwrap_or(0);
+    divide(executor, slice, compare, leaf, levels);
+}
+
+fn divide<T: Send>(
+    executor: &HybridExecutor,
+    slice: &mut [T],
+    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+    leaf: usize,
+    levels: u32,
+) {
+    if slice.len() <= leaf || levels == 0 {
+        slice.sort_unstable_by(compare);
+        return;
+    }
+    let pivot = choose_pivot(slice, compare);
+    slice.swap(0, pivot);
+    let middle = {
+        let (pivot, rest) = slice.split_first_mut().expect("it is longer than a leaf");
+        partition(rest, |element| less(compare, element, pivot))
+    };
+    slice.swap(0, middle);
+    let (left, right) = slice.split_at_mut(middle);
+    let (pivot, mut right) = right.split_first_mut().expect("the pivot is there");
+    if left.len() < right.len() / 8 {
+        // Perhaps many are equal to it: they are in their place.
+        let equal = partition(right, |element| !less(compare, pivot, element));
+        right = &mut right[equal..];
+    }
+    executor.join(
+        || divide(executor, left, compare, leaf, levels - 1),
+        || divide(executor, right, compare, leaf, levels - 1),
+    );
+}
+
+/// Moves the elements for which `is_left` holds to the front, and says how many there are.
+fn partition<T>(slice: &mut [T], is_left: impl Fn(&T) -> bool) -> usize {
+    // Lomuto's scheme without a branch: each element is swapped, whether it has to be or not.
+    let mut left = 0;
+    for i in 0..slice.len() {
+        let goes_left = is_left(&slice[i]);
+        slice.swap(i, left);
+        left += usize::from(goes_left);
+    }
+    left
+}
+
+/// The index of an element that is likely to be near the median: the median of the medians of threes.
+fn choose_pivot<T>(slice: &[T], compare: &(impl Fn(&T, &T) -> Ordering + Sync)) -> usize {
+    const SAMPLES: usize = 27;
+    let step = slice.len() / SAMPLES;
+    let mut samples: Vec<usize> = (0..SAMPLES).map(|sample| sample * step + step / 2).collect();
+    while samples.len() > 1 {
+        samples = samples
+            .chunks_exact(3)
+            .map(|three| {
+                let [a, b, c] = [three[0], three[1], three[2]];
+                let before = |a: usize, b: usize| less(compare, &slice[a], &slice[b]);
+                match (before(a, b), before(b, c), before(a, c)) {
+                    (true, true, _) | (false, false, _) => b,
+                    (true, false, true) | (false, true, false) => c,
+                    (true, false, false) | (false, true, true) => a,
+                }
+            })
+            .collect();
+    }
+    samples[0]
+}

@@ -1,0 +1,176 @@
+//! Limits on how many tasks there may be, and what becomes of those that are too many.
+//!
+//! Two numbers of permits: one for all active tasks, if `max_active_tasks` is set, and one for blocking tasks, as many as
+//! there may be threads for them and places in their queue. A task holds its permits from before it is in the books until its
+//! verdict is published there.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moirai_core::{ExecutorConfig, TaskError, TaskKind};
+use moirai_sync::Semaphore;
+
+use crate::runtime::context::Context;
+
+/// Why a task was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    ShutDown,
+    AtCapacity,
+}
+
+impl Refusal {
+    /// What the task's handle gives.
+    pub(crate) fn error(self) -> TaskError {
+        match self {
+            Self::ShutDown => TaskError::ShutDown,
+            Self::AtCapacity => TaskError::AtCapacity,
+        }
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Admission {
+    active: Option<Semaphore>,
+    blocking: Semaphore,
+    refused: AtomicU64,
+}
+
+impl Admission {
+    pub(crate) fn new(config: &ExecutorConfig) -> Self {
+        let blocking = config.max_blocking_threads.saturating_add(config.blocking_queue_limit);
+        Self {
+            active: config.max_active_tasks.map(Semaphore::new),
+            blocking: Semaphore::new(blocking),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets a task in that is spawned plainly: refused at the limit on active tasks; waits, as blocking callers do, while the queue for
+    /// blocking tasks is full.
+    #[inline]
+    pub(crate) fn enter(&self, kind: TaskKind) -> Result<(), Refusal> {
+        if self.active.is_none() && kind != TaskKind::Blocking {
+            return Ok(());
+        }
+        self.enter_counted(kind, true)
+    }
+
+    /// Lets a task in, or says why not, without waiting.
+    pub(crate) fn try_enter(&self, kind: TaskKind) -> Result<(), Refusal> {
+        self.enter_counted(kind, false)
+    }
+
+    #[inline(never)]
+    fn enter_counted(&self, kind: TaskKind, wait: bool) -> Result<(), Refusal> {
+        let active = match &self.active {
+            None => None,
+            Some(active) => Some(active.try_acquire().ok_or(Refusal::AtCapacity)?),
+        };
+        if kind == TaskKind::Blocking {
+            let room = match self.blocking.try_acquire() {
+                Some(room) => room,
+                None if wait => Context::blocking(|| self.blocking.acquire_blocking())
+                    .map_err(|_| Refusal::ShutDown)?,
+                None => return Err(Refusal::AtCapacity),
+            };
+            room.forget();
+        }
+        if let Some(active) = active {
+            active.forget();
+        }
+        Ok(())
+    }
+
+    /// Waits until a task can be let in, and lets it in.
+    pub(crate) async fn wait(&self, kind: TaskKind) -> Result<(), Refusal> {
+        let room = match kind {
+            TaskKind::Blocking => {
+                Some(self.blocking.acquire().await.map_err(|_| Refusal::ShutDown)?)
+            }
+            _ => None,
+        };
+        if let Some(active) = &self.active {
+            active.acquire().await.map_err(|_| Refusal::ShutDown)?.forget();
+        }
+        if let Some(room) = room {
+            room.forget();
+        }
+        Ok(())
+    }
+
+    /// A task that was let in has ended, or did not come.
+    #[inline]
+    pub(crate) fn leave(&self, kind: TaskKind) {
+        if kind == TaskKind::Blocking {
+            self.blocking.release();
+        }
+        if let Some(active) = &self.active {
+            active.release();
+        }
+    }
+
+    /// Nobody is let in any more: who waits is refused.
+    pub(crate) fn close(&self) {
+        self.blocking.close();
+        if let Some(active) = &self.active {
+            active.close();
+        }
+    }
+
+    /// Counts a task that was refused.
+    pub(crate) fn count_refused(&self) {
+        // Ordering: Relaxed: a count.
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many tasks were refused.
+    pub(crate) fn refused(&self) -> u64 {
+        // Ordering: Relaxed: a count.
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a task was not spawned, with what it was to run.
+pub struct TrySpawnError<F> {
+    refusal: Refusal,
+    work: F,
+}
+
+impl<F> TrySpawnError<F> {
+    pub(crate) const fn new(refusal: Refusal, work: F) -> Self {
+        Self { refusal, work }
+    }
+
+    /// What was to be run.
+    pub fn into_inner(self) -> F {
+        self.work
+    }
+
+    /// Whether a limit was reached: `max_active_tasks`, or the blocking pool's threads and queue.
+    #[must_use]
+    pub fn is_at_capacity(&self) -> bool {
+        self.refusal == Refusal::AtCapacity
+    }
+
+    /// Whether the executor is shutting down.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.refusal == Refusal::ShutDown
+    }
+}
+
+impl<F> fmt::Display for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.refusal.error(), f)
+    }
+}
+
+impl<F> fmt::Debug for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrySpawnError").field("refusal", &self.refusal).finish_non_exhaustive()
+    }
+}
+
+impl<F> std::error::Error for TrySpawnError<F> {}

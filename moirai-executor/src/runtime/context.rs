@@ -1,0 +1,261 @@
+//! What a thread knows of the executors that it works for.
+//!
+//! A thread that runs tasks, or is inside `block_on`, has a [`Context`] on its stack; contexts form a list, innermost first,
+//! because a task of one executor can call `block_on` of another. The list's head is in a thread-local without a destructor,
+//! so it can be read at any time, also while the thread is torn down.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use crate::fork_join::Hand;
+use crate::runtime::seat::Seat;
+use crate::runtime::shared::Shared;
+use crate::task::Header;
+
+thread_local! {
+    static INNERMOST: Cell<*const Context> = const { Cell::new(ptr::null()) };
+}
+
+/// One executor that this thread works for.
+pub(crate) struct Context {
+    shared: Arc<Shared>,
+    /// The seat, if the thread is a worker. Borrowed for short stretches that run no user code.
+    seat: RefCell<Option<Box<Seat>>>,
+    /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
+    tasks: RefCell<Vec<NonNull<Header<Shared>>>>,
+    /// Its fork-join work.
+    hand: Hand,
+    /// When the thread last looked at the clock: the end of the last poll is the start of the next.
+    pub(crate) ticks: Cell<u64>,
+    /// The context that this one covers.
+    outer: Cell<*const Context>,
+}
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let ticks = Cell::new(shared.clock.ticks());
+        Self {
+            shared,
+            seat: RefCell::new(None),
+            tasks: RefCell::new(Vec::new()),
+            hand: Hand::new(),
+            ticks,
+            outer: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Makes this the innermost context while `f` runs.
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Leave(*const Context);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                INNERMOST.set(self.0);
+            }
+        }
+        self.hand.settle();
+        let outer = INNERMOST.replace(self);
+        self.outer.set(outer);
+        let _leave = Leave(outer);
+        f()
+    }
+
+    /// Calls `f` with the innermost context, if there is one.
+    #[inline]
+    pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
+        let innermost = INNERMOST.get();
+        // SAFETY: `enter` keeps its context borrowed while the pointer to it is in the list, and takes it out, also on
+        // unwinding, before it returns. The list is this thread's own.
+        f(unsafe { innermost.as_ref() })
+    }
+
+    /// Calls `f` with every context, the innermost first, until it returns something.
+    fn find<R>(mut f: impl FnMut(&Context) -> Option<R>) -> Option<R> {
+        let mut next = INNERMOST.get();
+        // SAFETY: as in `with`; the outer contexts stay entered at least as long as the inner ones.
+        while let Some(context) = unsafe { next.as_ref() } {
+            if let Some(found) = f(context) {
+                return Some(found);
+            }
+            next = context.outer.get();
+        }
+        None
+    }
+
+    /// The executor.
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The thread's fork-join work for this executor.
+    #[inline]
+    pub(crate) const fn hand(&self) -> &Hand {
+        &self.hand
+    }
+
+    /// The hand, to be compared.
+    #[inline]
+    pub(crate) const fn hand_address(&self) -> *const Hand {
+        &raw const self.hand
+    }
+
+    /// The task that is being polled.
+    pub(crate) fn innermost_task(&self) -> Option<NonNull<Header<Shared>>> {
+        self.tasks.borrow().last().copied()
+    }
+
+    /// The executor that runs the caller.
+    pub(crate) fn current() -> Option<Arc<Shared>> {
+        Self::with(|context| Some(Arc::clone(&context?.shared)))
+    }
+
+    /// Calls `f` with the seat of `shared` that the innermost context has, if it has one.
+    #[inline]
+    pub(crate) fn with_seat_of<R>(shared: &Shared, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        Self::with(|context| {
+            let context = context?;
+            if !ptr::eq(&*context.shared, shared) {
+                return None;
+            }
+            context.with_seat(f)
+        })
+    }
+
+    /// The seat, if this is a context of `shared` and has one. As long as it is borrowed no user code may run.
+    #[inline]
+    pub(crate) fn seat_of(&self, shared: &Shared) -> Option<RefMut<'_, Seat>> {
+        if !ptr::eq(&*self.shared, shared) {
+            return None;
+        }
+        RefMut::filter_map(self.seat.try_borrow_mut().ok()?, Option::as_deref_mut).ok()
+    }
+
+    /// Calls `f` with the seat, if the thread has one. `f` must not run user code.
+    #[inline]
+    pub(crate) fn with_seat<R>(&self, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        // Never borrowed twice, because no closure runs user code; if one did, it would find itself on a foreign thread.
+        self.seat.try_borrow_mut().ok()?.as_deref_mut().map(f)
+    }
+
+    /// Sits down.
+    pub(crate) fn sit(&self, seat: Box<Seat>) {
+        // Not borrowed: the seat was not here.
+        *self.seat.borrow_mut() = Some(seat);
+    }
+
+    /// Gets up.
+    pub(crate) fn stand_up(&self) -> Option<Box<Seat>> {
+        self.seat.try_borrow_mut().ok()?.take()
+    }
+
+    /// The index of the seat.
+    pub(crate) fn worker(&self) -> Option<usize> {
+        self.with_seat(|seat| seat.index)
+    }
+
+    /// The index of the calling thread's seat.
+    pub(crate) fn worker_index() -> Option<usize> {
+        Self::with(|context| context?.worker())
+    }
+
+    /// Calls `f`, which polls `task`.
+    pub(crate) fn polling(&self, task: NonNull<Header<Shared>>, f: impl FnOnce()) {
+        struct Pop<'a>(&'a Context);
+        impl Drop for Pop<'_> {
+            fn drop(&mut self) {
+                self.0.tasks.borrow_mut().pop();
+            }
+        }
+        self.tasks.borrow_mut().push(task);
+        let _pop = Pop(self);
+        f();
+    }
+
+    /// Whether the calling thread is inside a poll of `task`.
+    pub(crate) fn is_polling(task: NonNull<Header<Shared>>) -> bool {
+        Self::find(|context| {
+            let inside = context.tasks.borrow().contains(&task) || context.hand.works_for(task);
+            inside.then_some(())
+        })
+        .is_some()
+    }
+
+    /// Whether the task that runs the calling thread was asked to stop.
+    pub(crate) fn is_cancelled() -> bool {
+        Self::find(|context| {
+            if context.hand.is_busy() {
+                return Some(context.hand.is_cancelled());
+            }
+            // SAFETY: the innermost task is being polled on this thread, and lives until that ends.
+            context.innermost_task().map(|task| unsafe { task.as_ref() }.is_cancelled())
+        })
+        .unwrap_or(false)
+    }
+
+    /// Whether the thread is inside a task, or is a worker.
+    fn is_working(&self) -> bool {
+        !self.tasks.borrow().is_empty() || self.worker().is_some()
+    }
+
+    /// Whether the calling thread is inside a task of `shared`, or is one of its workers.
+    pub(crate) fn is_inside(shared: &Shared) -> bool {
+        Self::find(|context| {
+            (ptr::eq(&*context.shared, shared) && context.is_working()).then_some(())
+        })
+        .is_some()
+    }
+
+    /// Whether the calling thread is inside a task, or is a worker, of any executor.
+    pub(crate) fn is_inside_any() -> bool {
+        Self::find(|context| context.is_working().then_some(())).is_some()
+    }
+
+    /// Calls `f`, which blocks. All seats of the thread are handed on before, and taken back after if nobody sits there yet.
+    pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
+        let handed_on = HandedOn::all();
+        let result = f();
+        drop(handed_on);
+        result
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("worker", &self.worker()).finish_non_exhaustive()
+    }
+}
+
+/// The seats that this thread has handed on: each context's, with the seat's index. Dropping it asks for them back.
+struct HandedOn(Vec<(*const Context, usize)>);
+
+impl HandedOn {
+    fn all() -> Self {
+        let mut handed_on = Vec::new();
+        let _: Option<()> = Context::find(|context| {
+            if let Some(seat) = context.stand_up() {
+                let index = seat.index;
+                match context.shared.hand_on(seat) {
+                    Ok(()) => handed_on.push((ptr::from_ref(context), index)),
+                    // No thread is to be had: the worker blocks in its seat.
+                    Err(seat) => context.sit(seat),
+                }
+            }
+            None
+        });
+        Self(handed_on)
+    }
+}
+
+impl Drop for HandedOn {
+    fn drop(&mut self) {
+        for &(context, index) in &self.0 {
+            // SAFETY: the contexts were entered before this was made, by callers of this thread that are still there.
+            let context = unsafe { &*context };
+            if let Some(seat) = context.shared.take_seat_back(index) {
+                context.sit(seat);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Waiting a moment before going to sleep.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use moirai_sync::Parker;
+
+use crate::runtime::context::Context;
+use crate::runtime::shared::Shared;
+use crate::sim::Sim;
+
+/// How long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
+/// long as it takes to put a thread to sleep and to wake it: a short task is waited for without either.
+const PATIENCE: Duration = Duration::from_micros(30);
+
+/// Waits for the parker's token: awake at first, then asleep. As long as the thread is awake it counts as a guest: it has the core
+/// that a worker would need. It calls `help` again and again then, and stays awake as long as that finds something to do.
+pub(crate) fn park_soon(parker: &Parker, shared: &Shared, mut help: impl FnMut() -> bool) {
+    if let Some(sim) = simulation(shared) {
+        let _ = sim.wait(shared, parker, None);
+        return;
+    }
+    let guest = shared.guest();
+    let mut start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if parker.park_timeout(Duration::ZERO) {
+            return;
+        }
+        if help() {
+            start = Instant::now();
+        } else {
+            thread::yield_now();
+        }
+    }
+    drop(guest);
+    parker.park();
+}
+
+/// Until when a thread waits.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    Forever,
+    Moment(Instant),
+    /// In nanoseconds of a simulation.
+    Simulated(u64),
+}
+
+impl Until {
+    /// The end of a wait that begins now.
+    pub(crate) fn after(shared: &Shared, timeout: Option<Duration>) -> Self {
+        let Some(timeout) = timeout else { return Self::Forever };
+        match simulation(shared) {
+            Some(sim) => Self::Simulated(sim.deadline(timeout)),
+            // A deadline beyond what the clock can express is none.
+            None => Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Moment),
+        }
+    }
+}
+
+/// Waits for the parker's token, or until the end of the wait: false if that has come.
+pub(crate) fn park_until(
+    parker: &Parker,
+    shared: &Shared,
+    until: Until,
+    help: impl FnMut() -> bool,
+) -> bool {
+    match until {
+        Until::Forever => {
+            park_soon(parker, shared, help);
+            true
+        }
+        Until::Moment(moment) => {
+            let left = moment.saturating_duration_since(Instant::now());
+            !left.is_zero() && {
+                let _ = parker.park_timeout(left);
+                true
+            }
+        }
+        Until::Simulated(moment) => {
+            simulation(shared).is_some_and(|sim| sim.wait(shared, parker, Some(moment)))
+        }
+    }
+}
+
+/// The simulation that runs the calling thread, if it is that of this executor.
+fn simulation(shared: &Shared) -> Option<&Sim> {
+    let sim = shared.sim.as_deref()?;
+    let inside = Context::with(|context| {
+        context.is_some_and(|context| std::ptr::eq(&**context.shared(), shared))
+    });
+    (inside && sim.is_running()).then_some(sim)
+}

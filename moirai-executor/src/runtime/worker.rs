@@ -1,0 +1,188 @@
+//! What the executor's threads do.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::fork_join::Piece;
+use crate::panics;
+use crate::runtime::context::Context;
+use crate::runtime::lifecycle::Phase;
+use crate::runtime::scheduler::Runnable;
+use crate::runtime::seat::Seat;
+use crate::runtime::shared::Shared;
+use crate::timer::Driver;
+
+/// The body of a worker's or reserve's thread: sits in its first seat, and then in whichever is handed on.
+pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<Seat>>) {
+    let context = Context::new(shared);
+    context.enter(|| {
+        let shared = context.shared();
+        let mut next = first.or_else(|| shared.seats.next());
+        while let Some(seat) = next {
+            // Tasks, plugins and the recorder are contained where they are called. What is left is the code of a scheduler,
+            // or of a `tracing` subscriber: it must not take the seat with it.
+            let panicked = panics::message_of(|| work(&context, seat));
+            if let Some(message) = &panicked {
+                tracing::error!(target: "moirai", panic = &**message, "a worker panicked, and goes on");
+            }
+            next = context.stand_up().or_else(|| shared.seats.next());
+        }
+    });
+}
+
+/// Runs tasks in a seat until it is handed on or closed.
+fn work(context: &Context, mut seat: Box<Seat>) {
+    let shared = context.shared();
+    let index = seat.index;
+    let opened = std::mem::replace(&mut seat.opened, true);
+    context.sit(seat);
+    if !opened {
+        shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
+    }
+    context.ticks.set(shared.clock.ticks());
+    shared.progress.enter(index);
+    shared.progress.busy();
+    let mut looked_outside = context.ticks.get();
+    loop {
+        // Tasks and pieces take turns.
+        if shared.board.has_pieces()
+            && context.worker().is_some()
+            && let Some(piece) = shared.board.take(shared.sleepers.idle())
+        {
+            run_piece(context, index, piece);
+        }
+        // A seat that was handed on during the last task is another thread's now.
+        let now = context.ticks.get();
+        let long_ago = now.saturating_sub(looked_outside) >= shared.outside_ticks;
+        if long_ago {
+            looked_outside = now;
+            Driver::help();
+        }
+        let Some(popped) = context.with_seat(|seat| {
+            if long_ago {
+                seat.queue.look_outside();
+            }
+            seat.queue.pop()
+        }) else {
+            return;
+        };
+        shared.progress.step(index);
+        let next = popped.map(Next::Task).or_else(|| {
+            shared.progress.in_nothing(index);
+            let next = shared.sleepers.next(
+                index,
+                || {
+                    let task = context.with_seat(|seat| seat.queue.pop()).flatten();
+                    task.map(Next::Task)
+                        .or_else(|| shared.board.take(shared.sleepers.idle()).map(Next::Piece))
+                },
+                || shared.board.has_pieces(),
+                || shared.door.phase() == Phase::Stopped,
+                || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
+            );
+            context.ticks.set(shared.clock.ticks());
+            shared.progress.busy();
+            next
+        });
+        match next {
+            Some(Next::Task(task)) => {
+                shared.progress.in_task(index, task.id());
+                run_task(context, task);
+            }
+            Some(Next::Piece(piece)) => run_piece(context, index, piece),
+            None => break,
+        }
+    }
+    if let Some(seat) = context.stand_up() {
+        shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
+        shared.seat_closed(seat);
+    }
+}
+
+/// What a worker does next.
+enum Next {
+    Task(Runnable),
+    Piece(Piece),
+}
+
+/// Runs a piece of somebody's fork-join work.
+#[cold]
+#[inline(never)]
+fn run_piece(context: &Context, worker: usize, piece: Piece) {
+    let shared = context.shared();
+    shared.progress.in_piece(worker);
+    shared.invite_for_the_rest();
+    context.hand().run(piece, &**shared);
+    context.ticks.set(shared.clock.ticks());
+}
+
+/// Runs one task on the calling thread.
+pub(crate) fn run_task(context: &Context, task: Runnable) {
+    let task = task.into_raw();
+    context.polling(task.as_ptr(), || task.run(context));
+}
+
+/// The body of a blocking thread.
+pub(crate) fn run_blocking(shared: Arc<Shared>) {
+    let context = Context::new(shared);
+    context.enter(|| {
+        let shared = context.shared();
+        while let Some(task) = shared.blocking.next() {
+            context.ticks.set(shared.clock.ticks());
+            if let Some(message) = panics::message_of(|| run_task(&context, task)) {
+                tracing::error!(target: "moirai", panic = &*message, "a blocking thread panicked, and goes on");
+            }
+        }
+    });
+}
+
+/// Runs one queued task on the calling thread, whatever thread that is, and says whether there was one.
+pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
+    let popped = Context::with_seat_of(shared, |seat| seat.queue.pop());
+    let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
+        return false;
+    };
+    Context::with(|context| match context {
+        Some(context) if Arc::ptr_eq(context.shared(), shared) => {
+            let outer_start = context.ticks.get();
+            let start = shared.clock.ticks();
+            context.ticks.set(start);
+            context.hand().outside(|| run_task(context, task));
+            // What the inner task took is not the outer one's time.
+            let took = shared.clock.ticks().saturating_sub(start);
+            context.ticks.set(outer_start.saturating_add(took));
+        }
+        _ => {
+            let context = Context::new(Arc::clone(shared));
+            context.enter(|| run_task(&context, task));
+        }
+    });
+    true
+}
+
+/// Ends all that is queued, when no worker is left. In a loop: what becomes ready by it is left to the loop that runs already.
+pub(crate) fn bury(shared: &Shared) {
+    thread_local! {
+        static BURYING: Cell<bool> = const { Cell::new(false) };
+    }
+    if BURYING.replace(true) {
+        return;
+    }
+    match shared.arc() {
+        // They are run, which ends them in this phase: so their destructors find themselves inside a task.
+        Some(shared) => {
+            let context = Context::new(Arc::clone(&shared));
+            context.enter(|| {
+                while let Some(task) = shared.scheduler.take() {
+                    run_task(&context, task);
+                }
+            });
+        }
+        None => {
+            while let Some(task) = shared.scheduler.take() {
+                drop(task);
+            }
+        }
+    }
+    BURYING.set(false);
+}

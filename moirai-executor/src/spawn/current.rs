@@ -1,0 +1,45 @@
+//! Spawning on the executor that runs the caller, without counting one more reference to it.
+
+use std::future::Future;
+
+use moirai_core::TaskKind;
+
+use crate::handle::TaskHandle;
+use crate::runtime::context::Context;
+use crate::spawn::Description;
+
+/// Runs a future on the workers of the executor that runs the caller.
+///
+/// # Errors
+///
+/// The future comes back if no executor runs the caller.
+#[track_caller]
+pub fn spawn_async<F>(future: F) -> Result<TaskHandle<F::Output>, F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let about = Description::new(TaskKind::Async);
+    Context::with(|context| match context {
+        Some(context) => Ok(context.shared().spawn_future(future, about)),
+        None => Err(future),
+    })
+}
+
+/// Runs a closure that computes on the workers of the executor that runs the caller.
+///
+/// # Errors
+///
+/// The closure comes back if no executor runs the caller.
+#[track_caller]
+pub fn spawn_parallel<F, R>(f: F) -> Result<TaskHandle<R>, F>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let about = Description::new(TaskKind::Parallel);
+    Context::with(|context| match context {
+        Some(context) => Ok(context.shared().spawn_closure(f, about)),
+        None => Err(f),
+    })
+}

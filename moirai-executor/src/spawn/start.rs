@@ -1,0 +1,280 @@
+//! Starting tasks.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use moirai_core::{Priority, Task, TaskKind, text};
+use tracing::Instrument;
+
+use crate::handle::TaskHandle;
+use crate::panics;
+use crate::registry::{Entry, Hints, NewTask};
+use crate::runtime::admission::{Refusal, TrySpawnError};
+use crate::runtime::context::Context;
+use crate::runtime::scheduler::Runnable;
+use crate::runtime::shared::{Shared, newly_ready};
+use crate::spawn::cancel_on::{Knot, Wishes};
+use crate::task::{Closure, Header, Listed, Unlisted, Work};
+
+/// What is said of a task when it is spawned.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    pub(crate) kind: TaskKind,
+    pub(crate) priority: Priority,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+    /// What is to end it from outside, and what its scheduler is to know. Rare, and so boxed.
+    pub(crate) wishes: Option<Box<Wishes>>,
+    /// What its scheduler is to know, from the moment of its spawn on.
+    pub(crate) hints: Option<Box<Hints>>,
+}
+
+impl Description {
+    #[track_caller]
+    pub(crate) const fn new(kind: TaskKind) -> Self {
+        let location = Location::caller();
+        Self::at(kind, location)
+    }
+
+    pub(crate) const fn at(kind: TaskKind, location: &'static Location<'static>) -> Self {
+        Self { kind, priority: Priority::Normal, name: None, location, wishes: None, hints: None }
+    }
+}
+
+/// What ties a task, and how.
+type Tie = (Knot, Wishes);
+
+impl Shared {
+    /// Spawns a future.
+    #[inline]
+    pub(crate) fn spawn_future<F>(&self, future: F, about: Description) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.admission.enter(about.kind) {
+            Ok(()) => self.start_future(future, about),
+            Err(why) => self.refuse(future, why),
+        }
+    }
+
+    /// Spawns a closure.
+    #[inline]
+    pub(crate) fn spawn_closure<F, R>(&self, f: F, about: Description) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        match self.admission.enter(about.kind) {
+            Ok(()) => self.start_closure(f, about),
+            Err(why) => self.refuse(f, why),
+        }
+    }
+
+    /// Spawns a [`Task`].
+    pub(crate) fn spawn_task<T: Task>(&self, task: T, about: Description) -> TaskHandle<T::Output> {
+        self.spawn_closure(move || task.run(), about)
+    }
+
+    /// Lets a task in without waiting.
+    pub(crate) fn try_enter<W>(&self, kind: TaskKind, work: W) -> Result<W, TrySpawnError<W>> {
+        let entered = if self.door.is_shut() {
+            Err(Refusal::ShutDown)
+        } else {
+            self.admission.try_enter(kind)
+        };
+        match entered {
+            Ok(()) => Ok(work),
+            Err(why) => {
+                self.admission.count_refused();
+                Err(TrySpawnError::new(why, work))
+            }
+        }
+    }
+
+    /// Drops what is not let in.
+    #[cold]
+    pub(crate) fn refuse<W, T>(&self, work: W, why: Refusal) -> TaskHandle<T> {
+        if let Some(message) = panics::message_of(|| drop(work)) {
+            tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
+        }
+        self.refused(why)
+    }
+
+    fn refused<T>(&self, why: Refusal) -> TaskHandle<T> {
+        self.admission.count_refused();
+        TaskHandle::refused(self.registry.refused_id(), why)
+    }
+
+    /// Spawns a future that was let in.
+    #[inline]
+    pub(crate) fn start_future<F>(&self, future: F, mut about: Description) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let wishes = about.wishes.take();
+        if self.scheduler.reads_hints() {
+            let hints = wishes.as_ref().and_then(|wishes| wishes.hints(&self.clock));
+            about.hints = hints.map(Box::new);
+        }
+        if let Some(wishes) = wishes.filter(|wishes| wishes.tie()) {
+            let knot = Knot::default();
+            let tied = knot.around(future);
+            self.start_in_span(tied, about, Some((knot, *wishes)))
+        } else {
+            self.start_in_span(future, about, None)
+        }
+    }
+
+    #[inline]
+    fn start_in_span<F>(
+        &self,
+        future: F,
+        about: Description,
+        tie: Option<Tie>,
+    ) -> TaskHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.config.inherit_spans {
+            self.start_work(future.instrument(tracing::Span::current()), about, tie)
+        } else {
+            self.start_work(future, about, tie)
+        }
+    }
+
+    /// Spawns a closure that was let in.
+    #[inline]
+    pub(crate) fn start_closure<F, R>(&self, f: F, about: Description) -> TaskHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.start_future(Closure::new(f), about)
+    }
+
+    #[inline]
+    fn start_work<W: Work + 'static>(
+        &self,
+        work: W,
+        about: Description,
+        tie: Option<Tie>,
+    ) -> TaskHandle<W::Output> {
+        let Description { kind, priority, name, location, wishes: _, hints } = about;
+        let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
+        // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
+        let cell = unsafe { Unlisted::new(NonNull::from(self), kind, priority, work) };
+        let new = |task: NonNull<Header<Self>>| NewTask {
+            kind,
+            priority,
+            location,
+            name,
+            hints,
+            task: task.cast(),
+        };
+        let ticks = self.clock.ticks();
+        if kind != TaskKind::Blocking && self.plugins.is_empty() && tie.is_none() {
+            self.start_here(cell, new, ticks, kind)
+        } else {
+            self.start_step_by_step(cell, new, ticks, kind, tie)
+        }
+    }
+
+    /// The short way: no hooks, so the books and the queue are taken in one go if the caller is a worker.
+    #[inline]
+    fn start_here<W: Work + 'static>(
+        &self,
+        cell: Unlisted<W, Self>,
+        new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
+        ticks: u64,
+        kind: TaskKind,
+    ) -> TaskHandle<W::Output> {
+        Context::with(|context| {
+            let Some(mut seat) = context.and_then(|context| context.seat_of(self)) else {
+                return match self.list_from_outside(cell, new, ticks) {
+                    Some((task, handle)) => {
+                        self.queue_new(task);
+                        TaskHandle::new(handle.task().header().id(), handle)
+                    }
+                    None => self.shut_out(kind),
+                };
+            };
+            if self.door.is_shut() {
+                // The destructor of what is refused is user code.
+                drop(seat);
+                cell.refuse();
+                return self.shut_out(kind);
+            }
+            let listed = cell.list(|address| {
+                // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
+                let entry = unsafe { self.registry.register(&mut seat.books, new(address), ticks) };
+                Some((entry.id(), entry))
+            });
+            let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
+            let priority = task.priority();
+            let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
+            let worker = seat.index;
+            drop(seat);
+            self.wake_for(visibility, worker);
+            TaskHandle::new(handle.task().header().id(), handle)
+        })
+    }
+
+    /// A task that was let in found the door shut.
+    #[cold]
+    fn shut_out<T>(&self, kind: TaskKind) -> TaskHandle<T> {
+        self.admission.leave(kind);
+        self.refused(Refusal::ShutDown)
+    }
+
+    /// The long way: books, ties, hooks, queue.
+    fn start_step_by_step<W: Work + 'static>(
+        &self,
+        cell: Unlisted<W, Self>,
+        new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
+        ticks: u64,
+        kind: TaskKind,
+        tie: Option<Tie>,
+    ) -> TaskHandle<W::Output> {
+        let Some((task, handle)) = self.list_from_outside(cell, new, ticks) else {
+            return self.shut_out(kind);
+        };
+        if let Some((knot, wishes)) = tie {
+            knot.tie(handle.task(), wishes);
+        }
+        let id = task.id();
+        self.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
+        if kind == TaskKind::Blocking {
+            self.queue_blocking(Runnable::new(task));
+        } else {
+            self.queue_new(task);
+        }
+        self.plugins.call("after_spawn", |plugin| plugin.after_spawn(id));
+        TaskHandle::new(id, handle)
+    }
+
+    /// Enters a task into the guests' books, unless the door is shut.
+    fn list_from_outside<W: Work + 'static>(
+        &self,
+        cell: Unlisted<W, Self>,
+        new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
+        ticks: u64,
+    ) -> Option<Listed<W::Output, Self>> {
+        cell.list(|address| {
+            let entry: Option<Entry> = self.registry.with_guest(|books| {
+                // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
+                if self.door.is_shut() {
+                    return None;
+                }
+                // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
+                Some(unsafe { self.registry.register(books, new(address), ticks) })
+            });
+            entry.map(|entry| (entry.id(), entry))
+        })
+    }
+}

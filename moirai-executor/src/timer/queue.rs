@@ -1,0 +1,235 @@
+//! Pending deadlines behind locks, and the agreement between those who add one and the one who sleeps until the first.
+//!
+//! The deadlines are in several wheels, so that threads which add and remove at the same time do so under different locks.
+//!
+//! # The alarm
+//!
+//! `alarm` is the tick until which the *keeper*, who hands out what is due, means to sleep.
+//!
+//! 1. Before it sleeps the keeper stores [`AWAKE`] into `alarm`, then looks through the wheels under their locks, then stores the tick
+//!    of the earliest deadline that it saw, and sleeps until then, unless the bell was rung since step one.
+//! 2. Who adds a deadline puts it into a wheel under its lock, then reads `alarm`. If the deadline is earlier, it lowers `alarm` to it,
+//!    and then rings the bell. `AWAKE` is later than any deadline.
+//! 3. If the keeper's look into a wheel came before the insertion, then so did its store of `AWAKE`, by the wheel's lock: so rule 2
+//!    reads `AWAKE`, or what was stored after it. In the first case it rings; in the second it compares with the tick until
+//!    which the keeper means to sleep. If the look came after, then the keeper has seen the deadline. So it never oversleeps one.
+//!    Nor does it oversleep one whose adder read what another adder had lowered it to. That one rings, after which the keeper begins
+//!    at rule 1 again; and if its look then comes before the insertion, the adder has read what was stored after the lowering.
+//! 4. The bell is a flag under a lock that the keeper holds from reading it to falling asleep: it cannot be rung in between.
+//!
+//! So `alarm` is never later than a deadline for long, and a thread that is busy anyway can see by it that something is due: the
+//! keeper may have to wait for a processor.
+//!
+//! # Each deadline once
+//!
+//! 5. What was inserted is handed out under the wheel's lock: either to the keeper, because it is due, or to who removes it.
+
+use crossbeam_utils::CachePadded;
+use moirai_core::shim::sync::Mutex;
+use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
+
+use crate::timer::wheel::{Key, Wheel};
+
+/// Rule 1: the keeper is looking.
+pub(crate) const AWAKE: u64 = u64::MAX;
+
+/// How many steps the keeper takes under one hold of a lock.
+const STEPS: usize = if cfg!(moirai_loom) { 2 } else { 128 };
+
+/// A deadline's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    shard: u32,
+    key: Key,
+}
+
+/// Whether the bell is to be rung.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bell {
+    Ring,
+    Leave,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Shards<T> {
+    wheels: Box<[CachePadded<Mutex<Wheel<T>>>]>,
+    alarm: AtomicU64,
+}
+
+impl<T> Shards<T> {
+    /// So many wheels, at least one.
+    pub(crate) fn new(shards: usize) -> Self {
+        let wheel = || CachePadded::new(Mutex::new(Wheel::new()));
+        Self { wheels: (0..shards.max(1)).map(|_| wheel()).collect(), alarm: AtomicU64::new(AWAKE) }
+    }
+
+    /// Rule 2. `hint` chooses the wheel. Without a place, `is_due` said under the lock that it is too late to wait.
+    pub(crate) fn insert(
+        &self,
+        hint: usize,
+        tick: u64,
+        item: T,
+        is_due: impl FnOnce() -> bool,
+    ) -> Result<(Place, Bell), T> {
+        let shard = hint % self.wheels.len();
+        let key = {
+            let mut wheel = self.wheels[shard].lock();
+            if is_due() {
+                return Err(item);
+            }
+            wheel.insert(tick, item)
+        };
+        // Ordering: Relaxed: rule 3 leans on the wheel's lock, and on the order of one variable's values.
+        let earliest = tick < self.alarm.load(Ordering::Relaxed);
+        let bell = if earliest {
+            // Ordering: Relaxed: that the keeper sees the bell is what counts.
+            self.alarm.fetch_min(tick, Ordering::Relaxed);
+            Bell::Ring
+        } else {
+            Bell::Leave
+        };
+        #[allow(clippy::cast_possible_truncation)]
+        Ok((Place { shard: shard as u32, key }, bell))
+    }
+
+    /// Rule 5.
+    pub(crate) fn remove(&self, place: Place) -> Option<T> {
+        self.wheels[place.shard as usize].lock().remove(place.key)
+    }
+
+    /// Puts something else in the place, and gives back what was there, or what was to be put there if it was handed out since.
+    pub(crate) fn replace(&self, place: Place, item: T) -> Result<T, T> {
+        match self.wheels[place.shard as usize].lock().get_mut(place.key) {
+            Some(old) => Ok(std::mem::replace(old, item)),
+            None => Err(item),
+        }
+    }
+
+    /// Looks at what is in the place, unless it was handed out.
+    pub(crate) fn with<R>(&self, place: Place, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.wheels[place.shard as usize].lock().get_mut(place.key).map(|item| look(item))
+    }
+
+    /// Rule 5: hands out what is due, with no lock held.
+    pub(crate) fn fire(&self, tick: u64, mut due: impl FnMut(T)) {
+        while self.fire_some(tick, &mut due) {}
+    }
+
+    /// As [`fire`](Self::fire), but takes only a few steps in each wheel, and says whether there may be more.
+    pub(crate) fn fire_some(&self, tick: u64, mut due: impl FnMut(T)) -> bool {
+        let mut batch = Vec::new();
+        let mut more = false;
+        for wheel in &self.wheels {
+            more |= wheel.lock().fire(tick, STEPS, |item| batch.push(item));
+            batch.drain(..).for_each(&mut due);
+        }
+        more
+    }
+
+    /// Whether something may be due at `tick`, for who has not the keeper's patience.
+    pub(crate) fn may_be_due(&self, tick: u64) -> bool {
+        // Ordering: Relaxed: a hint.
+        self.alarm.load(Ordering::Relaxed) <= tick
+    }
+
+    /// Rule 1, but for the sleep: the tick until which to sleep, `None` without deadlines.
+    pub(crate) fn set_alarm(&self) -> Option<u64> {
+        // Ordering: Relaxed: rule 3.
+        self.alarm.store(AWAKE, Ordering::Relaxed);
+        let next = self.wheels.iter().filter_map(|wheel| wheel.lock().next()).min();
+        self.alarm.store(next.unwrap_or(AWAKE), Ordering::Relaxed);
+        next
+    }
+
+    /// How many deadlines are pending.
+    pub(crate) fn len(&self) -> usize {
+        self.wheels.iter().map(|wheel| wheel.lock().len()).sum()
+    }
+}
+
+#[cfg(all(test, moirai_loom))]
+mod loom_models {
+    use super::*;
+    use moirai_core::shim::sync::Arc;
+    use moirai_core::shim::thread;
+
+    #[test]
+    fn loom_timer_inserted_while_the_keeper_falls_asleep() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(2);
+        builder.check(|| {
+            let shards = Arc::new(Shards::new(1));
+            // The keeper has slept until an earlier deadline, which is over, and there is a later one.
+            let _ = shards.insert(0, 3, 3, || false).unwrap();
+            let _ = shards.insert(0, 9, 9, || false).unwrap();
+            assert_eq!(shards.set_alarm(), Some(3));
+            shards.fire(3, |_| ());
+            let bell = Arc::new(Mutex::new(false));
+            let adders = [5, 7].map(|tick| {
+                let (shards, bell) = (Arc::clone(&shards), Arc::clone(&bell));
+                thread::spawn(move || {
+                    let (_, ring) = shards.insert(0, tick, tick, || false).unwrap();
+                    if ring == Bell::Ring {
+                        *bell.lock() = true;
+                    }
+                })
+            });
+            let mut sleeps_until = shards.set_alarm();
+            if std::mem::take(&mut *bell.lock()) {
+                // Rung before it slept: it looks once more.
+                sleeps_until = shards.set_alarm();
+            }
+            adders.into_iter().for_each(|adder| adder.join().unwrap());
+            let rung = *bell.lock();
+            assert!(sleeps_until == Some(5) || rung, "the keeper oversleeps a deadline");
+            if rung {
+                assert_eq!(shards.set_alarm(), Some(5));
+            }
+            // Whoever is busy meanwhile sees when the first is due.
+            assert!(shards.may_be_due(5) && !shards.may_be_due(4));
+        });
+    }
+
+    #[test]
+    fn loom_timer_cancelled_while_it_fires_is_handed_out_once() {
+        loom::model(|| {
+            let shards = Arc::new(Shards::new(1));
+            let (place, _) = shards.insert(0, 5, 5, || false).unwrap();
+            let keeper = thread::spawn({
+                let shards = Arc::clone(&shards);
+                move || {
+                    let mut fired = 0;
+                    shards.fire(5, |_| fired += 1);
+                    fired
+                }
+            });
+            let cancelled = usize::from(shards.remove(place).is_some());
+            // The entry may serve somebody else by now: the old place must not name it.
+            let (other, _) = shards.insert(0, 70, 70, || false).unwrap();
+            assert_eq!(shards.remove(place), None);
+            assert_eq!(keeper.join().unwrap() + cancelled, 1);
+            assert_eq!(shards.remove(other), Some(70));
+        });
+    }
+
+    #[test]
+    fn loom_timer_inserted_while_a_manual_clock_advances() {
+        loom::model(|| {
+            let shards = Arc::new(Shards::new(1));
+            let clock = Arc::new(AtomicU64::new(0));
+            let hand = thread::spawn({
+                let (shards, clock) = (Arc::clone(&shards), Arc::clone(&clock));
+                move || {
+                    clock.store(5, Ordering::Release);
+                    let mut fired = 0;
+                    shards.fire(5, |_| fired += 1);
+                    fired
+                }
+            });
+            let refused = shards.insert(0, 5, 5, || clock.load(Ordering::Acquire) >= 5).is_err();
+            assert_eq!(hand.join().unwrap() + usize::from(refused), 1, "nobody is told");
+        });
+    }
+}

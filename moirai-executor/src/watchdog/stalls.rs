@@ -1,0 +1,186 @@
+//! Says which tasks keep their threads.
+//!
+//! The progress thread sees at each look what each thread is in, and since which look. A task that is the same for longer than its
+//! budget is a *stall*: it is reported when it is seen, and again, with how long it took in all, when it is over. So ages are
+//! exact to about the time between two looks.
+
+use std::time::{Duration, Instant};
+
+use moirai_core::shim::sync::Mutex;
+use moirai_core::{ExecutorConfig, Stall, TaskId, TaskKind};
+
+use crate::runtime::shared::Shared;
+
+/// How many lines a second are logged about stalls. The hooks are told of all.
+const LINES: u32 = 100;
+
+/// What is known of stalls, and who is told.
+pub(crate) struct Watchdog {
+    async_budget: Option<Duration>,
+    parallel_budget: Option<Duration>,
+    /// The stalls that go on now, by lane.
+    stalls: Mutex<Vec<Option<Watched>>>,
+    lines: Mutex<Lines>,
+}
+
+struct Watched {
+    stall: Stall,
+    since: Instant,
+}
+
+impl Watched {
+    fn now(&self) -> Stall {
+        let mut stall = self.stall.clone();
+        stall.age = self.since.elapsed();
+        stall
+    }
+}
+
+/// Counts lines, by the second.
+#[derive(Default)]
+struct Lines {
+    second: Option<Instant>,
+    count: u32,
+    left_out: u32,
+}
+
+impl Lines {
+    /// Whether a line may be logged, and how many were left out before it.
+    fn allow(&mut self, now: Instant) -> Option<u32> {
+        let over = |second: Instant| now.saturating_duration_since(second).as_secs() >= 1;
+        if self.second.is_none_or(over) {
+            self.second = Some(now);
+            self.count = 0;
+        }
+        if self.count == LINES {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.count += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+impl Watchdog {
+    pub(crate) fn new(config: &ExecutorConfig, lanes: usize) -> Self {
+        let watched = std::iter::repeat_with(|| None).take(lanes);
+        Self {
+            async_budget: config.stall_budget,
+            parallel_budget: config.parallel_stall_budget,
+            stalls: Mutex::new(watched.collect()),
+            lines: Mutex::new(Lines::default()),
+        }
+    }
+
+    /// Whether there is anything to watch.
+    pub(crate) fn is_on(&self) -> bool {
+        self.async_budget.is_some() || self.parallel_budget.is_some()
+    }
+
+    /// Whether a poll that has been going on for `age` may be a stall.
+    pub(crate) fn may_be_stall(&self, age: Duration) -> bool {
+        let over = |budget: Option<Duration>| budget.is_some_and(|budget| age >= budget);
+        over(self.async_budget) || over(self.parallel_budget)
+    }
+
+    fn budget(&self, kind: TaskKind) -> Option<Duration> {
+        match kind {
+            TaskKind::Async => self.async_budget,
+            TaskKind::Parallel => self.parallel_budget,
+            _ => None,
+        }
+    }
+}
+
+/// What became of a look at one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// Look again.
+    NotYet,
+    /// It is reported, or it is none of ours.
+    Done,
+}
+
+impl Shared {
+    /// The stalls that go on now.
+    pub(crate) fn stalled(&self) -> Vec<Stall> {
+        let stalls = self.progress.watchdog.stalls.lock();
+        stalls.iter().flatten().map(Watched::now).collect()
+    }
+
+    /// Judges a poll that may be a stall, and reports it.
+    pub(crate) fn judge(
+        &self,
+        lane: usize,
+        task: TaskId,
+        since: Instant,
+        computes: Option<bool>,
+    ) -> Judged {
+        let watchdog = &self.progress.watchdog;
+        let Some(stats) = self.registry.stats(task) else {
+            return Judged::NotYet;
+        };
+        let Some(budget) = watchdog.budget(stats.kind) else {
+            return Judged::Done;
+        };
+        if since.elapsed() < budget {
+            return Judged::NotYet;
+        }
+        let worker = Some(lane).filter(|lane| *lane < self.progress.lanes.workers());
+        let mut stall = Stall::new(task, stats.kind, stats.location, worker);
+        stall.name = stats.name;
+        stall.computes = computes;
+        let watched = Watched { stall, since };
+        let now = watched.now();
+        watchdog.stalls.lock()[lane] = Some(watched);
+        self.log(
+            &now,
+            "a task keeps its worker from others; it should give way, or be a blocking task",
+        );
+        self.plugins.call("on_stall", |plugin| plugin.on_stall(&now));
+        Judged::Done
+    }
+
+    /// The lane has gone on: its stall is over, if there was one.
+    pub(crate) fn stall_over(&self, lane: usize) {
+        let Some(watched) = self.progress.watchdog.stalls.lock()[lane].take() else {
+            return;
+        };
+        let stall = watched.now();
+        self.log(&stall, "a task that kept its worker has gone on");
+        self.plugins.call("on_stall_over", |plugin| plugin.on_stall_over(&stall));
+    }
+
+    fn log(&self, stall: &Stall, message: &str) {
+        let Some(left_out) = self.progress.watchdog.lines.lock().allow(Instant::now()) else {
+            return;
+        };
+        tracing::warn!(
+            target: "moirai",
+            id = stall.id.get(),
+            name = stall.name.as_deref(),
+            kind = %stall.kind,
+            location = %stall.location,
+            worker = stall.worker,
+            age = ?stall.age,
+            computes = stall.computes,
+            left_out,
+            "{message}",
+        );
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_lines_a_second_and_the_rest_is_counted() {
+        let mut lines = Lines::default();
+        let start = Instant::now();
+        let allowed = (0..2 * LINES).filter_map(|_| lines.allow(start)).count();
+        assert_eq!(allowed, LINES as usize);
+        assert_eq!(lines.allow(start + Duration::from_secs(1)), Some(LINES));
+        assert_eq!(lines.allow(start + Duration::from_secs(1)), Some(0));
+    }
+}
