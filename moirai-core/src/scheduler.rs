@@ -182,3 +182,17 @@ pub trait LocalQueue<T: Send + 'static>: Send + 'static {
     /// tasks take long. The default does nothing, which is right for a queue that looks there each time.
     fn look_outside(&mut self) {}
 }
+
+impl<T: Send + 'static> LocalQueue<T> for Box<dyn LocalQueue<T>> {
+    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
+        (**self).push(task, priority, ready)
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        (**self).pop()
+    }
+
+    fn look_outside(&mut self) {
+        (**self).look_outside();
+    }
+}

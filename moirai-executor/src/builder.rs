@@ -7,14 +7,12 @@ use std::time::Duration;
 use moirai_core::{
     BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Scheduler,
 };
+use moirai_scheduler::WorkStealing;
 
 use crate::executor::HybridExecutor;
 use crate::runtime::plugins::Plugins;
-use crate::runtime::scheduler::{AnyScheduler, Runnable};
-use crate::runtime::shared::Parts;
-
-/// The scheduler of an executor whose builder names no other. This is the one place that knows it.
-pub(crate) type DefaultScheduler = moirai_scheduler::WorkStealing<Runnable>;
+use crate::runtime::scheduler::AnyScheduler;
+use crate::runtime::shared::{Parts, Runnable};
 
 /// Sets up an executor. Made by [`HybridExecutor::builder`].
 ///
@@ -26,14 +24,30 @@ pub(crate) type DefaultScheduler = moirai_scheduler::WorkStealing<Runnable>;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HybridExecutorBuilder {
     config: ExecutorConfig,
-    scheduler: Option<AnyScheduler>,
+    scheduler: Option<AnyScheduler<Runnable>>,
     plugins: Plugins,
     recorder: Option<Arc<dyn Recorder>>,
     clock: Option<Clock>,
 }
 
+impl HybridExecutor {
+    /// Starts an executor.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
+    pub fn new(config: ExecutorConfig) -> Result<Self, BuildError> {
+        Self::builder().config(config).build()
+    }
+
+    /// Sets up an executor.
+    pub fn builder() -> HybridExecutorBuilder {
+        HybridExecutorBuilder::new()
+    }
+}
+
 impl HybridExecutorBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             config: ExecutorConfig::default(),
             scheduler: None,
@@ -167,7 +181,7 @@ impl HybridExecutorBuilder {
     pub fn build(self) -> Result<HybridExecutor, BuildError> {
         let Self { config, scheduler, plugins, recorder, clock } = self;
         config.validate()?;
-        let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(DefaultScheduler::new()));
+        let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(WorkStealing::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
         HybridExecutor::start(Parts { config, clock, scheduler, plugins, recorder, sim: None })

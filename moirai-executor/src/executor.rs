@@ -9,26 +9,27 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
+use moirai_core::Scheduler;
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorConfig, ExecutorControl, ManualClock, Priority,
-    ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
+    TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_sync::{Parker, budget};
 use parking_lot::Mutex;
 
-use crate::builder::HybridExecutorBuilder;
 use crate::group::TaskGroup;
 use crate::handle::TaskHandle;
 use crate::handle::WaitForTask;
 use crate::panics;
-use crate::registry::sweeper::CleanupWorker;
+use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::context::Context;
+use crate::runtime::drain;
+use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::park::park_soon;
 use crate::runtime::scheduler::AnyLocal;
-use crate::runtime::seat::Seat;
-use crate::runtime::shared::{Parts, Shared};
-use crate::runtime::shutdown::How;
+use crate::runtime::shared::{Parts, Runnable, Seat, Shared};
+use crate::runtime::shutdown_state::How;
 use crate::runtime::worker;
 use crate::spawn::Description;
 use crate::spawn::TaskBuilder;
@@ -61,20 +62,6 @@ impl Drop for Owner {
 }
 
 impl HybridExecutor {
-    /// Starts an executor.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
-    pub fn new(config: ExecutorConfig) -> Result<Self, BuildError> {
-        Self::builder().config(config).build()
-    }
-
-    /// Sets up an executor.
-    pub fn builder() -> HybridExecutorBuilder {
-        HybridExecutorBuilder::new()
-    }
-
     pub(crate) fn start(parts: Parts) -> Result<Self, BuildError> {
         let workers = parts.config.worker_threads;
         let queues = parts.scheduler.start(workers);
@@ -108,7 +95,7 @@ impl HybridExecutor {
         Ok(executor)
     }
 
-    fn start_workers(&self, queues: Vec<AnyLocal>) -> Result<(), BuildError> {
+    fn start_workers(&self, queues: Vec<AnyLocal<Runnable>>) -> Result<(), BuildError> {
         let shared = &self.shared;
         let config = &shared.config;
         let mut result = Ok(());
@@ -116,7 +103,7 @@ impl HybridExecutor {
             let books = shared.registry.books();
             let seat = Box::new(Seat { index, queue, books, freed: 0, opened: false });
             if result.is_err() {
-                shared.seat_closed(seat);
+                drain::seat_closed(shared, seat);
                 continue;
             }
             let name = format!("{}-worker-{index}", config.thread_name_prefix);
@@ -136,7 +123,7 @@ impl HybridExecutor {
                 // The door is shut before the first seat closes.
                 let _ = shared.door.advance(Phase::Stopped);
                 if let Some(seat) = seat.lock().take() {
-                    shared.seat_closed(seat);
+                    drain::seat_closed(shared, seat);
                 }
             }
         }
@@ -152,14 +139,24 @@ impl HybridExecutor {
     }
 
     fn start_cleanup(&self) -> Result<(), BuildError> {
-        let config = &self.shared.config;
+        let shared = &self.shared;
+        let config = &shared.config;
         if !config.cleanup.enable_automatic_cleanup {
             return Ok(());
         }
         let name = format!("{}-cleanup", config.thread_name_prefix);
-        let worker = CleanupWorker::start(&self.shared, name.clone())
+        let listener = shared.clock.as_manual().map(|clock| {
+            let listening = Arc::downgrade(shared);
+            ClockListener::new(clock, move || {
+                if let Some(shared) = listening.upgrade() {
+                    shared.registry.alarm().look();
+                }
+            })
+        });
+        shared
+            .start_thread(name.clone(), |shared| sweep_when_due(&shared.registry))
             .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))?;
-        *self.shared.cleanup.lock() = Some(worker);
+        *shared.cleanup.lock() = listener;
         Ok(())
     }
 
@@ -171,7 +168,7 @@ impl HybridExecutor {
     /// A group of tasks that belong together.
     #[must_use]
     pub fn group<T: Send + 'static>(&self) -> TaskGroup<T> {
-        TaskGroup::new(self)
+        TaskGroup::new(self.counted())
     }
 
     /// A handle that does not keep the executor running.
@@ -224,7 +221,7 @@ impl HybridExecutor {
         self.shared.registry.cleanup_stats()
     }
 
-    /// The tasks whose polls have gone on past their budget, as of now; see [`ExecutorConfig::stall_budget`].
+    /// The tasks whose polls have gone on past their budget, as of now; see [`ExecutorConfig::stall_budget`](moirai_core::ExecutorConfig::stall_budget).
     #[must_use]
     pub fn stalled(&self) -> Vec<Stall> {
         self.shared.stalled()
@@ -361,7 +358,7 @@ fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
     if let Poll::Ready(output) = poll(&mut cx) {
         return output;
     }
-    Context::blocking(|| {
+    blocking(|| {
         loop {
             park_soon(&parker, shared, || false);
             if let Poll::Ready(output) = poll(&mut cx) {
@@ -380,7 +377,7 @@ fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
 ///
 /// If `f` does.
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    Context::blocking(f)
+    blocking(f)
 }
 
 /// Whether the task that runs the caller was asked to stop: by its handle, by id, by its token, its deadline, or a shutdown. For

@@ -1,9 +1,11 @@
 //! Where fork-join work comes from.
 
-use std::ptr::{self, NonNull};
+use std::cell::Cell;
+use std::ptr;
+use std::thread;
 
-use crate::runtime::shared::Shared;
-use crate::task::Header;
+use crate::panics::cancelled;
+use crate::task::TaskPtr;
 
 /// One origin of fork-join work, on the stack of whoever runs it: a call from outside of any fork-join, the run of a stolen
 /// half, or a scope.
@@ -13,12 +15,12 @@ pub(crate) struct Frame {
     /// What waits for the work of this frame: the address of the half or of the scope. Only compared.
     of: *const (),
     /// The task that called, if it was one.
-    task: Option<NonNull<Header<Shared>>>,
+    task: Option<TaskPtr>,
 }
 
 impl Frame {
     /// Of a call from outside of any fork-join.
-    pub(crate) const fn root(task: Option<NonNull<Header<Shared>>>) -> Self {
+    pub(crate) const fn root(task: Option<TaskPtr>) -> Self {
         Self { parent: ptr::null(), of: ptr::null(), task }
     }
 
@@ -51,7 +53,7 @@ impl Frame {
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         // SAFETY: a task that has called is being polled until its fork-join work is done, and lives meanwhile.
-        self.task.is_some_and(|task| unsafe { task.as_ref() }.is_cancelled())
+        self.task.is_some_and(|task| unsafe { task.is_cancelled() })
     }
 
     /// Whether this is the frame of `of`, or below it.
@@ -68,7 +70,71 @@ impl Frame {
     }
 
     /// Whether `task` is the one that called.
-    pub(crate) fn is_of(&self, task: NonNull<Header<Shared>>) -> bool {
+    pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
         self.task == Some(task)
+    }
+}
+
+/// The frame in which a thread is; null outside of fork-join work.
+pub(crate) struct CurrentFrame(Cell<*const Frame>);
+
+impl CurrentFrame {
+    pub(crate) const fn none() -> Self {
+        Self(Cell::new(ptr::null()))
+    }
+
+    /// Whether the thread is inside of fork-join work.
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        !self.0.get().is_null()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> *const Frame {
+        self.0.get()
+    }
+
+    /// Whether the thread is inside of fork-join work of `task`.
+    pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
+        // SAFETY: the frame is that of a caller of this thread, which is still there.
+        unsafe { self.0.get().as_ref() }.is_some_and(|frame| frame.is_of(task))
+    }
+
+    /// Whether the task that called was asked to stop. Only inside of fork-join work.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // SAFETY: the frame is that of a caller of this thread, which is still there.
+        unsafe { &*self.0.get() }.is_cancelled()
+    }
+
+    /// Calls `f` in another frame.
+    #[inline]
+    pub(crate) fn within<R>(&self, frame: *const Frame, f: impl FnOnce() -> R) -> R {
+        struct Back<'a>(&'a Cell<*const Frame>, *const Frame);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _back = Back(&self.0, self.0.replace(frame));
+        f()
+    }
+
+    /// Calls `f`, which is outside of the fork-join work that the thread may be in.
+    pub(crate) fn outside<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.within(ptr::null(), f)
+    }
+
+    /// Rule 9: unwinds. But a thread that unwinds already, in whose destructors fork-join work is called, must not do so twice: there
+    /// `f` is called, in a frame that knows of no task.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn uncancelled<R>(&self, f: impl FnOnce() -> R) -> R {
+        if !thread::panicking() {
+            cancelled::unwind();
+        }
+        // SAFETY: as above; the frame outlives the call.
+        let frame = unsafe { Frame::without_task(self.0.get()) };
+        self.within(&frame, f)
     }
 }

@@ -2,22 +2,20 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::thread;
 
-use crate::fork_join::frame::Frame;
-use crate::fork_join::shared_jobs::{Board, Piece};
-use crate::fork_join::stack_job::{Half, Second};
+use super::frame::{CurrentFrame, Frame};
+use super::host::Crew;
+use super::latch::{Event, Wait};
+use super::shared_jobs::{Board, Piece};
+use super::stack_job::{Half, Second};
 use crate::panics;
-use crate::panics::cancelled;
-use crate::runtime::fork_host::{Crew, Event, Wait};
-use crate::runtime::shared::Shared;
-use crate::task::Header;
 
 /// A thread's part of the fork-join work of one executor.
 pub(crate) struct Hand {
     /// Where the thread is; null outside of fork-join work.
-    frame: Cell<*const Frame>,
+    frame: CurrentFrame,
     /// The newest half in its frames. The end of the list, if there is none.
     newest: Cell<*const Half>,
     /// The newest half that is not private, which has no private one before it (rule 5); or the end of the list.
@@ -30,7 +28,7 @@ pub(crate) struct Hand {
 impl Hand {
     pub(crate) fn new() -> Self {
         Self {
-            frame: Cell::new(ptr::null()),
+            frame: CurrentFrame::none(),
             newest: Cell::new(ptr::null()),
             newest_public: Cell::new(ptr::null()),
             end: Half::end_of_list(),
@@ -44,40 +42,10 @@ impl Hand {
         self.newest_public.set(&raw const self.end);
     }
 
-    /// Whether the thread is inside of fork-join work.
-    #[inline]
-    pub(crate) fn is_busy(&self) -> bool {
-        !self.frame.get().is_null()
-    }
-
     /// Where the thread is.
     #[inline]
-    pub(crate) fn frame(&self) -> *const Frame {
-        self.frame.get()
-    }
-
-    /// Whether the thread is inside of fork-join work of `task`.
-    pub(crate) fn works_for(&self, task: NonNull<Header<Shared>>) -> bool {
-        // SAFETY: the frame is that of a caller of this thread, which is still there.
-        unsafe { self.frame.get().as_ref() }.is_some_and(|frame| frame.is_of(task))
-    }
-
-    /// Calls `f` in another frame.
-    #[inline]
-    pub(crate) fn within<R>(&self, frame: *const Frame, f: impl FnOnce() -> R) -> R {
-        struct Back<'a>(&'a Cell<*const Frame>, *const Frame);
-        impl Drop for Back<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
-        let _back = Back(&self.frame, self.frame.replace(frame));
-        f()
-    }
-
-    /// Calls `f`, which is outside of the fork-join work that the thread may be in.
-    pub(crate) fn outside<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.within(ptr::null(), f)
+    pub(crate) const fn frame(&self) -> &CurrentFrame {
+        &self.frame
     }
 
     /// Calls `f`, which is called from outside of fork-join work. `guest`: the thread has no seat.
@@ -99,7 +67,7 @@ impl Hand {
             board.guest_comes();
             Leave(self, board)
         });
-        self.within(frame, f)
+        self.frame.within(frame, f)
     }
 
     /// Both results; the closures may run in parallel. The thread is inside of fork-join work.
@@ -110,8 +78,8 @@ impl Hand {
         B: FnOnce() -> RB + Send,
         RB: Send,
     {
-        if self.is_cancelled() {
-            return self.in_uncancelled_frame(|| self.join(crew, a, b));
+        if self.frame.is_cancelled() {
+            return self.frame.uncancelled(|| self.join(crew, a, b));
         }
         let second = Second::new(self.frame.get(), b);
         let half = second.half();
@@ -163,26 +131,6 @@ impl Hand {
                 resume_unwind(payload)
             }
         }
-    }
-
-    /// Whether the task that called was asked to stop.
-    #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        // SAFETY: the frame is that of a caller of this thread, which is still there.
-        unsafe { &*self.frame.get() }.is_cancelled()
-    }
-
-    /// Rule 9: unwinds. But a thread that unwinds already, in whose destructors fork-join work is called, must not do so twice: there
-    /// `f` is called, in a frame that knows of no task.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn in_uncancelled_frame<R>(&self, f: impl FnOnce() -> R) -> R {
-        if !thread::panicking() {
-            cancelled::unwind();
-        }
-        // SAFETY: as above; the frame outlives the call.
-        let frame = unsafe { Frame::without_task(self.frame.get()) };
-        self.within(&frame, f)
     }
 
     /// Enters a half of the calling frame into the list.
@@ -249,7 +197,7 @@ impl Hand {
             // SAFETY: the newest half is in the calling frame.
             let newest = unsafe { &*self.newest.get() };
             if let Some(piece) = crew.board().take_half(newest, crew.idle()) {
-                piece.run(self, crew);
+                piece.run(&self.frame, crew.board(), || crew.idle());
             }
         } else if invites {
             crew.invite();
@@ -274,7 +222,7 @@ impl Hand {
         wait: &mut Wait,
     ) {
         if let Some(piece) = crew.board().take_below(below, crew.idle(), &mut wait.seen) {
-            piece.run(self, crew);
+            piece.run(&self.frame, crew.board(), || crew.idle());
             *wait = Wait::new();
         } else if wait.stays_awake() {
             thread::yield_now();
@@ -301,6 +249,6 @@ impl Hand {
 
     /// Runs a piece for whoever has nothing else to do.
     pub(crate) fn run(&self, piece: Piece, crew: &impl Crew) {
-        piece.run(self, crew);
+        piece.run(&self.frame, crew.board(), || crew.idle());
     }
 }

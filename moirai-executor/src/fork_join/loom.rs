@@ -6,12 +6,13 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::shim::thread;
 use moirai_sync::Parker;
 
-use crate::fork_join::frame::Frame;
-use crate::fork_join::local_jobs::Hand;
-use crate::fork_join::scope_core::models::{Spawner, scope};
-use crate::fork_join::shared_jobs::Board;
-use crate::fork_join::stack_job::{Half, Second};
-use crate::runtime::fork_host::{Crew, Event, park_for};
+use super::frame::Frame;
+use super::host::Crew;
+use super::latch::{Event, park_for};
+use super::local_jobs::Hand;
+use super::scope_core::models::{Spawner, scope};
+use super::shared_jobs::Board;
+use super::stack_job::{Half, Second};
 
 /// Some preemptions are enough for each mutation that is known to be caught; all of them take minutes.
 fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
@@ -137,7 +138,7 @@ fn loom_fork_an_owner_that_wakes_for_another_reason_against_the_thief() {
                 let hand = Box::new(Hand::new());
                 hand.settle();
                 // SAFETY: it was taken, by this thread.
-                unsafe { Half::run(half.0, &hand) };
+                unsafe { Half::run(half.0, hand.frame()) };
             }
         });
         let parker = Parker::new();

@@ -6,7 +6,7 @@
 //! that is inside fork-join work has a [`Hand`]: the list of the halves that its frames hold, newest first. The
 //! [`Board`] is where halves and the jobs of scopes are *public*: what is taken from it is a *piece*. A [`Frame`] is one
 //! origin of work: a call from outside of any fork-join, the run of a stolen half, a scope. Frames form a tree, by which
-//! the board knows what is *below* what. The [`Crew`](wait::Crew) is what fork-join needs of the executor.
+//! the board knows what is *below* what. The [`Crew`](host::Crew) is what fork-join needs of the executor.
 //!
 //! Nothing here is a task: halves and jobs belong to the task that called, and are on its account.
 //!
@@ -58,8 +58,11 @@
 //! thread always has one that is public, is ours. Waiting only for what is below is leapfrogging (Wagner and Calder 1993).
 
 pub(crate) mod frame;
+pub(crate) mod host;
+pub(crate) mod latch;
 pub(crate) mod local_jobs;
 pub(crate) mod scope_core;
+pub(crate) mod scope_job;
 pub(crate) mod shared_jobs;
 pub(crate) mod stack_job;
 

@@ -1,7 +1,7 @@
 //! What is public: the halves and jobs that any worker may take.
 
 use std::collections::VecDeque;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,13 +9,10 @@ use moirai_core::shim::sync::{Mutex, MutexGuard};
 use moirai_sync::Unparker;
 use slab::Slab;
 
-use crate::fork_join::frame::Frame;
-use crate::fork_join::local_jobs::Hand;
-use crate::fork_join::scope_core::{Job, Payload, Place};
-use crate::fork_join::stack_job::Half;
-use crate::runtime::fork_host::Crew;
-use crate::runtime::shared::Shared;
-use crate::task::Header;
+use super::frame::{CurrentFrame, Frame};
+use super::scope_job::{Job, Payload, Place, forget_payload, keep_first};
+use super::stack_job::Half;
+use crate::task::TaskPtr;
 
 /// The public pieces of an executor.
 ///
@@ -140,7 +137,7 @@ impl Board {
     }
 
     /// A piece of the fork-join work of a task.
-    pub(crate) fn take_of(&self, task: NonNull<Header<Shared>>, idle: usize) -> Option<Piece> {
+    pub(crate) fn take_of(&self, task: TaskPtr, idle: usize) -> Option<Piece> {
         if !self.has_pieces() {
             return None;
         }
@@ -277,7 +274,7 @@ impl Board {
         if let Some(sleeper) = sleeper {
             sleeper.unpark();
         }
-        crate::fork_join::scope_core::forget_payload(extra);
+        forget_payload(extra);
         next
     }
 
@@ -401,11 +398,11 @@ impl State {
 
 impl Piece {
     /// Runs it.
-    pub(crate) fn run(self, hand: &Hand, crew: &impl Crew) {
+    pub(crate) fn run(self, at: &CurrentFrame, board: &Board, idle: impl Fn() -> usize) {
         match self.0 {
             // SAFETY: it was taken off the board by who made this, once.
-            Taken::Half(half) => unsafe { Half::run(half, hand) },
-            Taken::Job { scope, place, job } => run_jobs(scope, place, job, hand, crew),
+            Taken::Half(half) => unsafe { Half::run(half, at) },
+            Taken::Job { scope, place, job } => board.run_jobs(scope, place, job, at, idle),
         }
     }
 }
@@ -419,24 +416,33 @@ const MOST: usize = 64;
 /// How long a thread goes on with jobs of one scope.
 const TURN: Duration = Duration::from_micros(100);
 
-/// Runs a job, and others of the same scope as long as they are short.
-fn run_jobs(scope: usize, place: Place, job: Job, hand: &Hand, crew: &impl Crew) {
-    let begin = Instant::now();
-    let mut before = begin;
-    let mut panic = place.run(hand, job);
-    let mut done = 1;
-    loop {
-        let now = Instant::now();
-        let short = now - before < SHORT && now - begin < TURN && !cfg!(moirai_loom);
-        let more = if short { (2 * done).min(MOST) } else { 0 };
-        let jobs = crew.board().finished(scope, done, panic.take(), crew.idle(), more);
-        if jobs.is_empty() {
-            return;
-        }
-        (before, done) = (now, jobs.len());
-        for job in jobs {
-            let payload = place.run(hand, job);
-            crate::fork_join::scope_core::keep_first(&mut panic, payload);
+impl Board {
+    /// Runs a job, and others of the same scope as long as they are short.
+    fn run_jobs(
+        &self,
+        scope: usize,
+        place: Place,
+        job: Job,
+        at: &CurrentFrame,
+        idle: impl Fn() -> usize,
+    ) {
+        let begin = Instant::now();
+        let mut before = begin;
+        let mut panic = place.run(at, job);
+        let mut done = 1;
+        loop {
+            let now = Instant::now();
+            let short = now - before < SHORT && now - begin < TURN && !cfg!(moirai_loom);
+            let more = if short { (2 * done).min(MOST) } else { 0 };
+            let jobs = self.finished(scope, done, panic.take(), idle(), more);
+            if jobs.is_empty() {
+                return;
+            }
+            (before, done) = (now, jobs.len());
+            for job in jobs {
+                let payload = place.run(at, job);
+                keep_first(&mut panic, payload);
+            }
         }
     }
 }

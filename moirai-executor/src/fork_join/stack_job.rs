@@ -11,9 +11,8 @@ use moirai_core::shim::hint;
 use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
 use moirai_sync::Unparker;
 
-use crate::fork_join::frame::Frame;
-use crate::fork_join::local_jobs::Hand;
-use crate::runtime::fork_host::Event;
+use super::frame::{CurrentFrame, Frame};
+use super::latch::Event;
 
 /// In its owner's list, and nobody else knows it.
 const PRIVATE: u8 = 0;
@@ -38,7 +37,7 @@ pub(crate) struct Half {
     state: AtomicU8,
     /// Who sleeps; there from `WAITED` on (rule 3).
     sleeper: UnsafeCell<MaybeUninit<Unparker>>,
-    run: unsafe fn(*const Half, &Hand),
+    run: unsafe fn(*const Half, &CurrentFrame),
 }
 
 /// A half with what it calls.
@@ -57,7 +56,7 @@ union Slot<F, R> {
 
 impl Half {
     #[inline]
-    fn new(frame: *const Frame, run: unsafe fn(*const Half, &Hand)) -> Self {
+    fn new(frame: *const Frame, run: unsafe fn(*const Half, &CurrentFrame)) -> Self {
         Self {
             older: Cell::new(ptr::null()),
             newer: Cell::new(ptr::null()),
@@ -70,7 +69,7 @@ impl Half {
 
     /// The end of a list, which is never run.
     pub(crate) fn end_of_list() -> Self {
-        unsafe fn never(_: *const Half, _: &Hand) {
+        unsafe fn never(_: *const Half, _: &CurrentFrame) {
             unreachable!("the end of a list is not a half")
         }
         Self::new(ptr::null(), never)
@@ -142,11 +141,11 @@ impl Half {
     /// # Safety
     ///
     /// The caller has taken it off the board, and calls this once.
-    pub(crate) unsafe fn run(this: *const Half, hand: &Hand) {
+    pub(crate) unsafe fn run(this: *const Half, at: &CurrentFrame) {
         // SAFETY: the owner waits until it is done.
         let run = unsafe { (*this).run };
         // SAFETY: promised by the caller; `run` was made for this half's type.
-        unsafe { run(this, hand) };
+        unsafe { run(this, at) };
     }
 
     /// The result is in its slot. Rule 3.
@@ -250,7 +249,7 @@ where
     /// # Safety
     ///
     /// The caller has taken the half off the board, and calls this once.
-    unsafe fn run(half: *const Half, hand: &Hand) {
+    unsafe fn run(half: *const Half, at: &CurrentFrame) {
         let this = half.cast::<Self>();
         // SAFETY: the half is the first field of a `Second`, whose owner waits until it is done.
         let slot = unsafe { &(*this).slot };
@@ -262,7 +261,7 @@ where
             // SAFETY: the slot is the thief's.
             unsafe { take_closure(slot) }
         });
-        let result = hand.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
+        let result = at.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
         slot.with_mut(|slot| {
             let result = ManuallyDrop::new(result);
             // SAFETY: the slot is the thief's; the closure was moved out.

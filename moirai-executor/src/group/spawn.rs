@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use moirai_core::{TaskId, TaskKind};
 
-use crate::group::TaskGroup;
+use super::TaskGroup;
 use crate::handle::TaskHandle;
 use crate::runtime::admission::{Refusal, TrySpawnError};
 use crate::runtime::shared::Shared;

@@ -9,8 +9,8 @@ use std::task::{Context as TaskContext, Poll};
 use moirai_core::{TaskError, TaskId};
 use moirai_sync::{Semaphore, budget};
 
-use crate::executor::HybridExecutor;
 use crate::handle::AbortHandle;
+use crate::runtime::shared::Shared;
 
 use super::core::{Core, Counts, Outcome, drop_quietly};
 use super::members::{Look, Members};
@@ -64,10 +64,10 @@ pub struct GroupCounts {
 }
 
 impl<T: Send + 'static> TaskGroup<T> {
-    pub(crate) fn new(executor: &HybridExecutor) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             core: Arc::new(Core {
-                shared: executor.counted(),
+                shared,
                 members: Members::new(),
                 keep: false,
                 limit: None,

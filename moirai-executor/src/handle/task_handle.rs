@@ -11,6 +11,8 @@ use moirai_sync::{Parker, budget};
 
 use crate::runtime::admission::Refusal;
 use crate::runtime::context::Context;
+use crate::runtime::fork_host;
+use crate::runtime::handoff::blocking;
 use crate::runtime::park::{Until, park_until};
 use crate::runtime::shared::Shared;
 use crate::task::{Asker, JoinHandle, TaskRef};
@@ -137,21 +139,21 @@ impl<T> TaskHandle<T> {
             return Some(result);
         }
         let Inner::Task(handle) = &mut self.inner else { unreachable!("a refusal is ready") };
-        if Context::is_polling(handle.task().as_ptr()) {
+        if Context::is_polling(handle.task().ptr()) {
             return Some(Err(TaskError::WouldDeadlock));
         }
         let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
         let mut cx = TaskContext::from_waker(&waker);
         let until = Until::after(handle.task().header().host(), timeout);
-        Context::blocking(|| {
+        blocking(|| {
             loop {
                 if let Poll::Ready(result) = handle.poll(&mut cx) {
                     return Some(result);
                 }
                 let task = handle.task();
                 let shared = task.header().host();
-                if !park_until(&parker, shared, until, || shared.help(task.as_ptr())) {
+                if !park_until(&parker, shared, until, || fork_host::help(shared, task.ptr())) {
                     return None;
                 }
             }
@@ -171,7 +173,7 @@ impl<T> Future for TaskHandle<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().inner {
             Inner::Task(handle) => {
-                if !handle.is_complete() && Context::is_polling(handle.task().as_ptr()) {
+                if !handle.is_complete() && Context::is_polling(handle.task().ptr()) {
                     return Poll::Ready(Err(TaskError::WouldDeadlock));
                 }
                 budget::poll(cx, |cx| handle.poll(cx))

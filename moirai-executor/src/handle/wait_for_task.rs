@@ -4,7 +4,6 @@
 //! end is missed, and the status reaches the watcher even if the record is evicted at once. Who waits is in a table that
 //! a task touches only if it was marked.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,43 +12,9 @@ use std::time::Duration;
 
 use moirai_core::{TaskId, TaskStatus};
 use moirai_sync::oneshot;
-use parking_lot::Mutex;
-use slab::Slab;
 
 use crate::runtime::shared::Shared;
 use crate::time::Deadline;
-
-/// Those who wait for one task.
-type Waiters = Slab<oneshot::Sender<TaskStatus>>;
-
-/// The tasks that somebody waits for.
-#[derive(Debug, Default)]
-pub(crate) struct Watchers(Mutex<HashMap<TaskId, Waiters>>);
-
-impl Watchers {
-    /// Tells those who wait for the task. Called once, after it is complete.
-    pub(crate) fn tell(&self, id: TaskId, status: TaskStatus) {
-        let waiters = self.0.lock().remove(&id);
-        // Outside the lock: sending wakes wakers.
-        for (_, waiter) in waiters.into_iter().flatten() {
-            // Who has gone meanwhile does not want to know.
-            let _ = waiter.send(status);
-        }
-    }
-
-    fn leave(&self, id: TaskId, key: usize) {
-        let mut table = self.0.lock();
-        let Some(waiters) = table.get_mut(&id) else {
-            return;
-        };
-        let waiter = waiters.try_remove(key);
-        if waiters.is_empty() {
-            table.remove(&id);
-        }
-        drop(table);
-        drop(waiter);
-    }
-}
 
 /// Resolves when a task has ended, or when the time is up; see `wait_for_task`.
 #[derive(Debug)]

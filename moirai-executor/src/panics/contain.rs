@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use moirai_core::{Panic, text};
 
-use super::cancelled::is_cancelled;
-
-use super::location;
+use super::{cancelled, location};
 
 /// What was caught.
 pub(crate) enum Caught {
@@ -26,7 +24,7 @@ pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, 
         let _ = location::take();
     }
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        if is_cancelled(&*payload) {
+        if cancelled::is_cancelled(&*payload) {
             return Caught::Cancelled;
         }
         let location = if with_location { location::take() } else { None };

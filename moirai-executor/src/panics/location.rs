@@ -33,6 +33,6 @@ pub(crate) fn capture_locations() {
 }
 
 /// Where the panic happened that this thread has just caught, if locations are captured.
-pub(crate) fn take() -> Option<Arc<str>> {
+pub(super) fn take() -> Option<Arc<str>> {
     LAST.try_with(|last| last.try_borrow_mut().ok().and_then(|mut last| last.take())).ok().flatten()
 }

@@ -1,4 +1,4 @@
-//! Work on slices, divided by [`join`](crate::HybridExecutor::join): what parallel iterators do not offer.
+//! Dividing slices.
 
 use std::cmp::Ordering;
 
@@ -26,7 +26,7 @@ pub(super) fn leaf_of(length: usize, pieces: usize, smallest: usize) -> usize {
 }
 
 /// Calls `f` with each chunk and its index.
-pub(crate) fn for_each_chunk<T: Send>(
+pub(super) fn for_each_chunk<T: Send>(
     executor: &HybridExecutor,
     slice: &mut [T],
     size: usize,

@@ -3,8 +3,8 @@
 use std::mem;
 use std::ptr;
 
+use super::chunks::{PIECES, leaf_of};
 use crate::executor::HybridExecutor;
-use crate::parallel::chunks::{PIECES, leaf_of};
 
 /// As small a part as is worth a piece of its own when there are many elements.
 const SMALLEST: usize = 16;

@@ -14,8 +14,8 @@ use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::chunks::{SEQUENTIAL, leaf, less};
 use crate::executor::HybridExecutor;
-use crate::parallel::chunks::{SEQUENTIAL, leaf, less};
 
 /// Sorts; equal elements stay in their order. Takes as much memory again as the slice.
 pub(crate) fn sort<T: Send>(
@@ -29,9 +29,7 @@ pub(crate) fn sort<T: Send>(
         slice.sort_by(compare);
         return;
     }
-    crate::parallel::chunks::for_each_chunk(executor, slice, run, &|_, run: &mut [T]| {
-        run.sort_by(compare)
-    });
+    super::chunks::for_each_chunk(executor, slice, run, &|_, run: &mut [T]| run.sort_by(compare));
     let mut buffer: Vec<MaybeUninit<T>> = Vec::with_capacity(length);
     // SAFETY: what may be uninitialized is, whatever it holds.
     unsafe { buffer.set_len(length) };

@@ -1,7 +1,12 @@
-//! Closures in parallel.
+//! Closures in parallel: `join`, `scope`, and what is built on them for slices.
 
-pub(crate) mod chunks;
-pub(crate) mod join;
+mod chunks;
+mod join;
 mod map;
 mod merge;
 mod quick;
+mod scope;
+mod slice;
+
+pub use join::join_or;
+pub use scope::{Scope, scope_or};

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::chunks::{leaf, less};
 use crate::executor::HybridExecutor;
-use crate::parallel::chunks::{leaf, less};
 
 /// Sorts in place.
 pub(crate) fn sort_unstable<T: Send>(

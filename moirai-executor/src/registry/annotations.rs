@@ -4,8 +4,8 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::record::Hints;
 use crate::panics;
-use crate::registry::Hints;
 
 /// What few records have, and the spawn place, whose pointer it takes. Never changed once a slot links it: a new one takes
 /// its place, and it is retired.

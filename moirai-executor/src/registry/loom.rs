@@ -218,7 +218,7 @@ fn loom_a_block_that_is_used_up_is_exchanged_while_a_sweep_releases_its_page() {
             finish(&registry, &mut holder, entry, ticks);
         }
         registry.sweep();
-        let pages = (0..4).filter(|page| registry.directory.page(*page).is_some()).count();
+        let pages = (0..4).filter(|page| registry.store.directory.page(*page).is_some()).count();
         assert_eq!(pages, 1, "only the page whose block is held is kept");
     });
 }
@@ -336,7 +336,7 @@ fn loom_sweep_against_stop() {
         let entry = register(&registry, &mut books, "", 0);
         let worker = thread::spawn({
             let registry = Arc::clone(&registry);
-            move || crate::registry::sweeper::run(&registry)
+            move || super::sweep_when_due(&registry)
         });
         finish(&registry, &mut books, entry, 0);
         hand.advance(Duration::from_nanos(1));

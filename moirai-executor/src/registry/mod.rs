@@ -30,7 +30,7 @@
 //!
 //! # Completions
 //!
-//! 8. Each set of books has a [ring](completions) of its completions, in order: a task ends, for the books, not before the one before it.
+//! 8. Each set of books has a [`ring`] of its completions, in order: a task ends, for the books, not before the one before it.
 //!    One thread at a time appends, and publishes by a store of the tail; the [`evictor`], under its lock, takes from the heads,
 //!    the globally oldest first.
 //! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest. The check takes no
@@ -58,238 +58,32 @@
 
 mod annotations;
 mod completions;
+mod counts;
 mod depot;
 mod directory;
 mod evictor;
 mod page;
 mod read;
 mod reclaim;
+mod record;
 mod slot;
 mod state_word;
-pub(crate) mod sweeper;
+mod store;
+mod sweep;
+mod sweep_signal;
+mod sweeper;
+mod task_registry;
 mod write;
+mod writer;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-use std::panic::Location;
-use std::ptr::NonNull;
-use std::sync::Arc;
-use std::time::Duration;
-
-use moirai_core::shim::sync::Mutex;
-use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
-use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
-
-pub use evictor::SweepReport;
-pub use read::Totals;
-pub use write::{Books, Entry};
-
-use completions::Ring;
-use crossbeam_utils::CachePadded;
-use depot::Depot;
-use directory::Directory;
-use evictor::Evictor;
-use reclaim::Garbage;
-
-use crate::registry::sweeper::Alarm;
-
-/// How many sets of books threads share that are no workers.
-const GUESTS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
-
-/// What is written down of a task when it is spawned.
-#[derive(Debug)]
-pub struct NewTask {
-    /// What sort of work it is.
-    pub kind: TaskKind,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Where it was spawned.
-    pub location: &'static Location<'static>,
-    /// Its name, cut to the limit.
-    pub name: Option<Arc<str>>,
-    /// What was said of it for its scheduler.
-    pub hints: Option<Box<Hints>>,
-    /// What it is reached by while it is active. Aligned to at least two.
-    pub task: NonNull<()>,
-}
-
-/// What was said of a task for its scheduler.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Hints {
-    /// By when it should have run, in ticks of the clock.
-    pub deadline: Option<u64>,
-    /// Tasks with the same number belong together.
-    pub affinity: Option<u64>,
-    /// How long it is expected to compute.
-    pub expected_duration: Option<Duration>,
-}
-
-/// What is written down of a task when it ends.
-#[derive(Debug)]
-pub struct End {
-    /// The terminal status.
-    pub status: TaskStatus,
-    /// When it ended.
-    pub ticks: u64,
-    /// What its panic said.
-    pub error: Option<Arc<str>>,
-}
-
-/// What is known of a task that has just ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Finished {
-    /// What sort of work it was.
-    pub kind: TaskKind,
-    /// From spawn to first run, in ticks; zero if it never ran.
-    pub queue_ticks: u64,
-    /// How long it was running, in ticks.
-    pub busy_ticks: u64,
-    /// How often it was polled.
-    pub polls: u32,
-}
-
-/// The records of all tasks of one executor. See the [module](self).
-#[derive(Debug)]
-pub struct Registry {
-    config: CleanupConfig,
-    clock: Clock,
-    directory: Directory,
-    depot: Depot,
-    /// The completions of each set of books: the workers', then the guests'.
-    rings: Box<[CachePadded<Ring>]>,
-    workers: usize,
-    /// How many of the workers' books were handed out.
-    handed_out: Mutex<usize>,
-    guests: Box<[Mutex<Books>]>,
-    /// How many of them are used.
-    used_guests: usize,
-    evictor: Mutex<Evictor>,
-    /// A worker's completions between two looks at the limit; zero where it is exact. See rule 9.
-    batch: usize,
-    /// Records beyond the limit that who completes leaves to others. See rule 10.
-    leave: usize,
-    counts: read::Counts,
-    refused: AtomicU64,
-    alarm: Alarm,
-    garbage: Garbage,
-}
-
-impl Registry {
-    /// Empty books for this many workers.
-    #[must_use]
-    pub fn new(config: CleanupConfig, workers: usize, clock: Clock) -> Self {
-        Self::starting_at(config, workers, clock, 1)
-    }
-
-    /// The same, with one set of books for all threads that are no workers: which thread it is makes no difference to the ids.
-    #[must_use]
-    pub fn with_one_guest(mut self) -> Self {
-        self.used_guests = 1;
-        self
-    }
-
-    /// Empty books whose slots begin with `generation`.
-    fn starting_at(config: CleanupConfig, workers: usize, clock: Clock, generation: u32) -> Self {
-        let sets = workers + GUESTS;
-        // Rule 9: what the guests may add comes off what is left to the workers.
-        let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
-        // Rule 10: half of it for what is not looked at yet, half for what is left to others.
-        let batch = slack.min(write::MAX_BATCH - GUESTS) / 2;
-        Self {
-            directory: Directory::new(generation),
-            depot: Depot::new(),
-            rings: (0..sets).map(|_| CachePadded::new(Ring::new())).collect(),
-            workers,
-            handed_out: Mutex::new(0),
-            used_guests: GUESTS,
-            guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
-            evictor: Mutex::new(Evictor::new(sets)),
-            batch,
-            // No more than two workers' share, or looking past it would take longer than evicting.
-            leave: batch * workers.min(2),
-            counts: read::Counts::new(sets),
-            refused: AtomicU64::new(0),
-            alarm: Alarm::default(),
-            garbage: Garbage::default(),
-            config,
-            clock,
-        }
-    }
-
-    /// The books of the next worker.
-    ///
-    /// # Panics
-    ///
-    /// If more are asked for than there are workers.
-    pub fn books(&self) -> Books {
-        let mut handed_out = self.handed_out.lock();
-        assert!(*handed_out < self.workers, "each worker has one set of books");
-        *handed_out += 1;
-        Books::new(*handed_out - 1)
-    }
-
-    /// Calls `f` with books that threads share that are no workers. `f` runs under a lock, and must not come back here.
-    pub fn with_guest<R>(&self, f: impl FnOnce(&mut Books) -> R) -> R {
-        f(&mut self.guests[guest_number() % self.used_guests].lock())
-    }
-
-    /// Waits until every call of [`with_guest`](Self::with_guest) that is in progress is over.
-    pub fn close_barrier(&self) {
-        for guest in &self.guests {
-            drop(guest.lock());
-        }
-    }
-
-    /// A fresh id that names no record, and never will.
-    pub fn refused_id(&self) -> TaskId {
-        /// The slots from here on do not exist; see `directory`.
-        const RESERVED: u32 = u32::MAX - 0xFFFF;
-        // Ordering: Relaxed: the number has only to be fresh.
-        let number = self.refused.fetch_add(1, Ordering::Relaxed);
-        let generation = (number % u64::from(u32::MAX)) as u32 + 1;
-        let slot = RESERVED + ((number / u64::from(u32::MAX)) as u32 & 0xFFFF);
-        TaskId::from_parts(generation, slot).expect("the generation is not zero")
-    }
-
-    /// The moment now, in ticks.
-    #[must_use]
-    pub fn now(&self) -> u64 {
-        self.clock.ticks()
-    }
-
-    /// What wakes the cleanup worker.
-    pub(crate) fn alarm(&self) -> &Alarm {
-        &self.alarm
-    }
-
-    /// The clock that the ticks come from.
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// How long records are kept.
-    pub(crate) fn config(&self) -> &CleanupConfig {
-        &self.config
-    }
-}
-
-/// A number for the calling thread, to spread threads over the guests' books.
-fn guest_number() -> usize {
-    use std::cell::Cell;
-    use std::sync::atomic::AtomicUsize;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    let number = NUMBER.get();
-    if number != usize::MAX {
-        return number;
-    }
-    // Ordering: Relaxed: only to spread.
-    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) & (usize::MAX >> 1);
-    NUMBER.set(number);
-    number
-}
+pub use counts::Totals;
+pub use record::{End, Finished, Hints, NewTask};
+pub use sweep::SweepReport;
+pub(crate) use sweeper::{ClockListener, sweep_when_due};
+pub use task_registry::Registry;
+pub use writer::{Books, Entry};

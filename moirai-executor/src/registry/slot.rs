@@ -14,8 +14,8 @@ use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering,
 use moirai_core::shim::thread::yield_now;
 
 use super::annotations::Text;
+use super::record::{End, Finished, Hints, NewTask};
 use super::state_word::Word;
-use super::{End, Finished, Hints, NewTask};
 
 /// Marks a `Text` in `about`, and the lock in `listing`.
 const MARK: usize = 1;

@@ -333,7 +333,7 @@ fn a_page_that_became_free_while_it_was_held_is_released_once_its_block_is_put_d
     }
     assert_eq!(registry.sweep().pages, 0, "its block is held");
     // As when the last slots come back between the holder's look at them and his putting the block down.
-    registry.depot.put_down(&registry.directory, 0);
+    registry.store.depot.put_down(&registry.store.directory, 0);
     assert_eq!(registry.sweep().pages, 1);
 }
 
@@ -343,7 +343,7 @@ fn a_late_look_at_a_block_that_was_used_up_again_does_not_make_it_ready() {
     let mut books = registry.books();
     let mut entries: Vec<_> = (0..=BLOCK_SLOTS).map(|_| register(&registry, &mut books)).collect();
     // The first block is used up and put down. Somebody who crossed its half in an earlier life of it comes to look now.
-    registry.depot.crossed(&registry.directory, 0);
+    registry.store.depot.crossed(&registry.store.directory, 0);
     entries.extend((0..PAGE_SLOTS).map(|_| register(&registry, &mut books)));
     let unlike: HashSet<_> = entries.iter().map(Entry::id).collect();
     assert_eq!(unlike.len(), entries.len(), "two tasks have one slot");

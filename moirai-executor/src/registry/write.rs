@@ -1,95 +1,18 @@
-//! What a worker, or whoever locks a guest's, writes records with.
+//! Opening and closing records.
 
-use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use moirai_core::shim::sync::atomic::{Ordering, fence};
 use moirai_core::{TaskId, TaskStatus};
 
-use crate::registry::annotations::Text;
-use crate::registry::evictor::BATCH;
-use crate::registry::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
-use crate::registry::reclaim::Pin;
-use crate::registry::slot::Slot;
-use crate::registry::{End, Finished, Hints, NewTask, Registry, reclaim};
-use moirai_core::shim::sync::atomic::{Ordering, fence};
-
-/// By how much each worker may take the number retained over the limit, its share of the guests' included; see rule 9.
-pub(super) const MAX_BATCH: usize = 64;
-
-/// A block of slots, a ring, and counts. One thread uses them at a time.
-#[derive(Debug)]
-pub struct Books {
-    /// The number of the ring, and of the counts.
-    index: usize,
-    /// The block that is held.
-    block: Option<u32>,
-    /// Its slots that can be allocated.
-    free: u64,
-    /// Completions since the last look at the limit.
-    unchecked: usize,
-    /// When the last task ended.
-    last: u64,
-}
-
-impl Books {
-    pub(super) fn new(index: usize) -> Self {
-        Self { index, block: None, free: 0, unchecked: 0, last: 0 }
-    }
-}
-
-/// The active record of one task: a permission to write it, which ends with the task. While it exists the slot stays.
-pub struct Entry {
-    slot: NonNull<Slot>,
-    id: TaskId,
-}
-
-// SAFETY: the slot is made of atomics; that one thread at a time writes it is what handing the entry on is for.
-unsafe impl Send for Entry {}
-
-impl Entry {
-    /// The task's id.
-    #[must_use]
-    pub fn id(&self) -> TaskId {
-        self.id
-    }
-
-    fn slot(&self) -> &Slot {
-        // SAFETY: a slot is not evicted, and its page not released, before its task has ended, which takes the entry; that the
-        // registry outlives the entry is what `register` asks for.
-        unsafe { self.slot.as_ref() }
-    }
-
-    /// What was said of the task for its scheduler.
-    #[must_use]
-    pub fn hints(&self) -> Hints {
-        self.slot().hints()
-    }
-
-    /// The worker that ran it first.
-    #[must_use]
-    pub fn worker(&self) -> Option<usize> {
-        self.slot().worker()
-    }
-
-    /// The task is about to be run for the first time.
-    #[inline]
-    pub fn start(&self, worker: Option<usize>, ticks: u64) {
-        self.slot().start(worker, ticks);
-    }
-
-    /// The task was polled, for this many ticks.
-    #[inline]
-    pub fn polled(&self, busy: u64) {
-        self.slot().polled(busy);
-    }
-}
-
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.id).finish()
-    }
-}
+use super::annotations::Text;
+use super::evictor::BATCH;
+use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
+use super::reclaim;
+use super::record::{End, Finished, NewTask};
+use super::task_registry::Registry;
+use super::writer::{Books, Entry};
 
 impl Registry {
     /// Opens a record.
@@ -100,13 +23,13 @@ impl Registry {
     #[inline]
     pub unsafe fn register(&self, books: &mut Books, new: NewTask, ticks: u64) -> Entry {
         if new.name.is_some() || new.hints.is_some() {
-            self.counts.add_text(&new);
+            self.store.counts.add_text(&new);
         }
         let number = self.allocate(books);
-        let page = self.directory.page_of(number).expect("the page of a block that is held");
+        let page = self.store.directory.page_of(number).expect("the page of a block that is held");
         let slot = page.slot(number);
         let generation = slot.register(new, ticks);
-        self.counts.of(books.index).spawned();
+        self.store.counts.of(books.index).spawned();
         let id = TaskId::from_parts(generation, number).expect("generations begin with one");
         Entry { slot: NonNull::from(slot), id }
     }
@@ -126,7 +49,7 @@ impl Registry {
     #[cold]
     fn refill(&self, books: &mut Books) {
         if let Some(number) = books.block {
-            let page = self.directory.page(number / PAGE_BLOCKS as u32);
+            let page = self.store.directory.page(number / PAGE_BLOCKS as u32);
             let page = page.expect("the page of a block that is held");
             let block = &page.blocks[number as usize % PAGE_BLOCKS];
             if block.returned().count_ones() >= HALF {
@@ -134,9 +57,9 @@ impl Registry {
                 return;
             }
             books.block = None;
-            self.depot.put_down(&self.directory, number);
+            self.store.depot.put_down(&self.store.directory, number);
         }
-        let (number, free) = self.depot.take(&self.directory);
+        let (number, free) = self.store.depot.take(&self.store.directory);
         assert!(free != 0, "a block is ready only when half of it is free");
         books.block = Some(number);
         books.free = free;
@@ -154,8 +77,8 @@ impl Registry {
             end.ticks = books.last;
             let result = entry.slot().finish(end);
             // Counted before it is published, so that no more are seen evicted than ended.
-            self.counts.of(books.index).finished(status);
-            self.rings[books.index].push(entry.id.slot(), books.last);
+            self.store.counts.of(books.index).finished(status);
+            self.store.rings[books.index].push(entry.id.slot(), books.last);
             books.unchecked += 1;
             if books.unchecked >= self.batch || books.index >= self.workers {
                 books.unchecked = 0;
@@ -175,27 +98,14 @@ impl Registry {
     /// Counts text that was added to a record, and retires what it replaces.
     #[cold]
     fn text_added(&self, added: usize, replaced: Option<NonNull<Text>>) {
-        self.counts.text(added, None);
+        self.store.counts.text(added, None);
         if let Some(text) = replaced {
             let pin = reclaim::pin();
             // SAFETY: unlinked by the caller, and retired only by who unlinked it.
-            unsafe { self.retire_text(&pin, text) };
+            unsafe { self.store.retire_text(&pin, text) };
             // At once: this thread may not retire anything for a long time.
             pin.flush();
         }
-    }
-
-    /// Retires a text.
-    ///
-    /// # Safety
-    ///
-    /// It was unlinked from its slot by the caller, before `pin` was made or after, and is retired once.
-    pub(super) unsafe fn retire_text(&self, pin: &Pin, text: NonNull<Text>) {
-        self.counts.text(0, Some(text));
-        // SAFETY: not retired yet.
-        let bytes = unsafe { text.as_ref() }.bytes();
-        // SAFETY: a `Box` of plain data, unlinked, and retired once, says the caller.
-        unsafe { pin.retire(text, bytes, &self.garbage) };
     }
 
     /// Whether completing and evicting happen together; see rule 9.
@@ -219,17 +129,17 @@ impl Registry {
         match self.config.max_retained_tasks.checked_sub(1) {
             Some(others) => {
                 // Before the terminal status can be read, so that never more than the limit are.
-                evictor.keep(self, others, usize::MAX);
+                evictor.keep(&self.store, others, usize::MAX);
                 let result = entry.slot().finish(end);
-                self.counts.of(books.index).finished(status);
-                self.rings[books.index].push(number, ended);
+                self.store.counts.of(books.index).finished(status);
+                self.store.rings[books.index].push(number, ended);
                 result
             }
             None => {
                 let (finished, freed) = entry.slot().finish_unkept(end.ticks);
                 // Counted as dropped before it is counted as ended: it is never one that is retained.
-                evictor.drop_unkept(self, number, status, &freed);
-                self.counts.of(books.index).finished(status);
+                evictor.drop_unkept(&self.store, number, status, &freed);
+                self.store.counts.of(books.index).finished(status);
                 (finished, None, 0)
             }
         }
@@ -256,7 +166,7 @@ impl Registry {
                 Some(self.evictor.lock())
             };
             let Some(mut evictor) = evictor else { return };
-            if evictor.keep_share(self, limit, own) < BATCH {
+            if evictor.keep_share(&self.store, limit, own, self.leave) < BATCH {
                 return;
             }
             drop(evictor);
@@ -267,14 +177,14 @@ impl Registry {
     /// How many records of ended tasks there are.
     #[must_use]
     pub fn retained(&self) -> usize {
-        self.rings.iter().map(|ring| ring.len()).sum()
+        self.store.retained()
     }
 
     /// Adds a message to the record of a task that has ended, if it is still there.
     pub fn note(&self, id: TaskId, message: Arc<str>) {
         let evictor = self.evictor.lock();
         // Ended, and not evicted under the lock: the evictor's lock makes the caller the slot's writer (rule 1).
-        let page = self.directory.page_of(id.slot());
+        let page = self.store.directory.page_of(id.slot());
         let slot = page.map(|page| page.slot(id.slot())).filter(|slot| {
             let word = slot.word();
             let ended = word.status().is_some_and(TaskStatus::is_terminal);
@@ -290,26 +200,14 @@ impl Registry {
     pub fn with_task<R>(&self, id: TaskId, f: impl FnOnce(NonNull<()>) -> R) -> Option<R> {
         // Keeps the page while the slot is looked at, and until it is unlocked.
         let _pin = reclaim::pin();
-        self.directory.page_of(id.slot())?.slot(id.slot()).with_task(id.generation(), f)
-    }
-
-    /// What the slots hold that have no eviction before them any more.
-    pub(super) fn free_texts(&self) {
-        for number in 0..self.directory.end() {
-            let Some(page) = self.directory.page(number) else {
-                continue;
-            };
-            for slot in page.slots() {
-                slot.free_text();
-            }
-        }
+        self.store.directory.page_of(id.slot())?.slot(id.slot()).with_task(id.generation(), f)
     }
 }
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        self.free_texts();
+        self.store.free_texts();
         let evictor = &mut *self.evictor.lock();
-        evictor.free_rings(&self.rings);
+        evictor.free_rings(&self.store.rings);
     }
 }

@@ -8,9 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use moirai_core::{ExecutorConfig, TaskError, TaskKind};
-use moirai_sync::Semaphore;
-
-use crate::runtime::context::Context;
+use moirai_sync::{Permit, Semaphore, SemaphoreClosed};
 
 /// Why a task was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +26,9 @@ impl Refusal {
         }
     }
 }
+
+/// How the caller waits for a permit, when it has to.
+type Wait = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClosed>;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -50,20 +51,20 @@ impl Admission {
     /// Lets a task in that is spawned plainly: refused at the limit on active tasks; waits, as blocking callers do, while the queue for
     /// blocking tasks is full.
     #[inline]
-    pub(crate) fn enter(&self, kind: TaskKind) -> Result<(), Refusal> {
+    pub(crate) fn enter(&self, kind: TaskKind, wait: Wait) -> Result<(), Refusal> {
         if self.active.is_none() && kind != TaskKind::Blocking {
             return Ok(());
         }
-        self.enter_counted(kind, true)
+        self.enter_counted(kind, Some(wait))
     }
 
     /// Lets a task in, or says why not, without waiting.
     pub(crate) fn try_enter(&self, kind: TaskKind) -> Result<(), Refusal> {
-        self.enter_counted(kind, false)
+        self.enter_counted(kind, None)
     }
 
     #[inline(never)]
-    fn enter_counted(&self, kind: TaskKind, wait: bool) -> Result<(), Refusal> {
+    fn enter_counted(&self, kind: TaskKind, wait: Option<Wait>) -> Result<(), Refusal> {
         let active = match &self.active {
             None => None,
             Some(active) => Some(active.try_acquire().ok_or(Refusal::AtCapacity)?),
@@ -71,9 +72,10 @@ impl Admission {
         if kind == TaskKind::Blocking {
             let room = match self.blocking.try_acquire() {
                 Some(room) => room,
-                None if wait => Context::blocking(|| self.blocking.acquire_blocking())
-                    .map_err(|_| Refusal::ShutDown)?,
-                None => return Err(Refusal::AtCapacity),
+                None => match wait {
+                    Some(wait) => wait(&self.blocking).map_err(|_| Refusal::ShutDown)?,
+                    None => return Err(Refusal::AtCapacity),
+                },
             };
             room.forget();
         }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use moirai_core::Scheduler;
 use moirai_core::TaskKind;
 
 use crate::panics;
 use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
+use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
-use crate::runtime::worker;
 use crate::watchdog::compensation::{Idle, Start};
 
 /// How often a rescuer looks for tasks that nobody tells it of.
@@ -24,7 +25,7 @@ const PASS_OVER: usize = 64;
 
 impl Shared {
     /// Wakes a rescuer, or starts one.
-    pub(crate) fn ask_for_a_rescuer(&self) {
+    pub(super) fn ask_for_a_rescuer(&self) {
         let Some(Start { number, lane }) = self.progress.reserve.ask() else {
             return;
         };
@@ -81,7 +82,7 @@ impl Shared {
         }
         for task in passed_over {
             let priority = task.priority();
-            self.queue_from_outside(task, priority);
+            queue_from_outside(self, task, priority);
         }
         let lane = progress.lanes.lane(lane);
         if let Some(task) = found {
@@ -89,7 +90,7 @@ impl Shared {
             context.ticks.set(self.clock.ticks());
             lane.step();
             lane.in_task(task.id());
-            let panicked = panics::message_of(|| worker::run_task(context, task));
+            let panicked = panics::message_of(|| context.run(task));
             lane.in_nothing();
             if let Some(message) = panicked {
                 tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked, and goes on");

@@ -6,13 +6,12 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::Arc;
 
 use crate::fork_join::Hand;
-use crate::runtime::seat::Seat;
-use crate::runtime::shared::Shared;
-use crate::task::Header;
+use crate::runtime::shared::{Runnable, Seat, Shared};
+use crate::task::TaskPtr;
 
 thread_local! {
     static INNERMOST: Cell<*const Context> = const { Cell::new(ptr::null()) };
@@ -24,7 +23,7 @@ pub(crate) struct Context {
     /// The seat, if the thread is a worker. Borrowed for short stretches that run no user code.
     seat: RefCell<Option<Box<Seat>>>,
     /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
-    tasks: RefCell<Vec<NonNull<Header<Shared>>>>,
+    tasks: RefCell<Vec<TaskPtr>>,
     /// Its fork-join work.
     hand: Hand,
     /// When the thread last looked at the clock: the end of the last poll is the start of the next.
@@ -71,7 +70,7 @@ impl Context {
     }
 
     /// Calls `f` with every context, the innermost first, until it returns something.
-    fn find<R>(mut f: impl FnMut(&Context) -> Option<R>) -> Option<R> {
+    pub(crate) fn find<R>(mut f: impl FnMut(&Context) -> Option<R>) -> Option<R> {
         let mut next = INNERMOST.get();
         // SAFETY: as in `with`; the outer contexts stay entered at least as long as the inner ones.
         while let Some(context) = unsafe { next.as_ref() } {
@@ -102,7 +101,7 @@ impl Context {
     }
 
     /// The task that is being polled.
-    pub(crate) fn innermost_task(&self) -> Option<NonNull<Header<Shared>>> {
+    pub(crate) fn innermost_task(&self) -> Option<TaskPtr> {
         self.tasks.borrow().last().copied()
     }
 
@@ -160,8 +159,14 @@ impl Context {
         Self::with(|context| context?.worker())
     }
 
+    /// Runs a task on the calling thread.
+    pub(crate) fn run(&self, task: Runnable) {
+        let task = task.into_raw();
+        self.polling(task.ptr(), || task.run(self));
+    }
+
     /// Calls `f`, which polls `task`.
-    pub(crate) fn polling(&self, task: NonNull<Header<Shared>>, f: impl FnOnce()) {
+    fn polling(&self, task: TaskPtr, f: impl FnOnce()) {
         struct Pop<'a>(&'a Context);
         impl Drop for Pop<'_> {
             fn drop(&mut self) {
@@ -174,9 +179,9 @@ impl Context {
     }
 
     /// Whether the calling thread is inside a poll of `task`.
-    pub(crate) fn is_polling(task: NonNull<Header<Shared>>) -> bool {
+    pub(crate) fn is_polling(task: TaskPtr) -> bool {
         Self::find(|context| {
-            let inside = context.tasks.borrow().contains(&task) || context.hand.works_for(task);
+            let inside = context.tasks.borrow().contains(&task) || context.hand.frame().is_of(task);
             inside.then_some(())
         })
         .is_some()
@@ -185,11 +190,11 @@ impl Context {
     /// Whether the task that runs the calling thread was asked to stop.
     pub(crate) fn is_cancelled() -> bool {
         Self::find(|context| {
-            if context.hand.is_busy() {
-                return Some(context.hand.is_cancelled());
+            if context.hand.frame().is_some() {
+                return Some(context.hand.frame().is_cancelled());
             }
             // SAFETY: the innermost task is being polled on this thread, and lives until that ends.
-            context.innermost_task().map(|task| unsafe { task.as_ref() }.is_cancelled())
+            context.innermost_task().map(|task| unsafe { task.is_cancelled() })
         })
         .unwrap_or(false)
     }
@@ -211,51 +216,10 @@ impl Context {
     pub(crate) fn is_inside_any() -> bool {
         Self::find(|context| context.is_working().then_some(())).is_some()
     }
-
-    /// Calls `f`, which blocks. All seats of the thread are handed on before, and taken back after if nobody sits there yet.
-    pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
-        let handed_on = HandedOn::all();
-        let result = f();
-        drop(handed_on);
-        result
-    }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("worker", &self.worker()).finish_non_exhaustive()
-    }
-}
-
-/// The seats that this thread has handed on: each context's, with the seat's index. Dropping it asks for them back.
-struct HandedOn(Vec<(*const Context, usize)>);
-
-impl HandedOn {
-    fn all() -> Self {
-        let mut handed_on = Vec::new();
-        let _: Option<()> = Context::find(|context| {
-            if let Some(seat) = context.stand_up() {
-                let index = seat.index;
-                match context.shared.hand_on(seat) {
-                    Ok(()) => handed_on.push((ptr::from_ref(context), index)),
-                    // No thread is to be had: the worker blocks in its seat.
-                    Err(seat) => context.sit(seat),
-                }
-            }
-            None
-        });
-        Self(handed_on)
-    }
-}
-
-impl Drop for HandedOn {
-    fn drop(&mut self) {
-        for &(context, index) in &self.0 {
-            // SAFETY: the contexts were entered before this was made, by callers of this thread that are still there.
-            let context = unsafe { &*context };
-            if let Some(seat) = context.shared.take_seat_back(index) {
-                context.sit(seat);
-            }
-        }
     }
 }

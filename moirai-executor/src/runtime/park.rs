@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use moirai_sync::Parker;
 
 use crate::runtime::context::Context;
-use crate::runtime::shared::Shared;
-use crate::sim::Sim;
+use crate::runtime::external::guest;
+use crate::runtime::shared::{Runnable, Seat, Shared};
+use crate::runtime::turns::Sim;
 
 /// How long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
 /// long as it takes to put a thread to sleep and to wake it: a short task is waited for without either.
@@ -20,7 +21,7 @@ pub(crate) fn park_soon(parker: &Parker, shared: &Shared, mut help: impl FnMut()
         let _ = sim.wait(shared, parker, None);
         return;
     }
-    let guest = shared.guest();
+    let guest = guest(shared);
     let mut start = Instant::now();
     while start.elapsed() < PATIENCE {
         if parker.park_timeout(Duration::ZERO) {
@@ -83,7 +84,7 @@ pub(crate) fn park_until(
 }
 
 /// The simulation that runs the calling thread, if it is that of this executor.
-fn simulation(shared: &Shared) -> Option<&Sim> {
+fn simulation(shared: &Shared) -> Option<&Sim<Runnable, Box<Seat>>> {
     let sim = shared.sim.as_deref()?;
     let inside = Context::with(|context| {
         context.is_some_and(|context| std::ptr::eq(&**context.shared(), shared))

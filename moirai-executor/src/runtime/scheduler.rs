@@ -1,94 +1,142 @@
-//! The scheduler that was chosen: the default one, called directly, or any other, called through a vtable.
+//! The executor's scheduler: the default one, called directly, or any other, called through a vtable.
 
 use std::fmt;
-use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use moirai_core::{
-    LocalQueue, Priority, Ready, Schedulable, Scheduler, TaskId, TaskKind, Visibility,
-};
+use moirai_core::{Claims, LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_scheduler::WorkStealing;
 
-use crate::builder::DefaultScheduler;
-use crate::registry::{Entry, Hints};
-use crate::runtime::shared::Shared;
-use crate::task::RawRunnable;
+/// The default scheduler, or the one that was given to the builder. Both are [`Scheduler`]s, and so is this.
+pub(crate) enum AnyScheduler<T: Send + 'static> {
+    Default(WorkStealing<T>),
+    Other(Box<dyn Scheduler<T, Local = Box<dyn LocalQueue<T>>>>),
+}
 
-/// What schedulers schedule: the right to run one task.
-///
-/// A scheduler moves it from queue to queue and hands it out; it need not know more. One that is dropped ends its task as
-/// cancelled.
-#[derive(Debug)]
-pub struct Runnable(RawRunnable<Shared>);
+/// The local queue of one worker.
+pub(crate) enum AnyLocal<T: Send + 'static> {
+    Default(<WorkStealing<T> as Scheduler<T>>::Local),
+    Other(Box<dyn LocalQueue<T>>),
+}
 
-impl Runnable {
-    pub(crate) const fn new(task: RawRunnable<Shared>) -> Self {
-        Self(task)
+impl<T: Send + 'static> AnyScheduler<T> {
+    pub(crate) fn other(scheduler: impl Scheduler<T>) -> Self {
+        Self::Other(Box::new(Erased(scheduler)))
     }
 
-    pub(crate) fn into_raw(self) -> RawRunnable<Shared> {
-        self.0
-    }
-
-    /// The task's id.
-    #[must_use]
-    pub fn id(&self) -> TaskId {
-        self.0.id()
-    }
-
-    /// What sort of work it is.
-    #[must_use]
-    pub fn kind(&self) -> TaskKind {
-        self.0.kind()
-    }
-
-    /// How urgent it is.
-    #[must_use]
-    pub fn priority(&self) -> Priority {
-        self.0.priority()
-    }
-
-    fn hints(&self) -> Hints {
-        self.0.with_entry(Entry::hints)
+    /// Whether it may ask tasks for their hints.
+    pub(crate) const fn reads_hints(&self) -> bool {
+        matches!(self, Self::Other(_))
     }
 }
 
-impl Schedulable for Runnable {
-    fn number(&self) -> u64 {
-        self.id().get()
+impl<T: Send + 'static> Scheduler<T> for AnyScheduler<T> {
+    type Local = AnyLocal<T>;
+
+    fn start(&self, workers: usize) -> Vec<AnyLocal<T>> {
+        match self {
+            Self::Default(it) => it.start(workers).into_iter().map(AnyLocal::Default).collect(),
+            Self::Other(it) => it.start(workers).into_iter().map(AnyLocal::Other).collect(),
+        }
     }
 
-    fn affinity(&self) -> u64 {
-        self.hints().affinity.unwrap_or_else(|| self.id().get())
+    fn push(&self, task: T, priority: Priority) -> Visibility {
+        match self {
+            Self::Default(it) => it.push(task, priority),
+            Self::Other(it) => it.push(task, priority),
+        }
     }
 
-    fn deadline(&self) -> Option<u64> {
-        self.hints().deadline
+    fn take(&self) -> Option<T> {
+        match self {
+            Self::Default(it) => it.take(),
+            Self::Other(it) => it.take(),
+        }
     }
 
-    fn is_late(&self) -> bool {
-        self.deadline().is_some_and(|deadline| self.0.host().clock.ticks() >= deadline)
+    fn reclaim(&self, worker: usize) -> Option<T> {
+        match self {
+            Self::Default(it) => it.reclaim(worker),
+            Self::Other(it) => it.reclaim(worker),
+        }
     }
 
-    fn expected_duration(&self) -> Option<Duration> {
-        self.hints().expected_duration
-    }
-
-    fn home(&self) -> Option<usize> {
-        self.0.with_entry(Entry::worker)
+    fn len(&self) -> usize {
+        match self {
+            Self::Default(it) => it.len(),
+            Self::Other(it) => it.len(),
+        }
     }
 }
 
-/// A local queue on cache lines of its own: its worker writes to it at every pop, and an allocator puts alike things side by side.
-struct Own<L>(CachePadded<L>);
-
-impl<L: LocalQueue<Runnable>> LocalQueue<Runnable> for Own<L> {
+impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
     #[inline]
-    fn push(&mut self, task: Runnable, priority: Priority, ready: Ready) -> Visibility {
+    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
+        match self {
+            Self::Default(it) => it.push(task, priority, ready),
+            Self::Other(it) => it.push(task, priority, ready),
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        match self {
+            Self::Default(it) => it.pop(),
+            Self::Other(it) => it.pop(),
+        }
+    }
+
+    #[inline]
+    fn look_outside(&mut self) {
+        match self {
+            Self::Default(it) => it.look_outside(),
+            Self::Other(it) => it.look_outside(),
+        }
+    }
+}
+
+/// A scheduler with its local queues behind a vtable.
+struct Erased<S>(S);
+
+impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
+    type Local = Box<dyn LocalQueue<T>>;
+
+    fn start(&self, workers: usize) -> Vec<Self::Local> {
+        let padded = self.0.start(workers).into_iter().map(|local| Padded(CachePadded::new(local)));
+        padded.map(|local| Box::new(local) as Self::Local).collect()
+    }
+
+    fn push(&self, task: T, priority: Priority) -> Visibility {
+        self.0.push(task, priority)
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.take()
+    }
+
+    fn reclaim(&self, worker: usize) -> Option<T> {
+        self.0.reclaim(worker)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn claims(&self) -> Claims {
+        self.0.claims()
+    }
+}
+
+/// A boxed local queue on cache lines of its own: its worker writes to it at every pop.
+struct Padded<L>(CachePadded<L>);
+
+impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Padded<L> {
+    #[inline]
+    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
         self.0.push(task, priority, ready)
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<Runnable> {
+    fn pop(&mut self) -> Option<T> {
         self.0.pop()
     }
 
@@ -98,136 +146,13 @@ impl<L: LocalQueue<Runnable>> LocalQueue<Runnable> for Own<L> {
     }
 }
 
-/// [`Scheduler`] with its local queues behind a vtable, so that it can be one itself.
-trait Boxed: Send + Sync {
-    fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>>;
-    fn boxed_push(&self, task: Runnable, priority: Priority) -> Visibility;
-    fn boxed_take(&self) -> Option<Runnable>;
-    fn boxed_reclaim(&self, worker: usize) -> Option<Runnable>;
-    fn boxed_len(&self) -> usize;
-}
-
-impl<S: Scheduler<Runnable>> Boxed for S {
-    fn boxed_start(&self, workers: usize) -> Vec<Box<dyn LocalQueue<Runnable>>> {
-        let locals = Scheduler::start(self, workers).into_iter().map(CachePadded::new).map(Own);
-        locals.map(|local| Box::new(local) as Box<dyn LocalQueue<Runnable>>).collect()
-    }
-
-    fn boxed_push(&self, task: Runnable, priority: Priority) -> Visibility {
-        Scheduler::push(self, task, priority)
-    }
-
-    fn boxed_take(&self) -> Option<Runnable> {
-        Scheduler::take(self)
-    }
-
-    fn boxed_reclaim(&self, worker: usize) -> Option<Runnable> {
-        Scheduler::reclaim(self, worker)
-    }
-
-    fn boxed_len(&self) -> usize {
-        Scheduler::len(self)
-    }
-}
-
-/// The scheduler that was chosen.
-pub(crate) enum AnyScheduler {
-    Default(DefaultScheduler),
-    Other(OtherScheduler),
-}
-
-/// A scheduler of somebody else's.
-pub(crate) struct OtherScheduler(Box<dyn Boxed>);
-
-/// The local queue of one worker.
-pub(crate) enum AnyLocal {
-    Default(<DefaultScheduler as Scheduler<Runnable>>::Local),
-    Other(Box<dyn LocalQueue<Runnable>>),
-}
-
-impl AnyScheduler {
-    pub(crate) fn other(scheduler: impl Scheduler<Runnable>) -> Self {
-        Self::Other(OtherScheduler(Box::new(scheduler)))
-    }
-
-    /// Whether it may ask tasks what was said of them.
-    pub(crate) const fn reads_hints(&self) -> bool {
-        matches!(self, Self::Other(_))
-    }
-
-    pub(crate) fn start(&self, workers: usize) -> Vec<AnyLocal> {
-        match self {
-            Self::Default(scheduler) => {
-                scheduler.start(workers).into_iter().map(AnyLocal::Default).collect()
-            }
-            Self::Other(other) => {
-                other.0.boxed_start(workers).into_iter().map(AnyLocal::Other).collect()
-            }
-        }
-    }
-
-    pub(crate) fn push(&self, task: Runnable, priority: Priority) -> Visibility {
-        match self {
-            Self::Default(scheduler) => scheduler.push(task, priority),
-            Self::Other(other) => other.0.boxed_push(task, priority),
-        }
-    }
-
-    pub(crate) fn take(&self) -> Option<Runnable> {
-        match self {
-            Self::Default(scheduler) => scheduler.take(),
-            Self::Other(other) => other.0.boxed_take(),
-        }
-    }
-
-    pub(crate) fn reclaim(&self, worker: usize) -> Option<Runnable> {
-        match self {
-            Self::Default(scheduler) => scheduler.reclaim(worker),
-            Self::Other(other) => other.0.boxed_reclaim(worker),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Default(scheduler) => scheduler.len(),
-            Self::Other(other) => other.0.boxed_len(),
-        }
-    }
-}
-
-impl AnyLocal {
-    #[inline]
-    pub(crate) fn push(&mut self, task: Runnable, priority: Priority, ready: Ready) -> Visibility {
-        match self {
-            Self::Default(local) => local.push(task, priority, ready),
-            Self::Other(local) => local.push(task, priority, ready),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Runnable> {
-        match self {
-            Self::Default(local) => local.pop(),
-            Self::Other(local) => local.pop(),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn look_outside(&mut self) {
-        match self {
-            Self::Default(local) => local.look_outside(),
-            Self::Other(local) => local.look_outside(),
-        }
-    }
-}
-
-impl fmt::Debug for AnyScheduler {
+impl<T: Send + 'static> fmt::Debug for AnyScheduler<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnyScheduler").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for AnyLocal {
+impl<T: Send + 'static> fmt::Debug for AnyLocal<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnyLocal").finish_non_exhaustive()
     }

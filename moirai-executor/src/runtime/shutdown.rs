@@ -12,24 +12,15 @@
 
 use std::time::{Duration, Instant};
 
-use moirai_core::{ShutdownReport, TaskStats};
-use parking_lot::{Condvar, Mutex};
+use moirai_core::ShutdownReport;
 
 use crate::runtime::context::Context;
+use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
+use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
+use crate::runtime::shutdown_state::How;
 use crate::task::Asker;
-
-/// How to shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// Wait for everything.
-    Drain,
-    /// Wait this long, then cancel.
-    Timeout(Duration),
-    /// Cancel at once: the last owner is gone.
-    Drop,
-}
 
 /// How long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
 const MARGIN: Duration = Duration::from_millis(40);
@@ -39,29 +30,6 @@ const DROP_GRACE: Duration = Duration::from_secs(1);
 
 /// How often a shutdown looks again, in case it was not told.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-
-/// What a shutdown waits on, and what it has to tell.
-#[derive(Debug, Default)]
-pub(crate) struct Closing {
-    cancelled: Mutex<Vec<TaskStats>>,
-    progress: Condvar,
-}
-
-impl Closing {
-    /// A task has ended while the executor shuts down.
-    pub(crate) fn progress(&self) {
-        // A notification that comes between the look and the wait is made up for by the next look.
-        self.progress.notify_all();
-    }
-
-    /// A task was cancelled by the shutdown.
-    pub(crate) fn record(&self, stats: TaskStats) {
-        let mut cancelled = self.cancelled.lock();
-        if cancelled.len() < ShutdownReport::MAX_LISTED {
-            cancelled.push(stats);
-        }
-    }
-}
 
 impl Shared {
     /// Shuts down. See the [module](self).
@@ -80,7 +48,7 @@ impl Shared {
             return self.report(start);
         }
         // The thread may be a worker of another executor.
-        Context::blocking(|| self.shut_down_and_wait(how, start));
+        blocking(|| self.shut_down_and_wait(how, start));
         self.report(start)
     }
 
@@ -123,13 +91,28 @@ impl Shared {
 
     fn shut_down_elsewhere(&self, how: How) {
         if let Some(sim) = &self.sim {
-            return sim.shut_down(self, how);
+            if sim.shut_down(how) {
+                self.cancel_all();
+            }
+            return;
         }
         let name = format!("{}-shutdown", self.config.thread_name_prefix);
         let started = self.start_thread(name, move |shared| drop(shared.shut_down(how)));
         if let Err(error) = started {
             tracing::warn!(target: "moirai", %error, "a shutdown from inside a task goes no further: no thread for it");
         }
+    }
+
+    /// Lets nobody in any more, and asks all tasks to stop.
+    pub(crate) fn cancel_all(&self) {
+        self.shut_the_door();
+        let _ = self.door.advance(Phase::Cancelling);
+        self.registry.each_active(|id| {
+            if let Some(task) = self.task_ref(id) {
+                task.cancel(Asker::Shutdown);
+            }
+            true
+        });
     }
 
     /// Waits until no task is active, or the deadline; says whether none is. Calls `again` at each further look.
@@ -153,7 +136,7 @@ impl Shared {
     fn cancel_active(&self, end: Option<Instant>) -> bool {
         for task in self.blocking.take_all() {
             let priority = task.priority();
-            self.queue_from_outside(task, priority);
+            queue_from_outside(self, task, priority);
         }
         let mut asked = 0_u32;
         self.registry.each_active(|id| {
@@ -172,11 +155,9 @@ impl Shared {
         self.seats.close();
         self.blocking.close();
         self.progress.stop(end);
-        // Taken out first: stopping may wait, and must not do so under the lock.
-        let cleanup = self.cleanup.lock().take();
-        if let Some(cleanup) = cleanup {
-            cleanup.stop();
-        }
+        self.registry.alarm().stop();
+        let listener = self.cleanup.lock().take();
+        drop(listener);
         if first && self.sim.is_none() {
             tracing::info!(target: "moirai", active = self.active(), "stopped");
         }

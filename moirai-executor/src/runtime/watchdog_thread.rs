@@ -1,44 +1,18 @@
-//! The progress tick: what sees to it that work goes on while workers are stuck, and says in what they are.
-//!
-//! A worker can be in one task, or in one piece of fork-join work, for seconds. The progress thread looks every [`TICK`] at what each
-//! worker is in ([`lanes`]). When a worker has not gone on to something else since the last look, then
-//!
-//! - what is queued where this worker looks first, and others last or not at all, is put where all look: its queue, its slot;
-//! - if work waits and another worker sleeps, that one is woken;
-//! - if work waits and no worker has gone on, a *rescuer* is asked for ([`rescue`], [`reserve`]): a thread without a seat, which
-//!   takes async tasks from the queues as any thread may that is no worker, and polls them until a worker goes on again. If the rescuer
-//!   gets stuck as well, then another comes, up to a limit. A rescuer that is not needed ends after a while;
-//! - as many rescuers run parallel closures, and pieces of fork-join work, as threads are *blocked*: stuck, not on a
-//!   processor since the last look, and asleep ([`cpu_clock`]). For these others may compute without there being
-//!   more threads that compute than there are cores. So rescuers are asked for also when some workers go on and others are blocked;
-//! - a poll that goes on past its budget is reported ([`watchdog`]).
-//!
-//! Idle costs nothing (promise P12):
-//!
-//! 1. *Armed*, the thread looks once a tick. When it has seen twice in a row that every worker is idle, and no rescuer in anything,
-//!    it disarms: it clears `armed`, makes a fence, and looks once more. If somebody is busy now, it arms again; otherwise it sleeps
-//!    without limit.
-//! 2. A worker that stops being idle makes that visible first (in the word of [`Sleepers`](moirai_scheduler::Sleepers)), makes a
-//!    fence, and looks at `armed`. If it is clear, it sets it under the lock, and wakes the thread.
-//!
-//! One of the two fences is first. If it is the thread's, the worker sees `armed` clear. If it is the worker's, the thread sees the
-//! worker busy. So no worker is busy for long while the thread sleeps.
+//! The progress thread.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use moirai_core::shim::sync::{Condvar, Mutex};
-use moirai_core::{ExecutorConfig, TaskId};
+use moirai_core::{Scheduler, Stall, TaskId};
 
 use crate::panics;
+use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
-
-use crate::watchdog::activity::{Lanes, Sight};
-use crate::watchdog::arming::Arming;
-use crate::watchdog::compensation::Reserve;
+use crate::watchdog::Progress;
+use crate::watchdog::activity::Sight;
 use crate::watchdog::cpu_clock::CpuTime;
-use crate::watchdog::stalls::{Judged, Watchdog};
+use crate::watchdog::stalls::{Judged, Watched};
 
 /// How often the thread looks. Work waits for at most two of them.
 const TICK: Duration = Duration::from_millis(8);
@@ -48,109 +22,6 @@ const RECLAIM: usize = 256;
 
 /// A thread was blocked if it was on a processor for less than this part of the time.
 const BLOCKED: u32 = 8;
-
-/// What the progress thread, the workers and the rescuers share.
-pub(crate) struct Progress {
-    pub(crate) arming: Arming,
-    pub(crate) lanes: Lanes,
-    pub(crate) reserve: Reserve,
-    pub(crate) watchdog: Watchdog,
-    /// How much rescuers have run.
-    pub(crate) rescued: AtomicUsize,
-    pub(crate) state: Mutex<State>,
-    /// The thread was armed, or it is to stop, or it has ended.
-    pub(crate) changed: Condvar,
-    /// Whether there is a thread at all.
-    pub(crate) on: bool,
-    pub(crate) rescues: bool,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    stop: bool,
-    armed: bool,
-    /// The thread runs.
-    running: bool,
-}
-
-impl Progress {
-    /// With up to `rescuers` rescuers.
-    pub(crate) fn new(config: &ExecutorConfig, rescuers: usize) -> Self {
-        let workers = config.worker_threads;
-        let lanes = Lanes::new(workers, rescuers);
-        let watchdog = Watchdog::new(config, lanes.len());
-        let rescues = rescuers > 0;
-        Self {
-            arming: Arming::new(),
-            lanes,
-            reserve: Reserve::new(rescuers, workers),
-            rescued: AtomicUsize::new(0),
-            state: Mutex::new(State::default()),
-            changed: Condvar::new(),
-            on: rescues || watchdog.is_on(),
-            rescues,
-            watchdog,
-        }
-    }
-
-    /// A thread takes the seat of `worker`.
-    pub(crate) fn enter(&self, worker: usize) {
-        self.lanes.lane(worker).enter();
-    }
-
-    /// Worker `worker` goes on to something else.
-    #[inline]
-    pub(crate) fn step(&self, worker: usize) {
-        self.lanes.lane(worker).step();
-    }
-
-    /// Worker `worker` polls a task.
-    #[inline]
-    pub(crate) fn in_task(&self, worker: usize, task: TaskId) {
-        self.lanes.lane(worker).in_task(task);
-    }
-
-    /// Worker `worker` runs a piece of fork-join work.
-    pub(crate) fn in_piece(&self, worker: usize) {
-        self.lanes.lane(worker).in_piece();
-    }
-
-    /// Worker `worker` finds nothing to do.
-    pub(crate) fn in_nothing(&self, worker: usize) {
-        self.lanes.lane(worker).in_nothing();
-    }
-
-    /// A worker is not idle any more. Rule 2.
-    #[inline]
-    pub(crate) fn busy(&self) {
-        if self.on && self.arming.is_to_wake() {
-            self.wake();
-        }
-    }
-
-    #[cold]
-    fn wake(&self) {
-        let mut state = self.state.lock();
-        self.arming.arm();
-        state.armed = true;
-        self.changed.notify_one();
-    }
-
-    /// Ends the threads, and waits for the progress thread until `deadline`: it may be inside of somebody's hook.
-    pub(crate) fn stop(&self, deadline: Instant) {
-        self.reserve.stop();
-        let mut state = self.state.lock();
-        state.stop = true;
-        self.changed.notify_all();
-        while state.running {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let _ = self.changed.wait_for(&mut state, left);
-        }
-    }
-}
 
 /// Says that the progress thread has ended, however it does.
 struct Ended<'a>(&'a Progress);
@@ -319,7 +190,76 @@ impl Shared {
                 return;
             };
             let priority = task.priority();
-            self.queue_from_outside(task, priority);
+            queue_from_outside(self, task, priority);
         }
+    }
+}
+
+impl Shared {
+    /// The stalls that go on now.
+    pub(crate) fn stalled(&self) -> Vec<Stall> {
+        let stalls = self.progress.watchdog.stalls.lock();
+        stalls.iter().flatten().map(Watched::now).collect()
+    }
+
+    /// Judges a poll that may be a stall, and reports it.
+    pub(super) fn judge(
+        &self,
+        lane: usize,
+        task: TaskId,
+        since: Instant,
+        computes: Option<bool>,
+    ) -> Judged {
+        let watchdog = &self.progress.watchdog;
+        let Some(stats) = self.registry.stats(task) else {
+            return Judged::NotYet;
+        };
+        let Some(budget) = watchdog.budget(stats.kind) else {
+            return Judged::Done;
+        };
+        if since.elapsed() < budget {
+            return Judged::NotYet;
+        }
+        let worker = Some(lane).filter(|lane| *lane < self.progress.lanes.workers());
+        let mut stall = Stall::new(task, stats.kind, stats.location, worker);
+        stall.name = stats.name;
+        stall.computes = computes;
+        let watched = Watched { stall, since };
+        let now = watched.now();
+        watchdog.stalls.lock()[lane] = Some(watched);
+        self.log(
+            &now,
+            "a task keeps its worker from others; it should give way, or be a blocking task",
+        );
+        self.plugins.call("on_stall", |plugin| plugin.on_stall(&now));
+        Judged::Done
+    }
+
+    /// The lane has gone on: its stall is over, if there was one.
+    pub(super) fn stall_over(&self, lane: usize) {
+        let Some(watched) = self.progress.watchdog.stalls.lock()[lane].take() else {
+            return;
+        };
+        let stall = watched.now();
+        self.log(&stall, "a task that kept its worker has gone on");
+        self.plugins.call("on_stall_over", |plugin| plugin.on_stall_over(&stall));
+    }
+
+    fn log(&self, stall: &Stall, message: &str) {
+        let Some(left_out) = self.progress.watchdog.lines.lock().allow(Instant::now()) else {
+            return;
+        };
+        tracing::warn!(
+            target: "moirai",
+            id = stall.id.get(),
+            name = stall.name.as_deref(),
+            kind = %stall.kind,
+            location = %stall.location,
+            worker = stall.worker,
+            age = ?stall.age,
+            computes = stall.computes,
+            left_out,
+            "{message}",
+        );
     }
 }

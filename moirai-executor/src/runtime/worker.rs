@@ -1,15 +1,16 @@
 //! What the executor's threads do.
 
-use std::cell::Cell;
 use std::sync::Arc;
+
+use moirai_core::{LocalQueue, Scheduler};
 
 use crate::fork_join::Piece;
 use crate::panics;
 use crate::runtime::context::Context;
+use crate::runtime::drain;
+use crate::runtime::external::invite_for_the_rest;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::scheduler::Runnable;
-use crate::runtime::seat::Seat;
-use crate::runtime::shared::Shared;
+use crate::runtime::shared::{Runnable, Seat, Shared};
 use crate::timer::Driver;
 
 /// The body of a worker's or reserve's thread: sits in its first seat, and then in whichever is handed on.
@@ -87,7 +88,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         match next {
             Some(Next::Task(task)) => {
                 shared.progress.in_task(index, task.id());
-                run_task(context, task);
+                context.run(task);
             }
             Some(Next::Piece(piece)) => run_piece(context, index, piece),
             None => break,
@@ -95,7 +96,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     }
     if let Some(seat) = context.stand_up() {
         shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
-        shared.seat_closed(seat);
+        drain::seat_closed(shared, seat);
     }
 }
 
@@ -111,15 +112,9 @@ enum Next {
 fn run_piece(context: &Context, worker: usize, piece: Piece) {
     let shared = context.shared();
     shared.progress.in_piece(worker);
-    shared.invite_for_the_rest();
+    invite_for_the_rest(shared);
     context.hand().run(piece, &**shared);
     context.ticks.set(shared.clock.ticks());
-}
-
-/// Runs one task on the calling thread.
-pub(crate) fn run_task(context: &Context, task: Runnable) {
-    let task = task.into_raw();
-    context.polling(task.as_ptr(), || task.run(context));
 }
 
 /// The body of a blocking thread.
@@ -129,7 +124,7 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
         let shared = context.shared();
         while let Some(task) = shared.blocking.next() {
             context.ticks.set(shared.clock.ticks());
-            if let Some(message) = panics::message_of(|| run_task(&context, task)) {
+            if let Some(message) = panics::message_of(|| context.run(task)) {
                 tracing::error!(target: "moirai", panic = &*message, "a blocking thread panicked, and goes on");
             }
         }
@@ -147,42 +142,15 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
             let outer_start = context.ticks.get();
             let start = shared.clock.ticks();
             context.ticks.set(start);
-            context.hand().outside(|| run_task(context, task));
+            context.hand().frame().outside(|| context.run(task));
             // What the inner task took is not the outer one's time.
             let took = shared.clock.ticks().saturating_sub(start);
             context.ticks.set(outer_start.saturating_add(took));
         }
         _ => {
             let context = Context::new(Arc::clone(shared));
-            context.enter(|| run_task(&context, task));
+            context.enter(|| context.run(task));
         }
     });
     true
-}
-
-/// Ends all that is queued, when no worker is left. In a loop: what becomes ready by it is left to the loop that runs already.
-pub(crate) fn bury(shared: &Shared) {
-    thread_local! {
-        static BURYING: Cell<bool> = const { Cell::new(false) };
-    }
-    if BURYING.replace(true) {
-        return;
-    }
-    match shared.arc() {
-        // They are run, which ends them in this phase: so their destructors find themselves inside a task.
-        Some(shared) => {
-            let context = Context::new(Arc::clone(&shared));
-            context.enter(|| {
-                while let Some(task) = shared.scheduler.take() {
-                    run_task(&context, task);
-                }
-            });
-        }
-        None => {
-            while let Some(task) = shared.scheduler.take() {
-                drop(task);
-            }
-        }
-    }
-    BURYING.set(false);
 }

@@ -1,108 +1,16 @@
-//! Whose turn it is, and what is done with it.
+//! What is done with a turn.
 
-#![allow(clippy::vec_box)] // A seat is boxed wherever it is, so that taking it moves a pointer.
-
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use moirai_core::{ExecutorConfig, ManualClock, Scheduler, TaskKind, TaskStats};
-use moirai_scheduler::Deterministic;
-use moirai_sync::{Parker, Unparker};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use moirai_core::{LocalQueue, Scheduler, TaskKind, TaskStats, TaskStatus};
+use moirai_sync::Parker;
+use parking_lot::{Condvar, MutexGuard};
 
-use crate::panics;
-use crate::panics::cancelled;
+use crate::panics::{self, cancelled};
 use crate::runtime::context::Context;
-use crate::runtime::lifecycle::Phase;
-use crate::runtime::scheduler::Runnable;
-use crate::runtime::seat::Seat;
-use crate::runtime::shared::Shared;
-use crate::runtime::shutdown::How;
-use crate::runtime::worker;
-use crate::task::Asker;
-
-/// The number of the caller's thread.
-const CALLER: usize = 0;
-
-thread_local! {
-    /// Which thread of its simulation this is.
-    static NUMBER: Cell<usize> = const { Cell::new(CALLER) };
-}
-
-/// The simulated part of an executor. See the [module](super).
-pub(crate) struct Sim {
-    order: Deterministic<Runnable>,
-    hand: Arc<ManualClock>,
-    max_steps: u64,
-    max_threads: usize,
-    /// How often records are swept, in nanoseconds.
-    sweep_every: Option<u64>,
-    /// The scenario has ended.
-    pub(crate) over: Arc<AtomicBool>,
-    state: Mutex<State>,
-}
-
-struct State {
-    /// Those in which nobody sits.
-    seats: Vec<Box<Seat>>,
-    turn: usize,
-    threads: Vec<Thread>,
-    /// Threads between steps that do not have the turn.
-    between: Vec<usize>,
-    /// Threads in the middle of a step.
-    waiting: Vec<Waiting>,
-    steps: u64,
-    fingerprint: u64,
-    ending: Option<Ending>,
-    /// The books at the end.
-    tasks: Vec<TaskStats>,
-    nanos: u64,
-    /// The first task that panicked unseen.
-    unseen: Option<TaskStats>,
-    next_sweep: u64,
-    /// When a shutdown cancels what is active.
-    cancel_at: Option<u64>,
-    /// The threads are to end.
-    leave: bool,
-}
-
-struct Thread {
-    /// It has the turn, or is to end.
-    told: Arc<Condvar>,
-    handle: Option<JoinHandle<()>>,
-}
-
-struct Waiting {
-    thread: usize,
-    token: Unparker,
-    /// In nanoseconds of the simulated time.
-    until: Option<u64>,
-    /// It unwinds already, and must not do so twice.
-    unwinds: bool,
-}
-
-/// Why it ended.
-#[derive(Debug)]
-pub(crate) enum Ending {
-    Over,
-    /// The tasks that wait.
-    Deadlock(Vec<TaskStats>),
-    TooManySteps,
-    TooManyThreads(usize),
-}
-
-/// What came of it.
-pub(crate) struct Report {
-    pub(crate) ending: Ending,
-    pub(crate) steps: u64,
-    pub(crate) fingerprint: u64,
-    pub(crate) tasks: Vec<TaskStats>,
-    pub(crate) unseen: Option<TaskStats>,
-    pub(crate) nanos: u64,
-}
+use crate::runtime::shared::{Runnable, Seat, Shared};
+use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, Sim, State, Thread, Waiting, mix};
 
 /// What the thread with the turn does next.
 enum Next {
@@ -116,85 +24,9 @@ enum Next {
     Leave,
 }
 
-impl Sim {
-    pub(crate) fn new(
-        order: Deterministic<Runnable>,
-        hand: Arc<ManualClock>,
-        max_steps: u64,
-        config: &ExecutorConfig,
-    ) -> Self {
-        let interval = nanos(config.cleanup.cleanup_interval);
-        let sweep_every = config.cleanup.enable_automatic_cleanup.then_some(interval);
-        Self {
-            order,
-            hand,
-            max_steps,
-            max_threads: config.max_blocking_threads,
-            sweep_every,
-            over: Arc::new(AtomicBool::new(false)),
-            state: Mutex::new(State {
-                seats: Vec::new(),
-                turn: CALLER,
-                threads: vec![Thread { told: Arc::new(Condvar::new()), handle: None }],
-                between: Vec::new(),
-                waiting: Vec::new(),
-                steps: 0,
-                fingerprint: 0,
-                ending: None,
-                tasks: Vec::new(),
-                nanos: 0,
-                unseen: None,
-                next_sweep: interval,
-                cancel_at: None,
-                leave: false,
-            }),
-        }
-    }
-
-    pub(crate) fn seat_all(&self, seats: Vec<Box<Seat>>) {
-        self.state.lock().seats = seats;
-    }
-
-    pub(crate) fn take_seats(&self) -> Vec<Box<Seat>> {
-        std::mem::take(&mut self.state.lock().seats)
-    }
-
-    /// Draws a number below `bound`, which is not zero.
-    pub(crate) fn draw(&self, bound: usize) -> usize {
-        self.order.draw(bound)
-    }
-
-    /// A task has panicked that nobody has a handle of.
-    pub(crate) fn unseen_panic(&self, stats: &TaskStats) {
-        self.state.lock().unseen.get_or_insert_with(|| stats.clone());
-    }
-
-    /// A shutdown was asked for, by a task: somebody else sees it through.
-    pub(crate) fn shut_down(&self, shared: &Shared, how: How) {
-        let at = match how {
-            How::Drain => return,
-            How::Timeout(timeout) => self.hand.nanos().saturating_add(nanos(timeout)),
-            How::Drop => self.hand.nanos(),
-        };
-        if at == self.hand.nanos() {
-            cancel_all(shared);
-        } else {
-            self.state.lock().cancel_at = Some(at);
-        }
-    }
-
-    /// Whether it goes on: after its end, whoever has a handle left waits like anybody else.
-    pub(crate) fn is_running(&self) -> bool {
-        !self.state.lock().leave
-    }
-
-    /// The simulated time at which a wait that begins now ends.
-    pub(crate) fn deadline(&self, timeout: Duration) -> u64 {
-        self.hand.nanos().saturating_add(nanos(timeout))
-    }
-
+impl Sim<Runnable, Box<Seat>> {
     /// Runs everything, until the end. On the caller's thread.
-    pub(crate) fn drive(&self, shared: &Arc<Shared>, context: &Context) -> Report {
+    pub(super) fn drive(&self, shared: &Arc<Shared>, context: &Context) -> Report {
         struct Back(usize);
         impl Drop for Back {
             fn drop(&mut self) {
@@ -252,7 +84,7 @@ impl Sim {
     }
 
     /// The number of a new thread between steps; if there can be none, the caller's own, which then ends the simulation.
-    fn start_thread(&self, shared: &Shared, state: &mut MutexGuard<'_, State>) -> usize {
+    fn start_thread(&self, shared: &Shared, state: &mut MutexGuard<'_, State<Box<Seat>>>) -> usize {
         let number = state.threads.len();
         let started = if number > self.max_threads {
             None
@@ -288,23 +120,6 @@ impl Sim {
         }
     }
 
-    fn give_turn(&self, state: &mut MutexGuard<'_, State>, to: usize) {
-        state.turn = to;
-        state.threads[to].told.notify_one();
-    }
-
-    /// Rule 4. False: it is to end.
-    fn wait_turn(&self, state: &mut MutexGuard<'_, State>, me: usize) -> bool {
-        while state.turn != me {
-            if state.leave {
-                return false;
-            }
-            let told = Arc::clone(&state.threads[me].told);
-            told.wait(state);
-        }
-        !state.leave
-    }
-
     /// Between steps: rules 2 and 5.
     fn steps(&self, shared: &Arc<Shared>, context: &Context) {
         let me = NUMBER.get();
@@ -329,15 +144,6 @@ impl Sim {
                 Next::Leave => return,
             }
         }
-    }
-
-    fn is_over(&self) -> bool {
-        // Ordering: Relaxed: written by whoever had the turn.
-        self.over.load(Ordering::Relaxed)
-    }
-
-    fn has_ended(&self) -> bool {
-        self.state.lock().ending.is_some()
     }
 
     fn next(&self, shared: &Shared, me: usize) -> Next {
@@ -389,7 +195,7 @@ impl Sim {
             // What is beyond the end of time never comes.
             Some(next) if next < u64::MAX => Next::Advance(next),
             _ => {
-                self.end(shared, Ending::Deadlock(super::simulation::active(shared)));
+                self.end(shared, Ending::Deadlock(active(shared)));
                 Next::End
             }
         }
@@ -421,7 +227,7 @@ impl Sim {
             }
         }
         // What panics here is the code of a `tracing` subscriber.
-        let panicked = panics::message_of(|| worker::run_task(context, task));
+        let panicked = panics::message_of(|| context.run(task));
         if let Some(message) = panicked {
             tracing::error!(target: "moirai", panic = &*message, "a simulated worker panicked, and goes on");
         }
@@ -449,7 +255,7 @@ impl Sim {
             let _ = panics::message_of(|| _ = shared.registry.sweep());
         }
         if cancel {
-            cancel_all(shared);
+            shared.cancel_all();
         }
     }
 
@@ -468,30 +274,18 @@ impl Sim {
     /// Cancels what is queued or waits.
     fn begin_to_end(&self, shared: &Shared) {
         self.end(shared, Ending::Over);
-        cancel_all(shared);
+        shared.cancel_all();
     }
 }
 
-/// Lets nobody in any more, and asks all tasks to stop.
-fn cancel_all(shared: &Shared) {
-    shared.shut_the_door();
-    let _ = shared.door.advance(Phase::Cancelling);
-    shared.registry.each_active(|id| {
-        if let Some(task) = shared.task_ref(id) {
-            task.cancel(Asker::Shutdown);
-        }
-        true
-    });
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Stirs a number (the finalizer of SplitMix64).
-const fn mix(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let number = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-    number ^ number >> 31
+/// The tasks that have not ended, in the order of their ids.
+fn active(shared: &Shared) -> Vec<TaskStats> {
+    let mut tasks: Vec<_> = shared
+        .registry
+        .snapshot()
+        .into_iter()
+        .filter(|stats| matches!(stats.status, TaskStatus::Queued | TaskStatus::Running))
+        .collect();
+    tasks.sort_by_key(|stats| (stats.spawned_at, stats.id));
+    tasks
 }

@@ -1,34 +1,4 @@
-//! A whole executor on one thread, with its order drawn from a seed and a time of its own.
-//!
-//! [`Simulation::run`] makes an executor without threads and polls its tasks on the caller's, one at a time, in an order that the
-//! [`Deterministic`] scheduler draws. Time stands still while anything can go on, and then
-//! jumps to the next moment for which somebody waits. So the same seed gives the same interleaving, the same moments and the same
-//! books, in every run and on every machine, and an hour of timeouts takes a moment.
-//!
-//! # What is simulated
-//!
-//! - **Tasks**: a step is a poll. Each step is made by one of the simulated workers, drawn as well.
-//! - **Closures**, parallel and blocking, are one step each, unless they wait for a task.
-//! - **Waiting for a task** in the middle of a step, by `join` of a handle, `block_on`, or a channel's future in it: others go on meanwhile,
-//!   and the wait ends when what it waits for has happened and it is drawn.
-//! - **`join`, `scope` and what is built on them**: which closure goes first is drawn; each runs to its end.
-//! - **Time**: [`time`](crate::time), deadlines of tasks, timeouts of waits, and the ages of records.
-//!
-//! What is *not*: threads that the program starts, the operating system's clock, files, sockets, the iteration order of a `HashMap`: a
-//! program whose course depends on those is not deterministic. And a wait for something that is no task, by a channel of `std` or a blocking
-//! wait of `moirai-sync`, stops the simulation itself: for ever, if another task was to end it.
-//!
-//! # The protocol
-//!
-//! 1. **One thread has the turn**, and only it touches what is simulated. At first it is the caller's.
-//! 2. The thread with the turn is *between steps*: it makes the next step, or gives the turn to a thread that can go on.
-//! 3. A thread that has to wait *in the middle of a step* is entered in the list of those that wait, with what wakes it, and gives the turn
-//!    to a thread between steps; if there is none, it starts one. When it gets the turn back it goes on, and is between steps when the
-//!    step is done.
-//! 4. A turn is given under the lock and taken under the lock, so all that is simulated happens in one order.
-//! 5. **The end** comes when the scenario has, or when nothing can go on. From then on threads that wait in the middle of a step unwind when
-//!    they get the turn, as cancelled tasks do; what is queued or waiting is cancelled; then the other threads end, and last the
-//!    caller's returns.
+//! A scenario's surroundings.
 
 use std::future::Future;
 use std::panic::Location;
@@ -36,20 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use moirai_core::{Clock, ExecutorConfig, TaskKind, TaskStats, TaskStatus};
+use moirai_core::{Clock, ExecutorConfig, Scheduler, TaskKind, TaskStats};
 use moirai_scheduler::{Deterministic, Strategy};
 
 use crate::executor::HybridExecutor;
 use crate::registry::Books;
 use crate::runtime::context::Context;
+use crate::runtime::drain;
 use crate::runtime::plugins::Plugins;
-use crate::runtime::scheduler::AnyScheduler;
-use crate::runtime::seat::Seat;
-use crate::runtime::shared::{Parts, Shared};
+use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
+use crate::runtime::shared::{Parts, Runnable, Seat, Shared};
 use crate::spawn::Description;
 
-use super::driver::{Ending, Sim};
 use super::failure::{Cause, Failure};
+use crate::runtime::turns::{Ending, Sim};
 
 /// How many steps a run may take, if nothing else is said.
 const MAX_STEPS: u64 = 10_000_000;
@@ -229,7 +199,7 @@ impl Simulation {
     }
 }
 
-fn seat(index: usize, queue: crate::runtime::scheduler::AnyLocal, books: Books) -> Box<Seat> {
+fn seat(index: usize, queue: AnyLocal<Runnable>, books: Books) -> Box<Seat> {
     Box::new(Seat { index, queue, books, freed: 0, opened: true })
 }
 
@@ -239,7 +209,7 @@ struct World {
 }
 
 impl World {
-    fn sim(&self) -> &Sim {
+    fn sim(&self) -> &Sim<Runnable, Box<Seat>> {
         self.shared.sim.as_deref().expect("a simulated executor")
     }
 }
@@ -249,7 +219,7 @@ impl Drop for World {
     fn drop(&mut self) {
         self.shared.stop(Instant::now());
         for seat in self.sim().take_seats() {
-            self.shared.seat_closed(seat);
+            drain::seat_closed(&self.shared, seat);
         }
     }
 }
@@ -262,16 +232,4 @@ impl Drop for Over {
         // Ordering: Relaxed: read by whoever has the turn.
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// The tasks that have not ended, in the order of their ids.
-pub(super) fn active(shared: &Shared) -> Vec<TaskStats> {
-    let mut tasks: Vec<_> = shared
-        .registry
-        .snapshot()
-        .into_iter()
-        .filter(|stats| matches!(stats.status, TaskStatus::Queued | TaskStatus::Running))
-        .collect();
-    tasks.sort_by_key(|stats| (stats.spawned_at, stats.id));
-    tasks
 }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use moirai_core::{Priority, Task, TaskKind, text};
+use moirai_core::{LocalQueue, Priority, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
@@ -14,8 +14,9 @@ use crate::panics;
 use crate::registry::{Entry, Hints, NewTask};
 use crate::runtime::admission::{Refusal, TrySpawnError};
 use crate::runtime::context::Context;
-use crate::runtime::scheduler::Runnable;
-use crate::runtime::shared::{Shared, newly_ready};
+use crate::runtime::handoff::blocking;
+use crate::runtime::schedule::{newly_ready, queue_blocking, queue_new, wake_for};
+use crate::runtime::shared::{Runnable, Shared};
 use crate::spawn::cancel_on::{Knot, Wishes};
 use crate::task::{Closure, Header, Listed, Unlisted, Work};
 
@@ -55,7 +56,7 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match self.admission.enter(about.kind) {
+        match self.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
             Ok(()) => self.start_future(future, about),
             Err(why) => self.refuse(future, why),
         }
@@ -68,7 +69,7 @@ impl Shared {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        match self.admission.enter(about.kind) {
+        match self.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
             Ok(()) => self.start_closure(f, about),
             Err(why) => self.refuse(f, why),
         }
@@ -198,7 +199,7 @@ impl Shared {
             let Some(mut seat) = context.and_then(|context| context.seat_of(self)) else {
                 return match self.list_from_outside(cell, new, ticks) {
                     Some((task, handle)) => {
-                        self.queue_new(task);
+                        queue_new(self, task);
                         TaskHandle::new(handle.task().header().id(), handle)
                     }
                     None => self.shut_out(kind),
@@ -220,7 +221,7 @@ impl Shared {
             let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
             let worker = seat.index;
             drop(seat);
-            self.wake_for(visibility, worker);
+            wake_for(self, visibility, worker);
             TaskHandle::new(handle.task().header().id(), handle)
         })
     }
@@ -250,9 +251,9 @@ impl Shared {
         let id = task.id();
         self.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
         if kind == TaskKind::Blocking {
-            self.queue_blocking(Runnable::new(task));
+            queue_blocking(self, Runnable::new(task));
         } else {
-            self.queue_new(task);
+            queue_new(self, task);
         }
         self.plugins.call("after_spawn", |plugin| plugin.after_spawn(id));
         TaskHandle::new(id, handle)

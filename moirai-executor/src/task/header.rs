@@ -1,6 +1,7 @@
 //! The part of a cell that does not depend on what the task runs.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Waker;
@@ -9,8 +10,7 @@ use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
 
-use super::runnable::RawRunnable;
-use super::state::{Asker, State, Wake};
+use super::state::{Asker, State, TaskPtr};
 use crate::panics;
 
 /// What a cell needs from its executor.
@@ -102,12 +102,6 @@ pub(crate) struct Header<H: Host> {
 }
 
 impl<H: Host> Header<H> {
-    /// Whether the task was asked to stop.
-    #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.state.is_cancelled()
-    }
-
     /// The task's id.
     pub(crate) fn id(&self) -> TaskId {
         // Ordering: Relaxed: written before the `Runnable` and the handle are made, and never again.
@@ -155,95 +149,76 @@ impl<H: Host> Header<H> {
     }
 }
 
-/// One reference to a cell: keeps its memory, and can wake, cancel and watch the task.
-pub(crate) struct TaskRef<H: Host>(NonNull<Header<H>>);
+/// The right to run a task: exactly one exists while the task is queued or polled. Dropping it ends the task.
+pub(crate) struct RawRunnable<H: Host>(NonNull<Header<H>>);
 
-// SAFETY: through a reference only the state word, the verdict and what does not change are touched; all are `Sync`. The
-// stage, which need not be, belongs to the runner and the handle.
-unsafe impl<H: Host> Send for TaskRef<H> {}
-// SAFETY: as above.
-unsafe impl<H: Host> Sync for TaskRef<H> {}
+// SAFETY: the work and its output are `Send`, and the `Runnable` is alone with them (rule 1).
+unsafe impl<H: Host> Send for RawRunnable<H> {}
 
-impl<H: Host> TaskRef<H> {
-    /// Adds a reference to a cell.
-    ///
+impl<H: Host> RawRunnable<H> {
     /// # Safety
     ///
-    /// The cell is alive, and stays so during the call.
-    pub(crate) unsafe fn acquire(header: NonNull<Header<H>>) -> Self {
-        // SAFETY: the cell is alive, says the caller.
-        unsafe { header.as_ref() }.state.add_reference();
+    /// The caller has set ACTIVE, or was the runner and has kept it.
+    pub(super) unsafe fn from_raw(header: NonNull<Header<H>>) -> Self {
         Self(header)
     }
 
-    /// Takes over a reference that the caller has.
-    ///
-    /// # Safety
-    ///
-    /// The caller has a reference, and gives it up.
-    pub(super) unsafe fn adopt(header: NonNull<Header<H>>) -> Self {
-        Self(header)
-    }
-
-    /// The header.
-    pub(crate) fn header(&self) -> &Header<H> {
-        // SAFETY: this reference keeps the cell alive.
+    fn header(&self) -> &Header<H> {
+        // SAFETY: while the `Runnable` exists the task is not complete, and its own reference keeps the cell (rule 2).
         unsafe { self.0.as_ref() }
     }
 
-    pub(crate) fn as_ptr(&self) -> NonNull<Header<H>> {
-        self.0
+    /// The task, to be compared.
+    pub(crate) fn ptr(&self) -> TaskPtr {
+        TaskPtr::of(&self.header().state)
     }
 
-    /// Wakes the task. The reference is kept until the task is queued and the executor has been told: it is what keeps the
-    /// executor, because the task may have ended by then.
-    pub(super) fn wake(&self) {
-        if self.header().state.wake() == Wake::Queue {
-            self.queue();
-        }
+    pub(crate) fn id(&self) -> TaskId {
+        self.header().id()
     }
 
-    /// Asks the task to stop.
-    pub(crate) fn cancel(&self, asker: Asker) {
-        if self.header().state.cancel(asker) == Wake::Queue {
-            self.queue();
-        }
+    pub(crate) fn priority(&self) -> Priority {
+        self.header().priority
     }
 
-    /// Asks to be told the end through `Host::tell_watchers`; the status, if the task has ended already.
-    pub(crate) fn watch(&self) -> Option<TaskStatus> {
-        self.header().state.watch().then(|| self.header().verdict())
+    pub(crate) fn kind(&self) -> TaskKind {
+        self.header().kind
     }
 
-    /// Queues the `Runnable` that setting ACTIVE has just made (rule 1).
-    fn queue(&self) {
-        let host = self.header().host;
-        // SAFETY: ACTIVE was set by the caller, so this is the one `Runnable`.
-        let task = unsafe { RawRunnable::from_raw(self.0) };
-        // SAFETY: the host outlives every cell, and this reference keeps the cell until `queue` has returned.
-        unsafe { host.as_ref() }.queue(task, Ready::Woken);
+    /// The executor.
+    pub(crate) fn host(&self) -> &H {
+        self.header().host()
+    }
+
+    /// What the books say of the task.
+    pub(crate) fn with_entry<R>(&self, f: impl FnOnce(&H::Entry) -> R) -> R {
+        self.header().entry.with(|entry| {
+            // SAFETY: the entry is the runner's (rule 1), which is who has the `Runnable`; it changes only as the task runs, for
+            // which the `Runnable` is given up.
+            let entry = unsafe { &*entry };
+            f(entry.as_ref().expect("a task has its entry until it has ended"))
+        })
+    }
+
+    /// Runs the task until it waits or ends.
+    pub(crate) fn run(self, env: &H::Env) {
+        let this = ManuallyDrop::new(self);
+        let run = this.header().vtable.run;
+        // SAFETY: the `Runnable` is given up.
+        unsafe { run(this.0, env) };
     }
 }
 
-impl<H: Host> Clone for TaskRef<H> {
-    fn clone(&self) -> Self {
-        self.header().state.add_reference();
-        Self(self.0)
-    }
-}
-
-impl<H: Host> Drop for TaskRef<H> {
+impl<H: Host> Drop for RawRunnable<H> {
     fn drop(&mut self) {
-        if self.header().state.drop_reference() {
-            let free = self.header().vtable.free;
-            // SAFETY: this was the last reference.
-            unsafe { free(self.0) };
-        }
+        let abandon = self.header().vtable.abandon;
+        // SAFETY: the `Runnable` is given up.
+        unsafe { abandon(self.0) };
     }
 }
 
-impl<H: Host> fmt::Debug for TaskRef<H> {
+impl<H: Host> fmt::Debug for RawRunnable<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TaskRef").field(&self.header().id.load(Ordering::Relaxed)).finish()
+        f.debug_tuple("Runnable").field(&self.id()).finish()
     }
 }

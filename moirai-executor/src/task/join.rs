@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use moirai_core::TaskError;
 
-use crate::task::header::{Header, Host, TaskRef};
+use super::header::{Header, Host};
+use super::reference::TaskRef;
 
 /// The handle of a task that returns a `T`.
 pub(crate) struct JoinHandle<T, H: Host> {

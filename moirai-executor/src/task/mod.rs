@@ -47,8 +47,9 @@
 mod cell;
 mod header;
 mod join;
+mod new;
+mod reference;
 mod run;
-mod runnable;
 mod state;
 mod waker;
 mod work;
@@ -60,9 +61,9 @@ mod test_host;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-pub(crate) use cell::{Listed, Unlisted};
-pub(crate) use header::{Header, Host, TaskRef, Verdict};
+pub(crate) use header::{Header, Host, RawRunnable, Verdict};
 pub(crate) use join::JoinHandle;
-pub(crate) use runnable::RawRunnable;
-pub(crate) use state::Asker;
+pub(crate) use new::{Listed, Unlisted};
+pub(crate) use reference::TaskRef;
+pub(crate) use state::{Asker, TaskPtr};
 pub(crate) use work::{Closure, Work};

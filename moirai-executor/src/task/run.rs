@@ -8,8 +8,8 @@ use moirai_core::{Ready, TaskError, TaskKind, TaskStatus};
 use moirai_sync::budget;
 
 use super::cell::{Cell, Stage, cell_of};
-use super::header::{Header, Host, TaskRef, Verdict};
-use super::runnable::RawRunnable;
+use super::header::{Header, Host, RawRunnable, Verdict};
+use super::reference::TaskRef;
 use super::state::{AfterPoll, Asker, Completed, TakenUp};
 use super::waker;
 use super::work::Work;

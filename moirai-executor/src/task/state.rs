@@ -1,6 +1,8 @@
 //! The state word of a task's cell. This file alone reads and writes it; see the rules in the [module](super).
 
 #[cfg(not(moirai_tsan))]
+use std::ptr::NonNull;
+
 use moirai_core::shim::sync::atomic::fence;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 
@@ -350,5 +352,26 @@ impl State {
             let _ = self.0.load(Ordering::Acquire);
         }
         last
+    }
+}
+
+/// Which task: the address of its state word. To be compared; and, while the cell is alive, to ask whether it was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TaskPtr(NonNull<State>);
+
+impl TaskPtr {
+    pub(super) fn of(state: &State) -> Self {
+        Self(NonNull::from(state))
+    }
+
+    /// Whether the task was asked to stop.
+    ///
+    /// # Safety
+    ///
+    /// The cell is alive.
+    #[inline]
+    pub(crate) unsafe fn is_cancelled(self) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe { self.0.as_ref() }.is_cancelled()
     }
 }

@@ -4,7 +4,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::header::{Header, Host, TaskRef};
+use super::header::{Header, Host};
+use super::reference::TaskRef;
 
 /// A vtable for the wakers of a host's tasks. One for all of them, so `Waker::will_wake` tells tasks apart by their cells.
 struct Table<H>(std::marker::PhantomData<H>);

@@ -3,7 +3,7 @@
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-use crate::timer::driver::Domain;
+use super::current::current;
 
 /// A moment on the clock of the executor that runs the caller, which may be a manual one; else on the system's.
 ///
@@ -18,7 +18,7 @@ impl Instant {
     /// The moment now.
     #[must_use]
     pub fn now() -> Self {
-        Self(Domain::current().now())
+        Self(current().now())
     }
 
     /// How much time has passed since.

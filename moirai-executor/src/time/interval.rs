@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use moirai_sync::budget;
 
+use super::current::current;
 use super::instant::Instant;
 use super::sleep::Deadline;
-use crate::timer::driver::Domain;
 
 /// How late a tick may be without counting as missed.
 const TOLERANCE: Duration = Duration::from_millis(5);
@@ -29,7 +29,7 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 /// ```
 pub fn interval(period: Duration) -> Interval {
     Interval {
-        deadline: Deadline::after(Domain::current(), Duration::ZERO),
+        deadline: Deadline::after(current(), Duration::ZERO),
         period,
         missed: MissedTickBehavior::default(),
     }

@@ -29,6 +29,7 @@
 //! # Ok::<(), moirai_core::BuildError>(())
 //! ```
 
+mod current;
 mod instant;
 mod interval;
 mod pause;
@@ -41,5 +42,4 @@ pub use pause::{TimeError, advance, pause};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
-pub(crate) use pause::TimeSource;
 pub(crate) use sleep::Deadline;

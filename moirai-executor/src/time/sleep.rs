@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use moirai_sync::budget;
 
+use super::current::current;
 use super::instant::Instant;
 use crate::timer::driver::{Domain, Driver};
 use crate::timer::queue::Place;
@@ -23,12 +24,12 @@ use crate::timer::queue::Place;
 /// # Ok::<(), moirai_core::BuildError>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep(Deadline::after(Domain::current(), duration))
+    Sleep(Deadline::after(current(), duration))
 }
 
 /// Waits until `deadline`.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep(Deadline { domain: Domain::current(), deadline, fresh: false, place: None })
+    Sleep(Deadline { domain: current(), deadline, fresh: false, place: None })
 }
 
 /// Resolves at its deadline: at most a quarter of a millisecond late, plus what it takes to wake the task, and never early. Made by

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::current::current;
 use super::instant::Instant;
 use super::sleep::Deadline;
-use crate::timer::driver::Domain;
 
 /// Runs `future` for at most `duration`. When the time is up first, the output is [`Elapsed`]; the future is dropped with the
 /// [`Timeout`].
@@ -30,12 +30,12 @@ use crate::timer::driver::Domain;
 /// # Ok::<(), moirai_core::BuildError>(())
 /// ```
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
-    Timeout { future, deadline: Deadline::after(Domain::current(), duration) }
+    Timeout { future, deadline: Deadline::after(current(), duration) }
 }
 
 /// Runs `future` until `deadline` at most; see [`timeout`].
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
-    let mut limit = Deadline::after(Domain::current(), Duration::ZERO);
+    let mut limit = Deadline::after(current(), Duration::ZERO);
     limit.reset(deadline);
     Timeout { future, deadline: limit }
 }

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use moirai_core::clock::{ListenerKey, ManualClock};
 use parking_lot::{Condvar, Mutex};
 
+use super::queue::{Bell, Place, Shards};
 use crate::panics;
-use crate::runtime::context::Context;
-use crate::timer::queue::{Bell, Place, Shards};
 
 /// Nanoseconds in a tick of the system's time, as a power of two: 0.26 ms.
 const TICK_BITS: u32 = 18;
@@ -30,13 +29,6 @@ pub(crate) enum Domain {
 }
 
 impl Domain {
-    /// That of the executor that runs the caller, else the system's.
-    pub(crate) fn current() -> Self {
-        Context::with(|context| {
-            context.map_or(Self::System, |context| context.shared().time.domain())
-        })
-    }
-
     /// The moment now.
     pub(crate) fn now(&self) -> Instant {
         match self {

@@ -2,6 +2,8 @@
 
 pub(crate) mod driver;
 pub(crate) mod queue;
+pub(crate) mod source;
 mod wheel;
 
 pub(crate) use driver::Driver;
+pub(crate) use source::TimeSource;

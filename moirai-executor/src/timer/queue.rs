@@ -28,7 +28,7 @@ use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 
-use crate::timer::wheel::{Key, Wheel};
+use super::wheel::{Key, Wheel};
 
 /// Rule 1: the keeper is looking.
 pub(crate) const AWAKE: u64 = u64::MAX;

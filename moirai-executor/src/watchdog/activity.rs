@@ -4,7 +4,7 @@ use crossbeam_utils::CachePadded;
 use moirai_core::TaskId;
 use moirai_core::shim::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::watchdog::cpu_clock::{CpuClock, CpuTime};
+use super::cpu_clock::{CpuClock, CpuTime};
 
 /// One lane for each worker, and behind them one for each rescuer that there may be.
 pub(crate) struct Lanes {

@@ -7,9 +7,7 @@
 use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::Mutex;
-use moirai_core::{ExecutorConfig, Stall, TaskId, TaskKind};
-
-use crate::runtime::shared::Shared;
+use moirai_core::{ExecutorConfig, Stall, TaskKind};
 
 /// How many lines a second are logged about stalls. The hooks are told of all.
 const LINES: u32 = 100;
@@ -19,17 +17,17 @@ pub(crate) struct Watchdog {
     async_budget: Option<Duration>,
     parallel_budget: Option<Duration>,
     /// The stalls that go on now, by lane.
-    stalls: Mutex<Vec<Option<Watched>>>,
-    lines: Mutex<Lines>,
+    pub(crate) stalls: Mutex<Vec<Option<Watched>>>,
+    pub(crate) lines: Mutex<Lines>,
 }
 
-struct Watched {
-    stall: Stall,
-    since: Instant,
+pub(crate) struct Watched {
+    pub(crate) stall: Stall,
+    pub(crate) since: Instant,
 }
 
 impl Watched {
-    fn now(&self) -> Stall {
+    pub(crate) fn now(&self) -> Stall {
         let mut stall = self.stall.clone();
         stall.age = self.since.elapsed();
         stall
@@ -38,7 +36,7 @@ impl Watched {
 
 /// Counts lines, by the second.
 #[derive(Default)]
-struct Lines {
+pub(crate) struct Lines {
     second: Option<Instant>,
     count: u32,
     left_out: u32,
@@ -46,7 +44,7 @@ struct Lines {
 
 impl Lines {
     /// Whether a line may be logged, and how many were left out before it.
-    fn allow(&mut self, now: Instant) -> Option<u32> {
+    pub(crate) fn allow(&mut self, now: Instant) -> Option<u32> {
         let over = |second: Instant| now.saturating_duration_since(second).as_secs() >= 1;
         if self.second.is_none_or(over) {
             self.second = Some(now);
@@ -83,7 +81,7 @@ impl Watchdog {
         over(self.async_budget) || over(self.parallel_budget)
     }
 
-    fn budget(&self, kind: TaskKind) -> Option<Duration> {
+    pub(crate) fn budget(&self, kind: TaskKind) -> Option<Duration> {
         match kind {
             TaskKind::Async => self.async_budget,
             TaskKind::Parallel => self.parallel_budget,
@@ -99,75 +97,6 @@ pub(crate) enum Judged {
     NotYet,
     /// It is reported, or it is none of ours.
     Done,
-}
-
-impl Shared {
-    /// The stalls that go on now.
-    pub(crate) fn stalled(&self) -> Vec<Stall> {
-        let stalls = self.progress.watchdog.stalls.lock();
-        stalls.iter().flatten().map(Watched::now).collect()
-    }
-
-    /// Judges a poll that may be a stall, and reports it.
-    pub(crate) fn judge(
-        &self,
-        lane: usize,
-        task: TaskId,
-        since: Instant,
-        computes: Option<bool>,
-    ) -> Judged {
-        let watchdog = &self.progress.watchdog;
-        let Some(stats) = self.registry.stats(task) else {
-            return Judged::NotYet;
-        };
-        let Some(budget) = watchdog.budget(stats.kind) else {
-            return Judged::Done;
-        };
-        if since.elapsed() < budget {
-            return Judged::NotYet;
-        }
-        let worker = Some(lane).filter(|lane| *lane < self.progress.lanes.workers());
-        let mut stall = Stall::new(task, stats.kind, stats.location, worker);
-        stall.name = stats.name;
-        stall.computes = computes;
-        let watched = Watched { stall, since };
-        let now = watched.now();
-        watchdog.stalls.lock()[lane] = Some(watched);
-        self.log(
-            &now,
-            "a task keeps its worker from others; it should give way, or be a blocking task",
-        );
-        self.plugins.call("on_stall", |plugin| plugin.on_stall(&now));
-        Judged::Done
-    }
-
-    /// The lane has gone on: its stall is over, if there was one.
-    pub(crate) fn stall_over(&self, lane: usize) {
-        let Some(watched) = self.progress.watchdog.stalls.lock()[lane].take() else {
-            return;
-        };
-        let stall = watched.now();
-        self.log(&stall, "a task that kept its worker has gone on");
-        self.plugins.call("on_stall_over", |plugin| plugin.on_stall_over(&stall));
-    }
-
-    fn log(&self, stall: &Stall, message: &str) {
-        let Some(left_out) = self.progress.watchdog.lines.lock().allow(Instant::now()) else {
-            return;
-        };
-        tracing::warn!(
-            target: "moirai",
-            id = stall.id.get(),
-            name = stall.name.as_deref(),
-            kind = %stall.kind,
-            location = %stall.location,
-            worker = stall.worker,
-            age = ?stall.age,
-            computes = stall.computes,
-            left_out,
-            "{message}",
-        );
-    }
 }
 
 #[cfg(all(test, not(moirai_loom)))]

@@ -1,0 +1,185 @@
+//! Scopes: any number of jobs that may borrow from the caller.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::ptr;
+
+use super::join::join_on;
+use crate::executor::HybridExecutor;
+use crate::fork_join::local_jobs::Hand;
+use crate::fork_join::scope_core::{Core, run};
+use crate::fork_join::scope_job::{Job, Place};
+use crate::runtime::context::Context;
+use crate::runtime::enter::{as_guest, on};
+use crate::runtime::shared::Shared;
+
+/// Where closures can be spawned that borrow from outside of the scope. See `Moirai::scope`.
+///
+/// `'scope` is the time that the scope takes, `'env` that of what its closures borrow, which is longer.
+///
+/// What a closure borrows must outlive the scope. What the scope's own closure owns does not:
+///
+/// ```compile_fail,E0373
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// executor.scope(|s| {
+///     let local = 1;
+///     s.spawn(|_| println!("{local}"));
+/// });
+/// ```
+///
+/// Two closures cannot both have the same thing to change:
+///
+/// ```compile_fail,E0499
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let mut sum = 0;
+/// executor.scope(|s| {
+///     s.spawn(|_| sum += 1);
+///     s.spawn(|_| sum += 2);
+/// });
+/// ```
+///
+/// What cannot be sent to another thread cannot be taken there by a closure:
+///
+/// ```compile_fail,E0277
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let here = std::rc::Rc::new(1);
+/// executor.scope(|s| s.spawn(|_| println!("{here}")));
+/// ```
+///
+/// The scope itself cannot be kept beyond its end, nor what was borrowed be dropped before:
+///
+/// ```compile_fail,E0521
+/// # use moirai_executor::{HybridExecutor, Scope};
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let mut kept: Option<&Scope<'_, '_>> = None;
+/// executor.scope(|s| kept = Some(s));
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use moirai_executor::HybridExecutor;
+/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// let text = String::from("text");
+/// executor.scope(|s| {
+///     s.spawn(|_| println!("{text}"));
+///     drop(text);
+/// });
+/// ```
+///
+/// And neither lifetime can be made shorter or longer:
+///
+/// ```compile_fail
+/// # use moirai_executor::Scope;
+/// fn shorter<'short, 'long: 'short, 'env: 'long>(
+///     scope: &'short Scope<'long, 'env>,
+/// ) -> &'short Scope<'short, 'env> {
+///     scope
+/// }
+/// ```
+pub struct Scope<'scope, 'env: 'scope> {
+    /// On the stack of the scope's own thread.
+    core: *const Core,
+    // Invariant, as in `std::thread::scope`: 'scope must not shrink, or a job could borrow what the scope's own closure owns.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+// SAFETY: it leads to a core, which is `Sync`.
+unsafe impl Sync for Scope<'_, '_> {}
+
+impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
+    /// Of a core that is there as long as this is.
+    const fn of(core: *const Core) -> Self {
+        Self { core, scope: PhantomData, env: PhantomData }
+    }
+
+    const fn core(&self) -> &Core {
+        // SAFETY: see `of`.
+        unsafe { &*self.core }
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: it is that of `scope`, whose caller keeps the executor until the scope has ended.
+        unsafe { &*self.core().crew.cast() }
+    }
+
+    /// Runs a closure on the workers, before the scope ends. It may borrow whatever outlives the scope, and can spawn more.
+    ///
+    /// It runs on any thread that works for the executor, the scope's own included, and in no particular order. If it panics, the
+    /// scope goes on, and panics at its end.
+    pub fn spawn<F>(&self, f: F)
+    where
+        F: FnOnce(&Scope<'scope, 'env>) + Send + 'scope,
+    {
+        let job = move |place: Place| f(&Scope::of(place.0.cast()));
+        let job: Box<dyn FnOnce(Place) + Send + 'scope> = Box::new(job);
+        // SAFETY: only the lifetime is changed: the scope ends, and with it 'scope, when the job has been run or dropped.
+        let job: Box<dyn FnOnce(Place) + Send> = unsafe { mem::transmute(job) };
+        let hand = Context::with(|context| context.map_or(ptr::null(), Context::hand_address));
+        self.core().spawn(hand, self.shared(), Job(job));
+    }
+
+    /// As [`join`](crate::HybridExecutor::join) of the scope's executor.
+    pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        join_on(self.shared(), a, b)
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// Calls `f` with a scope of the executor, on a thread that is inside of its fork-join work.
+fn scope<'env, F, R>(hand: &Hand, shared: &Shared, f: F) -> R
+where
+    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+{
+    run(hand, shared, |core| f(&Scope::of(core)))
+}
+
+#[inline]
+fn scope_on<'env, F, R>(shared: &Shared, f: F) -> R
+where
+    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+{
+    on(shared, |hand, shared| scope(hand, shared, f))
+}
+
+/// [`HybridExecutor::scope`] of the executor that runs the caller, or of `elsewhere` if there is none.
+pub fn scope_or<'env, F, R>(elsewhere: impl FnOnce() -> &'static HybridExecutor, f: F) -> R
+where
+    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+{
+    Context::with(|context| match context {
+        Some(context) => context.forking(|hand, shared| scope(hand, shared, f)),
+        None => as_guest(elsewhere().shared(), |hand, shared| scope(hand, shared, f)),
+    })
+}
+
+impl HybridExecutor {
+    /// Calls `f` with a scope, in which closures can be spawned that borrow from the caller, and returns when all of them have ended.
+    ///
+    /// `f` runs on the calling thread and need not be `Send`. What is said of [`join`](Self::join) about waiting, about threads that
+    /// are no workers, and about cancelled tasks, holds here too.
+    ///
+    /// # Panics
+    ///
+    /// If `f` or one of the closures does, when all have ended: with what the panic of `f` carried, or else one of theirs.
+    pub fn scope<'env, F, R>(&self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+    {
+        scope_on(self.shared(), f)
+    }
+}

@@ -1,0 +1,125 @@
+//! Dropping records by age, by number and by request, in bounded batches.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use moirai_core::shim::sync::Mutex;
+
+use super::completions::Ring;
+use super::counts::Cause;
+use super::evictor::{BATCH, Evictor};
+use super::task_registry::Registry;
+use super::writer::Books;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Records dropped because they were too old.
+    pub by_age: usize,
+    /// Records dropped because there were too many.
+    pub by_count: usize,
+    /// Pages released.
+    pub pages: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// Bytes that the registry holds now.
+    pub bytes: usize,
+}
+
+impl Registry {
+    /// One tick of the cleanup worker: drops what is too old, and what is too many, and releases pages that hold no task. The
+    /// lock is held for a bounded number of records at a time, and handed to whoever waits for it in between.
+    pub fn sweep(&self) -> SweepReport {
+        let start = Instant::now();
+        let by_age = self.drop_expired(Cause::Age);
+        let by_count = self.drop_excess(self.retained(), Cause::Count);
+        let pages = self.release_pages();
+        self.store.garbage.collect();
+        let took = start.elapsed();
+        self.store.counts.swept(took);
+        SweepReport { by_age, by_count, pages, took, bytes: self.bytes() }
+    }
+
+    /// Drops everything that ended before the call and is beyond either limit, and says how many.
+    pub fn cleanup_now(&self) -> usize {
+        let retained = self.retained();
+        let dropped = self.drop_expired(Cause::Request);
+        let dropped = dropped + self.drop_excess(retained - dropped.min(retained), Cause::Request);
+        self.release_pages();
+        self.store.garbage.collect();
+        dropped
+    }
+
+    /// Drops what had ended longer ago than the retention when this was called.
+    fn drop_expired(&self, cause: Cause) -> usize {
+        let now = self.clock.converter();
+        // Before the clock's start: nothing can be that old.
+        let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
+            return 0;
+        };
+        self.in_batches(usize::MAX, |evictor, most| {
+            evictor.evict(&self.store, until, most, cause, None)
+        })
+    }
+
+    /// Drops what is beyond the limit, of the `retained` that there were.
+    fn drop_excess(&self, retained: usize, cause: Cause) -> usize {
+        let limit = self.config.max_retained_tasks;
+        self.in_batches(retained.saturating_sub(limit), |evictor, most| {
+            let excess = self.retained().saturating_sub(limit);
+            evictor.evict(&self.store, u64::MAX, excess.min(most), cause, None)
+        })
+    }
+
+    /// Calls `evict` with a bounded number until it does less, or `total` is reached.
+    fn in_batches(
+        &self,
+        total: usize,
+        mut evict: impl FnMut(&mut Evictor, usize) -> usize,
+    ) -> usize {
+        let mut dropped = 0;
+        while dropped < total {
+            let most = BATCH.min(total - dropped);
+            let some = evict(&mut self.evictor.lock(), most);
+            dropped += some;
+            if some < most {
+                break;
+            }
+            self.let_others_in();
+        }
+        dropped
+    }
+
+    fn release_pages(&self) -> usize {
+        let mut released = 0;
+        loop {
+            let (some, more) = self.evictor.lock().release(&self.store);
+            released += some;
+            if !more {
+                return released;
+            }
+            self.let_others_in();
+        }
+    }
+
+    /// Gives the lock to whoever waits for it, rather than to the next batch.
+    pub(super) fn let_others_in(&self) {
+        moirai_core::shim::sync::hand_over(&self.evictor);
+    }
+
+    /// Bytes that the registry holds.
+    pub(super) fn bytes(&self) -> usize {
+        let segments: usize = self.store.rings.iter().map(|ring| ring.segment_bytes()).sum();
+        let evictor = self.evictor.lock().bytes();
+        size_of::<Self>()
+            + self.store.rings.len() * size_of::<CachePadded<Ring>>()
+            + self.store.directory.bytes()
+            + self.store.depot.bytes()
+            + self.store.counts.bytes()
+            + self.guests.len() * size_of::<Mutex<Books>>()
+            + self.store.garbage.bytes()
+            + segments
+            + evictor
+    }
+}

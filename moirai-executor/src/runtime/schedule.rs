@@ -1,0 +1,216 @@
+//! Queueing tasks that have become ready, and what else a task's cell needs of its executor.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use moirai_core::{
+    LocalQueue, Priority, Ready, Scheduler, TaskId, TaskKind, TaskSample, TaskStatus, Visibility,
+};
+
+use crate::panics;
+use crate::registry::{End, Entry};
+use crate::runtime::cell_count::Last;
+use crate::runtime::context::Context;
+use crate::runtime::drain;
+use crate::runtime::lifecycle::Phase;
+use crate::runtime::shared::{Runnable, Shared};
+use crate::runtime::worker;
+use crate::task::{Asker, Host, RawRunnable, Verdict};
+
+/// Queues a blocking task.
+pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
+    if shared.sim.is_some() {
+        let priority = task.priority();
+        return queue_from_outside(shared, task, priority);
+    }
+    let start = |number| {
+        let name = format!("{}-blocking-{number}", shared.config.thread_name_prefix);
+        shared.start_thread(name, worker::run_blocking)
+    };
+    // Refused at shutdown, or because no thread can be started: dropping it ends the task.
+    drop(shared.blocking.submit(task, start));
+}
+
+/// Queues a task that is new.
+pub(crate) fn queue_new(shared: &Shared, task: RawRunnable<Shared>) {
+    let ready = newly_ready(task.kind());
+    queue_ready(shared, task, ready);
+}
+
+fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, ready: Ready) {
+    let priority = task.priority();
+    let task = Runnable::new(task);
+    Context::with(|context| match context.and_then(|context| context.seat_of(shared)) {
+        Some(mut seat) => {
+            let visibility = seat.queue.push(task, priority, ready);
+            let worker = seat.index;
+            drop(seat);
+            wake_for(shared, visibility, worker);
+        }
+        None => queue_from_outside(shared, task, priority),
+    });
+}
+
+/// Wakes who is to run what worker `pusher`, who calls, has pushed.
+#[inline]
+pub(crate) fn wake_for(shared: &Shared, visibility: Visibility, pusher: usize) {
+    match visibility {
+        Visibility::Shared => shared.sleepers.notify(),
+        Visibility::Slot => {}
+        Visibility::Worker(worker) if worker == pusher => {}
+        Visibility::Worker(worker) => shared.sleepers.notify_worker(worker),
+    }
+}
+
+pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Priority) {
+    // The fence of either is the one that the door asks for.
+    match shared.scheduler.push(task, priority) {
+        Visibility::Worker(worker) => shared.sleepers.notify_worker(worker),
+        Visibility::Shared | Visibility::Slot => shared.sleepers.notify(),
+    }
+    shared.door.queued_behind_a_fence(|| drain::bury(shared));
+}
+
+/// Why a new task is queued.
+pub(crate) fn newly_ready(kind: TaskKind) -> Ready {
+    if kind == TaskKind::Async { Ready::Spawned } else { Ready::Offered }
+}
+
+impl Host for Shared {
+    type Entry = Entry;
+    type Env = Context;
+
+    fn queue(&self, task: RawRunnable<Self>, ready: Ready) {
+        queue_ready(self, task, ready);
+    }
+
+    #[inline]
+    fn is_cancelling(&self) -> bool {
+        self.door.phase() >= Phase::Cancelling
+    }
+
+    fn abandoned_by(&self) -> Asker {
+        // A scheduler may drop a task at any time, and a pool may have no thread for one.
+        if self.door.is_shut() { Asker::Shutdown } else { Asker::User }
+    }
+
+    fn wants_panic_locations(&self) -> bool {
+        self.config.capture_panic_location
+    }
+
+    #[inline]
+    fn before_poll(&self, context: &Context, entry: &Entry, first: bool) {
+        if first {
+            if !self.plugins.is_empty() {
+                self.plugins.call("before_execute", |plugin| plugin.before_execute(entry.id()));
+            }
+            entry.start(context.worker(), context.ticks.get());
+        }
+    }
+
+    #[inline]
+    fn after_poll(&self, context: &Context, entry: &Entry) {
+        let now = self.clock.ticks();
+        entry.polled(now.saturating_sub(context.ticks.replace(now)));
+    }
+
+    fn finish(&self, context: Option<&Context>, entry: Entry, verdict: Verdict) {
+        let id = entry.id();
+        let status = verdict.status;
+        let now = self.clock.ticks();
+        if let Some(context) = context {
+            let before = context.ticks.replace(now);
+            // A task that is cancelled is so between two polls.
+            if status != TaskStatus::Cancelled {
+                entry.polled(now.saturating_sub(before));
+            }
+        }
+        before_verdict(self, &entry, &verdict, now);
+        let end = End { status, ticks: now, error: verdict.error };
+        let (finished, worker) =
+            Context::with(|innermost| match innermost.and_then(|context| context.seat_of(self)) {
+                Some(mut seat) => {
+                    let seat = &mut *seat;
+                    (self.registry.finish(&mut seat.books, entry, end), Some(seat.index))
+                }
+                None => {
+                    let finish = |books: &mut _| self.registry.finish(books, entry, end);
+                    (self.registry.with_guest(finish), None)
+                }
+            });
+        self.admission.leave(finished.kind);
+        if self.recorder.is_some() {
+            let sample = TaskSample::new(
+                finished.kind,
+                status,
+                self.clock.rough_duration(finished.queue_ticks),
+                self.clock.rough_duration(finished.busy_ticks),
+                finished.polls,
+            );
+            self.record("task_finished", |recorder| recorder.task_finished(worker, &sample));
+        }
+        if !self.plugins.is_empty() {
+            self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
+        }
+        if self.door.is_shut() {
+            self.closing.progress();
+        }
+    }
+
+    fn tell_watchers(&self, id: TaskId, status: TaskStatus) {
+        self.watchers.tell(id, status);
+    }
+
+    fn note(&self, id: TaskId, message: Arc<str>) {
+        self.registry.note(id, message);
+    }
+
+    unsafe fn cell_freed(host: NonNull<Self>) {
+        let last = {
+            // SAFETY: the cell that was freed was counted until now, so the cells' reference is still there.
+            let shared = unsafe { host.as_ref() };
+            match Context::with_seat_of(shared, |seat| seat.freed += 1) {
+                Some(()) => return,
+                None if shared.live.freed() == Last::Yes => drain::give_up_cells(shared),
+                None => return,
+            }
+        };
+        // The shared part may go here, and with it plugins, the scheduler and the recorder, whose destructors are not the
+        // problem of whoever dropped the last handle or waker. Nothing refers to it any more.
+        if let Some(message) = panics::message_of(|| drop(last)) {
+            tracing::error!(target: "moirai", panic = &*message, "a destructor panicked at the end of an executor");
+        }
+    }
+}
+
+/// Records what can be known of a task only before its verdict is published.
+fn before_verdict(shared: &Shared, entry: &Entry, verdict: &Verdict, ticks: u64) {
+    let by_shutdown = verdict.status == TaskStatus::Cancelled && verdict.asker == Asker::Shutdown;
+    let unseen_panic = verdict.status == TaskStatus::Failed && verdict.detached;
+    if !(by_shutdown || unseen_panic) {
+        return;
+    }
+    let Some(mut stats) = shared.registry.stats(entry.id()) else {
+        return;
+    };
+    if unseen_panic {
+        tracing::warn!(
+            target: "moirai",
+            id = entry.id().get(),
+            name = stats.name.as_deref(),
+            kind = %stats.kind,
+            location = %stats.location,
+            panic = verdict.error.as_deref(),
+            "a task panicked whose handle is gone",
+        );
+    }
+    if let Some(sim) = shared.sim.as_ref().filter(|_| unseen_panic) {
+        stats.error.clone_from(&verdict.error);
+        sim.unseen_panic(&stats);
+    }
+    if by_shutdown {
+        stats.status = verdict.status;
+        stats.finished_at = Some(shared.clock.converter().timestamp(ticks));
+        shared.closing.record(stats);
+    }
+}
