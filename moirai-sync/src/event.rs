@@ -1,6 +1,6 @@
 //! Something that happens once.
 
-use crate::blocking::{block_on, block_on_for};
+use crate::block_on::{block_on, block_on_for};
 use crate::budget;
 use crate::waiters::{WaitQueue, WaiterKey, Wakers};
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};

@@ -61,7 +61,7 @@ pub mod semaphore;
 pub mod token;
 pub mod wait_group;
 
-mod blocking;
+mod block_on;
 mod contain;
 mod sparse;
 mod waiters;

@@ -14,7 +14,7 @@
 //! 2. Whoever leaves `Open` takes what it held along, and on the sender's side wakes it.
 //! 3. A value or a waker is foreign code: it is cloned, woken and dropped with the lock let go.
 
-use crate::blocking::{block_on, block_on_for};
+use crate::block_on::{block_on, block_on_for};
 use crate::budget;
 use crate::contain::contain;
 use moirai_core::shim::sync::{Arc, Mutex};

@@ -14,7 +14,7 @@
 //!    there, and takes the wakers alone; after it nobody is taken out by others.
 //! 6. Wakers are foreign code: cloned before the lock is taken, woken and dropped after it was let go.
 
-use crate::blocking::block_on;
+use crate::block_on::block_on;
 use crate::budget;
 use crate::contain::contain;
 use moirai_core::shim::sync::Mutex;

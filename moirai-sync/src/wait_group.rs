@@ -8,7 +8,7 @@
 //! 3. A waiter that finds zero is done; one that does not registers in the section in which it looked. So a group that is
 //!    used again owes nothing to those who waited before: who was taken is done, however the count stands by then.
 
-use crate::blocking::{block_on, block_on_for};
+use crate::block_on::{block_on, block_on_for};
 use crate::budget;
 use crate::waiters::{WaitQueue, WaiterKey, Wakers};
 use moirai_core::shim::sync::Arc;

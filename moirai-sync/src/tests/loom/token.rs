@@ -36,7 +36,7 @@ fn who_waits_is_woken_and_sees_what_came_before() {
         let waiting = thread::spawn({
             let work = work.clone();
             move || {
-                crate::blocking::block_on(child.cancelled());
+                crate::block_on::block_on(child.cancelled());
                 assert!(work.is_done());
             }
         });
@@ -58,7 +58,7 @@ fn two_cancellers_at_two_heights_wake_who_waits_below() {
                 assert!(token.is_cancelled());
             })
         });
-        crate::blocking::block_on(grandchild.cancelled());
+        crate::block_on::block_on(grandchild.cancelled());
         for thread in cancelling {
             thread.join().unwrap();
         }
@@ -138,7 +138,7 @@ fn a_wait_dropped_during_a_cancel_leaves_the_other_to_be_woken() {
             let token = token.clone();
             move || token.cancel()
         });
-        crate::blocking::block_on(token.cancelled());
+        crate::block_on::block_on(token.cancelled());
         leaving.join().unwrap();
         cancelling.join().unwrap();
     });
