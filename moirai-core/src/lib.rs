@@ -11,6 +11,7 @@ pub mod clock;
 pub mod error;
 pub mod executor;
 pub mod id;
+pub mod panics;
 pub mod plugin;
 pub mod recorder;
 pub mod report;

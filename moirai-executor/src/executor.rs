@@ -6,7 +6,6 @@ use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use moirai_core::Scheduler;
@@ -14,7 +13,7 @@ use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
     TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
-use moirai_sync::{Parker, budget};
+use moirai_sync::drive;
 use parking_lot::Mutex;
 
 use crate::group::TaskGroup;
@@ -24,7 +23,7 @@ use crate::panics;
 use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::context::Context;
 use crate::runtime::drain;
-use crate::runtime::handoff::blocking;
+use crate::runtime::handoff::{HandedOn, blocking};
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::park::park_soon;
 use crate::runtime::scheduler::AnyLocal;
@@ -349,23 +348,14 @@ impl ExecutorControl for HybridExecutor {
 
 /// Polls a future until it is done. The first time that it waits, the thread's seats are handed on.
 fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
-    let mut future = pin!(future);
-    let parker = Parker::new();
-    let waker = Waker::from(parker.unparker());
-    let mut cx = TaskContext::from_waker(&waker);
-    // The budget is for tasks that share a worker; this thread is the future's alone.
-    let mut poll = |cx: &mut TaskContext<'_>| budget::unlimited(|| future.as_mut().poll(cx));
-    if let Poll::Ready(output) = poll(&mut cx) {
-        return output;
-    }
-    blocking(|| {
-        loop {
-            park_soon(&parker, shared, || false);
-            if let Poll::Ready(output) = poll(&mut cx) {
-                return output;
-            }
-        }
-    })
+    let future = pin!(future);
+    let mut handed_on = None;
+    let output = drive(future, |parker| {
+        handed_on.get_or_insert_with(HandedOn::all);
+        park_soon(parker, shared, || false);
+        true
+    });
+    output.unwrap_or_else(|| unreachable!("the wait above never gives up"))
 }
 
 /// Calls a closure that blocks, from inside a task: the worker's seat goes to another thread meanwhile, so that the executor

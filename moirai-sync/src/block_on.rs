@@ -1,48 +1,67 @@
-//! Waiting for a future on a thread that has nothing else to do. Every blocking wait of this crate is the future of the
-//! same name, driven from here: one protocol to check, not two.
+//! Waiting for a future on a thread that has nothing else to do.
+//!
+//! Every blocking wait of this crate is the future of the same name, driven from here: one protocol to check, not two. The executor's
+//! `block_on` drives its future from here as well, and only says how its threads sleep.
 
-use crate::budget;
-use crate::parker::Parker;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Waits for `future` to finish.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let parker = Parker::new();
-    let waker = Waker::from(parker.unparker());
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match budget::unlimited(|| future.as_mut().poll(&mut context)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => parker.park(),
-        }
-    }
+use crate::budget;
+use crate::parker::Parker;
+
+/// Polls `future` on the calling thread until it is ready, and sleeps in between.
+///
+/// The future needs no executor, but it may need whatever else wakes it. It is polled without a [`budget`], because it shares its
+/// thread with nobody.
+///
+/// ```
+/// assert_eq!(moirai_sync::block_on(async { 6 * 7 }), 42);
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let output = drive(pin!(future), |parker| {
+        parker.park();
+        true
+    });
+    output.unwrap_or_else(|| unreachable!("the wait above never gives up"))
 }
 
-/// Waits for `future` to finish, at most for `limit`; `None` if that was not enough.
+/// Waits for `future` to be ready, at most for `limit`; `None` if that was not enough.
 ///
 /// The future is polled once more when the time is up, so that what happened in time counts.
 pub(crate) fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     let Some(deadline) = Instant::now().checked_add(limit) else {
         return Some(block_on(future)); // Beyond what the clock can say: no limit.
     };
+    let mut is_last = false;
+    drive(pin!(future), |parker| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            parker.park_timeout(left);
+            return true;
+        }
+        // The time may have run out between the poll and the look at the clock.
+        !std::mem::replace(&mut is_last, true)
+    })
+}
+
+/// Polls `future` until it is ready. While it is pending, `park` is called to wait for the parker's token, which is what the future's
+/// waker sets; it may return early. When `park` returns false the wait is given up, and the result is `None`.
+pub fn drive<F: Future>(
+    mut future: Pin<&mut F>,
+    mut park: impl FnMut(&Parker) -> bool,
+) -> Option<F::Output> {
     let parker = Parker::new();
     let waker = Waker::from(parker.unparker());
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
     loop {
-        // Read ahead of the poll: what is ready by the deadline is then never missed.
-        let left = deadline.saturating_duration_since(Instant::now());
         if let Poll::Ready(output) = budget::unlimited(|| future.as_mut().poll(&mut context)) {
             return Some(output);
         }
-        if left.is_zero() {
+        if !park(&parker) {
             return None;
         }
-        parker.park_timeout(left);
     }
 }
 
@@ -59,5 +78,11 @@ mod tests {
             if polls > 1 { Poll::Ready(polls) } else { Poll::Pending }
         });
         assert_eq!(block_on_for(future, Duration::from_millis(5)), Some(2));
+    }
+
+    #[test]
+    fn a_wait_without_time_polls_and_gives_up() {
+        assert_eq!(block_on_for(std::future::pending::<()>(), Duration::ZERO), None);
+        assert_eq!(block_on_for(std::future::ready(1), Duration::ZERO), Some(1));
     }
 }

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 

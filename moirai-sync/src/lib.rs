@@ -7,7 +7,7 @@
 //! | [`Event`] | something that happens once, and anyone may wait for it |
 //! | [`oneshot`] | hand over one value |
 //! | [`CancellationToken`] | ask a tree of work to stop |
-//! | [`WaitGroup`] | wait until all members of a group are done |
+//! | [`Semaphore`] | limit how many do something at once, in the order in which they came |
 //!
 //! # What they promise
 //!
@@ -59,18 +59,16 @@ pub mod oneshot;
 pub mod parker;
 pub mod semaphore;
 pub mod token;
-pub mod wait_group;
 
 mod block_on;
-mod contain;
 mod sparse;
 mod waiters;
 
 #[cfg(test)]
 mod tests;
 
+pub use block_on::{block_on, drive};
 pub use event::{Event, EventWait};
 pub use parker::{Parker, Unparker};
 pub use semaphore::{Acquire, Permit, Semaphore, SemaphoreClosed};
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, Registration};
-pub use wait_group::{WaitGroup, WaitGroupGuard, WaitGroupWait};

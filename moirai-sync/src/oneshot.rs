@@ -16,7 +16,7 @@
 
 use crate::block_on::{block_on, block_on_for};
 use crate::budget;
-use crate::contain::contain;
+use moirai_core::panics::contain;
 use moirai_core::shim::sync::{Arc, Mutex};
 use std::fmt;
 use std::future::Future;
@@ -24,6 +24,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 

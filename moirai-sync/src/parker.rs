@@ -23,6 +23,8 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 

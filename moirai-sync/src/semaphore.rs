@@ -16,7 +16,7 @@
 
 use crate::block_on::block_on;
 use crate::budget;
-use crate::contain::contain;
+use moirai_core::panics::contain;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+
+#[cfg(all(test, moirai_loom))]
+mod loom;
 
 /// Somebody may be waiting.
 const QUEUED: usize = 1;

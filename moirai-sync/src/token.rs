@@ -5,6 +5,8 @@
 mod future;
 mod node;
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
@@ -85,12 +87,12 @@ impl CancellationToken {
 
     /// Waits until the token is cancelled. Ready at once if it is.
     pub fn cancelled(&self) -> Cancelled<'_> {
-        Cancelled::new(self)
+        Cancelled::new(&self.node)
     }
 
     /// As [`cancelled`](Self::cancelled), for a future that outlives the borrow.
     pub fn cancelled_owned(self) -> CancelledOwned {
-        CancelledOwned::new(self)
+        CancelledOwned::new(self.node)
     }
 
     /// Runs `future` until it is ready, or drops it when the token is cancelled first: then there is no output.

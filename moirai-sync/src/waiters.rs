@@ -9,8 +9,8 @@
 //! 4. Taking all wakers begins a new generation. A key of an older one names nothing, least of all a stranger's waker in the
 //!    same place: it tells its holder that the condition was true.
 
-use crate::contain::contain;
 use crate::sparse;
+use moirai_core::panics::contain;
 use moirai_core::shim::sync::{Mutex, MutexGuard};
 use slab::Slab;
 use std::task::{Context, Poll, Waker};

@@ -123,11 +123,11 @@ impl Hand {
         match (first, result) {
             (Ok(ra), Ok(rb)) => (ra, rb),
             (Ok(ra), Err(payload)) => {
-                let _ = panics::message_of(|| drop(ra));
+                let _ = panics::contain(|| drop(ra));
                 resume_unwind(payload)
             }
             (Err(payload), rest) => {
-                let _ = panics::message_of(|| drop(rest));
+                let _ = panics::contain(|| drop(rest));
                 resume_unwind(payload)
             }
         }

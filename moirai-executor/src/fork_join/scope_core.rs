@@ -60,7 +60,7 @@ impl Core {
     /// Queues a job, for the thread whose hand is `hand`.
     pub(crate) fn spawn(&self, hand: *const Hand, crew: &impl Crew, job: Job) {
         if self.head.frame.is_cancelled() && !thread::panicking() {
-            let _ = panics::message_of(|| drop(job));
+            let _ = panics::contain(|| drop(job));
             cancelled::unwind();
         }
         let invites = if ptr::eq(hand, self.hand) {
@@ -174,7 +174,7 @@ pub(crate) fn run<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(&Core) -> R) 
         match (result, core.finish(hand, crew)) {
             (result, None) => result,
             (Ok(value), Some(payload)) => {
-                let _ = panics::message_of(|| drop(value));
+                let _ = panics::contain(|| drop(value));
                 Err(payload)
             }
             (Err(payload), rest) => {
@@ -187,7 +187,7 @@ pub(crate) fn run<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(&Core) -> R) 
         Ok(value) => {
             // Jobs that were queued then were not run.
             if core.head.frame.is_cancelled() && !thread::panicking() {
-                let _ = panics::message_of(|| drop(value));
+                let _ = panics::contain(|| drop(value));
                 cancelled::unwind();
             }
             value

@@ -75,7 +75,7 @@ impl Place {
         let frame = self.frame();
         // SAFETY: as in `frame`.
         if unsafe { &*frame }.is_cancelled() {
-            let _ = panics::message_of(|| drop(job));
+            let _ = panics::contain(|| drop(job));
             return None;
         }
         at.within(frame, || catch_unwind(AssertUnwindSafe(|| (job.0)(self)))).err()
@@ -92,5 +92,5 @@ pub(crate) fn keep_first(first: &mut Option<Payload>, payload: Option<Payload>) 
 
 /// Drops what another panic carried, whose destructor may panic too.
 pub(crate) fn forget_payload(payload: Option<Payload>) {
-    let _ = panics::message_of(|| drop(payload));
+    let _ = panics::contain(|| drop(payload));
 }

@@ -150,7 +150,7 @@ impl<T: Send + 'static> Core<T> {
 
 /// Drops what may have a destructor that panics: results are dropped on workers, and in destructors.
 pub(super) fn drop_quietly<D>(dropped: D) {
-    if let Some(message) = panics::message_of(|| drop(dropped)) {
+    if let Some(message) = panics::contain(|| drop(dropped)) {
         tracing::error!(target: "moirai", panic = &*message, "the destructor of a group's result panicked");
     }
 }

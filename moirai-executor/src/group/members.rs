@@ -136,7 +136,7 @@ impl<M, O> Members<M, O> {
 /// Wakes who waits. It is user code, and called where a panic would skip what is owed to others.
 fn wake(waiting: Option<Waker>) {
     if let Some(waker) = waiting
-        && let Some(message) = panics::message_of(|| waker.wake())
+        && let Some(message) = panics::contain(|| waker.wake())
     {
         tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
     }

@@ -1,8 +1,9 @@
 //! Containing the panics of user code.
 
 pub(crate) mod cancelled;
-mod contain;
+mod catch;
 mod location;
 
-pub(crate) use contain::{Caught, catch, joined, message_of};
+pub(crate) use catch::{Caught, catch, joined};
 pub(crate) use location::capture_locations;
+pub(crate) use moirai_core::panics::contain;

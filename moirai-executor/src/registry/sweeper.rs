@@ -97,7 +97,7 @@ fn interval(
 
 /// Sweeps, and tells of it if anything went. Whatever panics in between does not end the thread.
 fn sweep(registry: &Registry) {
-    if let Some(message) = panics::message_of(|| tell(&registry.sweep())) {
+    if let Some(message) = panics::contain(|| tell(&registry.sweep())) {
         tracing::error!(target: "moirai", panic = &*message, "a sweep panicked");
     }
 }

@@ -32,7 +32,7 @@ impl Shared {
         let name = format!("{}-rescue-{number}", self.config.thread_name_prefix);
         tracing::debug!(target: "moirai", "workers are stuck while tasks wait: a thread helps out");
         let started = self.start_thread(name, move |shared| {
-            if let Some(message) = panics::message_of(|| shared.rescue(lane)) {
+            if let Some(message) = panics::contain(|| shared.rescue(lane)) {
                 shared.progress.lanes.lane(lane).in_nothing();
                 shared.progress.reserve.ended(lane);
                 tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked");
@@ -90,7 +90,7 @@ impl Shared {
             context.ticks.set(self.clock.ticks());
             lane.step();
             lane.in_task(task.id());
-            let panicked = panics::message_of(|| context.run(task));
+            let panicked = panics::contain(|| context.run(task));
             lane.in_nothing();
             if let Some(message) = panicked {
                 tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked, and goes on");

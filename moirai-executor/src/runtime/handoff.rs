@@ -16,10 +16,10 @@ pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// The seats that this thread has handed on: each context's, with the seat's index. Dropping it asks for them back.
-struct HandedOn(Vec<(*const Context, usize)>);
+pub(crate) struct HandedOn(Vec<(*const Context, usize)>);
 
 impl HandedOn {
-    fn all() -> Self {
+    pub(crate) fn all() -> Self {
         let mut handed_on = Vec::new();
         let _: Option<()> = Context::find(|context| {
             if let Some(seat) = context.stand_up() {

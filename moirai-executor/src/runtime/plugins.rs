@@ -31,7 +31,7 @@ impl Plugins {
     #[inline]
     pub(crate) fn call(&self, hook: &str, call: impl Fn(&dyn ExecutorPlugin)) {
         for plugin in &self.0 {
-            if let Some(message) = panics::message_of(|| call(&*plugin.plugin))
+            if let Some(message) = panics::contain(|| call(&*plugin.plugin))
                 // Ordering: Relaxed: the flag guards nothing.
                 && !plugin.reported.swap(true, Ordering::Relaxed)
             {

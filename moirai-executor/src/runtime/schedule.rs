@@ -177,7 +177,7 @@ impl Host for Shared {
         };
         // The shared part may go here, and with it plugins, the scheduler and the recorder, whose destructors are not the
         // problem of whoever dropped the last handle or waker. Nothing refers to it any more.
-        if let Some(message) = panics::message_of(|| drop(last)) {
+        if let Some(message) = panics::contain(|| drop(last)) {
             tracing::error!(target: "moirai", panic = &*message, "a destructor panicked at the end of an executor");
         }
     }

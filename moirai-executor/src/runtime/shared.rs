@@ -256,7 +256,7 @@ impl Shared {
     #[inline]
     pub(crate) fn record(&self, call: &str, record: impl FnOnce(&dyn Recorder)) {
         if let Some(recorder) = &self.recorder
-            && let Some(message) = panics::message_of(|| record(&**recorder))
+            && let Some(message) = panics::contain(|| record(&**recorder))
         {
             tracing::error!(target: "moirai", call, panic = &*message, "the recorder panicked");
         }

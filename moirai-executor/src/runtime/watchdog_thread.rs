@@ -71,7 +71,7 @@ impl Shared {
         let started = self.start_thread(name, |shared| {
             let _ended = Ended(&shared.progress);
             // What may panic is the code of a scheduler, or of a `tracing` subscriber.
-            while let Some(message) = panics::message_of(|| shared.watch_progress()) {
+            while let Some(message) = panics::contain(|| shared.watch_progress()) {
                 tracing::error!(target: "moirai", panic = &*message, "the progress thread panicked, and goes on");
             }
         });

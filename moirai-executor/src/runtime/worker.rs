@@ -22,7 +22,7 @@ pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<Seat>>) {
         while let Some(seat) = next {
             // Tasks, plugins and the recorder are contained where they are called. What is left is the code of a scheduler,
             // or of a `tracing` subscriber: it must not take the seat with it.
-            let panicked = panics::message_of(|| work(&context, seat));
+            let panicked = panics::contain(|| work(&context, seat));
             if let Some(message) = &panicked {
                 tracing::error!(target: "moirai", panic = &**message, "a worker panicked, and goes on");
             }
@@ -124,7 +124,7 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
         let shared = context.shared();
         while let Some(task) = shared.blocking.next() {
             context.ticks.set(shared.clock.ticks());
-            if let Some(message) = panics::message_of(|| context.run(task)) {
+            if let Some(message) = panics::contain(|| context.run(task)) {
                 tracing::error!(target: "moirai", panic = &*message, "a blocking thread panicked, and goes on");
             }
         }

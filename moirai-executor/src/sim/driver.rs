@@ -227,7 +227,7 @@ impl Sim<Runnable, Box<Seat>> {
             }
         }
         // What panics here is the code of a `tracing` subscriber.
-        let panicked = panics::message_of(|| context.run(task));
+        let panicked = panics::contain(|| context.run(task));
         if let Some(message) = panicked {
             tracing::error!(target: "moirai", panic = &*message, "a simulated worker panicked, and goes on");
         }
@@ -252,7 +252,7 @@ impl Sim<Runnable, Box<Seat>> {
             (sweep.is_some(), state.cancel_at.take_if(|at| *at <= to).is_some())
         };
         if sweep {
-            let _ = panics::message_of(|| _ = shared.registry.sweep());
+            let _ = panics::contain(|| _ = shared.registry.sweep());
         }
         if cancel {
             shared.cancel_all();

@@ -99,7 +99,7 @@ impl Shared {
     /// Drops what is not let in.
     #[cold]
     pub(crate) fn refuse<W, T>(&self, work: W, why: Refusal) -> TaskHandle<T> {
-        if let Some(message) = panics::message_of(|| drop(work)) {
+        if let Some(message) = panics::contain(|| drop(work)) {
             tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
         }
         self.refused(why)

@@ -54,5 +54,5 @@ pub(super) unsafe fn drop_output<W: Work, H: Host>(header: NonNull<Header<H>>) -
     let mut output: Option<Result<W::Output, TaskError>> = None;
     // SAFETY: the caller's duties are the same, and the place is of the right type.
     unsafe { take_output::<W, H>(header, (&raw mut output).cast()) };
-    panics::message_of(|| drop(output))
+    panics::contain(|| drop(output))
 }

@@ -125,7 +125,7 @@ impl<H: Host> Header<H> {
             // SAFETY: the caller has the place.
             unsafe { std::ptr::replace(place, None) }
         });
-        panics::message_of(|| drop(waker))
+        panics::contain(|| drop(waker))
     }
 
     pub(super) fn set_verdict(&self, status: TaskStatus) {

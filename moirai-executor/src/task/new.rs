@@ -61,7 +61,7 @@ impl<W: Work + 'static, H: Host> Unlisted<W, H> {
 
     /// Drops the cell, and the work with it, whose destructor is not the spawner's problem.
     pub(crate) fn refuse(self) {
-        if let Some(message) = panics::message_of(|| drop(self.0)) {
+        if let Some(message) = panics::contain(|| drop(self.0)) {
             tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
         }
     }

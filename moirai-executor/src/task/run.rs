@@ -147,7 +147,7 @@ unsafe fn end<W: Work + 'static, H: Host>(
     let cell = unsafe { cell_of::<W, H>(header) };
     let host = cell.header.host();
     let id = cell.header.id();
-    let dropped = panics::message_of(|| {
+    let dropped = panics::contain(|| {
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is the runner's. The work is dropped where it was pinned; the assignment stores the new
             // value even if the destructor unwinds.
@@ -158,7 +158,7 @@ unsafe fn end<W: Work + 'static, H: Host>(
     let detached = !cell.header.state.has_handle();
     let output = if detached {
         // Dropped before the verdict is published, so that what its destructor says is in the record.
-        add(&mut error, panics::message_of(|| drop(output)));
+        add(&mut error, panics::contain(|| drop(output)));
         None
     } else {
         Some(output)
@@ -198,7 +198,7 @@ unsafe fn end<W: Work + 'static, H: Host>(
 
 /// Wakes the handle's waker, and gives its place back (rule 6).
 fn wake_the_handle<H: Host>(header: &Header<H>) {
-    let mut panicked = panics::message_of(|| {
+    let mut panicked = panics::contain(|| {
         header.join_waker.with(|waker| {
             // SAFETY: COMPLETE and JOIN_WAKER are set: the place is only read until JOIN_WAKER is cleared, below.
             if let Some(waker) = unsafe { &*waker } {

@@ -75,7 +75,7 @@ static SYSTEM: OnceLock<Driver> = OnceLock::new();
 
 /// Wakes somebody. It is user code: contained, so that one bad waker does not stop every deadline of the process.
 fn wake(waker: Waker) {
-    if let Some(message) = panics::message_of(|| waker.wake()) {
+    if let Some(message) = panics::contain(|| waker.wake()) {
         tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
     }
 }

@@ -1,36 +1,38 @@
 //! Waiting until a token is cancelled.
 
-use super::CancellationToken;
-use crate::waiters::WaiterKey;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// The future that [`CancellationToken::cancelled`] returns. Dropping it stops waiting.
+use super::node::Node;
+use crate::waiters::WaiterKey;
+
+/// The future that [`CancellationToken::cancelled`](super::CancellationToken::cancelled) returns. Dropping it stops waiting.
 #[must_use = "futures do nothing unless awaited"]
-#[derive(Debug)]
 pub struct Cancelled<'a> {
-    token: &'a CancellationToken,
+    node: &'a Node,
     place: Option<WaiterKey>,
 }
 
-/// The future that [`CancellationToken::cancelled_owned`] returns. Dropping it stops waiting.
+/// The future that [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned) returns. Dropping it stops
+/// waiting.
 #[must_use = "futures do nothing unless awaited"]
-#[derive(Debug)]
 pub struct CancelledOwned {
-    token: CancellationToken,
+    node: Arc<Node>,
     place: Option<WaiterKey>,
 }
 
 impl<'a> Cancelled<'a> {
-    pub(super) fn new(token: &'a CancellationToken) -> Self {
-        Self { token, place: None }
+    pub(super) const fn new(node: &'a Node) -> Self {
+        Self { node, place: None }
     }
 }
 
 impl CancelledOwned {
-    pub(super) fn new(token: CancellationToken) -> Self {
-        Self { token, place: None }
+    pub(super) const fn new(node: Arc<Node>) -> Self {
+        Self { node, place: None }
     }
 }
 
@@ -39,8 +41,7 @@ impl Future for Cancelled<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let event = &this.token.node.cancelled;
-        event.poll_wait(&mut this.place, context)
+        this.node.cancelled.poll_wait(&mut this.place, context)
     }
 }
 
@@ -49,19 +50,34 @@ impl Future for CancelledOwned {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let event = &this.token.node.cancelled;
-        event.poll_wait(&mut this.place, context)
+        this.node.cancelled.poll_wait(&mut this.place, context)
     }
 }
 
 impl Drop for Cancelled<'_> {
     fn drop(&mut self) {
-        self.token.node.cancelled.leave(&mut self.place);
+        self.node.cancelled.leave(&mut self.place);
     }
 }
 
 impl Drop for CancelledOwned {
     fn drop(&mut self) {
-        self.token.node.cancelled.leave(&mut self.place);
+        self.node.cancelled.leave(&mut self.place);
+    }
+}
+
+impl fmt::Debug for Cancelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled")
+            .field("cancelled", &self.node.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CancelledOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelledOwned")
+            .field("cancelled", &self.node.is_cancelled())
+            .finish_non_exhaustive()
     }
 }

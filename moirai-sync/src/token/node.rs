@@ -15,10 +15,10 @@
 //!    is below it to the one that marked it.
 //! 5. Neither walk, down to cancel or up to drop, is recursive.
 
-use crate::contain::contain;
 use crate::event::Event;
 use crate::sparse;
 use crate::waiters::Wakers;
+use moirai_core::panics::contain;
 use moirai_core::shim::sync::Mutex;
 use slab::Slab;
 use std::sync::{Arc, Weak};

@@ -1,4 +1,4 @@
-use super::{Work, explore, poll};
+use crate::tests::{Work, explore, poll};
 use crate::token::CancellationToken;
 use loom::thread;
 use moirai_core::shim::sync::Arc;

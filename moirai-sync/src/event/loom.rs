@@ -1,5 +1,5 @@
-use super::{Work, explore, poll};
 use crate::event::Event;
+use crate::tests::{Work, explore, poll};
 use loom::thread;
 use moirai_core::shim::sync::Arc;
 

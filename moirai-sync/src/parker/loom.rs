@@ -1,5 +1,5 @@
-use super::{Work, explore};
 use crate::parker::Parker;
+use crate::tests::{Work, explore};
 use loom::thread;
 
 #[test]

@@ -1,6 +1,5 @@
 //! Containing the panics of user code.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -32,15 +31,6 @@ pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, 
     })
 }
 
-/// Calls user code that returns nothing, such as a destructor. A panic is caught, and its message returned.
-#[inline]
-pub(crate) fn message_of(f: impl FnOnce()) -> Option<Arc<str>> {
-    let payload = catch_unwind(AssertUnwindSafe(f)).err()?;
-    let message = Panic::message_of(&*payload);
-    dispose(payload);
-    Some(message)
-}
-
 /// Both messages, cut to the limit.
 pub(crate) fn joined(first: Option<&str>, second: &str) -> Arc<str> {
     match first {
@@ -49,14 +39,5 @@ pub(crate) fn joined(first: Option<&str>, second: &str) -> Arc<str> {
             let both = format!("{first}; then a destructor panicked: {second}");
             text::cut(&both, text::MAX_MESSAGE_BYTES).into()
         }
-    }
-}
-
-/// Drops a panic's payload, whose own destructor may panic, and the payload of that panic too. The third is leaked.
-fn dispose(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-        && let Err(third) = catch_unwind(AssertUnwindSafe(|| drop(second)))
-    {
-        std::mem::forget(third);
     }
 }

@@ -1,5 +1,5 @@
-use super::{Work, explore, poll};
 use crate::oneshot::{Closed, channel};
+use crate::tests::{Work, explore, poll};
 use loom::thread;
 use moirai_core::shim::sync::Arc;
 use std::task::Poll;
