@@ -1,9 +1,9 @@
 //! Tests of the whole, and the models.
 
-mod bag;
+pub(crate) mod bag;
 
 #[cfg(moirai_loom)]
-mod loom;
+pub(crate) mod models;
 
 #[cfg(not(moirai_loom))]
 mod contract;

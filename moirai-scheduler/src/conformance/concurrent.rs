@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
 
-use super::{Found, Token};
+use super::check::Found;
+use super::token::Token;
 use crate::Sleepers;
 use crate::rng::SplitMix64;
 
@@ -96,7 +97,7 @@ fn scope<'env>(
         let mut found = Ok(());
         for thread in threads.0 {
             if let Err(payload) = thread.join() {
-                found = Err(format!("rule 9: it panicked: {}", super::text_of(&*payload)));
+                found = Err(format!("rule 9: it panicked: {}", super::check::text_of(&*payload)));
             }
         }
         found
@@ -407,7 +408,7 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
     if let Err(payload) = unwound
         && !payload.is::<Unwinding>()
     {
-        return Err(format!("rule 9: it panicked: {}", super::text_of(&*payload)));
+        return Err(format!("rule 9: it panicked: {}", super::check::text_of(&*payload)));
     }
     // The others go on.
     while let Some(token) = locals[0].pop().or_else(|| scheduler.take()) {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
 
-use super::{Found, Token};
+use super::check::Found;
+use super::token::Token;
 use crate::rng::SplitMix64;
 
 /// How many workers the scheduler has.

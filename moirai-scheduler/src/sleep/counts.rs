@@ -4,9 +4,6 @@
 
 use moirai_core::shim::sync::atomic::{AtomicU32, Ordering};
 
-#[cfg(all(test, not(moirai_loom)))]
-mod tests;
-
 /// Bits of a count.
 const BITS: u32 = 15;
 const ONE_SLEEPING: u32 = 1;
@@ -18,7 +15,7 @@ const MORE_OWED: u32 = OWED << 1;
 /// The largest count.
 pub(super) const MAX: usize = (1 << BITS) - 1;
 
-/// How many workers sleep, how many search, and what the searchers owe (`sleep.rs`, rules 1, 3 and 5).
+/// How many workers sleep, how many search, and what the searchers owe (`sleep`, rules 1, 3 and 5).
 pub(super) struct Counts(AtomicU32);
 
 /// The counts at one time.
@@ -201,7 +198,7 @@ impl Counts {
     }
 
     fn exchange(&self, now: Now, next: Now) -> Result<(), Now> {
-        // Ordering: AcqRel. The argument in `sleep.rs` needs no more of this word than the order of its own changes,
+        // Ordering: AcqRel. The argument in `sleep` needs no more of this word than the order of its own changes,
         // and fences; with AcqRel the read-modify-writes that stand for the fences under ThreadSanitizer pair, too.
         self.0
             .compare_exchange_weak(now.0, next.0, Ordering::AcqRel, Ordering::Relaxed)

@@ -4,7 +4,7 @@ use std::mem;
 
 use moirai_core::shim::sync::atomic::Ordering;
 
-use super::{Sleepers, word};
+use super::sleepers::{Sleepers, word};
 
 /// The worker is counted as searching.
 pub(super) struct Search<'a> {

@@ -5,8 +5,8 @@ use std::fmt;
 use moirai_core::shim::sync::Arc;
 use moirai_core::{LocalQueue, Priority, Ready, Visibility};
 
-use super::Shared;
 use super::bands::{Band, Bands, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
+use super::scheduler::Shared;
 use super::slot::{Put, SlotOwner};
 use crate::queue::Worker;
 

@@ -1,5 +1,5 @@
-use crate::tests::{Work, explore, poll};
 use crate::semaphore::Semaphore;
+use crate::tests::{Work, explore, poll};
 use loom::thread;
 use moirai_core::shim::sync::Arc;
 use std::task::Poll;

@@ -1,6 +1,6 @@
 //! Each change of the word, and what it leaves to its caller.
 
-use super::{Counts, Now};
+use super::counts::{Counts, Now};
 
 fn counts(sleeping: usize, searching: usize, owed: bool) -> Counts {
     let counts = Counts::new();

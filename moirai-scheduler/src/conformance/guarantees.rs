@@ -2,7 +2,8 @@
 
 use moirai_core::{LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
 
-use super::{Found, Token};
+use super::check::Found;
+use super::token::Token;
 use crate::rng::SplitMix64;
 
 /// How a task comes in.

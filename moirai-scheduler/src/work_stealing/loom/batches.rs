@@ -5,7 +5,7 @@ use loom::sync::Arc;
 use loom::thread;
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
 
-use super::explore;
+use crate::tests::models::explore;
 
 #[test]
 fn a_worker_finds_what_another_carries_from_the_injector() {

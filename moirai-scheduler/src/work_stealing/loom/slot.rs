@@ -3,7 +3,7 @@
 use crate::work_stealing::slot::{Put, slot};
 use loom::thread;
 
-use super::explore;
+use crate::tests::models::explore;
 
 #[test]
 fn a_task_displaced_and_a_task_stolen_are_two() {

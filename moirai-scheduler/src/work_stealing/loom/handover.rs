@@ -5,7 +5,7 @@ use loom::thread;
 use moirai_core::shim::sync::Arc;
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
 
-use super::explore;
+use crate::tests::models::explore;
 
 #[test]
 fn a_stuck_workers_tasks_are_run_once_when_it_returns_meanwhile() {

@@ -65,18 +65,10 @@ use moirai_core::{Claims, Priority, Scheduler, Visibility};
 
 use crate::queue::{Injector, Stealer, Worker};
 
-mod bands;
-mod local;
-mod moves;
-#[allow(unsafe_code)]
-pub(crate) mod slot;
-
-use bands::{Band, Bands};
-use moves::{Moves, Settled};
-use slot::SlotThief;
-
-pub use bands::{ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
-pub use local::{INJECTOR_EVERY, SLOT_RUN, WorkStealingLocal};
+use super::bands::{Band, Bands, ELEVATED_RUN, LOW_EVERY};
+use super::in_flight::{Moves, Settled};
+use super::local::{INJECTOR_EVERY, WorkStealingLocal};
+use super::slot::{SlotThief, slot};
 
 /// The bounds together: a task in the injector waits for [`INJECTOR_EVERY`] looks for a normal task, of which each can wait for
 /// [`ELEVATED_RUN`] urgent ones, and for the turns of the low band between them.
@@ -111,19 +103,19 @@ pub struct WorkStealing<T> {
 }
 
 /// What all threads share.
-struct Shared<T> {
+pub(super) struct Shared<T> {
     /// Normal tasks from threads that are no workers.
-    injector: Injector<T>,
-    bands: Bands<T>,
+    pub(super) injector: Injector<T>,
+    pub(super) bands: Bands<T>,
     /// Written once, by `start`.
     seats: OnceLock<Box<[CachePadded<Seat<T>>]>>,
 }
 
 /// What the others see of a worker.
-struct Seat<T> {
-    stealer: Stealer<T>,
-    slot: SlotThief<T>,
-    moves: Moves,
+pub(super) struct Seat<T> {
+    pub(super) stealer: Stealer<T>,
+    pub(super) slot: SlotThief<T>,
+    pub(super) moves: Moves,
 }
 
 impl<T> WorkStealing<T> {
@@ -162,7 +154,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         let (seats, owned): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
                 let worker = Worker::new();
-                let (owner, thief) = slot::slot();
+                let (owner, thief) = slot();
                 let seat = Seat { stealer: worker.stealer(), slot: thief, moves: Moves::new() };
                 (CachePadded::new(seat), (worker, owner))
             })
@@ -226,12 +218,12 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
 
 impl<T> Shared<T> {
     /// The seats; none before the start.
-    fn seats(&self) -> &[CachePadded<Seat<T>>] {
+    pub(super) fn seats(&self) -> &[CachePadded<Seat<T>>] {
         self.seats.get().map_or(&[], |seats| seats)
     }
 
     /// Looks for a task until there is one, or until no batch was in flight during the look (`moves.rs`, rule 3).
-    fn look_until_settled(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    pub(super) fn look_until_settled(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         let mut rounds = 0;
         loop {
             let before = self.moves_before();

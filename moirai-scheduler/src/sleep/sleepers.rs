@@ -115,11 +115,8 @@ use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
 use moirai_sync::{Parker, Unparker};
 
-mod counts;
-mod roles;
-
-use counts::Counts;
-use roles::{Search, Turn};
+use super::counts::{self, Counts};
+use super::roles::{Search, Turn};
 
 /// How long a searcher that found nothing watches the word before it announces itself, letting other threads run between two
 /// looks. A few times as long as it takes to wake a thread: a task that comes within that time is run without a sleep and a
@@ -128,22 +125,22 @@ const LINGER: Duration = Duration::from_micros(40);
 
 /// The workers that have nothing to do. See the [module](self) for the protocol.
 pub struct Sleepers {
-    counts: CachePadded<Counts>,
+    pub(super) counts: CachePadded<Counts>,
     /// How many may search at once.
-    search_limit: usize,
+    pub(super) search_limit: usize,
     /// Who sleeps; the last to come is the first to be called, while its cache is warm. As long as the counts say,
     /// whenever the lock is free.
-    list: Mutex<Vec<usize>>,
-    places: Box<[CachePadded<Place>]>,
+    pub(super) list: Mutex<Vec<usize>>,
+    pub(super) places: Box<[CachePadded<Place>]>,
 }
 
 /// Where a worker sleeps.
-struct Place {
+pub(super) struct Place {
     /// Why it was taken from the list; one of the constants of [`word`]. Written under the lock of the list.
-    word: AtomicU8,
+    pub(super) word: AtomicU8,
     /// Locked by the worker while it parks, and by nobody else.
-    parker: Mutex<Parker>,
-    unparker: Unparker,
+    pub(super) parker: Mutex<Parker>,
+    pub(super) unparker: Unparker,
 }
 
 /// What a searcher has seen that lingered.
@@ -159,15 +156,15 @@ enum Lingered {
 }
 
 /// What may be left for a sleeper.
-mod word {
+pub(super) mod word {
     /// It was not taken from the list.
-    pub(super) const NONE: u8 = 0;
+    pub(in super::super) const NONE: u8 = 0;
     /// Work was pushed.
-    pub(super) const CALLED: u8 = 1;
+    pub(in super::super) const CALLED: u8 = 1;
     /// Work was pushed, and there may be more than one can do: rule 5.
-    pub(super) const CHAIN: u8 = 2;
+    pub(in super::super) const CHAIN: u8 = 2;
     /// Everyone was woken: rule 7.
-    pub(super) const FREED: u8 = 3;
+    pub(in super::super) const FREED: u8 = 3;
 }
 
 impl Sleepers {
@@ -420,7 +417,7 @@ impl Sleepers {
     }
 
     /// Rule 2.
-    fn call(&self, word: u8) {
+    pub(super) fn call(&self, word: u8) {
         let called = {
             let mut list = self.list.lock();
             if !self.counts.call() {

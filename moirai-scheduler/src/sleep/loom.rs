@@ -6,8 +6,8 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::{self, JoinHandle};
 use moirai_core::{LocalQueue, Priority, Scheduler};
 
-use super::{explore, explore_later};
 use crate::tests::bag::Bag;
+use crate::tests::models::{explore, explore_later};
 
 /// What the threads of a model share.
 struct World {

@@ -7,7 +7,7 @@ use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
 use moirai_core::{LocalQueue, Priority, Scheduler};
 
-use super::explore;
+use crate::tests::models::explore;
 
 fn a_push_is_found_or_the_flag_is_seen(priority: Priority) {
     explore(3, move || {
