@@ -137,7 +137,7 @@ impl<T: Schedulable> Deterministic<T> {
                 changes.sort_unstable_by(|a, b| b.cmp(a));
                 ReadySet::Pct(Pct {
                     heap: BinaryHeap::new(),
-                    salt: rng.next(),
+                    salt: rng.next_u64(),
                     changes,
                     fallen: Vec::new(),
                     steps: 0,

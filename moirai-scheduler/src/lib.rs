@@ -62,13 +62,13 @@ pub mod deterministic;
 pub mod earliest_deadline;
 pub mod global_fifo;
 pub mod priority_bands;
+pub mod rng;
 pub mod sleep;
 pub mod thread_per_core;
 pub mod work_stealing;
 
 mod queue;
 mod ranked;
-mod rng;
 
 #[cfg(test)]
 mod tests;

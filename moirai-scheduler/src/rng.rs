@@ -1,28 +1,40 @@
 //! Numbers drawn from a seed.
 
-/// Steele, Lea and Flood's SplitMix64 (2014): the same numbers from the same seed, on every machine.
+/// Steele, Lea and Flood's SplitMix64 (2014): the same numbers from the same seed, on every machine and in every version of this crate.
+///
+/// It is what the [`Deterministic`](crate::Deterministic) scheduler and the conformance kit draw from. It is not meant for cryptography.
+///
+/// ```
+/// use moirai_scheduler::rng::SplitMix64;
+/// let (mut one, mut other) = (SplitMix64::new(7), SplitMix64::new(7));
+/// assert_eq!(one.next_u64(), other.next_u64());
+/// assert!(one.below(6) < 6);
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct SplitMix64(u64);
+pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// A generator that begins with `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) const fn next(&mut self) -> u64 {
+    /// The next number.
+    pub const fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)
     }
 
     /// A number below `bound`, near enough to evenly; zero if the bound is.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let place = (u128::from(self.next()) * bound as u128) >> 64;
+    pub fn below(&mut self, bound: usize) -> usize {
+        let place = (u128::from(self.next_u64()) * bound as u128) >> 64;
         // Below `bound`.
         usize::try_from(place).unwrap_or(0)
     }
 }
 
-/// Spreads the bits of a number over all of them.
+/// Spreads the bits of a number over all of them: the finalizer of [`SplitMix64`].
 pub(crate) const fn mix(number: u64) -> u64 {
     let number = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let number = (number ^ number >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -264,7 +264,7 @@ mod found {
 
     #[test]
     fn a_task_starves() {
-        found_by(Fault::Starves, "fairness_as_claimed", "was passed over");
+        found_by(Fault::Starves, "fairness_as_guaranteed", "was passed over");
     }
 
     #[test]
@@ -274,12 +274,12 @@ mod found {
 
     #[test]
     fn the_order_is_wrong() {
-        found_by(Fault::WrongOrder, "order_as_claimed", "the turn of token");
+        found_by(Fault::WrongOrder, "order_as_guaranteed", "the turn of token");
     }
 
     #[test]
     fn priorities_are_ignored() {
-        found_by(Fault::IgnoresPriorities, "priorities_as_claimed", "less urgent");
+        found_by(Fault::IgnoresPriorities, "priorities_as_guaranteed", "less urgent");
     }
 
     #[test]

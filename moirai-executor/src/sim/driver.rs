@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{LocalQueue, Scheduler, TaskKind, TaskStats, TaskStatus};
+use moirai_scheduler::rng::SplitMix64;
 use moirai_sync::Parker;
 use parking_lot::{Condvar, MutexGuard};
 
 use crate::panics::{self, cancelled};
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Runnable, Seat, Shared};
-use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, Sim, State, Thread, Waiting, mix};
+use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, Sim, State, Thread, Waiting};
 
 /// What the thread with the turn does next.
 enum Next {
@@ -223,7 +224,7 @@ impl Sim<Runnable, Box<Seat>> {
             state.steps += 1;
             let worker = if blocking { u64::MAX } else { index as u64 };
             for number in [id, worker, now] {
-                state.fingerprint = mix(state.fingerprint ^ number);
+                state.fingerprint = SplitMix64::new(state.fingerprint ^ number).next_u64();
             }
         }
         // What panics here is the code of a `tracing` subscriber.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Panic, Priority, Ready, Scheduler, Visibility};
 
-use super::check::Found;
 use super::token::Token;
+use super::violation::Found;
 use crate::Sleepers;
 use crate::rng::SplitMix64;
 
@@ -97,7 +97,7 @@ fn scope<'env>(
         let mut found = Ok(());
         for thread in threads.0 {
             if let Err(payload) = thread.join() {
-                found = Err(format!("rule 9: it panicked: {}", super::check::text_of(&*payload)));
+                found = Err(format!("rule 9: it panicked: {}", Panic::message_of(&*payload)));
             }
         }
         found
@@ -408,7 +408,7 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
     if let Err(payload) = unwound
         && !payload.is::<Unwinding>()
     {
-        return Err(format!("rule 9: it panicked: {}", super::check::text_of(&*payload)));
+        return Err(format!("rule 9: it panicked: {}", Panic::message_of(&*payload)));
     }
     // The others go on.
     while let Some(token) = locals[0].pop().or_else(|| scheduler.take()) {

@@ -8,7 +8,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering, fence};
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
 
-use super::Token;
+use super::token::Token;
 use crate::Sleepers;
 
 fn explore(model: impl Fn() + Sync + Send + 'static) {

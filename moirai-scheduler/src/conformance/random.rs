@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
 
-use super::check::Found;
 use super::token::Token;
+use super::violation::Found;
 use crate::rng::SplitMix64;
 
 /// How many workers the scheduler has.
@@ -244,7 +244,7 @@ impl<S: Scheduler<Token>> Beside<S> {
     }
 }
 
-pub(super) fn random_operations<S: Scheduler<Token>>(new: &dyn Fn() -> S) -> Found {
+pub(super) fn random_operations<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
     for seed in 0..RUNS {
         let run = || {
             let mut beside = Beside::new(new(), seed)?;
@@ -258,7 +258,7 @@ pub(super) fn random_operations<S: Scheduler<Token>>(new: &dyn Fn() -> S) -> Fou
     Ok(())
 }
 
-pub(super) fn drained<S: Scheduler<Token>>(new: &dyn Fn() -> S) -> Found {
+pub(super) fn drained<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
     for seed in 0..20 {
         let mut beside = Beside::new(new(), seed)?;
         for worker in 0..WORKERS {
@@ -277,7 +277,7 @@ pub(super) fn drained<S: Scheduler<Token>>(new: &dyn Fn() -> S) -> Found {
     Ok(())
 }
 
-pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(new: &dyn Fn() -> S) -> Found {
+pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
     for locals_first in [true, false] {
         let alive = Arc::new(AtomicUsize::new(0));
         let mut beside = Beside::new(new(), 1)?;
@@ -321,7 +321,9 @@ pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(new: &dyn Fn() -> S) -
     Ok(())
 }
 
-pub(super) fn started_once<S: Scheduler<Token>>(new: &dyn Fn() -> S) -> Found {
+pub(super) fn started_once_with_what_was_pushed_before<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> Found {
     let scheduler = new();
     for number in 1..=10 {
         let visibility = scheduler.push(Token::new(number), Priority::Normal);

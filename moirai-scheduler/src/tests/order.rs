@@ -1,4 +1,4 @@
-//! The order in which one worker takes tasks, and the bounds of `work_stealing.rs`, each to the task.
+//! The order in which one worker takes tasks, and the bounds of `work_stealing`, each to the task.
 
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
 

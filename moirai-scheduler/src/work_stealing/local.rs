@@ -6,7 +6,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::{LocalQueue, Priority, Ready, Visibility};
 
 use super::bands::{Band, Bands, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
-use super::scheduler::Shared;
+use super::shared::Shared;
 use super::slot::{Put, SlotOwner};
 use crate::queue::Worker;
 

@@ -1,60 +1,4 @@
-//! The default scheduler: a queue per worker, and whoever runs dry steals.
-//!
-//! # Where a task goes
-//!
-//! | priority | from | goes to | visibility |
-//! | --- | --- | --- | --- |
-//! | normal | a worker, spawned | its slot | slot |
-//! | normal | a worker, spawned, slot full | the back of its queue | shared |
-//! | normal | a worker, offered | the back of its queue | shared |
-//! | normal | a worker, woken | its slot | slot |
-//! | normal | a worker, woken, slot full | its slot; the one that was there to the back of its queue | shared |
-//! | normal | a worker, yielded | the back of its queue | shared |
-//! | normal | any other thread | the injector | shared |
-//! | critical, high, low | anywhere, for whatever reason | the band of that priority | shared |
-//!
-//! # Where a worker looks
-//!
-//! 1. Every [`LOW_EVERY`]th time: the low band.
-//! 2. The critical band, the high band; of [`HIGH_EVERY`] tasks from there one is a high one. After [`ELEVATED_RUN`] in
-//!    a row it looks for what comes below first.
-//! 3. Every [`INJECTOR_EVERY`]th time that it comes this far, and when the executor says that it was long ago: the injector, for a
-//!    batch.
-//! 4. Its slot, at most [`SLOT_RUN`] times in a row.
-//! 5. Its queue.
-//! 6. The injector, for a batch. Its slot, if rule 4 passed it over.
-//! 7. The other workers' queues, for a batch, starting with a random one.
-//! 8. The low band.
-//! 9. The other workers' slots, if the look before this one found nothing either. A task just woken is best left to its
-//!    worker, which as a rule is about to take it; see tokio's [#8065] and [#8100]. So is one task just spawned: of a chain
-//!    of tasks each of which spawns the next, or spawns one and awaits it, none is worth a wake-up.
-//!
-//! # Bounds
-//!
-//! For tasks that wait in the same place, first come, first served. Beyond that, for one worker that goes on taking
-//! tasks:
-//!
-//! - A normal or low task that waits is passed over by at most [`ELEVATED_RUN`] critical and high ones in a row.
-//! - A high task at the head of its band is taken at the latest with the [`HIGH_EVERY`]th critical or high task.
-//! - A low task at the head of its band is taken at the latest with the [`LOW_EVERY`]th task.
-//! - A task in the worker's queue is passed over by at most [`SLOT_RUN`] from its slot in a row, so a task that keeps
-//!   waking itself cannot hold it back.
-//! - A task at the head of the injector is taken at the latest with the [`INJECTOR_EVERY`]th normal one.
-//!
-//! They are bounds for workers: [`take`](Scheduler::take), for threads that are none, goes by priority alone.
-//!
-//! # How the contract is kept
-//!
-//! Tasks are handed out once because the queues and the slot hand out once. A task that was pushed is seen by a
-//! pop that comes after it because each queue publishes it before its push returns, and because the count of the bands
-//! is never too low. A task that a thief carries from one queue to another is missed by nobody who looks meanwhile. And
-//! what others find in two pops in a row is all there is, slots included. Each of these has its argument at the head of
-//! the file that does it: `slot.rs`, `bands.rs`, `moves.rs`.
-//!
-//! The shape is that of tokio's multi-threaded scheduler; the deque is Chase and Lev's, by crossbeam.
-//!
-//! [#8065]: https://github.com/tokio-rs/tokio/issues/8065
-//! [#8100]: https://github.com/tokio-rs/tokio/pull/8100
+//! The default scheduler. See the [module](super).
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -63,12 +7,12 @@ use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
 use moirai_core::{Claims, Priority, Scheduler, Visibility};
 
-use crate::queue::{Injector, Stealer, Worker};
-
 use super::bands::{Band, Bands, ELEVATED_RUN, LOW_EVERY};
-use super::in_flight::{Moves, Settled};
+use super::in_flight::Moves;
 use super::local::{INJECTOR_EVERY, WorkStealingLocal};
-use super::slot::{SlotThief, slot};
+use super::shared::{Seat, Shared};
+use super::slot::slot;
+use crate::queue::{Injector, Stealer, Worker};
 
 /// The bounds together: a task in the injector waits for [`INJECTOR_EVERY`] looks for a normal task, of which each can wait for
 /// [`ELEVATED_RUN`] urgent ones, and for the turns of the low band between them.
@@ -80,7 +24,7 @@ const FAIRNESS: u32 = {
 /// A turn of the low band, and one of a normal task after a run of urgent ones.
 const INVERSION: u32 = 2;
 
-/// The default scheduler. See the [module](self) for the order in which tasks run.
+/// The default scheduler. See the [module](super) for the order in which tasks run.
 ///
 /// ```
 /// use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
@@ -100,22 +44,6 @@ const INVERSION: u32 = 2;
 /// ```
 pub struct WorkStealing<T> {
     shared: Arc<Shared<T>>,
-}
-
-/// What all threads share.
-pub(super) struct Shared<T> {
-    /// Normal tasks from threads that are no workers.
-    pub(super) injector: Injector<T>,
-    pub(super) bands: Bands<T>,
-    /// Written once, by `start`.
-    seats: OnceLock<Box<[CachePadded<Seat<T>>]>>,
-}
-
-/// What the others see of a worker.
-pub(super) struct Seat<T> {
-    pub(super) stealer: Stealer<T>,
-    pub(super) slot: SlotThief<T>,
-    pub(super) moves: Moves,
 }
 
 impl<T> WorkStealing<T> {
@@ -213,40 +141,6 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         shared.injector.len()
             + shared.bands.len()
             + seats.map(|seat| seat.stealer.len() + usize::from(seat.slot.is_full())).sum::<usize>()
-    }
-}
-
-impl<T> Shared<T> {
-    /// The seats; none before the start.
-    pub(super) fn seats(&self) -> &[CachePadded<Seat<T>>] {
-        self.seats.get().map_or(&[], |seats| seats)
-    }
-
-    /// Looks for a task until there is one, or until no batch was in flight during the look (`moves.rs`, rule 3).
-    pub(super) fn look_until_settled(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        let mut rounds = 0;
-        loop {
-            let before = self.moves_before();
-            let found = look();
-            if found.is_some() || before.is_some_and(|before| self.moves_still(before)) {
-                return found;
-            }
-            // A batch lands within nanoseconds, unless the thread that carries it was preempted.
-            rounds += 1;
-            if rounds < 32 {
-                moirai_core::shim::hint::spin_loop();
-            } else {
-                moirai_core::shim::thread::yield_now();
-            }
-        }
-    }
-
-    fn moves_before(&self) -> Option<Settled> {
-        Moves::before(self.seats().iter().map(|seat| &seat.moves))
-    }
-
-    fn moves_still(&self, before: Settled) -> bool {
-        Moves::still(self.seats().iter().map(|seat| &seat.moves), before)
     }
 }
 
