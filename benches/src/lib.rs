@@ -4,6 +4,8 @@
 //! runs them in turns, in several processes and with two allocators, and writes the page of benchmarks in the docs.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
 pub mod chart;
 pub mod compare;
 pub mod criterion_suite;
@@ -17,8 +19,3 @@ pub mod results;
 pub mod stats;
 pub mod watchdog;
 pub mod workload;
-
-/// mimalloc for everybody, if the feature is on.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

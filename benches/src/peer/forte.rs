@@ -6,7 +6,7 @@ use std::sync::Once;
 use forte::{Task, ThreadPool};
 use futures_lite::future;
 
-use super::{Peer, WORKERS};
+use super::interface::{Peer, WORKERS};
 
 static POOL: ThreadPool = ThreadPool::new();
 

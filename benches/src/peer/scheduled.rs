@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands, ThreadPerCore, WorkStealing};
 use moirai::{Moirai, MoiraiBuilder, TaskHandle};
 
-use super::{Peer, WORKERS};
+use super::interface::{Peer, WORKERS};
 
 /// A scheduler that Moirai is set up with.
 pub trait Kind: Copy + Send + Sync + 'static {

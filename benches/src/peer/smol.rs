@@ -7,7 +7,7 @@ use std::thread;
 use async_executor::{Executor, StaticExecutor, Task};
 use futures_lite::future::{self, block_on};
 
-use super::{Peer, WORKERS};
+use super::interface::{Peer, WORKERS};
 
 /// Runs the futures that `run` makes on threads that never end.
 fn start_threads<F: Future<Output = ()> + 'static>(run: fn() -> F) {

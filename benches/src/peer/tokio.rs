@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use super::{Peer, WORKERS};
+use super::interface::{Peer, WORKERS};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 

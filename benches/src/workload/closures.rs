@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
+use super::group::{Case, Figure, Group};
 use super::spawn::{Countdown, wait};
-use super::{Case, Figure, Group};
 use crate::peer::{Ours, WORKERS};
 
 const CLOSURES: usize = 10_000;

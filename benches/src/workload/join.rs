@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::{Figure, Group, Workload, everybody};
+use super::group::{Figure, Group, Workload, everybody};
 use crate::peer::Peer;
 
 pub(super) fn groups() -> Vec<Group> {

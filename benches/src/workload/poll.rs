@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::group::{Figure, Group, Workload, everybody};
 use super::spawn::{Countdown, wait};
-use super::{Figure, Group, Workload, everybody};
 use crate::peer::Peer;
 
 const YIELDERS: usize = 200;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 use moirai_executor::registry::{Books, End, Entry, NewTask, Registry};
 
-use super::{Case, Figure, Group};
+use super::group::{Case, Figure, Group};
 use crate::old_registry::{self, OldRegistry};
 
 /// Records that are kept, and so the window in which a slot comes round again.

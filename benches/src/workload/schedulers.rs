@@ -10,9 +10,9 @@ use moirai::sim::Simulation;
 use moirai::{Moirai, Priority};
 
 use super::closures::{Closure, channel_pool_wave, wave};
+use super::group::{Case, Figure, Group, Workload, case};
 use super::poll::{PingPong, YieldMany};
 use super::spawn::{Countdown, Inside, Outside, wait};
-use super::{Case, Figure, Group, Workload, case};
 use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled};
 use crate::peer::{Ours, WORKERS};
 

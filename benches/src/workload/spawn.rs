@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::{Figure, Group, Workload, everybody};
+use super::group::{Figure, Group, Workload, everybody};
 use crate::peer::Peer;
 
 pub(super) fn groups() -> Vec<Group> {

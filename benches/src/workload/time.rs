@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Case, Figure, Group};
+use super::group::{Case, Figure, Group};
 use crate::peer::{Ours, Peer, Tokio, WORKERS};
 
 /// Timers that are pending all the time.

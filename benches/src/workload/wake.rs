@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Figure, Group, Workload, everybody};
+use super::group::{Figure, Group, Workload, everybody};
 use crate::peer::Peer;
 
 /// How long nothing happens before.

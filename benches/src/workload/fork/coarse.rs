@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Case, Group, WORKERS, at_most, chili, in_rayon, inside, keep, outside, spin, time};
+use super::setup::{at_most, chili, in_rayon, inside, keep, outside, spin, time};
+use crate::peer::WORKERS;
+use crate::workload::group::{Case, Group};
 
 const JOBS: u64 = 10_000;
 

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use moirai::par::{Par, ParRef, ParSlice};
 use rayon::prelude::*;
 
-use super::{Case, Group, at_most, in_rayon, keep, outside, time};
+use super::setup::{at_most, in_rayon, keep, outside, time};
+use crate::workload::group::{Case, Group};
 
 const NUMBERS: u64 = 10_000_000;
 const BODIES: usize = 1_000;

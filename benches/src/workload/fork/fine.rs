@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use chili::Scope;
 
-use super::{
-    Case, Group, WORKERS, at_most, chili, in_rayon, inside, keep, outside, rayon, single, time,
-};
+use super::setup::{at_most, chili, in_rayon, inside, keep, outside, rayon, single, time};
+use crate::peer::{Ours, WORKERS};
+use crate::workload::group::{Case, Group};
 
 /// The argument, and how many joins it takes.
 const FIBONACCI: u32 = 30;
@@ -92,7 +92,7 @@ pub(super) fn groups() -> Vec<Group> {
                 Case {
                     peer: "moirai",
                     run: || {
-                        let moirai = super::Ours::executor();
+                        let moirai = Ours::executor();
                         repeat(|tree| moirai.scope(|_| sum(tree)))
                     },
                 },

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use moirai::par::{Par, ParSlice};
 
-use super::{Case, Group, Ours, at_most, inside};
+use super::setup::{at_most, inside};
+use crate::peer::Ours;
+use crate::workload::group::{Case, Group};
 
 /// Async tasks that wake each other, in pairs.
 const TASKS: usize = 1_000;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use moirai::par::ParSlice;
 use rayon::slice::ParallelSliceMut;
 
-use super::{Case, Group, at_most, in_rayon, outside, time};
+use super::setup::{at_most, in_rayon, outside, time};
+use crate::workload::group::{Case, Group};
 
 const NUMBERS: u64 = 10_000_000;
 
