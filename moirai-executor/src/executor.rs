@@ -38,7 +38,7 @@ use crate::task::Asker;
 /// them all.
 ///
 /// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
-/// [`build`](HybridExecutorBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or
+/// [`build`](crate::HybridExecutorBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or
 /// waiting is cancelled, and polls in progress are waited for, at most one second, and not at all on a worker or inside a task.
 #[derive(Clone)]
 pub struct HybridExecutor {

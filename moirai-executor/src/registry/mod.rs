@@ -30,7 +30,7 @@
 //!
 //! # Completions
 //!
-//! 8. Each set of books has a [`ring`] of its completions, in order: a task ends, for the books, not before the one before it.
+//! 8. Each set of books has a [ring](completions) of its completions, in order: a task ends, for the books, not before the one before it.
 //!    One thread at a time appends, and publishes by a store of the tail; the [`evictor`], under its lock, takes from the heads,
 //!    the globally oldest first.
 //! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest. The check takes no

@@ -9,7 +9,7 @@ use moirai_sync::{Parker, Unparker};
 
 use super::counts::{self, Counts};
 
-/// The workers that have nothing to do. See the [module](self) for the protocol.
+/// The workers that have nothing to do. See the [module](crate::sleep) for the protocol.
 pub struct Sleepers {
     pub(super) counts: CachePadded<Counts>,
     /// How many may search at once.

@@ -41,7 +41,7 @@
 //!   waking itself cannot hold it back.
 //! - A task at the head of the injector is taken at the latest with the [`INJECTOR_EVERY`]th normal one.
 //!
-//! They are bounds for workers: [`take`](Scheduler::take), for threads that are none, goes by priority alone.
+//! They are bounds for workers: [`take`](moirai_core::Scheduler::take), for threads that are none, goes by priority alone.
 //!
 //! # How the contract is kept
 //!

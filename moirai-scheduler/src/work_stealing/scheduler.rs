@@ -24,7 +24,7 @@ const FAIRNESS: u32 = {
 /// A turn of the low band, and one of a normal task after a run of urgent ones.
 const INVERSION: u32 = 2;
 
-/// The default scheduler. See the [module](super) for the order in which tasks run.
+/// The default scheduler. See the [module](crate::work_stealing) for the order in which tasks run.
 ///
 /// ```
 /// use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
