@@ -186,11 +186,6 @@ impl HybridExecutor {
         &self.shared
     }
 
-    /// How many workers it has.
-    pub(crate) fn workers(&self) -> usize {
-        self.shared.config.worker_threads
-    }
-
     /// The executor that runs the caller: inside a task, and inside `block_on`. The handle does not keep it running.
     #[must_use]
     pub fn current() -> Option<Self> {

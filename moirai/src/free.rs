@@ -4,11 +4,8 @@ use std::future::Future;
 
 use moirai_executor::{Scope, TaskHandle};
 
-use crate::{Moirai, global};
-
-fn here() -> Moirai {
-    Moirai::current().unwrap_or_else(|| global().clone())
-}
+use crate::global;
+use crate::global::current_or_global;
 
 /// Runs a future on the workers of the executor that runs the caller, else of the [`global`] one.
 #[track_caller]
@@ -44,10 +41,10 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    here().spawn_blocking(f)
+    current_or_global().spawn_blocking(f)
 }
 
-/// [`Moirai::join`] on the executor that runs the caller, else on the [`global`] one.
+/// [`Moirai::join`](crate::Moirai::join) on the executor that runs the caller, else on the [`global`] one.
 ///
 /// ```
 /// fn fibonacci(n: u32) -> u64 {
@@ -74,7 +71,7 @@ where
     moirai_executor::join_or(|| global().executor(), a, b)
 }
 
-/// [`Moirai::scope`] on the executor that runs the caller, else on the [`global`] one.
+/// [`Moirai::scope`](crate::Moirai::scope) on the executor that runs the caller, else on the [`global`] one.
 ///
 /// ```
 /// let mut squares = [0; 8];
@@ -98,5 +95,5 @@ where
 
 /// Runs a future on the calling thread until it is done, inside the executor that runs the caller, else the [`global`] one.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    here().block_on(future)
+    current_or_global().block_on(future)
 }

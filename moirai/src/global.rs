@@ -16,3 +16,8 @@ pub fn global() -> &'static Moirai {
         Err(error) => panic!("the global executor could not be started: {error}"),
     })
 }
+
+/// The executor that runs the caller, or else the global one.
+pub(crate) fn current_or_global() -> Moirai {
+    Moirai::current().unwrap_or_else(|| global().clone())
+}

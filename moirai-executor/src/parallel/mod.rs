@@ -1,12 +1,7 @@
-//! Closures in parallel: `join`, `scope`, and what is built on them for slices.
+//! Closures in parallel: `join` and `scope`.
 
-mod chunks;
 mod join;
-mod map;
-mod merge;
-mod quick;
 mod scope;
-mod slice;
 
 pub use join::join_or;
 pub use scope::{Scope, scope_or};

@@ -67,6 +67,6 @@ impl Counted {
 /// The most frequent first; equally frequent ones by their bytes, the last first.
 pub(crate) fn by_frequency(moirai: &Moirai, words: HashMap<Word, u64>) -> Vec<(Word, u64)> {
     let mut words: Vec<_> = words.into_iter().collect();
-    moirai.executor().sort_unstable_by(&mut words, |a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
+    moirai::par::sort_unstable_by(moirai, &mut words, |a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
     words
 }

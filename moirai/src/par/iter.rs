@@ -1,84 +1,14 @@
 //! Parallel iterators: those of `orx-parallel`, on our workers.
 
-use std::num::NonZeroUsize;
 use std::ops::RangeBounds;
 
-use orx_parallel::{Par, ParRunner, ThreadPool};
+use moirai_par::Guided;
+use orx_parallel::{Par, ParRunner};
 
-use super::guided::Guided;
-
-use crate::{Moirai, scope};
-
-/// The workers of the executor that runs the caller, else of the [`global`](crate::global) one, as a pool for `orx-parallel`.
-///
-/// The traits of this module use it. With it, whatever else `orx-parallel` offers can be told to run on them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Here;
-
-/// Where a parallel iterator spawns its threads' work.
-#[derive(Clone, Copy)]
-pub struct Spawner<'s, 'scope>(&'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>));
-
-impl std::fmt::Debug for Spawner<'_, '_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spawner").finish_non_exhaustive()
-    }
-}
-
-impl<'s, 'env, 'scope> orx_parallel::Scope<'s, 'env, 'scope> for Spawner<'s, 'scope> {
-    fn run<W>(self, work: W)
-    where
-        'scope: 's,
-        'env: 'scope + 's,
-        W: FnOnce() + Send + 'scope + 'env,
-    {
-        (self.0)(Box::new(work));
-    }
-}
-
-impl ThreadPool for Here {
-    type ScopeRef<'s, 'env, 'scope>
-        = Spawner<'s, 'scope>
-    where
-        'scope: 's,
-        'env: 'scope + 's;
-
-    fn scope<'env, 'scope, F>(&'env self, f: F)
-    where
-        'env: 'scope,
-        for<'s> F: FnOnce(Spawner<'s, 'scope>) + Send,
-    {
-        scope(|s| f(Spawner(&|work| s.spawn(move |_| work()))));
-    }
-
-    fn max_num_threads(&self) -> NonZeroUsize {
-        let workers = super::here().worker_count();
-        NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN)
-    }
-}
-
-impl ThreadPool for Moirai {
-    type ScopeRef<'s, 'env, 'scope>
-        = Spawner<'s, 'scope>
-    where
-        'scope: 's,
-        'env: 'scope + 's;
-
-    fn scope<'env, 'scope, F>(&'env self, f: F)
-    where
-        'env: 'scope,
-        for<'s> F: FnOnce(Spawner<'s, 'scope>) + Send,
-    {
-        Self::scope(self, |s| f(Spawner(&|work| s.spawn(move |_| work()))));
-    }
-
-    fn max_num_threads(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.worker_count()).unwrap_or(NonZeroUsize::MIN)
-    }
-}
+use super::pool::Here;
 
 fn runner() -> impl ParRunner {
-    Guided::default()
+    Guided::<Here>::default()
 }
 
 /// A parallel iterator over what a collection, a range, or a concurrent iterator has, by value.

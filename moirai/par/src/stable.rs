@@ -14,22 +14,25 @@ use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use super::chunks::{SEQUENTIAL, leaf, less};
-use crate::executor::HybridExecutor;
+use crate::fork_join::ForkJoin;
+use crate::split::{SEQUENTIAL, leaf, less};
 
 /// Sorts; equal elements stay in their order. Takes as much memory again as the slice.
-pub(crate) fn sort<T: Send>(
-    executor: &HybridExecutor,
+pub fn sort_by<T: Send>(
+    executor: &impl ForkJoin,
     slice: &mut [T],
-    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+    compare: impl Fn(&T, &T) -> Ordering + Sync,
 ) {
+    let compare = &compare;
     let length = slice.len();
     let mut run = leaf(executor, length);
     if length <= run || size_of::<T>() == 0 {
         slice.sort_by(compare);
         return;
     }
-    super::chunks::for_each_chunk(executor, slice, run, &|_, run: &mut [T]| run.sort_by(compare));
+    crate::chunks::for_each_chunk_mut(executor, slice, run, |_, run: &mut [T]| {
+        run.sort_by(compare)
+    });
     let mut buffer: Vec<MaybeUninit<T>> = Vec::with_capacity(length);
     // SAFETY: what may be uninitialized is, whatever it holds.
     unsafe { buffer.set_len(length) };
@@ -85,7 +88,7 @@ impl<'a, T> Source<'a, T> {
 
 /// Merges each two neighbouring runs.
 fn merge_pairs<T: Send>(
-    executor: &HybridExecutor,
+    executor: &impl ForkJoin,
     source: Source<'_, T>,
     target: &mut [MaybeUninit<T>],
     run: usize,
@@ -108,7 +111,7 @@ fn merge_pairs<T: Send>(
 
 /// Merges two runs, in parallel if they are long.
 fn merge<T: Send>(
-    executor: &HybridExecutor,
+    executor: &impl ForkJoin,
     left: Source<'_, T>,
     right: Source<'_, T>,
     target: &mut [MaybeUninit<T>],

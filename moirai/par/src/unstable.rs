@@ -2,15 +2,16 @@
 
 use std::cmp::Ordering;
 
-use super::chunks::{leaf, less};
-use crate::executor::HybridExecutor;
+use crate::fork_join::ForkJoin;
+use crate::split::{leaf, less};
 
 /// Sorts in place.
-pub(crate) fn sort_unstable<T: Send>(
-    executor: &HybridExecutor,
+pub fn sort_unstable_by<T: Send>(
+    executor: &impl ForkJoin,
     slice: &mut [T],
-    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+    compare: impl Fn(&T, &T) -> Ordering + Sync,
 ) {
+    let compare = &compare;
     // As the standard library does: what is sorted already, or backwards, takes one look at each element.
     if slice.is_sorted_by(|a, b| compare(a, b) != Ordering::Greater) {
         return;
@@ -26,7 +27,7 @@ pub(crate) fn sort_unstable<T: Send>(
 }
 
 fn divide<T: Send>(
-    executor: &HybridExecutor,
+    executor: &impl ForkJoin,
     slice: &mut [T],
     compare: &(impl Fn(&T, &T) -> Ordering + Sync),
     leaf: usize,

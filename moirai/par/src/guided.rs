@@ -1,39 +1,38 @@
-//! How much of its input a thread takes at a time.
+//! How much of its input each thread of a parallel iterator takes at a time.
 
 use std::num::NonZeroUsize;
 
-use orx_parallel::{ChunkSize, ParRunner, Params};
+use orx_parallel::{ChunkSize, ParRunner, Params, ThreadPool};
 
-use super::Here;
-
-/// How many chunks what is left is divided into for each thread.
+/// How many chunks the rest of the input is divided into for each thread.
 const SHARES: usize = 4;
 
-/// The largest chunk that is chosen: larger ones save nothing, and keep what others could have.
+/// The largest chunk that is chosen. A larger one saves nothing, and keeps elements from threads that have none.
 const MOST: usize = 1 << 16;
 
-/// Chunks as large as a quarter of each thread's share of what is left: large ones first, because each costs something, and
-/// small ones in the end, so that all are done at the same time. (Guided self-scheduling: Polychronopoulos and Kuck, 1987.)
+/// Runs parallel iterators of `orx-parallel` on a pool, with chunks that shrink: each is a quarter of a thread's share of what is
+/// left. The first ones are large, because every chunk costs something; the last ones are small, so that all threads are done at about
+/// the same time. (Guided self-scheduling: Polychronopoulos and Kuck, 1987.)
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Guided(Here);
+pub struct Guided<P>(P);
 
-/// What the threads of one computation know.
+/// What the threads of one computation share.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
+pub struct Plan {
     threads: usize,
     chunk_size: ChunkSize,
 }
 
-impl ParRunner for Guided {
-    type Pool = Here;
+impl<P: ThreadPool + Sync> ParRunner for Guided<P> {
+    type Pool = P;
     type State = Plan;
     type ChunkState = ();
 
-    fn pool(&self) -> &Here {
+    fn pool(&self) -> &P {
         &self.0
     }
 
-    fn pool_mut(&mut self) -> &mut Here {
+    fn pool_mut(&mut self) -> &mut P {
         &mut self.0
     }
 
@@ -50,7 +49,7 @@ impl ParRunner for Guided {
     fn begin_thread(_: &Plan, _: usize) {}
 
     fn next_chunk_size(plan: &Plan, left: (usize, Option<usize>)) -> usize {
-        // Of an input whose length nobody knows, one at a time.
+        // If the length of the input is not known, one element at a time.
         let guided = left.1.map_or(1, |left| left / (SHARES * plan.threads)).clamp(1, MOST);
         match plan.chunk_size {
             ChunkSize::Auto => guided,

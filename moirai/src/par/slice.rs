@@ -1,28 +1,8 @@
-//! Data parallelism: slices, and with the feature `par-iter` parallel iterators, on the executor's workers.
-//!
-//! Everything here runs on the executor that runs the caller, else on the [`global`] one, by [`join`](crate::join) and
-//! [`scope`](crate::scope): the thread that calls takes part, and waits for nothing but this very work.
+//! What can be done to a slice in parallel.
 
 use std::cmp::Ordering;
 
-use crate::{Moirai, global};
-
-#[cfg(feature = "par-iter")]
-mod guided;
-#[cfg(feature = "par-iter")]
-mod iter;
-
-#[cfg(feature = "par-iter")]
-pub use iter::{Here, IntoPar, IterIntoPar, ParDrain, ParIterable, ParMut, ParRef};
-#[cfg(feature = "par-iter")]
-pub use orx_parallel::{
-    ChunkSize, IterationOrder, NumThreads, Par, ParExtend, ParOption, ParResult, Sum,
-};
-
-/// The executor that runs the caller, else the global one.
-fn here() -> Moirai {
-    Moirai::current().unwrap_or_else(|| global().clone())
-}
+use crate::global::current_or_global;
 
 /// What can be done to a slice in parallel.
 ///
@@ -120,21 +100,21 @@ pub trait ParSlice<T: Send> {
 
 impl<T: Send> ParSlice<T> for [T] {
     fn par_sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync) {
-        here().executor().sort_by(self, compare);
+        moirai_par::sort_by(&current_or_global(), self, compare);
     }
 
     fn par_sort_unstable_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync) {
-        here().executor().sort_unstable_by(self, compare);
+        moirai_par::sort_unstable_by(&current_or_global(), self, compare);
     }
 
     fn par_map<R: Send>(&self, f: impl Fn(&T) -> R + Sync) -> Vec<R>
     where
         T: Sync,
     {
-        here().executor().map(self, f)
+        moirai_par::map(&current_or_global(), self, f)
     }
 
     fn par_for_each_chunk_mut(&mut self, size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-        here().executor().for_each_chunk_mut(self, size, f);
+        moirai_par::for_each_chunk_mut(&current_or_global(), self, size, f);
     }
 }

@@ -3,23 +3,27 @@
 use std::mem;
 use std::ptr;
 
-use super::chunks::{PIECES, leaf_of};
-use crate::executor::HybridExecutor;
+use crate::fork_join::ForkJoin;
+use crate::split::{PIECES, leaf_of};
 
 /// As small a part as is worth a piece of its own when there are many elements.
 const SMALLEST: usize = 16;
 
 /// What `f` makes of each element, in their order.
-pub(crate) fn map<T: Sync, R: Send>(
-    executor: &HybridExecutor,
+///
+/// # Panics
+///
+/// If `f` does.
+pub fn map<T: Sync, R: Send>(
+    executor: &impl ForkJoin,
     slice: &[T],
-    f: &(impl Fn(&T) -> R + Sync),
+    f: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
     let mut results: Vec<R> = Vec::with_capacity(slice.len());
     // All parts are reached by this one pointer, so that what two of them have filled can be dropped as one.
     let target = Target(results.as_mut_ptr());
-    let leaf = leaf_of(slice.len(), 4 * PIECES * executor.workers(), SMALLEST);
-    let filled = fill(executor, slice, target, leaf, f);
+    let leaf = leaf_of(slice.len(), 4 * PIECES * executor.threads(), SMALLEST);
+    let filled = fill(executor, slice, target, leaf, &f);
     assert_eq!(filled.count, slice.len(), "every part was filled");
     mem::forget(filled);
     // SAFETY: all places were filled, and nobody else drops them.
@@ -60,7 +64,7 @@ impl<R> Filled<R> {
 }
 
 fn fill<T: Sync, R: Send>(
-    executor: &HybridExecutor,
+    executor: &impl ForkJoin,
     slice: &[T],
     target: Target<R>,
     leaf: usize,
