@@ -1,23 +1,28 @@
-//! Stable sorting: runs that the standard library sorts, in parallel, and rounds in which pairs of them are merged.
+//! Stable sorting: a merge sort. The standard library sorts runs, in parallel, and each round merges pairs of neighbouring runs.
 //!
-//! # The protocol
+//! # Why this is sound
 //!
-//! 1. There are two places for the elements, the slice and a buffer. One of them, the *source*, holds every element once; what is
-//!    in the other is not there, whatever its bits are. Before the first round the slice is the source.
-//! 2. A round merges from the source to the other place, by copying bits, and writes nothing to the source. When all of
-//!    it is done, and not before, the other place becomes the source.
-//! 3. So when a comparison panics, the source is whole. Whether a round panics or not, at the end the source's elements are moved
-//!    to the slice, if they are not there, and the buffer is freed without dropping any.
-//! 4. Within a round the merges write to disjoint parts, which are divided with `split_at_mut`.
+//! 1. There are two places for the elements: the slice and a buffer. One of them is the *source*. It owns every element once; the
+//!    bits in the other place own nothing. Before the first round the slice is the source.
+//! 2. A round copies the elements' bits from the source to the other place, in order, and writes nothing to the source. When the
+//!    whole round is done, and not before, the other place becomes the source.
+//! 3. So if a comparison panics, the source still owns every element. At the end, after a panic too, the elements are copied to the
+//!    slice if the buffer is the source, and the buffer is freed without dropping any element.
+//! 4. The merges of one round write to disjoint parts of the other place, which `split_at_mut` divides.
 
 use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use crate::chunks::for_each_chunk_mut;
 use crate::fork_join::ForkJoin;
 use crate::split::{SEQUENTIAL, leaf, less};
 
-/// Sorts; equal elements stay in their order. Takes as much memory again as the slice.
+/// Sorts a slice in parallel. Equal elements stay in their order. Takes as much memory again as the slice.
+///
+/// # Panics
+///
+/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is no total order.
 pub fn sort_by<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -30,16 +35,14 @@ pub fn sort_by<T: Send>(
         slice.sort_by(compare);
         return;
     }
-    crate::chunks::for_each_chunk_mut(executor, slice, run, |_, run: &mut [T]| {
-        run.sort_by(compare)
-    });
+    for_each_chunk_mut(executor, slice, run, |_, run: &mut [T]| run.sort_by(compare));
     let mut buffer: Vec<MaybeUninit<T>> = Vec::with_capacity(length);
-    // SAFETY: what may be uninitialized is, whatever it holds.
+    // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialization.
     unsafe { buffer.set_len(length) };
     let mut places = Places { slice: as_uninit(slice), buffer: &mut buffer, in_buffer: false };
     while run < length {
         let (source, target) = places.source_and_target();
-        // SAFETY: rule 1: the source holds every element.
+        // SAFETY: the source owns every element (rule 1), so all of them are initialized.
         let source = unsafe { assume_init(source) };
         merge_pairs(executor, Source(source), target, run, compare);
         places.in_buffer = !places.in_buffer;
@@ -47,7 +50,7 @@ pub fn sort_by<T: Send>(
     }
 }
 
-/// The two places of rule 1. Dropping it moves the elements to the slice: rule 3.
+/// The two places of rule 1. Dropping it moves the elements to the slice (rule 3).
 struct Places<'a, T> {
     slice: &'a mut [MaybeUninit<T>],
     buffer: &'a mut [MaybeUninit<T>],
@@ -68,11 +71,10 @@ impl<T> Drop for Places<'_, T> {
     }
 }
 
-/// Elements that are read by many threads, and of which each is taken by one.
+/// A part of the source. Its elements are compared and copied by the one thread that has the part.
 struct Source<'a, T>(&'a [T]);
 
-// SAFETY: the threads that have a part of it compare its elements, each of which is in the part of one thread only, and move
-// them: that is what `T: Send` allows.
+// SAFETY: each element is in the part of one thread only. That thread compares it and moves it, which is what `T: Send` allows.
 unsafe impl<T: Send> Send for Source<'_, T> {}
 
 impl<'a, T> Source<'a, T> {
@@ -86,7 +88,7 @@ impl<'a, T> Source<'a, T> {
     }
 }
 
-/// Merges each two neighbouring runs.
+/// Merges each pair of neighbouring runs.
 fn merge_pairs<T: Send>(
     executor: &impl ForkJoin,
     source: Source<'_, T>,
@@ -121,7 +123,8 @@ fn merge<T: Send>(
     if length <= 2 * SEQUENTIAL || left.len() == 0 || right.len() == 0 {
         return merge_here(left.0, right.0, target, compare);
     }
-    // The middle of the longer run goes to where it has its place in the other; equal ones of the left run come first.
+    // The longer run is divided in the middle, and the other where that middle element belongs. Of equal elements those of the left
+    // run come first.
     let (left_at, right_at) = if left.len() >= right.len() {
         let at = left.len() / 2;
         let middle = &left.0[at];
@@ -140,14 +143,14 @@ fn merge<T: Send>(
     );
 }
 
-/// Merges two runs.
+/// Merges two runs on this thread.
 fn merge_here<T>(
     left: &[T],
     right: &[T],
     target: &mut [MaybeUninit<T>],
     compare: &impl Fn(&T, &T) -> Ordering,
 ) {
-    // Runs that follow each other are only copied.
+    // If every element of the left run comes before the right run, both are only copied.
     if left.is_empty()
         || right.is_empty()
         || compare(&right[0], &left[left.len() - 1]) != Ordering::Less
@@ -161,7 +164,7 @@ fn merge_here<T>(
         let (a, b) = (&left[from_left], &right[from_right]);
         let take_right = compare(b, a) == Ordering::Less;
         let next = if take_right { b } else { a };
-        // SAFETY: a bitwise copy; rule 1 says which of the two is the element.
+        // SAFETY: the reference is valid for a read, and the copy owns nothing until the round is done (rule 2).
         target[at] = unsafe { ptr::from_ref(next).cast::<MaybeUninit<T>>().read() };
         at += 1;
         from_right += usize::from(take_right);
@@ -173,15 +176,16 @@ fn merge_here<T>(
     copy_all(as_uninit_ref(rest_right), high);
 }
 
-/// Copies bits.
+/// Copies the bits of all elements.
 fn copy_all<T>(from: &[MaybeUninit<T>], to: &mut [MaybeUninit<T>]) {
     assert_eq!(from.len(), to.len(), "a merge fills its target");
-    // SAFETY: both are this long, and a `&mut` overlaps with nothing.
+    // SAFETY: both slices have this length, and a `&mut` does not overlap with another reference.
     unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), from.len()) };
 }
 
 fn as_uninit<T>(slice: &mut [T]) -> &mut [MaybeUninit<T>] {
-    // SAFETY: the layout is the same. Only whole elements are written here: rule 3 sees to it that the slice is whole at the end.
+    // SAFETY: the layout is the same. Only bits of whole elements are written through it, and at the end the slice owns every element
+    // again (rule 3).
     unsafe { &mut *(ptr::from_mut(slice) as *mut [MaybeUninit<T>]) }
 }
 
@@ -192,7 +196,7 @@ const fn as_uninit_ref<T>(slice: &[T]) -> &[MaybeUninit<T>] {
 
 /// # Safety
 ///
-/// All are initialized.
+/// All elements are initialized.
 const unsafe fn assume_init<T>(slice: &[MaybeUninit<T>]) -> &[T] {
     // SAFETY: promised by the caller; the layout is the same.
     unsafe { &*(ptr::from_ref(slice) as *const [T]) }

@@ -1,18 +1,22 @@
-//! Unstable sorting: a parallel quicksort, in place, that leaves small parts to the standard library.
+//! Unstable sorting: a parallel quicksort, in place, which leaves small parts to the standard library.
 
 use std::cmp::Ordering;
 
 use crate::fork_join::ForkJoin;
 use crate::split::{leaf, less};
 
-/// Sorts in place.
+/// Sorts a slice in parallel and in place. Equal elements may change their order.
+///
+/// # Panics
+///
+/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is no total order.
 pub fn sort_unstable_by<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
     compare: impl Fn(&T, &T) -> Ordering + Sync,
 ) {
     let compare = &compare;
-    // As the standard library does: what is sorted already, or backwards, takes one look at each element.
+    // As in the standard library, a slice that is sorted already, or in reverse, costs one comparison for each element.
     if slice.is_sorted_by(|a, b| compare(a, b) != Ordering::Greater) {
         return;
     }
@@ -21,11 +25,12 @@ pub fn sort_unstable_by<T: Send>(
         return;
     }
     let leaf = leaf(executor, slice.len());
-    // Bad pivots are bad luck; after so many the standard library sorts what is left, which knows how to deal with them.
+    // After this many levels the pivots were bad ones, and the standard library sorts what is left: it has a guard against those.
     let levels = 2 * slice.len().checked_ilog2().unwrap_or(0);
     divide(executor, slice, compare, leaf, levels);
 }
 
+/// Sorts one part: divides it at a pivot, at most `levels` times.
 fn divide<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -47,7 +52,7 @@ fn divide<T: Send>(
     let (left, right) = slice.split_at_mut(middle);
     let (pivot, mut right) = right.split_first_mut().expect("the pivot is there");
     if left.len() < right.len() / 8 {
-        // Perhaps many are equal to it: they are in their place.
+        // Perhaps many elements are equal to the pivot. They are in their place then.
         let equal = partition(right, |element| !less(compare, pivot, element));
         right = &mut right[equal..];
     }
@@ -57,9 +62,9 @@ fn divide<T: Send>(
     );
 }
 
-/// Moves the elements for which `is_left` holds to the front, and says how many there are.
+/// Moves the elements for which `is_left` holds to the front, and returns how many there are.
 fn partition<T>(slice: &mut [T], is_left: impl Fn(&T) -> bool) -> usize {
-    // Lomuto's scheme without a branch: each element is swapped, whether it has to be or not.
+    // Lomuto's scheme without a branch: every element is swapped, whether it has to move or not.
     let mut left = 0;
     for i in 0..slice.len() {
         let goes_left = is_left(&slice[i]);
