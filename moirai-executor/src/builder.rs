@@ -1,6 +1,7 @@
 //! Setting up an executor.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,16 @@ use crate::runtime::shared::{Parts, Runnable};
 /// let executor = HybridExecutor::builder().worker_threads(2).thread_name_prefix("io").build()?;
 /// # Ok::<(), moirai_core::BuildError>(())
 /// ```
+///
+/// `E` is what [`build`](Self::build) returns: a [`HybridExecutor`], or a type that wraps one, such as `moirai::Moirai`.
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct HybridExecutorBuilder {
+pub struct HybridExecutorBuilder<E = HybridExecutor> {
     config: ExecutorConfig,
     scheduler: Option<AnyScheduler<Runnable>>,
     plugins: Plugins,
     recorder: Option<Arc<dyn Recorder>>,
     clock: Option<Clock>,
+    built: PhantomData<fn() -> E>,
 }
 
 impl HybridExecutor {
@@ -42,21 +46,24 @@ impl HybridExecutor {
 
     /// Sets up an executor.
     pub fn builder() -> HybridExecutorBuilder {
-        HybridExecutorBuilder::new()
+        HybridExecutorBuilder::default()
     }
 }
 
-impl HybridExecutorBuilder {
-    fn new() -> Self {
+impl<E> Default for HybridExecutorBuilder<E> {
+    fn default() -> Self {
         Self {
             config: ExecutorConfig::default(),
             scheduler: None,
             plugins: Plugins::default(),
             recorder: None,
             clock: None,
+            built: PhantomData,
         }
     }
+}
 
+impl<E> HybridExecutorBuilder<E> {
     /// Sets all fields of the configuration at once.
     pub fn config(mut self, config: ExecutorConfig) -> Self {
         self.config = config;
@@ -131,19 +138,22 @@ impl HybridExecutorBuilder {
         self
     }
 
-    /// Whether to learn where panics happen; see [`ExecutorConfig::capture_panic_location`].
+    /// Whether to learn where panics happen, by chaining onto the process's panic hook; see
+    /// [`ExecutorConfig::capture_panic_location`].
     pub fn capture_panic_location(mut self, capture: bool) -> Self {
         self.config.capture_panic_location = capture;
         self
     }
 
-    /// Whether each task runs inside the `tracing` span that was current where it was spawned.
+    /// Whether each task runs inside the `tracing` span that was current where it was spawned; see
+    /// [`ExecutorConfig::inherit_spans`].
     pub fn inherit_spans(mut self, inherit: bool) -> Self {
         self.config.inherit_spans = inherit;
         self
     }
 
-    /// Whether what tasks and workers do is told to the recorder; see [`ExecutorConfig::record_metrics`].
+    /// Whether queue and execution times of all tasks are recorded, for `Moirai::metrics`; see
+    /// [`ExecutorConfig::record_metrics`].
     pub fn record_metrics(mut self, record: bool) -> Self {
         self.config.record_metrics = record;
         self
@@ -156,6 +166,30 @@ impl HybridExecutorBuilder {
     }
 
     /// Adds a plugin. Hooks are called in the order in which plugins were added.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// #[derive(Default)]
+    /// struct Failures(AtomicU64);
+    ///
+    /// impl ExecutorPlugin for Failures {
+    ///     fn after_complete(&self, _: TaskId, outcome: TaskStatus) {
+    ///         if outcome == TaskStatus::Failed {
+    ///             self.0.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let failures = Arc::new(Failures::default());
+    /// let moirai = Moirai::builder().plugin(Arc::clone(&failures)).build()?;
+    /// let task = moirai.spawn_parallel(|| std::panic::resume_unwind(Box::new("quietly")));
+    /// assert!(task.join().is_err());
+    /// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), BuildError>(())
+    /// ```
     pub fn plugin(mut self, plugin: impl ExecutorPlugin) -> Self {
         self.plugins.add(plugin);
         self
@@ -178,17 +212,21 @@ impl HybridExecutorBuilder {
     /// # Errors
     ///
     /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
-    pub fn build(self) -> Result<HybridExecutor, BuildError> {
-        let Self { config, scheduler, plugins, recorder, clock } = self;
+    pub fn build(self) -> Result<E, BuildError>
+    where
+        E: From<HybridExecutor>,
+    {
+        let Self { config, scheduler, plugins, recorder, clock, built: _ } = self;
         config.validate()?;
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(WorkStealing::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
-        HybridExecutor::start(Parts { config, clock, scheduler, plugins, recorder, sim: None })
+        let parts = Parts { config, clock, scheduler, plugins, recorder, sim: None };
+        HybridExecutor::start(parts).map(E::from)
     }
 }
 
-impl fmt::Debug for HybridExecutorBuilder {
+impl<E> fmt::Debug for HybridExecutorBuilder<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HybridExecutorBuilder")
             .field("config", &self.config)

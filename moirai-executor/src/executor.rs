@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use moirai_core::Scheduler;
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
-    TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, Recorder, ShutdownReport,
+    Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_sync::drive;
 use parking_lot::Mutex;
@@ -226,11 +226,11 @@ impl HybridExecutor {
         self.shared.time.pause()
     }
 
-    /// The recorder, if there is one and it is on.
+    /// The recorder, if the executor has one of this type and [`record_metrics`](moirai_core::ExecutorConfig::record_metrics) is on.
     #[must_use]
-    pub fn recorder(&self) -> Option<&dyn Any> {
-        let recorder = self.shared.recorder.as_deref()?;
-        Some(recorder as &dyn Any)
+    pub fn recorder<R: Recorder>(&self) -> Option<&R> {
+        let recorder: &dyn Any = self.shared.recorder.as_deref()?;
+        recorder.downcast_ref()
     }
 }
 

@@ -37,10 +37,10 @@ mod yield_now;
 
 pub use builder::HybridExecutorBuilder;
 pub use executor::{HybridExecutor, block_in_place, is_cancelled};
-pub use group::{GroupCounts, TaskGroup};
+pub use group::{GroupCounts, InGroup, TaskGroup};
 pub use handle::{AbortHandle, TaskHandle};
 pub use parallel::{Scope, join_or, scope_or};
 pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;
-pub use spawn::{TaskBuilder, spawn_async, spawn_parallel};
+pub use spawn::{Destination, Standalone, TaskBuilder, spawn_async, spawn_parallel};
 pub use yield_now::yield_now;

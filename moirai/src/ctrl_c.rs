@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use moirai_core::ShutdownReport;
+use moirai_core::{ExecutorControl, ShutdownReport};
 use moirai_sync::oneshot;
 use parking_lot::Mutex;
-
-use crate::Moirai;
 
 /// The exit status of a process that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
 
-/// Resolves when Ctrl-C has shut an executor down. Made by [`Moirai::shutdown_on_ctrl_c`].
+/// Resolves when Ctrl-C has shut an executor down. Made by [`Moirai::shutdown_on_ctrl_c`](crate::Moirai::shutdown_on_ctrl_c).
 #[derive(Debug)]
 #[must_use = "the report tells what the shutdown has cancelled and left"]
 pub struct CtrlC(oneshot::Receiver<ShutdownReport>);
@@ -58,17 +56,21 @@ impl std::error::Error for CtrlCError {
     }
 }
 
-pub(crate) fn install(moirai: Moirai, timeout: Duration) -> Result<CtrlC, CtrlCError> {
+/// Has Ctrl-C shut `executor` down.
+pub(crate) fn install(
+    executor: impl ExecutorControl + Clone + Send + Sync + 'static,
+    timeout: Duration,
+) -> Result<CtrlC, CtrlCError> {
     let (sender, receiver) = oneshot::channel();
     let sender = Mutex::new(Some(sender));
     let pressed = AtomicBool::new(false);
     let handle = move || {
         // Ordering: Relaxed: the handler's calls come one after the other, on one thread.
-        if pressed.swap(true, Ordering::Relaxed) || moirai.is_shutting_down() {
+        if pressed.swap(true, Ordering::Relaxed) || executor.is_shutting_down() {
             std::process::exit(INTERRUPTED);
         }
         let Some(sender) = sender.lock().take() else { return };
-        let executor = moirai.clone();
+        let executor = executor.clone();
         let started = std::thread::Builder::new().name("moirai-ctrl-c".into()).spawn(move || {
             let report = executor.shutdown_timeout(timeout);
             // Who has gone does not want to know.

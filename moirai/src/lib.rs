@@ -1,12 +1,11 @@
 #![doc = include_str!("../../README.md")]
 #![forbid(unsafe_code)]
 
-mod builder;
 #[cfg(feature = "ctrl-c")]
 mod ctrl_c;
+mod deprecated;
 mod free;
 mod global;
-mod limits;
 mod moirai;
 pub mod par;
 pub mod sim;
@@ -14,12 +13,11 @@ pub mod sim;
 #[cfg(doctest)]
 mod guide;
 
-pub use crate::builder::MoiraiBuilder;
 #[cfg(feature = "ctrl-c")]
 pub use crate::ctrl_c::{CtrlC, CtrlCError};
 pub use crate::free::{block_on, join, scope, spawn_async, spawn_blocking, spawn_parallel};
 pub use crate::global::global;
-pub use crate::moirai::Moirai;
+pub use crate::moirai::{Moirai, MoiraiBuilder};
 
 pub use moirai_core::{
     BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
@@ -28,8 +26,9 @@ pub use moirai_core::{
     TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
 };
 pub use moirai_executor::{
-    AbortHandle, GroupCounts, HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup,
-    TaskHandle, TrySpawnError, block_in_place, is_cancelled, time, yield_now,
+    AbortHandle, Destination, GroupCounts, HybridExecutor, HybridExecutorBuilder, InGroup, Scope,
+    Standalone, TaskBuilder, TaskGroup, TaskHandle, TrySpawnError, block_in_place, is_cancelled,
+    time, yield_now,
 };
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};

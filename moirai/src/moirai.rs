@@ -9,10 +9,10 @@ use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
     TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
-use moirai_executor::{HybridExecutor, Scope, TaskBuilder, TaskGroup, TaskHandle};
+use moirai_executor::{
+    HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle,
+};
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
-
-use crate::builder::MoiraiBuilder;
 
 /// A handle to a running executor, for async tasks, parallel closures and blocking work, with every task on the books.
 ///
@@ -33,11 +33,36 @@ use crate::builder::MoiraiBuilder;
 #[derive(Clone)]
 pub struct Moirai(HybridExecutor);
 
-impl Moirai {
-    pub(crate) const fn from_executor(executor: HybridExecutor) -> Self {
+/// Sets up an executor. Made by [`Moirai::builder`].
+///
+/// ```
+/// use moirai::prelude::*;
+/// use std::time::Duration;
+///
+/// let moirai = Moirai::builder()
+///     .worker_threads(2)
+///     .cleanup_config(CleanupConfig {
+///         task_retention_duration: Duration::from_secs(60),
+///         ..CleanupConfig::default()
+///     })
+///     .build()?;
+/// assert_eq!(moirai.worker_count(), 2);
+///
+/// let error = Moirai::builder().worker_threads(0).build().unwrap_err();
+/// assert_eq!(error.field(), Some("worker_threads"));
+/// # Ok::<(), BuildError>(())
+/// ```
+pub type MoiraiBuilder = HybridExecutorBuilder<Moirai>;
+
+impl From<HybridExecutor> for Moirai {
+    /// A handle to the same executor. Its [`metrics`](Moirai::metrics) are empty unless the executor was built with a
+    /// [`MetricsRecorder`].
+    fn from(executor: HybridExecutor) -> Self {
         Self(executor)
     }
+}
 
+impl Moirai {
     /// Starts an executor with the default configuration: one worker per core, records kept for five minutes, at most 10,000.
     ///
     /// # Errors
@@ -49,7 +74,7 @@ impl Moirai {
 
     /// Sets up an executor.
     pub fn builder() -> MoiraiBuilder {
-        MoiraiBuilder::new()
+        MoiraiBuilder::default().recorder(Arc::new(MetricsRecorder::default()))
     }
 
     /// The executor that runs the caller: inside a task, and inside [`block_on`](Self::block_on). The handle does not keep it
@@ -322,7 +347,7 @@ impl Moirai {
     /// If the process has a handler for Ctrl-C already, or the system does not let it have one.
     #[cfg(feature = "ctrl-c")]
     pub fn shutdown_on_ctrl_c(&self, timeout: Duration) -> Result<crate::CtrlC, crate::CtrlCError> {
-        crate::ctrl_c::install(Self(self.0.without_owner()), timeout)
+        crate::ctrl_c::install(self.0.without_owner(), timeout)
     }
 
     /// Whether a shutdown has begun.
@@ -346,11 +371,7 @@ impl Moirai {
     /// What tasks and workers have done so far. Empty if `record_metrics` is off.
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
-        self.0
-            .recorder()
-            .and_then(|recorder| recorder.downcast_ref::<MetricsRecorder>())
-            .map(MetricsRecorder::snapshot)
-            .unwrap_or_default()
+        self.0.recorder().map(MetricsRecorder::snapshot).unwrap_or_default()
     }
 }
 

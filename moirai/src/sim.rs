@@ -32,14 +32,29 @@
 
 use std::future::Future;
 
-use moirai_core::ExecutorConfig;
-use moirai_executor::HybridExecutor;
-use moirai_executor::sim as inner;
-
 pub use moirai_executor::sim::{Cause, Exploration, Failure, Run};
 pub use moirai_scheduler::Strategy;
 
 use crate::Moirai;
+
+/// A scenario's surroundings: the seed, and what kind of executor it runs on.
+///
+/// ```
+/// use moirai::sim::Simulation;
+///
+/// let run = |seed| {
+///     Simulation::new(seed).workers(4).run(|m| async move {
+///         let tasks: Vec<_> = (0..10).map(|_| m.spawn_async(moirai::yield_now())).collect();
+///         for task in tasks {
+///             task.await.unwrap();
+///         }
+///     })
+/// };
+/// let (first, second) = (run(3).unwrap(), run(3).unwrap());
+/// assert_eq!(first.fingerprint, second.fingerprint);
+/// assert_eq!(format!("{:?}", first.tasks), format!("{:?}", second.tasks));
+/// ```
+pub type Simulation = moirai_executor::sim::Simulation<Moirai>;
 
 /// Runs a scenario with two workers, in an order that is drawn from `seed`, and returns what it returns.
 ///
@@ -80,86 +95,4 @@ where
     Fut::Output: Send + 'static,
 {
     Simulation::new(0).explore(seeds, scenario)
-}
-
-/// A scenario's surroundings: the seed, and what kind of executor it runs on.
-///
-/// ```
-/// use moirai::sim::Simulation;
-///
-/// let run = |seed| {
-///     Simulation::new(seed).workers(4).run(|m| async move {
-///         let tasks: Vec<_> = (0..10).map(|_| m.spawn_async(moirai::yield_now())).collect();
-///         for task in tasks {
-///             task.await.unwrap();
-///         }
-///     })
-/// };
-/// let (first, second) = (run(3).unwrap(), run(3).unwrap());
-/// assert_eq!(first.fingerprint, second.fingerprint);
-/// assert_eq!(format!("{:?}", first.tasks), format!("{:?}", second.tasks));
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a simulation does nothing until it is run"]
-pub struct Simulation(inner::Simulation);
-
-impl Simulation {
-    /// A simulation with two workers, whose order is drawn from `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self(inner::Simulation::new(seed))
-    }
-
-    /// How many workers there are; two if nothing is said. At least one.
-    pub fn workers(self, workers: usize) -> Self {
-        Self(self.0.workers(workers))
-    }
-
-    /// How the order is drawn. If nothing is said that is drawn from the seed, too: see [`Strategy::of_seed`].
-    pub fn strategy(self, strategy: Strategy) -> Self {
-        Self(self.0.strategy(strategy))
-    }
-
-    /// How many steps the run may take before it fails; ten million if nothing is said.
-    pub fn max_steps(self, steps: u64) -> Self {
-        Self(self.0.max_steps(steps))
-    }
-
-    /// The executor's configuration: limits, retention of records. Names and sizes of threads, the watchdog and the blocking
-    /// queue's limit have no meaning here; and how many workers there are is said by [`workers`](Self::workers), because the default
-    /// depends on the machine.
-    pub fn config(self, config: ExecutorConfig) -> Self {
-        Self(self.0.config(config))
-    }
-
-    /// Runs a scenario to its end.
-    ///
-    /// The handle that it gets does not outlive the run: what is spawned later is refused.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure`] if the scenario panics, if a task panics whose handle was dropped, if nothing can go on, or if the run takes too many
-    /// steps. It says how to run it again.
-    #[track_caller]
-    pub fn run<F, Fut>(&self, scenario: F) -> Result<Run<Fut::Output>, Box<Failure>>
-    where
-        F: FnOnce(Moirai) -> Fut,
-        Fut: Future + Send + 'static,
-        Fut::Output: Send + 'static,
-    {
-        self.0.run(|executor| scenario(Moirai::from_executor(executor)))
-    }
-
-    /// Runs the scenario once for each seed, in order, until one fails.
-    ///
-    /// When it takes longer than a second it tells of its progress, once a second, on the standard error; so it does of the failure.
-    /// With `MOIRAI_SIM_SEED` in the environment it runs that seed alone.
-    #[track_caller]
-    pub fn explore<F, Fut>(&self, seeds: impl IntoIterator<Item = u64>, scenario: F) -> Exploration
-    where
-        F: Fn(Moirai) -> Fut,
-        Fut: Future + Send + 'static,
-        Fut::Output: Send + 'static,
-    {
-        self.0.explore(seeds, |executor: HybridExecutor| scenario(Moirai::from_executor(executor)))
-    }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::future::pending;
+use std::future::{Future, pending};
 
 use common::{Counter, Gate, PURPOSE, hush, wait_until, watchdog, workers};
 use moirai::TaskGroup;
@@ -72,16 +72,16 @@ fn a_limit_bounds_the_members_and_what_is_kept_of_them() {
     let moirai = workers(2);
     let mut group = moirai.group().keep_results().max_tasks(2);
     group.spawn_parallel(|| 1);
-    group.try_spawn_parallel(|| 2).unwrap();
+    group.task().try_spawn_parallel(|| 2).unwrap();
     wait_until("both have ended", || group.is_empty());
     // Their results are not taken yet.
-    assert!(group.try_spawn_async(async { 3 }).unwrap_err().is_at_capacity());
+    assert!(group.task().try_spawn_async(async { 3 }).unwrap_err().is_at_capacity());
     group.spawn_async(async { 3 });
     assert_eq!(group.counts().refused, 1);
     moirai.block_on(async {
         assert!(group.next().await.is_some());
-        group.spawn_async_when_free(async { 4 }).await;
-        assert!(group.try_spawn_blocking(|| 5).is_err());
+        group.task().spawn_async_when_free(async { 4 }).await;
+        assert!(group.task().try_spawn_blocking(|| 5).is_err());
         assert_eq!(group.join_all().await.len(), 2);
     });
     assert_eq!(group.counts().completed, 3);
@@ -98,6 +98,7 @@ fn bounded_concurrency_runs_everything_and_never_more_at_once() {
         for _ in 0..300 {
             let (active, most, ended) = (active.clone(), most.clone(), ended.clone());
             group
+                .task()
                 .spawn_async_when_free(async move {
                     if active.add() > most.get() + ended.get() + 3 {
                         most.add();
@@ -113,7 +114,7 @@ fn bounded_concurrency_runs_everything_and_never_more_at_once() {
     assert_eq!((ended.get(), most.get()), (300, 0));
     // Who is told of the end finds every place free.
     for _ in 0..3 {
-        group.try_spawn_async(pending()).unwrap();
+        group.task().try_spawn_async(pending()).unwrap();
     }
 }
 
@@ -193,4 +194,57 @@ fn a_result_that_panics_as_it_is_dropped_hurts_nobody() {
     group.spawn_parallel(|| Bomb);
     moirai.block_on(async { assert!(group.next().await.is_none()) });
     common::assert_runs(&moirai);
+}
+
+#[test]
+fn a_member_has_whatever_a_task_of_its_own_can_have() {
+    let _watchdog = watchdog();
+    let moirai = workers(1);
+    let mut group = moirai.group().keep_results();
+    let token = moirai::sync::CancellationToken::new();
+    let named = moirai.task().name("named").priority(Priority::High).in_group(&group);
+    let named = named.spawn_async(async { 1 });
+    let late = moirai.task().in_group(&group).timeout(std::time::Duration::from_millis(1));
+    let late = late.spawn_async(pending());
+    let stopped = group.task().name("stopped").cancel_token(token.child_token());
+    let stopped = stopped.spawn_async(pending());
+    token.cancel();
+    let results = moirai.block_on(group.join_all());
+    let result = |id| &results.iter().find(|(other, _)| *other == id).unwrap().1;
+    assert_eq!(*result(named).as_ref().unwrap(), 1);
+    assert!(result(late).as_ref().unwrap_err().is_timed_out());
+    assert!(result(stopped).as_ref().unwrap_err().is_cancelled());
+    let stats = moirai.task_stats(named).unwrap();
+    assert_eq!((stats.name.as_deref(), stats.priority), (Some("named"), Priority::High));
+    assert!(stats.location.file().ends_with("groups.rs"));
+    let counts = group.counts();
+    assert_eq!((counts.completed, counts.cancelled, counts.refused), (1, 2, 0));
+}
+
+#[test]
+fn a_member_can_run_on_another_executor_than_the_one_that_made_its_group() {
+    let _watchdog = watchdog();
+    let (home, elsewhere) = (workers(1), workers(1));
+    let mut group = home.group().keep_results().max_tasks(1);
+    let id = elsewhere.task().in_group(&group).spawn_parallel(|| 7);
+    assert_eq!(home.block_on(group.next()).unwrap().1.unwrap(), 7);
+    assert_eq!(elsewhere.task_status(id), Some(TaskStatus::Completed));
+    // The place is free again.
+    group.task().try_spawn_parallel(|| 8).unwrap();
+    assert_eq!(home.block_on(group.join_all()).len(), 1);
+}
+
+#[test]
+fn a_wait_for_a_place_that_is_given_up_keeps_no_place() {
+    let _watchdog = watchdog();
+    let moirai = Moirai::builder().worker_threads(1).max_active_tasks(1).build().unwrap();
+    let group = moirai.group().max_tasks(1);
+    let active = moirai.spawn_async(pending::<()>());
+    // It has the group's place, and waits for the executor's.
+    let mut waiting = Box::pin(group.task().spawn_async_when_free(async {}));
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(waiting.as_mut().poll(cx).is_pending());
+    drop(waiting);
+    active.cancel();
+    wait_until("there is room", || group.task().try_spawn_async(async {}).is_ok());
 }

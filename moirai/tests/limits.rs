@@ -29,7 +29,7 @@ fn at_the_limit_a_plain_spawn_is_refused_with_a_reason_and_no_record() {
     assert!(moirai.spawn_parallel(|| ()).join().unwrap_err().is_at_capacity());
     assert!(moirai.spawn_blocking(|| ()).join().unwrap_err().is_at_capacity());
     active[0].cancel();
-    wait_until("there is room", || moirai.try_spawn_async(async {}).is_ok());
+    wait_until("there is room", || moirai.task().try_spawn_async(async {}).is_ok());
     let report = moirai.shutdown_timeout(std::time::Duration::ZERO);
     assert!(report.refused >= 3);
     assert_eq!((report.spawned, report.still_active), (3, 0));
@@ -40,14 +40,14 @@ fn a_refused_task_comes_back_and_can_be_spawned_when_there_is_room() {
     let _watchdog = watchdog();
     let moirai = limited(1).build().unwrap();
     let active = moirai.spawn_async(pending::<()>());
-    let refused = moirai.try_spawn_parallel(|| 7).unwrap_err();
+    let refused = moirai.task().try_spawn_parallel(|| 7).unwrap_err();
     assert!(refused.is_at_capacity() && !refused.is_shut_down());
     assert!(refused.to_string().contains("limit"), "{refused}");
-    let waiting = moirai.spawn_parallel_when_free(refused.into_inner());
+    let waiting = moirai.task().spawn_parallel_when_free(refused.into_inner());
     active.cancel();
     assert_eq!(moirai.block_on(waiting).join().unwrap(), 7);
     moirai.shutdown();
-    let refused = moirai.try_spawn_async(async { 7 }).unwrap_err();
+    let refused = moirai.task().try_spawn_async(async { 7 }).unwrap_err();
     assert!(refused.is_shut_down());
 }
 
@@ -60,7 +60,9 @@ fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
     moirai.block_on(async {
         let spawn = |i: u32| {
             let order = Arc::clone(&order);
-            Box::pin(moirai.spawn_async_when_free(async move { order.lock().unwrap().push(i) }))
+            Box::pin(
+                moirai.task().spawn_async_when_free(async move { order.lock().unwrap().push(i) }),
+            )
         };
         let mut waiting: Vec<_> = (0..5).map(spawn).collect();
         for wait in &mut waiting {
@@ -75,7 +77,7 @@ fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
     });
     assert_eq!(*order.lock().unwrap(), [0, 1, 3, 4]);
     let stuck = moirai.spawn_async(pending::<()>());
-    let mut late = Box::pin(moirai.spawn_async_when_free(async {}));
+    let mut late = Box::pin(moirai.task().spawn_async_when_free(async {}));
     moirai.block_on(async { assert!(futures_lite::future::poll_once(&mut late).await.is_none()) });
     let report = moirai.shutdown_timeout(std::time::Duration::ZERO);
     assert_eq!(report.still_active, 0);
@@ -97,11 +99,11 @@ fn a_full_blocking_queue_gives_the_closure_back_and_room_is_waited_for_without_b
         let gate = gate.clone();
         move || gate.wait()
     };
-    let running = moirai.try_spawn_blocking(block()).unwrap();
-    let queued = moirai.try_spawn_blocking(block()).unwrap();
-    let refused = moirai.try_spawn_blocking(|| 7).unwrap_err();
+    let running = moirai.task().try_spawn_blocking(block()).unwrap();
+    let queued = moirai.task().try_spawn_blocking(block()).unwrap();
+    let refused = moirai.task().try_spawn_blocking(|| 7).unwrap_err();
     assert!(refused.is_at_capacity());
-    let mut waiting = Box::pin(moirai.spawn_blocking_when_free(refused.into_inner()));
+    let mut waiting = Box::pin(moirai.task().spawn_blocking_when_free(refused.into_inner()));
     moirai.block_on(async {
         assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
         gate.open();
@@ -128,9 +130,9 @@ fn a_flood_of_a_million_stays_within_every_limit_and_each_refusal_is_told() {
         let ran = Arc::clone(&ran);
         let work = move || _ = ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let let_in = match i % 8 {
-            0..=3 => moirai.try_spawn_parallel(work).map(drop).is_ok(),
-            4..=6 => moirai.try_spawn_async(async move { work() }).map(drop).is_ok(),
-            _ => moirai.try_spawn_blocking(work).map(drop).is_ok(),
+            0..=3 => moirai.task().try_spawn_parallel(work).map(drop).is_ok(),
+            4..=6 => moirai.task().try_spawn_async(async move { work() }).map(drop).is_ok(),
+            _ => moirai.task().try_spawn_blocking(work).map(drop).is_ok(),
         };
         refused += u64::from(!let_in);
         if i % 10_000 == 0 {

@@ -1,25 +1,61 @@
 //! How tasks become members of a group.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use moirai_core::{TaskId, TaskKind};
+use moirai_core::TaskId;
 
-use super::TaskGroup;
+use super::core::Core;
+use super::task_group::TaskGroup;
 use crate::handle::TaskHandle;
-use crate::runtime::admission::{Refusal, TrySpawnError};
-use crate::runtime::shared::Shared;
-use crate::spawn::Description;
+use crate::spawn::destination::sealed::Sealed;
+use crate::spawn::{Destination, TaskBuilder};
+
+/// The task is a member of a [`TaskGroup`]. A spawn returns its id; the group has its handle.
+///
+/// Chosen by [`TaskBuilder::in_group`].
+pub struct InGroup<T: Send + 'static>(Arc<Core<T>>);
+
+impl<'a, D> TaskBuilder<'a, D> {
+    /// Makes the task a member of a group. A spawn then returns the task's id instead of a handle, and counts against the group's
+    /// [`max_tasks`](TaskGroup::max_tasks) as well as against the limits of the executor.
+    ///
+    /// The task runs on this builder's executor, also if the group was made by another.
+    ///
+    /// ```
+    /// # use moirai_executor::HybridExecutor;
+    /// # use moirai_core::{ExecutorControl, TaskManager};
+    /// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+    /// let mut group = executor.group().keep_results();
+    /// let id = executor.task().name("answer").in_group(&group).spawn_async(async { 42 });
+    /// let (ended, result) = executor.block_on(group.next()).unwrap();
+    /// assert_eq!((ended, result.unwrap()), (id, 42));
+    /// assert_eq!(executor.task_stats(id).unwrap().name.as_deref(), Some("answer"));
+    /// # Ok::<(), moirai_core::BuildError>(())
+    /// ```
+    pub fn in_group<T: Send + 'static>(self, group: &TaskGroup<T>) -> TaskBuilder<'a, InGroup<T>> {
+        self.to(InGroup(Arc::clone(&group.core)))
+    }
+}
 
 impl<T: Send + 'static> TaskGroup<T> {
-    /// Spawns a future as a member. At a limit it is dropped, and counted as refused; with results kept its result is the error.
+    /// Describes a task that becomes a member of this group, as [`TaskBuilder::in_group`] does.
+    pub fn task(&self) -> TaskBuilder<'_, InGroup<T>> {
+        TaskBuilder::new(&self.core.shared).in_group(self)
+    }
+
+    /// Spawns a future as a member, and returns its id. At a limit the future is dropped and counted as refused; if the group keeps
+    /// results, and the limit is the executor's, the error is among them.
+    ///
+    /// This is short for [`task()`](Self::task)`.spawn_async(future)`; the builder also has `try_spawn_async`, which gives the future
+    /// back, and `spawn_async_when_free`, which waits.
     #[track_caller]
     pub fn spawn_async<F>(&self, future: F) -> TaskId
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let about = Description::new(TaskKind::Async);
-        self.spawn(future, about, Shared::spawn_future)
+        self.task().spawn_async(future)
     }
 
     /// Spawns a closure that computes as a member; see [`spawn_async`](Self::spawn_async).
@@ -28,7 +64,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        self.spawn(f, Description::new(TaskKind::Parallel), Shared::spawn_closure)
+        self.task().spawn_parallel(f)
     }
 
     /// Spawns a closure that may block as a member; see [`spawn_async`](Self::spawn_async).
@@ -37,143 +73,47 @@ impl<T: Send + 'static> TaskGroup<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        self.spawn(f, Description::new(TaskKind::Blocking), Shared::spawn_closure)
+        self.task().spawn_blocking(f)
+    }
+}
+
+impl<T: Send + 'static> Sealed for InGroup<T> {}
+
+impl<T: Send + 'static> Destination<T> for InGroup<T> {
+    type Spawned = TaskId;
+
+    fn try_take_place(&self) -> bool {
+        self.0.enter()
     }
 
-    fn spawn<W>(
-        &self,
-        work: W,
-        about: Description,
-        spawn: impl FnOnce(&Shared, W, Description) -> TaskHandle<T>,
-    ) -> TaskId {
-        let core = &self.core;
-        if !core.enter() {
-            let mut handle: TaskHandle<T> = core.shared.refuse(work, Refusal::AtCapacity);
-            // Ordering: Relaxed: a count.
-            core.counts.refused.fetch_add(1, Ordering::Relaxed);
-            // Not kept: what is refused by the limit on what is kept must not add to it.
-            drop(handle.take_refusal());
-            return handle.id();
-        }
-        core.adopt(spawn(&core.shared, work, about))
-    }
-
-    /// As [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
-    ///
-    /// # Errors
-    ///
-    /// [`TrySpawnError`] at the group's limit, at the executor's, and when the executor is shutting down.
-    #[track_caller]
-    pub fn try_spawn_async<F>(&self, future: F) -> Result<TaskId, TrySpawnError<F>>
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
-        self.try_spawn(future, Description::new(TaskKind::Async), Shared::start_future)
-    }
-
-    /// As [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_spawn_async`](Self::try_spawn_async).
-    #[track_caller]
-    pub fn try_spawn_parallel<F>(&self, f: F) -> Result<TaskId, TrySpawnError<F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        self.try_spawn(f, Description::new(TaskKind::Parallel), Shared::start_closure)
-    }
-
-    /// As [`spawn_blocking`](Self::spawn_blocking), but never waits: gives the closure back if it is refused.
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_spawn_async`](Self::try_spawn_async), and when all threads for blocking tasks are taken and their queue is full.
-    #[track_caller]
-    pub fn try_spawn_blocking<F>(&self, f: F) -> Result<TaskId, TrySpawnError<F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        self.try_spawn(f, Description::new(TaskKind::Blocking), Shared::start_closure)
-    }
-
-    fn try_spawn<W>(
-        &self,
-        work: W,
-        about: Description,
-        start: impl FnOnce(&Shared, W, Description) -> TaskHandle<T>,
-    ) -> Result<TaskId, TrySpawnError<W>> {
-        let core = &self.core;
-        if !core.enter() {
-            return Err(TrySpawnError::new(Refusal::AtCapacity, work));
-        }
-        match core.shared.try_enter(about.kind, work) {
-            Ok(work) => Ok(core.adopt(start(&core.shared, work, about))),
-            Err(refused) => {
-                core.leave();
-                Err(refused)
+    async fn take_place(&self) {
+        if let Some(limit) = &self.0.limit {
+            // A group's semaphore is never closed.
+            if let Ok(place) = limit.acquire().await {
+                place.forget();
             }
         }
     }
 
-    /// Spawns a future as a member once the group's limit and the executor's allow it. Dropped before, it spawns nothing.
-    #[track_caller]
-    pub fn spawn_async_when_free<F>(
-        &self,
-        future: F,
-    ) -> impl Future<Output = TaskId> + Send + use<'_, T, F>
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
-        let about = Description::new(TaskKind::Async);
-        self.spawn_when_free(future, about, Shared::start_future)
+    fn give_place_back(&self) {
+        self.0.leave();
     }
 
-    /// Spawns a closure that computes as a member once the group's limit and the executor's allow it.
-    #[track_caller]
-    pub fn spawn_parallel_when_free<F>(
-        &self,
-        f: F,
-    ) -> impl Future<Output = TaskId> + Send + use<'_, T, F>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        let about = Description::new(TaskKind::Parallel);
-        self.spawn_when_free(f, about, Shared::start_closure)
+    fn accept(&self, handle: TaskHandle<T>) -> TaskId {
+        self.0.adopt(handle)
     }
 
-    /// Spawns a closure that may block as a member once the group's limit and the executor's allow it.
-    #[track_caller]
-    pub fn spawn_blocking_when_free<F>(
-        &self,
-        f: F,
-    ) -> impl Future<Output = TaskId> + Send + use<'_, T, F>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        let about = Description::new(TaskKind::Blocking);
-        self.spawn_when_free(f, about, Shared::start_closure)
+    fn refuse(&self, mut handle: TaskHandle<T>) -> TaskId {
+        // Ordering: Relaxed: a count.
+        self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
+        // Not kept as a result: what is refused by the limit on what is kept must not add to it.
+        drop(handle.take_refusal());
+        handle.id()
     }
+}
 
-    async fn spawn_when_free<W: Send + 'static>(
-        &self,
-        work: W,
-        about: Description,
-        start: impl FnOnce(&Shared, W, Description) -> TaskHandle<T> + Send,
-    ) -> TaskId {
-        let core = &self.core;
-        let place = match &core.limit {
-            // A group's semaphore is never closed.
-            Some(limit) => limit.acquire().await.ok(),
-            None => None,
-        };
-        let admitted = core.shared.admission.wait(about.kind).await;
-        if let Some(place) = place {
-            place.forget();
-        }
-        core.adopt(match admitted {
-            Ok(()) => start(&core.shared, work, about),
-            Err(why) => core.shared.refuse(work, why),
-        })
+impl<T: Send + 'static> std::fmt::Debug for InGroup<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InGroup").field("members", &self.0.members.len()).finish_non_exhaustive()
     }
 }

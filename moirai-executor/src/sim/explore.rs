@@ -4,7 +4,8 @@ use std::future::Future;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use super::{Failure, Simulation};
+use super::failure::Failure;
+use super::simulation::Simulation;
 use crate::executor::HybridExecutor;
 
 /// How often progress is shown.
@@ -39,18 +40,7 @@ impl Exploration {
     }
 }
 
-/// [`Simulation::explore`] with two workers, and strategies drawn from the seeds.
-#[track_caller]
-pub fn explore<F, Fut>(seeds: impl IntoIterator<Item = u64>, scenario: F) -> Exploration
-where
-    F: Fn(HybridExecutor) -> Fut,
-    Fut: Future + Send + 'static,
-    Fut::Output: Send + 'static,
-{
-    Simulation::new(0).explore(seeds, scenario)
-}
-
-impl Simulation {
+impl<E: From<HybridExecutor>> Simulation<E> {
     /// Runs the scenario once for each seed, in order, until one fails.
     ///
     /// When it takes longer than a second it tells of its progress, once a second, on the standard error; so it does of the failure.
@@ -58,7 +48,7 @@ impl Simulation {
     #[track_caller]
     pub fn explore<F, Fut>(&self, seeds: impl IntoIterator<Item = u64>, scenario: F) -> Exploration
     where
-        F: Fn(HybridExecutor) -> Fut,
+        F: Fn(E) -> Fut,
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
@@ -68,7 +58,7 @@ impl Simulation {
         let mut found = Exploration { runs: 0, steps: 0, elapsed: Duration::ZERO, failure: None };
         let mut run = |seed| {
             found.runs += 1;
-            match (Self { seed, ..self.clone() }).run_at(place, &scenario) {
+            match self.with_seed(seed).run_at(place, &scenario) {
                 Ok(run) => found.steps += run.steps,
                 Err(failure) => found.failure = Some(failure),
             }

@@ -35,6 +35,6 @@ mod explore;
 mod failure;
 mod simulation;
 
-pub use explore::{Exploration, explore};
+pub use explore::Exploration;
 pub use failure::{Cause, Failure};
 pub use simulation::{Run, Simulation};

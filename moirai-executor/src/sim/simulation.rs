@@ -1,6 +1,7 @@
 //! A scenario's surroundings.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,10 +27,11 @@ const MAX_STEPS: u64 = 10_000_000;
 
 /// A scenario's surroundings: the seed, and what kind of executor it runs on.
 ///
+/// `E` is what the scenario is given: a [`HybridExecutor`], or a type that wraps one, such as `moirai::Moirai`.
+///
 /// ```
-/// use moirai_core::TaskSpawner;
-/// use moirai_executor::sim::Simulation;
-/// use moirai_executor::time;
+/// use moirai::sim::Simulation;
+/// use moirai::time;
 /// use std::time::Duration;
 ///
 /// let run = Simulation::new(7)
@@ -46,11 +48,12 @@ const MAX_STEPS: u64 = 10_000_000;
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a simulation does nothing until it is run"]
-pub struct Simulation {
+pub struct Simulation<E = HybridExecutor> {
     pub(super) seed: u64,
     pub(super) strategy: Option<Strategy>,
     pub(super) config: ExecutorConfig,
     pub(super) max_steps: u64,
+    given: PhantomData<fn() -> E>,
 }
 
 /// What a run gave.
@@ -70,11 +73,22 @@ pub struct Run<T> {
     pub fingerprint: u64,
 }
 
-impl Simulation {
+impl<E> Simulation<E> {
     /// A simulation with two workers, whose order is drawn from `seed`.
     pub fn new(seed: u64) -> Self {
         let config = ExecutorConfig { worker_threads: 2, ..ExecutorConfig::default() };
-        Self { seed, strategy: None, config, max_steps: MAX_STEPS }
+        Self { seed, strategy: None, config, max_steps: MAX_STEPS, given: PhantomData }
+    }
+
+    /// The same with another seed.
+    pub(super) fn with_seed(&self, seed: u64) -> Self {
+        Self {
+            seed,
+            strategy: self.strategy,
+            config: self.config.clone(),
+            max_steps: self.max_steps,
+            given: PhantomData,
+        }
     }
 
     /// How many workers there are; two if nothing is said. At least one.
@@ -114,7 +128,8 @@ impl Simulation {
     #[track_caller]
     pub fn run<F, Fut>(&self, scenario: F) -> Result<Run<Fut::Output>, Box<Failure>>
     where
-        F: FnOnce(HybridExecutor) -> Fut,
+        E: From<HybridExecutor>,
+        F: FnOnce(E) -> Fut,
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
@@ -127,7 +142,8 @@ impl Simulation {
         scenario: F,
     ) -> Result<Run<Fut::Output>, Box<Failure>>
     where
-        F: FnOnce(HybridExecutor) -> Fut,
+        E: From<HybridExecutor>,
+        F: FnOnce(E) -> Fut,
         Fut: Future + Send + 'static,
         Fut::Output: Send + 'static,
     {
@@ -138,7 +154,7 @@ impl Simulation {
         let context = Context::new(Arc::clone(shared));
         let mut handle = context.enter(|| {
             let over = Over(Arc::clone(&sim.over));
-            let scenario = scenario(executor);
+            let scenario = scenario(E::from(executor));
             let mut about = Description::at(TaskKind::Async, place);
             about.name = Some("scenario".into());
             shared.spawn_future(

@@ -1,8 +1,9 @@
-//! Spawning a task with a name, a priority, a limit.
+//! Describing a task before it is spawned.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +12,21 @@ use moirai_core::{Priority, TaskKind};
 use moirai_sync::CancellationToken;
 
 use crate::handle::TaskHandle;
-use crate::runtime::admission::TrySpawnError;
+use crate::runtime::admission::{Refusal, TrySpawnError};
 use crate::runtime::shared::Shared;
 use crate::spawn::Description;
 use crate::spawn::cancel_on::Wishes;
+use crate::spawn::destination::{Destination, Standalone};
 
-/// Spawns a task with a name, a priority, a deadline, a token. Made by `task()`.
+/// Describes a task before it is spawned: its name, priority, timeout, cancellation token, and the group that it belongs to. Made by
+/// `task()`.
 ///
 /// What happens at a limit on tasks is the caller's choice: `spawn_*` is refused, `try_spawn_*` gives the work back, and
-/// `spawn_*_when_free` waits.
+/// `spawn_*_when_free` waits. The limits are those of the executor, [`max_active_tasks`](moirai_core::ExecutorConfig::max_active_tasks)
+/// and the blocking pool's queue, and that of the group, [`max_tasks`](crate::TaskGroup::max_tasks).
+///
+/// `D` is the [`Destination`]: it decides whether a spawn returns a [`TaskHandle`](crate::TaskHandle) or, for a task in a group, the
+/// task's id.
 ///
 /// ```
 /// # use moirai_executor::HybridExecutor;
@@ -32,16 +39,31 @@ use crate::spawn::cancel_on::Wishes;
 /// # Ok::<(), moirai_core::BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until a task is spawned with it"]
-pub struct TaskBuilder<'a> {
+pub struct TaskBuilder<'a, D = Standalone> {
     shared: &'a Shared,
     name: Option<Cow<'static, str>>,
     priority: Priority,
     wishes: Option<Box<Wishes>>,
+    destination: D,
 }
 
 impl<'a> TaskBuilder<'a> {
     pub(crate) const fn new(shared: &'a Shared) -> Self {
-        Self { shared, name: None, priority: Priority::Normal, wishes: None }
+        Self {
+            shared,
+            name: None,
+            priority: Priority::Normal,
+            wishes: None,
+            destination: Standalone,
+        }
+    }
+}
+
+impl<'a, D> TaskBuilder<'a, D> {
+    /// The same task, sent elsewhere.
+    pub(crate) fn to<D2>(self, destination: D2) -> TaskBuilder<'a, D2> {
+        let Self { shared, name, priority, wishes, destination: _ } = self;
+        TaskBuilder { shared, name, priority, wishes, destination }
     }
 
     /// Names the task. The books keep at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, cut at
@@ -114,160 +136,253 @@ impl<'a> TaskBuilder<'a> {
 
     /// Runs a future on the workers.
     #[track_caller]
-    pub fn spawn_async<F>(self, future: F) -> TaskHandle<F::Output>
+    pub fn spawn_async<F>(self, future: F) -> D::Spawned
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        D: Destination<F::Output>,
     {
-        let about = self.description(TaskKind::Async, Location::caller());
-        self.shared.spawn_future(future, about)
+        self.spawn(TaskKind::Async, Location::caller(), future, Shared::spawn_future)
     }
 
     /// Runs a closure that computes on the workers.
     #[track_caller]
-    pub fn spawn_parallel<F, R>(self, f: F) -> TaskHandle<R>
+    pub fn spawn_parallel<F, R>(self, f: F) -> D::Spawned
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
+        D: Destination<R>,
     {
-        let about = self.description(TaskKind::Parallel, Location::caller());
-        self.shared.spawn_closure(f, about)
+        self.spawn(TaskKind::Parallel, Location::caller(), f, Shared::spawn_closure)
     }
 
-    /// Runs a closure that may block on a thread of its own, up to a limit.
+    /// Runs a closure that may block on a thread of its own, up to
+    /// [`max_blocking_threads`](moirai_core::ExecutorConfig::max_blocking_threads). While the queue for those threads is full, this call
+    /// waits.
     #[track_caller]
-    pub fn spawn_blocking<F, R>(self, f: F) -> TaskHandle<R>
+    pub fn spawn_blocking<F, R>(self, f: F) -> D::Spawned
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
+        D: Destination<R>,
     {
-        let about = self.description(TaskKind::Blocking, Location::caller());
-        self.shared.spawn_closure(f, about)
+        self.spawn(TaskKind::Blocking, Location::caller(), f, Shared::spawn_closure)
     }
 
-    /// As [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
+    /// Like [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
+    ///
+    /// ```
+    /// # use moirai_executor::HybridExecutor;
+    /// # use moirai_core::ExecutorControl;
+    /// let executor = HybridExecutor::builder().worker_threads(1).max_active_tasks(1).build()?;
+    /// let first = executor.task().try_spawn_async(std::future::pending::<()>()).unwrap();
+    /// let refused = executor.task().try_spawn_async(async { 7 }).unwrap_err();
+    /// assert!(refused.is_at_capacity());
+    /// first.cancel();
+    /// let second = executor.block_on(executor.task().spawn_async_when_free(refused.into_inner()));
+    /// assert_eq!(second.join().unwrap(), 7);
+    /// # Ok::<(), moirai_core::BuildError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`TrySpawnError`] at the limit on active tasks, and when the executor is shutting down.
+    /// [`TrySpawnError`] at a limit on tasks, and when the executor is shutting down.
     #[track_caller]
-    pub fn try_spawn_async<F>(self, future: F) -> Result<TaskHandle<F::Output>, TrySpawnError<F>>
+    pub fn try_spawn_async<F>(self, future: F) -> Result<D::Spawned, TrySpawnError<F>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        D: Destination<F::Output>,
     {
-        let about = self.description(TaskKind::Async, Location::caller());
-        let future = self.shared.try_enter(about.kind, future)?;
-        Ok(self.shared.start_future(future, about))
+        self.try_spawn(TaskKind::Async, Location::caller(), future, Shared::start_future)
     }
 
-    /// As [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
+    /// Like [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
     ///
     /// # Errors
     ///
-    /// As for [`try_spawn_async`](Self::try_spawn_async).
+    /// [`TrySpawnError`] at a limit on tasks, and when the executor is shutting down.
     #[track_caller]
-    pub fn try_spawn_parallel<F, R>(self, f: F) -> Result<TaskHandle<R>, TrySpawnError<F>>
+    pub fn try_spawn_parallel<F, R>(self, f: F) -> Result<D::Spawned, TrySpawnError<F>>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
+        D: Destination<R>,
     {
-        let about = self.description(TaskKind::Parallel, Location::caller());
-        let f = self.shared.try_enter(about.kind, f)?;
-        Ok(self.shared.start_closure(f, about))
+        self.try_spawn(TaskKind::Parallel, Location::caller(), f, Shared::start_closure)
     }
 
-    /// As [`spawn_blocking`](Self::spawn_blocking), but never waits: gives the closure back if it is refused.
+    /// Like [`spawn_blocking`](Self::spawn_blocking), but never waits: it gives the closure back if it is refused.
     ///
     /// # Errors
     ///
-    /// As for [`try_spawn_async`](Self::try_spawn_async), and when all threads for blocking tasks are taken and their queue is full.
+    /// [`TrySpawnError`] at a limit on tasks, when every thread for blocking tasks is busy and their queue is full, and when the
+    /// executor is shutting down.
     #[track_caller]
-    pub fn try_spawn_blocking<F, R>(self, f: F) -> Result<TaskHandle<R>, TrySpawnError<F>>
+    pub fn try_spawn_blocking<F, R>(self, f: F) -> Result<D::Spawned, TrySpawnError<F>>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
+        D: Destination<R>,
     {
-        let about = self.description(TaskKind::Blocking, Location::caller());
-        let f = self.shared.try_enter(about.kind, f)?;
-        Ok(self.shared.start_closure(f, about))
+        self.try_spawn(TaskKind::Blocking, Location::caller(), f, Shared::start_closure)
     }
 
-    /// As [`spawn_async`](Self::spawn_async), once the limit on active tasks allows it. Those who wait are served in the order in
-    /// which they came. Dropped before, it spawns nothing.
+    /// Like [`spawn_async`](Self::spawn_async), once the limits allow it. Those who wait are served in the order in which they came. If
+    /// the returned future is dropped before it is ready, nothing is spawned.
     ///
-    /// A task that waits for room holds a place itself: if all active tasks do nothing but wait for room, nobody gets any.
+    /// A task that waits for room is itself active: if all active tasks do nothing but wait for room, none of them gets any.
     #[track_caller]
     pub fn spawn_async_when_free<F>(
         self,
         future: F,
-    ) -> impl Future<Output = TaskHandle<F::Output>> + Send + use<F>
+    ) -> impl Future<Output = D::Spawned> + Send + use<F, D>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        D: Destination<F::Output>,
     {
-        let about = self.description(TaskKind::Async, Location::caller());
-        when_free(self.counted(), future, about, Shared::start_future)
+        let (shared, about, destination) = self.finished(TaskKind::Async, Location::caller());
+        when_free(counted(shared), about, destination, future, Shared::start_future)
     }
 
-    /// As [`spawn_parallel`](Self::spawn_parallel), once the limit on active tasks allows it; see
+    /// Like [`spawn_parallel`](Self::spawn_parallel), once the limits allow it; see
     /// [`spawn_async_when_free`](Self::spawn_async_when_free).
     #[track_caller]
     pub fn spawn_parallel_when_free<F, R>(
         self,
         f: F,
-    ) -> impl Future<Output = TaskHandle<R>> + Send + use<F, R>
+    ) -> impl Future<Output = D::Spawned> + Send + use<F, R, D>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
+        D: Destination<R>,
     {
-        let about = self.description(TaskKind::Parallel, Location::caller());
-        when_free(self.counted(), f, about, Shared::start_closure)
+        let (shared, about, destination) = self.finished(TaskKind::Parallel, Location::caller());
+        when_free(counted(shared), about, destination, f, Shared::start_closure)
     }
 
-    /// As [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limit on active tasks allows it; see
-    /// [`spawn_async_when_free`](Self::spawn_async_when_free). Unlike `spawn_blocking` it does not block the caller.
+    /// Like [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limits allow it; see
+    /// [`spawn_async_when_free`](Self::spawn_async_when_free). Unlike `spawn_blocking`, it does not block the calling thread.
     #[track_caller]
     pub fn spawn_blocking_when_free<F, R>(
         self,
         f: F,
-    ) -> impl Future<Output = TaskHandle<R>> + Send + use<F, R>
+    ) -> impl Future<Output = D::Spawned> + Send + use<F, R, D>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
+        D: Destination<R>,
     {
-        let about = self.description(TaskKind::Blocking, Location::caller());
-        when_free(self.counted(), f, about, Shared::start_closure)
+        let (shared, about, destination) = self.finished(TaskKind::Blocking, Location::caller());
+        when_free(counted(shared), about, destination, f, Shared::start_closure)
     }
 
-    fn counted(&self) -> Arc<Shared> {
-        self.shared.arc().expect("whoever spawns has a reference to the executor")
+    fn spawn<W, T>(
+        self,
+        kind: TaskKind,
+        location: &'static Location<'static>,
+        work: W,
+        spawn: impl FnOnce(&Shared, W, Description) -> TaskHandle<T>,
+    ) -> D::Spawned
+    where
+        T: Send + 'static,
+        D: Destination<T>,
+    {
+        let (shared, about, destination) = self.finished(kind, location);
+        if destination.try_take_place() {
+            destination.accept(spawn(shared, work, about))
+        } else {
+            destination.refuse(shared.refuse(work, Refusal::AtCapacity))
+        }
     }
 
-    fn description(&self, kind: TaskKind, location: &'static Location<'static>) -> Description {
-        let mut about = Description::at(kind, location);
-        about.priority = self.priority;
-        about.name = self.name.clone();
-        about.wishes = self.wishes.clone();
-        about
+    fn try_spawn<W, T>(
+        self,
+        kind: TaskKind,
+        location: &'static Location<'static>,
+        work: W,
+        start: impl FnOnce(&Shared, W, Description) -> TaskHandle<T>,
+    ) -> Result<D::Spawned, TrySpawnError<W>>
+    where
+        T: Send + 'static,
+        D: Destination<T>,
+    {
+        let (shared, about, destination) = self.finished(kind, location);
+        if !destination.try_take_place() {
+            return Err(TrySpawnError::new(Refusal::AtCapacity, work));
+        }
+        match shared.try_enter(kind, work) {
+            Ok(work) => Ok(destination.accept(start(shared, work, about))),
+            Err(refused) => {
+                destination.give_place_back();
+                Err(refused)
+            }
+        }
+    }
+
+    /// What the task is to be, once its kind is known.
+    fn finished(
+        self,
+        kind: TaskKind,
+        location: &'static Location<'static>,
+    ) -> (&'a Shared, Description, D) {
+        let Self { shared, name, priority, wishes, destination } = self;
+        let about = Description { priority, name, wishes, ..Description::at(kind, location) };
+        (shared, about, destination)
     }
 }
 
-/// Waits for room, then starts the work.
+/// A reference of its own to the executor.
+fn counted(shared: &Shared) -> Arc<Shared> {
+    shared.arc().expect("whoever spawns has a reference to the executor")
+}
+
+/// Waits for a place in the group, and for the executor to admit the task; then starts it.
 #[allow(clippy::async_yields_async)] // The handle is what was asked for, not its result.
-async fn when_free<W: Send + 'static, T>(
+async fn when_free<W, T, D>(
     shared: Arc<Shared>,
-    work: W,
     about: Description,
+    destination: D,
+    work: W,
     start: impl FnOnce(&Shared, W, Description) -> TaskHandle<T> + Send,
-) -> TaskHandle<T> {
-    match shared.admission.wait(about.kind).await {
+) -> D::Spawned
+where
+    W: Send + 'static,
+    T: Send + 'static,
+    D: Destination<T>,
+{
+    destination.take_place().await;
+    let place = Place::<T, D>::new(&destination);
+    let admitted = shared.admission.wait(about.kind).await;
+    place.keep();
+    destination.accept(match admitted {
         Ok(()) => start(&shared, work, about),
         Err(why) => shared.refuse(work, why),
+    })
+}
+
+/// A place that was taken for a task which has not come yet. Dropping it gives the place back.
+struct Place<'a, T: Send + 'static, D: Destination<T>>(&'a D, PhantomData<fn(T)>);
+
+impl<'a, T: Send + 'static, D: Destination<T>> Place<'a, T, D> {
+    const fn new(destination: &'a D) -> Self {
+        Self(destination, PhantomData)
+    }
+
+    /// The task has come.
+    fn keep(self) {
+        std::mem::forget(self);
     }
 }
 
-impl fmt::Debug for TaskBuilder<'_> {
+impl<T: Send + 'static, D: Destination<T>> Drop for Place<'_, T, D> {
+    fn drop(&mut self) {
+        self.0.give_place_back();
+    }
+}
+
+impl<D> fmt::Debug for TaskBuilder<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskBuilder")
             .field("name", &self.name)

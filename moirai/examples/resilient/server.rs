@@ -27,7 +27,7 @@ pub(crate) async fn accept(listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         // At the limit new connections wait in the listener's backlog.
-        connections.spawn_async_when_free(serve(stream)).await;
+        connections.task().spawn_async_when_free(serve(stream)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Spawning at a limit.
+//! Old names of the facade. Each only calls what took its place, and goes with the next version.
 
 use std::future::Future;
 
@@ -7,23 +7,12 @@ use moirai_executor::{TaskHandle, TrySpawnError};
 use crate::Moirai;
 
 impl Moirai {
-    /// As [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
-    ///
-    /// ```
-    /// # use moirai::prelude::*;
-    /// let moirai = Moirai::builder().worker_threads(1).max_active_tasks(1).build()?;
-    /// let first = moirai.try_spawn_async(std::future::pending::<()>()).unwrap();
-    /// let refused = moirai.try_spawn_async(async { 7 }).unwrap_err();
-    /// assert!(refused.is_at_capacity());
-    /// first.cancel();
-    /// let second = moirai.block_on(moirai.spawn_async_when_free(refused.into_inner()));
-    /// assert_eq!(second.join().unwrap(), 7);
-    /// # Ok::<(), BuildError>(())
-    /// ```
+    /// Moved to [`TaskBuilder::try_spawn_async`](crate::TaskBuilder::try_spawn_async).
     ///
     /// # Errors
     ///
-    /// [`TrySpawnError`] at the limit on active tasks, and when the executor is shutting down.
+    /// See there.
+    #[deprecated(since = "0.1.0", note = "use `task().try_spawn_async(…)`")]
     #[track_caller]
     pub fn try_spawn_async<F>(&self, future: F) -> Result<TaskHandle<F::Output>, TrySpawnError<F>>
     where
@@ -33,11 +22,12 @@ impl Moirai {
         self.task().try_spawn_async(future)
     }
 
-    /// As [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
+    /// Moved to [`TaskBuilder::try_spawn_parallel`](crate::TaskBuilder::try_spawn_parallel).
     ///
     /// # Errors
     ///
-    /// As for [`try_spawn_async`](Self::try_spawn_async).
+    /// See there.
+    #[deprecated(since = "0.1.0", note = "use `task().try_spawn_parallel(…)`")]
     #[track_caller]
     pub fn try_spawn_parallel<F, R>(&self, f: F) -> Result<TaskHandle<R>, TrySpawnError<F>>
     where
@@ -47,11 +37,12 @@ impl Moirai {
         self.task().try_spawn_parallel(f)
     }
 
-    /// As [`spawn_blocking`](Self::spawn_blocking), but never waits: gives the closure back if it is refused.
+    /// Moved to [`TaskBuilder::try_spawn_blocking`](crate::TaskBuilder::try_spawn_blocking).
     ///
     /// # Errors
     ///
-    /// As for [`try_spawn_async`](Self::try_spawn_async), and when all threads for blocking tasks are taken and their queue is full.
+    /// See there.
+    #[deprecated(since = "0.1.0", note = "use `task().try_spawn_blocking(…)`")]
     #[track_caller]
     pub fn try_spawn_blocking<F, R>(&self, f: F) -> Result<TaskHandle<R>, TrySpawnError<F>>
     where
@@ -61,8 +52,8 @@ impl Moirai {
         self.task().try_spawn_blocking(f)
     }
 
-    /// As [`spawn_async`](Self::spawn_async), once the limit on active tasks allows it; see
-    /// [`TaskBuilder::spawn_async_when_free`](crate::TaskBuilder::spawn_async_when_free).
+    /// Moved to [`TaskBuilder::spawn_async_when_free`](crate::TaskBuilder::spawn_async_when_free).
+    #[deprecated(since = "0.1.0", note = "use `task().spawn_async_when_free(…)`")]
     #[track_caller]
     pub fn spawn_async_when_free<F>(
         &self,
@@ -75,8 +66,8 @@ impl Moirai {
         self.task().spawn_async_when_free(future)
     }
 
-    /// As [`spawn_parallel`](Self::spawn_parallel), once the limit on active tasks allows it; see
-    /// [`TaskBuilder::spawn_async_when_free`](crate::TaskBuilder::spawn_async_when_free).
+    /// Moved to [`TaskBuilder::spawn_parallel_when_free`](crate::TaskBuilder::spawn_parallel_when_free).
+    #[deprecated(since = "0.1.0", note = "use `task().spawn_parallel_when_free(…)`")]
     #[track_caller]
     pub fn spawn_parallel_when_free<F, R>(
         &self,
@@ -89,8 +80,8 @@ impl Moirai {
         self.task().spawn_parallel_when_free(f)
     }
 
-    /// As [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limit on active tasks allows it; see
-    /// [`TaskBuilder::spawn_async_when_free`](crate::TaskBuilder::spawn_async_when_free). It does not block the caller.
+    /// Moved to [`TaskBuilder::spawn_blocking_when_free`](crate::TaskBuilder::spawn_blocking_when_free).
+    #[deprecated(since = "0.1.0", note = "use `task().spawn_blocking_when_free(…)`")]
     #[track_caller]
     pub fn spawn_blocking_when_free<F, R>(
         &self,
