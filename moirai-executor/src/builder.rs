@@ -11,6 +11,7 @@ use moirai_core::{
 use moirai_scheduler::WorkStealing;
 
 use crate::executor::HybridExecutor;
+use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::AnyScheduler;
 use crate::runtime::shared::{Parts, Runnable};
@@ -221,7 +222,7 @@ impl<E> HybridExecutorBuilder<E> {
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(WorkStealing::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
-        let parts = Parts { config, clock, scheduler, plugins, recorder, sim: None };
+        let parts = Parts { config, clock, scheduler, plugins, recorder, mode: Mode::Threads };
         HybridExecutor::start(parts).map(E::from)
     }
 }

@@ -28,10 +28,11 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::park::park_soon;
 use crate::runtime::scheduler::AnyLocal;
 use crate::runtime::shared::{Parts, Runnable, Seat, Shared};
+use crate::runtime::shutdown::shut_down;
 use crate::runtime::shutdown_state::How;
-use crate::runtime::worker;
-use crate::spawn::Description;
+use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
+use crate::spawn::start::{Description, spawn_closure, spawn_future, spawn_task};
 use crate::task::Asker;
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the books of
@@ -56,7 +57,7 @@ struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = self.0.shut_down(How::Drop);
+        let _ = shut_down(&self.0, How::Drop);
     }
 }
 
@@ -86,7 +87,7 @@ impl HybridExecutor {
             .and_then(|()| executor.start_progress())
             .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
-            let _ = shared.shut_down(How::Drop);
+            let _ = shut_down(&shared, How::Drop);
             let _ = shared.seats.wait_ended(None);
             return Err(error);
         }
@@ -132,8 +133,7 @@ impl HybridExecutor {
     fn start_progress(&self) -> Result<(), BuildError> {
         let config = &self.shared.config;
         let name = format!("{}-progress", config.thread_name_prefix);
-        self.shared
-            .start_progress(name.clone())
+        watchdog_thread::start_progress(&self.shared, name.clone())
             .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))
     }
 
@@ -218,7 +218,7 @@ impl HybridExecutor {
     /// The tasks whose polls have gone on past their budget, as of now; see [`ExecutorConfig::stall_budget`](moirai_core::ExecutorConfig::stall_budget).
     #[must_use]
     pub fn stalled(&self) -> Vec<Stall> {
-        self.shared.stalled()
+        stall_report::stalled(&self.shared)
     }
 
     /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).
@@ -238,7 +238,7 @@ impl TaskSpawner for HybridExecutor {
     type Handle<T: Send + 'static> = TaskHandle<T>;
 
     fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
-        self.shared.spawn_task(task, Description::new(TaskKind::Parallel))
+        spawn_task(&self.shared, task, Description::new(TaskKind::Parallel))
     }
 
     fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
@@ -246,7 +246,7 @@ impl TaskSpawner for HybridExecutor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.shared.spawn_future(future, Description::new(TaskKind::Async))
+        spawn_future(&self.shared, future, Description::new(TaskKind::Async))
     }
 
     fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
@@ -254,7 +254,7 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared.spawn_closure(f, Description::new(TaskKind::Parallel))
+        spawn_closure(&self.shared, f, Description::new(TaskKind::Parallel))
     }
 
     fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
@@ -262,12 +262,12 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared.spawn_closure(f, Description::new(TaskKind::Blocking))
+        spawn_closure(&self.shared, f, Description::new(TaskKind::Blocking))
     }
 
     fn spawn_with_priority<T: Task>(&self, task: T, priority: Priority) -> TaskHandle<T::Output> {
         let about = Description { priority, ..Description::new(TaskKind::Parallel) };
-        self.shared.spawn_task(task, about)
+        spawn_task(&self.shared, task, about)
     }
 }
 
@@ -321,11 +321,11 @@ impl ExecutorControl for HybridExecutor {
     }
 
     fn shutdown(&self) -> ShutdownReport {
-        self.shared.shut_down(How::Drain)
+        shut_down(&self.shared, How::Drain)
     }
 
     fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
-        self.shared.shut_down(How::Timeout(timeout))
+        shut_down(&self.shared, How::Timeout(timeout))
     }
 
     fn is_shutting_down(&self) -> bool {

@@ -229,10 +229,10 @@ fn loom_fork_scope_ends_after_its_jobs() {
         let thief = thief(&pair, 1);
         let (first, second) = (Arc::new(Tracked::new()), Arc::new(Tracked::new()));
         at_root(&pair, |hand| {
-            scope(hand, &*pair, |s: Spawner<'_>| {
+            scope(hand, &*pair, |s: Spawner<'_, Pair>| {
                 for cell in [&first, &second] {
                     let cell = Arc::clone(cell);
-                    s.spawn(hand, &*pair, move |_| {
+                    s.spawn(hand, move |_| {
                         cell.bump();
                     });
                 }
@@ -250,12 +250,11 @@ fn loom_fork_a_job_on_the_thiefs_side_spawns_another() {
         let thief = thief(&pair, 2);
         let cell = Arc::new(Tracked::new());
         at_root(&pair, |hand| {
-            scope(hand, &*pair, |s: Spawner<'_>| {
-                let (cell, pair) = (Arc::clone(&cell), Arc::clone(&pair));
-                let crew = Arc::clone(&pair);
-                s.spawn(hand, &*crew, move |s| {
+            scope(hand, &*pair, |s: Spawner<'_, Pair>| {
+                let cell = Arc::clone(&cell);
+                s.spawn(hand, move |s| {
                     // Not the hand of the scope's thread, so it is public at once.
-                    s.spawn(std::ptr::null(), &*pair, move |_| {
+                    s.spawn(std::ptr::null(), move |_| {
                         cell.bump();
                     });
                 });

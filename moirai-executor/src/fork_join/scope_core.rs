@@ -1,4 +1,4 @@
-//! A scope without its lifetimes, for any crew. Rule 10 of the [module](super).
+//! A scope without its lifetimes, on any host. Rule 10 of the [module](super).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,29 +20,29 @@ use crate::panics::{self, cancelled};
 /// What a scope is, apart from its lifetimes.
 // The head comes first: a pointer to the whole is one to it.
 #[repr(C)]
-pub(crate) struct Core {
+pub(crate) struct Core<H> {
     pub(crate) head: Head,
     /// Of the scope's own thread. Only compared.
     hand: *const Hand,
-    /// What was given to `run`.
-    pub(crate) crew: *const (),
+    /// What was given to [`run`], whose caller keeps it until the scope has ended.
+    host: *const H,
     /// Jobs that nobody else knows. The scope's own thread's.
     own: UnsafeCell<VecDeque<Job>>,
 }
 
-// SAFETY: `own` is touched by the scope's own thread only; `hand` is only compared; `crew` points to what is `Sync`; the head is an
+// SAFETY: `own` is touched by the scope's own thread only; `hand` is only compared; `host` points to what is `Sync`; the head is an
 // atomic and a frame that is not written any more.
-unsafe impl Sync for Core {}
+unsafe impl<H: Sync> Sync for Core<H> {}
 
-impl Core {
-    fn new(hand: &Hand, crew: *const ()) -> Self {
+impl<H: Crew> Core<H> {
+    fn new(hand: &Hand, host: &H) -> Self {
         // The frame's identity is its own address, which it does not have yet: see `settle`.
         // SAFETY: the thread's frame is that of a caller, which is still there.
         let frame = unsafe { Frame::below(hand.frame().get(), ptr::null()) };
         Self {
             head: Head { frame, number: AtomicUsize::new(NONE), public: AtomicUsize::new(0) },
             hand,
-            crew,
+            host,
             own: UnsafeCell::new(VecDeque::new()),
         }
     }
@@ -57,18 +57,25 @@ impl Core {
         Place(ptr::from_ref(self).cast())
     }
 
+    /// The host that the scope runs on.
+    pub(crate) const fn host(&self) -> &H {
+        // SAFETY: see the field: the host outlives the scope.
+        unsafe { &*self.host }
+    }
+
     /// Queues a job, for the thread whose hand is `hand`.
-    pub(crate) fn spawn(&self, hand: *const Hand, crew: &impl Crew, job: Job) {
+    pub(crate) fn spawn(&self, hand: *const Hand, job: Job) {
+        let crew = self.host();
         if self.head.frame.is_cancelled() && !thread::panicking() {
             let _ = panics::contain(|| drop(job));
             cancelled::unwind();
         }
         let invites = if ptr::eq(hand, self.hand) {
             self.with_own(|own| own.push_back(job));
-            if !self.is_to_publish(crew) {
+            if !self.is_to_publish() {
                 return;
             }
-            self.publish(crew)
+            self.publish()
         } else {
             crew.board().publish_jobs(self.place(), crew.idle(), [job])
         };
@@ -78,13 +85,14 @@ impl Core {
     }
 
     /// Rule 5.
-    fn is_to_publish(&self, crew: &impl Crew) -> bool {
+    fn is_to_publish(&self) -> bool {
         // Ordering: Relaxed: a hint.
-        crew.board().is_hungry() || self.head.public.load(Ordering::Relaxed) == 0
+        self.host().board().is_hungry() || self.head.public.load(Ordering::Relaxed) == 0
     }
 
     /// Publishes the older half of the own jobs, and says whether a worker is to be invited. Only on the scope's own thread.
-    fn publish(&self, crew: &impl Crew) -> bool {
+    fn publish(&self) -> bool {
+        let crew = self.host();
         if crew.draw(1).is_some() {
             // Nobody would come for them; see `finish`.
             return false;
@@ -104,7 +112,8 @@ impl Core {
     }
 
     /// Runs what is left, waits for the rest, and says what the first panic carried.
-    fn finish(&self, hand: &Hand, crew: &impl Crew) -> Option<Payload> {
+    fn finish(&self, hand: &Hand) -> Option<Payload> {
+        let crew = self.host();
         let mut first = None;
         let mut wait = Wait::new();
         loop {
@@ -114,10 +123,7 @@ impl Core {
                 }
                 own.pop_back()
             }) {
-                if self.is_to_publish(crew)
-                    && self.with_own(|own| !own.is_empty())
-                    && self.publish(crew)
-                {
+                if self.is_to_publish() && self.with_own(|own| !own.is_empty()) && self.publish() {
                     crew.invite();
                 }
                 keep_first(&mut first, self.place().run(hand.frame(), job));
@@ -160,18 +166,18 @@ impl Event for Finished<'_> {
 }
 
 /// Calls `f` with a scope, and returns when all that was spawned in it has finished.
-pub(crate) fn run<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(&Core) -> R) -> R {
+pub(crate) fn run<H: Crew, R>(hand: &Hand, crew: &H, f: impl FnOnce(&Core<H>) -> R) -> R {
     if hand.frame().is_cancelled() {
         return hand.frame().uncancelled(|| run(hand, crew, f));
     }
-    let mut core = Core::new(hand, ptr::from_ref(crew).cast());
+    let mut core = Core::new(hand, crew);
     core.settle();
     // Where it is now it stays.
     let core = &core;
     // Until all jobs have finished nothing unwinds: they may know of this frame.
     let result: thread::Result<R> = hand.frame().within(core.place().frame(), || {
         let result = catch_unwind(AssertUnwindSafe(|| f(core)));
-        match (result, core.finish(hand, crew)) {
+        match (result, core.finish(hand)) {
             (result, None) => result,
             (Ok(value), Some(payload)) => {
                 let _ = panics::contain(|| drop(value));
@@ -202,25 +208,27 @@ pub(crate) mod models {
     use super::{Core, Crew, Hand, Job, Place};
 
     /// Where a model spawns jobs.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Spawner<'a>(&'a Core);
+    pub(crate) struct Spawner<'a, H>(&'a Core<H>);
 
-    impl Spawner<'_> {
+    impl<H: Crew + 'static> Spawner<'_, H> {
         pub(crate) fn spawn(
-            self,
+            &self,
             hand: *const Hand,
-            crew: &impl Crew,
-            f: impl FnOnce(Spawner<'_>) + Send + 'static,
+            f: impl FnOnce(Spawner<'_, H>) + Send + 'static,
         ) {
             let job = move |place: Place| {
-                // SAFETY: the place is that of a core, which is there until this job has finished.
-                f(Spawner(unsafe { &*place.0.cast() }));
+                // SAFETY: the place is that of a core of this host, which is there until this job has finished.
+                f(Spawner(unsafe { &*place.0.cast::<Core<H>>() }));
             };
-            self.0.spawn(hand, crew, Job(Box::new(job)));
+            self.0.spawn(hand, Job(Box::new(job)));
         }
     }
 
-    pub(crate) fn scope<R>(hand: &Hand, crew: &impl Crew, f: impl FnOnce(Spawner<'_>) -> R) -> R {
+    pub(crate) fn scope<H: Crew, R>(
+        hand: &Hand,
+        crew: &H,
+        f: impl FnOnce(Spawner<'_, H>) -> R,
+    ) -> R {
         super::run(hand, crew, |core| f(Spawner(core)))
     }
 }

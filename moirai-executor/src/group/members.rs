@@ -15,6 +15,9 @@ use slab::Slab;
 
 use crate::panics;
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
+
 /// See the [module](self). `M` is a member, `O` what is kept of one that has ended.
 #[derive(Debug)]
 pub(super) struct Members<M, O> {
@@ -139,65 +142,5 @@ fn wake(waiting: Option<Waker>) {
         && let Some(message) = panics::contain(|| waker.wake())
     {
         tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
-    }
-}
-
-#[cfg(all(test, moirai_loom))]
-mod loom_models {
-    use super::*;
-    use moirai_core::shim::sync::Arc;
-    use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
-    use moirai_core::shim::thread;
-
-    struct Count(Arc<AtomicUsize>);
-
-    impl std::task::Wake for Count {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn loom_group_completion_against_drop() {
-        loom::model(|| {
-            let members = Arc::new(Members::<u32, u32>::new());
-            assert!(members.join(7, |_, _| true).is_none());
-            let worker = thread::spawn({
-                let members = Arc::clone(&members);
-                move || members.end(0, |_| Some(1)).is_some()
-            });
-            let (left, outcomes) = members.close();
-            let ended = worker.join().unwrap();
-            // Either the end has the member, or the drop, and then there is no outcome.
-            assert_eq!(left.len() + usize::from(ended), 1);
-            assert_eq!(outcomes.len(), usize::from(ended));
-            assert_eq!(members.join(8, |_, _| true), Some(8));
-        });
-    }
-
-    #[test]
-    fn loom_group_who_waits_learns_of_the_last_end() {
-        loom::model(|| {
-            let members = Arc::new(Members::<u32, u32>::new());
-            assert!(members.join(7, |_, _| true).is_none());
-            let (woken, owed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(1)));
-            let worker = thread::spawn({
-                let (members, owed) = (Arc::clone(&members), Arc::clone(&owed));
-                move || {
-                    assert!(members.end(0, |_| None).is_some());
-                    owed.store(0, Ordering::Relaxed);
-                    members.settle();
-                }
-            });
-            let waker = Waker::from(std::sync::Arc::new(Count(Arc::clone(&woken))));
-            let look = members.look(&waker);
-            if look == Look::Empty {
-                assert_eq!(owed.load(Ordering::Relaxed), 0, "told before what is owed was given");
-            }
-            worker.join().unwrap();
-            // Whoever was told to wait was woken.
-            assert!(look == Look::Empty || woken.load(Ordering::Relaxed) == 1);
-            assert_eq!(members.look(&waker), Look::Empty);
-        });
     }
 }

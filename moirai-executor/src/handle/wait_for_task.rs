@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use moirai_core::{TaskId, TaskStatus};
-use moirai_sync::oneshot;
 
 use crate::runtime::shared::Shared;
+use crate::runtime::watchers::Watch;
 use crate::time::Deadline;
 
 /// Resolves when a task has ended, or when the time is up; see `wait_for_task`.
@@ -28,8 +28,7 @@ pub(crate) enum WaitForTask {
 pub(crate) struct Waiting {
     shared: Arc<Shared>,
     id: TaskId,
-    key: usize,
-    ended: oneshot::Receiver<TaskStatus>,
+    watch: Watch,
     limit: Option<Deadline>,
 }
 
@@ -38,17 +37,13 @@ impl WaitForTask {
         let Some(task) = shared.task_ref(id) else {
             return Self::Known(shared.registry.status(id));
         };
-        let mut table = shared.watchers.0.lock();
-        // Marked under the lock: if the task completes after this, `tell` comes after the entry below.
-        if let Some(status) = task.watch() {
-            return Self::Known(Some(status));
+        match shared.watchers.watch(id, || task.watch()) {
+            Ok(watch) => {
+                let limit = timeout.map(|timeout| Deadline::after(shared.time.domain(), timeout));
+                Self::Waiting(Waiting { shared: Arc::clone(shared), id, watch, limit })
+            }
+            Err(status) => Self::Known(Some(status)),
         }
-        let (sender, ended) = oneshot::channel();
-        let key = table.entry(id).or_default().insert(sender);
-        drop(table);
-        let limit = timeout.map(|timeout| Deadline::after(shared.time.domain(), timeout));
-        let shared = Arc::clone(shared);
-        Self::Waiting(Waiting { shared, id, key, ended, limit })
     }
 }
 
@@ -59,7 +54,7 @@ impl Future for WaitForTask {
         match self.get_mut() {
             Self::Known(status) => Poll::Ready(*status),
             Self::Waiting(waiting) => {
-                if let Poll::Ready(told) = Pin::new(&mut waiting.ended).poll(cx) {
+                if let Poll::Ready(told) = Pin::new(&mut waiting.watch.ended).poll(cx) {
                     return Poll::Ready(told.ok());
                 }
                 if let Some(limit) = &mut waiting.limit
@@ -75,6 +70,6 @@ impl Future for WaitForTask {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.shared.watchers.leave(self.id, self.key);
+        self.shared.watchers.forget(self.id, &self.watch);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::executor::HybridExecutor;
 use crate::runtime::context::Context;
-use crate::runtime::enter::{as_guest, on};
+use crate::runtime::enter::{as_guest, forking, on};
 use crate::runtime::shared::Shared;
 
 #[inline]
@@ -30,7 +30,7 @@ where
     RB: Send,
 {
     Context::with(|context| match context {
-        Some(context) => context.forking(|hand, shared| hand.join(shared, a, b)),
+        Some(context) => forking(context, |hand, shared| hand.join(shared, a, b)),
         None => as_guest(elsewhere().shared(), |hand, shared| hand.join(shared, a, b)),
     })
 }

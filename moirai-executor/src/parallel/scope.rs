@@ -11,7 +11,7 @@ use crate::fork_join::local_jobs::Hand;
 use crate::fork_join::scope_core::{Core, run};
 use crate::fork_join::scope_job::{Job, Place};
 use crate::runtime::context::Context;
-use crate::runtime::enter::{as_guest, on};
+use crate::runtime::enter::{as_guest, forking, on};
 use crate::runtime::shared::Shared;
 
 /// Where closures can be spawned that borrow from outside of the scope. See `Moirai::scope`.
@@ -81,7 +81,7 @@ use crate::runtime::shared::Shared;
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
     /// On the stack of the scope's own thread.
-    core: *const Core,
+    core: *const Core<Shared>,
     // Invariant, as in `std::thread::scope`: 'scope must not shrink, or a job could borrow what the scope's own closure owns.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
@@ -92,18 +92,17 @@ unsafe impl Sync for Scope<'_, '_> {}
 
 impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     /// Of a core that is there as long as this is.
-    const fn of(core: *const Core) -> Self {
+    const fn of(core: *const Core<Shared>) -> Self {
         Self { core, scope: PhantomData, env: PhantomData }
     }
 
-    const fn core(&self) -> &Core {
+    const fn core(&self) -> &Core<Shared> {
         // SAFETY: see `of`.
         unsafe { &*self.core }
     }
 
-    fn shared(&self) -> &Shared {
-        // SAFETY: it is that of `scope`, whose caller keeps the executor until the scope has ended.
-        unsafe { &*self.core().crew.cast() }
+    const fn shared(&self) -> &Shared {
+        self.core().host()
     }
 
     /// Runs a closure on the workers, before the scope ends. It may borrow whatever outlives the scope, and can spawn more.
@@ -119,7 +118,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         // SAFETY: only the lifetime is changed: the scope ends, and with it 'scope, when the job has been run or dropped.
         let job: Box<dyn FnOnce(Place) + Send> = unsafe { mem::transmute(job) };
         let hand = Context::with(|context| context.map_or(ptr::null(), Context::hand_address));
-        self.core().spawn(hand, self.shared(), Job(job));
+        self.core().spawn(hand, Job(job));
     }
 
     /// As [`join`](crate::HybridExecutor::join) of the scope's executor.
@@ -162,7 +161,7 @@ where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
 {
     Context::with(|context| match context {
-        Some(context) => context.forking(|hand, shared| scope(hand, shared, f)),
+        Some(context) => forking(context, |hand, shared| scope(hand, shared, f)),
         None => as_guest(elsewhere().shared(), |hand, shared| scope(hand, shared, f)),
     })
 }

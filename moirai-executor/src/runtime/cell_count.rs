@@ -14,6 +14,9 @@
 
 use moirai_core::shim::sync::atomic::{AtomicIsize, Ordering};
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
+
 const BIAS: isize = isize::MAX / 2;
 
 /// How many cells are alive; see the [module](self).
@@ -78,27 +81,5 @@ mod tests {
         let live = LiveCells::new();
         live.merge(0);
         assert_eq!(live.settle(0), Last::Yes);
-    }
-}
-
-#[cfg(all(test, moirai_loom))]
-mod loom_models {
-    use super::*;
-    use moirai_core::shim::sync::Arc;
-    use moirai_core::shim::thread;
-
-    #[test]
-    fn loom_the_last_cell_is_noticed_once() {
-        loom::model(|| {
-            let live = Arc::new(LiveCells::new());
-            let outside = [(); 2].map(|()| {
-                let live = Arc::clone(&live);
-                thread::spawn(move || usize::from(live.freed() == Last::Yes))
-            });
-            live.merge(1);
-            let settled = usize::from(live.settle(3) == Last::Yes);
-            let outside: usize = outside.map(|thread| thread.join().unwrap()).iter().sum();
-            assert_eq!(settled + outside, 1);
-        });
     }
 }

@@ -12,9 +12,6 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
 use crate::task::TaskPtr;
 
-/// More than there will ever be pieces.
-const SIMULATED_IDLE: usize = usize::MAX / 2;
-
 impl Crew for Shared {
     #[inline]
     fn board(&self) -> &Board {
@@ -22,8 +19,7 @@ impl Crew for Shared {
     }
 
     fn idle(&self) -> usize {
-        // In a simulation the board is always hungry, so that each split comes by `draw`.
-        if self.sim.is_some() { SIMULATED_IDLE } else { self.sleepers.idle() }
+        self.mode.idle(&self.sleepers)
     }
 
     fn invite(&self) {
@@ -31,7 +27,7 @@ impl Crew for Shared {
     }
 
     fn draw(&self, bound: usize) -> Option<usize> {
-        self.sim.as_ref().map(|sim| sim.draw(bound))
+        self.mode.draw(bound)
     }
 
     fn rest(&self, event: &impl Event) -> bool {

@@ -50,8 +50,7 @@ impl Drop for HandedOn {
 
 /// Gives a seat to another thread, because the caller is about to block. It comes back if no thread is to be had.
 fn hand_on(shared: &Shared, seat: Box<Seat>) -> Result<(), Box<Seat>> {
-    if shared.sim.is_some() {
-        // Nobody else needs it while the caller has the turn.
+    if !shared.mode.has_threads() {
         return Err(seat);
     }
     // Said while the seat is still the caller's: recorders count on one writer a worker.

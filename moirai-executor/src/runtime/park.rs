@@ -7,8 +7,8 @@ use moirai_sync::Parker;
 
 use crate::runtime::context::Context;
 use crate::runtime::external::guest;
-use crate::runtime::shared::{Runnable, Seat, Shared};
-use crate::runtime::turns::Sim;
+use crate::runtime::shared::{Shared, SharedTurns};
+use crate::runtime::wait_turn::wait_turn;
 
 /// How long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
 /// long as it takes to put a thread to sleep and to wake it: a short task is waited for without either.
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_micros(30);
 /// Waits for the parker's token: awake at first, then asleep. As long as the thread is awake it counts as a guest: it has the core
 /// that a worker would need. It calls `help` again and again then, and stays awake as long as that finds something to do.
 pub(crate) fn park_soon(parker: &Parker, shared: &Shared, mut help: impl FnMut() -> bool) {
-    if let Some(sim) = simulation(shared) {
-        let _ = sim.wait(shared, parker, None);
+    if let Some(turns) = simulation(shared) {
+        let _ = wait_turn(shared, turns, parker, None);
         return;
     }
     let guest = guest(shared);
@@ -51,7 +51,7 @@ impl Until {
     pub(crate) fn after(shared: &Shared, timeout: Option<Duration>) -> Self {
         let Some(timeout) = timeout else { return Self::Forever };
         match simulation(shared) {
-            Some(sim) => Self::Simulated(sim.deadline(timeout)),
+            Some(turns) => Self::Simulated(turns.deadline(timeout)),
             // A deadline beyond what the clock can express is none.
             None => Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Moment),
         }
@@ -78,16 +78,16 @@ pub(crate) fn park_until(
             }
         }
         Until::Simulated(moment) => {
-            simulation(shared).is_some_and(|sim| sim.wait(shared, parker, Some(moment)))
+            simulation(shared).is_some_and(|turns| wait_turn(shared, turns, parker, Some(moment)))
         }
     }
 }
 
 /// The simulation that runs the calling thread, if it is that of this executor.
-fn simulation(shared: &Shared) -> Option<&Sim<Runnable, Box<Seat>>> {
-    let sim = shared.sim.as_deref()?;
+fn simulation(shared: &Shared) -> Option<&SharedTurns> {
+    let turns = shared.mode.turns()?;
     let inside = Context::with(|context| {
         context.is_some_and(|context| std::ptr::eq(&**context.shared(), shared))
     });
-    (inside && sim.is_running()).then_some(sim)
+    (inside && turns.is_running()).then_some(turns)
 }

@@ -19,7 +19,7 @@ use crate::task::{Asker, Host, RawRunnable, Verdict};
 
 /// Queues a blocking task.
 pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
-    if shared.sim.is_some() {
+    if !shared.mode.has_threads() {
         let priority = task.priority();
         return queue_from_outside(shared, task, priority);
     }
@@ -204,9 +204,9 @@ fn before_verdict(shared: &Shared, entry: &Entry, verdict: &Verdict, ticks: u64)
             "a task panicked whose handle is gone",
         );
     }
-    if let Some(sim) = shared.sim.as_ref().filter(|_| unseen_panic) {
+    if unseen_panic {
         stats.error.clone_from(&verdict.error);
-        sim.unseen_panic(&stats);
+        shared.mode.unseen_panic(&stats);
     }
     if by_shutdown {
         stats.status = verdict.status;

@@ -20,11 +20,12 @@ use crate::registry::{Books, Entry, Hints, Registry};
 use crate::runtime::admission::Admission;
 use crate::runtime::cell_count::LiveCells;
 use crate::runtime::lifecycle::Door;
+use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
 use crate::runtime::shutdown_state::Closing;
 use crate::runtime::thread_pool::{Limits, Pool};
-use crate::runtime::turns::Sim;
+use crate::runtime::turns::Turns;
 use crate::runtime::watchers::Watchers;
 use crate::task::{RawRunnable, TaskRef};
 use crate::timer::TimeSource;
@@ -48,8 +49,8 @@ pub(crate) struct Shared {
     pub(crate) progress: Progress,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
-    /// What stands for threads, if there are none.
-    pub(crate) sim: Option<Box<Sim<Runnable, Box<Seat>>>>,
+    /// Threads, or the turns of a simulation.
+    pub(crate) mode: SharedMode,
     pub(crate) watchers: Watchers,
     pub(crate) closing: Closing,
     /// Wakes the cleanup thread when a manual clock moves.
@@ -148,6 +149,12 @@ impl Schedulable for Runnable {
     }
 }
 
+/// How an executor runs: on threads, or by turns.
+pub(crate) type SharedMode = Mode<Runnable, Box<Seat>, Shared>;
+
+/// What a simulated executor has in place of threads.
+pub(crate) type SharedTurns = Turns<Runnable, Box<Seat>, Shared>;
+
 /// What the builder has chosen.
 pub(crate) struct Parts {
     pub(crate) config: ExecutorConfig,
@@ -155,7 +162,7 @@ pub(crate) struct Parts {
     pub(crate) scheduler: AnyScheduler<Runnable>,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
-    pub(crate) sim: Option<Box<Sim<Runnable, Box<Seat>>>>,
+    pub(crate) mode: SharedMode,
 }
 
 /// After how long a worker whose tasks take long looks first for what came from threads that are no workers, whatever it has
@@ -173,12 +180,12 @@ const MAX_RESCUERS: usize = 1_024;
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, clock, scheduler, plugins, recorder, sim } = parts;
+        let Parts { config, clock, scheduler, plugins, recorder, mode } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
         let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
-        let registry = if sim.is_some() { registry.with_one_guest() } else { registry };
+        let registry = if mode.has_threads() { registry } else { registry.with_one_guest() };
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
             registry,
@@ -214,7 +221,7 @@ impl Shared {
             scheduler,
             plugins,
             recorder,
-            sim,
+            mode,
         });
         // Ordering: Relaxed: nobody else has the pointer yet.
         shared.cells.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);

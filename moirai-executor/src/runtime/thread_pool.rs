@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
+
 /// Why a job comes back.
 #[derive(Debug)]
 pub(crate) enum Refused<J> {
@@ -246,89 +249,5 @@ mod tests {
         assert!(pool.submit(1, |_| Ok(())).is_ok());
         assert_eq!((pool.next(), pool.next()), (Some(1), None));
         assert!(pool.wait_ended(None));
-    }
-}
-
-#[cfg(all(test, moirai_loom))]
-mod loom_models {
-    use super::*;
-    use moirai_core::shim::sync::Arc;
-    use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
-    use moirai_core::shim::thread;
-
-    /// A seat counts how often it was used; loom notices if two threads are in it at once.
-    struct Seat(moirai_core::shim::cell::UnsafeCell<usize>);
-
-    impl Seat {
-        fn sit(&mut self) {
-            // SAFETY: `&mut self`.
-            self.0.with_mut(|uses| unsafe { *uses += 1 });
-        }
-    }
-
-    type Seats = Arc<Pool<Seat>>;
-
-    fn pool(threads: usize) -> Seats {
-        let keep_alive = Duration::MAX;
-        Arc::new(Pool::new(Limits { threads, queue: 0, keep_alive }))
-    }
-
-    /// Gives a seat away, takes it back if it can, and says whether it was given, and whether it came back.
-    fn hand_on(pool: &Seats, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
-        let reserve = (Arc::clone(pool), Arc::clone(served));
-        let given = pool.submit(Seat(Default::default()), |_| {
-            threads.lock().push(thread::spawn(move || {
-                let (pool, served) = reserve;
-                while let Some(mut seat) = pool.next() {
-                    seat.sit();
-                    served.fetch_add(1, Ordering::Relaxed);
-                }
-            }));
-            Ok(())
-        });
-        let back = pool.take_back(|_| true).map(|mut seat| seat.sit());
-        (given.is_ok(), back.is_some())
-    }
-
-    type Threads = Arc<Mutex<Vec<thread::JoinHandle<()>>>>;
-
-    fn end(pool: &Seats, threads: &Threads) {
-        pool.close();
-        let threads = std::mem::take(&mut *threads.lock());
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert!(pool.wait_ended(None));
-    }
-
-    #[test]
-    fn loom_seat_handed_on_against_its_owners_return() {
-        loom::model(|| {
-            let (pool, served, threads) = (pool(1), Arc::default(), Arc::default());
-            let (given, back) = hand_on(&pool, &served, &threads);
-            end(&pool, &threads);
-            assert!(given);
-            // Exactly one of the two sits in it.
-            assert_eq!(served.load(Ordering::Relaxed) + usize::from(back), 1);
-        });
-    }
-
-    #[test]
-    fn loom_every_seat_that_is_given_is_served_or_comes_back() {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(2);
-        builder.check(|| {
-            let (pool, served, threads): (_, Arc<AtomicUsize>, Threads) =
-                (pool(1), Arc::default(), Arc::default());
-            let other = thread::spawn({
-                let (pool, served, threads) =
-                    (Arc::clone(&pool), Arc::clone(&served), Arc::clone(&threads));
-                move || hand_on(&pool, &served, &threads)
-            });
-            let mine = hand_on(&pool, &served, &threads);
-            let others = other.join().unwrap();
-            end(&pool, &threads);
-            let given = usize::from(mine.0) + usize::from(others.0);
-            let back = usize::from(mine.1) + usize::from(others.1);
-            assert_eq!(served.load(Ordering::Relaxed) + back, given);
-        });
     }
 }

@@ -1,4 +1,5 @@
-//! Whose turn it is, and what is done with it.
+//! What a simulation has in place of threads: whose turn it is, who waits, and what came of it. The protocol is that of
+//! [`sim`](crate::sim).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ thread_local! {
     pub(crate) static NUMBER: Cell<usize> = const { Cell::new(CALLER) };
 }
 
-/// The simulated part of an executor. See the [module](super).
-pub(crate) struct Sim<T, C> {
+/// The simulated part of an executor, whose scheduler moves a `T`, whose workers own a `C`, and whose threads share an `S`.
+pub(crate) struct Turns<T, C, S> {
     pub(crate) order: Deterministic<T>,
     pub(crate) hand: Arc<ManualClock>,
     pub(crate) max_steps: u64,
@@ -31,6 +32,8 @@ pub(crate) struct Sim<T, C> {
     pub(crate) sweep_every: Option<u64>,
     /// The scenario has ended.
     pub(crate) over: Arc<AtomicBool>,
+    /// The body of a thread of the simulation that has this number.
+    pub(crate) drive: fn(Arc<S>, usize),
     pub(crate) state: Mutex<State<C>>,
 }
 
@@ -93,12 +96,13 @@ pub(crate) struct Report {
     pub(crate) nanos: u64,
 }
 
-impl<T: Schedulable, C> Sim<T, C> {
+impl<T: Schedulable, C, S> Turns<T, C, S> {
     pub(crate) fn new(
         order: Deterministic<T>,
         hand: Arc<ManualClock>,
         max_steps: u64,
         config: &ExecutorConfig,
+        drive: fn(Arc<S>, usize),
     ) -> Self {
         let interval = nanos(config.cleanup.cleanup_interval);
         let sweep_every = config.cleanup.enable_automatic_cleanup.then_some(interval);
@@ -109,6 +113,7 @@ impl<T: Schedulable, C> Sim<T, C> {
             max_threads: config.max_blocking_threads,
             sweep_every,
             over: Arc::new(AtomicBool::new(false)),
+            drive,
             state: Mutex::new(State {
                 seats: Vec::new(),
                 turn: CALLER,

@@ -16,11 +16,14 @@ use crate::runtime::context::Context;
 use crate::runtime::drain;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
-use crate::runtime::shared::{Parts, Runnable, Seat, Shared};
-use crate::spawn::Description;
+use crate::runtime::shared::{Parts, Runnable, Seat, Shared, SharedTurns};
+use crate::runtime::shutdown::stop;
+use crate::spawn::start::{Description, spawn_future};
 
+use super::driver;
 use super::failure::{Cause, Failure};
-use crate::runtime::turns::{Ending, Sim};
+use crate::runtime::mode::Mode;
+use crate::runtime::turns::{Ending, Turns};
 
 /// How many steps a run may take, if nothing else is said.
 const MAX_STEPS: u64 = 10_000_000;
@@ -149,15 +152,16 @@ impl<E> Simulation<E> {
     {
         let failed = |cause| Box::new(Failure::new(self.seed, self.strategy, place, cause));
         let world = self.world().map_err(|error| failed(Cause::Refused(error)))?;
-        let (shared, sim) = (&world.shared, world.sim());
+        let (shared, turns) = (&world.shared, world.turns());
         let executor = HybridExecutor::of_simulation(Arc::clone(shared));
         let context = Context::new(Arc::clone(shared));
         let mut handle = context.enter(|| {
-            let over = Over(Arc::clone(&sim.over));
+            let over = Over(Arc::clone(&turns.over));
             let scenario = scenario(E::from(executor));
             let mut about = Description::at(TaskKind::Async, place);
             about.name = Some("scenario".into());
-            shared.spawn_future(
+            spawn_future(
+                shared,
                 async move {
                     let _over = over;
                     scenario.await
@@ -165,7 +169,7 @@ impl<E> Simulation<E> {
                 about,
             )
         });
-        let report = sim.drive(shared, &context);
+        let report = driver::drive(turns, shared, &context);
         match report.ending {
             Ending::Deadlock(tasks) => return Err(failed(Cause::Deadlock(tasks))),
             Ending::TooManySteps => return Err(failed(Cause::TooManySteps(self.max_steps))),
@@ -196,21 +200,21 @@ impl<E> Simulation<E> {
         let workers = config.worker_threads;
         let scheduler = AnyScheduler::other(order.clone());
         let queues = scheduler.start(workers);
-        let sim = Sim::new(order, hand, self.max_steps, &config);
+        let turns = Turns::new(order, hand, self.max_steps, &config, driver::thread_body);
         let shared = Shared::new(Parts {
             config,
             clock,
             scheduler,
             plugins: Plugins::default(),
             recorder: None,
-            sim: Some(Box::new(sim)),
+            mode: Mode::Turns(Box::new(turns)),
         });
         let books = std::iter::repeat_with(|| shared.registry.books());
         let seats = queues.into_iter().zip(books).enumerate();
         let seats: Vec<_> =
             seats.map(|(index, (queue, books))| seat(index, queue, books)).collect();
         let world = World { shared };
-        world.sim().seat_all(seats);
+        world.turns().seat_all(seats);
         Ok(world)
     }
 }
@@ -225,16 +229,16 @@ struct World {
 }
 
 impl World {
-    fn sim(&self) -> &Sim<Runnable, Box<Seat>> {
-        self.shared.sim.as_deref().expect("a simulated executor")
+    fn turns(&self) -> &SharedTurns {
+        self.shared.mode.turns().expect("a simulated executor")
     }
 }
 
 impl Drop for World {
     /// Closes the seats: the last step of a shutdown.
     fn drop(&mut self) {
-        self.shared.stop(Instant::now());
-        for seat in self.sim().take_seats() {
+        stop(&self.shared, Instant::now());
+        for seat in self.turns().take_seats() {
             drain::seat_closed(&self.shared, seat);
         }
     }

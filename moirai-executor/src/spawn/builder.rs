@@ -14,9 +14,11 @@ use moirai_sync::CancellationToken;
 use crate::handle::TaskHandle;
 use crate::runtime::admission::{Refusal, TrySpawnError};
 use crate::runtime::shared::Shared;
-use crate::spawn::Description;
 use crate::spawn::cancel_on::Wishes;
 use crate::spawn::destination::{Destination, Standalone};
+use crate::spawn::start::{
+    Description, refuse, spawn_closure, spawn_future, start_closure, start_future, try_enter,
+};
 
 /// Describes a task before it is spawned: its name, priority, timeout, cancellation token, and the group that it belongs to. Made by
 /// `task()`.
@@ -142,7 +144,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         F::Output: Send + 'static,
         D: Destination<F::Output>,
     {
-        self.spawn(TaskKind::Async, Location::caller(), future, Shared::spawn_future)
+        self.spawn(TaskKind::Async, Location::caller(), future, spawn_future)
     }
 
     /// Runs a closure that computes on the workers.
@@ -153,7 +155,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.spawn(TaskKind::Parallel, Location::caller(), f, Shared::spawn_closure)
+        self.spawn(TaskKind::Parallel, Location::caller(), f, spawn_closure)
     }
 
     /// Runs a closure that may block on a thread of its own, up to
@@ -166,7 +168,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.spawn(TaskKind::Blocking, Location::caller(), f, Shared::spawn_closure)
+        self.spawn(TaskKind::Blocking, Location::caller(), f, spawn_closure)
     }
 
     /// Like [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
@@ -194,7 +196,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         F::Output: Send + 'static,
         D: Destination<F::Output>,
     {
-        self.try_spawn(TaskKind::Async, Location::caller(), future, Shared::start_future)
+        self.try_spawn(TaskKind::Async, Location::caller(), future, start_future)
     }
 
     /// Like [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
@@ -209,7 +211,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.try_spawn(TaskKind::Parallel, Location::caller(), f, Shared::start_closure)
+        self.try_spawn(TaskKind::Parallel, Location::caller(), f, start_closure)
     }
 
     /// Like [`spawn_blocking`](Self::spawn_blocking), but never waits: it gives the closure back if it is refused.
@@ -225,7 +227,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.try_spawn(TaskKind::Blocking, Location::caller(), f, Shared::start_closure)
+        self.try_spawn(TaskKind::Blocking, Location::caller(), f, start_closure)
     }
 
     /// Like [`spawn_async`](Self::spawn_async), once the limits allow it. Those who wait are served in the order in which they came. If
@@ -243,7 +245,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<F::Output>,
     {
         let (shared, about, destination) = self.finished(TaskKind::Async, Location::caller());
-        when_free(counted(shared), about, destination, future, Shared::start_future)
+        when_free(counted(shared), about, destination, future, start_future)
     }
 
     /// Like [`spawn_parallel`](Self::spawn_parallel), once the limits allow it; see
@@ -259,7 +261,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         let (shared, about, destination) = self.finished(TaskKind::Parallel, Location::caller());
-        when_free(counted(shared), about, destination, f, Shared::start_closure)
+        when_free(counted(shared), about, destination, f, start_closure)
     }
 
     /// Like [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limits allow it; see
@@ -275,7 +277,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         let (shared, about, destination) = self.finished(TaskKind::Blocking, Location::caller());
-        when_free(counted(shared), about, destination, f, Shared::start_closure)
+        when_free(counted(shared), about, destination, f, start_closure)
     }
 
     fn spawn<W, T>(
@@ -293,7 +295,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         if destination.try_take_place() {
             destination.accept(spawn(shared, work, about))
         } else {
-            destination.refuse(shared.refuse(work, Refusal::AtCapacity))
+            destination.refuse(refuse(shared, work, Refusal::AtCapacity))
         }
     }
 
@@ -312,7 +314,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         if !destination.try_take_place() {
             return Err(TrySpawnError::new(Refusal::AtCapacity, work));
         }
-        match shared.try_enter(kind, work) {
+        match try_enter(shared, kind, work) {
             Ok(work) => Ok(destination.accept(start(shared, work, about))),
             Err(refused) => {
                 destination.give_place_back();
@@ -358,7 +360,7 @@ where
     place.keep();
     destination.accept(match admitted {
         Ok(()) => start(&shared, work, about),
-        Err(why) => shared.refuse(work, why),
+        Err(why) => refuse(&shared, work, why),
     })
 }
 

@@ -6,7 +6,7 @@ use moirai_core::TaskKind;
 
 use crate::handle::TaskHandle;
 use crate::runtime::context::Context;
-use crate::spawn::Description;
+use crate::spawn::start::{Description, spawn_closure, spawn_future};
 
 /// Runs a future on the workers of the executor that runs the caller.
 ///
@@ -21,7 +21,7 @@ where
 {
     let about = Description::new(TaskKind::Async);
     Context::with(|context| match context {
-        Some(context) => Ok(context.shared().spawn_future(future, about)),
+        Some(context) => Ok(spawn_future(context.shared(), future, about)),
         None => Err(future),
     })
 }
@@ -39,7 +39,7 @@ where
 {
     let about = Description::new(TaskKind::Parallel);
     Context::with(|context| match context {
-        Some(context) => Ok(context.shared().spawn_closure(f, about)),
+        Some(context) => Ok(spawn_closure(context.shared(), f, about)),
         None => Err(f),
     })
 }

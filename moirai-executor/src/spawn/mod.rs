@@ -4,9 +4,8 @@ mod builder;
 mod cancel_on;
 mod current;
 pub(crate) mod destination;
-mod start;
+pub(crate) mod start;
 
 pub use builder::TaskBuilder;
 pub use current::{spawn_async, spawn_parallel};
 pub use destination::{Destination, Standalone};
-pub(crate) use start::Description;

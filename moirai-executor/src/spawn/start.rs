@@ -48,234 +48,248 @@ impl Description {
 /// What ties a task, and how.
 type Tie = (Knot, Wishes);
 
-impl Shared {
-    /// Spawns a future.
-    #[inline]
-    pub(crate) fn spawn_future<F>(&self, future: F, about: Description) -> TaskHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        match self.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
-            Ok(()) => self.start_future(future, about),
-            Err(why) => self.refuse(future, why),
+/// Spawns a future.
+#[inline]
+pub(crate) fn spawn_future<F>(
+    shared: &Shared,
+    future: F,
+    about: Description,
+) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match shared.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
+        Ok(()) => start_future(shared, future, about),
+        Err(why) => refuse(shared, future, why),
+    }
+}
+
+/// Spawns a closure.
+#[inline]
+pub(crate) fn spawn_closure<F, R>(shared: &Shared, f: F, about: Description) -> TaskHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    match shared.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
+        Ok(()) => start_closure(shared, f, about),
+        Err(why) => refuse(shared, f, why),
+    }
+}
+
+/// Spawns a [`Task`].
+pub(crate) fn spawn_task<T: Task>(
+    shared: &Shared,
+    task: T,
+    about: Description,
+) -> TaskHandle<T::Output> {
+    spawn_closure(shared, move || task.run(), about)
+}
+
+/// Lets a task in without waiting.
+pub(crate) fn try_enter<W>(
+    shared: &Shared,
+    kind: TaskKind,
+    work: W,
+) -> Result<W, TrySpawnError<W>> {
+    let entered = if shared.door.is_shut() {
+        Err(Refusal::ShutDown)
+    } else {
+        shared.admission.try_enter(kind)
+    };
+    match entered {
+        Ok(()) => Ok(work),
+        Err(why) => {
+            shared.admission.count_refused();
+            Err(TrySpawnError::new(why, work))
         }
     }
+}
 
-    /// Spawns a closure.
-    #[inline]
-    pub(crate) fn spawn_closure<F, R>(&self, f: F, about: Description) -> TaskHandle<R>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        match self.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
-            Ok(()) => self.start_closure(f, about),
-            Err(why) => self.refuse(f, why),
-        }
+/// Drops what is not let in.
+#[cold]
+pub(crate) fn refuse<W, T>(shared: &Shared, work: W, why: Refusal) -> TaskHandle<T> {
+    if let Some(message) = panics::contain(|| drop(work)) {
+        tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
     }
+    refused(shared, why)
+}
 
-    /// Spawns a [`Task`].
-    pub(crate) fn spawn_task<T: Task>(&self, task: T, about: Description) -> TaskHandle<T::Output> {
-        self.spawn_closure(move || task.run(), about)
+fn refused<T>(shared: &Shared, why: Refusal) -> TaskHandle<T> {
+    shared.admission.count_refused();
+    TaskHandle::refused(shared.registry.refused_id(), why)
+}
+
+/// Spawns a future that was let in.
+#[inline]
+pub(crate) fn start_future<F>(
+    shared: &Shared,
+    future: F,
+    mut about: Description,
+) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let wishes = about.wishes.take();
+    if shared.scheduler.reads_hints() {
+        let hints = wishes.as_ref().and_then(|wishes| wishes.hints(&shared.clock));
+        about.hints = hints.map(Box::new);
     }
-
-    /// Lets a task in without waiting.
-    pub(crate) fn try_enter<W>(&self, kind: TaskKind, work: W) -> Result<W, TrySpawnError<W>> {
-        let entered = if self.door.is_shut() {
-            Err(Refusal::ShutDown)
-        } else {
-            self.admission.try_enter(kind)
-        };
-        match entered {
-            Ok(()) => Ok(work),
-            Err(why) => {
-                self.admission.count_refused();
-                Err(TrySpawnError::new(why, work))
-            }
-        }
+    if let Some(wishes) = wishes.filter(|wishes| wishes.tie()) {
+        let knot = Knot::default();
+        let tied = knot.around(future);
+        start_in_span(shared, tied, about, Some((knot, *wishes)))
+    } else {
+        start_in_span(shared, future, about, None)
     }
+}
 
-    /// Drops what is not let in.
-    #[cold]
-    pub(crate) fn refuse<W, T>(&self, work: W, why: Refusal) -> TaskHandle<T> {
-        if let Some(message) = panics::contain(|| drop(work)) {
-            tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
-        }
-        self.refused(why)
+#[inline]
+fn start_in_span<F>(
+    shared: &Shared,
+    future: F,
+    about: Description,
+    tie: Option<Tie>,
+) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if shared.config.inherit_spans {
+        start_work(shared, future.instrument(tracing::Span::current()), about, tie)
+    } else {
+        start_work(shared, future, about, tie)
     }
+}
 
-    fn refused<T>(&self, why: Refusal) -> TaskHandle<T> {
-        self.admission.count_refused();
-        TaskHandle::refused(self.registry.refused_id(), why)
+/// Spawns a closure that was let in.
+#[inline]
+pub(crate) fn start_closure<F, R>(shared: &Shared, f: F, about: Description) -> TaskHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    start_future(shared, Closure::new(f), about)
+}
+
+#[inline]
+fn start_work<W: Work + 'static>(
+    shared: &Shared,
+    work: W,
+    about: Description,
+    tie: Option<Tie>,
+) -> TaskHandle<W::Output> {
+    let Description { kind, priority, name, location, wishes: _, hints } = about;
+    let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
+    // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
+    let cell = unsafe { Unlisted::new(NonNull::from(shared), kind, priority, work) };
+    let new = |task: NonNull<Header<Shared>>| NewTask {
+        kind,
+        priority,
+        location,
+        name,
+        hints,
+        task: task.cast(),
+    };
+    let ticks = shared.clock.ticks();
+    if kind != TaskKind::Blocking && shared.plugins.is_empty() && tie.is_none() {
+        start_here(shared, cell, new, ticks, kind)
+    } else {
+        start_step_by_step(shared, cell, new, ticks, kind, tie)
     }
+}
 
-    /// Spawns a future that was let in.
-    #[inline]
-    pub(crate) fn start_future<F>(&self, future: F, mut about: Description) -> TaskHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let wishes = about.wishes.take();
-        if self.scheduler.reads_hints() {
-            let hints = wishes.as_ref().and_then(|wishes| wishes.hints(&self.clock));
-            about.hints = hints.map(Box::new);
-        }
-        if let Some(wishes) = wishes.filter(|wishes| wishes.tie()) {
-            let knot = Knot::default();
-            let tied = knot.around(future);
-            self.start_in_span(tied, about, Some((knot, *wishes)))
-        } else {
-            self.start_in_span(future, about, None)
-        }
-    }
-
-    #[inline]
-    fn start_in_span<F>(
-        &self,
-        future: F,
-        about: Description,
-        tie: Option<Tie>,
-    ) -> TaskHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        if self.config.inherit_spans {
-            self.start_work(future.instrument(tracing::Span::current()), about, tie)
-        } else {
-            self.start_work(future, about, tie)
-        }
-    }
-
-    /// Spawns a closure that was let in.
-    #[inline]
-    pub(crate) fn start_closure<F, R>(&self, f: F, about: Description) -> TaskHandle<R>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        self.start_future(Closure::new(f), about)
-    }
-
-    #[inline]
-    fn start_work<W: Work + 'static>(
-        &self,
-        work: W,
-        about: Description,
-        tie: Option<Tie>,
-    ) -> TaskHandle<W::Output> {
-        let Description { kind, priority, name, location, wishes: _, hints } = about;
-        let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
-        // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
-        let cell = unsafe { Unlisted::new(NonNull::from(self), kind, priority, work) };
-        let new = |task: NonNull<Header<Self>>| NewTask {
-            kind,
-            priority,
-            location,
-            name,
-            hints,
-            task: task.cast(),
-        };
-        let ticks = self.clock.ticks();
-        if kind != TaskKind::Blocking && self.plugins.is_empty() && tie.is_none() {
-            self.start_here(cell, new, ticks, kind)
-        } else {
-            self.start_step_by_step(cell, new, ticks, kind, tie)
-        }
-    }
-
-    /// The short way: no hooks, so the books and the queue are taken in one go if the caller is a worker.
-    #[inline]
-    fn start_here<W: Work + 'static>(
-        &self,
-        cell: Unlisted<W, Self>,
-        new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
-        ticks: u64,
-        kind: TaskKind,
-    ) -> TaskHandle<W::Output> {
-        Context::with(|context| {
-            let Some(mut seat) = context.and_then(|context| context.seat_of(self)) else {
-                return match self.list_from_outside(cell, new, ticks) {
-                    Some((task, handle)) => {
-                        queue_new(self, task);
-                        TaskHandle::new(handle.task().header().id(), handle)
-                    }
-                    None => self.shut_out(kind),
-                };
-            };
-            if self.door.is_shut() {
-                // The destructor of what is refused is user code.
-                drop(seat);
-                cell.refuse();
-                return self.shut_out(kind);
-            }
-            let listed = cell.list(|address| {
-                // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
-                let entry = unsafe { self.registry.register(&mut seat.books, new(address), ticks) };
-                Some((entry.id(), entry))
-            });
-            let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
-            let priority = task.priority();
-            let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
-            let worker = seat.index;
-            drop(seat);
-            wake_for(self, visibility, worker);
-            TaskHandle::new(handle.task().header().id(), handle)
-        })
-    }
-
-    /// A task that was let in found the door shut.
-    #[cold]
-    fn shut_out<T>(&self, kind: TaskKind) -> TaskHandle<T> {
-        self.admission.leave(kind);
-        self.refused(Refusal::ShutDown)
-    }
-
-    /// The long way: books, ties, hooks, queue.
-    fn start_step_by_step<W: Work + 'static>(
-        &self,
-        cell: Unlisted<W, Self>,
-        new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
-        ticks: u64,
-        kind: TaskKind,
-        tie: Option<Tie>,
-    ) -> TaskHandle<W::Output> {
-        let Some((task, handle)) = self.list_from_outside(cell, new, ticks) else {
-            return self.shut_out(kind);
-        };
-        if let Some((knot, wishes)) = tie {
-            knot.tie(handle.task(), wishes);
-        }
-        let id = task.id();
-        self.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
-        if kind == TaskKind::Blocking {
-            queue_blocking(self, Runnable::new(task));
-        } else {
-            queue_new(self, task);
-        }
-        self.plugins.call("after_spawn", |plugin| plugin.after_spawn(id));
-        TaskHandle::new(id, handle)
-    }
-
-    /// Enters a task into the guests' books, unless the door is shut.
-    fn list_from_outside<W: Work + 'static>(
-        &self,
-        cell: Unlisted<W, Self>,
-        new: impl FnOnce(NonNull<Header<Self>>) -> NewTask,
-        ticks: u64,
-    ) -> Option<Listed<W::Output, Self>> {
-        cell.list(|address| {
-            let entry: Option<Entry> = self.registry.with_guest(|books| {
-                // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
-                if self.door.is_shut() {
-                    return None;
+/// The short way: no hooks, so the books and the queue are taken in one go if the caller is a worker.
+#[inline]
+fn start_here<W: Work + 'static>(
+    shared: &Shared,
+    cell: Unlisted<W, Shared>,
+    new: impl FnOnce(NonNull<Header<Shared>>) -> NewTask,
+    ticks: u64,
+    kind: TaskKind,
+) -> TaskHandle<W::Output> {
+    Context::with(|context| {
+        let Some(mut seat) = context.and_then(|context| context.seat_of(shared)) else {
+            return match list_from_outside(shared, cell, new, ticks) {
+                Some((task, handle)) => {
+                    queue_new(shared, task);
+                    TaskHandle::new(handle.task().header().id(), handle)
                 }
-                // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
-                Some(unsafe { self.registry.register(books, new(address), ticks) })
-            });
-            entry.map(|entry| (entry.id(), entry))
-        })
+                None => shut_out(shared, kind),
+            };
+        };
+        if shared.door.is_shut() {
+            // The destructor of what is refused is user code.
+            drop(seat);
+            cell.refuse();
+            return shut_out(shared, kind);
+        }
+        let listed = cell.list(|address| {
+            // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
+            let entry = unsafe { shared.registry.register(&mut seat.books, new(address), ticks) };
+            Some((entry.id(), entry))
+        });
+        let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
+        let priority = task.priority();
+        let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
+        let worker = seat.index;
+        drop(seat);
+        wake_for(shared, visibility, worker);
+        TaskHandle::new(handle.task().header().id(), handle)
+    })
+}
+
+/// A task that was let in found the door shut.
+#[cold]
+fn shut_out<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
+    shared.admission.leave(kind);
+    refused(shared, Refusal::ShutDown)
+}
+
+/// The long way: books, ties, hooks, queue.
+fn start_step_by_step<W: Work + 'static>(
+    shared: &Shared,
+    cell: Unlisted<W, Shared>,
+    new: impl FnOnce(NonNull<Header<Shared>>) -> NewTask,
+    ticks: u64,
+    kind: TaskKind,
+    tie: Option<Tie>,
+) -> TaskHandle<W::Output> {
+    let Some((task, handle)) = list_from_outside(shared, cell, new, ticks) else {
+        return shut_out(shared, kind);
+    };
+    if let Some((knot, wishes)) = tie {
+        knot.tie(handle.task(), wishes);
     }
+    let id = task.id();
+    shared.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
+    if kind == TaskKind::Blocking {
+        queue_blocking(shared, Runnable::new(task));
+    } else {
+        queue_new(shared, task);
+    }
+    shared.plugins.call("after_spawn", |plugin| plugin.after_spawn(id));
+    TaskHandle::new(id, handle)
+}
+
+/// Enters a task into the guests' books, unless the door is shut.
+fn list_from_outside<W: Work + 'static>(
+    shared: &Shared,
+    cell: Unlisted<W, Shared>,
+    new: impl FnOnce(NonNull<Header<Shared>>) -> NewTask,
+    ticks: u64,
+) -> Option<Listed<W::Output, Shared>> {
+    cell.list(|address| {
+        let entry: Option<Entry> = shared.registry.with_guest(|books| {
+            // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
+            if shared.door.is_shut() {
+                return None;
+            }
+            // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
+            Some(unsafe { shared.registry.register(books, new(address), ticks) })
+        });
+        entry.map(|entry| (entry.id(), entry))
+    })
 }

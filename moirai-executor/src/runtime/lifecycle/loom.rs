@@ -1,0 +1,72 @@
+//! Models of the lifecycle.
+
+use super::*;
+use moirai_core::shim::sync::{Arc, Mutex};
+use moirai_core::shim::thread;
+
+/// What the registry and the injector are to a spawner. The queue's own lock orders only pushes and takes, as a lock-free
+/// queue would: its accesses are relaxed counts, so the fences do the work.
+struct Executor {
+    door: Door,
+    books: Mutex<usize>,
+    queued: moirai_core::shim::sync::atomic::AtomicUsize,
+    ended: moirai_core::shim::sync::atomic::AtomicUsize,
+}
+
+impl Executor {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            door: Door::new(),
+            books: Mutex::new(0),
+            queued: Default::default(),
+            ended: Default::default(),
+        })
+    }
+
+    fn spawn(&self) -> bool {
+        let let_in = {
+            let mut books = self.books.lock();
+            let open = !self.door.is_shut();
+            *books += usize::from(open);
+            open
+        };
+        if let_in {
+            self.queued.fetch_add(1, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            self.door.queued_behind_a_fence(|| self.bury());
+        }
+        let_in
+    }
+
+    fn bury(&self) {
+        if self.queued.load(Ordering::Relaxed) > 0 {
+            let taken = self.queued.swap(0, Ordering::Relaxed);
+            self.ended.fetch_add(taken, Ordering::Relaxed);
+        }
+    }
+
+    /// Shuts the door, and says how many tasks are in the books then.
+    fn shut(&self) -> usize {
+        self.door.advance(Phase::Stopped);
+        *self.books.lock()
+    }
+}
+
+#[test]
+fn loom_spawn_against_shutdown() {
+    let mut builder = ::loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let executor = Executor::new();
+        let spawners = [(); 2].map(|()| {
+            let executor = Arc::clone(&executor);
+            thread::spawn(move || usize::from(executor.spawn()))
+        });
+        let booked = executor.shut();
+        executor.door.last_seat_closed(|| executor.bury());
+        let let_in: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
+        // Nobody slipped in behind the door, and everybody who was let in has ended.
+        assert_eq!(booked, let_in);
+        assert_eq!(executor.ended.load(Ordering::Relaxed), let_in);
+    });
+}

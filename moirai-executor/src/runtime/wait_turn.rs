@@ -1,0 +1,74 @@
+//! Waiting in the middle of a step of a simulation. Rule 3 of [`sim`](crate::sim).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moirai_sync::Parker;
+use parking_lot::{Condvar, MutexGuard};
+
+use crate::panics::cancelled;
+use crate::runtime::context::Context;
+use crate::runtime::shared::{Seat, Shared, SharedTurns};
+use crate::runtime::turns::{Ending, NUMBER, State, Thread, Waiting};
+
+/// Waits for the parker's token, or until a moment of the simulated time; says whether it took the token.
+pub(crate) fn wait_turn(
+    shared: &Shared,
+    turns: &SharedTurns,
+    parker: &Parker,
+    until: Option<u64>,
+) -> bool {
+    if parker.park_timeout(Duration::ZERO) {
+        return true;
+    }
+    let (me, unwinds) = (NUMBER.get(), std::thread::panicking());
+    let seat = Context::with(|context| context.and_then(Context::stand_up));
+    {
+        let mut state = turns.state.lock();
+        state.seats.extend(seat);
+        state.waiting.push(Waiting { thread: me, token: parker.unparker(), until, unwinds });
+        let next = match state.between.pop() {
+            Some(next) => next,
+            None => start_thread(shared, turns, &mut state),
+        };
+        turns.give_turn(&mut state, next);
+        turns.wait_turn(&mut state, me);
+    }
+    let token = parker.park_timeout(Duration::ZERO);
+    if turns.has_ended() && !(unwinds && token) {
+        cancelled::unwind();
+    }
+    token
+}
+
+/// Starts a thread between steps, and returns its number; if there can be none, the caller's own, which then ends the simulation.
+fn start_thread(
+    shared: &Shared,
+    turns: &SharedTurns,
+    state: &mut MutexGuard<'_, State<Box<Seat>>>,
+) -> usize {
+    let number = state.threads.len();
+    let started = if number > turns.max_threads {
+        None
+    } else {
+        let drive = turns.drive;
+        shared.arc().and_then(|shared| {
+            let name = format!("moirai-sim-{number}");
+            std::thread::Builder::new().name(name).spawn(move || drive(shared, number)).ok()
+        })
+    };
+    match started {
+        Some(handle) => {
+            let told = Arc::new(Condvar::new());
+            state.threads.push(Thread { told, handle: Some(handle) });
+            number
+        }
+        None => {
+            state.ending.get_or_insert(Ending::TooManyThreads(number));
+            // Whoever waits unwinds now, the caller first.
+            let me = NUMBER.get();
+            state.waiting.retain(|waiting| waiting.thread != me);
+            me
+        }
+    }
+}
