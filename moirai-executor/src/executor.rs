@@ -35,7 +35,7 @@ use crate::spawn::TaskBuilder;
 use crate::spawn::start::{Description, spawn_closure, spawn_future, spawn_task};
 use crate::task::Asker;
 
-/// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the books of
+/// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the writer of
 /// them all.
 ///
 /// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
@@ -100,8 +100,8 @@ impl HybridExecutor {
         let config = &shared.config;
         let mut result = Ok(());
         for (index, queue) in queues.into_iter().enumerate() {
-            let books = shared.registry.books();
-            let seat = Box::new(Seat { index, queue, books, freed: 0, opened: false });
+            let writer = shared.registry.writer();
+            let seat = Box::new(Seat { index, queue, writer, freed: 0, opened: false });
             if result.is_err() {
                 drain::seat_closed(shared, seat);
                 continue;
@@ -148,7 +148,7 @@ impl HybridExecutor {
             let listening = Arc::downgrade(shared);
             ClockListener::new(clock, move || {
                 if let Some(shared) = listening.upgrade() {
-                    shared.registry.alarm().look();
+                    shared.registry.sweep_signal().recheck();
                 }
             })
         });

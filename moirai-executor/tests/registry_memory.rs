@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use moirai_core::{CleanupConfig, Clock, Priority, TaskKind, TaskStatus};
-use moirai_executor::registry::{Books, End, NewTask, Registry};
+use moirai_executor::registry::{NewRecord, RecordEnd, Registry, Writer};
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -32,9 +32,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn tasks(registry: &Registry, books: &mut Books, count: usize, name: Option<&str>) {
+fn tasks(registry: &Registry, writer: &mut Writer, count: usize, name: Option<&str>) {
     for number in 0..count {
-        let new = NewTask {
+        let new = NewRecord {
             kind: TaskKind::Async,
             priority: Priority::Normal,
             location: Location::caller(),
@@ -43,9 +43,9 @@ fn tasks(registry: &Registry, books: &mut Books, count: usize, name: Option<&str
             task: NonNull::<u64>::dangling().cast(),
         };
         // SAFETY: finished at once.
-        let entry = unsafe { registry.register(books, new, registry.now()) };
-        let end = End { status: TaskStatus::Completed, ticks: registry.now(), error: None };
-        registry.finish(books, entry, end);
+        let entry = unsafe { registry.register(writer, new, registry.now()) };
+        let end = RecordEnd { status: TaskStatus::Completed, ticks: registry.now(), error: None };
+        registry.finish(writer, entry, end);
     }
 }
 
@@ -69,11 +69,11 @@ fn names_do_not_pile_up_at_a_steady_rate() {
     let before = HELD.load(Ordering::Relaxed);
     let config = CleanupConfig { max_retained_tasks: 1_000, ..CleanupConfig::default() };
     let registry = Registry::new(config, 1, Clock::system());
-    let mut books = registry.books();
-    tasks(&registry, &mut books, 10_000, Some("a name made at run time"));
+    let mut writer = registry.writer();
+    tasks(&registry, &mut writer, 10_000, Some("a name made at run time"));
     let steady = HELD.load(Ordering::Relaxed) - before;
     for _ in 0..30 {
-        tasks(&registry, &mut books, 10_000, Some("a name made at run time"));
+        tasks(&registry, &mut writer, 10_000, Some("a name made at run time"));
         let held = assert_true(&registry, before, "at a steady rate");
         assert!(held < steady + (256 << 10), "{held} bytes, {steady} after the first wave");
     }
@@ -88,20 +88,20 @@ fn the_registry_says_what_it_holds_to_within_five_percent() {
         ..CleanupConfig::default()
     };
     let registry = Registry::new(config, 1, Clock::system());
-    let mut books = registry.books();
+    let mut writer = registry.writer();
 
-    tasks(&registry, &mut books, RECORDS, None);
+    tasks(&registry, &mut writer, RECORDS, None);
     let held = assert_true(&registry, before, "records without a name");
     assert!(held <= 80 * RECORDS, "{} bytes a record", held / RECORDS);
 
-    tasks(&registry, &mut books, RECORDS, Some("a name made at run time"));
+    tasks(&registry, &mut writer, RECORDS, Some("a name made at run time"));
     assert_true(&registry, before, "half of them with a name");
 
     assert_eq!(registry.cleanup_now(), 2 * RECORDS - 100);
     // What epochs hold back is freed as threads pin on.
     let mut held = usize::MAX;
     for _ in 0..10_000 {
-        tasks(&registry, &mut books, 1, None);
+        tasks(&registry, &mut writer, 1, None);
         registry.cleanup_now();
         held = HELD.load(Ordering::Relaxed) - before;
         if held < 1 << 20 {

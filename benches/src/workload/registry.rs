@@ -1,4 +1,4 @@
-//! The books alone: Moirai's registry beside the table of the old way.
+//! The writer alone: Moirai's registry beside the table of the old way.
 #![allow(
     unsafe_code,
     reason = "an entry must not outlive its registry; here registries are statics"
@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
-use moirai_executor::registry::{Books, End, Entry, NewTask, Registry};
+use moirai_executor::registry::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
 use super::group::{Case, Figure, Group};
 use crate::old_registry::{self, OldRegistry};
@@ -70,11 +70,11 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
-/// A registry whose window is full, and the books of its workers.
+/// A registry whose window is full, and the writer of its workers.
 struct Ours {
     registry: Registry,
     clock: Clock,
-    books: Mutex<Vec<Books>>,
+    writer: Mutex<Vec<Writer>>,
 }
 
 impl Ours {
@@ -82,8 +82,8 @@ impl Ours {
         let config = CleanupConfig { max_retained_tasks: WINDOW, ..CleanupConfig::default() };
         let clock = Clock::system();
         let registry = Registry::new(config, workers, clock.clone());
-        let books = Mutex::new((0..workers).map(|_| registry.books()).collect());
-        Self { registry, clock, books }
+        let writer = Mutex::new((0..workers).map(|_| registry.writer()).collect());
+        Self { registry, clock, writer }
     }
 
     fn of<const WORKERS: usize>() -> &'static Self {
@@ -93,8 +93,8 @@ impl Ours {
         place.get_or_init(|| Self::new(WORKERS))
     }
 
-    fn register(&'static self, books: &mut Books) -> Entry {
-        let new = NewTask {
+    fn register(&'static self, writer: &mut Writer) -> ActiveRecord {
+        let new = NewRecord {
             kind: TaskKind::Async,
             priority: Priority::Normal,
             location: Location::caller(),
@@ -103,28 +103,28 @@ impl Ours {
             task: NonNull::<u64>::dangling().cast(),
         };
         // SAFETY: the registry is in a static, so the entry does not outlive it.
-        unsafe { self.registry.register(books, new, self.clock.ticks()) }
+        unsafe { self.registry.register(writer, new, self.clock.ticks()) }
     }
 
     /// A task's life, with the two looks at the clock that it takes in the executor.
-    fn task(&'static self, books: &mut Books, worker: usize) {
-        let entry = self.register(books);
+    fn task(&'static self, writer: &mut Writer, worker: usize) {
+        let entry = self.register(writer);
         entry.start(Some(worker), 0);
         let ticks = self.clock.ticks();
         entry.polled(1);
-        let end = End { status: TaskStatus::Completed, ticks, error: None };
-        black_box(self.registry.finish(books, entry, end));
+        let end = RecordEnd { status: TaskStatus::Completed, ticks, error: None };
+        black_box(self.registry.finish(writer, entry, end));
     }
 }
 
 /// What one of `WORKERS` threads takes for a task.
 fn ours<const WORKERS: usize>() -> Duration {
     let ours = Ours::of::<WORKERS>();
-    let mut all = ours.books.lock().unwrap_or_else(PoisonError::into_inner);
-    let run = |(worker, books): (usize, &mut Books)| {
+    let mut all = ours.writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let run = |(worker, writer): (usize, &mut Writer)| {
         let start = Instant::now();
         for _ in 0..TASKS {
-            ours.task(books, worker);
+            ours.task(writer, worker);
         }
         start.elapsed()
     };
@@ -149,9 +149,9 @@ fn our_lookup() -> Duration {
     static ID: OnceLock<TaskId> = OnceLock::new();
     let ours = Ours::of::<1>();
     let id = *ID.get_or_init(|| {
-        let mut books = ours.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = ours.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // Never ended, so that it stays.
-        ours.register(&mut books[0]).id()
+        ours.register(&mut writer[0]).id()
     });
     let start = Instant::now();
     for _ in 0..LOOKUPS {

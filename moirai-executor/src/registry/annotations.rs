@@ -10,14 +10,14 @@ use crate::panics;
 /// What few records have, and the spawn place, whose pointer it takes. Never changed once a slot links it: a new one takes
 /// its place, and it is retired.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(super) struct Annotations {
     pub(super) location: &'static Location<'static>,
     pub(super) name: Option<Arc<str>>,
     pub(super) error: Option<Arc<str>>,
     pub(super) hints: Option<Box<Hints>>,
 }
 
-impl Text {
+impl Annotations {
     /// The same, with one more message.
     pub(super) fn with_error(&self, error: Arc<str>) -> Self {
         let error = match &self.error {

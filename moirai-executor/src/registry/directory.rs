@@ -21,11 +21,11 @@ pub(super) struct Directory {
     pages: AtomicUsize,
 }
 
-type Leaf = [Place; LEAF];
+type Leaf = [DirectoryEntry; LEAF];
 
 /// Where one page is, or was and may be again.
 #[derive(Debug)]
-struct Place {
+struct DirectoryEntry {
     page: AtomicPtr<Page>,
     /// The generation with which the slots of the next page here begin.
     next_generation: AtomicU32,
@@ -46,7 +46,7 @@ impl Directory {
         (LEAF * LEAVES) as u32
     }
 
-    fn place(&self, page: u32) -> Option<&Place> {
+    fn entry(&self, page: u32) -> Option<&DirectoryEntry> {
         let leaf = self.leaves.get(page as usize / LEAF)?;
         // Ordering: Acquire pairs with the Release of `insert`.
         let leaf = leaf.load(Ordering::Acquire);
@@ -61,7 +61,7 @@ impl Directory {
     /// block of the page, or a lock that keeps pages from being released.
     pub(super) fn page(&self, page: u32) -> Option<&Page> {
         // Ordering: Acquire pairs with the Release of `insert`: the slots are there.
-        let page = self.place(page)?.page.load(Ordering::Acquire);
+        let page = self.entry(page)?.page.load(Ordering::Acquire);
         // SAFETY: a page is retired behind an epoch after it was taken out, and the caller keeps it otherwise.
         unsafe { page.as_ref() }
     }
@@ -71,25 +71,25 @@ impl Directory {
         self.page(slot / PAGE_SLOTS as u32)
     }
 
-    /// Puts a new page in a place that has none. Under the depot's lock.
+    /// Puts a new page in a entry that has none. Under the depot's lock.
     pub(super) fn insert(&self, number: u32) -> &Page {
         let leaf = &self.leaves[number as usize / LEAF];
         // Ordering: Relaxed: leaves are made under the depot's lock.
         if leaf.load(Ordering::Relaxed).is_null() {
-            let fresh: Box<Leaf> = Box::new(std::array::from_fn(|_| Place {
+            let fresh: Box<Leaf> = Box::new(std::array::from_fn(|_| DirectoryEntry {
                 page: AtomicPtr::new(ptr::null_mut()),
                 next_generation: AtomicU32::new(self.first),
             }));
-            // Ordering: Release pairs with the Acquire of `place`.
+            // Ordering: Release pairs with the Acquire of `entry`.
             leaf.store(Box::into_raw(fresh), Ordering::Release);
             self.leaves_made.fetch_add(1, Ordering::Relaxed);
         }
-        let place = self.place(number).expect("its leaf was just made sure of");
+        let entry = self.entry(number).expect("its leaf was just made sure of");
         // Ordering: Relaxed: written under the depot's lock.
-        let generation = place.next_generation.load(Ordering::Relaxed);
+        let generation = entry.next_generation.load(Ordering::Relaxed);
         let page = Box::into_raw(Box::new(Page::new(generation)));
         // Ordering: Release pairs with the Acquire of `page`.
-        place.page.store(page, Ordering::Release);
+        entry.page.store(page, Ordering::Release);
         self.pages.fetch_add(1, Ordering::Relaxed);
         // SAFETY: just made, and released only under the depot's lock, when it is not in use.
         unsafe { &*page }
@@ -97,15 +97,15 @@ impl Directory {
 
     /// Takes a page out, under the depot's lock, and leaves its next generation. The caller retires it.
     pub(super) fn remove(&self, number: u32) -> Option<ptr::NonNull<Page>> {
-        let place = self.place(number)?;
+        let entry = self.entry(number)?;
         // Ordering: Relaxed: put there under the same lock.
-        let page = ptr::NonNull::new(place.page.load(Ordering::Relaxed))?;
-        place.page.store(ptr::null_mut(), Ordering::Relaxed);
+        let page = ptr::NonNull::new(entry.page.load(Ordering::Relaxed))?;
+        entry.page.store(ptr::null_mut(), Ordering::Relaxed);
         self.pages.fetch_sub(1, Ordering::Relaxed);
         // SAFETY: not retired yet.
         let next = unsafe { page.as_ref() }.next_generation();
         // Ordering: Relaxed: read under the depot's lock.
-        place.next_generation.store(next, Ordering::Relaxed);
+        entry.next_generation.store(next, Ordering::Relaxed);
         Some(page)
     }
 
@@ -132,8 +132,8 @@ impl Drop for Directory {
             }
             // SAFETY: made by `Box::into_raw` in `insert`, and freed only here.
             let leaf = unsafe { Box::from_raw(leaf) };
-            for place in leaf.iter() {
-                let page = place.page.load(Ordering::Relaxed);
+            for entry in leaf.iter() {
+                let page = entry.page.load(Ordering::Relaxed);
                 if !page.is_null() {
                     // SAFETY: made by `Box::into_raw` in `insert`, and not taken out. Texts of its slots: see `Registry`'s drop.
                     drop(unsafe { Box::from_raw(page) });

@@ -9,7 +9,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::shim::thread;
 use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 
-use super::{Books, End, Entry, NewTask, Registry};
+use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
 /// Every interleaving: all models but one are small enough.
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -30,8 +30,8 @@ fn unshared(max_retained_tasks: usize, workers: usize) -> Registry {
     Registry::new(config, workers, clock)
 }
 
-fn new_task(name: &str) -> NewTask {
-    NewTask {
+fn new_task(name: &str) -> NewRecord {
+    NewRecord {
         kind: TaskKind::Async,
         priority: Priority::Normal,
         location: Location::caller(),
@@ -41,14 +41,14 @@ fn new_task(name: &str) -> NewTask {
     }
 }
 
-fn register(registry: &Registry, books: &mut Books, name: &str, ticks: u64) -> Entry {
+fn register(registry: &Registry, writer: &mut Writer, name: &str, ticks: u64) -> ActiveRecord {
     // SAFETY: every model drops its entries before the registry.
-    unsafe { registry.register(books, new_task(name), ticks) }
+    unsafe { registry.register(writer, new_task(name), ticks) }
 }
 
-fn finish(registry: &Registry, books: &mut Books, entry: Entry, ticks: u64) -> TaskId {
+fn finish(registry: &Registry, writer: &mut Writer, entry: ActiveRecord, ticks: u64) -> TaskId {
     let id = entry.id();
-    registry.finish(books, entry, End { status: TaskStatus::Completed, ticks, error: None });
+    registry.finish(writer, entry, RecordEnd { status: TaskStatus::Completed, ticks, error: None });
     id
 }
 
@@ -68,9 +68,9 @@ fn loom_lookup_of_a_slot_that_is_used_again() {
     builder.preemption_bound = Some(3);
     builder.check(|| {
         let registry = registry(0, 1);
-        let mut books = registry.books();
-        let other = register(&registry, &mut books, "", 1);
-        let first = register(&registry, &mut books, "", 10);
+        let mut writer = registry.writer();
+        let other = register(&registry, &mut writer, "", 1);
+        let first = register(&registry, &mut writer, "", 10);
         let first_id = first.id();
         let reader = thread::spawn({
             let registry = Arc::clone(&registry);
@@ -80,13 +80,13 @@ fn loom_lookup_of_a_slot_that_is_used_again() {
                 assert!(is_own(&registry, next, "second", 20), "a mixture");
             }
         });
-        finish(&registry, &mut books, first, 11);
-        let second = register(&registry, &mut books, "second", 20);
+        finish(&registry, &mut writer, first, 11);
+        let second = register(&registry, &mut writer, "second", 20);
         assert_eq!(second.id().slot(), first_id.slot());
         reader.join().unwrap();
         assert_eq!(registry.status(first_id), None);
-        finish(&registry, &mut books, second, 21);
-        finish(&registry, &mut books, other, 22);
+        finish(&registry, &mut writer, second, 21);
+        finish(&registry, &mut writer, other, 22);
     });
 }
 
@@ -94,10 +94,10 @@ fn loom_lookup_of_a_slot_that_is_used_again() {
 fn loom_evict_against_lookup() {
     model(|| {
         let registry = registry(1, 1);
-        let mut books = registry.books();
-        let first = register(&registry, &mut books, "first", 10);
-        let first = finish(&registry, &mut books, first, 11);
-        let second = register(&registry, &mut books, "", 20);
+        let mut writer = registry.writer();
+        let first = register(&registry, &mut writer, "first", 10);
+        let first = finish(&registry, &mut writer, first, 11);
+        let second = register(&registry, &mut writer, "", 20);
         let reader = thread::spawn({
             let registry = Arc::clone(&registry);
             move || {
@@ -106,7 +106,7 @@ fn loom_evict_against_lookup() {
                 assert!(seen.is_none_or(|stats| stats.status == TaskStatus::Completed));
             }
         });
-        let second = finish(&registry, &mut books, second, 21);
+        let second = finish(&registry, &mut writer, second, 21);
         reader.join().unwrap();
         assert_eq!(registry.status(first), None);
         assert_eq!(registry.status(second), Some(TaskStatus::Completed));
@@ -118,14 +118,14 @@ fn loom_two_finishers_at_the_bound() {
     model(|| {
         let registry = registry(1, 2);
         let mut tasks = [10, 20].map(|ticks| {
-            let mut books = registry.books();
-            let entry = register(&registry, &mut books, "", ticks);
-            Some((books, entry, ticks))
+            let mut writer = registry.writer();
+            let entry = register(&registry, &mut writer, "", ticks);
+            Some((writer, entry, ticks))
         });
         let finishers = [0, 1].map(|number| {
             let registry = Arc::clone(&registry);
-            let (mut books, entry, ticks) = tasks[number].take().unwrap();
-            thread::spawn(move || finish(&registry, &mut books, entry, ticks + 1))
+            let (mut writer, entry, ticks) = tasks[number].take().unwrap();
+            thread::spawn(move || finish(&registry, &mut writer, entry, ticks + 1))
         });
         assert!(registry.retained() <= 1, "over the limit");
         let ids = finishers.map(|finisher| finisher.join().unwrap());
@@ -141,20 +141,20 @@ fn loom_two_finishers_that_leave_to_each_other() {
     model(|| {
         let mut registry = unshared(1, 2);
         registry.batch = 1;
-        registry.leave = 1;
+        registry.max_deferred = 1;
         let registry = Arc::new(registry);
         let mut tasks = [10, 20].map(|ticks| {
-            let mut books = registry.books();
-            let old = register(&registry, &mut books, "", ticks);
-            let new = register(&registry, &mut books, "", ticks);
-            Some((books, old, new, ticks))
+            let mut writer = registry.writer();
+            let old = register(&registry, &mut writer, "", ticks);
+            let new = register(&registry, &mut writer, "", ticks);
+            Some((writer, old, new, ticks))
         });
         let finishers = [0, 1].map(|number| {
             let registry = Arc::clone(&registry);
-            let (mut books, old, new, ticks) = tasks[number].take().unwrap();
+            let (mut writer, old, new, ticks) = tasks[number].take().unwrap();
             thread::spawn(move || {
-                finish(&registry, &mut books, old, ticks + 1);
-                finish(&registry, &mut books, new, ticks + 20)
+                finish(&registry, &mut writer, old, ticks + 1);
+                finish(&registry, &mut writer, new, ticks + 20)
             })
         });
         let [_, newest] = finishers.map(|finisher| finisher.join().unwrap());
@@ -174,14 +174,14 @@ fn loom_two_finishers_that_look_at_the_bound_without_a_lock() {
         registry.batch = 1;
         let registry = Arc::new(registry);
         let mut tasks = [10, 20].map(|ticks| {
-            let mut books = registry.books();
-            let entry = register(&registry, &mut books, "", ticks);
-            Some((books, entry, ticks))
+            let mut writer = registry.writer();
+            let entry = register(&registry, &mut writer, "", ticks);
+            Some((writer, entry, ticks))
         });
         let finishers = [0, 1].map(|number| {
             let registry = Arc::clone(&registry);
-            let (mut books, entry, ticks) = tasks[number].take().unwrap();
-            thread::spawn(move || finish(&registry, &mut books, entry, ticks + 1))
+            let (mut writer, entry, ticks) = tasks[number].take().unwrap();
+            thread::spawn(move || finish(&registry, &mut writer, entry, ticks + 1))
         });
         let [first, second] = finishers.map(|finisher| finisher.join().unwrap());
         // The one whose fence is last has seen both, and never do both drop a record for the same excess.
@@ -196,8 +196,8 @@ fn loom_two_finishers_that_look_at_the_bound_without_a_lock() {
 fn loom_a_block_that_is_used_up_is_exchanged_while_a_sweep_releases_its_page() {
     model(|| {
         let registry = registry(0, 2);
-        let mut holder = registry.books();
-        let mut finisher = registry.books();
+        let mut holder = registry.writer();
+        let mut finisher = registry.writer();
         // The page is used up, and its block still held: the next task takes it over, or puts it down, as the slots come back.
         let old = [1, 2].map(|ticks| register(&registry, &mut holder, "", ticks));
         let sweeper = thread::spawn({
@@ -227,8 +227,8 @@ fn loom_a_block_that_is_used_up_is_exchanged_while_a_sweep_releases_its_page() {
 fn loom_a_block_changes_hands_while_a_sweep_releases_its_page() {
     model(|| {
         let registry = registry(0, 2);
-        let mut holder = registry.books();
-        let mut finisher = registry.books();
+        let mut holder = registry.writer();
+        let mut finisher = registry.writer();
         // The first page is used up and put down, the second is held with one slot free.
         let old = [1, 2].map(|ticks| register(&registry, &mut holder, "", ticks));
         let held = register(&registry, &mut holder, "", 3);
@@ -261,13 +261,13 @@ fn loom_a_block_changes_hands_while_a_sweep_releases_its_page() {
 fn loom_with_task_against_finish() {
     model(|| {
         let registry = registry(0, 1);
-        let mut books = registry.books();
-        let filler = register(&registry, &mut books, "", 1);
+        let mut writer = registry.writer();
+        let filler = register(&registry, &mut writer, "", 1);
         // Written when the task has ended, as freeing it would be; loom notices a use at the same time.
         let cell = Arc::new(UnsafeCell::new(0));
-        let listed = || NewTask { task: NonNull::from(&*cell).cast(), ..new_task("") };
+        let listed = || NewRecord { task: NonNull::from(&*cell).cast(), ..new_task("") };
         // SAFETY: finished below.
-        let entry = unsafe { registry.register(&mut books, listed(), 1) };
+        let entry = unsafe { registry.register(&mut writer, listed(), 1) };
         let id = entry.id();
         let other = thread::spawn({
             let registry = Arc::clone(&registry);
@@ -284,19 +284,19 @@ fn loom_with_task_against_finish() {
                 found
             }
         });
-        finish(&registry, &mut books, entry, 2);
+        finish(&registry, &mut writer, entry, 2);
         cell.with_mut(|value| {
             // SAFETY: that nobody reads meanwhile is what the model shows.
             unsafe { *value = 2 }
         });
         // Slot and memory go to another task, which must not be found under the old id.
         // SAFETY: finished below.
-        let next = unsafe { registry.register(&mut books, listed(), 1) };
+        let next = unsafe { registry.register(&mut writer, listed(), 1) };
         assert_eq!(next.id().slot(), id.slot());
         assert!(other.join().unwrap().is_none_or(|value| value == 0), "a stranger");
         assert!(registry.with_task(id, |_| ()).is_none());
-        finish(&registry, &mut books, next, 4);
-        finish(&registry, &mut books, filler, 4);
+        finish(&registry, &mut writer, next, 4);
+        finish(&registry, &mut writer, filler, 4);
     });
 }
 
@@ -308,13 +308,13 @@ fn loom_a_completion_against_a_sweep() {
         let config =
             CleanupConfig { task_retention_duration: Duration::ZERO, ..CleanupConfig::default() };
         let registry = Arc::new(Registry::new(config, 1, clock));
-        let mut books = registry.books();
-        let tasks = [1, 2].map(|ticks| register(&registry, &mut books, "", ticks));
+        let mut writer = registry.writer();
+        let tasks = [1, 2].map(|ticks| register(&registry, &mut writer, "", ticks));
         let sweeper = thread::spawn({
             let registry = Arc::clone(&registry);
             move || registry.sweep().by_age
         });
-        let ids = tasks.map(|entry| finish(&registry, &mut books, entry, 3));
+        let ids = tasks.map(|entry| finish(&registry, &mut writer, entry, 3));
         let swept = sweeper.join().unwrap();
         assert_eq!(swept + registry.sweep().by_age, 2);
         assert_eq!(ids.map(|id| registry.status(id)), [None; 2]);
@@ -332,17 +332,17 @@ fn loom_sweep_against_stop() {
             ..CleanupConfig::default()
         };
         let registry = Arc::new(Registry::new(config, 1, clock));
-        let mut books = registry.books();
-        let entry = register(&registry, &mut books, "", 0);
+        let mut writer = registry.writer();
+        let entry = register(&registry, &mut writer, "", 0);
         let worker = thread::spawn({
             let registry = Arc::clone(&registry);
             move || super::sweep_when_due(&registry)
         });
-        finish(&registry, &mut books, entry, 0);
+        finish(&registry, &mut writer, entry, 0);
         hand.advance(Duration::from_nanos(1));
-        registry.alarm().look();
+        registry.sweep_signal().recheck();
         // However far it has come, it ends.
-        registry.alarm().stop();
+        registry.sweep_signal().stop();
         worker.join().unwrap();
     });
 }
@@ -351,15 +351,15 @@ fn loom_sweep_against_stop() {
 fn loom_a_completion_after_the_alarm_is_cleared_wakes_the_worker() {
     model(|| {
         let registry = registry(10, 1);
-        let mut books = registry.books();
-        let entry = register(&registry, &mut books, "", 1);
-        // As the worker does after an empty second look: from here on it waits without limit.
-        registry.alarm().disarm();
+        let mut writer = registry.writer();
+        let entry = register(&registry, &mut writer, "", 1);
+        // As the worker does after an empty second recheck: from here on it waits without limit.
+        registry.sweep_signal().request_signal();
         let worker = thread::spawn({
             let registry = Arc::clone(&registry);
-            move || registry.alarm().wait_to_be_told()
+            move || registry.sweep_signal().sleep_until_signalled()
         });
-        finish(&registry, &mut books, entry, 2);
+        finish(&registry, &mut writer, entry, 2);
         assert!(worker.join().unwrap());
         assert_eq!(registry.retained(), 1);
     });

@@ -19,7 +19,7 @@
 //!
 //! # Blocks
 //!
-//! 5. Slots change hands in [blocks](page::Block) of 64. A set of [`Books`] holds one block and allocates from a mask of its own. Evicted
+//! 5. Slots change hands in [blocks](page::Block) of 64. A set of [`Writer`] holds one block and allocates from a mask of its own. Evicted
 //!    slots go into the block's shared mask, one read-modify-write for a run of slots. When the mask of its own is
 //!    used up, the holder takes the shared one over, if at least half of the block is in it, or puts the block down and takes
 //!    another from the [`depot`].
@@ -48,7 +48,7 @@
 //!    rounds before: an owner that is idle, or stuck, does not keep old records from being evicted. Either way only such are
 //!    evicted as are not among the newest that the limit allows.
 //!
-//! Books are a worker's own; threads that are no workers share a few [guests'](Registry::with_guest), each behind a lock. So from
+//! Writer are a worker's own; threads that are no workers share a few [guests'](Registry::with_shared_writer), each behind a lock. So from
 //! spawn to finish a task costs its record one read-modify-write, that of rule 4, and no lock.
 
 #![allow(
@@ -82,8 +82,8 @@ mod loom;
 mod tests;
 
 pub use counts::Totals;
-pub use record::{End, Finished, Hints, NewTask};
+pub use record::{FinishedTask, Hints, NewRecord, RecordEnd};
 pub use sweep::SweepReport;
 pub(crate) use sweeper::{ClockListener, sweep_when_due};
 pub use task_registry::Registry;
-pub use writer::{Books, Entry};
+pub use writer::{ActiveRecord, Writer};

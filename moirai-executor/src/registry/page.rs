@@ -75,34 +75,34 @@ impl Page {
 /// The slots of a block that have come back; see rule 5. Those that its holder can allocate are in his own mask.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    returned: AtomicU64,
+    freed: AtomicU64,
     /// See [`depot`](super::depot); under its lock.
-    pub(super) place: AtomicU32,
+    pub(super) depot_state: AtomicU32,
 }
 
 impl Block {
     /// Gives slots back. Returns how many are back, before and after.
-    pub(super) fn give_back(&self, slots: u64) -> (u64, u64) {
+    pub(super) fn free_slots(&self, slots: u64) -> (u64, u64) {
         // Ordering: Release pairs with the Acquire of `take`: who allocates the slots finds their words free.
-        let before = self.returned.fetch_or(slots, Ordering::Release);
+        let before = self.freed.fetch_or(slots, Ordering::Release);
         (before, before | slots)
     }
 
     /// Takes everything that has come back.
-    pub(super) fn take(&self) -> u64 {
-        // Ordering: Acquire pairs with the Release of `give_back`.
-        self.returned.swap(0, Ordering::Acquire)
+    pub(super) fn take_freed(&self) -> u64 {
+        // Ordering: Acquire pairs with the Release of `free_slots`.
+        self.freed.swap(0, Ordering::Acquire)
     }
 
     /// What has come back.
-    pub(super) fn returned(&self) -> u64 {
+    pub(super) fn freed(&self) -> u64 {
         // Ordering: Relaxed: a hint, or decided by the depot's lock.
-        self.returned.load(Ordering::Relaxed)
+        self.freed.load(Ordering::Relaxed)
     }
 
     /// All slots of a block that was never used.
     pub(super) fn fill(&self) {
         // Ordering: Relaxed: made ready under the depot's lock.
-        self.returned.store(ALL_FREE, Ordering::Relaxed);
+        self.freed.store(ALL_FREE, Ordering::Relaxed);
     }
 }

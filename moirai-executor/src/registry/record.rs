@@ -9,7 +9,7 @@ use moirai_core::{Priority, TaskKind, TaskStatus};
 
 /// What is written down of a task when it is spawned.
 #[derive(Debug)]
-pub struct NewTask {
+pub struct NewRecord {
     /// What sort of work it is.
     pub kind: TaskKind,
     /// How urgent it is.
@@ -37,7 +37,7 @@ pub struct Hints {
 
 /// What is written down of a task when it ends.
 #[derive(Debug)]
-pub struct End {
+pub struct RecordEnd {
     /// The terminal status.
     pub status: TaskStatus,
     /// When it ended.
@@ -48,7 +48,7 @@ pub struct End {
 
 /// What is known of a task that has just ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Finished {
+pub struct FinishedTask {
     /// What sort of work it was.
     pub kind: TaskKind,
     /// From spawn to first run, in ticks; zero if it never ran.

@@ -6,9 +6,9 @@ use moirai_core::{Priority, TaskKind, TaskStatus};
 
 /// Generation, status, kind, priority and worker in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Word(pub(super) u64);
+pub(super) struct StateWord(pub(super) u64);
 
-impl Word {
+impl StateWord {
     const STATUS: u64 = 0b111;
     const KIND: u32 = 3;
     const PRIORITY: u32 = 5;

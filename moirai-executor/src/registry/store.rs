@@ -4,8 +4,8 @@ use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 
-use super::annotations::Text;
-use super::completions::Ring;
+use super::annotations::Annotations;
+use super::completions::CompletionLog;
 use super::counts::Counts;
 use super::depot::Depot;
 use super::directory::Directory;
@@ -16,8 +16,8 @@ use super::reclaim::{Garbage, Pin};
 pub(super) struct Store {
     pub(super) directory: Directory,
     pub(super) depot: Depot,
-    /// The completions of each set of books: the workers', then the guests'.
-    pub(super) rings: Box<[CachePadded<Ring>]>,
+    /// The completions of each set of writer: the workers', then the guests'.
+    pub(super) logs: Box<[CachePadded<CompletionLog>]>,
     pub(super) counts: Counts,
     pub(super) garbage: Garbage,
 }
@@ -28,7 +28,7 @@ impl Store {
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),
-            rings: (0..sets).map(|_| CachePadded::new(Ring::new())).collect(),
+            logs: (0..sets).map(|_| CachePadded::new(CompletionLog::new())).collect(),
             counts: Counts::new(sets),
             garbage: Garbage::default(),
         }
@@ -36,30 +36,30 @@ impl Store {
 
     /// How many records of ended tasks there are.
     pub(super) fn retained(&self) -> usize {
-        self.rings.iter().map(|ring| ring.len()).sum()
+        self.logs.iter().map(|log| log.len()).sum()
     }
 
-    /// Retires a text.
+    /// Retires a annotations.
     ///
     /// # Safety
     ///
     /// It was unlinked from its slot by the caller, before `pin` was made or after, and is retired once.
-    pub(super) unsafe fn retire_text(&self, pin: &Pin, text: NonNull<Text>) {
-        self.counts.text(0, Some(text));
+    pub(super) unsafe fn retire_annotations(&self, pin: &Pin, annotations: NonNull<Annotations>) {
+        self.counts.annotation_bytes(0, Some(annotations));
         // SAFETY: not retired yet.
-        let bytes = unsafe { text.as_ref() }.bytes();
+        let bytes = unsafe { annotations.as_ref() }.bytes();
         // SAFETY: a `Box` of plain data, unlinked, and retired once, says the caller.
-        unsafe { pin.retire(text, bytes, &self.garbage) };
+        unsafe { pin.retire(annotations, bytes, &self.garbage) };
     }
 
     /// What the slots hold that have no eviction before them any more.
-    pub(super) fn free_texts(&self) {
+    pub(super) fn free_annotations(&self) {
         for number in 0..self.directory.end() {
             let Some(page) = self.directory.page(number) else {
                 continue;
             };
             for slot in page.slots() {
-                slot.free_text();
+                slot.free_annotations();
             }
         }
     }

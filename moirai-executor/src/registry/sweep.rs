@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 
-use super::completions::Ring;
-use super::counts::Cause;
+use super::completions::CompletionLog;
+use super::counts::EvictionCause;
 use super::evictor::{BATCH, Evictor};
 use super::task_registry::Registry;
-use super::writer::Books;
+use super::writer::Writer;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +32,8 @@ impl Registry {
     /// lock is held for a bounded number of records at a time, and handed to whoever waits for it in between.
     pub fn sweep(&self) -> SweepReport {
         let start = Instant::now();
-        let by_age = self.drop_expired(Cause::Age);
-        let by_count = self.drop_excess(self.retained(), Cause::Count);
+        let by_age = self.drop_expired(EvictionCause::Age);
+        let by_count = self.drop_excess(self.retained(), EvictionCause::Count);
         let pages = self.release_pages();
         self.store.garbage.collect();
         let took = start.elapsed();
@@ -44,15 +44,16 @@ impl Registry {
     /// Drops everything that ended before the call and is beyond either limit, and says how many.
     pub fn cleanup_now(&self) -> usize {
         let retained = self.retained();
-        let dropped = self.drop_expired(Cause::Request);
-        let dropped = dropped + self.drop_excess(retained - dropped.min(retained), Cause::Request);
+        let dropped = self.drop_expired(EvictionCause::Request);
+        let dropped =
+            dropped + self.drop_excess(retained - dropped.min(retained), EvictionCause::Request);
         self.release_pages();
         self.store.garbage.collect();
         dropped
     }
 
     /// Drops what had ended longer ago than the retention when this was called.
-    fn drop_expired(&self, cause: Cause) -> usize {
+    fn drop_expired(&self, cause: EvictionCause) -> usize {
         let now = self.clock.converter();
         // Before the clock's start: nothing can be that old.
         let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
@@ -64,7 +65,7 @@ impl Registry {
     }
 
     /// Drops what is beyond the limit, of the `retained` that there were.
-    fn drop_excess(&self, retained: usize, cause: Cause) -> usize {
+    fn drop_excess(&self, retained: usize, cause: EvictionCause) -> usize {
         let limit = self.config.max_retained_tasks;
         self.in_batches(retained.saturating_sub(limit), |evictor, most| {
             let excess = self.retained().saturating_sub(limit);
@@ -86,7 +87,7 @@ impl Registry {
             if some < most {
                 break;
             }
-            self.let_others_in();
+            self.yield_lock();
         }
         dropped
     }
@@ -94,30 +95,30 @@ impl Registry {
     fn release_pages(&self) -> usize {
         let mut released = 0;
         loop {
-            let (some, more) = self.evictor.lock().release(&self.store);
+            let (some, more) = self.evictor.lock().release_pages(&self.store);
             released += some;
             if !more {
                 return released;
             }
-            self.let_others_in();
+            self.yield_lock();
         }
     }
 
     /// Gives the lock to whoever waits for it, rather than to the next batch.
-    pub(super) fn let_others_in(&self) {
+    pub(super) fn yield_lock(&self) {
         moirai_core::shim::sync::hand_over(&self.evictor);
     }
 
     /// Bytes that the registry holds.
     pub(super) fn bytes(&self) -> usize {
-        let segments: usize = self.store.rings.iter().map(|ring| ring.segment_bytes()).sum();
+        let segments: usize = self.store.logs.iter().map(|log| log.segment_bytes()).sum();
         let evictor = self.evictor.lock().bytes();
         size_of::<Self>()
-            + self.store.rings.len() * size_of::<CachePadded<Ring>>()
+            + self.store.logs.len() * size_of::<CachePadded<CompletionLog>>()
             + self.store.directory.bytes()
             + self.store.depot.bytes()
             + self.store.counts.bytes()
-            + self.guests.len() * size_of::<Mutex<Books>>()
+            + self.shared_writers.len() * size_of::<Mutex<Writer>>()
             + self.store.garbage.bytes()
             + segments
             + evictor

@@ -3,13 +3,13 @@
 //! It sweeps once an interval, and waits on a condition variable in between, so that a stop ends it at once. With nothing
 //! retained it does not wake at all. For that, whoever completes a task looks at one flag:
 //!
-//! 1. After a sweep that leaves nothing, the worker sets `disarmed`, and waits one more interval.
+//! 1. After a sweep that leaves nothing, the worker sets `wants_signal`, and waits one more interval.
 //! 2. If there is still nothing, it waits without limit.
-//! 3. Who completes a task publishes it, and then looks at `disarmed`; if it is set he takes the lock, clears it, and notifies.
+//! 3. Who completes a task publishes it, and then looks at `wants_signal`; if it is set he takes the lock, clears it, and notifies.
 //!
 //! There is no fence between publishing and looking, and none is needed. One who saw the flag still clear looked before its
 //! setting had reached him, and had published before he looked; a store reaches every processor within microseconds, and the
-//! second look comes at least [`SETTLE`](crate::cleanup) later, however short the interval is: it finds his record. One who looks after that
+//! second recheck comes at least [`SETTLE`](crate::cleanup) later, however short the interval is: it finds his record. One who looks after that
 //! sees the flag set.
 
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
@@ -17,44 +17,44 @@ use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
 /// What wakes the cleanup worker.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm {
-    /// Set: the worker looks by itself. Clear: it wants to be told of the next completion.
-    disarmed: AtomicBool,
-    state: Mutex<State>,
+pub(crate) struct SweepSignal {
+    /// Set: the worker looks by itself. Clear: it wants to be signalled of the next completion.
+    wants_signal: AtomicBool,
+    state: Mutex<SignalState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct SignalState {
     stop: bool,
-    /// Something was retained since the worker asked to be told.
-    told: bool,
+    /// Something was retained since the worker asked to be signalled.
+    signalled: bool,
 }
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
     Stop,
-    Told,
-    Time,
+    Signalled,
+    TimeUp,
 }
 
-impl Alarm {
+impl SweepSignal {
     /// Rule 3. Called after every completion.
     #[inline]
-    pub(crate) fn something_retained(&self) {
+    pub(crate) fn completed(&self) {
         // Ordering: Relaxed: see the module.
-        if self.disarmed.load(Ordering::Relaxed) {
-            self.tell();
+        if self.wants_signal.load(Ordering::Relaxed) {
+            self.signal();
         }
     }
 
     #[cold]
-    fn tell(&self) {
+    fn signal(&self) {
         let mut state = self.state.lock();
         // Ordering: Relaxed: under the lock.
-        self.disarmed.store(false, Ordering::Relaxed);
-        state.told = true;
+        self.wants_signal.store(false, Ordering::Relaxed);
+        state.signalled = true;
         self.changed.notify_all();
     }
 
@@ -64,45 +64,45 @@ impl Alarm {
     }
 
     /// The manual clock has moved.
-    pub(crate) fn look(&self) {
-        // Under the lock, so that it does not fall between the worker's look at the clock and its wait.
+    pub(crate) fn recheck(&self) {
+        // Under the lock, so that it does not fall between the worker's recheck at the clock and its wait.
         let _state = self.state.lock();
         self.changed.notify_all();
     }
 
-    /// Asks to be told of the next completion.
-    pub(crate) fn disarm(&self) {
+    /// Asks to be signalled of the next completion.
+    pub(crate) fn request_signal(&self) {
         let mut state = self.state.lock();
-        state.told = false;
+        state.signalled = false;
         // Ordering: Relaxed: see the module.
-        self.disarmed.store(true, Ordering::Relaxed);
+        self.wants_signal.store(true, Ordering::Relaxed);
     }
 
     /// Rule 2: waits without limit. False: until a stop.
-    pub(crate) fn wait_to_be_told(&self) -> bool {
-        let without_limit = |changed: &Condvar, state: &mut MutexGuard<'_, State>| {
+    pub(crate) fn sleep_until_signalled(&self) -> bool {
+        let without_limit = |changed: &Condvar, state: &mut MutexGuard<'_, SignalState>| {
             changed.wait(state);
             false
         };
-        self.wait(true, without_limit) == Woken::Told
+        self.wait(true, without_limit) == Woken::Signalled
     }
 
-    /// Waits until a stop, until told if `until_told`, or until `wait` says that the time is up.
+    /// Waits until a stop, until signalled if `until_signalled`, or until `wait` says that the time is up.
     pub(crate) fn wait(
         &self,
-        until_told: bool,
-        mut wait: impl FnMut(&Condvar, &mut MutexGuard<'_, State>) -> bool,
+        until_signalled: bool,
+        mut wait: impl FnMut(&Condvar, &mut MutexGuard<'_, SignalState>) -> bool,
     ) -> Woken {
         let mut state = self.state.lock();
         loop {
             if state.stop {
                 return Woken::Stop;
             }
-            if until_told && state.told {
-                return Woken::Told;
+            if until_signalled && state.signalled {
+                return Woken::Signalled;
             }
             if wait(&self.changed, &mut state) {
-                return if state.stop { Woken::Stop } else { Woken::Time };
+                return if state.stop { Woken::Stop } else { Woken::TimeUp };
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The thread that drops records when they are too old; what wakes it is [`alarm`](crate::registry::Alarm).
+//! The thread that drops records when they are too old; what wakes it is [`sweep_signal`](crate::registry::SweepSignal).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use moirai_core::clock::{ListenerKey, ManualClock};
 use moirai_core::shim::sync::{Condvar, MutexGuard};
 
 use super::sweep::SweepReport;
-use super::sweep_signal::{State, Woken};
+use super::sweep_signal::{SignalState, Woken};
 use super::task_registry::Registry;
 use crate::panics;
 
@@ -34,21 +34,21 @@ impl Drop for ClockListener {
 
 /// The body of the thread.
 pub(crate) fn sweep_when_due(registry: &Registry) {
-    let alarm = registry.alarm();
+    let sweep_signal = registry.sweep_signal();
     loop {
-        if alarm.wait(false, interval(registry, Duration::ZERO)) == Woken::Stop {
+        if sweep_signal.wait(false, interval(registry, Duration::ZERO)) == Woken::Stop {
             return;
         }
         sweep(registry);
         if registry.retained() > 0 {
             continue;
         }
-        alarm.disarm();
-        let woken = match alarm.wait(true, interval(registry, SETTLE)) {
-            Woken::Time => {
+        sweep_signal.request_signal();
+        let woken = match sweep_signal.wait(true, interval(registry, SETTLE)) {
+            Woken::TimeUp => {
                 // The second look. Pages may have become free since the first, though nothing is retained.
                 sweep(registry);
-                if registry.retained() > 0 || alarm.wait_to_be_told() {
+                if registry.retained() > 0 || sweep_signal.sleep_until_signalled() {
                     continue;
                 }
                 return;
@@ -66,7 +66,7 @@ pub(crate) fn sweep_when_due(registry: &Registry) {
 fn interval(
     registry: &Registry,
     least: Duration,
-) -> impl FnMut(&Condvar, &mut MutexGuard<'_, State>) -> bool {
+) -> impl FnMut(&Condvar, &mut MutexGuard<'_, SignalState>) -> bool {
     let length = registry.config().cleanup_interval;
     let manual = registry.clock().as_manual().map(|hand| {
         // Zero is refused, and what the clock cannot express is never reached.
@@ -97,12 +97,12 @@ fn interval(
 
 /// Sweeps, and tells of it if anything went. Whatever panics in between does not end the thread.
 fn sweep(registry: &Registry) {
-    if let Some(message) = panics::contain(|| tell(&registry.sweep())) {
+    if let Some(message) = panics::contain(|| log_report(&registry.sweep())) {
         tracing::error!(target: "moirai", panic = &*message, "a sweep panicked");
     }
 }
 
-fn tell(report: &SweepReport) {
+fn log_report(report: &SweepReport) {
     let SweepReport { by_age, by_count, pages, took, bytes, .. } = *report;
     if by_age + by_count + pages > 0 {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

@@ -6,11 +6,11 @@ use moirai_core::{CleanupConfig, Clock, TaskId};
 
 use super::evictor::Evictor;
 use super::store::Store;
-use super::sweep_signal::Alarm;
-use super::writer::{self, Books};
+use super::sweep_signal::SweepSignal;
+use super::writer::{self, Writer};
 
-/// How many sets of books threads share that are no workers.
-const GUESTS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
+/// How many sets of writer threads share that are no workers.
+const SHARED_WRITERS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
 
 /// The records of all tasks of one executor. See the [module](self).
 #[derive(Debug)]
@@ -19,83 +19,83 @@ pub struct Registry {
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) workers: usize,
-    /// How many of the workers' books were handed out.
-    pub(super) handed_out: Mutex<usize>,
-    pub(super) guests: Box<[Mutex<Books>]>,
+    /// How many of the workers' writer were handed out.
+    pub(super) writers_made: Mutex<usize>,
+    pub(super) shared_writers: Box<[Mutex<Writer>]>,
     /// How many of them are used.
-    pub(super) used_guests: usize,
+    pub(super) used_shared_writers: usize,
     pub(super) evictor: Mutex<Evictor>,
     /// A worker's completions between two looks at the limit; zero where it is exact. See rule 9.
     pub(super) batch: usize,
     /// Records beyond the limit that who completes leaves to others. See rule 10.
-    pub(super) leave: usize,
+    pub(super) max_deferred: usize,
     pub(super) refused: AtomicU64,
-    pub(super) alarm: Alarm,
+    pub(super) sweep_signal: SweepSignal,
 }
 
 impl Registry {
-    /// Empty books for this many workers.
+    /// Empty writer for this many workers.
     #[must_use]
     pub fn new(config: CleanupConfig, workers: usize, clock: Clock) -> Self {
         Self::starting_at(config, workers, clock, 1)
     }
 
-    /// The same, with one set of books for all threads that are no workers: which thread it is makes no difference to the ids.
+    /// The same, with one set of writer for all threads that are no workers: which thread it is makes no difference to the ids.
     #[must_use]
-    pub fn with_one_guest(mut self) -> Self {
-        self.used_guests = 1;
+    pub fn with_one_shared_writer(mut self) -> Self {
+        self.used_shared_writers = 1;
         self
     }
 
-    /// Empty books whose slots begin with `generation`.
+    /// Empty writer whose slots begin with `generation`.
     pub(super) fn starting_at(
         config: CleanupConfig,
         workers: usize,
         clock: Clock,
         generation: u32,
     ) -> Self {
-        let sets = workers + GUESTS;
-        // Rule 9: what the guests may add comes off what is left to the workers.
-        let slack = (config.max_retained_tasks / 8).saturating_sub(GUESTS) / workers.max(1);
+        let sets = workers + SHARED_WRITERS;
+        // Rule 9: what the shared_writers may add comes off what is left to the workers.
+        let slack = (config.max_retained_tasks / 8).saturating_sub(SHARED_WRITERS) / workers.max(1);
         // Rule 10: half of it for what is not looked at yet, half for what is left to others.
-        let batch = slack.min(writer::MAX_BATCH - GUESTS) / 2;
+        let batch = slack.min(writer::MAX_BATCH - SHARED_WRITERS) / 2;
         Self {
             store: Store::new(sets, generation),
             workers,
-            handed_out: Mutex::new(0),
-            used_guests: GUESTS,
-            guests: (workers..sets).map(|index| Mutex::new(Books::new(index))).collect(),
+            writers_made: Mutex::new(0),
+            used_shared_writers: SHARED_WRITERS,
+            shared_writers: (workers..sets).map(|index| Mutex::new(Writer::new(index))).collect(),
             evictor: Mutex::new(Evictor::new(sets)),
             batch,
             // No more than two workers' share, or looking past it would take longer than evicting.
-            leave: batch * workers.min(2),
+            max_deferred: batch * workers.min(2),
             refused: AtomicU64::new(0),
-            alarm: Alarm::default(),
+            sweep_signal: SweepSignal::default(),
             config,
             clock,
         }
     }
 
-    /// The books of the next worker.
+    /// The writer of the next worker.
     ///
     /// # Panics
     ///
     /// If more are asked for than there are workers.
-    pub fn books(&self) -> Books {
-        let mut handed_out = self.handed_out.lock();
-        assert!(*handed_out < self.workers, "each worker has one set of books");
-        *handed_out += 1;
-        Books::new(*handed_out - 1)
+    pub fn writer(&self) -> Writer {
+        let mut writers_made = self.writers_made.lock();
+        assert!(*writers_made < self.workers, "each worker has one set of writer");
+        *writers_made += 1;
+        Writer::new(*writers_made - 1)
     }
 
-    /// Calls `f` with books that threads share that are no workers. `f` runs under a lock, and must not come back here.
-    pub fn with_guest<R>(&self, f: impl FnOnce(&mut Books) -> R) -> R {
-        f(&mut self.guests[guest_number() % self.used_guests].lock())
+    /// Calls `f` with writer that threads share that are no workers. `f` runs under a lock, and must not come back here.
+    pub fn with_shared_writer<R>(&self, f: impl FnOnce(&mut Writer) -> R) -> R {
+        f(&mut self.shared_writers[thread_number() % self.used_shared_writers].lock())
     }
 
-    /// Waits until every call of [`with_guest`](Self::with_guest) that is in progress is over.
+    /// Waits until every call of [`with_shared_writer`](Self::with_shared_writer) that is in progress is over.
     pub fn close_barrier(&self) {
-        for guest in &self.guests {
+        for guest in &self.shared_writers {
             drop(guest.lock());
         }
     }
@@ -118,8 +118,8 @@ impl Registry {
     }
 
     /// What wakes the cleanup worker.
-    pub(crate) fn alarm(&self) -> &Alarm {
-        &self.alarm
+    pub(crate) fn sweep_signal(&self) -> &SweepSignal {
+        &self.sweep_signal
     }
 
     /// The clock that the ticks come from.
@@ -133,8 +133,8 @@ impl Registry {
     }
 }
 
-/// A number for the calling thread, to spread threads over the guests' books.
-fn guest_number() -> usize {
+/// A number for the calling thread, to spread threads over the shared_writers' writer.
+fn thread_number() -> usize {
     use std::cell::Cell;
     use std::sync::atomic::AtomicUsize;
     static NEXT: AtomicUsize = AtomicUsize::new(0);

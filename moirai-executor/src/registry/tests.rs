@@ -12,7 +12,7 @@ use moirai_core::{
 };
 
 use super::page::{BLOCK_SLOTS, PAGE_SLOTS};
-use super::{Books, End, Entry, NewTask, Registry};
+use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
 mod shares;
 
@@ -26,8 +26,8 @@ fn limit(max_retained_tasks: usize) -> CleanupConfig {
     CleanupConfig { max_retained_tasks, ..CleanupConfig::default() }
 }
 
-fn new_task() -> NewTask {
-    NewTask {
+fn new_task() -> NewRecord {
+    NewRecord {
         kind: TaskKind::Async,
         priority: Priority::High,
         location: Location::caller(),
@@ -37,33 +37,33 @@ fn new_task() -> NewTask {
     }
 }
 
-fn register(registry: &Registry, books: &mut Books) -> Entry {
+fn register(registry: &Registry, writer: &mut Writer) -> ActiveRecord {
     // SAFETY: tests finish their entries, or forget them, before the registry goes.
-    unsafe { registry.register(books, new_task(), registry.clock().ticks()) }
+    unsafe { registry.register(writer, new_task(), registry.clock().ticks()) }
 }
 
-fn finish(registry: &Registry, books: &mut Books, entry: Entry) -> TaskId {
+fn finish(registry: &Registry, writer: &mut Writer, entry: ActiveRecord) -> TaskId {
     let id = entry.id();
     let ticks = registry.clock().ticks();
-    registry.finish(books, entry, End { status: TaskStatus::Completed, ticks, error: None });
+    registry.finish(writer, entry, RecordEnd { status: TaskStatus::Completed, ticks, error: None });
     id
 }
 
-fn one(registry: &Registry, books: &mut Books) -> TaskId {
-    let entry = register(registry, books);
+fn one(registry: &Registry, writer: &mut Writer) -> TaskId {
+    let entry = register(registry, writer);
     entry.start(Some(0), registry.clock().ticks());
     entry.polled(3);
-    finish(registry, books, entry)
+    finish(registry, writer, entry)
 }
 
 #[test]
 fn a_record_tells_one_tasks_story() {
     let (registry, hand) = registry(limit(10));
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     let name: Arc<str> = "a name".into();
-    let new = NewTask { name: Some(Arc::clone(&name)), ..new_task() };
+    let new = NewRecord { name: Some(Arc::clone(&name)), ..new_task() };
     // SAFETY: finished below.
-    let entry = unsafe { registry.register(&mut books, new, registry.clock().ticks()) };
+    let entry = unsafe { registry.register(&mut writer, new, registry.clock().ticks()) };
     let id = entry.id();
     assert_eq!(registry.status(id), Some(TaskStatus::Queued));
     hand.advance(Duration::from_millis(5));
@@ -72,12 +72,12 @@ fn a_record_tells_one_tasks_story() {
     entry.polled(700);
     entry.polled(300);
     hand.advance(Duration::from_millis(7));
-    let end = End {
+    let end = RecordEnd {
         status: TaskStatus::Failed,
         ticks: registry.clock().ticks(),
         error: Some("why".into()),
     };
-    let finished = registry.finish(&mut books, entry, end);
+    let finished = registry.finish(&mut writer, entry, end);
     assert_eq!((finished.queue_ticks, finished.busy_ticks, finished.polls), (5_000_000, 1_000, 2));
     registry.note(id, "a destructor".into());
     hand.advance(Duration::from_millis(11));
@@ -97,12 +97,12 @@ fn a_record_tells_one_tasks_story() {
 #[test]
 fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
     let (registry, _hand) = registry(limit(10));
-    let mut books = registry.books();
-    let entry = register(&registry, &mut books);
+    let mut writer = registry.writer();
+    let entry = register(&registry, &mut writer);
     let id = entry.id();
     entry.start(None, 5);
-    let end = End { status: TaskStatus::Completed, ticks: 3, error: None };
-    registry.finish(&mut books, entry, end);
+    let end = RecordEnd { status: TaskStatus::Completed, ticks: 3, error: None };
+    registry.finish(&mut writer, entry, end);
     let stats = registry.stats(id).unwrap();
     assert_eq!(stats.started_at, Some(stats.spawned_at));
     assert_eq!(stats.finished_at, Some(stats.spawned_at));
@@ -111,16 +111,16 @@ fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
 #[test]
 fn a_small_limit_is_exact_and_keeps_the_newest() {
     let (registry, hand) = registry(limit(3));
-    let mut books = registry.books();
-    let entries: Vec<_> = (0..8).map(|_| register(&registry, &mut books)).collect();
+    let mut writer = registry.writer();
+    let entries: Vec<_> = (0..8).map(|_| register(&registry, &mut writer)).collect();
     let mut ids = Vec::new();
-    // Ends in another order than it began, in two sets of books.
+    // Ends in another order than it began, in two sets of writer.
     for (number, entry) in entries.into_iter().rev().enumerate() {
         hand.advance(Duration::from_nanos(1));
         ids.push(if number % 2 == 0 {
-            finish(&registry, &mut books, entry)
+            finish(&registry, &mut writer, entry)
         } else {
-            registry.with_guest(|books| finish(&registry, books, entry))
+            registry.with_shared_writer(|writer| finish(&registry, writer, entry))
         });
         assert!(registry.cleanup_stats().completed_tasks <= 3);
     }
@@ -136,24 +136,24 @@ fn a_small_limit_is_exact_and_keeps_the_newest() {
 #[test]
 fn a_limit_of_zero_keeps_nothing_but_what_is_active() {
     let (registry, _hand) = registry(limit(0));
-    let mut books = registry.books();
-    let active = register(&registry, &mut books);
+    let mut writer = registry.writer();
+    let active = register(&registry, &mut writer);
     for _ in 0..1_000 {
-        let id = one(&registry, &mut books);
+        let id = one(&registry, &mut writer);
         assert_eq!(registry.stats(id).map(|stats| stats.id), None);
     }
     let stats = registry.cleanup_stats();
     assert_eq!((stats.total_tasks, stats.active_tasks, stats.evicted_by_count), (1, 1, 1_000));
     assert_eq!(registry.snapshot().len(), 1);
-    finish(&registry, &mut books, active);
+    finish(&registry, &mut writer, active);
 }
 
 #[test]
 fn a_large_limit_holds_to_within_its_slack() {
     let (registry, _hand) = registry(limit(10_000));
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     for _ in 0..100_000 {
-        one(&registry, &mut books);
+        one(&registry, &mut writer);
         assert!(registry.retained() <= 10_000 + 64);
     }
     registry.sweep();
@@ -164,18 +164,18 @@ fn a_large_limit_holds_to_within_its_slack() {
 #[test]
 fn guests_do_not_add_to_the_slack_of_the_workers() {
     let (registry, _hand) = registry(limit(10_000));
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     std::thread::scope(|scope| {
-        // Each thread that is no worker may have books of its own.
+        // Each thread that is no worker may have writer of its own.
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..5_000 {
-                    registry.with_guest(|books| one(&registry, books));
+                    registry.with_shared_writer(|writer| one(&registry, writer));
                 }
             });
         }
         for _ in 0..50_000 {
-            one(&registry, &mut books);
+            one(&registry, &mut writer);
             // Not `retained`, which looks at one ring after the other.
             assert!(registry.cleanup_stats().completed_tasks <= 10_000 + 64);
         }
@@ -185,11 +185,11 @@ fn guests_do_not_add_to_the_slack_of_the_workers() {
 #[test]
 fn an_evicted_id_answers_none_for_ever_and_no_id_comes_twice() {
     let (registry, _hand) = registry(limit(2));
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     let mut seen = HashSet::new();
     let mut ids = Vec::new();
     for _ in 0..10_000 {
-        let id = one(&registry, &mut books);
+        let id = one(&registry, &mut writer);
         assert!(seen.insert(id));
         ids.push(id);
     }
@@ -204,13 +204,13 @@ fn an_evicted_id_answers_none_for_ever_and_no_id_comes_twice() {
 fn a_slot_whose_generations_are_used_up_is_retired() {
     let (clock, _hand) = Clock::manual();
     let registry = Registry::starting_at(limit(0), 1, clock, u32::MAX - 1);
-    let mut books = registry.books();
-    let ids: Vec<_> = (0..3 * PAGE_SLOTS).map(|_| one(&registry, &mut books)).collect();
+    let mut writer = registry.writer();
+    let ids: Vec<_> = (0..3 * PAGE_SLOTS).map(|_| one(&registry, &mut writer)).collect();
     let unlike: HashSet<_> = ids.iter().collect();
     assert_eq!(unlike.len(), ids.len());
     assert!(ids.iter().all(|id| registry.status(*id).is_none()));
     registry.sweep();
-    assert!(one(&registry, &mut books).generation() >= u32::MAX - 1);
+    assert!(one(&registry, &mut writer).generation() >= u32::MAX - 1);
 }
 
 #[test]
@@ -220,10 +220,10 @@ fn age_evicts_exactly_what_is_old_enough() {
         ..CleanupConfig::default()
     };
     let (registry, hand) = registry(config);
-    let mut books = registry.books();
-    let old = one(&registry, &mut books);
+    let mut writer = registry.writer();
+    let old = one(&registry, &mut writer);
     hand.advance(Duration::from_millis(60));
-    let young = one(&registry, &mut books);
+    let young = one(&registry, &mut writer);
     assert_eq!(registry.sweep().by_age, 0);
     hand.advance(Duration::from_millis(39));
     assert_eq!(registry.sweep().by_age, 0);
@@ -246,13 +246,13 @@ fn an_active_task_is_never_evicted() {
         ..CleanupConfig::default()
     };
     let (registry, hand) = registry(config);
-    let mut books = registry.books();
-    let entry = register(&registry, &mut books);
+    let mut writer = registry.writer();
+    let entry = register(&registry, &mut writer);
     hand.advance(Duration::from_secs(1_000_000));
     registry.sweep();
     registry.cleanup_now();
     assert_eq!(registry.status(entry.id()), Some(TaskStatus::Queued));
-    finish(&registry, &mut books, entry);
+    finish(&registry, &mut writer, entry);
 }
 
 #[test]
@@ -264,9 +264,9 @@ fn with_automatic_cleanup_off_only_a_request_evicts() {
         ..CleanupConfig::default()
     };
     let (registry, hand) = registry(config);
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     for _ in 0..1_000 {
-        one(&registry, &mut books);
+        one(&registry, &mut writer);
     }
     hand.advance(Duration::from_millis(10));
     assert_eq!(registry.retained(), 1_000);
@@ -285,9 +285,9 @@ fn extreme_limits_mean_what_they_say() {
         ..CleanupConfig::default()
     };
     let (registry, hand) = registry(config);
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     for _ in 0..1_000 {
-        one(&registry, &mut books);
+        one(&registry, &mut writer);
     }
     hand.advance(Duration::MAX);
     registry.sweep();
@@ -297,15 +297,15 @@ fn extreme_limits_mean_what_they_say() {
 #[test]
 fn the_pages_of_a_burst_come_back_and_old_ids_stay_unknown() {
     let (registry, _hand) = registry(limit(100));
-    let mut books = registry.books();
-    one(&registry, &mut books);
+    let mut writer = registry.writer();
+    one(&registry, &mut writer);
     registry.sweep();
     let before = registry.cleanup_stats().memory_bytes;
     let mut old = Vec::new();
     for _ in 0..2 {
-        let entries: Vec<_> = (0..50_000).map(|_| register(&registry, &mut books)).collect();
+        let entries: Vec<_> = (0..50_000).map(|_| register(&registry, &mut writer)).collect();
         assert!(registry.cleanup_stats().memory_bytes > before + 47 * (64 << 10));
-        old.extend(entries.into_iter().map(|entry| finish(&registry, &mut books, entry)));
+        old.extend(entries.into_iter().map(|entry| finish(&registry, &mut writer, entry)));
         // Pages go when no thread looks something up that may still see them; those of other tests do, too.
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         loop {
@@ -327,28 +327,28 @@ fn the_pages_of_a_burst_come_back_and_old_ids_stay_unknown() {
 #[test]
 fn a_page_that_became_free_while_it_was_held_is_released_once_its_block_is_put_down() {
     let (registry, _hand) = registry(limit(0));
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     for _ in 0..BLOCK_SLOTS {
-        one(&registry, &mut books);
+        one(&registry, &mut writer);
     }
     assert_eq!(registry.sweep().pages, 0, "its block is held");
     // As when the last slots come back between the holder's look at them and his putting the block down.
-    registry.store.depot.put_down(&registry.store.directory, 0);
+    registry.store.depot.release_block(&registry.store.directory, 0);
     assert_eq!(registry.sweep().pages, 1);
 }
 
 #[test]
 fn a_late_look_at_a_block_that_was_used_up_again_does_not_make_it_ready() {
     let (registry, _hand) = registry(limit(usize::MAX));
-    let mut books = registry.books();
-    let mut entries: Vec<_> = (0..=BLOCK_SLOTS).map(|_| register(&registry, &mut books)).collect();
+    let mut writer = registry.writer();
+    let mut entries: Vec<_> = (0..=BLOCK_SLOTS).map(|_| register(&registry, &mut writer)).collect();
     // The first block is used up and put down. Somebody who crossed its half in an earlier life of it comes to look now.
-    registry.store.depot.crossed(&registry.store.directory, 0);
-    entries.extend((0..PAGE_SLOTS).map(|_| register(&registry, &mut books)));
-    let unlike: HashSet<_> = entries.iter().map(Entry::id).collect();
+    registry.store.depot.half_freed(&registry.store.directory, 0);
+    entries.extend((0..PAGE_SLOTS).map(|_| register(&registry, &mut writer)));
+    let unlike: HashSet<_> = entries.iter().map(ActiveRecord::id).collect();
     assert_eq!(unlike.len(), entries.len(), "two tasks have one slot");
     for entry in entries {
-        finish(&registry, &mut books, entry);
+        finish(&registry, &mut writer, entry);
     }
 }
 
@@ -367,16 +367,16 @@ fn a_refused_id_names_nothing() {
 #[test]
 fn a_task_is_listed_from_its_registration_to_its_end() {
     let (registry, _hand) = registry(limit(10));
-    let mut books = registry.books();
+    let mut writer = registry.writer();
     let mut cell = 7_u64;
     let task = NonNull::from(&mut cell).cast();
     // SAFETY: finished below.
-    let entry = unsafe { registry.register(&mut books, NewTask { task, ..new_task() }, 1) };
+    let entry = unsafe { registry.register(&mut writer, NewRecord { task, ..new_task() }, 1) };
     let id = entry.id();
     assert_eq!(registry.with_task(id, |found| found == task), Some(true));
     entry.start(None, 2);
     assert_eq!(registry.with_task(id, |found| found == task), Some(true));
-    finish(&registry, &mut books, entry);
+    finish(&registry, &mut writer, entry);
     assert!(registry.with_task(id, |_| ()).is_none());
 }
 
@@ -395,22 +395,23 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
         let workers: Vec<_> = (0..2)
             .map(|worker| {
                 scope.spawn(move || {
-                    let mut books = registry.books();
+                    let mut writer = registry.writer();
                     let mut ids = Vec::new();
                     for round in 0..ROUNDS {
                         let name =
                             (round % 16 == 0).then(|| Arc::from(format!("{worker}-{round}")));
-                        let new = NewTask { name: name.clone(), ..new_task() };
+                        let new = NewRecord { name: name.clone(), ..new_task() };
                         // SAFETY: finished below.
-                        let entry =
-                            unsafe { registry.register(&mut books, new, registry.clock().ticks()) };
+                        let entry = unsafe {
+                            registry.register(&mut writer, new, registry.clock().ticks())
+                        };
                         let stats = registry.stats(entry.id()).expect("an active task is known");
                         assert_eq!(stats.name, name);
                         entry.start(Some(worker), registry.clock().ticks());
                         ids.push(if round % 3 == 0 {
-                            registry.with_guest(|books| finish(registry, books, entry))
+                            registry.with_shared_writer(|writer| finish(registry, writer, entry))
                         } else {
-                            finish(registry, &mut books, entry)
+                            finish(registry, &mut writer, entry)
                         });
                         if ids.len() > 5_000 {
                             for id in ids.drain(..) {
@@ -451,8 +452,8 @@ fn a_sweep_lets_others_in_between_its_batches() {
 fn somebody_gets_the_lock_during_a_sweep_of(records: u64) -> bool {
     let config = CleanupConfig { enable_automatic_cleanup: false, ..limit(0) };
     let (registry, _hand) = registry(config);
-    let mut books = registry.books();
-    let ids: Vec<_> = (0..records).map(|_| one(&registry, &mut books)).collect();
+    let mut writer = registry.writer();
+    let ids: Vec<_> = (0..records).map(|_| one(&registry, &mut writer)).collect();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -479,9 +480,9 @@ fn a_small_limit_is_exact_also_for_who_lists_the_records() {
             let (registry, done) = (&registry, &done);
             let workers = [(); 2].map(|()| {
                 scope.spawn(move || {
-                    let mut books = registry.books();
+                    let mut writer = registry.writer();
                     for _ in 0..20_000 {
-                        one(registry, &mut books);
+                        one(registry, &mut writer);
                     }
                 })
             });
@@ -509,14 +510,14 @@ fn an_end_that_was_timed_before_another_but_booked_after_it_is_the_newer() {
         let config =
             CleanupConfig { task_retention_duration: Duration::from_secs(10), ..limit(most) };
         let (registry, hand) = registry(config);
-        let mut books = registry.books();
-        let [first, second] = [(); 2].map(|()| register(&registry, &mut books));
+        let mut writer = registry.writer();
+        let [first, second] = [(); 2].map(|()| register(&registry, &mut writer));
         let early = registry.now();
         hand.advance(Duration::from_secs(5));
-        let first = finish(&registry, &mut books, first);
+        let first = finish(&registry, &mut writer, first);
         let second_id = second.id();
-        let end = End { status: TaskStatus::Completed, ticks: early, error: None };
-        registry.finish(&mut books, second, end);
+        let end = RecordEnd { status: TaskStatus::Completed, ticks: early, error: None };
+        registry.finish(&mut writer, second, end);
         assert_eq!(registry.status(second_id), Some(TaskStatus::Completed));
         assert_eq!(registry.status(first).is_some(), most > 1);
         hand.advance(Duration::from_secs(10));
@@ -532,18 +533,18 @@ fn a_record_never_tells_more_than_its_status() {
     std::thread::scope(|scope| {
         let (send, ids) = std::sync::mpsc::sync_channel::<TaskId>(0);
         scope.spawn(move || {
-            let mut books = registry.books();
+            let mut writer = registry.writer();
             for _ in 0..5_000 {
-                let entry = register(registry, &mut books);
+                let entry = register(registry, &mut writer);
                 let id = entry.id();
                 let _ = send.send(id);
                 entry.start(None, registry.now());
-                let end = End {
+                let end = RecordEnd {
                     status: TaskStatus::Failed,
                     ticks: registry.now(),
                     error: Some("why".into()),
                 };
-                registry.finish(&mut books, entry, end);
+                registry.finish(&mut writer, entry, end);
             }
         });
         for id in ids {

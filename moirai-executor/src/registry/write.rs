@@ -6,13 +6,13 @@ use std::sync::Arc;
 use moirai_core::shim::sync::atomic::{Ordering, fence};
 use moirai_core::{TaskId, TaskStatus};
 
-use super::annotations::Text;
+use super::annotations::Annotations;
 use super::evictor::BATCH;
 use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
 use super::reclaim;
-use super::record::{End, Finished, NewTask};
+use super::record::{FinishedTask, NewRecord, RecordEnd};
 use super::task_registry::Registry;
-use super::writer::{Books, Entry};
+use super::writer::{ActiveRecord, Writer};
 
 impl Registry {
     /// Opens a record.
@@ -21,88 +21,93 @@ impl Registry {
     ///
     /// The entry is not used after the registry has been dropped.
     #[inline]
-    pub unsafe fn register(&self, books: &mut Books, new: NewTask, ticks: u64) -> Entry {
+    pub unsafe fn register(&self, writer: &mut Writer, new: NewRecord, ticks: u64) -> ActiveRecord {
         if new.name.is_some() || new.hints.is_some() {
-            self.store.counts.add_text(&new);
+            self.store.counts.add_annotations(&new);
         }
-        let number = self.allocate(books);
+        let number = self.allocate(writer);
         let page = self.store.directory.page_of(number).expect("the page of a block that is held");
         let slot = page.slot(number);
         let generation = slot.register(new, ticks);
-        self.store.counts.of(books.index).spawned();
+        self.store.counts.of(writer.index).spawned();
         let id = TaskId::from_parts(generation, number).expect("generations begin with one");
-        Entry { slot: NonNull::from(slot), id }
+        ActiveRecord { slot: NonNull::from(slot), id }
     }
 
     #[inline]
-    fn allocate(&self, books: &mut Books) -> u32 {
-        if books.free == 0 {
-            self.refill(books);
+    fn allocate(&self, writer: &mut Writer) -> u32 {
+        if writer.free == 0 {
+            self.refill(writer);
         }
-        let bit = books.free.trailing_zeros();
-        books.free &= books.free - 1;
-        let block = books.block.expect("there is a free slot in it");
+        let bit = writer.free.trailing_zeros();
+        writer.free &= writer.free - 1;
+        let block = writer.block.expect("there is a free slot in it");
         block * BLOCK_SLOTS as u32 + bit
     }
 
     /// Rule 5.
     #[cold]
-    fn refill(&self, books: &mut Books) {
-        if let Some(number) = books.block {
+    fn refill(&self, writer: &mut Writer) {
+        if let Some(number) = writer.block {
             let page = self.store.directory.page(number / PAGE_BLOCKS as u32);
             let page = page.expect("the page of a block that is held");
             let block = &page.blocks[number as usize % PAGE_BLOCKS];
-            if block.returned().count_ones() >= HALF {
-                books.free = block.take();
+            if block.freed().count_ones() >= HALF {
+                writer.free = block.take_freed();
                 return;
             }
-            books.block = None;
-            self.store.depot.put_down(&self.store.directory, number);
+            writer.block = None;
+            self.store.depot.release_block(&self.store.directory, number);
         }
         let (number, free) = self.store.depot.take(&self.store.directory);
         assert!(free != 0, "a block is ready only when half of it is free");
-        books.block = Some(number);
-        books.free = free;
+        writer.block = Some(number);
+        writer.free = free;
     }
 
     /// Closes a record: the task has ended.
     #[inline]
-    pub fn finish(&self, books: &mut Books, entry: Entry, mut end: End) -> Finished {
+    pub fn finish(
+        &self,
+        writer: &mut Writer,
+        entry: ActiveRecord,
+        mut end: RecordEnd,
+    ) -> FinishedTask {
         let status = end.status;
         let (finished, retired, added) = if self.is_exact() {
-            self.finish_exactly(books, &entry, end)
+            self.finish_exactly(writer, &entry, end)
         } else {
-            // Rule 8: the time was read before the books were had, perhaps by another thread than that of the last end.
-            books.last = books.last.max(end.ticks);
-            end.ticks = books.last;
+            // Rule 8: the time was read before the writer were had, perhaps by another thread than that of the last end.
+            writer.last = writer.last.max(end.ticks);
+            end.ticks = writer.last;
             let result = entry.slot().finish(end);
             // Counted before it is published, so that no more are seen evicted than ended.
-            self.store.counts.of(books.index).finished(status);
-            self.store.rings[books.index].push(entry.id.slot(), books.last);
-            books.unchecked += 1;
-            if books.unchecked >= self.batch || books.index >= self.workers {
-                books.unchecked = 0;
-                self.keep_limit(books.index);
+            self.store.counts.of(writer.index).finished(status);
+            self.store.logs[writer.index].push(entry.id.slot(), writer.last);
+            writer.unchecked += 1;
+            if writer.unchecked >= self.batch || writer.index >= self.workers {
+                writer.unchecked = 0;
+                self.enforce_limit(writer.index);
             }
             result
         };
         if added > 0 {
-            self.text_added(added, retired);
+            self.annotations_added(added, retired);
         }
         if self.config.enable_automatic_cleanup {
-            self.alarm.something_retained();
+            self.sweep_signal.completed();
         }
         finished
     }
 
-    /// Counts text that was added to a record, and retires what it replaces.
+    /// Counts annotations that was added to a record, and retires what it replaces.
     #[cold]
-    fn text_added(&self, added: usize, replaced: Option<NonNull<Text>>) {
-        self.store.counts.text(added, None);
-        if let Some(text) = replaced {
+    fn annotations_added(&self, added: usize, replaced: Option<NonNull<Annotations>>) {
+        self.store.counts.annotation_bytes(added, None);
+        if let Some(annotations) = replaced {
             let pin = reclaim::pin();
             // SAFETY: unlinked by the caller, and retired only by who unlinked it.
-            unsafe { self.store.retire_text(&pin, text) };
+            unsafe { self.store.retire_annotations(&pin, annotations) };
             // At once: this thread may not retire anything for a long time.
             pin.flush();
         }
@@ -117,10 +122,10 @@ impl Registry {
     #[cold]
     fn finish_exactly(
         &self,
-        books: &Books,
-        entry: &Entry,
-        mut end: End,
-    ) -> (Finished, Option<NonNull<Text>>, usize) {
+        writer: &Writer,
+        entry: &ActiveRecord,
+        mut end: RecordEnd,
+    ) -> (FinishedTask, Option<NonNull<Annotations>>, usize) {
         let status = end.status;
         let number = entry.id.slot();
         let mut evictor = self.evictor.lock();
@@ -129,24 +134,24 @@ impl Registry {
         match self.config.max_retained_tasks.checked_sub(1) {
             Some(others) => {
                 // Before the terminal status can be read, so that never more than the limit are.
-                evictor.keep(&self.store, others, usize::MAX);
+                evictor.evict_to_limit(&self.store, others, usize::MAX);
                 let result = entry.slot().finish(end);
-                self.store.counts.of(books.index).finished(status);
-                self.store.rings[books.index].push(number, ended);
+                self.store.counts.of(writer.index).finished(status);
+                self.store.logs[writer.index].push(number, ended);
                 result
             }
             None => {
-                let (finished, freed) = entry.slot().finish_unkept(end.ticks);
+                let (finished, freed) = entry.slot().finish_unretained(end.ticks);
                 // Counted as dropped before it is counted as ended: it is never one that is retained.
-                evictor.drop_unkept(&self.store, number, status, &freed);
-                self.store.counts.of(books.index).finished(status);
+                evictor.drop_unretained(&self.store, number, status, &freed);
+                self.store.counts.of(writer.index).finished(status);
                 (finished, None, 0)
             }
         }
     }
 
-    /// Evicts what is beyond the limit, for who has just completed to the ring `own`.
-    fn keep_limit(&self, own: usize) {
+    /// Evicts what is beyond the limit, for who has just completed to the log `own`.
+    fn enforce_limit(&self, own: usize) {
         let config = &self.config;
         if !config.enable_automatic_cleanup {
             return;
@@ -160,17 +165,17 @@ impl Registry {
                 return;
             }
             // Rule 10: as little may be left to the next look.
-            let evictor = if excess <= self.leave {
+            let evictor = if excess <= self.max_deferred {
                 self.evictor.try_lock()
             } else {
                 Some(self.evictor.lock())
             };
             let Some(mut evictor) = evictor else { return };
-            if evictor.keep_share(&self.store, limit, own, self.leave) < BATCH {
+            if evictor.evict_fair(&self.store, limit, own, self.max_deferred) < BATCH {
                 return;
             }
             drop(evictor);
-            self.let_others_in();
+            self.yield_lock();
         }
     }
 
@@ -193,7 +198,7 @@ impl Registry {
         let Some(slot) = slot else { return };
         let (replaced, added) = slot.add_error(message);
         drop(evictor);
-        self.text_added(added, replaced);
+        self.annotations_added(added, replaced);
     }
 
     /// Calls `f` with what an active task is reached by; see rule 4. `f` must be short, and not come back here.
@@ -206,8 +211,8 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        self.store.free_texts();
+        self.store.free_annotations();
         let evictor = &mut *self.evictor.lock();
-        evictor.free_rings(&self.store.rings);
+        evictor.free_logs(&self.store.logs);
     }
 }

@@ -13,7 +13,7 @@ pub(super) const MAX_BATCH: usize = 64;
 
 /// A block of slots, a ring, and counts. One thread uses them at a time.
 #[derive(Debug)]
-pub struct Books {
+pub struct Writer {
     /// The number of the ring, and of the counts.
     pub(super) index: usize,
     /// The block that is held.
@@ -26,22 +26,22 @@ pub struct Books {
     pub(super) last: u64,
 }
 
-impl Books {
+impl Writer {
     pub(super) fn new(index: usize) -> Self {
         Self { index, block: None, free: 0, unchecked: 0, last: 0 }
     }
 }
 
 /// The active record of one task: a permission to write it, which ends with the task. While it exists the slot stays.
-pub struct Entry {
+pub struct ActiveRecord {
     pub(super) slot: NonNull<Slot>,
     pub(super) id: TaskId,
 }
 
 // SAFETY: the slot is made of atomics; that one thread at a time writes it is what handing the entry on is for.
-unsafe impl Send for Entry {}
+unsafe impl Send for ActiveRecord {}
 
-impl Entry {
+impl ActiveRecord {
     /// The task's id.
     #[must_use]
     pub fn id(&self) -> TaskId {
@@ -79,8 +79,8 @@ impl Entry {
     }
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for ActiveRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.id).finish()
+        f.debug_tuple("ActiveRecord").field(&self.id).finish()
     }
 }

@@ -1,7 +1,7 @@
 //! Limits on how many tasks there may be, and what becomes of those that are too many.
 //!
 //! Two numbers of permits: one for all active tasks, if `max_active_tasks` is set, and one for blocking tasks, as many as
-//! there may be threads for them and places in their queue. A task holds its permits from before it is in the books until its
+//! there may be threads for them and places in their queue. A task holds its permits from before it is in the writer until its
 //! verdict is published there.
 
 use std::fmt;

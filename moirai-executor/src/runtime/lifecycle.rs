@@ -2,9 +2,9 @@
 //!
 //! Two questions with a race each, asked on every spawn and every wake, and answered without a lock where it counts:
 //!
-//! 1. **Is the door shut?** A thread that is no worker asks under a guest lock of the registry, and enters its task in the books
+//! 1. **Is the door shut?** A thread that is no worker asks under a guest lock of the registry, and enters its task in the writer
 //!    under the same lock. Who shuts the door moves the phase on, *then* takes and releases every guest lock, *then* reads the
-//!    books. So a task whose spawner found the door open is in the books by then, and whoever takes a lock after that finds
+//!    writer. So a task whose spawner found the door open is in the writer by then, and whoever takes a lock after that finds
 //!    the door shut. A worker asks without a lock; if it asks too early its task goes into its own queue, which it empties
 //!    before its seat closes.
 //! 2. **Is anybody left?** When the last seat has closed, that thread calls [`Door::last_seat_closed`]: it sets a flag, and

@@ -8,7 +8,7 @@ use moirai_core::{
 };
 
 use crate::panics;
-use crate::registry::{End, Entry};
+use crate::registry::{ActiveRecord, RecordEnd};
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
 use crate::runtime::drain;
@@ -77,7 +77,7 @@ pub(crate) fn newly_ready(kind: TaskKind) -> Ready {
 }
 
 impl Host for Shared {
-    type Entry = Entry;
+    type Entry = ActiveRecord;
     type Env = Context;
 
     fn queue(&self, task: RawRunnable<Self>, ready: Ready) {
@@ -99,7 +99,7 @@ impl Host for Shared {
     }
 
     #[inline]
-    fn before_poll(&self, context: &Context, entry: &Entry, first: bool) {
+    fn before_poll(&self, context: &Context, entry: &ActiveRecord, first: bool) {
         if first {
             if !self.plugins.is_empty() {
                 self.plugins.call("before_execute", |plugin| plugin.before_execute(entry.id()));
@@ -109,12 +109,12 @@ impl Host for Shared {
     }
 
     #[inline]
-    fn after_poll(&self, context: &Context, entry: &Entry) {
+    fn after_poll(&self, context: &Context, entry: &ActiveRecord) {
         let now = self.clock.ticks();
         entry.polled(now.saturating_sub(context.ticks.replace(now)));
     }
 
-    fn finish(&self, context: Option<&Context>, entry: Entry, verdict: Verdict) {
+    fn finish(&self, context: Option<&Context>, entry: ActiveRecord, verdict: Verdict) {
         let id = entry.id();
         let status = verdict.status;
         let now = self.clock.ticks();
@@ -126,16 +126,16 @@ impl Host for Shared {
             }
         }
         before_verdict(self, &entry, &verdict, now);
-        let end = End { status, ticks: now, error: verdict.error };
+        let end = RecordEnd { status, ticks: now, error: verdict.error };
         let (finished, worker) =
             Context::with(|innermost| match innermost.and_then(|context| context.seat_of(self)) {
                 Some(mut seat) => {
                     let seat = &mut *seat;
-                    (self.registry.finish(&mut seat.books, entry, end), Some(seat.index))
+                    (self.registry.finish(&mut seat.writer, entry, end), Some(seat.index))
                 }
                 None => {
-                    let finish = |books: &mut _| self.registry.finish(books, entry, end);
-                    (self.registry.with_guest(finish), None)
+                    let finish = |writer: &mut _| self.registry.finish(writer, entry, end);
+                    (self.registry.with_shared_writer(finish), None)
                 }
             });
         self.admission.leave(finished.kind);
@@ -184,7 +184,7 @@ impl Host for Shared {
 }
 
 /// Records what can be known of a task only before its verdict is published.
-fn before_verdict(shared: &Shared, entry: &Entry, verdict: &Verdict, ticks: u64) {
+fn before_verdict(shared: &Shared, entry: &ActiveRecord, verdict: &Verdict, ticks: u64) {
     let by_shutdown = verdict.status == TaskStatus::Cancelled && verdict.asker == Asker::Shutdown;
     let unseen_panic = verdict.status == TaskStatus::Failed && verdict.detached;
     if !(by_shutdown || unseen_panic) {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::fork_join::Board;
 use crate::panics;
 use crate::registry::ClockListener;
-use crate::registry::{Books, Entry, Hints, Registry};
+use crate::registry::{ActiveRecord, Hints, Registry, Writer};
 use crate::runtime::admission::Admission;
 use crate::runtime::cell_count::LiveCells;
 use crate::runtime::lifecycle::Door;
@@ -68,7 +68,7 @@ pub(crate) struct Shared {
     pub(crate) cells: AtomicPtr<Self>,
 }
 
-/// What a worker owns: its queue, its place in the books, its counts. A worker is a thread in a seat; when the thread is
+/// What a worker owns: its queue, its place in the writer, its counts. A worker is a thread in a seat; when the thread is
 /// about to block it gives the seat to another, and only the right to use it moves.
 ///
 /// On cache lines of its own: its worker writes to it at every step, and an allocator puts the seats side by side.
@@ -77,7 +77,7 @@ pub(crate) struct Shared {
 pub(crate) struct Seat {
     pub(crate) index: usize,
     pub(crate) queue: AnyLocal<Runnable>,
-    pub(crate) books: Books,
+    pub(crate) writer: Writer,
     /// Cells freed by whoever was in the seat; see [`live`](crate::runtime::cell_count).
     pub(crate) freed: u64,
     /// Whether `on_worker_start` was called.
@@ -119,7 +119,7 @@ impl Runnable {
     }
 
     fn hints(&self) -> Hints {
-        self.0.with_entry(Entry::hints)
+        self.0.with_entry(ActiveRecord::hints)
     }
 }
 
@@ -145,7 +145,7 @@ impl Schedulable for Runnable {
     }
 
     fn home(&self) -> Option<usize> {
-        self.0.with_entry(Entry::worker)
+        self.0.with_entry(ActiveRecord::worker)
     }
 }
 
@@ -185,7 +185,8 @@ impl Shared {
         let keep_alive = config.blocking_keep_alive;
         let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
         let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
-        let registry = if mode.has_threads() { registry } else { registry.with_one_guest() };
+        let registry =
+            if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
             registry,

@@ -3,7 +3,7 @@
 //! `Open → Draining → Cancelling → Stopped`, and never back.
 //!
 //! 1. **The door** is shut; see [`door`](crate::runtime::lifecycle).
-//! 2. **Draining** waits until the books show no active task.
+//! 2. **Draining** waits until the writer show no active task.
 //! 3. **Cancelling** asks every active task to stop, and moves queued blocking tasks to the workers, which run none of them: a
 //!    task that is taken up in this phase is cancelled instead. Destructors so run on workers. The asking is repeated while
 //!    tasks are active, which catches what was spawned by a worker that had looked at the phase too early.
@@ -154,7 +154,7 @@ pub(crate) fn stop(shared: &Shared, end: Instant) {
     shared.seats.close();
     shared.blocking.close();
     shared.progress.stop(end);
-    shared.registry.alarm().stop();
+    shared.registry.sweep_signal().stop();
     let listener = shared.cleanup.lock().take();
     drop(listener);
     if first && shared.mode.announces_shutdown() {

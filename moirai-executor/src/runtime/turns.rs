@@ -49,7 +49,7 @@ pub(crate) struct State<C> {
     pub(crate) steps: u64,
     pub(crate) fingerprint: u64,
     pub(crate) ending: Option<Ending>,
-    /// The books at the end.
+    /// The writer at the end.
     pub(crate) tasks: Vec<TaskStats>,
     pub(crate) nanos: u64,
     /// The first task that panicked unseen.

@@ -3,7 +3,7 @@
 //! [`Simulation::run`] makes an executor without threads and polls its tasks on the caller's, one at a time, in an order that the
 //! [`Deterministic`](moirai_scheduler::Deterministic) scheduler draws. Time stands still while anything can go on, and then
 //! jumps to the next moment for which somebody waits. So the same seed gives the same interleaving, the same moments and the same
-//! books, in every run and on every machine, and an hour of timeouts takes a moment.
+//! writer, in every run and on every machine, and an hour of timeouts takes a moment.
 //!
 //! # What is simulated
 //!

@@ -11,7 +11,7 @@ use moirai_core::{Clock, ExecutorConfig, Scheduler, TaskKind, TaskStats};
 use moirai_scheduler::{Deterministic, Strategy};
 
 use crate::executor::HybridExecutor;
-use crate::registry::Books;
+use crate::registry::Writer;
 use crate::runtime::context::Context;
 use crate::runtime::drain;
 use crate::runtime::plugins::Plugins;
@@ -69,7 +69,7 @@ pub struct Run<T> {
     pub steps: u64,
     /// How much time has passed in it.
     pub elapsed: Duration,
-    /// The books when the scenario ended, in the order of the tasks' ids. The scenario itself is the first task.
+    /// The writer when the scenario ended, in the order of the tasks' ids. The scenario itself is the first task.
     pub tasks: Vec<TaskStats>,
     /// Stands for the whole interleaving: which task each step ran, on which worker, and when. Two runs with the same number went
     /// the same way.
@@ -209,18 +209,18 @@ impl<E> Simulation<E> {
             recorder: None,
             mode: Mode::Turns(Box::new(turns)),
         });
-        let books = std::iter::repeat_with(|| shared.registry.books());
-        let seats = queues.into_iter().zip(books).enumerate();
+        let writer = std::iter::repeat_with(|| shared.registry.writer());
+        let seats = queues.into_iter().zip(writer).enumerate();
         let seats: Vec<_> =
-            seats.map(|(index, (queue, books))| seat(index, queue, books)).collect();
+            seats.map(|(index, (queue, writer))| seat(index, queue, writer)).collect();
         let world = World { shared };
         world.turns().seat_all(seats);
         Ok(world)
     }
 }
 
-fn seat(index: usize, queue: AnyLocal<Runnable>, books: Books) -> Box<Seat> {
-    Box::new(Seat { index, queue, books, freed: 0, opened: true })
+fn seat(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Box<Seat> {
+    Box::new(Seat { index, queue, writer, freed: 0, opened: true })
 }
 
 /// The executor of one run.

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::handle::TaskHandle;
 use crate::panics;
-use crate::registry::{Entry, Hints, NewTask};
+use crate::registry::{ActiveRecord, Hints, NewRecord};
 use crate::runtime::admission::{Refusal, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
@@ -185,7 +185,7 @@ fn start_work<W: Work + 'static>(
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
     let cell = unsafe { Unlisted::new(NonNull::from(shared), kind, priority, work) };
-    let new = |task: NonNull<Header<Shared>>| NewTask {
+    let new = |task: NonNull<Header<Shared>>| NewRecord {
         kind,
         priority,
         location,
@@ -201,12 +201,12 @@ fn start_work<W: Work + 'static>(
     }
 }
 
-/// The short way: no hooks, so the books and the queue are taken in one go if the caller is a worker.
+/// The short way: no hooks, so the writer and the queue are taken in one go if the caller is a worker.
 #[inline]
 fn start_here<W: Work + 'static>(
     shared: &Shared,
     cell: Unlisted<W, Shared>,
-    new: impl FnOnce(NonNull<Header<Shared>>) -> NewTask,
+    new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
     kind: TaskKind,
 ) -> TaskHandle<W::Output> {
@@ -228,7 +228,7 @@ fn start_here<W: Work + 'static>(
         }
         let listed = cell.list(|address| {
             // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
-            let entry = unsafe { shared.registry.register(&mut seat.books, new(address), ticks) };
+            let entry = unsafe { shared.registry.register(&mut seat.writer, new(address), ticks) };
             Some((entry.id(), entry))
         });
         let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
@@ -248,11 +248,11 @@ fn shut_out<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
     refused(shared, Refusal::ShutDown)
 }
 
-/// The long way: books, ties, hooks, queue.
+/// The long way: writer, ties, hooks, queue.
 fn start_step_by_step<W: Work + 'static>(
     shared: &Shared,
     cell: Unlisted<W, Shared>,
-    new: impl FnOnce(NonNull<Header<Shared>>) -> NewTask,
+    new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
     kind: TaskKind,
     tie: Option<Tie>,
@@ -274,21 +274,21 @@ fn start_step_by_step<W: Work + 'static>(
     TaskHandle::new(id, handle)
 }
 
-/// Enters a task into the guests' books, unless the door is shut.
+/// Enters a task into the guests' writer, unless the door is shut.
 fn list_from_outside<W: Work + 'static>(
     shared: &Shared,
     cell: Unlisted<W, Shared>,
-    new: impl FnOnce(NonNull<Header<Shared>>) -> NewTask,
+    new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
 ) -> Option<Listed<W::Output, Shared>> {
     cell.list(|address| {
-        let entry: Option<Entry> = shared.registry.with_guest(|books| {
+        let entry: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
             // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
             if shared.door.is_shut() {
                 return None;
             }
             // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
-            Some(unsafe { shared.registry.register(books, new(address), ticks) })
+            Some(unsafe { shared.registry.register(writer, new(address), ticks) })
         });
         entry.map(|entry| (entry.id(), entry))
     })

@@ -4,17 +4,17 @@ use super::*;
 
 const LIMIT: usize = 10_000;
 
-fn two_workers() -> (Registry, Arc<ManualClock>, [Books; 2]) {
+fn two_workers() -> (Registry, Arc<ManualClock>, [Writer; 2]) {
     let (clock, hand) = Clock::manual();
     let registry = Registry::new(limit(LIMIT), 2, clock);
-    let books = [registry.books(), registry.books()];
-    (registry, hand, books)
+    let writer = [registry.writer(), registry.writer()];
+    (registry, hand, writer)
 }
 
 /// A task on one of the workers, a nanosecond after the one before.
-fn next(registry: &Registry, hand: &ManualClock, books: &mut Books) -> TaskId {
+fn next(registry: &Registry, hand: &ManualClock, writer: &mut Writer) -> TaskId {
     hand.advance(Duration::from_nanos(1));
-    one(registry, books)
+    one(registry, writer)
 }
 
 fn is_kept(registry: &Registry, id: &TaskId) -> bool {
@@ -23,14 +23,14 @@ fn is_kept(registry: &Registry, id: &TaskId) -> bool {
 
 #[test]
 fn the_newest_are_kept_and_the_slack_holds_whoever_completes() {
-    let (registry, hand, mut books) = two_workers();
+    let (registry, hand, mut writer) = two_workers();
     // One after the other, in runs, and one of them far more often.
     let patterns: [fn(usize) -> usize; 3] =
         [|task| task % 2, |task| task / 500 % 2, |task| usize::from(task % 10 == 0)];
     let mut ids = Vec::new();
     for pattern in patterns {
         for task in 0..3 * LIMIT {
-            ids.push(next(&registry, &hand, &mut books[pattern(task)]));
+            ids.push(next(&registry, &hand, &mut writer[pattern(task)]));
             assert!(registry.retained() <= LIMIT + 2 * 64, "{}", registry.retained());
         }
         let newest = &ids[ids.len() - LIMIT..];
@@ -42,13 +42,13 @@ fn the_newest_are_kept_and_the_slack_holds_whoever_completes() {
 
 #[test]
 fn both_evict_their_own_when_both_complete() {
-    let (registry, hand, mut books) = two_workers();
+    let (registry, hand, mut writer) = two_workers();
     let mut most_left = 0;
     for task in 0..5 * LIMIT {
-        next(&registry, &hand, &mut books[task % 2]);
+        next(&registry, &hand, &mut writer[task % 2]);
         most_left = most_left.max(registry.retained().saturating_sub(LIMIT));
     }
-    assert!(registry.leave > 0 && most_left > registry.batch, "nothing is ever left");
+    assert!(registry.max_deferred > 0 && most_left > registry.batch, "nothing is ever left");
 }
 
 #[test]
@@ -68,15 +68,15 @@ fn the_slack_of_many_workers_holds_and_what_is_left_to_them_is_bounded() {
     const WORKERS: usize = 16;
     let (clock, hand) = Clock::manual();
     let registry = Registry::new(limit(LIMIT), WORKERS, clock);
-    let mut books: Vec<_> = (0..WORKERS).map(|_| registry.books()).collect();
+    let mut writer: Vec<_> = (0..WORKERS).map(|_| registry.writer()).collect();
     for task in 0..5 * LIMIT {
-        next(&registry, &hand, &mut books[task % WORKERS]);
-        assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.leave);
+        next(&registry, &hand, &mut writer[task % WORKERS]);
+        assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.max_deferred);
     }
     // Then all but one of them rest.
     for _ in 0..2 * LIMIT {
-        next(&registry, &hand, &mut books[0]);
-        assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.leave);
+        next(&registry, &hand, &mut writer[0]);
+        assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.max_deferred);
     }
-    assert!(LIMIT + WORKERS * registry.batch + registry.leave <= LIMIT + LIMIT / 8);
+    assert!(LIMIT + WORKERS * registry.batch + registry.max_deferred <= LIMIT + LIMIT / 8);
 }

@@ -8,7 +8,7 @@ use moirai_core::shim::thread;
 /// queue would: its accesses are relaxed counts, so the fences do the work.
 struct Executor {
     door: Door,
-    books: Mutex<usize>,
+    writer: Mutex<usize>,
     queued: moirai_core::shim::sync::atomic::AtomicUsize,
     ended: moirai_core::shim::sync::atomic::AtomicUsize,
 }
@@ -17,7 +17,7 @@ impl Executor {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             door: Door::new(),
-            books: Mutex::new(0),
+            writer: Mutex::new(0),
             queued: Default::default(),
             ended: Default::default(),
         })
@@ -25,9 +25,9 @@ impl Executor {
 
     fn spawn(&self) -> bool {
         let let_in = {
-            let mut books = self.books.lock();
+            let mut writer = self.writer.lock();
             let open = !self.door.is_shut();
-            *books += usize::from(open);
+            *writer += usize::from(open);
             open
         };
         if let_in {
@@ -45,10 +45,10 @@ impl Executor {
         }
     }
 
-    /// Shuts the door, and says how many tasks are in the books then.
+    /// Shuts the door, and says how many tasks are in the writer then.
     fn shut(&self) -> usize {
         self.door.advance(Phase::Stopped);
-        *self.books.lock()
+        *self.writer.lock()
     }
 }
 
