@@ -16,7 +16,7 @@ INLINE = re.compile(r"(?<![\w:])(\$?crate|super|self)((?:::\w+)+)")
 DEFINITION = re.compile(
     r"^(?:pub(?:\([^)]*\))?\s+)?(?:unsafe\s+|const\s+|async\s+)*(?:fn|struct|enum|union|trait|type|static|const|impl)\b", re.M
 )
-LEFT_OUT = {"tests", "loom", "test_host", "guide"}
+LEFT_OUT = {"tests", "loom", "test_executor", "guide"}
 
 
 def strip(text):

@@ -33,7 +33,7 @@ use crate::runtime::shutdown_state::How;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::start::{Description, spawn_closure, spawn_future, spawn_task};
-use crate::task::Asker;
+use crate::task::CancelReason;
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the writer of
 /// them all.
@@ -287,7 +287,7 @@ impl TaskManager for HybridExecutor {
     fn cancel_task(&self, id: TaskId) -> bool {
         match self.shared.task_ref(id) {
             Some(task) => {
-                task.cancel(Asker::User);
+                task.cancel(CancelReason::User);
                 true
             }
             None => false,

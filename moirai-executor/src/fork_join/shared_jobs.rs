@@ -24,7 +24,7 @@ pub(crate) struct Board {
     public: AtomicUsize,
     /// How often something was published. Who has looked at the board in vain need not look again while it is the same.
     version: AtomicUsize,
-    /// Threads without a seat that lend their hands (rule 7).
+    /// Threads without a seat that set_join_waker their hands (rule 7).
     guests: AtomicUsize,
     state: Mutex<State>,
 }

@@ -72,7 +72,7 @@ impl<T: Send + 'static> Core<T> {
         let ended = self.members.join(handle, |handle, key| {
             let member = Member { core: Arc::downgrade(self), key };
             let waker = Waker::from(Arc::new(member));
-            handle.lend(&waker)
+            handle.set_join_waker(&waker)
         });
         if let Some(mut handle) = ended {
             // It has ended before the waker was lent: nobody else will say so.

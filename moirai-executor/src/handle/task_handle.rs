@@ -15,7 +15,7 @@ use crate::runtime::fork_host;
 use crate::runtime::handoff::blocking;
 use crate::runtime::park::{Until, park_until};
 use crate::runtime::shared::Shared;
-use crate::task::{Asker, JoinHandle, TaskRef};
+use crate::task::{CancelReason, JoinHandle, TaskRef};
 
 /// The handle of a task: a future that resolves to the task's result.
 ///
@@ -94,7 +94,7 @@ impl<T> TaskHandle<T> {
     /// its poll returns. A closure that runs already is not interrupted. A task that has ended stays as it is.
     pub fn cancel(&self) {
         if let Inner::Task(handle) = &self.inner {
-            handle.task().cancel(Asker::User);
+            handle.task().cancel(CancelReason::User);
         }
     }
 
@@ -126,9 +126,9 @@ impl<T> TaskHandle<T> {
     }
 
     /// Has the waker woken when the task ends; false if it has ended.
-    pub(crate) fn lend(&mut self, waker: &Waker) -> bool {
+    pub(crate) fn set_join_waker(&mut self, waker: &Waker) -> bool {
         match &mut self.inner {
-            Inner::Task(handle) => handle.lend(waker),
+            Inner::Task(handle) => handle.set_join_waker(waker),
             Inner::Refused { .. } => false,
         }
     }
@@ -145,14 +145,14 @@ impl<T> TaskHandle<T> {
         let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
         let mut cx = TaskContext::from_waker(&waker);
-        let until = Until::after(handle.task().header().host(), timeout);
+        let until = Until::after(handle.task().header().executor(), timeout);
         blocking(|| {
             loop {
                 if let Poll::Ready(result) = handle.poll(&mut cx) {
                     return Some(result);
                 }
                 let task = handle.task();
-                let shared = task.header().host();
+                let shared = task.header().executor();
                 if !park_until(&parker, shared, until, || fork_host::help(shared, task.ptr())) {
                     return None;
                 }
@@ -212,7 +212,7 @@ impl AbortHandle {
     /// Asks the task to stop, as [`TaskHandle::cancel`] does.
     pub fn cancel(&self) {
         if let Some(task) = &self.task {
-            task.cancel(Asker::User);
+            task.cancel(CancelReason::User);
         }
     }
 }

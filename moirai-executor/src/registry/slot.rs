@@ -171,7 +171,7 @@ impl Slot {
     }
 
     /// Running (or queued) → free, under the evictor's lock, for a task whose record is not kept: no terminal status is ever
-    /// to be read from it. Unlisted (rule 4: who finds no address finds a later generation).
+    /// to be read from it. NewTask (rule 4: who finds no address finds a later generation).
     pub(super) fn finish_unretained(&self, ticks: u64) -> (FinishedTask, FreedRecord) {
         let finished = self.summary(ticks);
         let freed = self.set_free();

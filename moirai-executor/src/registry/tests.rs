@@ -79,7 +79,7 @@ fn a_record_tells_one_tasks_story() {
     };
     let finished = registry.finish(&mut writer, entry, end);
     assert_eq!((finished.queue_ticks, finished.busy_ticks, finished.polls), (5_000_000, 1_000, 2));
-    registry.note(id, "a destructor".into());
+    registry.append_error(id, "a destructor".into());
     hand.advance(Duration::from_millis(11));
     let stats = registry.stats(id).unwrap();
     assert_eq!((stats.id, stats.status, stats.kind), (id, TaskStatus::Failed, TaskKind::Async));
@@ -463,7 +463,7 @@ fn somebody_gets_the_lock_during_a_sweep_of(records: u64) -> bool {
         let mut let_in = false;
         while !done.load(Ordering::Relaxed) {
             // Takes the same lock.
-            registry.note(ids[0], "x".into());
+            registry.append_error(ids[0], "x".into());
             let evicted = registry.cleanup_stats().evicted_by_request;
             let_in |= evicted > 0 && evicted < records;
         }

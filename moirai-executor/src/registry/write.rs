@@ -186,7 +186,7 @@ impl Registry {
     }
 
     /// Adds a message to the record of a task that has ended, if it is still there.
-    pub fn note(&self, id: TaskId, message: Arc<str>) {
+    pub fn append_error(&self, id: TaskId, message: Arc<str>) {
         let evictor = self.evictor.lock();
         // Ended, and not evicted under the lock: the evictor's lock makes the caller the slot's writer (rule 1).
         let page = self.store.directory.page_of(id.slot());

@@ -2,7 +2,7 @@
 //!
 //! Two numbers of permits: one for all active tasks, if `max_active_tasks` is set, and one for blocking tasks, as many as
 //! there may be threads for them and places in their queue. A task holds its permits from before it is in the writer until its
-//! verdict is published there.
+//! outcome is published there.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

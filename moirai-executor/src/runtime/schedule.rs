@@ -15,7 +15,7 @@ use crate::runtime::drain;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::worker;
-use crate::task::{Asker, Host, RawRunnable, Verdict};
+use crate::task::{CancelReason, Outcome, RawRunnable, Schedule};
 
 /// Queues a blocking task.
 pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
@@ -76,9 +76,9 @@ pub(crate) fn newly_ready(kind: TaskKind) -> Ready {
     if kind == TaskKind::Async { Ready::Spawned } else { Ready::Offered }
 }
 
-impl Host for Shared {
-    type Entry = ActiveRecord;
-    type Env = Context;
+impl Schedule for Shared {
+    type Record = ActiveRecord;
+    type Context = Context;
 
     fn queue(&self, task: RawRunnable<Self>, ready: Ready) {
         queue_ready(self, task, ready);
@@ -89,9 +89,9 @@ impl Host for Shared {
         self.door.phase() >= Phase::Cancelling
     }
 
-    fn abandoned_by(&self) -> Asker {
+    fn reason_if_dropped(&self) -> CancelReason {
         // A scheduler may drop a task at any time, and a pool may have no thread for one.
-        if self.door.is_shut() { Asker::Shutdown } else { Asker::User }
+        if self.door.is_shut() { CancelReason::Shutdown } else { CancelReason::User }
     }
 
     fn wants_panic_locations(&self) -> bool {
@@ -114,9 +114,9 @@ impl Host for Shared {
         entry.polled(now.saturating_sub(context.ticks.replace(now)));
     }
 
-    fn finish(&self, context: Option<&Context>, entry: ActiveRecord, verdict: Verdict) {
+    fn finish(&self, context: Option<&Context>, entry: ActiveRecord, outcome: Outcome) {
         let id = entry.id();
-        let status = verdict.status;
+        let status = outcome.status;
         let now = self.clock.ticks();
         if let Some(context) = context {
             let before = context.ticks.replace(now);
@@ -125,8 +125,8 @@ impl Host for Shared {
                 entry.polled(now.saturating_sub(before));
             }
         }
-        before_verdict(self, &entry, &verdict, now);
-        let end = RecordEnd { status, ticks: now, error: verdict.error };
+        before_outcome(self, &entry, &outcome, now);
+        let end = RecordEnd { status, ticks: now, error: outcome.error };
         let (finished, worker) =
             Context::with(|innermost| match innermost.and_then(|context| context.seat_of(self)) {
                 Some(mut seat) => {
@@ -157,12 +157,12 @@ impl Host for Shared {
         }
     }
 
-    fn tell_watchers(&self, id: TaskId, status: TaskStatus) {
+    fn notify_watchers(&self, id: TaskId, status: TaskStatus) {
         self.watchers.tell(id, status);
     }
 
-    fn note(&self, id: TaskId, message: Arc<str>) {
-        self.registry.note(id, message);
+    fn append_error(&self, id: TaskId, message: Arc<str>) {
+        self.registry.append_error(id, message);
     }
 
     unsafe fn cell_freed(host: NonNull<Self>) {
@@ -183,10 +183,11 @@ impl Host for Shared {
     }
 }
 
-/// Records what can be known of a task only before its verdict is published.
-fn before_verdict(shared: &Shared, entry: &ActiveRecord, verdict: &Verdict, ticks: u64) {
-    let by_shutdown = verdict.status == TaskStatus::Cancelled && verdict.asker == Asker::Shutdown;
-    let unseen_panic = verdict.status == TaskStatus::Failed && verdict.detached;
+/// Records what can be known of a task only before its outcome is published.
+fn before_outcome(shared: &Shared, entry: &ActiveRecord, outcome: &Outcome, ticks: u64) {
+    let by_shutdown =
+        outcome.status == TaskStatus::Cancelled && outcome.reason == CancelReason::Shutdown;
+    let unseen_panic = outcome.status == TaskStatus::Failed && outcome.detached;
     if !(by_shutdown || unseen_panic) {
         return;
     }
@@ -200,16 +201,16 @@ fn before_verdict(shared: &Shared, entry: &ActiveRecord, verdict: &Verdict, tick
             name = stats.name.as_deref(),
             kind = %stats.kind,
             location = %stats.location,
-            panic = verdict.error.as_deref(),
+            panic = outcome.error.as_deref(),
             "a task panicked whose handle is gone",
         );
     }
     if unseen_panic {
-        stats.error.clone_from(&verdict.error);
+        stats.error.clone_from(&outcome.error);
         shared.mode.unseen_panic(&stats);
     }
     if by_shutdown {
-        stats.status = verdict.status;
+        stats.status = outcome.status;
         stats.finished_at = Some(shared.clock.converter().timestamp(ticks));
         shared.closing.record(stats);
     }

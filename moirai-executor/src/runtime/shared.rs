@@ -119,7 +119,7 @@ impl Runnable {
     }
 
     fn hints(&self) -> Hints {
-        self.0.with_entry(ActiveRecord::hints)
+        self.0.with_record(ActiveRecord::hints)
     }
 }
 
@@ -137,7 +137,7 @@ impl Schedulable for Runnable {
     }
 
     fn is_late(&self) -> bool {
-        self.deadline().is_some_and(|deadline| self.0.host().clock.ticks() >= deadline)
+        self.deadline().is_some_and(|deadline| self.0.executor().clock.ticks() >= deadline)
     }
 
     fn expected_duration(&self) -> Option<Duration> {
@@ -145,7 +145,7 @@ impl Schedulable for Runnable {
     }
 
     fn home(&self) -> Option<usize> {
-        self.0.with_entry(ActiveRecord::worker)
+        self.0.with_record(ActiveRecord::worker)
     }
 }
 

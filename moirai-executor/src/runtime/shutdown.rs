@@ -20,7 +20,7 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
 use crate::runtime::shutdown_state::How;
-use crate::task::Asker;
+use crate::task::CancelReason;
 
 /// How long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
 const MARGIN: Duration = Duration::from_millis(40);
@@ -108,7 +108,7 @@ pub(crate) fn cancel_all(shared: &Shared) {
     let _ = shared.door.advance(Phase::Cancelling);
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
-            task.cancel(Asker::Shutdown);
+            task.cancel(CancelReason::Shutdown);
         }
         true
     });
@@ -140,7 +140,7 @@ fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
     let mut asked = 0_u32;
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
-            task.cancel(Asker::Shutdown);
+            task.cancel(CancelReason::Shutdown);
         }
         asked = asked.wrapping_add(1);
         !asked.is_multiple_of(64) || end.is_none_or(|end| Instant::now() < end)

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 
 use crate::registry::Hints;
 use crate::runtime::shared::Shared;
-use crate::task::{Asker, TaskRef};
+use crate::task::{CancelReason, TaskRef};
 use crate::time::Deadline;
 
 /// What the spawner asks for.
@@ -86,17 +86,17 @@ impl Knot {
     pub(crate) fn tie(&self, task: &TaskRef<Shared>, wishes: Wishes) {
         let Wishes { timeout, token, .. } = wishes;
         let deadline = timeout.and_then(|timeout| {
-            let time = task.header().host().time.domain();
+            let time = task.header().executor().time.domain();
             let mut deadline = Deadline::after(time, timeout);
             if deadline.wake_at(&Waker::from(Arc::new(Expire(task.clone())))) {
                 return Some(deadline);
             }
-            task.cancel(Asker::Deadline);
+            task.cancel(CancelReason::Deadline);
             None
         });
         let token = token.map(|token| {
             let task = task.clone();
-            token.on_cancel(move || task.cancel(Asker::User))
+            token.on_cancel(move || task.cancel(CancelReason::User))
         });
         let ties = State::Tied(Ties { _deadline: deadline, _token: token });
         let mut state = self.0.lock();
@@ -122,7 +122,7 @@ struct Expire(TaskRef<Shared>);
 
 impl Wake for Expire {
     fn wake(self: Arc<Self>) {
-        self.0.cancel(Asker::Deadline);
+        self.0.cancel(CancelReason::Deadline);
     }
 }
 

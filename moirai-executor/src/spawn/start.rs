@@ -18,7 +18,7 @@ use crate::runtime::handoff::blocking;
 use crate::runtime::schedule::{newly_ready, queue_blocking, queue_new, wake_for};
 use crate::runtime::shared::{Runnable, Shared};
 use crate::spawn::cancel_on::{Knot, Wishes};
-use crate::task::{Closure, Header, Listed, Unlisted, Work};
+use crate::task::{Closure, Header, NewTask, Spawned, Work};
 
 /// What is said of a task when it is spawned.
 #[derive(Clone, Debug)]
@@ -184,7 +184,7 @@ fn start_work<W: Work + 'static>(
     let Description { kind, priority, name, location, wishes: _, hints } = about;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
-    let cell = unsafe { Unlisted::new(NonNull::from(shared), kind, priority, work) };
+    let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, work) };
     let new = |task: NonNull<Header<Shared>>| NewRecord {
         kind,
         priority,
@@ -205,7 +205,7 @@ fn start_work<W: Work + 'static>(
 #[inline]
 fn start_here<W: Work + 'static>(
     shared: &Shared,
-    cell: Unlisted<W, Shared>,
+    cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
     kind: TaskKind,
@@ -226,12 +226,12 @@ fn start_here<W: Work + 'static>(
             cell.refuse();
             return shut_out(shared, kind);
         }
-        let listed = cell.list(|address| {
+        let spawned = cell.publish(|address| {
             // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
             let entry = unsafe { shared.registry.register(&mut seat.writer, new(address), ticks) };
             Some((entry.id(), entry))
         });
-        let Some((task, handle)) = listed else { unreachable!("every task gets an entry") };
+        let Some((task, handle)) = spawned else { unreachable!("every task gets an entry") };
         let priority = task.priority();
         let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
         let worker = seat.index;
@@ -251,7 +251,7 @@ fn shut_out<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
 /// The long way: writer, ties, hooks, queue.
 fn start_step_by_step<W: Work + 'static>(
     shared: &Shared,
-    cell: Unlisted<W, Shared>,
+    cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
     kind: TaskKind,
@@ -277,11 +277,11 @@ fn start_step_by_step<W: Work + 'static>(
 /// Enters a task into the guests' writer, unless the door is shut.
 fn list_from_outside<W: Work + 'static>(
     shared: &Shared,
-    cell: Unlisted<W, Shared>,
+    cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
-) -> Option<Listed<W::Output, Shared>> {
-    cell.list(|address| {
+) -> Option<Spawned<W::Output, Shared>> {
+    cell.publish(|address| {
         let entry: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
             // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
             if shared.door.is_shut() {

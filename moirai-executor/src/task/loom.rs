@@ -1,4 +1,4 @@
-//! Models of the cell. What they run is the cell itself; only the host is a double.
+//! Models of the cell. What they run is the cell itself; only the executor is a double.
 
 use std::task::{Context, Poll};
 
@@ -7,8 +7,8 @@ use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::shim::thread;
 use moirai_core::{TaskError, TaskStatus};
 
-use super::test_host::{Gate, TestHost, Wait};
-use super::{Asker, JoinHandle};
+use super::test_executor::{Gate, TestExecutor, Wait};
+use super::{CancelReason, JoinHandle};
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -25,8 +25,8 @@ impl Drop for Tracked {
     }
 }
 
-fn agree<T>(host: &TestHost, result: &Result<T, TaskError>) {
-    let status = host.status().expect("a result comes after the verdict");
+fn agree<T>(executor: &TestExecutor, result: &Result<T, TaskError>) {
+    let status = executor.status().expect("a result comes after the outcome");
     match result {
         Ok(_) => assert_eq!(status, TaskStatus::Completed),
         Err(TaskError::Cancelled | TaskError::ShutDown) => {
@@ -36,7 +36,7 @@ fn agree<T>(host: &TestHost, result: &Result<T, TaskError>) {
     }
 }
 
-fn take<T>(handle: &mut JoinHandle<T, TestHost>) -> Result<T, TaskError> {
+fn take<T>(handle: &mut JoinHandle<T, TestExecutor>) -> Result<T, TaskError> {
     handle.try_take().expect("the task has ended")
 }
 
@@ -46,7 +46,7 @@ fn loom_finish_against_cancel_by_handle_against_cancel_by_id() {
         let drops = Arc::new(AtomicUsize::new(0));
         let tracked = Tracked(Arc::clone(&drops));
         let gate = Arc::new(Gate::default());
-        let (host, mut handle) = TestHost::spawn({
+        let (executor, mut handle) = TestExecutor::spawn({
             let gate = Arc::clone(&gate);
             async move {
                 Wait(gate).await;
@@ -54,46 +54,46 @@ fn loom_finish_against_cancel_by_handle_against_cancel_by_id() {
             }
         });
         let runner = thread::spawn({
-            let (host, gate) = (Arc::clone(&host), gate);
+            let (executor, gate) = (Arc::clone(&executor), gate);
             move || {
-                host.run_queued();
+                executor.run_queued();
                 gate.open();
-                host.run_queued();
+                executor.run_queued();
             }
         });
         let by_id = thread::spawn({
-            let host = Arc::clone(&host);
+            let executor = Arc::clone(&executor);
             move || {
-                if let Some(task) = host.find() {
-                    task.cancel(Asker::Shutdown);
+                if let Some(task) = executor.find() {
+                    task.cancel(CancelReason::Shutdown);
                 }
             }
         });
-        handle.task().cancel(Asker::User);
+        handle.task().cancel(CancelReason::User);
         by_id.join().unwrap();
         runner.join().unwrap();
-        host.run_queued();
-        agree(&host, &take(&mut handle));
+        executor.run_queued();
+        agree(&executor, &take(&mut handle));
         assert_eq!(drops.load(Ordering::Relaxed), 1);
         drop(handle);
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
 #[test]
 fn loom_a_cancel_during_a_poll_is_not_lost() {
     model(|| {
-        let (host, mut handle) = TestHost::spawn(std::future::pending::<()>());
+        let (executor, mut handle) = TestExecutor::spawn(std::future::pending::<()>());
         let runner = thread::spawn({
-            let host = Arc::clone(&host);
-            move || host.run_queued()
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
         });
-        handle.task().cancel(Asker::User);
+        handle.task().cancel(CancelReason::User);
         runner.join().unwrap();
-        host.run_queued();
+        executor.run_queued();
         assert!(matches!(take(&mut handle), Err(TaskError::Cancelled)));
         drop(handle);
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
@@ -101,18 +101,18 @@ fn loom_a_cancel_during_a_poll_is_not_lost() {
 fn loom_a_wake_during_a_poll_is_not_lost() {
     model(|| {
         let gate = Arc::new(Gate::default());
-        let (host, mut handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
+        let (executor, mut handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
         let opener = thread::spawn({
             let gate = Arc::clone(&gate);
             move || gate.open()
         });
-        host.run_queued();
+        executor.run_queued();
         opener.join().unwrap();
-        host.run_queued();
+        executor.run_queued();
         take(&mut handle).unwrap();
         drop(handle);
         drop(gate.take_waker());
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
@@ -120,8 +120,8 @@ fn loom_a_wake_during_a_poll_is_not_lost() {
 fn loom_two_wakes_make_one_runnable() {
     model(|| {
         let gate = Arc::new(Gate::default());
-        let (host, mut handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
-        host.run_queued();
+        let (executor, mut handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
+        executor.run_queued();
         let waker = gate.take_waker().expect("the task waits");
         let other = thread::spawn({
             let (gate, waker) = (Arc::clone(&gate), waker.clone());
@@ -131,28 +131,28 @@ fn loom_two_wakes_make_one_runnable() {
             }
         });
         waker.wake();
-        host.run_queued();
+        executor.run_queued();
         other.join().unwrap();
-        host.run_queued();
+        executor.run_queued();
         take(&mut handle).unwrap();
         drop(handle);
         drop(gate.take_waker());
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
 #[test]
 fn loom_the_handle_is_woken_or_sees_the_end() {
     model(|| {
-        let (host, mut handle) = TestHost::spawn(async { 7 });
+        let (executor, mut handle) = TestExecutor::spawn(async { 7 });
         let gate = Arc::new(Gate::default());
         // The waiter is a task of its own kind: its wake-ups are what is counted.
-        let (waiter, waiting) = TestHost::spawn(Wait(Arc::clone(&gate)));
+        let (waiter, waiting) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
         waiter.run_queued();
         let waker = gate.take_waker().expect("the waiter waits");
         let runner = thread::spawn({
-            let host = Arc::clone(&host);
-            move || host.run_queued()
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
         });
         let polled = handle.poll(&mut Context::from_waker(&waker));
         // A second waker replaces the first.
@@ -172,14 +172,14 @@ fn loom_the_handle_is_woken_or_sees_the_end() {
         }
         drop(handle);
         drop(waker);
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
         waiter.drop_queued();
         drop(waiting);
         gate.open();
         waiter.run_queued();
         drop(gate.take_waker());
         if waiter.status().is_none() {
-            waiter.find().expect("still listed").cancel(Asker::User);
+            waiter.find().expect("still published").cancel(CancelReason::User);
             waiter.run_queued();
         }
     });
@@ -188,13 +188,13 @@ fn loom_the_handle_is_woken_or_sees_the_end() {
 #[test]
 fn loom_the_handle_changes_its_waker_while_the_task_ends() {
     model(|| {
-        let (host, mut handle) = TestHost::spawn(async { 7 });
+        let (executor, mut handle) = TestExecutor::spawn(async { 7 });
         let wakes = [Arc::new(Count::default()), Arc::new(Count::default())];
         let wakers = wakes.clone().map(count_waker);
         assert!(handle.poll(&mut Context::from_waker(&wakers[0])).is_pending());
         let runner = thread::spawn({
-            let host = Arc::clone(&host);
-            move || host.run_queued()
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
         });
         let second = handle.poll(&mut Context::from_waker(&wakers[1]));
         runner.join().unwrap();
@@ -207,7 +207,7 @@ fn loom_the_handle_changes_its_waker_while_the_task_ends() {
             }
         }
         drop(handle);
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
@@ -216,41 +216,41 @@ fn loom_the_output_is_dropped_once_when_the_handle_goes_while_the_task_ends() {
     model(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         let tracked = Tracked(Arc::clone(&drops));
-        let (host, mut handle) = TestHost::spawn(async move { tracked });
+        let (executor, mut handle) = TestExecutor::spawn(async move { tracked });
         let waker = count_waker(Arc::new(Count::default()));
         assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
         let runner = thread::spawn({
-            let host = Arc::clone(&host);
-            move || host.run_queued()
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
         });
         drop(handle);
         runner.join().unwrap();
-        assert_eq!(host.status(), Some(TaskStatus::Completed));
+        assert_eq!(executor.status(), Some(TaskStatus::Completed));
         assert_eq!(drops.load(Ordering::Relaxed), 1);
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
 #[test]
 fn loom_a_watcher_is_told_or_sees_the_end() {
     model(|| {
-        let (host, handle) = TestHost::spawn(async {});
+        let (executor, handle) = TestExecutor::spawn(async {});
         let runner = thread::spawn({
-            let host = Arc::clone(&host);
-            move || host.run_queued()
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
         });
-        let task = host.find();
+        let task = executor.find();
         let seen = task.as_ref().map(super::TaskRef::watch);
         runner.join().unwrap();
         match seen {
-            // Not listed any more: the verdict is there.
-            None => assert_eq!(host.status(), Some(TaskStatus::Completed)),
+            // Not published any more: the outcome is there.
+            None => assert_eq!(executor.status(), Some(TaskStatus::Completed)),
             Some(Some(status)) => assert_eq!(status, TaskStatus::Completed),
-            Some(None) => assert_eq!(*host.told.lock(), Some(TaskStatus::Completed)),
+            Some(None) => assert_eq!(*executor.told.lock(), Some(TaskStatus::Completed)),
         }
         drop(task);
         drop(handle);
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 
@@ -258,20 +258,20 @@ fn loom_a_watcher_is_told_or_sees_the_end() {
 fn loom_a_waker_that_outlives_the_task_frees_the_cell() {
     model(|| {
         let gate = Arc::new(Gate::default());
-        let (host, handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
-        host.run_queued();
+        let (executor, handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
+        executor.run_queued();
         let waker = gate.take_waker().expect("the task waits");
-        handle.task().cancel(Asker::User);
+        handle.task().cancel(CancelReason::User);
         let other = thread::spawn(move || {
             waker.wake_by_ref();
             drop(waker);
         });
         drop(handle);
-        host.run_queued();
+        executor.run_queued();
         other.join().unwrap();
-        host.run_queued();
-        assert_eq!(host.status(), Some(TaskStatus::Cancelled));
-        assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+        executor.run_queued();
+        assert_eq!(executor.status(), Some(TaskStatus::Cancelled));
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
 

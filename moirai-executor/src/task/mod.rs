@@ -2,7 +2,7 @@
 //!
 //! One allocation, the *cell*, holds a [`Header`] and a stage: the future or closure, and later its output. The rest of the
 //! executor knows three pointers to it: a [`Runnable`], the right to run the task; a [`TaskHandle`]; and wakers. What the
-//! cell needs from the executor is behind [`Host`], so that models run this very code on a host of their own.
+//! cell needs from the executor is behind [`Schedule`], so that models run this very code on a executor of their own.
 //!
 //! # The protocol
 //!
@@ -17,13 +17,13 @@
 //! | complete, no handle | 0 | 0/1 | 1 | output, then nothing | the runner |
 //!
 //! 1. **One `Runnable`.** ACTIVE is set exactly while one `Runnable` exists. Who sets it (the spawner, a waker, a canceller)
-//!    gets the `Runnable` and must queue it; who holds the `Runnable` is alone with the stage, the registry entry and
+//!    gets the `Runnable` and must queue it; who holds the `Runnable` is alone with the stage, the registry record and
 //!    the fields of the header marked *the runner's*. A wake that finds ACTIVE sets WOKEN instead, and the runner, when the
 //!    poll returns `Pending`, queues the task again. A task is born ACTIVE, so its first poll needs no exchange.
 //! 2. **References.** One belongs to the task until it is complete, whether or not anybody else has one: so a `Runnable` and
 //!    the registry's listing need none of their own, and a task that nothing will wake stays in the books, where
 //!    `cancel_task` and shutdown find it. One belongs to the handle, one to each waker. The last one frees the cell.
-//! 3. **The verdict.** Only the runner ends a task, and in this order: the future is dropped (guarded), the terminal status is
+//! 3. **The outcome.** Only the runner ends a task, and in this order: the future is dropped (guarded), the terminal status is
 //!    published in the registry, which also ends the listing by id, the hooks are told, the output is put in its place,
 //!    COMPLETE is set, then the handle's waker and those who wait by id are told. So whoever learns of the end finds the
 //!    books settled. A poll that returns `Ready` has decided `Completed`, one that unwinds `Failed`; CANCEL decides
@@ -39,7 +39,7 @@
 //! 7. **A `Runnable` that is dropped** unrun ends the task as cancelled by shutdown, then and there.
 //! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.
 //! 9. **Alone with the cell.** Who has a reference and sees that it is the only one needs no exchange any more: a new
-//!    reference comes from an old one, or from the books, which list the task as long as its own reference exists.
+//!    reference comes from an old one, or from the books, which publish the task as long as its own reference exists.
 //!
 //! The idea of header, vtable and state word is that of tokio's and of async-task's cells; that a task is born active, and
 //! that the books hold the reference which keeps it alive, is what makes ours differ.
@@ -57,13 +57,13 @@ mod work;
 #[cfg(all(test, moirai_loom))]
 mod loom;
 #[cfg(test)]
-mod test_host;
+mod test_executor;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-pub(crate) use header::{Header, Host, RawRunnable, Verdict};
+pub(crate) use header::{Header, Outcome, RawRunnable, Schedule};
 pub(crate) use join::JoinHandle;
-pub(crate) use new::{Listed, Unlisted};
+pub(crate) use new::{NewTask, Spawned};
 pub(crate) use reference::TaskRef;
-pub(crate) use state::{Asker, TaskPtr};
+pub(crate) use state::{CancelReason, TaskPtr};
 pub(crate) use work::{Closure, Work};

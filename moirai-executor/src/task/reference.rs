@@ -6,25 +6,25 @@ use std::ptr::NonNull;
 use moirai_core::shim::sync::atomic::Ordering;
 use moirai_core::{Ready, TaskStatus};
 
-use super::header::{Header, Host, RawRunnable};
-use super::state::{Asker, TaskPtr, Wake};
+use super::header::{Header, RawRunnable, Schedule};
+use super::state::{CancelReason, TaskPtr, Wake};
 
 /// One reference to a cell: keeps its memory, and can wake, cancel and watch the task.
-pub(crate) struct TaskRef<H: Host>(NonNull<Header<H>>);
+pub(crate) struct TaskRef<S: Schedule>(NonNull<Header<S>>);
 
-// SAFETY: through a reference only the state word, the verdict and what does not change are touched; all are `Sync`. The
+// SAFETY: through a reference only the state word, the outcome and what does not change are touched; all are `Sync`. The
 // stage, which need not be, belongs to the runner and the handle.
-unsafe impl<H: Host> Send for TaskRef<H> {}
+unsafe impl<S: Schedule> Send for TaskRef<S> {}
 // SAFETY: as above.
-unsafe impl<H: Host> Sync for TaskRef<H> {}
+unsafe impl<S: Schedule> Sync for TaskRef<S> {}
 
-impl<H: Host> TaskRef<H> {
+impl<S: Schedule> TaskRef<S> {
     /// Adds a reference to a cell.
     ///
     /// # Safety
     ///
     /// The cell is alive, and stays so during the call.
-    pub(crate) unsafe fn acquire(header: NonNull<Header<H>>) -> Self {
+    pub(crate) unsafe fn acquire(header: NonNull<Header<S>>) -> Self {
         // SAFETY: the cell is alive, says the caller.
         unsafe { header.as_ref() }.state.add_reference();
         Self(header)
@@ -35,12 +35,12 @@ impl<H: Host> TaskRef<H> {
     /// # Safety
     ///
     /// The caller has a reference, and gives it up.
-    pub(super) unsafe fn adopt(header: NonNull<Header<H>>) -> Self {
+    pub(super) unsafe fn adopt(header: NonNull<Header<S>>) -> Self {
         Self(header)
     }
 
     /// The header.
-    pub(crate) fn header(&self) -> &Header<H> {
+    pub(crate) fn header(&self) -> &Header<S> {
         // SAFETY: this reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }
@@ -50,7 +50,7 @@ impl<H: Host> TaskRef<H> {
         TaskPtr::of(&self.header().state)
     }
 
-    pub(super) fn as_ptr(&self) -> NonNull<Header<H>> {
+    pub(super) fn as_ptr(&self) -> NonNull<Header<S>> {
         self.0
     }
 
@@ -63,35 +63,35 @@ impl<H: Host> TaskRef<H> {
     }
 
     /// Asks the task to stop.
-    pub(crate) fn cancel(&self, asker: Asker) {
-        if self.header().state.cancel(asker) == Wake::Queue {
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        if self.header().state.cancel(reason) == Wake::Queue {
             self.queue();
         }
     }
 
-    /// Asks to be told the end through `Host::tell_watchers`; the status, if the task has ended already.
+    /// Asks to be told the end through `Schedule::notify_watchers`; the status, if the task has ended already.
     pub(crate) fn watch(&self) -> Option<TaskStatus> {
-        self.header().state.watch().then(|| self.header().verdict())
+        self.header().state.watch().then(|| self.header().final_status())
     }
 
     /// Queues the `Runnable` that setting ACTIVE has just made (rule 1).
     fn queue(&self) {
-        let host = self.header().host;
+        let executor = self.header().executor;
         // SAFETY: ACTIVE was set by the caller, so this is the one `Runnable`.
         let task = unsafe { RawRunnable::from_raw(self.0) };
-        // SAFETY: the host outlives every cell, and this reference keeps the cell until `queue` has returned.
-        unsafe { host.as_ref() }.queue(task, Ready::Woken);
+        // SAFETY: the executor outlives every cell, and this reference keeps the cell until `queue` has returned.
+        unsafe { executor.as_ref() }.queue(task, Ready::Woken);
     }
 }
 
-impl<H: Host> Clone for TaskRef<H> {
+impl<S: Schedule> Clone for TaskRef<S> {
     fn clone(&self) -> Self {
         self.header().state.add_reference();
         Self(self.0)
     }
 }
 
-impl<H: Host> Drop for TaskRef<H> {
+impl<S: Schedule> Drop for TaskRef<S> {
     fn drop(&mut self) {
         if self.header().state.drop_reference() {
             let free = self.header().vtable.free;
@@ -101,7 +101,7 @@ impl<H: Host> Drop for TaskRef<H> {
     }
 }
 
-impl<H: Host> fmt::Debug for TaskRef<H> {
+impl<S: Schedule> fmt::Debug for TaskRef<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TaskRef").field(&self.header().id.load(Ordering::Relaxed)).finish()
     }

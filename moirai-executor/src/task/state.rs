@@ -10,7 +10,7 @@ use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 const ACTIVE: usize = 1;
 /// It was woken while it was active.
 const WOKEN: usize = 1 << 1;
-/// Its verdict is published. Nothing but references changes any more.
+/// Its outcome is published. Nothing but references changes any more.
 const COMPLETE: usize = 1 << 2;
 /// Its handle exists.
 const HANDLE: usize = 1 << 3;
@@ -35,7 +35,7 @@ pub(super) struct State(AtomicUsize);
 
 /// Who asks a task to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asker {
+pub(crate) enum CancelReason {
     /// A handle, an id or a token.
     User,
     /// The executor's shutdown.
@@ -47,7 +47,7 @@ pub(crate) enum Asker {
 /// What the runner finds when it takes a task up.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum TakenUp {
+pub(super) enum PollStart {
     /// Poll it.
     Poll,
     /// It was asked to stop: do not poll it.
@@ -66,20 +66,20 @@ pub(super) enum AfterPoll {
     Cancelled,
 }
 
-/// What the runner owes after it has published the verdict.
+/// What the runner owes after it has published the outcome.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Completed {
     /// Nothing: the task's reference is gone, and the runner must not touch the cell again.
     Done,
     /// These, and then to drop the task's reference.
-    Owing {
+    Remaining {
         /// Drop the output: there is no handle to take it.
         drop_output: bool,
         /// Wake the handle's waker.
         wake_handle: bool,
         /// Tell those who wait for the id.
-        tell_watchers: bool,
+        notify_watchers: bool,
     },
 }
 
@@ -111,7 +111,7 @@ impl State {
     }
 
     /// The runner takes the task up.
-    pub(super) fn take_up(&self) -> TakenUp {
+    pub(super) fn start_poll(&self) -> PollStart {
         // Ordering: Acquire pairs with the Release of `cancel`. What a waker did before its wake is seen either through
         // the queue (the wake made the task active) or through the exchange below.
         let mut state = self.0.load(Ordering::Acquire);
@@ -120,7 +120,7 @@ impl State {
             // Ordering: Acquire pairs with the Release of `wake`: the poll sees what the waker did before.
             state = self.0.fetch_and(!WOKEN, Ordering::Acquire);
         }
-        if state & CANCEL != 0 { TakenUp::Cancelled } else { TakenUp::Poll }
+        if state & CANCEL != 0 { PollStart::Cancelled } else { PollStart::Poll }
     }
 
     /// Whether it was asked to stop, for the runner in the middle of a poll.
@@ -148,16 +148,16 @@ impl State {
         }
     }
 
-    /// The verdict is published, the output in its place: the task is complete.
+    /// The outcome is published, the output in its place: the task is complete.
     pub(super) fn complete(&self) -> Completed {
         // Ordering: Relaxed: what is done when it shows the runner alone is the runner's own, until `drop_reference` acquires.
         let mut state = self.0.load(Ordering::Relaxed);
         if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
             // Rule 9: nobody is left to see that the task is complete.
-            return Completed::Owing {
+            return Completed::Remaining {
                 drop_output: true,
                 wake_handle: false,
-                tell_watchers: false,
+                notify_watchers: false,
             };
         }
         loop {
@@ -171,15 +171,15 @@ impl State {
             let done = state & (HANDLE | JOIN_WAKER | WATCHED) == HANDLE;
             let next = (state | COMPLETE) & !(ACTIVE | WOKEN);
             let next = if done { next - REFERENCE } else { next };
-            // Ordering: Release hands the output and the verdict to whoever sees COMPLETE, and all uses of the cell to
-            // whoever frees it; Acquire takes the waker that `lend_waker` released.
+            // Ordering: Release hands the output and the outcome to whoever sees COMPLETE, and all uses of the cell to
+            // whoever frees it; Acquire takes the waker that `set_join_waker` released.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if done => return Completed::Done,
                 Ok(_) => {
-                    return Completed::Owing {
+                    return Completed::Remaining {
                         drop_output: state & HANDLE == 0,
                         wake_handle: state & JOIN_WAKER != 0,
-                        tell_watchers: state & WATCHED != 0,
+                        notify_watchers: state & WATCHED != 0,
                     };
                 }
                 Err(seen) => state = seen,
@@ -197,7 +197,7 @@ impl State {
             let waits = state & ACTIVE == 0;
             // WOKEN is stored even when it is set already: the exchange is what releases the caller's writes to the poll.
             let next = state | if waits { ACTIVE } else { WOKEN };
-            // Ordering: Release shows the next poll what the caller did before the wake (`take_up`, `after_poll`);
+            // Ordering: Release shows the next poll what the caller did before the wake (`start_poll`, `after_poll`);
             // Acquire takes over the future that `after_poll` released.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if waits => return Wake::Queue,
@@ -208,11 +208,11 @@ impl State {
     }
 
     /// Somebody asks the task to stop.
-    pub(super) fn cancel(&self, asker: Asker) -> Wake {
-        let flags = match asker {
-            Asker::User => CANCEL,
-            Asker::Shutdown => CANCEL | SHUTDOWN,
-            Asker::Deadline => CANCEL | DEADLINE,
+    pub(super) fn cancel(&self, reason: CancelReason) -> Wake {
+        let flags = match reason {
+            CancelReason::User => CANCEL,
+            CancelReason::Shutdown => CANCEL | SHUTDOWN,
+            CancelReason::Deadline => CANCEL | DEADLINE,
         };
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -236,22 +236,22 @@ impl State {
 
     /// Marks the task as watched, and says whether it was complete already.
     pub(super) fn watch(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `complete`, for the verdict. The read-modify-write decides: either
+        // Ordering: Acquire pairs with the Release of `complete`, for the outcome. The read-modify-write decides: either
         // this sees COMPLETE, or `complete` sees WATCHED.
         self.0.fetch_or(WATCHED, Ordering::AcqRel) & COMPLETE != 0
     }
 
     /// Who asked the task to stop.
-    pub(super) fn asker(&self) -> Asker {
+    pub(super) fn reason(&self) -> CancelReason {
         // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange.
         match self.0.load(Ordering::Relaxed) & (SHUTDOWN | DEADLINE) {
-            0 => Asker::User,
-            SHUTDOWN => Asker::Shutdown,
-            _ => Asker::Deadline,
+            0 => CancelReason::User,
+            SHUTDOWN => CancelReason::Shutdown,
+            _ => CancelReason::Deadline,
         }
     }
 
-    /// Whether the verdict is published.
+    /// Whether the outcome is published.
     pub(super) fn is_complete(&self) -> bool {
         // Ordering: Acquire pairs with the Release of `complete`: the output is there.
         self.0.load(Ordering::Acquire) & COMPLETE != 0
@@ -264,23 +264,23 @@ impl State {
     }
 
     /// The handle lends its waker. False if the task is complete: the waker stays the handle's.
-    pub(super) fn lend_waker(&self) -> bool {
+    pub(super) fn set_join_waker(&self) -> bool {
         self.change_unless_complete(|state| state | JOIN_WAKER)
     }
 
     /// The handle takes its waker back. False if the task is complete: the waker stays lent for ever.
-    pub(super) fn take_back_waker(&self) -> bool {
+    pub(super) fn unset_join_waker(&self) -> bool {
         self.change_unless_complete(|state| state & !JOIN_WAKER)
     }
 
     /// Whether the waker is lent. Exact for the handle, which alone lends and takes back, until the task is complete.
-    pub(super) fn is_waker_lent(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `give_back_waker`: the runner is done with the place.
+    pub(super) fn has_join_waker(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `release_join_waker`: the runner is done with the place.
         self.0.load(Ordering::Acquire) & JOIN_WAKER != 0
     }
 
     /// The runner has used the lent waker. True if the handle is gone: the waker is the runner's to drop.
-    pub(super) fn give_back_waker(&self) -> bool {
+    pub(super) fn release_join_waker(&self) -> bool {
         // Ordering: Release hands the place back to the handle, Acquire takes it from a handle that went meanwhile. The
         // read-modify-write decides: either this sees that HANDLE is clear, or `drop_handle` sees that JOIN_WAKER is.
         self.0.fetch_and(!JOIN_WAKER, Ordering::AcqRel) & HANDLE == 0
@@ -317,7 +317,7 @@ impl State {
             // Rule 9: the handle is alone with the cell. The runner is done with the waker, too, or its reference was there.
             return HandleDropped { drop_output: true, drop_waker: true };
         }
-        // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `give_back_waker`, for the waker;
+        // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `release_join_waker`, for the waker;
         // Release lets them see that the handle is done with the cell. The read-modify-write decides: either this sees
         // COMPLETE, or `complete` sees no HANDLE.
         let state = self.0.fetch_and(!HANDLE, Ordering::AcqRel);

@@ -3,8 +3,8 @@ use std::task::{Context, Poll, Waker};
 
 use moirai_core::{TaskError, TaskStatus};
 
-use super::Asker;
-use super::test_host::{Gate, TestHost, Wait};
+use super::CancelReason;
+use super::test_executor::{Gate, TestExecutor, Wait};
 use std::sync::atomic::Ordering;
 
 struct PanicOnDrop(&'static str);
@@ -19,99 +19,99 @@ impl Drop for PanicOnDrop {
 
 #[test]
 fn an_output_reaches_the_handle_once() {
-    let (host, mut handle) = TestHost::spawn(async { 7 });
+    let (executor, mut handle) = TestExecutor::spawn(async { 7 });
     assert!(handle.try_take().is_none());
-    host.run_queued();
+    executor.run_queued();
     assert_eq!(handle.try_take().unwrap().unwrap(), 7);
     assert!(matches!(handle.try_take(), Some(Err(TaskError::ResultTaken))));
     drop(handle);
-    assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn a_wake_between_two_polls_asks_for_one_poll() {
     let gate = Arc::new(Gate::default());
-    let (host, handle) = TestHost::spawn(Wait(Arc::clone(&gate)));
-    host.run_queued();
+    let (executor, handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
+    executor.run_queued();
     let waker = gate.take_waker().unwrap();
     waker.wake_by_ref();
     waker.wake_by_ref();
     waker.wake_by_ref();
-    assert_eq!(host.queued(), 1);
-    host.run_queued();
-    assert_eq!(host.polls.load(Ordering::Relaxed), 2);
+    assert_eq!(executor.queued(), 1);
+    executor.run_queued();
+    assert_eq!(executor.polls.load(Ordering::Relaxed), 2);
     gate.open();
-    host.run_queued();
-    assert_eq!(host.polls.load(Ordering::Relaxed), 3);
+    executor.run_queued();
+    assert_eq!(executor.polls.load(Ordering::Relaxed), 3);
     drop((handle, waker));
-    assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn a_task_that_nothing_will_wake_is_still_found_and_cancelled() {
-    let (host, mut handle) = TestHost::spawn(std::future::pending::<()>());
-    host.run_queued();
-    host.find().unwrap().cancel(Asker::User);
-    host.run_queued();
+    let (executor, mut handle) = TestExecutor::spawn(std::future::pending::<()>());
+    executor.run_queued();
+    executor.find().unwrap().cancel(CancelReason::User);
+    executor.run_queued();
     assert!(matches!(handle.try_take(), Some(Err(TaskError::Cancelled))));
-    assert!(host.find().is_none());
+    assert!(executor.find().is_none());
     drop(handle);
-    assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn the_first_to_ask_decides_the_error() {
-    let (host, mut handle) = TestHost::spawn(async {});
-    handle.task().cancel(Asker::Shutdown);
-    handle.task().cancel(Asker::User);
-    host.run_queued();
-    assert_eq!(host.asker(), Some(Asker::Shutdown));
+    let (executor, mut handle) = TestExecutor::spawn(async {});
+    handle.task().cancel(CancelReason::Shutdown);
+    handle.task().cancel(CancelReason::User);
+    executor.run_queued();
+    assert_eq!(executor.reason(), Some(CancelReason::Shutdown));
     assert!(matches!(handle.try_take(), Some(Err(TaskError::ShutDown))));
-    assert_eq!(host.polls.load(Ordering::Relaxed), 0);
+    assert_eq!(executor.polls.load(Ordering::Relaxed), 0);
 }
 
 #[test]
 fn a_runnable_that_is_dropped_ends_its_task() {
-    let (host, mut handle) = TestHost::spawn(async {});
-    host.drop_queued();
-    assert_eq!(host.status(), Some(TaskStatus::Cancelled));
+    let (executor, mut handle) = TestExecutor::spawn(async {});
+    executor.drop_queued();
+    assert_eq!(executor.status(), Some(TaskStatus::Cancelled));
     assert!(matches!(handle.try_take(), Some(Err(TaskError::ShutDown))));
 }
 
 #[test]
 fn a_destructor_that_panics_changes_nothing_but_the_record() {
     let gate = Arc::new(Gate::default());
-    let (host, mut handle) = TestHost::spawn({
+    let (executor, mut handle) = TestExecutor::spawn({
         let gate = Arc::clone(&gate);
         async move {
             let _bomb = PanicOnDrop("bomb in a future");
             Wait(gate).await;
         }
     });
-    host.run_queued();
-    handle.task().cancel(Asker::User);
-    host.run_queued();
-    assert_eq!(host.status(), Some(TaskStatus::Cancelled));
-    assert_eq!(host.error().as_deref(), Some("bomb in a future"));
+    executor.run_queued();
+    handle.task().cancel(CancelReason::User);
+    executor.run_queued();
+    assert_eq!(executor.status(), Some(TaskStatus::Cancelled));
+    assert_eq!(executor.error().as_deref(), Some("bomb in a future"));
     assert!(matches!(handle.try_take(), Some(Err(TaskError::Cancelled))));
     drop(handle);
     drop(gate.take_waker());
-    assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn an_output_whose_destructor_panics_is_contained_wherever_it_is_dropped() {
-    let (host, handle) = TestHost::spawn(async { PanicOnDrop("bomb in an output") });
+    let (executor, handle) = TestExecutor::spawn(async { PanicOnDrop("bomb in an output") });
     drop(handle);
-    host.run_queued();
-    assert_eq!(host.status(), Some(TaskStatus::Completed));
-    assert_eq!(host.error().as_deref(), Some("bomb in an output"));
+    executor.run_queued();
+    assert_eq!(executor.status(), Some(TaskStatus::Completed));
+    assert_eq!(executor.error().as_deref(), Some("bomb in an output"));
 
-    let (host, handle) = TestHost::spawn(async { PanicOnDrop("bomb in a handle") });
-    host.run_queued();
+    let (executor, handle) = TestExecutor::spawn(async { PanicOnDrop("bomb in a handle") });
+    executor.run_queued();
     drop(handle);
-    assert_eq!(*host.notes.lock(), ["bomb in a handle"]);
-    assert_eq!(host.freed.load(Ordering::Relaxed), 1);
+    assert_eq!(*executor.notes.lock(), ["bomb in a handle"]);
+    assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -122,25 +122,25 @@ fn a_waker_that_panics_is_contained() {
             panic!("bomb in a waker");
         }
     }
-    let (host, mut handle) = TestHost::spawn(async { 7 });
+    let (executor, mut handle) = TestExecutor::spawn(async { 7 });
     let waker = Waker::from(Arc::new(Bomb));
     assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
-    host.run_queued();
+    executor.run_queued();
     assert!(matches!(handle.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(7))));
 }
 
 #[test]
 fn wakers_of_one_task_are_alike_and_of_two_are_not() {
     let gates = [(); 2].map(|()| Arc::new(Gate::default()));
-    let tasks = gates.clone().map(|gate| TestHost::spawn(Wait(gate)));
-    tasks.iter().for_each(|(host, _)| host.run_queued());
+    let tasks = gates.clone().map(|gate| TestExecutor::spawn(Wait(gate)));
+    tasks.iter().for_each(|(executor, _)| executor.run_queued());
     let [a, b] = gates.map(|gate| gate.take_waker().unwrap());
     assert!(a.will_wake(&a.clone()));
     assert!(!a.will_wake(&b));
     drop((a, b));
-    // By value: the handle goes before its host, which has to outlive the cell.
-    for (host, handle) in tasks {
-        handle.task().cancel(Asker::User);
-        host.run_queued();
+    // By value: the handle goes before its executor, which has to outlive the cell.
+    for (executor, handle) in tasks {
+        handle.task().cancel(CancelReason::User);
+        executor.run_queued();
     }
 }

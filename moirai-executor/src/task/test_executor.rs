@@ -1,4 +1,4 @@
-//! A host for tests and models: one queue, and books that allow one verdict a task.
+//! A executor for tests and models: one queue, and books that allow one outcome a task.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -10,49 +10,49 @@ use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
 
-use super::{Asker, Header, Host, JoinHandle, RawRunnable, TaskRef, Unlisted, Verdict};
+use super::{CancelReason, Header, JoinHandle, NewTask, Outcome, RawRunnable, Schedule, TaskRef};
 
-/// The entry of the one task that a test makes: using it twice does not compile, losing it is noticed.
-pub(super) struct TestEntry;
+/// The record of the one task that a test makes: using it twice does not compile, losing it is noticed.
+pub(super) struct TestRecord;
 
 #[derive(Default)]
-pub(super) struct TestHost {
-    queue: Mutex<VecDeque<RawRunnable<TestHost>>>,
+pub(super) struct TestExecutor {
+    queue: Mutex<VecDeque<RawRunnable<TestExecutor>>>,
     /// Where the task is found by id, until its end.
     listing: Mutex<Option<Address>>,
-    verdict: Mutex<Option<Verdict>>,
+    outcome: Mutex<Option<Outcome>>,
     pub(super) told: Mutex<Option<TaskStatus>>,
     pub(super) notes: Mutex<Vec<String>>,
     pub(super) freed: AtomicUsize,
     pub(super) polls: AtomicUsize,
 }
 
-struct Address(NonNull<Header<TestHost>>);
+struct Address(NonNull<Header<TestExecutor>>);
 
-// SAFETY: only turned into a reference under the lock of the listing, while the task is listed.
+// SAFETY: only turned into a reference under the lock of the listing, while the task is published.
 unsafe impl Send for Address {}
 
-pub(super) type Spawned<T> = (Arc<TestHost>, JoinHandle<T, TestHost>);
+pub(super) type Spawned<T> = (Arc<TestExecutor>, JoinHandle<T, TestExecutor>);
 
-impl TestHost {
-    /// A host with one queued task.
+impl TestExecutor {
+    /// A executor with one queued task.
     pub(super) fn spawn<F>(future: F) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let host = Arc::new(Self::default());
-        // SAFETY: every test keeps the host until the cell is freed, and checks that it was.
+        let executor = Arc::new(Self::default());
+        // SAFETY: every test keeps the executor until the cell is freed, and checks that it was.
         let cell = unsafe {
-            Unlisted::new(NonNull::from(&*host), TaskKind::Async, Priority::Normal, future)
+            NewTask::new(NonNull::from(&*executor), TaskKind::Async, Priority::Normal, future)
         };
-        let listed = cell.list(|address| {
-            *host.listing.lock() = Some(Address(address));
-            Some((TaskId::from_u64(1)?, TestEntry))
+        let published = cell.publish(|address| {
+            *executor.listing.lock() = Some(Address(address));
+            Some((TaskId::from_u64(1)?, TestRecord))
         });
-        let (task, handle) = listed.expect("the task is listed");
-        host.queue.lock().push_back(task);
-        (host, handle)
+        let (task, handle) = published.expect("the task is published");
+        executor.queue.lock().push_back(task);
+        (executor, handle)
     }
 
     /// Runs what is queued until nothing is.
@@ -85,23 +85,23 @@ impl TestHost {
     }
 
     pub(super) fn status(&self) -> Option<TaskStatus> {
-        self.verdict.lock().as_ref().map(|verdict| verdict.status)
+        self.outcome.lock().as_ref().map(|outcome| outcome.status)
     }
 
     #[cfg(not(moirai_loom))]
-    pub(super) fn asker(&self) -> Option<Asker> {
-        self.verdict.lock().as_ref().map(|verdict| verdict.asker)
+    pub(super) fn reason(&self) -> Option<CancelReason> {
+        self.outcome.lock().as_ref().map(|outcome| outcome.reason)
     }
 
     #[cfg(not(moirai_loom))]
     pub(super) fn error(&self) -> Option<String> {
-        self.verdict.lock().as_ref()?.error.as_deref().map(str::to_owned)
+        self.outcome.lock().as_ref()?.error.as_deref().map(str::to_owned)
     }
 }
 
-impl Host for TestHost {
-    type Entry = TestEntry;
-    type Env = ();
+impl Schedule for TestExecutor {
+    type Record = TestRecord;
+    type Context = ();
 
     fn queue(&self, task: RawRunnable<Self>, _: Ready) {
         let mut queue = self.queue.lock();
@@ -113,41 +113,41 @@ impl Host for TestHost {
         false
     }
 
-    fn abandoned_by(&self) -> Asker {
-        Asker::Shutdown
+    fn reason_if_dropped(&self) -> CancelReason {
+        CancelReason::Shutdown
     }
 
     fn wants_panic_locations(&self) -> bool {
         false
     }
 
-    fn before_poll(&self, (): &(), _: &TestEntry, _: bool) {
+    fn before_poll(&self, (): &(), _: &TestRecord, _: bool) {
         // Ordering: Relaxed, a count.
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn after_poll(&self, (): &(), _: &TestEntry) {}
+    fn after_poll(&self, (): &(), _: &TestRecord) {}
 
-    fn finish(&self, _: Option<&()>, _: TestEntry, verdict: Verdict) {
-        let before = self.verdict.lock().replace(verdict);
-        assert!(before.is_none(), "a second verdict");
+    fn finish(&self, _: Option<&()>, _: TestRecord, outcome: Outcome) {
+        let before = self.outcome.lock().replace(outcome);
+        assert!(before.is_none(), "a second outcome");
         *self.listing.lock() = None;
     }
 
-    fn tell_watchers(&self, _: TaskId, status: TaskStatus) {
+    fn notify_watchers(&self, _: TaskId, status: TaskStatus) {
         let before = self.told.lock().replace(status);
         assert!(before.is_none(), "watchers told twice");
     }
 
-    fn note(&self, _: TaskId, message: std::sync::Arc<str>) {
+    fn append_error(&self, _: TaskId, message: std::sync::Arc<str>) {
         self.notes.lock().push((*message).to_owned());
     }
 
-    unsafe fn cell_freed(host: NonNull<Self>) {
-        // SAFETY: tests keep the host until they have seen the count.
-        let host = unsafe { host.as_ref() };
+    unsafe fn cell_freed(executor: NonNull<Self>) {
+        // SAFETY: tests keep the executor until they have seen the count.
+        let executor = unsafe { executor.as_ref() };
         // Ordering: Relaxed, a count.
-        host.freed.fetch_add(1, Ordering::Relaxed);
+        executor.freed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
