@@ -7,21 +7,21 @@ use std::thread;
 use crate::panics::cancelled;
 use crate::task::TaskPtr;
 
-/// One origin of fork-join work, on the stack of whoever runs it: a call from outside of any fork-join, the run of a stolen
+/// One origin of fork-join work, on the stack of whoever runs it: a call from suspended of any fork-join, the run of a stolen
 /// half, or a scope.
 pub(crate) struct Frame {
-    /// The frame in which this one was forked; null for a call from outside.
+    /// The frame in which this one was forked; null for a call from suspended.
     parent: *const Frame,
     /// What waits for the work of this frame: the address of the half or of the scope. Only compared.
-    of: *const (),
+    waited_as: *const (),
     /// The task that called, if it was one.
     task: Option<TaskPtr>,
 }
 
 impl Frame {
-    /// Of a call from outside of any fork-join.
+    /// Of a call from suspended of any fork-join.
     pub(crate) const fn root(task: Option<TaskPtr>) -> Self {
-        Self { parent: ptr::null(), of: ptr::null(), task }
+        Self { parent: ptr::null(), waited_as: ptr::null(), task }
     }
 
     /// For what is forked in `parent` and waited for as `of`.
@@ -29,10 +29,10 @@ impl Frame {
     /// # Safety
     ///
     /// `parent` points to a frame, which outlives this one.
-    pub(crate) unsafe fn below(parent: *const Frame, of: *const ()) -> Self {
+    pub(crate) unsafe fn child_of(parent: *const Frame, waited_as: *const ()) -> Self {
         // SAFETY: promised by the caller.
         let task = unsafe { &*parent }.task;
-        Self { parent, of, task }
+        Self { parent, waited_as, task }
     }
 
     /// For work in `parent` that goes on although its task was asked to stop.
@@ -41,12 +41,12 @@ impl Frame {
     ///
     /// `parent` points to a frame, which outlives this one.
     pub(crate) const unsafe fn without_task(parent: *const Frame) -> Self {
-        Self { parent, of: ptr::null(), task: None }
+        Self { parent, waited_as: ptr::null(), task: None }
     }
 
     /// Sets what waits for the work of this frame.
-    pub(crate) const fn wait_as(&mut self, of: *const ()) {
-        self.of = of;
+    pub(crate) const fn wait_as(&mut self, identity: *const ()) {
+        self.waited_as = identity;
     }
 
     /// Whether the task that called was asked to stop.
@@ -57,11 +57,11 @@ impl Frame {
     }
 
     /// Whether this is the frame of `of`, or below it.
-    pub(crate) fn is_below(&self, of: *const ()) -> bool {
+    pub(crate) fn is_descendant_of(&self, identity: *const ()) -> bool {
         let mut frame: *const Frame = self;
         // SAFETY: a frame's parent outlives it: what was forked in the parent is waited for there.
         while let Some(this) = unsafe { frame.as_ref() } {
-            if ptr::eq(this.of, of) {
+            if ptr::eq(this.waited_as, identity) {
                 return true;
             }
             frame = this.parent;
@@ -75,7 +75,7 @@ impl Frame {
     }
 }
 
-/// The frame in which a thread is; null outside of fork-join work.
+/// The frame in which a thread is; null suspended of fork-join work.
 pub(crate) struct CurrentFrame(Cell<*const Frame>);
 
 impl CurrentFrame {
@@ -120,8 +120,8 @@ impl CurrentFrame {
         f()
     }
 
-    /// Calls `f`, which is outside of the fork-join work that the thread may be in.
-    pub(crate) fn outside<R>(&self, f: impl FnOnce() -> R) -> R {
+    /// Calls `f`, which is suspended of the fork-join work that the thread may be in.
+    pub(crate) fn suspended<R>(&self, f: impl FnOnce() -> R) -> R {
         self.within(ptr::null(), f)
     }
 
@@ -129,9 +129,9 @@ impl CurrentFrame {
     /// `f` is called, in a frame that knows of no task.
     #[cold]
     #[inline(never)]
-    pub(crate) fn uncancelled<R>(&self, f: impl FnOnce() -> R) -> R {
+    pub(crate) fn run_despite_cancel<R>(&self, f: impl FnOnce() -> R) -> R {
         if !thread::panicking() {
-            cancelled::unwind();
+            cancelled::unwind_cancelled();
         }
         // SAFETY: as above; the frame outlives the call.
         let frame = unsafe { Frame::without_task(self.0.get()) };

@@ -6,40 +6,40 @@ use std::ptr;
 use std::thread;
 
 use super::frame::{CurrentFrame, Frame};
-use super::host::Crew;
-use super::latch::{Event, Wait};
-use super::shared_jobs::{Board, Piece};
-use super::stack_job::{Half, Second};
+use super::host::Host;
+use super::latch::{Latch, Wait};
+use super::shared_jobs::{SharedJobs, StolenJob};
+use super::stack_job::{JobHeader, StackJob};
 use crate::panics;
 
 /// A thread's part of the fork-join work of one executor.
-pub(crate) struct Hand {
+pub(crate) struct LocalJobs {
     /// Where the thread is; null outside of fork-join work.
     frame: CurrentFrame,
-    /// The newest half in its frames. The end of the list, if there is none.
-    newest: Cell<*const Half>,
-    /// The newest half that is not private, which has no private one before it (rule 5); or the end of the list.
-    newest_public: Cell<*const Half>,
-    end: Half,
-    /// Whether the thread counts as a guest (rule 7).
-    guest: Cell<bool>,
+    /// The newest job in its frames. The sentinel of the list, if there is none.
+    newest: Cell<*const JobHeader>,
+    /// The newest job that is not private, which has no private one before it (rule 5); or the sentinel of the list.
+    newest_public: Cell<*const JobHeader>,
+    sentinel: JobHeader,
+    /// Whether the thread counts as a is_external (rule 7).
+    is_external: Cell<bool>,
 }
 
-impl Hand {
+impl LocalJobs {
     pub(crate) fn new() -> Self {
         Self {
             frame: CurrentFrame::none(),
             newest: Cell::new(ptr::null()),
             newest_public: Cell::new(ptr::null()),
-            end: Half::end_of_list(),
-            guest: Cell::new(false),
+            sentinel: JobHeader::sentinel(),
+            is_external: Cell::new(false),
         }
     }
 
     /// Makes it ready; from here on it must not move.
-    pub(crate) fn settle(&self) {
-        self.newest.set(&raw const self.end);
-        self.newest_public.set(&raw const self.end);
+    pub(crate) fn pin_in_place(&self) {
+        self.newest.set(&raw const self.sentinel);
+        self.newest_public.set(&raw const self.sentinel);
     }
 
     /// Where the thread is.
@@ -48,64 +48,64 @@ impl Hand {
         &self.frame
     }
 
-    /// Calls `f`, which is called from outside of fork-join work. `guest`: the thread has no seat.
-    pub(crate) fn at_root<R>(
+    /// Calls `f`, which is called from outside of fork-join work. `is_external`: the thread has no seat.
+    pub(crate) fn enter_root<R>(
         &self,
-        board: &Board,
+        shared_jobs: &SharedJobs,
         frame: &Frame,
-        guest: bool,
+        is_external: bool,
         f: impl FnOnce() -> R,
     ) -> R {
-        struct Leave<'a>(&'a Hand, &'a Board);
+        struct Leave<'a>(&'a LocalJobs, &'a SharedJobs);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                self.0.guest.set(false);
-                self.1.guest_leaves();
+                self.0.is_external.set(false);
+                self.1.remove_external_thread();
             }
         }
-        let _leave = (guest && !self.guest.replace(true)).then(|| {
-            board.guest_comes();
-            Leave(self, board)
+        let _leave = (is_external && !self.is_external.replace(true)).then(|| {
+            shared_jobs.add_external_thread();
+            Leave(self, shared_jobs)
         });
         self.frame.within(frame, f)
     }
 
     /// Both results; the closures may run in parallel. The thread is inside of fork-join work.
     #[inline]
-    pub(crate) fn join<A, B, RA, RB>(&self, crew: &impl Crew, a: A, b: B) -> (RA, RB)
+    pub(crate) fn join<A, B, RA, RB>(&self, host: &impl Host, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce() -> RA,
         B: FnOnce() -> RB + Send,
         RB: Send,
     {
         if self.frame.is_cancelled() {
-            return self.frame.uncancelled(|| self.join(crew, a, b));
+            return self.frame.run_despite_cancel(|| self.join(host, a, b));
         }
-        let second = Second::new(self.frame.get(), b);
-        let half = second.half();
-        // From the whole, and not from the half alone: who runs it needs the rest as well.
-        self.push((&raw const second).cast());
-        if crew.board().is_hungry() || !self.has_public() {
-            self.publish(crew);
+        let job = StackJob::new(self.frame.get(), b);
+        let header = job.header();
+        // From the whole, and not from the job alone: who runs it needs the rest as well.
+        self.push((&raw const job).cast());
+        if host.shared_jobs().wants_jobs() || !self.has_public() {
+            self.publish(host);
         }
         // Rule 4: from the push to the recovery nothing unwinds.
         let first = catch_unwind(AssertUnwindSafe(a));
-        let back = self.recover(crew, half);
+        let back = self.recover(host, header);
         match first {
             Ok(ra) if back => {
-                // SAFETY: the half is the owner's again, and was not run.
-                let b = unsafe { second.take_closure() };
+                // SAFETY: the job is the owner's again, and was not run.
+                let b = unsafe { job.take_closure() };
                 (ra, b())
             }
-            first => Self::settle_accounts(first, &second, back),
+            first => Self::finish_slow(first, &job, back),
         }
     }
 
-    /// The ends of a `join` that are rare: the second closure ran elsewhere, or the first has panicked.
+    /// The ends of a `join` that are rare: the job closure ran elsewhere, or the first has panicked.
     #[cold]
-    fn settle_accounts<B, RA, RB>(
+    fn finish_slow<B, RA, RB>(
         first: thread::Result<RA>,
-        second: &Second<B, RB>,
+        job: &StackJob<B, RB>,
         back: bool,
     ) -> (RA, RB)
     where
@@ -113,12 +113,12 @@ impl Hand {
         RB: Send,
     {
         let result = if back {
-            // SAFETY: the half is the owner's again, and was not run.
-            let b = unsafe { second.take_closure() };
+            // SAFETY: the job is the owner's again, and was not run.
+            let b = unsafe { job.take_closure() };
             catch_unwind(AssertUnwindSafe(b))
         } else {
             // SAFETY: `recover` has seen that it is done.
-            unsafe { second.take_result() }
+            unsafe { job.take_result() }
         };
         match (first, result) {
             (Ok(ra), Ok(rb)) => (ra, rb),
@@ -133,122 +133,123 @@ impl Hand {
         }
     }
 
-    /// Enters a half of the calling frame into the list.
+    /// Enters a job of the calling frame into the list.
     #[inline]
-    fn push(&self, half: *const Half) {
+    fn push(&self, job: *const JobHeader) {
         let newest = self.newest.get();
         // SAFETY: it is in the calling frame.
-        unsafe { &*half }.older().set(newest);
-        // SAFETY: the list holds halves of frames that are still there, and its own end.
-        unsafe { &*newest }.newer().set(half);
-        self.newest.set(half);
+        unsafe { &*job }.prev().set(newest);
+        // SAFETY: the list holds halves of frames that are still there, and its own sentinel.
+        unsafe { &*newest }.next().set(job);
+        self.newest.set(job);
     }
 
-    /// Whether one of its halves is on the board.
+    /// Whether one of its halves is on the shared_jobs.
     #[inline]
     fn has_public(&self) -> bool {
-        // SAFETY: as in `push`. The older ones are taken first.
+        // SAFETY: as in `push`. The prev ones are taken first.
         unsafe { &*self.newest_public.get() }.is_public()
     }
 
-    /// Takes the newest half off the list; says whether the caller is to run it. Otherwise it is done.
+    /// Takes the newest job off the list; says whether the caller is to run it. Otherwise it is done.
     #[inline]
-    fn recover(&self, crew: &impl Crew, half: &Half) -> bool {
-        debug_assert!(ptr::eq(self.newest.get(), half), "halves come back in reverse order");
-        if half.is_private() {
-            self.newest.set(half.older().get());
+    fn recover(&self, host: &impl Host, job: &JobHeader) -> bool {
+        debug_assert!(ptr::eq(self.newest.get(), job), "halves come back in reverse order");
+        if job.is_private() {
+            self.newest.set(job.prev().get());
             return true;
         }
-        self.recover_public(crew, half)
+        self.recover_public(host, job)
     }
 
     #[cold]
     #[inline(never)]
-    fn recover_public(&self, crew: &impl Crew, half: &Half) -> bool {
-        let back = crew.board().take_back(half, crew.idle());
+    fn recover_public(&self, host: &impl Host, job: &JobHeader) -> bool {
+        let back = host.shared_jobs().take_back(job, host.idle());
         if !back {
-            self.wait(crew, half);
+            self.wait(host, job);
         }
-        self.newest.set(half.older().get());
-        self.newest_public.set(half.older().get());
+        self.newest.set(job.prev().get());
+        self.newest_public.set(job.prev().get());
         #[cfg(moirai_loom)]
-        half.retire();
+        job.retire();
         back
     }
 
-    /// Makes private halves public, oldest first, until the board has enough. Rule 5.
+    /// Makes private halves public, oldest first, until the shared_jobs has enough. Rule 5.
     #[cold]
     #[inline(never)]
-    fn publish(&self, crew: &impl Crew) {
+    fn publish(&self, host: &impl Host) {
         let at_least = usize::from(!self.has_public());
-        let invites = crew.board().publish(crew.idle(), at_least, || {
+        let invites = host.shared_jobs().publish(host.idle(), at_least, || {
             let newest_public = self.newest_public.get();
             if ptr::eq(newest_public, self.newest.get()) {
                 return None;
             }
-            // SAFETY: as in `push`. It is not the newest, so there is a newer one.
-            let half = unsafe { &*newest_public }.newer().get();
-            self.newest_public.set(half);
-            Some(half)
+            // SAFETY: as in `push`. It is not the newest, so there is a next one.
+            let job = unsafe { &*newest_public }.next().get();
+            self.newest_public.set(job);
+            Some(job)
         });
-        if crew.draw(2) == Some(1) {
-            // The second closure goes first, as if a thief had come at once. It is safe to run here: nothing of the first has run, and
+        if host.simulated_choice(2) == Some(1) {
+            // The job closure goes first, as if a thief had come at once. It is safe to run here: nothing of the first has run, and
             // the caller waits for both.
-            // SAFETY: the newest half is in the calling frame.
+            // SAFETY: the newest job is in the calling frame.
             let newest = unsafe { &*self.newest.get() };
-            if let Some(piece) = crew.board().take_half(newest, crew.idle()) {
-                piece.run(&self.frame, crew.board(), || crew.idle());
+            if let Some(piece) = host.shared_jobs().take_job(newest, host.idle()) {
+                piece.run(&self.frame, host.shared_jobs(), || host.idle());
             }
         } else if invites {
-            crew.invite();
+            host.invite();
         }
     }
 
-    /// Waits for a half that was taken. Rule 6.
-    fn wait(&self, crew: &impl Crew, half: &Half) {
+    /// Waits for a job that was taken. Rule 6.
+    fn wait(&self, host: &impl Host, job: &JobHeader) {
         let mut wait = Wait::new();
-        while !half.is_done() {
-            self.pass_time(crew, half, half.identity(), &mut wait);
+        while !job.is_done() {
+            self.wait_step(host, job, job.identity(), &mut wait);
         }
     }
 
-    /// Does what a wait does as long as the event has not happened: runs a piece below what is waited for, or looks again in a
+    /// Does what a wait does as long as the latch has not is_set: runs a piece below what is waited for, or looks again in a
     /// moment, or sleeps.
-    pub(crate) fn pass_time(
+    pub(crate) fn wait_step(
         &self,
-        crew: &impl Crew,
-        event: &impl Event,
+        host: &impl Host,
+        latch: &impl Latch,
         below: *const (),
         wait: &mut Wait,
     ) {
-        if let Some(piece) = crew.board().take_below(below, crew.idle(), &mut wait.seen) {
-            piece.run(&self.frame, crew.board(), || crew.idle());
+        if let Some(piece) = host.shared_jobs().take_descendant(below, host.idle(), &mut wait.seen)
+        {
+            piece.run(&self.frame, host.shared_jobs(), || host.idle());
             *wait = Wait::new();
-        } else if wait.stays_awake() {
+        } else if wait.keeps_spinning() {
             thread::yield_now();
-        } else if wait.hand_on {
-            // A guest that sleeps does not count.
-            let guest = self.guest.get();
-            if guest {
-                crew.board().guest_leaves();
+        } else if wait.hand_off {
+            // A is_external that sleeps does not count.
+            let is_external = self.is_external.get();
+            if is_external {
+                host.shared_jobs().remove_external_thread();
                 // Its core is free now for a worker that was not invited because of it.
-                if crew.board().has_more_for(crew.idle()) {
-                    crew.invite();
+                if host.shared_jobs().has_more_for(host.idle()) {
+                    host.invite();
                 }
             }
-            crew.sleep(event);
-            if guest {
-                crew.board().guest_comes();
+            host.hand_off_and_park(latch);
+            if is_external {
+                host.shared_jobs().add_external_thread();
             }
         } else {
             // If there is work it may be below: once more, then.
-            wait.hand_on = !crew.rest(event);
+            wait.hand_off = !host.park_on_core(latch);
             wait.seen = None;
         }
     }
 
     /// Runs a piece for whoever has nothing else to do.
-    pub(crate) fn run(&self, piece: Piece, crew: &impl Crew) {
-        piece.run(&self.frame, crew.board(), || crew.idle());
+    pub(crate) fn run(&self, piece: StolenJob, host: &impl Host) {
+        piece.run(&self.frame, host.shared_jobs(), || host.idle());
     }
 }

@@ -1,4 +1,4 @@
-//! Models of fork-join: the code itself, with a crew of two.
+//! Models of fork-join: the code itself, with a host of two.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -7,12 +7,12 @@ use moirai_core::shim::thread;
 use moirai_sync::Parker;
 
 use super::frame::Frame;
-use super::host::Crew;
-use super::latch::{Event, park_for};
-use super::local_jobs::Hand;
+use super::host::Host;
+use super::latch::{Latch, park_until_set};
+use super::local_jobs::LocalJobs;
 use super::scope_core::models::{Spawner, scope};
-use super::shared_jobs::Board;
-use super::stack_job::{Half, Second};
+use super::shared_jobs::SharedJobs;
+use super::stack_job::{JobHeader, StackJob};
 
 /// Some preemptions are enough for each mutation that is known to be caught; all of them take minutes.
 fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
@@ -21,16 +21,16 @@ fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Two threads and a board. Nobody sleeps when there is nothing to do: a thief looks once, or as often as a model says.
+/// Two threads and a shared_jobs. Nobody sleeps when there is nothing to do: a thief looks once, or as often as a model says.
 struct Pair {
-    board: Board,
+    shared_jobs: SharedJobs,
     /// Whether one that rests is woken for another reason, before it sleeps without its seat.
     restless: bool,
 }
 
-impl Crew for Pair {
-    fn board(&self) -> &Board {
-        &self.board
+impl Host for Pair {
+    fn shared_jobs(&self) -> &SharedJobs {
+        &self.shared_jobs
     }
 
     fn idle(&self) -> usize {
@@ -39,44 +39,44 @@ impl Crew for Pair {
 
     fn invite(&self) {}
 
-    fn rest(&self, event: &impl Event) -> bool {
+    fn park_on_core(&self, latch: &impl Latch) -> bool {
         if !self.restless {
             return false;
         }
         let parker = Parker::new();
-        event.arm(parker.unparker());
-        event.disarm();
-        event.has_happened()
+        latch.set_waker(parker.unparker());
+        latch.clear_waker();
+        latch.is_set()
     }
 
-    fn sleep(&self, event: &impl Event) {
-        park_for(event);
+    fn hand_off_and_park(&self, latch: &impl Latch) {
+        park_until_set(latch);
     }
 }
 
 fn pair(restless: bool) -> Arc<Pair> {
-    Arc::new(Pair { board: Board::new(), restless })
+    Arc::new(Pair { shared_jobs: SharedJobs::new(), restless })
 }
 
 /// Calls `f` as a task would that begins fork-join work.
-fn at_root<R>(pair: &Pair, f: impl FnOnce(&Hand) -> R) -> R {
-    let hand = Box::new(Hand::new());
-    hand.settle();
-    hand.at_root(&pair.board, &Frame::root(None), false, || f(&hand))
+fn enter_root<R>(pair: &Pair, f: impl FnOnce(&LocalJobs) -> R) -> R {
+    let local_jobs = Box::new(LocalJobs::new());
+    local_jobs.pin_in_place();
+    local_jobs.enter_root(&pair.shared_jobs, &Frame::root(None), false, || f(&local_jobs))
 }
 
 /// A thread that looks for a piece so often, and as long as there are some.
 fn thief(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
     let pair = Arc::clone(pair);
     thread::spawn(move || {
-        let hand = Box::new(Hand::new());
-        hand.settle();
+        let local_jobs = Box::new(LocalJobs::new());
+        local_jobs.pin_in_place();
         // What it makes public itself it does not leave to others, who may sleep.
         let mut left = looks;
-        while left > 0 || pair.board.has_pieces() {
+        while left > 0 || pair.shared_jobs.has_jobs() {
             left = left.saturating_sub(1);
-            if let Some(piece) = pair.board.take(1) {
-                hand.run(piece, &*pair);
+            if let Some(piece) = pair.shared_jobs.take(1) {
+                local_jobs.run(piece, &*pair);
             }
         }
     })
@@ -110,7 +110,9 @@ fn loom_fork_publish_against_take_back() {
         let thief = thief(&pair, 1);
         // On the owner's stack, and touched again after the join.
         let (first, second) = (Tracked::new(), Tracked::new());
-        let results = at_root(&pair, |hand| hand.join(&*pair, || first.bump(), || second.bump()));
+        let results = enter_root(&pair, |local_jobs| {
+            local_jobs.join(&*pair, || first.bump(), || second.bump())
+        });
         assert_eq!(results, (1, 1));
         assert_eq!((first.bump(), second.bump()), (2, 2));
         thief.join().unwrap();
@@ -128,26 +130,26 @@ fn loom_fork_an_owner_that_wakes_for_another_reason_against_the_thief() {
     // The half alone, already taken, so that all interleavings can be looked at.
     model(None, || {
         let frame = Frame::root(None);
-        let second = Box::new(Second::new(&raw const frame, || 1));
-        let half = second.half();
-        half.taken();
+        let second = Box::new(StackJob::new(&raw const frame, || 1));
+        let header = second.header();
+        header.taken();
         let thief = thread::spawn({
-            let half = Sent(&raw const *half);
+            let half = Sent(&raw const *header);
             move || {
                 let half = half;
-                let hand = Box::new(Hand::new());
-                hand.settle();
+                let local_jobs = Box::new(LocalJobs::new());
+                local_jobs.pin_in_place();
                 // SAFETY: it was taken, by this thread.
-                unsafe { Half::run(half.0, hand.frame()) };
+                unsafe { JobHeader::run(half.0, local_jobs.frame()) };
             }
         });
         let parker = Parker::new();
-        half.arm(parker.unparker());
-        half.disarm();
-        if !half.is_done() {
-            park_for(half);
+        header.set_waker(parker.unparker());
+        header.clear_waker();
+        if !header.is_done() {
+            park_until_set(header);
         }
-        half.retire();
+        header.retire();
         // SAFETY: it is done.
         assert_eq!(unsafe { second.take_result() }.unwrap(), 1);
         thief.join().unwrap();
@@ -161,8 +163,8 @@ fn loom_fork_panics_in_both_halves() {
         let thief = thief(&pair, 1);
         let ended = Tracked::new();
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            at_root(&pair, |hand| {
-                hand.join(
+            enter_root(&pair, |local_jobs| {
+                local_jobs.join(
                     &*pair,
                     || resume_unwind(Box::new(1)),
                     || -> () {
@@ -185,11 +187,13 @@ fn loom_fork_nested_halves_and_a_wait_that_helps_below() {
         let thief = thief(&pair, 2);
         let leaves = [Tracked::new(), Tracked::new(), Tracked::new(), Tracked::new()];
         let inner = |leaves: &[Tracked]| {
-            // The thief's own hand, or the owner's: a half is called without one.
-            at_root(&pair, |hand| hand.join(&*pair, || leaves[0].bump(), || leaves[1].bump()))
+            // The thief's own local_jobs, or the owner's: a half is called without one.
+            enter_root(&pair, |local_jobs| {
+                local_jobs.join(&*pair, || leaves[0].bump(), || leaves[1].bump())
+            })
         };
-        let sums = at_root(&pair, |hand| {
-            hand.join(&*pair, || inner(&leaves[..2]), || inner(&leaves[2..]))
+        let sums = enter_root(&pair, |local_jobs| {
+            local_jobs.join(&*pair, || inner(&leaves[..2]), || inner(&leaves[2..]))
         });
         assert_eq!(sums, ((1, 1), (1, 1)));
         assert!(leaves.iter().all(|leaf| leaf.bump() == 2));
@@ -206,16 +210,16 @@ fn loom_fork_a_wait_takes_nothing_that_is_not_below() {
     model(Some(2), || {
         let pair = pair(false);
         let thief = thief(&pair, 1);
-        // Another call's halves are on the same board.
+        // Another call's halves are on the same shared_jobs.
         let other = thread::spawn({
             let pair = Arc::clone(&pair);
             move || {
                 let unrelated = || assert!(!WAITS.with(std::cell::Cell::get));
-                at_root(&pair, |hand| hand.join(&*pair, || (), unrelated));
+                enter_root(&pair, |local_jobs| local_jobs.join(&*pair, || (), unrelated));
             }
         });
         WAITS.with(|waits| waits.set(true));
-        at_root(&pair, |hand| hand.join(&*pair, || (), || ()));
+        enter_root(&pair, |local_jobs| local_jobs.join(&*pair, || (), || ()));
         WAITS.with(|waits| waits.set(false));
         other.join().unwrap();
         thief.join().unwrap();
@@ -228,11 +232,11 @@ fn loom_fork_scope_ends_after_its_jobs() {
         let pair = pair(true);
         let thief = thief(&pair, 1);
         let (first, second) = (Arc::new(Tracked::new()), Arc::new(Tracked::new()));
-        at_root(&pair, |hand| {
-            scope(hand, &*pair, |s: Spawner<'_, Pair>| {
+        enter_root(&pair, |local_jobs| {
+            scope(local_jobs, &*pair, |s: Spawner<'_, Pair>| {
                 for cell in [&first, &second] {
                     let cell = Arc::clone(cell);
-                    s.spawn(hand, move |_| {
+                    s.spawn(local_jobs, move |_| {
                         cell.bump();
                     });
                 }
@@ -249,11 +253,11 @@ fn loom_fork_a_job_on_the_thiefs_side_spawns_another() {
         let pair = pair(false);
         let thief = thief(&pair, 2);
         let cell = Arc::new(Tracked::new());
-        at_root(&pair, |hand| {
-            scope(hand, &*pair, |s: Spawner<'_, Pair>| {
+        enter_root(&pair, |local_jobs| {
+            scope(local_jobs, &*pair, |s: Spawner<'_, Pair>| {
                 let cell = Arc::clone(&cell);
-                s.spawn(hand, move |s| {
-                    // Not the hand of the scope's thread, so it is public at once.
+                s.spawn(local_jobs, move |s| {
+                    // Not the local_jobs of the scope's thread, so it is public at once.
                     s.spawn(std::ptr::null(), move |_| {
                         cell.bump();
                     });

@@ -10,51 +10,55 @@ use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_sync::Unparker;
 
 use super::frame::Frame;
-use super::host::Crew;
-use super::latch::{Event, Wait};
-use super::local_jobs::Hand;
-use super::scope_job::{Head, Job, NONE, Payload, Place, forget_payload, keep_first};
-use super::shared_jobs::Board;
+use super::host::Host;
+use super::latch::{Latch, Wait};
+use super::local_jobs::LocalJobs;
+use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
+use super::shared_jobs::SharedJobs;
 use crate::panics::{self, cancelled};
 
 /// What a scope is, apart from its lifetimes.
-// The head comes first: a pointer to the whole is one to it.
+// The header comes first: a pointer to the whole is one to it.
 #[repr(C)]
-pub(crate) struct Core<H> {
-    pub(crate) head: Head,
+pub(crate) struct ScopeCore<H> {
+    pub(crate) header: ScopeHeader,
     /// Of the scope's own thread. Only compared.
-    hand: *const Hand,
+    local_jobs: *const LocalJobs,
     /// What was given to [`run`], whose caller keeps it until the scope has ended.
     host: *const H,
     /// Jobs that nobody else knows. The scope's own thread's.
-    own: UnsafeCell<VecDeque<Job>>,
+    own: UnsafeCell<VecDeque<HeapJob>>,
 }
 
-// SAFETY: `own` is touched by the scope's own thread only; `hand` is only compared; `host` points to what is `Sync`; the head is an
+// SAFETY: `own` is touched by the scope's own thread only; `local_jobs` is only compared; `host` points to what is `Sync`; the header is an
 // atomic and a frame that is not written any more.
-unsafe impl<H: Sync> Sync for Core<H> {}
+unsafe impl<H: Sync> Sync for ScopeCore<H> {}
 
-impl<H: Crew> Core<H> {
-    fn new(hand: &Hand, host: &H) -> Self {
-        // The frame's identity is its own address, which it does not have yet: see `settle`.
+impl<H: Host> ScopeCore<H> {
+    fn new(local_jobs: &LocalJobs, host: &H) -> Self {
+        // The frame's identity is its own address, which it does not have yet: see `pin_in_place`.
         // SAFETY: the thread's frame is that of a caller, which is still there.
-        let frame = unsafe { Frame::below(hand.frame().get(), ptr::null()) };
+        let frame = unsafe { Frame::child_of(local_jobs.frame().get(), ptr::null()) };
         Self {
-            head: Head { frame, number: AtomicUsize::new(NONE), public: AtomicUsize::new(0) },
-            hand,
+            header: ScopeHeader {
+                frame,
+                number: AtomicUsize::new(NONE),
+                public: AtomicUsize::new(0),
+            },
+            local_jobs,
             host,
             own: UnsafeCell::new(VecDeque::new()),
         }
     }
 
     /// From here on it must not move.
-    fn settle(&mut self) {
-        let identity = Place(&raw const self.head).identity();
-        self.head.frame.wait_as(identity);
+    fn pin_in_place(&mut self) {
+        let identity = ScopeRef(&raw const self.header).identity();
+        self.header.frame.wait_as(identity);
     }
 
-    fn place(&self) -> Place {
-        Place(ptr::from_ref(self).cast())
+    fn scope_ref(&self) -> ScopeRef {
+        ScopeRef(ptr::from_ref(self).cast())
     }
 
     /// The host that the scope runs on.
@@ -63,48 +67,48 @@ impl<H: Crew> Core<H> {
         unsafe { &*self.host }
     }
 
-    /// Queues a job, for the thread whose hand is `hand`.
-    pub(crate) fn spawn(&self, hand: *const Hand, job: Job) {
-        let crew = self.host();
-        if self.head.frame.is_cancelled() && !thread::panicking() {
+    /// Queues a job, for the thread whose local_jobs is `local_jobs`.
+    pub(crate) fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
+        let host = self.host();
+        if self.header.frame.is_cancelled() && !thread::panicking() {
             let _ = panics::contain(|| drop(job));
-            cancelled::unwind();
+            cancelled::unwind_cancelled();
         }
-        let invites = if ptr::eq(hand, self.hand) {
+        let invites = if ptr::eq(local_jobs, self.local_jobs) {
             self.with_own(|own| own.push_back(job));
             if !self.is_to_publish() {
                 return;
             }
             self.publish()
         } else {
-            crew.board().publish_jobs(self.place(), crew.idle(), [job])
+            host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), [job])
         };
         if invites {
-            crew.invite();
+            host.invite();
         }
     }
 
     /// Rule 5.
     fn is_to_publish(&self) -> bool {
         // Ordering: Relaxed: a hint.
-        self.host().board().is_hungry() || self.head.public.load(Ordering::Relaxed) == 0
+        self.host().shared_jobs().wants_jobs() || self.header.public.load(Ordering::Relaxed) == 0
     }
 
     /// Publishes the older half of the own jobs, and says whether a worker is to be invited. Only on the scope's own thread.
     fn publish(&self) -> bool {
-        let crew = self.host();
-        if crew.draw(1).is_some() {
+        let host = self.host();
+        if host.simulated_choice(1).is_some() {
             // Nobody would come for them; see `finish`.
             return false;
         }
         self.with_own(|own| {
             let older = own.len().div_ceil(2);
-            crew.board().publish_jobs(self.place(), crew.idle(), own.drain(..older))
+            host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), own.drain(..older))
         })
     }
 
     /// Calls `f` with the own jobs. Only on the scope's own thread, and `f` runs no code of users.
-    fn with_own<R>(&self, f: impl FnOnce(&mut VecDeque<Job>) -> R) -> R {
+    fn with_own<R>(&self, f: impl FnOnce(&mut VecDeque<HeapJob>) -> R) -> R {
         self.own.with_mut(|own| {
             // SAFETY: only the scope's own thread gets here, and never twice at once.
             f(unsafe { &mut *own })
@@ -112,72 +116,76 @@ impl<H: Crew> Core<H> {
     }
 
     /// Runs what is left, waits for the rest, and says what the first panic carried.
-    fn finish(&self, hand: &Hand) -> Option<Payload> {
-        let crew = self.host();
+    fn finish(&self, local_jobs: &LocalJobs) -> Option<Payload> {
+        let host = self.host();
         let mut first = None;
         let mut wait = Wait::new();
         loop {
             while let Some(job) = self.with_own(|own| {
-                if let Some(drawn) = crew.draw(own.len()) {
+                if let Some(drawn) = host.simulated_choice(own.len()) {
                     return own.swap_remove_back(drawn);
                 }
                 own.pop_back()
             }) {
                 if self.is_to_publish() && self.with_own(|own| !own.is_empty()) && self.publish() {
-                    crew.invite();
+                    host.invite();
                 }
-                keep_first(&mut first, self.place().run(hand.frame(), job));
+                keep_first(&mut first, self.scope_ref().run(local_jobs.frame(), job));
             }
-            let Some(number) = self.place().number() else {
+            let Some(number) = self.scope_ref().number() else {
                 return first;
             };
-            self.with_own(|own| crew.board().take_back_jobs(number, crew.idle(), own));
+            self.with_own(|own| host.shared_jobs().take_back_jobs(number, host.idle(), own));
             if self.with_own(|own| !own.is_empty()) {
                 continue;
             }
-            if crew.board().is_finished(number) {
-                keep_first(&mut first, crew.board().leave(number));
+            if host.shared_jobs().is_finished(number) {
+                keep_first(&mut first, host.shared_jobs().leave(number));
                 return first;
             }
-            let event = Finished { board: crew.board(), number };
-            hand.pass_time(crew, &event, self.place().identity(), &mut wait);
+            let latch = JobsFinished { shared_jobs: host.shared_jobs(), number };
+            local_jobs.wait_step(host, &latch, self.scope_ref().identity(), &mut wait);
         }
     }
 }
 
 /// That all public jobs of a scope have finished.
-struct Finished<'a> {
-    board: &'a Board,
+struct JobsFinished<'a> {
+    shared_jobs: &'a SharedJobs,
     number: usize,
 }
 
-impl Event for Finished<'_> {
-    fn has_happened(&self) -> bool {
-        self.board.is_finished(self.number)
+impl Latch for JobsFinished<'_> {
+    fn is_set(&self) -> bool {
+        self.shared_jobs.is_finished(self.number)
     }
 
-    fn arm(&self, unparker: Unparker) {
-        self.board.arm(self.number, Some(unparker));
+    fn set_waker(&self, unparker: Unparker) {
+        self.shared_jobs.set_waker(self.number, Some(unparker));
     }
 
-    fn disarm(&self) {
-        self.board.arm(self.number, None);
+    fn clear_waker(&self) {
+        self.shared_jobs.set_waker(self.number, None);
     }
 }
 
 /// Calls `f` with a scope, and returns when all that was spawned in it has finished.
-pub(crate) fn run<H: Crew, R>(hand: &Hand, crew: &H, f: impl FnOnce(&Core<H>) -> R) -> R {
-    if hand.frame().is_cancelled() {
-        return hand.frame().uncancelled(|| run(hand, crew, f));
+pub(crate) fn run<H: Host, R>(
+    local_jobs: &LocalJobs,
+    host: &H,
+    f: impl FnOnce(&ScopeCore<H>) -> R,
+) -> R {
+    if local_jobs.frame().is_cancelled() {
+        return local_jobs.frame().run_despite_cancel(|| run(local_jobs, host, f));
     }
-    let mut core = Core::new(hand, crew);
-    core.settle();
+    let mut core = ScopeCore::new(local_jobs, host);
+    core.pin_in_place();
     // Where it is now it stays.
     let core = &core;
     // Until all jobs have finished nothing unwinds: they may know of this frame.
-    let result: thread::Result<R> = hand.frame().within(core.place().frame(), || {
+    let result: thread::Result<R> = local_jobs.frame().within(core.scope_ref().frame(), || {
         let result = catch_unwind(AssertUnwindSafe(|| f(core)));
-        match (result, core.finish(hand)) {
+        match (result, core.finish(local_jobs)) {
             (result, None) => result,
             (Ok(value), Some(payload)) => {
                 let _ = panics::contain(|| drop(value));
@@ -192,9 +200,9 @@ pub(crate) fn run<H: Crew, R>(hand: &Hand, crew: &H, f: impl FnOnce(&Core<H>) ->
     match result {
         Ok(value) => {
             // Jobs that were queued then were not run.
-            if core.head.frame.is_cancelled() && !thread::panicking() {
+            if core.header.frame.is_cancelled() && !thread::panicking() {
                 let _ = panics::contain(|| drop(value));
-                cancelled::unwind();
+                cancelled::unwind_cancelled();
             }
             value
         }
@@ -205,30 +213,30 @@ pub(crate) fn run<H: Crew, R>(hand: &Hand, crew: &H, f: impl FnOnce(&Core<H>) ->
 /// Scopes for models, which have no executor.
 #[cfg(all(test, moirai_loom))]
 pub(crate) mod models {
-    use super::{Core, Crew, Hand, Job, Place};
+    use super::{HeapJob, Host, LocalJobs, ScopeCore, ScopeRef};
 
     /// Where a model spawns jobs.
-    pub(crate) struct Spawner<'a, H>(&'a Core<H>);
+    pub(crate) struct Spawner<'a, H>(&'a ScopeCore<H>);
 
-    impl<H: Crew + 'static> Spawner<'_, H> {
+    impl<H: Host + 'static> Spawner<'_, H> {
         pub(crate) fn spawn(
             &self,
-            hand: *const Hand,
+            local_jobs: *const LocalJobs,
             f: impl FnOnce(Spawner<'_, H>) + Send + 'static,
         ) {
-            let job = move |place: Place| {
-                // SAFETY: the place is that of a core of this host, which is there until this job has finished.
-                f(Spawner(unsafe { &*place.0.cast::<Core<H>>() }));
+            let job = move |scope_ref: ScopeRef| {
+                // SAFETY: the scope_ref is that of a core of this host, which is there until this job has finished.
+                f(Spawner(unsafe { &*scope_ref.0.cast::<ScopeCore<H>>() }));
             };
-            self.0.spawn(hand, Job(Box::new(job)));
+            self.0.spawn(local_jobs, HeapJob(Box::new(job)));
         }
     }
 
-    pub(crate) fn scope<H: Crew, R>(
-        hand: &Hand,
-        crew: &H,
+    pub(crate) fn scope<H: Host, R>(
+        local_jobs: &LocalJobs,
+        host: &H,
         f: impl FnOnce(Spawner<'_, H>) -> R,
     ) -> R {
-        super::run(hand, crew, |core| f(Spawner(core)))
+        super::run(local_jobs, host, |core| f(Spawner(core)))
     }
 }

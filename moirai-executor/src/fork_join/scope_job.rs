@@ -1,4 +1,4 @@
-//! The jobs of a scope, and where the board finds it. Rule 10 of the [module](super).
+//! The jobs of a scope, and where the shared_jobs finds it. Rule 10 of the [module](super).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,32 +11,32 @@ use crate::panics;
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// The number of a scope that is not on the board.
+/// The number of a scope that is not on the shared_jobs.
 pub(crate) const NONE: usize = usize::MAX;
 
-/// What is spawned in a scope. It is called with the scope's place.
-pub(crate) struct Job(pub(crate) Box<dyn FnOnce(Place) + Send>);
+/// What is spawned in a scope. It is called with the scope's scope_ref.
+pub(crate) struct HeapJob(pub(crate) Box<dyn FnOnce(ScopeRef) + Send>);
 
-/// The part of a scope that the board knows.
-pub(crate) struct Head {
+/// The part of a scope that the shared_jobs knows.
+pub(crate) struct ScopeHeader {
     pub(crate) frame: Frame,
-    /// Where the board has it. Written under the board's lock.
+    /// Where the shared_jobs has it. Written under the shared_jobs's lock.
     pub(crate) number: AtomicUsize,
-    /// How many of its jobs are on the board. Written under the board's lock.
+    /// How many of its jobs are on the shared_jobs. Written under the shared_jobs's lock.
     pub(crate) public: AtomicUsize,
 }
 
 /// Where a scope is, on the stack of its own thread.
 #[derive(Clone, Copy)]
-pub(crate) struct Place(pub(crate) *const Head);
+pub(crate) struct ScopeRef(pub(crate) *const ScopeHeader);
 
-// SAFETY: it leads to a scope's head, which is `Sync`, and which is there until the scope's jobs have finished.
-unsafe impl Send for Place {}
+// SAFETY: it leads to a scope's header, which is `Sync`, and which is there until the scope's jobs have finished.
+unsafe impl Send for ScopeRef {}
 
-impl Place {
+impl ScopeRef {
     /// The scope's frame.
     pub(crate) const fn frame(self) -> *const Frame {
-        // SAFETY: who has a place has it for a job that has not finished, or is the scope's own thread.
+        // SAFETY: who has a scope_ref has it for a job that has not finished, or is the scope's own thread.
         unsafe { &raw const (*self.0).frame }
     }
 
@@ -45,7 +45,7 @@ impl Place {
         self.0.cast()
     }
 
-    /// The scope's number on the board, if it has one.
+    /// The scope's number on the shared_jobs, if it has one.
     pub(crate) fn number(self) -> Option<usize> {
         // SAFETY: as in `frame`.
         let number = unsafe { &(*self.0).number };
@@ -54,15 +54,15 @@ impl Place {
         Some(number.load(Ordering::Relaxed)).filter(|number| *number != NONE)
     }
 
-    /// The board has entered the scope. Under the lock.
+    /// The shared_jobs has entered the scope. Under the lock.
     pub(crate) fn set_number(self, number: usize) {
         // SAFETY: as in `frame`.
-        let place = unsafe { &(*self.0).number };
+        let scope_ref = unsafe { &(*self.0).number };
         // Ordering: Relaxed: see `number`.
-        place.store(number, Ordering::Relaxed);
+        scope_ref.store(number, Ordering::Relaxed);
     }
 
-    /// Says how many of the scope's jobs are on the board. Under the lock.
+    /// Says how many of the scope's jobs are on the shared_jobs. Under the lock.
     pub(crate) fn set_public(self, jobs: usize) {
         // SAFETY: as in `frame`.
         let public = unsafe { &(*self.0).public };
@@ -71,7 +71,7 @@ impl Place {
     }
 
     /// Runs a job, or drops it if the task that called was cancelled. What its panic carried.
-    pub(crate) fn run(self, at: &CurrentFrame, job: Job) -> Option<Payload> {
+    pub(crate) fn run(self, at: &CurrentFrame, job: HeapJob) -> Option<Payload> {
         let frame = self.frame();
         // SAFETY: as in `frame`.
         if unsafe { &*frame }.is_cancelled() {

@@ -10,43 +10,43 @@ use moirai_sync::Unparker;
 use slab::Slab;
 
 use super::frame::{CurrentFrame, Frame};
-use super::scope_job::{Job, Payload, Place, forget_payload, keep_first};
-use super::stack_job::Half;
+use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
+use super::stack_job::JobHeader;
 use crate::task::TaskPtr;
 
 /// The public pieces of an executor.
 ///
 /// One lock for all: what is published is the exception, a few pieces for each idle worker.
-pub(crate) struct Board {
+pub(crate) struct SharedJobs {
     /// Whether a `join` is to publish. Read by each of them.
-    hungry: AtomicBool,
+    wants_jobs: AtomicBool,
     /// How many pieces there are.
     public: AtomicUsize,
-    /// How often something was published. Who has looked at the board in vain need not look again while it is the same.
+    /// How often something was published. Who has looked at the shared_jobs in vain need not look again while it is the same.
     version: AtomicUsize,
     /// Threads without a seat that set_join_waker their hands (rule 7).
-    guests: AtomicUsize,
-    state: Mutex<State>,
+    external_threads: AtomicUsize,
+    state: Mutex<SharedJobsState>,
 }
 
 #[derive(Default)]
-struct State {
+struct SharedJobsState {
     /// The oldest first. A scope is there once, while it has jobs here.
     offers: VecDeque<Offer>,
     /// How many pieces that makes.
     public: usize,
-    scopes: Slab<Entered>,
+    scopes: Slab<SharedScope>,
 }
 
 enum Offer {
-    Half(*const Half),
+    JobHeader(*const JobHeader),
     Scope(usize),
 }
 
 /// A scope that has had a public job.
-struct Entered {
-    place: Place,
-    jobs: VecDeque<Job>,
+struct SharedScope {
+    scope_ref: ScopeRef,
+    jobs: VecDeque<HeapJob>,
     /// Jobs that were made public and have not finished.
     unfinished: usize,
     /// The thread that waits for the last of them.
@@ -56,37 +56,37 @@ struct Entered {
 }
 
 // SAFETY: the pointers are to halves, whose closures and results are `Send`, and to scopes, which are `Sync`.
-unsafe impl Send for State {}
+unsafe impl Send for SharedJobsState {}
 
-/// Something that was taken from the board, to be run.
-pub(crate) struct Piece(Taken);
+/// Something that was taken from the shared_jobs, to be run.
+pub(crate) struct StolenJob(Stolen);
 
-enum Taken {
-    Half(*const Half),
-    Job { scope: usize, place: Place, job: Job },
+enum Stolen {
+    JobHeader(*const JobHeader),
+    HeapJob { scope: usize, scope_ref: ScopeRef, job: HeapJob },
 }
 
-impl Board {
+impl SharedJobs {
     pub(crate) fn new() -> Self {
         Self {
-            hungry: AtomicBool::new(true),
+            wants_jobs: AtomicBool::new(true),
             public: AtomicUsize::new(0),
             version: AtomicUsize::new(0),
-            guests: AtomicUsize::new(0),
-            state: Mutex::new(State::default()),
+            external_threads: AtomicUsize::new(0),
+            state: Mutex::new(SharedJobsState::default()),
         }
     }
 
     /// Whether more is to be published.
     #[inline]
-    pub(crate) fn is_hungry(&self) -> bool {
+    pub(crate) fn wants_jobs(&self) -> bool {
         // Ordering: Relaxed: a hint.
-        self.hungry.load(Ordering::Relaxed)
+        self.wants_jobs.load(Ordering::Relaxed)
     }
 
     /// Whether there are pieces to take. Exact for who asks behind a fence (rule 8).
     #[inline]
-    pub(crate) fn has_pieces(&self) -> bool {
+    pub(crate) fn has_jobs(&self) -> bool {
         // Ordering: Relaxed: the fence of the sleeper's announcement comes before, that of `Sleepers::invite` after the store. What is
         // then taken is taken under the lock.
         self.public.load(Ordering::Relaxed) > 0
@@ -94,96 +94,96 @@ impl Board {
 
     /// Whether there are pieces, and idle workers with a core for them.
     pub(crate) fn has_more_for(&self, idle: usize) -> bool {
-        self.has_pieces() && self.spare(idle) > 0
+        self.has_jobs() && self.idle_cores(idle) > 0
     }
 
-    /// The next piece, for a worker that is outside of all fork-join work.
-    pub(crate) fn take(&self, idle: usize) -> Option<Piece> {
-        if !self.has_pieces() {
-            self.ask();
+    /// The next stolen, for a worker that is outside of all fork-join work.
+    pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
+        if !self.has_jobs() {
+            self.request_jobs();
             return None;
         }
         let mut state = self.state.lock();
-        let piece = state.take_at(0);
+        let stolen = state.take_at(0);
         self.changed(&state, idle);
-        piece
+        stolen
     }
 
     /// A worker has found nothing.
-    fn ask(&self) {
-        if !self.is_hungry() {
-            // Ordering: Relaxed: a hint. If it is overwritten by one who publishes, then there is a piece.
-            self.hungry.store(true, Ordering::Relaxed);
+    fn request_jobs(&self) {
+        if !self.wants_jobs() {
+            // Ordering: Relaxed: a hint. If it is overwritten by one who publishes, then there is a stolen.
+            self.wants_jobs.store(true, Ordering::Relaxed);
         }
     }
 
-    /// A piece below what `of` stands for. `seen` is what the last look in vain has seen.
-    pub(crate) fn take_below(
+    /// A stolen below what `of` stands for. `seen` is what the last look in vain has seen.
+    pub(crate) fn take_descendant(
         &self,
         of: *const (),
         idle: usize,
         seen: &mut Option<usize>,
-    ) -> Option<Piece> {
-        // Ordering: Relaxed: who misses a piece looks again, or leaves it to others, who are told of it.
+    ) -> Option<StolenJob> {
+        // Ordering: Relaxed: who misses a stolen looks again, or leaves it to others, who are told of it.
         let version = self.version.load(Ordering::Relaxed);
-        if !self.has_pieces() || *seen == Some(version) {
+        if !self.has_jobs() || *seen == Some(version) {
             return None;
         }
-        let piece = self.take_if(idle, |frame| frame.is_below(of));
-        if piece.is_none() {
+        let stolen = self.take_if(idle, |frame| frame.is_descendant_of(of));
+        if stolen.is_none() {
             *seen = Some(version);
         }
-        piece
+        stolen
     }
 
-    /// A piece of the fork-join work of a task.
-    pub(crate) fn take_of(&self, task: TaskPtr, idle: usize) -> Option<Piece> {
-        if !self.has_pieces() {
+    /// A stolen of the fork-join work of a task.
+    pub(crate) fn take_of_task(&self, task: TaskPtr, idle: usize) -> Option<StolenJob> {
+        if !self.has_jobs() {
             return None;
         }
         self.take_if(idle, |frame| frame.is_of(task))
     }
 
-    fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<Piece> {
+    fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<StolenJob> {
         let mut state = self.state.lock();
-        let place = (0..state.offers.len()).find(|&index| fits(state.frame_of(index)))?;
-        let piece = state.take_at(place);
+        let index = (0..state.offers.len()).find(|&index| fits(state.frame_of(index)))?;
+        let stolen = state.take_at(index);
         self.changed(&state, idle);
-        piece
+        stolen
     }
 
-    /// Takes a half off the board, for its owner. Says whether it was still there.
-    pub(crate) fn take_back(&self, half: &Half, idle: usize) -> bool {
-        if half.is_done() {
+    /// Takes a job off the shared_jobs, for its owner. Says whether it was still there.
+    pub(crate) fn take_back(&self, job: &JobHeader, idle: usize) -> bool {
+        if job.is_done() {
             return false;
         }
         let mut state = self.state.lock();
-        if !half.is_public() {
+        if !job.is_public() {
             return false;
         }
         // As a rule it is one of the last.
-        let place = state
+        let index = state
             .offers
             .iter()
-            .rposition(|offer| matches!(offer, Offer::Half(other) if ptr::eq(*other, half)));
-        if let Some(place) = place {
-            state.offers.remove(place);
+            .rposition(|offer| matches!(offer, Offer::JobHeader(other) if ptr::eq(*other, job)));
+        if let Some(index) = index {
+            state.offers.remove(index);
             state.public -= 1;
         }
         self.changed(&state, idle);
-        place.is_some()
+        index.is_some()
     }
 
-    /// A half, if it is still there.
-    pub(crate) fn take_half(&self, half: &Half, idle: usize) -> Option<Piece> {
+    /// A job, if it is still there.
+    pub(crate) fn take_job(&self, job: &JobHeader, idle: usize) -> Option<StolenJob> {
         let mut state = self.state.lock();
-        let place = state
+        let index = state
             .offers
             .iter()
-            .rposition(|offer| matches!(offer, Offer::Half(other) if ptr::eq(*other, half)))?;
-        let piece = state.take_at(place);
+            .rposition(|offer| matches!(offer, Offer::JobHeader(other) if ptr::eq(*other, job)))?;
+        let stolen = state.take_at(index);
         self.changed(&state, idle);
-        piece
+        stolen
     }
 
     /// Publishes the halves that `next` gives until there are enough, and `at_least` so many. Says whether a worker is
@@ -192,17 +192,17 @@ impl Board {
         &self,
         idle: usize,
         at_least: usize,
-        mut next: impl FnMut() -> Option<*const Half>,
+        mut next: impl FnMut() -> Option<*const JobHeader>,
     ) -> bool {
         let mut state = self.state.lock();
-        let mut more = self.spare(idle).saturating_sub(state.public).max(at_least);
+        let mut more = self.idle_cores(idle).saturating_sub(state.public).max(at_least);
         let mut published = 0;
         while more > 0
-            && let Some(half) = next()
+            && let Some(job) = next()
         {
-            // SAFETY: the half is in the list of the calling thread, so its frame is there.
-            unsafe { &*half }.published();
-            state.offers.push_back(Offer::Half(half));
+            // SAFETY: the job is in the list of the calling thread, so its frame is there.
+            unsafe { &*job }.published();
+            state.offers.push_back(Offer::JobHeader(job));
             state.public += 1;
             published += 1;
             more -= 1;
@@ -213,18 +213,18 @@ impl Board {
     /// Publishes jobs of a scope. Says whether a worker is to be invited.
     pub(crate) fn publish_jobs(
         &self,
-        place: Place,
+        scope_ref: ScopeRef,
         idle: usize,
-        jobs: impl IntoIterator<Item = Job>,
+        jobs: impl IntoIterator<Item = HeapJob>,
     ) -> bool {
         let mut state = self.state.lock();
-        let scope = state.enter(place);
-        let entered = &mut state.scopes[scope];
-        let before = entered.jobs.len();
-        entered.jobs.extend(jobs);
-        let published = entered.jobs.len() - before;
-        entered.unfinished += published;
-        place.set_public(entered.jobs.len());
+        let scope = state.enter(scope_ref);
+        let entry = &mut state.scopes[scope];
+        let before = entry.jobs.len();
+        entry.jobs.extend(jobs);
+        let published = entry.jobs.len() - before;
+        entry.unfinished += published;
+        scope_ref.set_public(entry.jobs.len());
         state.public += published;
         if before == 0 && published > 0 {
             state.offers.push_back(Offer::Scope(scope));
@@ -232,14 +232,14 @@ impl Board {
         self.published(&state, idle, published)
     }
 
-    /// Takes the newer half of a scope's jobs off the board, for its own thread.
-    pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize, own: &mut VecDeque<Job>) {
+    /// Takes the newer job of a scope's jobs off the shared_jobs, for its own thread.
+    pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize, own: &mut VecDeque<HeapJob>) {
         let mut state = self.state.lock();
-        let entered = &mut state.scopes[scope];
-        let kept = entered.jobs.len() / 2;
-        let taken = entered.jobs.len() - kept;
-        own.extend(entered.jobs.drain(kept..));
-        entered.unfinished -= taken;
+        let entry = &mut state.scopes[scope];
+        let kept = entry.jobs.len() / 2;
+        let taken = entry.jobs.len() - kept;
+        own.extend(entry.jobs.drain(kept..));
+        entry.unfinished -= taken;
         state.took(scope, taken);
         self.changed(&state, idle);
     }
@@ -252,20 +252,20 @@ impl Board {
         panic: Option<Payload>,
         idle: usize,
         more: usize,
-    ) -> Vec<Job> {
+    ) -> Vec<HeapJob> {
         let mut state = self.state.lock();
-        let entered = &mut state.scopes[scope];
-        let taken = more.min(entered.jobs.len());
-        let next: Vec<Job> = entered.jobs.drain(..taken).collect();
-        entered.unfinished -= jobs;
+        let entry = &mut state.scopes[scope];
+        let taken = more.min(entry.jobs.len());
+        let next: Vec<HeapJob> = entry.jobs.drain(..taken).collect();
+        entry.unfinished -= jobs;
         let extra = match panic {
-            Some(panic) if entered.panic.is_none() => {
-                entered.panic = Some(panic);
+            Some(panic) if entry.panic.is_none() => {
+                entry.panic = Some(panic);
                 None
             }
             extra => extra,
         };
-        let sleeper = if entered.unfinished == 0 { entered.sleeper.take() } else { None };
+        let sleeper = if entry.unfinished == 0 { entry.sleeper.take() } else { None };
         if taken > 0 {
             state.took(scope, taken);
             self.changed(&state, idle);
@@ -284,11 +284,11 @@ impl Board {
     }
 
     /// Says who is to be woken when all public jobs of a scope have finished, unless they have.
-    pub(crate) fn arm(&self, scope: usize, sleeper: Option<Unparker>) {
+    pub(crate) fn set_waker(&self, scope: usize, sleeper: Option<Unparker>) {
         let mut state = self.state.lock();
-        let entered = &mut state.scopes[scope];
-        let before = if entered.unfinished > 0 {
-            std::mem::replace(&mut entered.sleeper, sleeper)
+        let entry = &mut state.scopes[scope];
+        let before = if entry.unfinished > 0 {
+            std::mem::replace(&mut entry.sleeper, sleeper)
         } else {
             sleeper
         };
@@ -296,88 +296,93 @@ impl Board {
         drop(before);
     }
 
-    /// Takes a scope off the board that has finished. What its first panic carried.
+    /// Takes a scope off the shared_jobs that has finished. What its first panic carried.
     pub(crate) fn leave(&self, scope: usize) -> Option<Payload> {
         self.state.lock().scopes.remove(scope).panic
     }
 
-    pub(crate) fn guest_comes(&self) {
+    pub(crate) fn add_external_thread(&self) {
         // Ordering: Relaxed: a hint.
-        self.guests.fetch_add(1, Ordering::Relaxed);
+        self.external_threads.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn guest_leaves(&self) {
+    pub(crate) fn remove_external_thread(&self) {
         // Ordering: Relaxed: a hint.
-        self.guests.fetch_sub(1, Ordering::Relaxed);
+        self.external_threads.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many idle workers there is a core for (rule 7).
-    fn spare(&self, idle: usize) -> usize {
+    fn idle_cores(&self, idle: usize) -> usize {
         // Ordering: Relaxed: a hint.
-        idle.saturating_sub(self.guests.load(Ordering::Relaxed))
+        idle.saturating_sub(self.external_threads.load(Ordering::Relaxed))
     }
 
-    fn published(&self, state: &MutexGuard<'_, State>, idle: usize, published: usize) -> bool {
-        // Ordering: Relaxed, under the lock. See `take_below`.
+    fn published(
+        &self,
+        state: &MutexGuard<'_, SharedJobsState>,
+        idle: usize,
+        published: usize,
+    ) -> bool {
+        // Ordering: Relaxed, under the lock. See `take_descendant`.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         self.changed(state, idle);
-        published > 0 && self.spare(idle) > 0
+        published > 0 && self.idle_cores(idle) > 0
     }
 
     /// Says what there is now. Under the lock.
-    fn changed(&self, state: &MutexGuard<'_, State>, idle: usize) {
-        // Ordering: Relaxed both: see `has_pieces` and `is_hungry`.
+    fn changed(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
+        // Ordering: Relaxed both: see `has_jobs` and `wants_jobs`.
         self.public.store(state.public, Ordering::Relaxed);
-        self.hungry.store(state.public < self.spare(idle), Ordering::Relaxed);
+        self.wants_jobs.store(state.public < self.idle_cores(idle), Ordering::Relaxed);
     }
 }
 
-impl State {
+impl SharedJobsState {
     fn frame_of(&self, index: usize) -> &Frame {
         let frame = match &self.offers[index] {
-            // SAFETY: a half on the board has not been run, so its owner's frame is there.
-            Offer::Half(half) => unsafe { &**half }.frame(),
-            Offer::Scope(scope) => self.scopes[*scope].place.frame(),
+            // SAFETY: a job on the shared_jobs has not been run, so its owner's frame is there.
+            Offer::JobHeader(job) => unsafe { &**job }.frame(),
+            Offer::Scope(scope) => self.scopes[*scope].scope_ref.frame(),
         };
-        // SAFETY: the half or scope has not finished, so the frame in which it was forked is there.
+        // SAFETY: the job or scope has not finished, so the frame in which it was forked is there.
         unsafe { &*frame }
     }
 
-    /// Takes the offer at a place, if there is one: a half, or one job of a scope.
-    fn take_at(&mut self, index: usize) -> Option<Piece> {
+    /// Takes the offer at an index, if there is one: a job, or one job of a scope.
+    fn take_at(&mut self, index: usize) -> Option<StolenJob> {
         let taken = match self.offers.remove(index)? {
-            Offer::Half(half) => {
+            Offer::JobHeader(job) => {
                 // SAFETY: as in `frame_of`.
-                unsafe { &*half }.taken();
-                Taken::Half(half)
+                unsafe { &*job }.taken();
+                Stolen::JobHeader(job)
             }
             Offer::Scope(scope) => {
-                let entered = &mut self.scopes[scope];
-                let job = entered.jobs.pop_front()?;
-                let place = entered.place;
-                place.set_public(entered.jobs.len());
-                if !entered.jobs.is_empty() {
+                let entry = &mut self.scopes[scope];
+                let job = entry.jobs.pop_front()?;
+                let scope_ref = entry.scope_ref;
+                scope_ref.set_public(entry.jobs.len());
+                if !entry.jobs.is_empty() {
                     self.offers.push_back(Offer::Scope(scope));
                 }
-                Taken::Job { scope, place, job }
+                Stolen::HeapJob { scope, scope_ref, job }
             }
         };
         self.public -= 1;
-        Some(Piece(taken))
+        Some(StolenJob(taken))
     }
 
     /// The number of a scope, which is new here if it has none.
-    fn enter(&mut self, place: Place) -> usize {
-        place.number().unwrap_or_else(|| {
-            let number = self.scopes.insert(Entered {
-                place,
+    fn enter(&mut self, scope_ref: ScopeRef) -> usize {
+        scope_ref.number().unwrap_or_else(|| {
+            let number = self.scopes.insert(SharedScope {
+                scope_ref,
                 jobs: VecDeque::new(),
                 unfinished: 0,
                 sleeper: None,
                 panic: None,
             });
-            place.set_number(number);
+            scope_ref.set_number(number);
             number
         })
     }
@@ -385,29 +390,31 @@ impl State {
     /// Some jobs of a scope were taken, wherever its offer is.
     fn took(&mut self, scope: usize, jobs: usize) {
         self.public -= jobs;
-        let entered = &self.scopes[scope];
-        entered.place.set_public(entered.jobs.len());
-        if entered.jobs.is_empty() && jobs > 0 {
+        let entry = &self.scopes[scope];
+        entry.scope_ref.set_public(entry.jobs.len());
+        if entry.jobs.is_empty() && jobs > 0 {
             let is_it = |offer: &Offer| matches!(offer, Offer::Scope(other) if *other == scope);
-            if let Some(place) = self.offers.iter().position(is_it) {
-                self.offers.remove(place);
+            if let Some(index) = self.offers.iter().position(is_it) {
+                self.offers.remove(index);
             }
         }
     }
 }
 
-impl Piece {
+impl StolenJob {
     /// Runs it.
-    pub(crate) fn run(self, at: &CurrentFrame, board: &Board, idle: impl Fn() -> usize) {
+    pub(crate) fn run(self, at: &CurrentFrame, shared_jobs: &SharedJobs, idle: impl Fn() -> usize) {
         match self.0 {
-            // SAFETY: it was taken off the board by who made this, once.
-            Taken::Half(half) => unsafe { Half::run(half, at) },
-            Taken::Job { scope, place, job } => board.run_jobs(scope, place, job, at, idle),
+            // SAFETY: it was taken off the shared_jobs by who made this, once.
+            Stolen::JobHeader(job) => unsafe { JobHeader::run(job, at) },
+            Stolen::HeapJob { scope, scope_ref, job } => {
+                shared_jobs.run_jobs(scope, scope_ref, job, at, idle)
+            }
         }
     }
 }
 
-/// Jobs that take less than this are taken off the board several at a time, so that most of the time goes into them.
+/// Jobs that take less than this are taken off the shared_jobs several at a time, so that most of the time goes into them.
 const SHORT: Duration = Duration::from_micros(4);
 
 /// How many jobs are taken at once at most.
@@ -416,19 +423,19 @@ const MOST: usize = 64;
 /// How long a thread goes on with jobs of one scope.
 const TURN: Duration = Duration::from_micros(100);
 
-impl Board {
+impl SharedJobs {
     /// Runs a job, and others of the same scope as long as they are short.
     fn run_jobs(
         &self,
         scope: usize,
-        place: Place,
-        job: Job,
+        scope_ref: ScopeRef,
+        job: HeapJob,
         at: &CurrentFrame,
         idle: impl Fn() -> usize,
     ) {
         let begin = Instant::now();
         let mut before = begin;
-        let mut panic = place.run(at, job);
+        let mut panic = scope_ref.run(at, job);
         let mut done = 1;
         loop {
             let now = Instant::now();
@@ -440,7 +447,7 @@ impl Board {
             }
             (before, done) = (now, jobs.len());
             for job in jobs {
-                let payload = place.run(at, job);
+                let payload = scope_ref.run(at, job);
                 keep_first(&mut panic, payload);
             }
         }

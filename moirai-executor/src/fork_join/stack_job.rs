@@ -1,4 +1,4 @@
-//! The second closure of a `join`, in the frame of its owner. Rules 1 to 4 of the [module](super).
+//! The job closure of a `join`, in the frame of its owner. Rules 1 to 4 of the [module](super).
 
 use std::cell::Cell;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -12,13 +12,13 @@ use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
 use moirai_sync::Unparker;
 
 use super::frame::{CurrentFrame, Frame};
-use super::latch::Event;
+use super::latch::Latch;
 
 /// In its owner's list, and nobody else knows it.
 const PRIVATE: u8 = 0;
-/// On the board.
+/// On the shared_jobs.
 const PUBLIC: u8 = 1;
-/// Taken off the board by a thief.
+/// Taken off the shared_jobs by a thief.
 const TAKEN: u8 = 2;
 /// As `TAKEN`, and the owner sleeps.
 const WAITED: u8 = 3;
@@ -27,39 +27,39 @@ const WAKING: u8 = 4;
 /// The result is there.
 const DONE: u8 = 5;
 
-/// A half, whatever it calls.
-pub(crate) struct Half {
-    /// The next older one of its owner's list.
-    older: Cell<*const Half>,
-    /// The next newer one.
-    newer: Cell<*const Half>,
+/// A job, whatever it calls.
+pub(crate) struct JobHeader {
+    /// The next prev one of its owner's list.
+    prev: Cell<*const JobHeader>,
+    /// The next next one.
+    next: Cell<*const JobHeader>,
     frame: *const Frame,
     state: AtomicU8,
     /// Who sleeps; there from `WAITED` on (rule 3).
     sleeper: UnsafeCell<MaybeUninit<Unparker>>,
-    run: unsafe fn(*const Half, &CurrentFrame),
+    run: unsafe fn(*const JobHeader, &CurrentFrame),
 }
 
-/// A half with what it calls.
-// The half comes first: a pointer to the whole is one to it.
+/// A job with what it calls.
+// The job comes first: a pointer to the whole is one to it.
 #[repr(C)]
-pub(crate) struct Second<F, R> {
-    half: Half,
-    slot: UnsafeCell<Slot<F, R>>,
+pub(crate) struct StackJob<F, R> {
+    header: JobHeader,
+    content: UnsafeCell<ClosureOrResult<F, R>>,
 }
 
 /// Rule 2.
-union Slot<F, R> {
+union ClosureOrResult<F, R> {
     closure: ManuallyDrop<F>,
     result: ManuallyDrop<thread::Result<R>>,
 }
 
-impl Half {
+impl JobHeader {
     #[inline]
-    fn new(frame: *const Frame, run: unsafe fn(*const Half, &CurrentFrame)) -> Self {
+    fn new(frame: *const Frame, run: unsafe fn(*const JobHeader, &CurrentFrame)) -> Self {
         Self {
-            older: Cell::new(ptr::null()),
-            newer: Cell::new(ptr::null()),
+            prev: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
             frame,
             state: AtomicU8::new(PRIVATE),
             sleeper: UnsafeCell::new(MaybeUninit::uninit()),
@@ -67,22 +67,22 @@ impl Half {
         }
     }
 
-    /// The end of a list, which is never run.
-    pub(crate) fn end_of_list() -> Self {
-        unsafe fn never(_: *const Half, _: &CurrentFrame) {
-            unreachable!("the end of a list is not a half")
+    /// The sentinel of a list, which is never run.
+    pub(crate) fn sentinel() -> Self {
+        unsafe fn never(_: *const JobHeader, _: &CurrentFrame) {
+            unreachable!("the sentinel of a list is not a job")
         }
         Self::new(ptr::null(), never)
     }
 
     #[inline]
-    pub(crate) const fn older(&self) -> &Cell<*const Half> {
-        &self.older
+    pub(crate) const fn prev(&self) -> &Cell<*const JobHeader> {
+        &self.prev
     }
 
     #[inline]
-    pub(crate) const fn newer(&self) -> &Cell<*const Half> {
-        &self.newer
+    pub(crate) const fn next(&self) -> &Cell<*const JobHeader> {
+        &self.next
     }
 
     /// The frame in which it was forked.
@@ -102,29 +102,29 @@ impl Half {
         self.state.load(Ordering::Relaxed) == PRIVATE
     }
 
-    /// It is on the board now. Under the lock.
+    /// It is on the shared_jobs now. Under the lock.
     pub(crate) fn published(&self) {
         // Ordering: Relaxed: the lock orders it.
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
 
-    /// Whether it is on the board. Exact under the lock; its owner may ask without, and learn a little late that it was taken.
+    /// Whether it is on the shared_jobs. Exact under the lock; its owner may ask without, and learn a little late that it was taken.
     #[inline]
     pub(crate) fn is_public(&self) -> bool {
         // Ordering: Relaxed: the lock orders it, or nothing is concluded from it.
         self.state.load(Ordering::Relaxed) == PUBLIC
     }
 
-    /// A thief has taken it off the board. Under the lock.
+    /// A thief has taken it off the shared_jobs. Under the lock.
     pub(crate) fn taken(&self) {
-        // Ordering: Relaxed: the lock orders it, and with it the slot, before the owner's next look under the lock; an owner that does
+        // Ordering: Relaxed: the lock orders it, and with it the content, before the owner's next look under the lock; an owner that does
         // not look under the lock waits for DONE.
         self.state.store(TAKEN, Ordering::Relaxed);
     }
 
     /// Whether the result is there.
     pub(crate) fn is_done(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `finish`: the result, and the slot, are the owner's again.
+        // Ordering: Acquire pairs with the Release of `finish`: the result, and the content, are the owner's again.
         self.state.load(Ordering::Acquire) == DONE
     }
 
@@ -140,21 +140,21 @@ impl Half {
     ///
     /// # Safety
     ///
-    /// The caller has taken it off the board, and calls this once.
-    pub(crate) unsafe fn run(this: *const Half, at: &CurrentFrame) {
+    /// The caller has taken it off the shared_jobs, and calls this once.
+    pub(crate) unsafe fn run(this: *const JobHeader, at: &CurrentFrame) {
         // SAFETY: the owner waits until it is done.
         let run = unsafe { (*this).run };
-        // SAFETY: promised by the caller; `run` was made for this half's type.
+        // SAFETY: promised by the caller; `run` was made for this job's type.
         unsafe { run(this, at) };
     }
 
-    /// The result is in its slot. Rule 3.
+    /// The result is in its content. Rule 3.
     ///
     /// # Safety
     ///
     /// The caller is its thief, and never touches it again.
-    unsafe fn finish(this: *const Half) {
-        // SAFETY: the owner waits until DONE is stored. (A `&Half` as an argument would have to be good until the return.)
+    unsafe fn finish(this: *const JobHeader) {
+        // SAFETY: the owner waits until DONE is stored. (A `&JobHeader` as an argument would have to be good until the return.)
         let state = unsafe { &(*this).state };
         loop {
             // Ordering: Release pairs with the Acquire of `is_done`: the result.
@@ -162,7 +162,7 @@ impl Half {
             if done.is_ok() {
                 return;
             }
-            // Ordering: Acquire pairs with the Release of `arm`: the unparker is there.
+            // Ordering: Acquire pairs with the Release of `set_waker`: the unparker is there.
             let claimed =
                 state.compare_exchange(WAITED, WAKING, Ordering::Acquire, Ordering::Relaxed);
             if claimed.is_ok() {
@@ -183,12 +183,12 @@ impl Half {
     }
 }
 
-impl Event for Half {
-    fn has_happened(&self) -> bool {
+impl Latch for JobHeader {
+    fn is_set(&self) -> bool {
         self.is_done()
     }
 
-    fn arm(&self, unparker: Unparker) {
+    fn set_waker(&self, unparker: Unparker) {
         // Ordering: Relaxed: only the owner leaves TAKEN for a state in which the place is the thief's.
         if self.state.load(Ordering::Relaxed) != TAKEN {
             // The thief is waking whom it found here before, or is done.
@@ -209,7 +209,7 @@ impl Event for Half {
         }
     }
 
-    fn disarm(&self) {
+    fn clear_waker(&self) {
         // Ordering: Relaxed: what comes back with the place is what the owner itself has left there.
         let back = self.state.compare_exchange(WAITED, TAKEN, Ordering::Relaxed, Ordering::Relaxed);
         if back.is_ok() {
@@ -218,7 +218,7 @@ impl Event for Half {
     }
 }
 
-impl Half {
+impl JobHeader {
     /// Drops the unparker, which nobody else has seen.
     fn drop_sleeper(&self) {
         self.sleeper.with_mut(|sleeper| {
@@ -230,7 +230,7 @@ impl Half {
     }
 }
 
-impl<F, R> Second<F, R>
+impl<F, R> StackJob<F, R>
 where
     F: FnOnce() -> R + Send,
     R: Send,
@@ -238,63 +238,66 @@ where
     #[inline]
     pub(crate) fn new(frame: *const Frame, closure: F) -> Self {
         let closure = ManuallyDrop::new(closure);
-        Self { half: Half::new(frame, Self::run), slot: UnsafeCell::new(Slot { closure }) }
+        Self {
+            header: JobHeader::new(frame, Self::run),
+            content: UnsafeCell::new(ClosureOrResult { closure }),
+        }
     }
 
     #[inline]
-    pub(crate) const fn half(&self) -> &Half {
-        &self.half
+    pub(crate) const fn header(&self) -> &JobHeader {
+        &self.header
     }
 
     /// # Safety
     ///
-    /// The caller has taken the half off the board, and calls this once.
-    unsafe fn run(half: *const Half, at: &CurrentFrame) {
-        let this = half.cast::<Self>();
-        // SAFETY: the half is the first field of a `Second`, whose owner waits until it is done.
-        let slot = unsafe { &(*this).slot };
+    /// The caller has taken the job off the shared_jobs, and calls this once.
+    unsafe fn run(job: *const JobHeader, at: &CurrentFrame) {
+        let this = job.cast::<Self>();
+        // SAFETY: the job is the first field of a `StackJob`, whose owner waits until it is done.
+        let content = unsafe { &(*this).content };
         // SAFETY: as above.
-        let parent = unsafe { (*half).frame };
-        // SAFETY: the half is not done, so the frame in which it was forked is still there.
-        let frame = unsafe { Frame::below(parent, half.cast()) };
-        let closure = slot.with_mut(|slot| {
-            // SAFETY: the slot is the thief's.
-            unsafe { take_closure(slot) }
+        let parent = unsafe { (*job).frame };
+        // SAFETY: the job is not done, so the frame in which it was forked is still there.
+        let frame = unsafe { Frame::child_of(parent, job.cast()) };
+        let closure = content.with_mut(|content| {
+            // SAFETY: the content is the thief's.
+            unsafe { take_closure(content) }
         });
         let result = at.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
-        slot.with_mut(|slot| {
+        content.with_mut(|content| {
             let result = ManuallyDrop::new(result);
-            // SAFETY: the slot is the thief's; the closure was moved out.
-            unsafe { ptr::write(slot, Slot { result }) };
+            // SAFETY: the content is the thief's; the closure was moved out.
+            unsafe { ptr::write(content, ClosureOrResult { result }) };
         });
         // SAFETY: this is the thief's last access.
-        unsafe { Half::finish(half) };
+        unsafe { JobHeader::finish(job) };
     }
 
-    /// The closure, for the owner who has got the half back.
+    /// The closure, for the owner who has got the job back.
     ///
     /// # Safety
     ///
-    /// The half was private, or the caller took it off the board; and this is called once.
+    /// The job was private, or the caller took it off the shared_jobs; and this is called once.
     #[inline]
     pub(crate) unsafe fn take_closure(&self) -> F {
-        self.slot.with_mut(|slot| {
+        self.content.with_mut(|content| {
             // SAFETY: promised by the caller.
-            unsafe { take_closure(slot) }
+            unsafe { take_closure(content) }
         })
     }
 
-    /// The result, for the owner of a half that is done.
+    /// The result, for the owner of a job that is done.
     ///
     /// # Safety
     ///
-    /// The half is done, and this is called once.
+    /// The job is done, and this is called once.
     pub(crate) unsafe fn take_result(&self) -> thread::Result<R> {
-        self.slot.with_mut(|slot| {
+        self.content.with_mut(|content| {
             // SAFETY: promised by the caller.
-            let slot = unsafe { &mut *slot };
+            let content = unsafe { &mut *content };
             // SAFETY: it holds the result.
-            let result = unsafe { &mut slot.result };
+            let result = unsafe { &mut content.result };
             // SAFETY: promised by the caller.
             unsafe { ManuallyDrop::take(result) }
         })
@@ -303,13 +306,13 @@ where
 
 /// # Safety
 ///
-/// The slot is the caller's, and holds the closure; this is called once.
+/// The content is the caller's, and holds the closure; this is called once.
 #[inline]
-unsafe fn take_closure<F, R>(slot: *mut Slot<F, R>) -> F {
+unsafe fn take_closure<F, R>(content: *mut ClosureOrResult<F, R>) -> F {
     // SAFETY: promised by the caller.
-    let slot = unsafe { &mut *slot };
+    let content = unsafe { &mut *content };
     // SAFETY: it holds the closure.
-    let closure = unsafe { &mut slot.closure };
+    let closure = unsafe { &mut content.closure };
     // SAFETY: promised by the caller.
     unsafe { ManuallyDrop::take(closure) }
 }

@@ -4,16 +4,16 @@ use std::any::Any;
 use std::panic::resume_unwind;
 
 /// The payload.
-struct CancelledAtSplit;
+struct Cancelled;
 
 /// Unwinds, without a message.
 #[cold]
 #[inline(never)]
-pub(crate) fn unwind() -> ! {
-    resume_unwind(Box::new(CancelledAtSplit))
+pub(crate) fn unwind_cancelled() -> ! {
+    resume_unwind(Box::new(Cancelled))
 }
 
 /// Whether a payload is that of a fork-join that was cancelled.
 pub(crate) fn is_cancelled(payload: &(dyn Any + Send)) -> bool {
-    payload.is::<CancelledAtSplit>()
+    payload.is::<Cancelled>()
 }

@@ -2,7 +2,7 @@
 
 use crate::executor::HybridExecutor;
 use crate::runtime::context::Context;
-use crate::runtime::enter::{as_guest, forking, on};
+use crate::runtime::enter::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
 
 #[inline]
@@ -13,7 +13,7 @@ where
     RA: Send,
     RB: Send,
 {
-    on(shared, |hand, shared| hand.join(shared, a, b))
+    on(shared, |local_jobs, shared| local_jobs.join(shared, a, b))
 }
 
 /// [`HybridExecutor::join`] of the executor that runs the caller, or of `elsewhere` if there is none.
@@ -30,8 +30,10 @@ where
     RB: Send,
 {
     Context::with(|context| match context {
-        Some(context) => forking(context, |hand, shared| hand.join(shared, a, b)),
-        None => as_guest(elsewhere().shared(), |hand, shared| hand.join(shared, a, b)),
+        Some(context) => forking(context, |local_jobs, shared| local_jobs.join(shared, a, b)),
+        None => as_external_thread(elsewhere().shared(), |local_jobs, shared| {
+            local_jobs.join(shared, a, b)
+        }),
     })
 }
 

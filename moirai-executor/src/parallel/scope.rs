@@ -7,11 +7,11 @@ use std::ptr;
 
 use super::join::join_on;
 use crate::executor::HybridExecutor;
-use crate::fork_join::local_jobs::Hand;
-use crate::fork_join::scope_core::{Core, run};
-use crate::fork_join::scope_job::{Job, Place};
+use crate::fork_join::local_jobs::LocalJobs;
+use crate::fork_join::scope_core::{ScopeCore, run};
+use crate::fork_join::scope_job::{HeapJob, ScopeRef};
 use crate::runtime::context::Context;
-use crate::runtime::enter::{as_guest, forking, on};
+use crate::runtime::enter::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
 
 /// Where closures can be spawned that borrow from outside of the scope. See `Moirai::scope`.
@@ -81,7 +81,7 @@ use crate::runtime::shared::Shared;
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
     /// On the stack of the scope's own thread.
-    core: *const Core<Shared>,
+    core: *const ScopeCore<Shared>,
     // Invariant, as in `std::thread::scope`: 'scope must not shrink, or a job could borrow what the scope's own closure owns.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
@@ -92,11 +92,11 @@ unsafe impl Sync for Scope<'_, '_> {}
 
 impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     /// Of a core that is there as long as this is.
-    const fn of(core: *const Core<Shared>) -> Self {
+    const fn of(core: *const ScopeCore<Shared>) -> Self {
         Self { core, scope: PhantomData, env: PhantomData }
     }
 
-    const fn core(&self) -> &Core<Shared> {
+    const fn core(&self) -> &ScopeCore<Shared> {
         // SAFETY: see `of`.
         unsafe { &*self.core }
     }
@@ -113,12 +113,13 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     where
         F: FnOnce(&Scope<'scope, 'env>) + Send + 'scope,
     {
-        let job = move |place: Place| f(&Scope::of(place.0.cast()));
-        let job: Box<dyn FnOnce(Place) + Send + 'scope> = Box::new(job);
+        let job = move |scope_ref: ScopeRef| f(&Scope::of(scope_ref.0.cast()));
+        let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = Box::new(job);
         // SAFETY: only the lifetime is changed: the scope ends, and with it 'scope, when the job has been run or dropped.
-        let job: Box<dyn FnOnce(Place) + Send> = unsafe { mem::transmute(job) };
-        let hand = Context::with(|context| context.map_or(ptr::null(), Context::hand_address));
-        self.core().spawn(hand, Job(job));
+        let job: Box<dyn FnOnce(ScopeRef) + Send> = unsafe { mem::transmute(job) };
+        let local_jobs =
+            Context::with(|context| context.map_or(ptr::null(), Context::local_jobs_address));
+        self.core().spawn(local_jobs, HeapJob(job));
     }
 
     /// As [`join`](crate::HybridExecutor::join) of the scope's executor.
@@ -140,11 +141,11 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// Calls `f` with a scope of the executor, on a thread that is inside of its fork-join work.
-fn scope<'env, F, R>(hand: &Hand, shared: &Shared, f: F) -> R
+fn scope<'env, F, R>(local_jobs: &LocalJobs, shared: &Shared, f: F) -> R
 where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
 {
-    run(hand, shared, |core| f(&Scope::of(core)))
+    run(local_jobs, shared, |core| f(&Scope::of(core)))
 }
 
 #[inline]
@@ -152,7 +153,7 @@ fn scope_on<'env, F, R>(shared: &Shared, f: F) -> R
 where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
 {
-    on(shared, |hand, shared| scope(hand, shared, f))
+    on(shared, |local_jobs, shared| scope(local_jobs, shared, f))
 }
 
 /// [`HybridExecutor::scope`] of the executor that runs the caller, or of `elsewhere` if there is none.
@@ -161,8 +162,10 @@ where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
 {
     Context::with(|context| match context {
-        Some(context) => forking(context, |hand, shared| scope(hand, shared, f)),
-        None => as_guest(elsewhere().shared(), |hand, shared| scope(hand, shared, f)),
+        Some(context) => forking(context, |local_jobs, shared| scope(local_jobs, shared, f)),
+        None => as_external_thread(elsewhere().shared(), |local_jobs, shared| {
+            scope(local_jobs, shared, f)
+        }),
     })
 }
 

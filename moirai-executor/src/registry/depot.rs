@@ -93,7 +93,7 @@ impl Depot {
         candidates.append(&mut self.0.lock().rechecks);
     }
 
-    /// Half of a block's slots have come back.
+    /// JobHeader of a block's slots have come back.
     pub(super) fn half_freed(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
         let block = block(directory, number);

@@ -96,14 +96,14 @@ fn rescue_one(shared: &Shared, context: &Context, lane: usize) -> bool {
         }
         return true;
     }
-    if shared.board.has_pieces()
+    if shared.shared_jobs.has_jobs()
         && let Some(_computing) = progress.reserve.may_compute()
-        && let Some(piece) = shared.board.take(shared.sleepers.idle())
+        && let Some(piece) = shared.shared_jobs.take(shared.sleepers.idle())
     {
         count_rescued(shared);
         lane.step();
-        lane.in_piece();
-        context.hand().run(piece, shared);
+        lane.in_stolen_job();
+        context.local_jobs().run(piece, shared);
         lane.in_nothing();
         return true;
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
-use crate::fork_join::Hand;
+use crate::fork_join::LocalJobs;
 use crate::runtime::shared::{Runnable, Seat, Shared};
 use crate::task::TaskPtr;
 
@@ -25,7 +25,7 @@ pub(crate) struct Context {
     /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
     tasks: RefCell<Vec<TaskPtr>>,
     /// Its fork-join work.
-    hand: Hand,
+    local_jobs: LocalJobs,
     /// When the thread last looked at the clock: the end of the last poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
     /// The context that this one covers.
@@ -39,7 +39,7 @@ impl Context {
             shared,
             seat: RefCell::new(None),
             tasks: RefCell::new(Vec::new()),
-            hand: Hand::new(),
+            local_jobs: LocalJobs::new(),
             ticks,
             outer: Cell::new(ptr::null()),
         }
@@ -53,7 +53,7 @@ impl Context {
                 INNERMOST.set(self.0);
             }
         }
-        self.hand.settle();
+        self.local_jobs.pin_in_place();
         let outer = INNERMOST.replace(self);
         self.outer.set(outer);
         let _leave = Leave(outer);
@@ -90,14 +90,14 @@ impl Context {
 
     /// The thread's fork-join work for this executor.
     #[inline]
-    pub(crate) const fn hand(&self) -> &Hand {
-        &self.hand
+    pub(crate) const fn local_jobs(&self) -> &LocalJobs {
+        &self.local_jobs
     }
 
-    /// The hand, to be compared.
+    /// The local_jobs, to be compared.
     #[inline]
-    pub(crate) const fn hand_address(&self) -> *const Hand {
-        &raw const self.hand
+    pub(crate) const fn local_jobs_address(&self) -> *const LocalJobs {
+        &raw const self.local_jobs
     }
 
     /// The task that is being polled.
@@ -181,7 +181,8 @@ impl Context {
     /// Whether the calling thread is inside a poll of `task`.
     pub(crate) fn is_polling(task: TaskPtr) -> bool {
         Self::find(|context| {
-            let inside = context.tasks.borrow().contains(&task) || context.hand.frame().is_of(task);
+            let inside =
+                context.tasks.borrow().contains(&task) || context.local_jobs.frame().is_of(task);
             inside.then_some(())
         })
         .is_some()
@@ -190,8 +191,8 @@ impl Context {
     /// Whether the task that runs the calling thread was asked to stop.
     pub(crate) fn is_cancelled() -> bool {
         Self::find(|context| {
-            if context.hand.frame().is_some() {
-                return Some(context.hand.frame().is_cancelled());
+            if context.local_jobs.frame().is_some() {
+                return Some(context.local_jobs.frame().is_cancelled());
             }
             // SAFETY: the innermost task is being polled on this thread, and lives until that ends.
             context.innermost_task().map(|task| unsafe { task.is_cancelled() })

@@ -3,47 +3,54 @@
 use std::sync::Arc;
 
 use crate::fork_join::frame::Frame;
-use crate::fork_join::local_jobs::Hand;
+use crate::fork_join::local_jobs::LocalJobs;
 use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
 
 /// Calls `f` inside of fork-join work of this context's executor.
 #[inline]
-pub(crate) fn forking<R>(context: &Context, f: impl FnOnce(&Hand, &Shared) -> R) -> R {
-    let hand = context.hand();
-    if hand.frame().is_some() { f(hand, context.shared()) } else { forking_at_root(context, f) }
+pub(crate) fn forking<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
+    let local_jobs = context.local_jobs();
+    if local_jobs.frame().is_some() {
+        f(local_jobs, context.shared())
+    } else {
+        forking_at_root(context, f)
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn forking_at_root<R>(context: &Context, f: impl FnOnce(&Hand, &Shared) -> R) -> R {
+fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
     let frame = Frame::root(context.innermost_task());
     let guest = context.worker().is_none();
-    let (hand, shared) = (context.hand(), context.shared());
-    hand.at_root(&shared.board, &frame, guest, || f(hand, shared))
+    let (local_jobs, shared) = (context.local_jobs(), context.shared());
+    local_jobs.enter_root(&shared.shared_jobs, &frame, guest, || f(local_jobs, shared))
 }
 
 /// Calls `f` inside of fork-join work of `shared`.
 #[inline]
-pub(crate) fn on<R>(shared: &Shared, f: impl FnOnce(&Hand, &Shared) -> R) -> R {
+pub(crate) fn on<R>(shared: &Shared, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
     Context::with(|context| match context {
         Some(context) if std::ptr::eq(&**context.shared(), shared) => forking(context, f),
-        _ => as_guest(shared, f),
+        _ => as_external_thread(shared, f),
     })
 }
 
-/// Calls `f` with the calling thread's hand, inside of fork-join work or not.
-pub(crate) fn on_any_hand<R>(shared: &Shared, f: impl FnOnce(&Hand) -> R) -> R {
+/// Calls `f` with the calling thread's local_jobs, inside of fork-join work or not.
+pub(crate) fn on_any_thread<R>(shared: &Shared, f: impl FnOnce(&LocalJobs) -> R) -> R {
     Context::with(|context| match context {
-        Some(context) if std::ptr::eq(&**context.shared(), shared) => f(context.hand()),
-        _ => with_new_context(shared, |context| f(context.hand())),
+        Some(context) if std::ptr::eq(&**context.shared(), shared) => f(context.local_jobs()),
+        _ => with_new_context(shared, |context| f(context.local_jobs())),
     })
 }
 
 /// On a thread that does not work for the executor.
 #[cold]
 #[inline(never)]
-pub(crate) fn as_guest<R>(shared: &Shared, f: impl FnOnce(&Hand, &Shared) -> R) -> R {
+pub(crate) fn as_external_thread<R>(
+    shared: &Shared,
+    f: impl FnOnce(&LocalJobs, &Shared) -> R,
+) -> R {
     with_new_context(shared, |context| forking(context, f))
 }
 

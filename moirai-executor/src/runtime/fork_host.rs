@@ -2,20 +2,20 @@
 
 use moirai_core::{LocalQueue, Ready, Visibility};
 
-use crate::fork_join::host::Crew;
-use crate::fork_join::latch::{Event, park_for};
-use crate::fork_join::shared_jobs::Board;
+use crate::fork_join::host::Host;
+use crate::fork_join::latch::{Latch, park_until_set};
+use crate::fork_join::shared_jobs::SharedJobs;
 use crate::runtime::context::Context;
-use crate::runtime::enter::on_any_hand;
+use crate::runtime::enter::on_any_thread;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
 use crate::task::TaskPtr;
 
-impl Crew for Shared {
+impl Host for Shared {
     #[inline]
-    fn board(&self) -> &Board {
-        &self.board
+    fn shared_jobs(&self) -> &SharedJobs {
+        &self.shared_jobs
     }
 
     fn idle(&self) -> usize {
@@ -26,34 +26,33 @@ impl Crew for Shared {
         self.sleepers.invite();
     }
 
-    fn draw(&self, bound: usize) -> Option<usize> {
-        self.mode.draw(bound)
+    fn simulated_choice(&self, bound: usize) -> Option<usize> {
+        self.mode.simulated_choice(bound)
     }
 
-    fn rest(&self, event: &impl Event) -> bool {
+    fn park_on_core(&self, latch: &impl Latch) -> bool {
         let Some(worker) = Context::with_seat_of(self, |seat| seat.index) else {
             return false;
         };
-        event.arm(self.sleepers.unparker(worker));
-        let happened =
-            self.sleepers.rest(worker, || event.has_happened(), || has_work_for_seat(self));
-        event.disarm();
+        latch.set_waker(self.sleepers.unparker(worker));
+        let is_set = self.sleepers.rest(worker, || latch.is_set(), || has_work_for_seat(self));
+        latch.clear_waker();
         // It counted as idle.
         self.progress.busy();
-        happened
+        is_set
     }
 
-    fn sleep(&self, event: &impl Event) {
-        blocking(|| park_for(event));
+    fn hand_off_and_park(&self, latch: &impl Latch) {
+        blocking(|| park_until_set(latch));
     }
 }
 
 /// Runs a piece of a task's fork-join work, if there is one, on a thread that waits for the task.
 pub(crate) fn help(shared: &Shared, task: TaskPtr) -> bool {
-    let Some(piece) = shared.board.take_of(task, shared.idle()) else {
+    let Some(piece) = shared.shared_jobs.take_of_task(task, shared.idle()) else {
         return false;
     };
-    on_any_hand(shared, |hand| hand.run(piece, shared));
+    on_any_thread(shared, |local_jobs| local_jobs.run(piece, shared));
     true
 }
 
@@ -71,6 +70,6 @@ fn has_work_for_seat(shared: &Shared) -> bool {
         shared.sleepers.notify_worker(elsewhere);
     }
     matches!(has_task, Some(Some(_)))
-        || shared.board.has_pieces()
+        || shared.shared_jobs.has_jobs()
         || shared.door.phase() == Phase::Stopped
 }

@@ -24,7 +24,7 @@ impl HandedOn {
         let _: Option<()> = Context::find(|context| {
             if let Some(seat) = context.stand_up() {
                 let index = seat.index;
-                match hand_on(context.shared(), seat) {
+                match hand_off(context.shared(), seat) {
                     Ok(()) => handed_on.push((ptr::from_ref(context), index)),
                     // No thread is to be had: the worker blocks in its seat.
                     Err(seat) => context.sit(seat),
@@ -49,7 +49,7 @@ impl Drop for HandedOn {
 }
 
 /// Gives a seat to another thread, because the caller is about to block. It comes back if no thread is to be had.
-fn hand_on(shared: &Shared, seat: Box<Seat>) -> Result<(), Box<Seat>> {
+fn hand_off(shared: &Shared, seat: Box<Seat>) -> Result<(), Box<Seat>> {
     if !shared.mode.has_threads() {
         return Err(seat);
     }

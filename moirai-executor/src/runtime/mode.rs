@@ -49,8 +49,8 @@ impl<T: Schedulable, C, S> Mode<T, C, S> {
 
     /// In a simulation, a number below `bound` that is drawn from the seed.
     #[inline]
-    pub(crate) fn draw(&self, bound: usize) -> Option<usize> {
-        self.turns().map(|turns| turns.draw(bound))
+    pub(crate) fn simulated_choice(&self, bound: usize) -> Option<usize> {
+        self.turns().map(|turns| turns.simulated_choice(bound))
     }
 
     /// A shutdown was asked for inside a task. In a simulation, says whether what is active is to be cancelled now; `None` if a thread

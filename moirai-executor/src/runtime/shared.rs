@@ -13,7 +13,7 @@ use moirai_core::{
 use moirai_scheduler::Sleepers;
 use parking_lot::Mutex;
 
-use crate::fork_join::Board;
+use crate::fork_join::SharedJobs;
 use crate::panics;
 use crate::registry::ClockListener;
 use crate::registry::{ActiveRecord, Hints, Registry, Writer};
@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) scheduler: AnyScheduler<Runnable>,
     pub(crate) sleepers: Sleepers,
     /// On lines of its own: it is written by threads that wait, and read between two tasks.
-    pub(crate) board: CachePadded<Board>,
+    pub(crate) shared_jobs: CachePadded<SharedJobs>,
     pub(crate) progress: Progress,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
@@ -191,7 +191,7 @@ impl Shared {
             weak: Weak::clone(weak),
             registry,
             sleepers: Sleepers::new(workers),
-            board: CachePadded::new(Board::new()),
+            shared_jobs: CachePadded::new(SharedJobs::new()),
             progress: Progress::new(
                 &config,
                 config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)).min(MAX_RESCUERS),

@@ -142,7 +142,7 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
     }
 
     /// Draws a number below `bound`, which is not zero.
-    pub(crate) fn draw(&self, bound: usize) -> usize {
+    pub(crate) fn simulated_choice(&self, bound: usize) -> usize {
         self.order.draw(bound)
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn wait_turn(
     }
     let token = parker.park_timeout(Duration::ZERO);
     if turns.has_ended() && !(unwinds && token) {
-        cancelled::unwind();
+        cancelled::unwind_cancelled();
     }
     token
 }

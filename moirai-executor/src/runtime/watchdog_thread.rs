@@ -129,7 +129,7 @@ fn look_for_progress(shared: &Shared, seen: &mut Seen) {
         return;
     }
     seen.idle = 0;
-    let pieces = found.blocked > 0 && shared.board.has_pieces();
+    let pieces = found.blocked > 0 && shared.shared_jobs.has_jobs();
     let waits = pieces || shared.scheduler.len() > 0;
     if shared.sleepers.idle() > 0 {
         progress.reserve.report(false, 0);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use moirai_core::{LocalQueue, Scheduler};
 
-use crate::fork_join::Piece;
+use crate::fork_join::StolenJob;
 use crate::panics;
 use crate::runtime::context::Context;
 use crate::runtime::drain;
-use crate::runtime::external::invite_for_the_rest;
+use crate::runtime::external::wake_another;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Seat, Shared};
 use crate::timer::Driver;
@@ -46,11 +46,11 @@ fn work(context: &Context, mut seat: Box<Seat>) {
     let mut looked_outside = context.ticks.get();
     loop {
         // Tasks and pieces take turns.
-        if shared.board.has_pieces()
+        if shared.shared_jobs.has_jobs()
             && context.worker().is_some()
-            && let Some(piece) = shared.board.take(shared.sleepers.idle())
+            && let Some(piece) = shared.shared_jobs.take(shared.sleepers.idle())
         {
-            run_piece(context, index, piece);
+            run_stolen_job(context, index, piece);
         }
         // A seat that was handed on during the last task is another thread's now.
         let now = context.ticks.get();
@@ -74,10 +74,11 @@ fn work(context: &Context, mut seat: Box<Seat>) {
                 index,
                 || {
                     let task = context.with_seat(|seat| seat.queue.pop()).flatten();
-                    task.map(Next::Task)
-                        .or_else(|| shared.board.take(shared.sleepers.idle()).map(Next::Piece))
+                    task.map(Next::Task).or_else(|| {
+                        shared.shared_jobs.take(shared.sleepers.idle()).map(Next::StolenJob)
+                    })
                 },
-                || shared.board.has_pieces(),
+                || shared.shared_jobs.has_jobs(),
                 || shared.door.phase() == Phase::Stopped,
                 || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
             );
@@ -90,7 +91,7 @@ fn work(context: &Context, mut seat: Box<Seat>) {
                 shared.progress.in_task(index, task.id());
                 context.run(task);
             }
-            Some(Next::Piece(piece)) => run_piece(context, index, piece),
+            Some(Next::StolenJob(piece)) => run_stolen_job(context, index, piece),
             None => break,
         }
     }
@@ -103,17 +104,17 @@ fn work(context: &Context, mut seat: Box<Seat>) {
 /// What a worker does next.
 enum Next {
     Task(Runnable),
-    Piece(Piece),
+    StolenJob(StolenJob),
 }
 
 /// Runs a piece of somebody's fork-join work.
 #[cold]
 #[inline(never)]
-fn run_piece(context: &Context, worker: usize, piece: Piece) {
+fn run_stolen_job(context: &Context, worker: usize, piece: StolenJob) {
     let shared = context.shared();
-    shared.progress.in_piece(worker);
-    invite_for_the_rest(shared);
-    context.hand().run(piece, &**shared);
+    shared.progress.in_stolen_job(worker);
+    wake_another(shared);
+    context.local_jobs().run(piece, &**shared);
     context.ticks.set(shared.clock.ticks());
 }
 
@@ -142,7 +143,7 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
             let outer_start = context.ticks.get();
             let start = shared.clock.ticks();
             context.ticks.set(start);
-            context.hand().frame().outside(|| context.run(task));
+            context.local_jobs().frame().suspended(|| context.run(task));
             // What the inner task took is not the outer one's time.
             let took = shared.clock.ticks().saturating_sub(start);
             context.ticks.set(outer_start.saturating_add(took));

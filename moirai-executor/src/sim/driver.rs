@@ -122,7 +122,7 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> Next {
     if !state.waiting.is_empty() {
         let able: Vec<_> =
             (0..state.waiting.len()).filter(|place| can_go_on(&state.waiting[*place])).collect();
-        let drawn = if able.is_empty() { 0 } else { turns.draw(able.len() + ready) };
+        let drawn = if able.is_empty() { 0 } else { turns.simulated_choice(able.len() + ready) };
         if let Some(place) = able.get(drawn) {
             return Next::Resume(state.waiting.remove(*place).thread);
         }
@@ -154,7 +154,8 @@ fn step(turns: &SharedTurns, context: &Context) {
     let now = turns.hand.nanos();
     let seat = {
         let mut state = turns.state.lock();
-        let place = if state.seats.len() > 1 { turns.draw(state.seats.len()) } else { 0 };
+        let place =
+            if state.seats.len() > 1 { turns.simulated_choice(state.seats.len()) } else { 0 };
         state.seats.swap_remove(place)
     };
     let index = seat.index;

@@ -18,7 +18,7 @@ pub(crate) struct Lanes {
 pub(crate) struct Lane {
     /// How often it has gone on to something else.
     steps: AtomicUsize,
-    /// What it is in: a task's id, [`NOTHING`] or [`PIECE`].
+    /// What it is in: a task's id, [`NOTHING`] or [`STOLEN_JOB`].
     inside: AtomicU64,
     /// The clock of the thread.
     clock: CpuClock,
@@ -26,7 +26,7 @@ pub(crate) struct Lane {
 
 const NOTHING: u64 = 0;
 /// Not an id: its slot would be beyond what a directory can name.
-const PIECE: u64 = u64::MAX;
+const STOLEN_JOB: u64 = u64::MAX;
 
 /// A lane as it was at one look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Sight {
 
     /// The task that is polled.
     pub(crate) fn task(self) -> Option<TaskId> {
-        if self.inside == PIECE { None } else { TaskId::from_u64(self.inside) }
+        if self.inside == STOLEN_JOB { None } else { TaskId::from_u64(self.inside) }
     }
 }
 
@@ -94,8 +94,8 @@ impl Lane {
     }
 
     /// It runs a piece of fork-join work.
-    pub(crate) fn in_piece(&self) {
-        self.inside.store(PIECE, Ordering::Relaxed);
+    pub(crate) fn in_stolen_job(&self) {
+        self.inside.store(STOLEN_JOB, Ordering::Relaxed);
     }
 
     /// It looks for something to do.

@@ -73,8 +73,8 @@ impl Progress {
     }
 
     /// Worker `worker` runs a piece of fork-join work.
-    pub(crate) fn in_piece(&self, worker: usize) {
-        self.lanes.lane(worker).in_piece();
+    pub(crate) fn in_stolen_job(&self, worker: usize) {
+        self.lanes.lane(worker).in_stolen_job();
     }
 
     /// Worker `worker` finds nothing to do.

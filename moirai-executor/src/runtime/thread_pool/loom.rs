@@ -23,7 +23,7 @@ fn pool(threads: usize) -> Seats {
 }
 
 /// Gives a seat away, takes it back if it can, and says whether it was given, and whether it came back.
-fn hand_on(pool: &Seats, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
+fn hand_off(pool: &Seats, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
     let reserve = (Arc::clone(pool), Arc::clone(served));
     let given = pool.submit(Seat(Default::default()), |_| {
         threads.lock().push(thread::spawn(move || {
@@ -52,7 +52,7 @@ fn end(pool: &Seats, threads: &Threads) {
 fn loom_seat_handed_on_against_its_owners_return() {
     ::loom::model(|| {
         let (pool, served, threads) = (pool(1), Arc::default(), Arc::default());
-        let (given, back) = hand_on(&pool, &served, &threads);
+        let (given, back) = hand_off(&pool, &served, &threads);
         end(&pool, &threads);
         assert!(given);
         // Exactly one of the two sits in it.
@@ -70,9 +70,9 @@ fn loom_every_seat_that_is_given_is_served_or_comes_back() {
         let other = thread::spawn({
             let (pool, served, threads) =
                 (Arc::clone(&pool), Arc::clone(&served), Arc::clone(&threads));
-            move || hand_on(&pool, &served, &threads)
+            move || hand_off(&pool, &served, &threads)
         });
-        let mine = hand_on(&pool, &served, &threads);
+        let mine = hand_off(&pool, &served, &threads);
         let others = other.join().unwrap();
         end(&pool, &threads);
         let given = usize::from(mine.0) + usize::from(others.0);
