@@ -23,13 +23,13 @@ use crate::panics;
 use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::context::Context;
 use crate::runtime::drain;
-use crate::runtime::handoff::{HandedOn, blocking};
+use crate::runtime::handoff::{HandedOff, blocking};
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::park::park_soon;
+use crate::runtime::park::spin_then_park;
 use crate::runtime::scheduler::AnyLocal;
-use crate::runtime::shared::{Parts, Runnable, Seat, Shared};
+use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
 use crate::runtime::shutdown::shut_down;
-use crate::runtime::shutdown_state::How;
+use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::start::{Description, spawn_closure, spawn_future, spawn_task};
@@ -57,12 +57,12 @@ struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = shut_down(&self.0, How::Drop);
+        let _ = shut_down(&self.0, ShutdownMode::Drop);
     }
 }
 
 impl HybridExecutor {
-    pub(crate) fn start(parts: Parts) -> Result<Self, BuildError> {
+    pub(crate) fn start(parts: BuilderParts) -> Result<Self, BuildError> {
         let workers = parts.config.worker_threads;
         let queues = parts.scheduler.start(workers);
         if queues.len() != workers {
@@ -87,8 +87,8 @@ impl HybridExecutor {
             .and_then(|()| executor.start_progress())
             .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
-            let _ = shut_down(&shared, How::Drop);
-            let _ = shared.seats.wait_ended(None);
+            let _ = shut_down(&shared, ShutdownMode::Drop);
+            let _ = shared.cores.wait_ended(None);
             return Err(error);
         }
         tracing::info!(target: "moirai", workers = shared.config.worker_threads, "started");
@@ -101,29 +101,29 @@ impl HybridExecutor {
         let mut result = Ok(());
         for (index, queue) in queues.into_iter().enumerate() {
             let writer = shared.registry.writer();
-            let seat = Box::new(Seat { index, queue, writer, freed: 0, opened: false });
+            let core = Box::new(WorkerCore { index, queue, writer, freed: 0, opened: false });
             if result.is_err() {
-                drain::seat_closed(shared, seat);
+                drain::core_closed(shared, core);
                 continue;
             }
             let name = format!("{}-worker-{index}", config.thread_name_prefix);
-            // Where the seat is found again if the thread is not started.
-            let seat = Arc::new(Mutex::new(Some(seat)));
-            shared.seats.adopt_thread();
+            // Where the core is found again if the thread is not started.
+            let core = Arc::new(Mutex::new(Some(core)));
+            shared.cores.add_thread();
             let started = shared.start_thread(name.clone(), {
-                let seat = Arc::clone(&seat);
+                let core = Arc::clone(&core);
                 move |shared| {
-                    let seat = seat.lock().take();
-                    worker::run(shared, seat);
+                    let core = core.lock().take();
+                    worker::run(shared, core);
                 }
             });
             if let Err(source) = started {
                 result = Err(BuildError::thread(name, config.thread_stack_size, source));
-                shared.seats.disown_thread();
-                // The door is shut before the first seat closes.
-                let _ = shared.door.advance(Phase::Stopped);
-                if let Some(seat) = seat.lock().take() {
-                    drain::seat_closed(shared, seat);
+                shared.cores.remove_thread();
+                // The lifecycle is shut before the first core closes.
+                let _ = shared.lifecycle.advance(Phase::Stopped);
+                if let Some(core) = core.lock().take() {
+                    drain::core_closed(shared, core);
                 }
             }
         }
@@ -321,15 +321,15 @@ impl ExecutorControl for HybridExecutor {
     }
 
     fn shutdown(&self) -> ShutdownReport {
-        shut_down(&self.shared, How::Drain)
+        shut_down(&self.shared, ShutdownMode::Drain)
     }
 
     fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
-        shut_down(&self.shared, How::Timeout(timeout))
+        shut_down(&self.shared, ShutdownMode::Timeout(timeout))
     }
 
     fn is_shutting_down(&self) -> bool {
-        self.shared.door.is_shut()
+        self.shared.lifecycle.is_closed()
     }
 
     fn worker_count(&self) -> usize {
@@ -337,23 +337,23 @@ impl ExecutorControl for HybridExecutor {
     }
 
     fn load(&self) -> usize {
-        self.shared.load()
+        self.shared.queued()
     }
 }
 
-/// Polls a future until it is done. The first time that it waits, the thread's seats are handed on.
+/// Polls a future until it is done. The first time that it waits, the thread's cores are handed on.
 fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
     let future = pin!(future);
-    let mut handed_on = None;
+    let mut handed_off = None;
     let output = drive(future, |parker| {
-        handed_on.get_or_insert_with(HandedOn::all);
-        park_soon(parker, shared, || false);
+        handed_off.get_or_insert_with(HandedOff::all);
+        spin_then_park(parker, shared, || false);
         true
     });
     output.unwrap_or_else(|| unreachable!("the wait above never gives up"))
 }
 
-/// Calls a closure that blocks, from inside a task: the worker's seat goes to another thread meanwhile, so that the executor
+/// Calls a closure that blocks, from inside a task: the worker's core goes to another thread meanwhile, so that the executor
 /// loses no worker by it. On any other thread it just calls the closure.
 ///
 /// Unlike `spawn_blocking`, it can borrow from the caller; the task itself, of course, waits.
@@ -387,7 +387,7 @@ impl fmt::Debug for HybridExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HybridExecutor")
             .field("workers", &self.worker_count())
-            .field("phase", &self.shared.door.phase())
+            .field("phase", &self.shared.lifecycle.phase())
             .field("load", &self.load())
             .field("owner", &self.owner.is_some())
             .finish()

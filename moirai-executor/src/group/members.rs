@@ -1,6 +1,6 @@
 //! Who belongs to a group, and what is left of those who have ended.
 //!
-//! 1. A member is in the slab from when it joins until it is *taken out*, under the lock: by its end, or by the closing of the
+//! 1. A member is in the slab from when it joins until it is *taken out*, under the lock: by its end, or by the shutdown_progress of the
 //!    group, whichever comes first. Who takes it out owns it.
 //! 2. An end is noted under the same lock, with the outcome if outcomes are kept; so who looks finds either the member or its end.
 //! 3. Whoever waits leaves a waker under the lock, after it has looked. Every end takes the waker, under the lock, and wakes it after.
@@ -117,7 +117,7 @@ impl<M, O> Members<M, O> {
         Look::Wait
     }
 
-    /// How many there are.
+    /// ShutdownMode many there are.
     pub(super) fn len(&self) -> usize {
         self.state.lock().members.len()
     }

@@ -1,4 +1,4 @@
-//! How tasks become members of a group.
+//! ShutdownMode tasks become members of a group.
 
 use std::future::Future;
 use std::sync::Arc;

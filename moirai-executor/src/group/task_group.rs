@@ -49,7 +49,7 @@ pub struct TaskGroup<T: Send + 'static> {
     pub(super) core: Arc<Core<T>>,
 }
 
-/// How the tasks of a group have ended so far.
+/// ShutdownMode the tasks of a group have ended so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupCounts {
@@ -101,7 +101,7 @@ impl<T: Send + 'static> TaskGroup<T> {
         self.changed(|core| core.limit = Some(Semaphore::new(tasks.max(1))))
     }
 
-    /// How many members have not ended.
+    /// ShutdownMode many members have not ended.
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.members.len()
@@ -113,7 +113,7 @@ impl<T: Send + 'static> TaskGroup<T> {
         self.len() == 0
     }
 
-    /// How the tasks have ended so far.
+    /// ShutdownMode the tasks have ended so far.
     #[must_use]
     pub fn counts(&self) -> GroupCounts {
         let counts = &self.core.counts;

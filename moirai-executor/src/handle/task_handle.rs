@@ -9,7 +9,7 @@ use std::time::Duration;
 use moirai_core::{TaskError, TaskId};
 use moirai_sync::{Parker, budget};
 
-use crate::runtime::admission::Refusal;
+use crate::runtime::admission::RefuseReason;
 use crate::runtime::context::Context;
 use crate::runtime::fork_host;
 use crate::runtime::handoff::blocking;
@@ -20,7 +20,7 @@ use crate::task::{CancelReason, JoinHandle, TaskRef};
 /// The handle of a task: a future that resolves to the task's result.
 ///
 /// Dropping it detaches the task, which goes on and stays in the books. Waiting with [`join`](Self::join) blocks the calling
-/// thread; on a worker the worker's seat goes to another thread meanwhile, so the executor loses no worker by it.
+/// thread; on a worker the worker's core goes to another thread meanwhile, so the executor loses no worker by it.
 ///
 /// ```
 /// # use moirai_executor::HybridExecutor;
@@ -39,7 +39,7 @@ enum Inner<T> {
     Task(JoinHandle<T, Shared>),
     /// It was not let in.
     Refused {
-        why: Refusal,
+        reason: RefuseReason,
         taken: bool,
     },
 }
@@ -49,8 +49,8 @@ impl<T> TaskHandle<T> {
         Self { id, inner: Inner::Task(handle) }
     }
 
-    pub(crate) const fn refused(id: TaskId, why: Refusal) -> Self {
-        Self { id, inner: Inner::Refused { why, taken: false } }
+    pub(crate) const fn refused(id: TaskId, reason: RefuseReason) -> Self {
+        Self { id, inner: Inner::Refused { reason, taken: false } }
     }
 
     /// The task's id, by which the executor knows it also after this handle is gone.
@@ -86,7 +86,7 @@ impl<T> TaskHandle<T> {
     pub fn try_join(&mut self) -> Option<Result<T, TaskError>> {
         match &mut self.inner {
             Inner::Task(handle) => handle.try_take(),
-            Inner::Refused { why, taken } => Some(Err(refusal(*why, taken))),
+            Inner::Refused { reason, taken } => Some(Err(refused_result(*reason, taken))),
         }
     }
 
@@ -138,7 +138,7 @@ impl<T> TaskHandle<T> {
         if let Some(result) = self.try_join() {
             return Some(result);
         }
-        let Inner::Task(handle) = &mut self.inner else { unreachable!("a refusal is ready") };
+        let Inner::Task(handle) = &mut self.inner else { unreachable!("a reason is ready") };
         if Context::is_polling(handle.task().ptr()) {
             return Some(Err(TaskError::WouldDeadlock));
         }
@@ -162,8 +162,8 @@ impl<T> TaskHandle<T> {
 }
 
 /// What a refused task's handle gives.
-fn refusal(why: Refusal, taken: &mut bool) -> TaskError {
-    if std::mem::replace(taken, true) { TaskError::ResultTaken } else { why.error() }
+fn refused_result(reason: RefuseReason, taken: &mut bool) -> TaskError {
+    if std::mem::replace(taken, true) { TaskError::ResultTaken } else { reason.error() }
 }
 
 impl<T> Future for TaskHandle<T> {
@@ -178,7 +178,7 @@ impl<T> Future for TaskHandle<T> {
                 }
                 budget::poll(cx, |cx| handle.poll(cx))
             }
-            Inner::Refused { why, taken } => Poll::Ready(Err(refusal(*why, taken))),
+            Inner::Refused { reason, taken } => Poll::Ready(Err(refused_result(*reason, taken))),
         }
     }
 }

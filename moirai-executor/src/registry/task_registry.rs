@@ -95,8 +95,8 @@ impl Registry {
 
     /// Waits until every call of [`with_shared_writer`](Self::with_shared_writer) that is in progress is over.
     pub fn close_barrier(&self) {
-        for guest in &self.shared_writers {
-            drop(guest.lock());
+        for writer in &self.shared_writers {
+            drop(writer.lock());
         }
     }
 

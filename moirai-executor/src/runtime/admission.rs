@@ -12,12 +12,12 @@ use moirai_sync::{Permit, Semaphore, SemaphoreClosed};
 
 /// Why a task was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum RefuseReason {
     ShutDown,
     AtCapacity,
 }
 
-impl Refusal {
+impl RefuseReason {
     /// What the task's handle gives.
     pub(crate) fn error(self) -> TaskError {
         match self {
@@ -27,7 +27,7 @@ impl Refusal {
     }
 }
 
-/// How the caller waits for a permit, when it has to.
+/// ShutdownMode the caller waits for a permit, when it has to.
 type Wait = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClosed>;
 
 /// See the [module](self).
@@ -51,30 +51,30 @@ impl Admission {
     /// Lets a task in that is spawned plainly: refused at the limit on active tasks; waits, as blocking callers do, while the queue for
     /// blocking tasks is full.
     #[inline]
-    pub(crate) fn enter(&self, kind: TaskKind, wait: Wait) -> Result<(), Refusal> {
+    pub(crate) fn enter(&self, kind: TaskKind, wait: Wait) -> Result<(), RefuseReason> {
         if self.active.is_none() && kind != TaskKind::Blocking {
             return Ok(());
         }
         self.enter_counted(kind, Some(wait))
     }
 
-    /// Lets a task in, or says why not, without waiting.
-    pub(crate) fn try_enter(&self, kind: TaskKind) -> Result<(), Refusal> {
+    /// Lets a task in, or says reason not, without waiting.
+    pub(crate) fn try_enter(&self, kind: TaskKind) -> Result<(), RefuseReason> {
         self.enter_counted(kind, None)
     }
 
     #[inline(never)]
-    fn enter_counted(&self, kind: TaskKind, wait: Option<Wait>) -> Result<(), Refusal> {
+    fn enter_counted(&self, kind: TaskKind, wait: Option<Wait>) -> Result<(), RefuseReason> {
         let active = match &self.active {
             None => None,
-            Some(active) => Some(active.try_acquire().ok_or(Refusal::AtCapacity)?),
+            Some(active) => Some(active.try_acquire().ok_or(RefuseReason::AtCapacity)?),
         };
         if kind == TaskKind::Blocking {
             let room = match self.blocking.try_acquire() {
                 Some(room) => room,
                 None => match wait {
-                    Some(wait) => wait(&self.blocking).map_err(|_| Refusal::ShutDown)?,
-                    None => return Err(Refusal::AtCapacity),
+                    Some(wait) => wait(&self.blocking).map_err(|_| RefuseReason::ShutDown)?,
+                    None => return Err(RefuseReason::AtCapacity),
                 },
             };
             room.forget();
@@ -86,15 +86,15 @@ impl Admission {
     }
 
     /// Waits until a task can be let in, and lets it in.
-    pub(crate) async fn wait(&self, kind: TaskKind) -> Result<(), Refusal> {
+    pub(crate) async fn wait(&self, kind: TaskKind) -> Result<(), RefuseReason> {
         let room = match kind {
             TaskKind::Blocking => {
-                Some(self.blocking.acquire().await.map_err(|_| Refusal::ShutDown)?)
+                Some(self.blocking.acquire().await.map_err(|_| RefuseReason::ShutDown)?)
             }
             _ => None,
         };
         if let Some(active) = &self.active {
-            active.acquire().await.map_err(|_| Refusal::ShutDown)?.forget();
+            active.acquire().await.map_err(|_| RefuseReason::ShutDown)?.forget();
         }
         if let Some(room) = room {
             room.forget();
@@ -127,7 +127,7 @@ impl Admission {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many tasks were refused.
+    /// ShutdownMode many tasks were refused.
     pub(crate) fn refused(&self) -> u64 {
         // Ordering: Relaxed: a count.
         self.refused.load(Ordering::Relaxed)
@@ -136,13 +136,13 @@ impl Admission {
 
 /// Why a task was not spawned, with what it was to run.
 pub struct TrySpawnError<F> {
-    refusal: Refusal,
+    reason: RefuseReason,
     work: F,
 }
 
 impl<F> TrySpawnError<F> {
-    pub(crate) const fn new(refusal: Refusal, work: F) -> Self {
-        Self { refusal, work }
+    pub(crate) const fn new(reason: RefuseReason, work: F) -> Self {
+        Self { reason, work }
     }
 
     /// What was to be run.
@@ -153,25 +153,25 @@ impl<F> TrySpawnError<F> {
     /// Whether a limit was reached: `max_active_tasks`, or the blocking pool's threads and queue.
     #[must_use]
     pub fn is_at_capacity(&self) -> bool {
-        self.refusal == Refusal::AtCapacity
+        self.reason == RefuseReason::AtCapacity
     }
 
     /// Whether the executor is shutting down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
-        self.refusal == Refusal::ShutDown
+        self.reason == RefuseReason::ShutDown
     }
 }
 
 impl<F> fmt::Display for TrySpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.refusal.error(), f)
+        fmt::Display::fmt(&self.reason.error(), f)
     }
 }
 
 impl<F> fmt::Debug for TrySpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrySpawnError").field("refusal", &self.refusal).finish_non_exhaustive()
+        f.debug_struct("TrySpawnError").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 

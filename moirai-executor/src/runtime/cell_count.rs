@@ -5,11 +5,11 @@
 //! cell is gone.
 //!
 //! 1. `balance` starts at [`BIAS`], a number that no count of cells comes near.
-//! 2. A thread that has a seat counts the cells it frees in the seat. When the seat closes, its count is taken off `balance`.
+//! 2. A thread that has a core counts the cells it frees in the core. When the core closes, its count is taken off `balance`.
 //! 3. Any other thread takes one off `balance` for each cell it frees.
-//! 4. When all seats have closed and the door is shut, no cell can be made any more, and the registry knows how many were.
+//! 4. When all cores have closed and the lifecycle is shut, no cell can be made any more, and the registry knows how many were.
 //!    Then, once, that number is added and [`BIAS`] taken off: from now on `balance` is the number of cells alive.
-//! 5. Whoever brings it to zero, by 3 or 4, gives up the reference. Before 4 it cannot be zero, and after it no seat is left
+//! 5. Whoever brings it to zero, by 3 or 4, gives up the reference. Before 4 it cannot be zero, and after it no core is left
 //!    to count apart, so that happens exactly once.
 
 use moirai_core::shim::sync::atomic::{AtomicIsize, Ordering};
@@ -19,9 +19,9 @@ mod loom;
 
 const BIAS: isize = isize::MAX / 2;
 
-/// How many cells are alive; see the [module](self).
+/// ShutdownMode many cells are alive; see the [module](self).
 #[derive(Debug)]
-pub(crate) struct LiveCells {
+pub(crate) struct CellCount {
     balance: AtomicIsize,
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Last {
     No,
 }
 
-impl LiveCells {
+impl CellCount {
     pub(crate) fn new() -> Self {
         Self { balance: AtomicIsize::new(BIAS) }
     }
@@ -43,14 +43,14 @@ impl LiveCells {
         self.add(-1)
     }
 
-    /// Rule 2. Never the last: the seats close before rule 4.
-    pub(crate) fn merge(&self, freed_in_seat: u64) {
-        let last = self.add(-(freed_in_seat as isize));
-        debug_assert_eq!(last, Last::No, "a seat closed after the count was settled");
+    /// Rule 2. Never the last: the cores close before rule 4.
+    pub(crate) fn merge(&self, freed_by_core: u64) {
+        let last = self.add(-(freed_by_core as isize));
+        debug_assert_eq!(last, Last::No, "a core closed after the count was settled");
     }
 
     /// Rule 4.
-    pub(crate) fn settle(&self, made: u64) -> Last {
+    pub(crate) fn close(&self, made: u64) -> Last {
         self.add(made as isize - BIAS)
     }
 
@@ -68,18 +68,18 @@ mod tests {
 
     #[test]
     fn the_last_of_all_cells_is_noticed_once_wherever_it_is_freed() {
-        let live = LiveCells::new();
-        assert_eq!(live.freed(), Last::No);
-        live.merge(3);
-        assert_eq!(live.settle(6), Last::No);
-        assert_eq!(live.freed(), Last::No);
-        assert_eq!(live.freed(), Last::Yes);
+        let cell_count = CellCount::new();
+        assert_eq!(cell_count.freed(), Last::No);
+        cell_count.merge(3);
+        assert_eq!(cell_count.close(6), Last::No);
+        assert_eq!(cell_count.freed(), Last::No);
+        assert_eq!(cell_count.freed(), Last::Yes);
     }
 
     #[test]
     fn an_executor_without_cells_settles_at_once() {
-        let live = LiveCells::new();
-        live.merge(0);
-        assert_eq!(live.settle(0), Last::Yes);
+        let cell_count = CellCount::new();
+        cell_count.merge(0);
+        assert_eq!(cell_count.close(0), Last::Yes);
     }
 }

@@ -1,4 +1,4 @@
-//! Threads without a seat that help out while the workers are stuck.
+//! Threads without a core that help out while the workers are stuck.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,13 +14,13 @@ use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
 use crate::watchdog::compensation::{Idle, Start};
 
-/// How often a rescuer looks for tasks that nobody tells it of.
+/// ShutdownMode often a rescuer looks for tasks that nobody tells it of.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long a rescuer is kept that is not needed.
+/// ShutdownMode long a rescuer is kept that is not needed.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// How many parallel closures a rescuer passes over in one look.
+/// ShutdownMode many parallel closures a rescuer passes over in one look.
 const PASS_OVER: usize = 64;
 
 /// Wakes a rescuer, or starts one.
@@ -60,7 +60,7 @@ fn rescue(shared: &Arc<Shared>, lane: usize) {
 /// Runs something that waits, and says whether there was anything.
 fn rescue_one(shared: &Shared, context: &Context, lane: usize) -> bool {
     let progress = &shared.progress;
-    if !progress.reserve.is_stuck() || shared.door.phase() == Phase::Stopped {
+    if !progress.reserve.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
         return false;
     }
     let mut computing = None;
@@ -69,7 +69,8 @@ fn rescue_one(shared: &Shared, context: &Context, lane: usize) -> bool {
     while passed_over.len() < PASS_OVER
         && let Some(task) = shared.scheduler.take()
     {
-        let polled = task.kind() == TaskKind::Async || shared.door.phase() >= Phase::Cancelling;
+        let polled =
+            task.kind() == TaskKind::Async || shared.lifecycle.phase() >= Phase::Cancelling;
         if !polled {
             computing = progress.reserve.may_compute();
         }

@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::fork_join::LocalJobs;
-use crate::runtime::shared::{Runnable, Seat, Shared};
+use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::TaskPtr;
 
 thread_local! {
@@ -20,8 +20,8 @@ thread_local! {
 /// One executor that this thread works for.
 pub(crate) struct Context {
     shared: Arc<Shared>,
-    /// The seat, if the thread is a worker. Borrowed for short stretches that run no user code.
-    seat: RefCell<Option<Box<Seat>>>,
+    /// The core, if the thread is a worker. Borrowed for short stretches that run no user code.
+    core: RefCell<Option<Box<WorkerCore>>>,
     /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
     tasks: RefCell<Vec<TaskPtr>>,
     /// Its fork-join work.
@@ -37,7 +37,7 @@ impl Context {
         let ticks = Cell::new(shared.clock.ticks());
         Self {
             shared,
-            seat: RefCell::new(None),
+            core: RefCell::new(None),
             tasks: RefCell::new(Vec::new()),
             local_jobs: LocalJobs::new(),
             ticks,
@@ -110,51 +110,54 @@ impl Context {
         Self::with(|context| Some(Arc::clone(&context?.shared)))
     }
 
-    /// Calls `f` with the seat of `shared` that the innermost context has, if it has one.
+    /// Calls `f` with the core of `shared` that the innermost context has, if it has one.
     #[inline]
-    pub(crate) fn with_seat_of<R>(shared: &Shared, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+    pub(crate) fn with_core_of<R>(
+        shared: &Shared,
+        f: impl FnOnce(&mut WorkerCore) -> R,
+    ) -> Option<R> {
         Self::with(|context| {
             let context = context?;
             if !ptr::eq(&*context.shared, shared) {
                 return None;
             }
-            context.with_seat(f)
+            context.with_core(f)
         })
     }
 
-    /// The seat, if this is a context of `shared` and has one. As long as it is borrowed no user code may run.
+    /// The core, if this is a context of `shared` and has one. As long as it is borrowed no user code may run.
     #[inline]
-    pub(crate) fn seat_of(&self, shared: &Shared) -> Option<RefMut<'_, Seat>> {
+    pub(crate) fn core_of(&self, shared: &Shared) -> Option<RefMut<'_, WorkerCore>> {
         if !ptr::eq(&*self.shared, shared) {
             return None;
         }
-        RefMut::filter_map(self.seat.try_borrow_mut().ok()?, Option::as_deref_mut).ok()
+        RefMut::filter_map(self.core.try_borrow_mut().ok()?, Option::as_deref_mut).ok()
     }
 
-    /// Calls `f` with the seat, if the thread has one. `f` must not run user code.
+    /// Calls `f` with the core, if the thread has one. `f` must not run user code.
     #[inline]
-    pub(crate) fn with_seat<R>(&self, f: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+    pub(crate) fn with_core<R>(&self, f: impl FnOnce(&mut WorkerCore) -> R) -> Option<R> {
         // Never borrowed twice, because no closure runs user code; if one did, it would find itself on a foreign thread.
-        self.seat.try_borrow_mut().ok()?.as_deref_mut().map(f)
+        self.core.try_borrow_mut().ok()?.as_deref_mut().map(f)
     }
 
     /// Sits down.
-    pub(crate) fn sit(&self, seat: Box<Seat>) {
-        // Not borrowed: the seat was not here.
-        *self.seat.borrow_mut() = Some(seat);
+    pub(crate) fn put_core(&self, core: Box<WorkerCore>) {
+        // Not borrowed: the core was not here.
+        *self.core.borrow_mut() = Some(core);
     }
 
     /// Gets up.
-    pub(crate) fn stand_up(&self) -> Option<Box<Seat>> {
-        self.seat.try_borrow_mut().ok()?.take()
+    pub(crate) fn take_core(&self) -> Option<Box<WorkerCore>> {
+        self.core.try_borrow_mut().ok()?.take()
     }
 
-    /// The index of the seat.
+    /// The index of the core.
     pub(crate) fn worker(&self) -> Option<usize> {
-        self.with_seat(|seat| seat.index)
+        self.with_core(|core| core.index)
     }
 
-    /// The index of the calling thread's seat.
+    /// The index of the calling thread's core.
     pub(crate) fn worker_index() -> Option<usize> {
         Self::with(|context| context?.worker())
     }

@@ -1,4 +1,4 @@
-//! The end of an executor's work: the last seat, what became ready after it, and the last cell.
+//! The end of an executor's work: the last core, what became ready after it, and the last cell.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -8,37 +8,37 @@ use moirai_core::Scheduler;
 
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
-use crate::runtime::shared::{Seat, Shared};
+use crate::runtime::shared::{Shared, WorkerCore};
 
-/// A seat has closed. The last one ends the executor's work.
-pub(crate) fn seat_closed(shared: &Shared, seat: Box<Seat>) {
-    shared.live.merge(seat.freed);
-    drop(seat);
-    // Ordering: Release and Acquire: what was done in all the seats happens before the end of the last.
-    if shared.open_seats.fetch_sub(1, Ordering::AcqRel) != 1 {
+/// A core has closed. The last one ends the executor's work.
+pub(crate) fn core_closed(shared: &Shared, core: Box<WorkerCore>) {
+    shared.cell_count.merge(core.freed);
+    drop(core);
+    // Ordering: Release and Acquire: what was done in all the cores happens before the end of the last.
+    if shared.open_cores.fetch_sub(1, Ordering::AcqRel) != 1 {
         return;
     }
-    shared.door.last_seat_closed(|| bury(shared));
-    // The door is shut, and was before the first seat closed: no cell can be made any more.
-    if shared.live.settle(shared.registry.totals().spawned) == Last::Yes {
-        drop(give_up_cells(shared));
+    shared.lifecycle.last_core_closed(|| drain(shared));
+    // The lifecycle is shut, and was before the first core closed: no cell can be made any more.
+    if shared.cell_count.close(shared.registry.totals().spawned) == Last::Yes {
+        drop(release_cells_ref(shared));
     }
 }
 
 /// The reference that all cells together own; the caller has seen that there are none left.
-pub(crate) fn give_up_cells(shared: &Shared) -> Option<Arc<Shared>> {
+pub(crate) fn release_cells_ref(shared: &Shared) -> Option<Arc<Shared>> {
     // Ordering: AcqRel: once only, and after everything that was done for cells.
-    let cells = shared.cells.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    let cells = shared.cells_ref.swap(std::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: the pointer is from `Arc::into_raw`, and the swap makes sure that it is turned back once.
     (!cells.is_null()).then(|| unsafe { Arc::from_raw(cells) })
 }
 
 /// Ends all that is queued, when no worker is left. In a loop: what becomes ready by it is left to the loop that runs already.
-pub(crate) fn bury(shared: &Shared) {
+pub(crate) fn drain(shared: &Shared) {
     thread_local! {
-        static BURYING: Cell<bool> = const { Cell::new(false) };
+        static DRAINING: Cell<bool> = const { Cell::new(false) };
     }
-    if BURYING.replace(true) {
+    if DRAINING.replace(true) {
         return;
     }
     match shared.arc() {
@@ -57,5 +57,5 @@ pub(crate) fn bury(shared: &Shared) {
             }
         }
     }
-    BURYING.set(false);
+    DRAINING.set(false);
 }

@@ -1,4 +1,4 @@
-//! How a thread comes to its fork-join work.
+//! ShutdownMode a thread comes to its fork-join work.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ pub(crate) fn forking<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) 
 #[inline(never)]
 fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
     let frame = Frame::root(context.innermost_task());
-    let guest = context.worker().is_none();
+    let is_external = context.worker().is_none();
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
-    local_jobs.enter_root(&shared.shared_jobs, &frame, guest, || f(local_jobs, shared))
+    local_jobs.enter_root(&shared.shared_jobs, &frame, is_external, || f(local_jobs, shared))
 }
 
 /// Calls `f` inside of fork-join work of `shared`.

@@ -1,8 +1,8 @@
-//! Threads without a seat that have a core meanwhile. Rule 7 of the [module](crate::fork_join).
+//! Threads without a core that have a core meanwhile. Rule 7 of the [module](crate::fork_join).
 
 use crate::runtime::shared::Shared;
 
-/// A thread without a seat that has a core. Rule 7 of the [module](crate::fork_join).
+/// A thread without a core that has a core. Rule 7 of the [module](crate::fork_join).
 pub(crate) struct ExternalThread<'a>(&'a Shared);
 
 impl Drop for ExternalThread<'_> {
@@ -21,8 +21,8 @@ pub(crate) fn wake_another(shared: &Shared) {
     }
 }
 
-/// Counts the calling thread as a guest.
-pub(crate) fn guest(shared: &Shared) -> ExternalThread<'_> {
+/// Counts the calling thread as a enter_external.
+pub(crate) fn enter_external(shared: &Shared) -> ExternalThread<'_> {
     shared.shared_jobs.add_external_thread();
     ExternalThread(shared)
 }

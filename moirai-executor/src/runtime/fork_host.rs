@@ -31,11 +31,11 @@ impl Host for Shared {
     }
 
     fn park_on_core(&self, latch: &impl Latch) -> bool {
-        let Some(worker) = Context::with_seat_of(self, |seat| seat.index) else {
+        let Some(worker) = Context::with_core_of(self, |core| core.index) else {
             return false;
         };
         latch.set_waker(self.sleepers.unparker(worker));
-        let is_set = self.sleepers.rest(worker, || latch.is_set(), || has_work_for_seat(self));
+        let is_set = self.sleepers.rest(worker, || latch.is_set(), || has_work_for_core(self));
         latch.clear_waker();
         // It counted as idle.
         self.progress.busy();
@@ -56,13 +56,13 @@ pub(crate) fn help(shared: &Shared, task: TaskPtr) -> bool {
     true
 }
 
-/// Whether there is something for the caller's seat to do, by whoever sits in it.
-fn has_work_for_seat(shared: &Shared) -> bool {
-    let has_task = Context::with_seat_of(shared, |seat| {
-        let task = seat.queue.pop()?;
+/// Whether there is something for the caller's core to do, by whoever sits in it.
+fn has_work_for_core(shared: &Shared) -> bool {
+    let has_task = Context::with_core_of(shared, |core| {
+        let task = core.queue.pop()?;
         // It goes back for the thread that sits down.
         let priority = task.priority();
-        Some((seat.queue.push(task, priority, Ready::Yielded), seat.index))
+        Some((core.queue.push(task, priority, Ready::Yielded), core.index))
     });
     if let Some(Some((Visibility::Worker(elsewhere), here))) = has_task
         && elsewhere != here
@@ -71,5 +71,5 @@ fn has_work_for_seat(shared: &Shared) -> bool {
     }
     matches!(has_task, Some(Some(_)))
         || shared.shared_jobs.has_jobs()
-        || shared.door.phase() == Phase::Stopped
+        || shared.lifecycle.phase() == Phase::Stopped
 }

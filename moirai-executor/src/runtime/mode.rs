@@ -3,7 +3,7 @@
 use moirai_core::{Schedulable, TaskStats};
 use moirai_scheduler::Sleepers;
 
-use crate::runtime::shutdown_state::How;
+use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::turns::Turns;
 
 /// More than there will ever be pieces of fork-join work.
@@ -40,7 +40,7 @@ impl<T: Schedulable, C, S> Mode<T, C, S> {
         self.has_threads()
     }
 
-    /// How many workers have nothing to do, as fork-join work counts them. In a simulation there are always enough that every split is
+    /// ShutdownMode many workers have nothing to do, as fork-join work counts them. In a simulation there are always enough that every split is
     /// offered, so that its order is drawn.
     #[inline]
     pub(crate) fn idle(&self, sleepers: &Sleepers) -> usize {
@@ -55,7 +55,7 @@ impl<T: Schedulable, C, S> Mode<T, C, S> {
 
     /// A shutdown was asked for inside a task. In a simulation, says whether what is active is to be cancelled now; `None` if a thread
     /// has to see to the shutdown.
-    pub(crate) fn shut_down(&self, how: How) -> Option<bool> {
+    pub(crate) fn shut_down(&self, how: ShutdownMode) -> Option<bool> {
         self.turns().map(|turns| turns.shut_down(how))
     }
 

@@ -6,24 +6,24 @@ use std::time::{Duration, Instant};
 use moirai_sync::Parker;
 
 use crate::runtime::context::Context;
-use crate::runtime::external::guest;
+use crate::runtime::external::enter_external;
 use crate::runtime::shared::{Shared, SharedTurns};
 use crate::runtime::wait_turn::wait_turn;
 
-/// How long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
+/// ShutdownMode long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
 /// long as it takes to put a thread to sleep and to wake it: a short task is waited for without either.
-const PATIENCE: Duration = Duration::from_micros(30);
+const SPIN_FOR: Duration = Duration::from_micros(30);
 
 /// Waits for the parker's token: awake at first, then asleep. As long as the thread is awake it counts as a guest: it has the core
 /// that a worker would need. It calls `help` again and again then, and stays awake as long as that finds something to do.
-pub(crate) fn park_soon(parker: &Parker, shared: &Shared, mut help: impl FnMut() -> bool) {
+pub(crate) fn spin_then_park(parker: &Parker, shared: &Shared, mut help: impl FnMut() -> bool) {
     if let Some(turns) = simulation(shared) {
         let _ = wait_turn(shared, turns, parker, None);
         return;
     }
-    let guest = guest(shared);
+    let external = enter_external(shared);
     let mut start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < SPIN_FOR {
         if parker.park_timeout(Duration::ZERO) {
             return;
         }
@@ -33,7 +33,7 @@ pub(crate) fn park_soon(parker: &Parker, shared: &Shared, mut help: impl FnMut()
             thread::yield_now();
         }
     }
-    drop(guest);
+    drop(external);
     parker.park();
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn park_until(
 ) -> bool {
     match until {
         Until::Forever => {
-            park_soon(parker, shared, help);
+            spin_then_park(parker, shared, help);
             true
         }
         Until::Moment(moment) => {

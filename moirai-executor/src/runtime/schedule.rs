@@ -33,18 +33,18 @@ pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
 
 /// Queues a task that is new.
 pub(crate) fn queue_new(shared: &Shared, task: RawRunnable<Shared>) {
-    let ready = newly_ready(task.kind());
+    let ready = new_task_reason(task.kind());
     queue_ready(shared, task, ready);
 }
 
 fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, ready: Ready) {
     let priority = task.priority();
     let task = Runnable::new(task);
-    Context::with(|context| match context.and_then(|context| context.seat_of(shared)) {
-        Some(mut seat) => {
-            let visibility = seat.queue.push(task, priority, ready);
-            let worker = seat.index;
-            drop(seat);
+    Context::with(|context| match context.and_then(|context| context.core_of(shared)) {
+        Some(mut core) => {
+            let visibility = core.queue.push(task, priority, ready);
+            let worker = core.index;
+            drop(core);
             wake_for(shared, visibility, worker);
         }
         None => queue_from_outside(shared, task, priority),
@@ -63,16 +63,16 @@ pub(crate) fn wake_for(shared: &Shared, visibility: Visibility, pusher: usize) {
 }
 
 pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Priority) {
-    // The fence of either is the one that the door asks for.
+    // The fence of either is the one that the lifecycle asks for.
     match shared.scheduler.push(task, priority) {
         Visibility::Worker(worker) => shared.sleepers.notify_worker(worker),
         Visibility::Shared | Visibility::Slot => shared.sleepers.notify(),
     }
-    shared.door.queued_behind_a_fence(|| drain::bury(shared));
+    shared.lifecycle.queued_behind_a_fence(|| drain::drain(shared));
 }
 
 /// Why a new task is queued.
-pub(crate) fn newly_ready(kind: TaskKind) -> Ready {
+pub(crate) fn new_task_reason(kind: TaskKind) -> Ready {
     if kind == TaskKind::Async { Ready::Spawned } else { Ready::Offered }
 }
 
@@ -86,12 +86,12 @@ impl Schedule for Shared {
 
     #[inline]
     fn is_cancelling(&self) -> bool {
-        self.door.phase() >= Phase::Cancelling
+        self.lifecycle.phase() >= Phase::Cancelling
     }
 
     fn reason_if_dropped(&self) -> CancelReason {
         // A scheduler may drop a task at any time, and a pool may have no thread for one.
-        if self.door.is_shut() { CancelReason::Shutdown } else { CancelReason::User }
+        if self.lifecycle.is_closed() { CancelReason::Shutdown } else { CancelReason::User }
     }
 
     fn wants_panic_locations(&self) -> bool {
@@ -128,10 +128,10 @@ impl Schedule for Shared {
         before_outcome(self, &entry, &outcome, now);
         let end = RecordEnd { status, ticks: now, error: outcome.error };
         let (finished, worker) =
-            Context::with(|innermost| match innermost.and_then(|context| context.seat_of(self)) {
-                Some(mut seat) => {
-                    let seat = &mut *seat;
-                    (self.registry.finish(&mut seat.writer, entry, end), Some(seat.index))
+            Context::with(|innermost| match innermost.and_then(|context| context.core_of(self)) {
+                Some(mut core) => {
+                    let core = &mut *core;
+                    (self.registry.finish(&mut core.writer, entry, end), Some(core.index))
                 }
                 None => {
                     let finish = |writer: &mut _| self.registry.finish(writer, entry, end);
@@ -147,13 +147,15 @@ impl Schedule for Shared {
                 self.clock.rough_duration(finished.busy_ticks),
                 finished.polls,
             );
-            self.record("task_finished", |recorder| recorder.task_finished(worker, &sample));
+            self.notify_recorder("task_finished", |recorder| {
+                recorder.task_finished(worker, &sample)
+            });
         }
         if !self.plugins.is_empty() {
             self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
         }
-        if self.door.is_shut() {
-            self.closing.progress();
+        if self.lifecycle.is_closed() {
+            self.shutdown_progress.progress();
         }
     }
 
@@ -169,9 +171,9 @@ impl Schedule for Shared {
         let last = {
             // SAFETY: the cell that was freed was counted until now, so the cells' reference is still there.
             let shared = unsafe { host.as_ref() };
-            match Context::with_seat_of(shared, |seat| seat.freed += 1) {
+            match Context::with_core_of(shared, |core| core.freed += 1) {
                 Some(()) => return,
-                None if shared.live.freed() == Last::Yes => drain::give_up_cells(shared),
+                None if shared.cell_count.freed() == Last::Yes => drain::release_cells_ref(shared),
                 None => return,
             }
         };
@@ -212,6 +214,6 @@ fn before_outcome(shared: &Shared, entry: &ActiveRecord, outcome: &Outcome, tick
     if by_shutdown {
         stats.status = outcome.status;
         stats.finished_at = Some(shared.clock.converter().timestamp(ticks));
-        shared.closing.record(stats);
+        shared.shutdown_progress.record(stats);
     }
 }

@@ -18,13 +18,13 @@ use crate::panics;
 use crate::registry::ClockListener;
 use crate::registry::{ActiveRecord, Hints, Registry, Writer};
 use crate::runtime::admission::Admission;
-use crate::runtime::cell_count::LiveCells;
-use crate::runtime::lifecycle::Door;
+use crate::runtime::cell_count::CellCount;
+use crate::runtime::lifecycle::Lifecycle;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
-use crate::runtime::shutdown_state::Closing;
-use crate::runtime::thread_pool::{Limits, Pool};
+use crate::runtime::shutdown_state::ShutdownProgress;
+use crate::runtime::thread_pool::{PoolLimits, ThreadPool};
 use crate::runtime::turns::Turns;
 use crate::runtime::watchers::Watchers;
 use crate::task::{RawRunnable, TaskRef};
@@ -33,14 +33,14 @@ use crate::watchdog::Progress;
 
 /// The part of an executor that everything else points to.
 ///
-/// It is kept alive by handles to the executor, by the executor's threads, and by all tasks together; see [`live`](crate::runtime::cell_count).
+/// It is kept alive by handles to the executor, by the executor's threads, and by all tasks together; see [`cell_count`](crate::runtime::cell_count).
 pub(crate) struct Shared {
     weak: Weak<Self>,
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
     pub(crate) time: TimeSource,
-    /// [`OUTSIDE_EVERY`], in ticks of the clock.
-    pub(crate) outside_ticks: u64,
+    /// [`INJECTOR_EVERY`], in ticks of the clock.
+    pub(crate) injector_ticks: u64,
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler<Runnable>,
     pub(crate) sleepers: Sleepers,
@@ -52,33 +52,33 @@ pub(crate) struct Shared {
     /// Threads, or the turns of a simulation.
     pub(crate) mode: SharedMode,
     pub(crate) watchers: Watchers,
-    pub(crate) closing: Closing,
+    pub(crate) shutdown_progress: ShutdownProgress,
     /// Wakes the cleanup thread when a manual clock moves.
     pub(crate) cleanup: Mutex<Option<ClockListener>>,
-    /// Threads that sit in seats, and seats that wait for one.
-    pub(crate) seats: Pool<Box<Seat>>,
+    /// Threads that sit in cores, and cores that wait for one.
+    pub(crate) cores: ThreadPool<Box<WorkerCore>>,
     /// Threads that run blocking tasks, and tasks that wait for one.
-    pub(crate) blocking: Pool<Runnable>,
-    pub(crate) door: Door,
+    pub(crate) blocking: ThreadPool<Runnable>,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) admission: Admission,
     /// Seats that have not closed.
-    pub(crate) open_seats: AtomicUsize,
-    pub(crate) live: LiveCells,
+    pub(crate) open_cores: AtomicUsize,
+    pub(crate) cell_count: CellCount,
     /// The reference to this that all cells together own, as from `Arc::into_raw`; null before the start and after its end.
-    pub(crate) cells: AtomicPtr<Self>,
+    pub(crate) cells_ref: AtomicPtr<Self>,
 }
 
-/// What a worker owns: its queue, its place in the writer, its counts. A worker is a thread in a seat; when the thread is
-/// about to block it gives the seat to another, and only the right to use it moves.
+/// What a worker owns: its queue, its place in the writer, its counts. A worker is a thread in a core; when the thread is
+/// about to block it gives the core to another, and only the right to use it moves.
 ///
-/// On cache lines of its own: its worker writes to it at every step, and an allocator puts the seats side by side.
+/// On cache lines of its own: its worker writes to it at every step, and an allocator puts the cores side by side.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(crate) struct Seat {
+pub(crate) struct WorkerCore {
     pub(crate) index: usize,
     pub(crate) queue: AnyLocal<Runnable>,
     pub(crate) writer: Writer,
-    /// Cells freed by whoever was in the seat; see [`live`](crate::runtime::cell_count).
+    /// Cells freed by whoever was in the core; see [`cell_count`](crate::runtime::cell_count).
     pub(crate) freed: u64,
     /// Whether `on_worker_start` was called.
     pub(crate) opened: bool,
@@ -112,7 +112,7 @@ impl Runnable {
         self.0.kind()
     }
 
-    /// How urgent it is.
+    /// ShutdownMode urgent it is.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.0.priority()
@@ -149,14 +149,14 @@ impl Schedulable for Runnable {
     }
 }
 
-/// How an executor runs: on threads, or by turns.
-pub(crate) type SharedMode = Mode<Runnable, Box<Seat>, Shared>;
+/// ShutdownMode an executor runs: on threads, or by turns.
+pub(crate) type SharedMode = Mode<Runnable, Box<WorkerCore>, Shared>;
 
 /// What a simulated executor has in place of threads.
-pub(crate) type SharedTurns = Turns<Runnable, Box<Seat>, Shared>;
+pub(crate) type SharedTurns = Turns<Runnable, Box<WorkerCore>, Shared>;
 
 /// What the builder has chosen.
-pub(crate) struct Parts {
+pub(crate) struct BuilderParts {
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
     pub(crate) scheduler: AnyScheduler<Runnable>,
@@ -167,20 +167,20 @@ pub(crate) struct Parts {
 
 /// After how long a worker whose tasks take long looks first for what came from threads that are no workers, whatever it has
 /// queued itself: what a timer or a driver of sockets has woken, say.
-const OUTSIDE_EVERY: Duration = Duration::from_micros(200);
+const INJECTOR_EVERY: Duration = Duration::from_micros(200);
 
-/// How many reserve threads there may be when the configuration does not say.
+/// ShutdownMode many reserve threads there may be when the configuration does not say.
 const DEFAULT_RESERVE: usize = 512;
 
-/// How many rescuers there may be at least when the configuration does not say.
+/// ShutdownMode many rescuers there may be at least when the configuration does not say.
 const MIN_RESCUERS: usize = 4;
 
-/// How many rescuers there may be at most: each has a lane that is looked at.
+/// ShutdownMode many rescuers there may be at most: each has a lane that is looked at.
 const MAX_RESCUERS: usize = 1_024;
 
 impl Shared {
-    pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, clock, scheduler, plugins, recorder, mode } = parts;
+    pub(crate) fn new(parts: BuilderParts) -> Arc<Self> {
+        let BuilderParts { config, clock, scheduler, plugins, recorder, mode } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
@@ -197,26 +197,26 @@ impl Shared {
                 config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)).min(MAX_RESCUERS),
             ),
             time: TimeSource::of(&clock),
-            outside_ticks: clock.rough_ticks(OUTSIDE_EVERY),
+            injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
             watchers: Watchers::default(),
-            closing: Closing::default(),
+            shutdown_progress: ShutdownProgress::default(),
             cleanup: Mutex::new(None),
-            seats: Pool::new(Limits {
+            cores: ThreadPool::new(PoolLimits {
                 threads: workers.saturating_add(reserve),
                 queue: 0,
                 keep_alive,
             }),
-            blocking: Pool::new(Limits {
+            blocking: ThreadPool::new(PoolLimits {
                 threads: config.max_blocking_threads,
-                // How many there may be is for `admission` to say.
+                // ShutdownMode many there may be is for `admission` to say.
                 queue: usize::MAX,
                 keep_alive,
             }),
             admission: Admission::new(&config),
-            door: Door::new(),
-            open_seats: AtomicUsize::new(workers),
-            live: LiveCells::new(),
-            cells: AtomicPtr::default(),
+            lifecycle: Lifecycle::new(),
+            open_cores: AtomicUsize::new(workers),
+            cell_count: CellCount::new(),
+            cells_ref: AtomicPtr::default(),
             config,
             clock,
             scheduler,
@@ -225,7 +225,7 @@ impl Shared {
             mode,
         });
         // Ordering: Relaxed: nobody else has the pointer yet.
-        shared.cells.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);
+        shared.cells_ref.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);
         shared
     }
 
@@ -262,7 +262,7 @@ impl Shared {
 
     /// Tells the recorder, if there is one. A panic of it is contained.
     #[inline]
-    pub(crate) fn record(&self, call: &str, record: impl FnOnce(&dyn Recorder)) {
+    pub(crate) fn notify_recorder(&self, call: &str, record: impl FnOnce(&dyn Recorder)) {
         if let Some(recorder) = &self.recorder
             && let Some(message) = panics::contain(|| record(&**recorder))
         {
@@ -270,8 +270,8 @@ impl Shared {
         }
     }
 
-    /// How many cells' worth of work is queued for the workers.
-    pub(crate) fn load(&self) -> usize {
+    /// ShutdownMode many cells' worth of work is queued for the workers.
+    pub(crate) fn queued(&self) -> usize {
         self.scheduler.len()
     }
 }
@@ -279,9 +279,9 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
-            .field("phase", &self.door.phase())
+            .field("phase", &self.lifecycle.phase())
             .field("workers", &self.config.worker_threads)
-            .field("load", &self.load())
+            .field("load", &self.queued())
             .finish_non_exhaustive()
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! `Open → Draining → Cancelling → Stopped`, and never back.
 //!
-//! 1. **The door** is shut; see [`door`](crate::runtime::lifecycle).
+//! 1. **The lifecycle** is shut; see [`lifecycle`](crate::runtime::lifecycle).
 //! 2. **Draining** waits until the writer show no active task.
 //! 3. **Cancelling** asks every active task to stop, and moves queued blocking tasks to the workers, which run none of them: a
 //!    task that is taken up in this phase is cancelled instead. Destructors so run on workers. The asking is repeated while
 //!    tasks are active, which catches what was spawned by a worker that had looked at the phase too early.
-//! 4. **Stopped**: a worker that finds nothing to do closes its seat. The last one ends what may have become ready since, and
+//! 4. **Stopped**: a worker that finds nothing to do closes its core. The last one ends what may have become ready since, and
 //!    from then on whoever makes a task ready ends it himself.
 
 use std::time::{Duration, Instant};
@@ -19,68 +19,68 @@ use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
-use crate::runtime::shutdown_state::How;
+use crate::runtime::shutdown_state::ShutdownMode;
 use crate::task::CancelReason;
 
-/// How long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
+/// ShutdownMode long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
 const MARGIN: Duration = Duration::from_millis(40);
 
-/// How long dropping the last owner waits for polls in progress.
+/// ShutdownMode long dropping the last owner waits for polls in progress.
 const DROP_GRACE: Duration = Duration::from_secs(1);
 
-/// How often a shutdown looks again, in case it was not told.
+/// ShutdownMode often a shutdown looks again, in case it was not told.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Shuts down. See the [module](shared).
-pub(crate) fn shut_down(shared: &Shared, how: How) -> ShutdownReport {
+pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
     let start = Instant::now();
-    shut_the_door(shared);
-    if how != How::Drop && Context::is_inside(shared) {
+    close(shared);
+    if mode != ShutdownMode::Drop && Context::is_inside(shared) {
         // The caller's own task is active, and would wait for itself: somebody else sees it through.
-        shut_down_elsewhere(shared, how);
+        shut_down_elsewhere(shared, mode);
         return report(shared, start);
     }
-    if how == How::Drop && Context::is_inside_any() {
-        shared.door.advance(Phase::Cancelling);
+    if mode == ShutdownMode::Drop && Context::is_inside_any() {
+        shared.lifecycle.advance(Phase::Cancelling);
         cancel_active(shared, None);
         stop(shared, start);
         return report(shared, start);
     }
     // The thread may be a worker of another executor.
-    blocking(|| shut_down_and_wait(shared, how, start));
+    blocking(|| shut_down_and_wait(shared, mode, start));
     report(shared, start)
 }
 
-fn shut_down_and_wait(shared: &Shared, how: How, start: Instant) {
+fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
     // A deadline beyond what the clock can express is none.
-    let deadline = match how {
-        How::Drain => None,
-        How::Timeout(timeout) => start.checked_add(timeout),
-        How::Drop => Some(start),
+    let deadline = match mode {
+        ShutdownMode::Drain => None,
+        ShutdownMode::Timeout(timeout) => start.checked_add(timeout),
+        ShutdownMode::Drop => Some(start),
     };
-    let grace = if how == How::Drop { DROP_GRACE } else { MARGIN };
+    let grace = if mode == ShutdownMode::Drop { DROP_GRACE } else { MARGIN };
     let mut end = deadline.and_then(|deadline| deadline.checked_add(grace));
-    if how == How::Drop || !wait_idle(shared, deadline, || {}) {
-        shared.door.advance(Phase::Cancelling);
+    if mode == ShutdownMode::Drop || !wait_idle(shared, deadline, || {}) {
+        shared.lifecycle.advance(Phase::Cancelling);
         let now = Instant::now();
         end = Some(now + grace);
         // Who drops the last owner has set no time.
-        let asked = cancel_active(shared, end.filter(|_| how != How::Drop));
+        let asked = cancel_active(shared, end.filter(|_| mode != ShutdownMode::Drop));
         if !asked {
             // There are more tasks than can be asked in the time: somebody else asks the rest, and stops the executor.
-            return shut_down_elsewhere(shared, How::Drop);
+            return shut_down_elsewhere(shared, ShutdownMode::Drop);
         }
         wait_idle(shared, end, || _ = cancel_active(shared, end));
     }
     let end = end.unwrap_or_else(|| Instant::now() + DROP_GRACE);
     stop(shared, end);
     // Threads end as soon as they have nothing to do; one that is stuck is not waited for.
-    let _ = shared.seats.wait_ended(Some(end)) && shared.blocking.wait_ended(Some(end));
+    let _ = shared.cores.wait_ended(Some(end)) && shared.blocking.wait_ended(Some(end));
 }
 
 /// Rule 1.
-pub(crate) fn shut_the_door(shared: &Shared) {
-    if shared.door.advance(Phase::Draining) && shared.mode.announces_shutdown() {
+pub(crate) fn close(shared: &Shared) {
+    if shared.lifecycle.advance(Phase::Draining) && shared.mode.announces_shutdown() {
         tracing::info!(target: "moirai", active = active(shared), "shutting down");
         shared.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
     }
@@ -88,15 +88,15 @@ pub(crate) fn shut_the_door(shared: &Shared) {
     shared.registry.close_barrier();
 }
 
-fn shut_down_elsewhere(shared: &Shared, how: How) {
-    if let Some(now) = shared.mode.shut_down(how) {
+fn shut_down_elsewhere(shared: &Shared, mode: ShutdownMode) {
+    if let Some(now) = shared.mode.shut_down(mode) {
         if now {
             cancel_all(shared);
         }
         return;
     }
     let name = format!("{}-shutdown", shared.config.thread_name_prefix);
-    let started = shared.start_thread(name, move |shared| drop(shut_down(&shared, how)));
+    let started = shared.start_thread(name, move |shared| drop(shut_down(&shared, mode)));
     if let Err(error) = started {
         tracing::warn!(target: "moirai", %error, "a shutdown from inside a task goes no further: no thread for it");
     }
@@ -104,8 +104,8 @@ fn shut_down_elsewhere(shared: &Shared, how: How) {
 
 /// Lets nobody in any more, and asks all tasks to stop.
 pub(crate) fn cancel_all(shared: &Shared) {
-    shut_the_door(shared);
-    let _ = shared.door.advance(Phase::Cancelling);
+    close(shared);
+    let _ = shared.lifecycle.advance(Phase::Cancelling);
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
             task.cancel(CancelReason::Shutdown);
@@ -126,7 +126,10 @@ fn wait_idle(shared: &Shared, deadline: Option<Instant>, again: impl Fn()) -> bo
         if left.is_zero() {
             return false;
         }
-        let _ = shared.closing.progress.wait_for(&mut shared.closing.cancelled.lock(), left);
+        let _ = shared
+            .shutdown_progress
+            .progress
+            .wait_for(&mut shared.shutdown_progress.cancelled.lock(), left);
         again();
     }
 }
@@ -149,9 +152,9 @@ fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
 
 /// Rule 4. Waits for the progress thread at most until `end`.
 pub(crate) fn stop(shared: &Shared, end: Instant) {
-    let first = shared.door.advance(Phase::Stopped);
+    let first = shared.lifecycle.advance(Phase::Stopped);
     shared.sleepers.wake_all();
-    shared.seats.close();
+    shared.cores.close();
     shared.blocking.close();
     shared.progress.stop(end);
     shared.registry.sweep_signal().stop();
@@ -176,7 +179,7 @@ fn report(shared: &Shared, start: Instant) -> ShutdownReport {
     report.cancelled = totals.cancelled;
     report.still_active = totals.spawned - (totals.completed + totals.failed + totals.cancelled);
     report.refused = shared.admission.refused();
-    report.cancelled_tasks.clone_from(&shared.closing.cancelled.lock());
+    report.cancelled_tasks.clone_from(&shared.shutdown_progress.cancelled.lock());
     if report.still_active > 0 {
         shared.registry.each_active(|id| {
             let stats = shared.registry.stats(id).filter(|stats| stats.status.is_active());

@@ -5,9 +5,9 @@ use std::time::Duration;
 use moirai_core::{ShutdownReport, TaskStats};
 use parking_lot::{Condvar, Mutex};
 
-/// How to shut down.
+/// ShutdownMode to shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum ShutdownMode {
     /// Wait for everything.
     Drain,
     /// Wait this long, then cancel.
@@ -18,12 +18,12 @@ pub(crate) enum How {
 
 /// What a shutdown waits on, and what it has to tell.
 #[derive(Debug, Default)]
-pub(crate) struct Closing {
+pub(crate) struct ShutdownProgress {
     pub(crate) cancelled: Mutex<Vec<TaskStats>>,
     pub(crate) progress: Condvar,
 }
 
-impl Closing {
+impl ShutdownProgress {
     /// A task has ended while the executor shuts down.
     pub(crate) fn progress(&self) {
         // A notification that comes between the look and the wait is made up for by the next look.

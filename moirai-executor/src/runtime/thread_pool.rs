@@ -1,7 +1,7 @@
 //! Threads that are started when there is a job for them, and end when there was none for a while.
 //!
-//! One type serves twice: the jobs of the blocking pool are blocking tasks, those of the reserve pool are the seats of workers
-//! that are about to block. Everything is under one lock: neither is a hot path, and the race between a seat's old owner,
+//! One type serves twice: the jobs of the blocking pool are blocking tasks, those of the reserve pool are the cores of workers
+//! that are about to block. Everything is under one lock: neither is a hot path, and the race between a core's old owner,
 //! who wants it back, and a reserve thread, who is about to take it, is settled by who finds it in the queue.
 
 use std::collections::VecDeque;
@@ -24,9 +24,9 @@ pub(crate) enum Refused<J> {
 
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct PoolLimits {
     pub(crate) threads: usize,
-    /// How many jobs may wait while every thread is taken. With zero, jobs are taken also once the pool is closed: its
+    /// ShutdownMode many jobs may wait while every thread is taken. With zero, jobs are taken also once the pool is closed: its
     /// threads then end when there are no more.
     pub(crate) queue: usize,
     pub(crate) keep_alive: Duration,
@@ -34,9 +34,9 @@ pub(crate) struct Limits {
 
 /// Jobs, and the threads that do them.
 #[derive(Debug)]
-pub(crate) struct Pool<J> {
-    limits: Limits,
-    state: Mutex<State<J>>,
+pub(crate) struct ThreadPool<J> {
+    limits: PoolLimits,
+    state: Mutex<PoolState<J>>,
     /// A job is queued, or the pool is closed.
     work: Condvar,
     /// A thread has ended.
@@ -44,7 +44,7 @@ pub(crate) struct Pool<J> {
 }
 
 #[derive(Debug)]
-struct State<J> {
+struct PoolState<J> {
     /// Jobs, each with its number.
     queue: VecDeque<(u64, J)>,
     submitted: u64,
@@ -56,11 +56,11 @@ struct State<J> {
     closed: bool,
 }
 
-impl<J> Pool<J> {
-    pub(crate) fn new(limits: Limits) -> Self {
+impl<J> ThreadPool<J> {
+    pub(crate) fn new(limits: PoolLimits) -> Self {
         Self {
             limits,
-            state: Mutex::new(State {
+            state: Mutex::new(PoolState {
                 queue: VecDeque::new(),
                 submitted: 0,
                 threads: 0,
@@ -158,17 +158,17 @@ impl<J> Pool<J> {
     }
 
     /// Counts a thread that is about to be started by other means than `submit`.
-    pub(crate) fn adopt_thread(&self) {
+    pub(crate) fn add_thread(&self) {
         self.state.lock().threads += 1;
     }
 
     /// A thread that was counted has not been started.
-    pub(crate) fn disown_thread(&self) {
+    pub(crate) fn remove_thread(&self) {
         let mut state = self.state.lock();
         self.thread_ended(&mut state);
     }
 
-    fn thread_ended(&self, state: &mut MutexGuard<'_, State<J>>) {
+    fn thread_ended(&self, state: &mut MutexGuard<'_, PoolState<J>>) {
         state.threads -= 1;
         self.ended.notify_all();
     }
@@ -198,7 +198,7 @@ impl<J> Pool<J> {
     }
 }
 
-impl<J> State<J> {
+impl<J> PoolState<J> {
     fn push(&mut self, job: J) -> u64 {
         self.submitted += 1;
         self.queue.push_back((self.submitted, job));
@@ -210,8 +210,8 @@ impl<J> State<J> {
 mod tests {
     use super::*;
 
-    fn pool(threads: usize, queue: usize) -> Pool<u32> {
-        Pool::new(Limits { threads, queue, keep_alive: Duration::ZERO })
+    fn pool(threads: usize, queue: usize) -> ThreadPool<u32> {
+        ThreadPool::new(PoolLimits { threads, queue, keep_alive: Duration::ZERO })
     }
 
     fn no_thread(_: usize) -> io::Result<()> {

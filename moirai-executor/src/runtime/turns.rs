@@ -12,7 +12,7 @@ use moirai_scheduler::Deterministic;
 use moirai_sync::Unparker;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::runtime::shutdown_state::How;
+use crate::runtime::shutdown_state::ShutdownMode;
 
 /// The number of the caller's thread.
 pub(crate) const CALLER: usize = 0;
@@ -25,10 +25,10 @@ thread_local! {
 /// The simulated part of an executor, whose scheduler moves a `T`, whose workers own a `C`, and whose threads share an `S`.
 pub(crate) struct Turns<T, C, S> {
     pub(crate) order: Deterministic<T>,
-    pub(crate) hand: Arc<ManualClock>,
+    pub(crate) manual: Arc<ManualClock>,
     pub(crate) max_steps: u64,
     pub(crate) max_threads: usize,
-    /// How often records are swept, in nanoseconds.
+    /// ShutdownMode often records are swept, in nanoseconds.
     pub(crate) sweep_every: Option<u64>,
     /// The scenario has ended.
     pub(crate) over: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ pub(crate) struct Turns<T, C, S> {
 
 pub(crate) struct State<C> {
     /// Those in which nobody sits.
-    pub(crate) seats: Vec<C>,
+    pub(crate) cores: Vec<C>,
     pub(crate) turn: usize,
     pub(crate) threads: Vec<Thread>,
     /// Threads between steps that do not have the turn.
@@ -99,7 +99,7 @@ pub(crate) struct Report {
 impl<T: Schedulable, C, S> Turns<T, C, S> {
     pub(crate) fn new(
         order: Deterministic<T>,
-        hand: Arc<ManualClock>,
+        manual: Arc<ManualClock>,
         max_steps: u64,
         config: &ExecutorConfig,
         drive: fn(Arc<S>, usize),
@@ -108,14 +108,14 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
         let sweep_every = config.cleanup.enable_automatic_cleanup.then_some(interval);
         Self {
             order,
-            hand,
+            manual,
             max_steps,
             max_threads: config.max_blocking_threads,
             sweep_every,
             over: Arc::new(AtomicBool::new(false)),
             drive,
             state: Mutex::new(State {
-                seats: Vec::new(),
+                cores: Vec::new(),
                 turn: CALLER,
                 threads: vec![Thread { told: Arc::new(Condvar::new()), handle: None }],
                 between: Vec::new(),
@@ -133,12 +133,12 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
         }
     }
 
-    pub(crate) fn seat_all(&self, seats: Vec<C>) {
-        self.state.lock().seats = seats;
+    pub(crate) fn add_cores(&self, cores: Vec<C>) {
+        self.state.lock().cores = cores;
     }
 
-    pub(crate) fn take_seats(&self) -> Vec<C> {
-        std::mem::take(&mut self.state.lock().seats)
+    pub(crate) fn take_cores(&self) -> Vec<C> {
+        std::mem::take(&mut self.state.lock().cores)
     }
 
     /// Draws a number below `bound`, which is not zero.
@@ -152,13 +152,13 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
     }
 
     /// A shutdown was asked for, by a task: says whether what is active is to be cancelled now.
-    pub(crate) fn shut_down(&self, how: How) -> bool {
-        let at = match how {
-            How::Drain => return false,
-            How::Timeout(timeout) => self.hand.nanos().saturating_add(nanos(timeout)),
-            How::Drop => self.hand.nanos(),
+    pub(crate) fn shut_down(&self, mode: ShutdownMode) -> bool {
+        let at = match mode {
+            ShutdownMode::Drain => return false,
+            ShutdownMode::Timeout(timeout) => self.manual.nanos().saturating_add(nanos(timeout)),
+            ShutdownMode::Drop => self.manual.nanos(),
         };
-        if at == self.hand.nanos() {
+        if at == self.manual.nanos() {
             return true;
         }
         self.state.lock().cancel_at = Some(at);
@@ -172,7 +172,7 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
 
     /// The simulated time at which a wait that begins now ends.
     pub(crate) fn deadline(&self, timeout: Duration) -> u64 {
-        self.hand.nanos().saturating_add(nanos(timeout))
+        self.manual.nanos().saturating_add(nanos(timeout))
     }
 
     pub(crate) fn give_turn(&self, state: &mut MutexGuard<'_, State<C>>, to: usize) {

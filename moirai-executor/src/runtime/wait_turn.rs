@@ -8,7 +8,7 @@ use parking_lot::{Condvar, MutexGuard};
 
 use crate::panics::cancelled;
 use crate::runtime::context::Context;
-use crate::runtime::shared::{Seat, Shared, SharedTurns};
+use crate::runtime::shared::{Shared, SharedTurns, WorkerCore};
 use crate::runtime::turns::{Ending, NUMBER, State, Thread, Waiting};
 
 /// Waits for the parker's token, or until a moment of the simulated time; says whether it took the token.
@@ -22,10 +22,10 @@ pub(crate) fn wait_turn(
         return true;
     }
     let (me, unwinds) = (NUMBER.get(), std::thread::panicking());
-    let seat = Context::with(|context| context.and_then(Context::stand_up));
+    let core = Context::with(|context| context.and_then(Context::take_core));
     {
         let mut state = turns.state.lock();
-        state.seats.extend(seat);
+        state.cores.extend(core);
         state.waiting.push(Waiting { thread: me, token: parker.unparker(), until, unwinds });
         let next = match state.between.pop() {
             Some(next) => next,
@@ -45,7 +45,7 @@ pub(crate) fn wait_turn(
 fn start_thread(
     shared: &Shared,
     turns: &SharedTurns,
-    state: &mut MutexGuard<'_, State<Box<Seat>>>,
+    state: &mut MutexGuard<'_, State<Box<WorkerCore>>>,
 ) -> usize {
     let number = state.threads.len();
     let started = if number > turns.max_threads {

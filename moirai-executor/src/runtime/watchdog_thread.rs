@@ -16,10 +16,10 @@ use crate::watchdog::activity::Sight;
 use crate::watchdog::cpu_clock::CpuTime;
 use crate::watchdog::stalls::Judged;
 
-/// How often the thread looks. Work waits for at most two of them.
+/// ShutdownMode often the thread looks. Work waits for at most two of them.
 const TICK: Duration = Duration::from_millis(8);
 
-/// How many tasks of one stuck worker are put elsewhere at one look.
+/// ShutdownMode many tasks of one stuck worker are put elsewhere at one look.
 const RECLAIM: usize = 256;
 
 /// A thread was blocked if it was on a processor for less than this part of the time.

@@ -10,40 +10,40 @@ use crate::runtime::context::Context;
 use crate::runtime::drain;
 use crate::runtime::external::wake_another;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::shared::{Runnable, Seat, Shared};
+use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::timer::Driver;
 
-/// The body of a worker's or reserve's thread: sits in its first seat, and then in whichever is handed on.
-pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<Seat>>) {
+/// The body of a worker's or reserve's thread: sits in its first core, and then in whichever is handed on.
+pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
     let context = Context::new(shared);
     context.enter(|| {
         let shared = context.shared();
-        let mut next = first.or_else(|| shared.seats.next());
-        while let Some(seat) = next {
+        let mut next = first.or_else(|| shared.cores.next());
+        while let Some(core) = next {
             // Tasks, plugins and the recorder are contained where they are called. What is left is the code of a scheduler,
-            // or of a `tracing` subscriber: it must not take the seat with it.
-            let panicked = panics::contain(|| work(&context, seat));
+            // or of a `tracing` subscriber: it must not take the core with it.
+            let panicked = panics::contain(|| work(&context, core));
             if let Some(message) = &panicked {
                 tracing::error!(target: "moirai", panic = &**message, "a worker panicked, and goes on");
             }
-            next = context.stand_up().or_else(|| shared.seats.next());
+            next = context.take_core().or_else(|| shared.cores.next());
         }
     });
 }
 
-/// Runs tasks in a seat until it is handed on or closed.
-fn work(context: &Context, mut seat: Box<Seat>) {
+/// Runs tasks in a core until it is handed on or closed.
+fn work(context: &Context, mut core: Box<WorkerCore>) {
     let shared = context.shared();
-    let index = seat.index;
-    let opened = std::mem::replace(&mut seat.opened, true);
-    context.sit(seat);
+    let index = core.index;
+    let opened = std::mem::replace(&mut core.opened, true);
+    context.put_core(core);
     if !opened {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.ticks.set(shared.clock.ticks());
     shared.progress.enter(index);
     shared.progress.busy();
-    let mut looked_outside = context.ticks.get();
+    let mut looked_in_injector = context.ticks.get();
     loop {
         // Tasks and pieces take turns.
         if shared.shared_jobs.has_jobs()
@@ -52,18 +52,18 @@ fn work(context: &Context, mut seat: Box<Seat>) {
         {
             run_stolen_job(context, index, piece);
         }
-        // A seat that was handed on during the last task is another thread's now.
+        // A core that was handed on during the last task is another thread's now.
         let now = context.ticks.get();
-        let long_ago = now.saturating_sub(looked_outside) >= shared.outside_ticks;
+        let long_ago = now.saturating_sub(looked_in_injector) >= shared.injector_ticks;
         if long_ago {
-            looked_outside = now;
+            looked_in_injector = now;
             Driver::help();
         }
-        let Some(popped) = context.with_seat(|seat| {
+        let Some(popped) = context.with_core(|core| {
             if long_ago {
-                seat.queue.look_outside();
+                core.queue.look_outside();
             }
-            seat.queue.pop()
+            core.queue.pop()
         }) else {
             return;
         };
@@ -73,14 +73,17 @@ fn work(context: &Context, mut seat: Box<Seat>) {
             let next = shared.sleepers.next(
                 index,
                 || {
-                    let task = context.with_seat(|seat| seat.queue.pop()).flatten();
+                    let task = context.with_core(|core| core.queue.pop()).flatten();
                     task.map(Next::Task).or_else(|| {
                         shared.shared_jobs.take(shared.sleepers.idle()).map(Next::StolenJob)
                     })
                 },
                 || shared.shared_jobs.has_jobs(),
-                || shared.door.phase() == Phase::Stopped,
-                || shared.record("worker_parked", |recorder| recorder.worker_parked(index)),
+                || shared.lifecycle.phase() == Phase::Stopped,
+                || {
+                    shared
+                        .notify_recorder("worker_parked", |recorder| recorder.worker_parked(index))
+                },
             );
             context.ticks.set(shared.clock.ticks());
             shared.progress.busy();
@@ -95,9 +98,9 @@ fn work(context: &Context, mut seat: Box<Seat>) {
             None => break,
         }
     }
-    if let Some(seat) = context.stand_up() {
+    if let Some(core) = context.take_core() {
         shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
-        drain::seat_closed(shared, seat);
+        drain::core_closed(shared, core);
     }
 }
 
@@ -134,7 +137,7 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
 
 /// Runs one queued task on the calling thread, whatever thread that is, and says whether there was one.
 pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
-    let popped = Context::with_seat_of(shared, |seat| seat.queue.pop());
+    let popped = Context::with_core_of(shared, |core| core.queue.pop());
     let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
         return false;
     };

@@ -114,7 +114,7 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> Next {
         state.between.retain(|thread| *thread != CALLER);
         return Next::Resume(CALLER);
     }
-    let now = turns.hand.nanos();
+    let now = turns.manual.nanos();
     let can_go_on = |waiting: &Waiting| {
         waiting.token.is_pending() || waiting.until.is_some_and(|until| until <= now)
     };
@@ -151,24 +151,24 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> Next {
 
 /// One poll, by a worker that is drawn; blocking tasks are polled by none.
 fn step(turns: &SharedTurns, context: &Context) {
-    let now = turns.hand.nanos();
-    let seat = {
+    let now = turns.manual.nanos();
+    let core = {
         let mut state = turns.state.lock();
         let place =
-            if state.seats.len() > 1 { turns.simulated_choice(state.seats.len()) } else { 0 };
-        state.seats.swap_remove(place)
+            if state.cores.len() > 1 { turns.simulated_choice(state.cores.len()) } else { 0 };
+        state.cores.swap_remove(place)
     };
-    let index = seat.index;
-    context.sit(seat);
+    let index = core.index;
+    context.put_core(core);
     context.ticks.set(now);
-    let Some(task) = context.with_seat(|seat| seat.queue.pop()).flatten() else {
+    let Some(task) = context.with_core(|core| core.queue.pop()).flatten() else {
         return get_up(turns, context);
     };
     let (id, blocking) = (task.id().get(), task.kind() == TaskKind::Blocking);
-    let seat = if blocking { context.stand_up() } else { None };
+    let core = if blocking { context.take_core() } else { None };
     {
         let mut state = turns.state.lock();
-        state.seats.extend(seat);
+        state.cores.extend(core);
         state.steps += 1;
         let worker = if blocking { u64::MAX } else { index as u64 };
         for number in [id, worker, now] {
@@ -184,14 +184,14 @@ fn step(turns: &SharedTurns, context: &Context) {
 }
 
 fn get_up(turns: &SharedTurns, context: &Context) {
-    let seat = context.stand_up();
-    turns.state.lock().seats.extend(seat);
+    let core = context.take_core();
+    turns.state.lock().cores.extend(core);
 }
 
 /// Moves the time on, and does what is due.
 fn advance(turns: &SharedTurns, shared: &Shared, to: u64) {
-    let by = to.saturating_sub(turns.hand.nanos());
-    turns.hand.advance(Duration::from_nanos(by));
+    let by = to.saturating_sub(turns.manual.nanos());
+    turns.manual.advance(Duration::from_nanos(by));
     let (sweep, cancel) = {
         let mut state = turns.state.lock();
         let sweep = turns.sweep_every.filter(|_| state.next_sweep <= to);
@@ -216,7 +216,7 @@ fn end(turns: &SharedTurns, shared: &Shared, ending: Ending) {
     if state.ending.is_none() {
         state.ending = Some(ending);
         state.tasks = tasks;
-        state.nanos = turns.hand.nanos();
+        state.nanos = turns.manual.nanos();
     }
 }
 

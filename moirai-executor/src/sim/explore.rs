@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::simulation::Simulation;
 use crate::executor::HybridExecutor;
 
-/// How often progress is shown.
+/// ShutdownMode often progress is shown.
 const SHOWN: Duration = Duration::from_secs(1);
 
 /// What a hunt has found.
@@ -16,11 +16,11 @@ const SHOWN: Duration = Duration::from_secs(1);
 #[must_use = "look whether a failure was found"]
 #[non_exhaustive]
 pub struct Exploration {
-    /// How many seeds were run.
+    /// ShutdownMode many seeds were run.
     pub runs: u64,
-    /// How many steps they took together.
+    /// ShutdownMode many steps they took together.
     pub steps: u64,
-    /// How long it took.
+    /// ShutdownMode long it took.
     pub elapsed: Duration,
     /// The first failure; `None` if every seed went well.
     pub failure: Option<Box<Failure>>,

@@ -16,7 +16,7 @@ use crate::runtime::context::Context;
 use crate::runtime::drain;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
-use crate::runtime::shared::{Parts, Runnable, Seat, Shared, SharedTurns};
+use crate::runtime::shared::{BuilderParts, Runnable, Shared, SharedTurns, WorkerCore};
 use crate::runtime::shutdown::stop;
 use crate::spawn::start::{Description, spawn_future};
 
@@ -25,7 +25,7 @@ use super::failure::{Cause, Failure};
 use crate::runtime::mode::Mode;
 use crate::runtime::turns::{Ending, Turns};
 
-/// How many steps a run may take, if nothing else is said.
+/// ShutdownMode many steps a run may take, if nothing else is said.
 const MAX_STEPS: u64 = 10_000_000;
 
 /// A scenario's surroundings: the seed, and what kind of executor it runs on.
@@ -65,9 +65,9 @@ pub struct Simulation<E = HybridExecutor> {
 pub struct Run<T> {
     /// What the scenario returned.
     pub output: T,
-    /// How many steps were made.
+    /// ShutdownMode many steps were made.
     pub steps: u64,
-    /// How much time has passed in it.
+    /// ShutdownMode much time has passed in it.
     pub elapsed: Duration,
     /// The writer when the scenario ended, in the order of the tasks' ids. The scenario itself is the first task.
     pub tasks: Vec<TaskStats>,
@@ -94,19 +94,19 @@ impl<E> Simulation<E> {
         }
     }
 
-    /// How many workers there are; two if nothing is said. At least one.
+    /// ShutdownMode many workers there are; two if nothing is said. At least one.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.worker_threads = workers.max(1);
         self
     }
 
-    /// How the order is drawn. If nothing is said that is drawn from the seed, too: see [`Strategy::of_seed`].
+    /// ShutdownMode the order is drawn. If nothing is said that is drawn from the seed, too: see [`Strategy::of_seed`].
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = Some(strategy);
         self
     }
 
-    /// How many steps the run may take before it fails; ten million if nothing is said.
+    /// ShutdownMode many steps the run may take before it fails; ten million if nothing is said.
     pub fn max_steps(mut self, steps: u64) -> Self {
         self.max_steps = steps;
         self
@@ -196,12 +196,12 @@ impl<E> Simulation<E> {
         config.validate()?;
         let strategy = self.strategy.unwrap_or_else(|| Strategy::of_seed(self.seed));
         let order = Deterministic::with_strategy(self.seed, strategy);
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let workers = config.worker_threads;
         let scheduler = AnyScheduler::other(order.clone());
         let queues = scheduler.start(workers);
-        let turns = Turns::new(order, hand, self.max_steps, &config, driver::thread_body);
-        let shared = Shared::new(Parts {
+        let turns = Turns::new(order, manual, self.max_steps, &config, driver::thread_body);
+        let shared = Shared::new(BuilderParts {
             config,
             clock,
             scheduler,
@@ -210,17 +210,17 @@ impl<E> Simulation<E> {
             mode: Mode::Turns(Box::new(turns)),
         });
         let writer = std::iter::repeat_with(|| shared.registry.writer());
-        let seats = queues.into_iter().zip(writer).enumerate();
-        let seats: Vec<_> =
-            seats.map(|(index, (queue, writer))| seat(index, queue, writer)).collect();
+        let cores = queues.into_iter().zip(writer).enumerate();
+        let cores: Vec<_> =
+            cores.map(|(index, (queue, writer))| core(index, queue, writer)).collect();
         let world = World { shared };
-        world.turns().seat_all(seats);
+        world.turns().add_cores(cores);
         Ok(world)
     }
 }
 
-fn seat(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Box<Seat> {
-    Box::new(Seat { index, queue, writer, freed: 0, opened: true })
+fn core(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Box<WorkerCore> {
+    Box::new(WorkerCore { index, queue, writer, freed: 0, opened: true })
 }
 
 /// The executor of one run.
@@ -235,11 +235,11 @@ impl World {
 }
 
 impl Drop for World {
-    /// Closes the seats: the last step of a shutdown.
+    /// Closes the cores: the last step of a shutdown.
     fn drop(&mut self) {
         stop(&self.shared, Instant::now());
-        for seat in self.turns().take_seats() {
-            drain::seat_closed(&self.shared, seat);
+        for core in self.turns().take_cores() {
+            drain::core_closed(&self.shared, core);
         }
     }
 }

@@ -12,7 +12,7 @@ use moirai_core::{Priority, TaskKind};
 use moirai_sync::CancellationToken;
 
 use crate::handle::TaskHandle;
-use crate::runtime::admission::{Refusal, TrySpawnError};
+use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::shared::Shared;
 use crate::spawn::cancel_on::Wishes;
 use crate::spawn::destination::{Destination, Standalone};
@@ -75,13 +75,13 @@ impl<'a, D> TaskBuilder<'a, D> {
         self
     }
 
-    /// How urgent the task is. Blocking tasks run in the order in which they were spawned, whatever their priority.
+    /// ShutdownMode urgent the task is. Blocking tasks run in the order in which they were spawned, whatever their priority.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How long the task may take, from its spawn on, by the executor's [time](crate::time). After that it is cancelled as by its
+    /// ShutdownMode long the task may take, from its spawn on, by the executor's [time](crate::time). After that it is cancelled as by its
     /// handle: `Cancelled` in the books, [`TaskError::TimedOut`](moirai_core::TaskError::TimedOut) at the handle. A closure that
     /// runs already is not interrupted, but can ask [`is_cancelled`](crate::is_cancelled).
     ///
@@ -113,7 +113,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         self
     }
 
-    /// How long the task is expected to compute: for a scheduler that goes by it.
+    /// ShutdownMode long the task is expected to compute: for a scheduler that goes by it.
     pub fn expected_duration(mut self, duration: Duration) -> Self {
         self.wishes.get_or_insert_default().expected_duration = Some(duration);
         self
@@ -295,7 +295,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         if destination.try_take_place() {
             destination.accept(spawn(shared, work, about))
         } else {
-            destination.refuse(refuse(shared, work, Refusal::AtCapacity))
+            destination.refuse(refuse(shared, work, RefuseReason::AtCapacity))
         }
     }
 
@@ -312,7 +312,7 @@ impl<'a, D> TaskBuilder<'a, D> {
     {
         let (shared, about, destination) = self.finished(kind, location);
         if !destination.try_take_place() {
-            return Err(TrySpawnError::new(Refusal::AtCapacity, work));
+            return Err(TrySpawnError::new(RefuseReason::AtCapacity, work));
         }
         match try_enter(shared, kind, work) {
             Ok(work) => Ok(destination.accept(start(shared, work, about))),
@@ -360,7 +360,7 @@ where
     place.keep();
     destination.accept(match admitted {
         Ok(()) => start(&shared, work, about),
-        Err(why) => refuse(&shared, work, why),
+        Err(reason) => refuse(&shared, work, reason),
     })
 }
 

@@ -12,10 +12,10 @@ use tracing::Instrument;
 use crate::handle::TaskHandle;
 use crate::panics;
 use crate::registry::{ActiveRecord, Hints, NewRecord};
-use crate::runtime::admission::{Refusal, TrySpawnError};
+use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
-use crate::runtime::schedule::{newly_ready, queue_blocking, queue_new, wake_for};
+use crate::runtime::schedule::{new_task_reason, queue_blocking, queue_new, wake_for};
 use crate::runtime::shared::{Runnable, Shared};
 use crate::spawn::cancel_on::{Knot, Wishes};
 use crate::task::{Closure, Header, NewTask, Spawned, Work};
@@ -61,7 +61,7 @@ where
 {
     match shared.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
         Ok(()) => start_future(shared, future, about),
-        Err(why) => refuse(shared, future, why),
+        Err(reason) => refuse(shared, future, reason),
     }
 }
 
@@ -74,7 +74,7 @@ where
 {
     match shared.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
         Ok(()) => start_closure(shared, f, about),
-        Err(why) => refuse(shared, f, why),
+        Err(reason) => refuse(shared, f, reason),
     }
 }
 
@@ -93,32 +93,32 @@ pub(crate) fn try_enter<W>(
     kind: TaskKind,
     work: W,
 ) -> Result<W, TrySpawnError<W>> {
-    let entered = if shared.door.is_shut() {
-        Err(Refusal::ShutDown)
+    let entered = if shared.lifecycle.is_closed() {
+        Err(RefuseReason::ShutDown)
     } else {
         shared.admission.try_enter(kind)
     };
     match entered {
         Ok(()) => Ok(work),
-        Err(why) => {
+        Err(reason) => {
             shared.admission.count_refused();
-            Err(TrySpawnError::new(why, work))
+            Err(TrySpawnError::new(reason, work))
         }
     }
 }
 
 /// Drops what is not let in.
 #[cold]
-pub(crate) fn refuse<W, T>(shared: &Shared, work: W, why: Refusal) -> TaskHandle<T> {
+pub(crate) fn refuse<W, T>(shared: &Shared, work: W, reason: RefuseReason) -> TaskHandle<T> {
     if let Some(message) = panics::contain(|| drop(work)) {
         tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
     }
-    refused(shared, why)
+    refused(shared, reason)
 }
 
-fn refused<T>(shared: &Shared, why: Refusal) -> TaskHandle<T> {
+fn refused<T>(shared: &Shared, reason: RefuseReason) -> TaskHandle<T> {
     shared.admission.count_refused();
-    TaskHandle::refused(shared.registry.refused_id(), why)
+    TaskHandle::refused(shared.registry.refused_id(), reason)
 }
 
 /// Spawns a future that was let in.
@@ -211,7 +211,7 @@ fn start_here<W: Work + 'static>(
     kind: TaskKind,
 ) -> TaskHandle<W::Output> {
     Context::with(|context| {
-        let Some(mut seat) = context.and_then(|context| context.seat_of(shared)) else {
+        let Some(mut core) = context.and_then(|context| context.core_of(shared)) else {
             return match list_from_outside(shared, cell, new, ticks) {
                 Some((task, handle)) => {
                     queue_new(shared, task);
@@ -220,32 +220,32 @@ fn start_here<W: Work + 'static>(
                 None => shut_out(shared, kind),
             };
         };
-        if shared.door.is_shut() {
+        if shared.lifecycle.is_closed() {
             // The destructor of what is refused is user code.
-            drop(seat);
+            drop(core);
             cell.refuse();
             return shut_out(shared, kind);
         }
         let spawned = cell.publish(|address| {
             // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
-            let entry = unsafe { shared.registry.register(&mut seat.writer, new(address), ticks) };
+            let entry = unsafe { shared.registry.register(&mut core.writer, new(address), ticks) };
             Some((entry.id(), entry))
         });
         let Some((task, handle)) = spawned else { unreachable!("every task gets an entry") };
         let priority = task.priority();
-        let visibility = seat.queue.push(Runnable::new(task), priority, newly_ready(kind));
-        let worker = seat.index;
-        drop(seat);
+        let visibility = core.queue.push(Runnable::new(task), priority, new_task_reason(kind));
+        let worker = core.index;
+        drop(core);
         wake_for(shared, visibility, worker);
         TaskHandle::new(handle.task().header().id(), handle)
     })
 }
 
-/// A task that was let in found the door shut.
+/// A task that was let in found the lifecycle shut.
 #[cold]
 fn shut_out<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
     shared.admission.leave(kind);
-    refused(shared, Refusal::ShutDown)
+    refused(shared, RefuseReason::ShutDown)
 }
 
 /// The long way: writer, ties, hooks, queue.
@@ -274,7 +274,7 @@ fn start_step_by_step<W: Work + 'static>(
     TaskHandle::new(id, handle)
 }
 
-/// Enters a task into the guests' writer, unless the door is shut.
+/// Enters a task into the guests' writer, unless the lifecycle is shut.
 fn list_from_outside<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
@@ -284,7 +284,7 @@ fn list_from_outside<W: Work + 'static>(
     cell.publish(|address| {
         let entry: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
             // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
-            if shared.door.is_shut() {
+            if shared.lifecycle.is_closed() {
                 return None;
             }
             // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.

@@ -12,11 +12,11 @@ pub(crate) struct Lanes {
     workers: usize,
 }
 
-/// What one thread shows. Only the thread in the lane writes it, and the progress thread reads it; who sits down in a seat after
-/// another thread got up is ordered behind it by the handing over of the seat.
+/// What one thread shows. Only the thread in the lane writes it, and the progress thread reads it; who sits down in a core after
+/// another thread got up is ordered behind it by the handing over of the core.
 #[derive(Default)]
 pub(crate) struct Lane {
-    /// How often it has gone on to something else.
+    /// ShutdownMode often it has gone on to something else.
     steps: AtomicUsize,
     /// What it is in: a task's id, [`NOTHING`] or [`STOLEN_JOB`].
     inside: AtomicU64,
@@ -108,7 +108,7 @@ impl Lane {
         Sight { steps, inside: self.inside.load(Ordering::Relaxed) }
     }
 
-    /// How long the thread has been on a processor.
+    /// ShutdownMode long the thread has been on a processor.
     pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
         self.clock.read()
     }

@@ -1,4 +1,4 @@
-//! How many rescuers there are, and whether they are needed: their protocol with the progress thread.
+//! ShutdownMode many rescuers there are, and whether they are needed: their protocol with the progress thread.
 //!
 //! Everything is under one lock.
 //!
@@ -22,7 +22,7 @@ pub(crate) struct Reserve {
     state: Mutex<State>,
     /// They are needed, or they are to stop.
     needed: Condvar,
-    /// How many there may be.
+    /// ShutdownMode many there may be.
     limit: usize,
 }
 
@@ -31,9 +31,9 @@ struct State {
     stop: bool,
     /// Whether no worker goes on, or one that goes on is short of another that is blocked.
     stuck: bool,
-    /// How many threads were blocked at the last look.
+    /// ShutdownMode many threads were blocked at the last look.
     blocked: usize,
-    /// How many rescuers run what computes.
+    /// ShutdownMode many rescuers run what computes.
     computing: usize,
     rescuers: usize,
     resting: usize,
@@ -107,7 +107,7 @@ impl Reserve {
         self.state.lock().end(lane);
     }
 
-    /// How many are awake.
+    /// ShutdownMode many are awake.
     pub(crate) fn awake(&self) -> usize {
         let state = self.state.lock();
         state.rescuers - state.resting

@@ -5,7 +5,7 @@
 //!
 //! - what is queued where this worker looks first, and others last or not at all, is put where all look: its queue, its slot;
 //! - if work waits and another worker sleeps, that one is woken;
-//! - if work waits and no worker has gone on, a *rescuer* is asked for ([`rescue`], [`reserve`]): a thread without a seat, which
+//! - if work waits and no worker has gone on, a *rescuer* is asked for ([`rescue`], [`reserve`]): a thread without a core, which
 //!   takes async tasks from the queues as any thread may that is no worker, and polls them until a worker goes on again. If the rescuer
 //!   gets stuck as well, then another comes, up to a limit. A rescuer that is not needed ends after a while;
 //! - as many rescuers run parallel closures, and pieces of fork-join work, as threads are *blocked*: stuck, not on a

@@ -17,7 +17,7 @@ pub(crate) struct Progress {
     pub(crate) lanes: Lanes,
     pub(crate) reserve: Reserve,
     pub(crate) watchdog: Watchdog,
-    /// How much rescuers have run.
+    /// ShutdownMode much rescuers have run.
     pub(crate) rescued: AtomicUsize,
     pub(crate) state: Mutex<State>,
     /// The thread was armed, or it is to stop, or it has ended.
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// A thread takes the seat of `worker`.
+    /// A thread takes the core of `worker`.
     pub(crate) fn enter(&self, worker: usize) {
         self.lanes.lane(worker).enter();
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use moirai_core::shim::sync::Mutex;
 use moirai_core::{ExecutorConfig, Stall, TaskKind};
 
-/// How many lines a second are logged about stalls. The hooks are told of all.
+/// ShutdownMode many lines a second are logged about stalls. The hooks are told of all.
 const LINES: u32 = 100;
 
 /// What is known of stalls, and who is told.

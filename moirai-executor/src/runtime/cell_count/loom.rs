@@ -7,13 +7,13 @@ use moirai_core::shim::thread;
 #[test]
 fn loom_the_last_cell_is_noticed_once() {
     ::loom::model(|| {
-        let live = Arc::new(LiveCells::new());
+        let cell_count = Arc::new(CellCount::new());
         let outside = [(); 2].map(|()| {
-            let live = Arc::clone(&live);
-            thread::spawn(move || usize::from(live.freed() == Last::Yes))
+            let cell_count = Arc::clone(&cell_count);
+            thread::spawn(move || usize::from(cell_count.freed() == Last::Yes))
         });
-        live.merge(1);
-        let settled = usize::from(live.settle(3) == Last::Yes);
+        cell_count.merge(1);
+        let settled = usize::from(cell_count.close(3) == Last::Yes);
         let outside: usize = outside.map(|thread| thread.join().unwrap()).iter().sum();
         assert_eq!(settled + outside, 1);
     });

@@ -7,7 +7,7 @@ use moirai_core::shim::thread;
 /// What the registry and the injector are to a spawner. The queue's own lock orders only pushes and takes, as a lock-free
 /// queue would: its accesses are relaxed counts, so the fences do the work.
 struct Executor {
-    door: Door,
+    lifecycle: Lifecycle,
     writer: Mutex<usize>,
     queued: moirai_core::shim::sync::atomic::AtomicUsize,
     ended: moirai_core::shim::sync::atomic::AtomicUsize,
@@ -16,7 +16,7 @@ struct Executor {
 impl Executor {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            door: Door::new(),
+            lifecycle: Lifecycle::new(),
             writer: Mutex::new(0),
             queued: Default::default(),
             ended: Default::default(),
@@ -26,28 +26,28 @@ impl Executor {
     fn spawn(&self) -> bool {
         let let_in = {
             let mut writer = self.writer.lock();
-            let open = !self.door.is_shut();
+            let open = !self.lifecycle.is_closed();
             *writer += usize::from(open);
             open
         };
         if let_in {
             self.queued.fetch_add(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            self.door.queued_behind_a_fence(|| self.bury());
+            self.lifecycle.queued_behind_a_fence(|| self.drain());
         }
         let_in
     }
 
-    fn bury(&self) {
+    fn drain(&self) {
         if self.queued.load(Ordering::Relaxed) > 0 {
             let taken = self.queued.swap(0, Ordering::Relaxed);
             self.ended.fetch_add(taken, Ordering::Relaxed);
         }
     }
 
-    /// Shuts the door, and says how many tasks are in the writer then.
+    /// Shuts the lifecycle, and says how many tasks are in the writer then.
     fn shut(&self) -> usize {
-        self.door.advance(Phase::Stopped);
+        self.lifecycle.advance(Phase::Stopped);
         *self.writer.lock()
     }
 }
@@ -63,9 +63,9 @@ fn loom_spawn_against_shutdown() {
             thread::spawn(move || usize::from(executor.spawn()))
         });
         let booked = executor.shut();
-        executor.door.last_seat_closed(|| executor.bury());
+        executor.lifecycle.last_core_closed(|| executor.drain());
         let let_in: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
-        // Nobody slipped in behind the door, and everybody who was let in has ended.
+        // Nobody slipped in behind the lifecycle, and everybody who was let in has ended.
         assert_eq!(booked, let_in);
         assert_eq!(executor.ended.load(Ordering::Relaxed), let_in);
     });

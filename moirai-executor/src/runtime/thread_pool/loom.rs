@@ -5,43 +5,43 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::shim::thread;
 
-/// A seat counts how often it was used; loom notices if two threads are in it at once.
-struct Seat(moirai_core::shim::cell::UnsafeCell<usize>);
+/// A core counts how often it was used; loom notices if two threads are in it at once.
+struct WorkerCore(moirai_core::shim::cell::UnsafeCell<usize>);
 
-impl Seat {
-    fn sit(&mut self) {
+impl WorkerCore {
+    fn run(&mut self) {
         // SAFETY: `&mut self`.
         self.0.with_mut(|uses| unsafe { *uses += 1 });
     }
 }
 
-type Seats = Arc<Pool<Seat>>;
+type Cores = Arc<ThreadPool<WorkerCore>>;
 
-fn pool(threads: usize) -> Seats {
+fn pool(threads: usize) -> Cores {
     let keep_alive = Duration::MAX;
-    Arc::new(Pool::new(Limits { threads, queue: 0, keep_alive }))
+    Arc::new(ThreadPool::new(PoolLimits { threads, queue: 0, keep_alive }))
 }
 
-/// Gives a seat away, takes it back if it can, and says whether it was given, and whether it came back.
-fn hand_off(pool: &Seats, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
+/// Gives a core away, takes it back if it can, and says whether it was given, and whether it came back.
+fn hand_off_core(pool: &Cores, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
     let reserve = (Arc::clone(pool), Arc::clone(served));
-    let given = pool.submit(Seat(Default::default()), |_| {
+    let given = pool.submit(WorkerCore(Default::default()), |_| {
         threads.lock().push(thread::spawn(move || {
             let (pool, served) = reserve;
-            while let Some(mut seat) = pool.next() {
-                seat.sit();
+            while let Some(mut core) = pool.next() {
+                core.run();
                 served.fetch_add(1, Ordering::Relaxed);
             }
         }));
         Ok(())
     });
-    let back = pool.take_back(|_| true).map(|mut seat| seat.sit());
+    let back = pool.take_back(|_| true).map(|mut core| core.run());
     (given.is_ok(), back.is_some())
 }
 
 type Threads = Arc<Mutex<Vec<thread::JoinHandle<()>>>>;
 
-fn end(pool: &Seats, threads: &Threads) {
+fn end(pool: &Cores, threads: &Threads) {
     pool.close();
     let threads = std::mem::take(&mut *threads.lock());
     threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -49,10 +49,10 @@ fn end(pool: &Seats, threads: &Threads) {
 }
 
 #[test]
-fn loom_seat_handed_on_against_its_owners_return() {
+fn loom_core_handed_off_against_its_owners_return() {
     ::loom::model(|| {
         let (pool, served, threads) = (pool(1), Arc::default(), Arc::default());
-        let (given, back) = hand_off(&pool, &served, &threads);
+        let (given, back) = hand_off_core(&pool, &served, &threads);
         end(&pool, &threads);
         assert!(given);
         // Exactly one of the two sits in it.
@@ -61,7 +61,7 @@ fn loom_seat_handed_on_against_its_owners_return() {
 }
 
 #[test]
-fn loom_every_seat_that_is_given_is_served_or_comes_back() {
+fn loom_every_core_that_is_given_is_served_or_comes_back() {
     let mut builder = ::loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(|| {
@@ -70,9 +70,9 @@ fn loom_every_seat_that_is_given_is_served_or_comes_back() {
         let other = thread::spawn({
             let (pool, served, threads) =
                 (Arc::clone(&pool), Arc::clone(&served), Arc::clone(&threads));
-            move || hand_off(&pool, &served, &threads)
+            move || hand_off_core(&pool, &served, &threads)
         });
-        let mine = hand_off(&pool, &served, &threads);
+        let mine = hand_off_core(&pool, &served, &threads);
         let others = other.join().unwrap();
         end(&pool, &threads);
         let given = usize::from(mine.0) + usize::from(others.0);
