@@ -71,7 +71,7 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
-    /// ShutdownMode many workers run async tasks and parallel closures; see [`ExecutorConfig::worker_threads`].
+    /// How many workers run async tasks and parallel closures; see [`ExecutorConfig::worker_threads`].
     pub fn worker_threads(mut self, workers: usize) -> Self {
         self.config.worker_threads = workers;
         self
@@ -89,50 +89,50 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
-    /// ShutdownMode long, and how many, records of ended tasks are kept.
+    /// How long, and how many, records of ended tasks are kept.
     pub fn cleanup_config(mut self, cleanup: CleanupConfig) -> Self {
         self.config.cleanup = cleanup;
         self
     }
 
-    /// ShutdownMode many threads may run blocking tasks at once; see [`ExecutorConfig::max_blocking_threads`].
+    /// How many threads may run blocking tasks at once; see [`ExecutorConfig::max_blocking_threads`].
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.config.max_blocking_threads = threads;
         self
     }
 
-    /// ShutdownMode long an idle thread of the blocking pool, or of the reserve, is kept; see
+    /// How long an idle thread of the blocking pool, or of the reserve, is kept; see
     /// [`ExecutorConfig::blocking_keep_alive`].
     pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Self {
         self.config.blocking_keep_alive = keep_alive;
         self
     }
 
-    /// ShutdownMode many blocking tasks may wait for a thread; see [`ExecutorConfig::blocking_queue_limit`].
+    /// How many blocking tasks may wait for a thread; see [`ExecutorConfig::blocking_queue_limit`].
     pub fn blocking_queue_limit(mut self, tasks: usize) -> Self {
         self.config.blocking_queue_limit = tasks;
         self
     }
 
-    /// ShutdownMode many tasks may be active; see [`ExecutorConfig::max_active_tasks`].
+    /// How many tasks may be active; see [`ExecutorConfig::max_active_tasks`].
     pub fn max_active_tasks(mut self, tasks: usize) -> Self {
         self.config.max_active_tasks = Some(tasks);
         self
     }
 
-    /// ShutdownMode many threads may take the cores of workers that block; see [`ExecutorConfig::reserve_workers`].
+    /// How many threads may take the cores of workers that block; see [`ExecutorConfig::reserve_workers`].
     pub fn reserve_workers(mut self, threads: usize) -> Self {
         self.config.reserve_workers = Some(threads);
         self
     }
 
-    /// ShutdownMode long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
+    /// How long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
     pub fn stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
         self.config.stall_budget = budget.into();
         self
     }
 
-    /// ShutdownMode long a parallel closure may take before it is reported as a stall; see
+    /// How long a parallel closure may take before it is reported as a stall; see
     /// [`ExecutorConfig::parallel_stall_budget`].
     pub fn parallel_stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
         self.config.parallel_stall_budget = budget.into();

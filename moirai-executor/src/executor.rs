@@ -32,7 +32,8 @@ use crate::runtime::shutdown::shut_down;
 use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
-use crate::spawn::start::{Description, spawn_closure, spawn_future, spawn_task};
+use crate::spawn::options::SpawnOptions;
+use crate::spawn::start::{spawn_closure, spawn_future, spawn_task};
 use crate::task::CancelReason;
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the writer of
@@ -40,7 +41,7 @@ use crate::task::CancelReason;
 ///
 /// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
 /// [`build`](crate::HybridExecutorBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or
-/// waiting is cancelled, and polls in progress are waited for, at most one second, and not at all on a worker or inside a task.
+/// waiting is cancelled, and polls in watchdog are waited for, at most one second, and not at all on a worker or inside a task.
 #[derive(Clone)]
 pub struct HybridExecutor {
     shared: Arc<Shared>,
@@ -84,7 +85,7 @@ impl HybridExecutor {
             Self { owner: Some(Arc::new(Owner(Arc::clone(&shared)))), shared: Arc::clone(&shared) };
         let started = executor
             .start_workers(queues)
-            .and_then(|()| executor.start_progress())
+            .and_then(|()| executor.start_watchdog())
             .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
             let _ = shut_down(&shared, ShutdownMode::Drop);
@@ -130,10 +131,10 @@ impl HybridExecutor {
         result
     }
 
-    fn start_progress(&self) -> Result<(), BuildError> {
+    fn start_watchdog(&self) -> Result<(), BuildError> {
         let config = &self.shared.config;
-        let name = format!("{}-progress", config.thread_name_prefix);
-        watchdog_thread::start_progress(&self.shared, name.clone())
+        let name = format!("{}-watchdog", config.thread_name_prefix);
+        watchdog_thread::start_watchdog(&self.shared, name.clone())
             .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))
     }
 
@@ -238,7 +239,7 @@ impl TaskSpawner for HybridExecutor {
     type Handle<T: Send + 'static> = TaskHandle<T>;
 
     fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
-        spawn_task(&self.shared, task, Description::new(TaskKind::Parallel))
+        spawn_task(&self.shared, task, SpawnOptions::new(TaskKind::Parallel))
     }
 
     fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
@@ -246,7 +247,7 @@ impl TaskSpawner for HybridExecutor {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        spawn_future(&self.shared, future, Description::new(TaskKind::Async))
+        spawn_future(&self.shared, future, SpawnOptions::new(TaskKind::Async))
     }
 
     fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
@@ -254,7 +255,7 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        spawn_closure(&self.shared, f, Description::new(TaskKind::Parallel))
+        spawn_closure(&self.shared, f, SpawnOptions::new(TaskKind::Parallel))
     }
 
     fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
@@ -262,12 +263,12 @@ impl TaskSpawner for HybridExecutor {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        spawn_closure(&self.shared, f, Description::new(TaskKind::Blocking))
+        spawn_closure(&self.shared, f, SpawnOptions::new(TaskKind::Blocking))
     }
 
     fn spawn_with_priority<T: Task>(&self, task: T, priority: Priority) -> TaskHandle<T::Output> {
-        let about = Description { priority, ..Description::new(TaskKind::Parallel) };
-        spawn_task(&self.shared, task, about)
+        let options = SpawnOptions { priority, ..SpawnOptions::new(TaskKind::Parallel) };
+        spawn_task(&self.shared, task, options)
     }
 }
 

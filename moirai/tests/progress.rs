@@ -151,17 +151,19 @@ fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
         stuck.iter().all(|task| moirai.task_status(task.id()) == Some(TaskStatus::Running))
     });
     let waits = moirai.spawn_async(async {});
-    // The progress thread looks some more times.
-    let looks = threads::sleeps("rsc-progress");
+    // The watchdog thread looks some more times.
+    let looks = threads::sleeps("rsc-watchdog");
     wait_until("it has looked", || {
-        !cfg!(target_os = "linux") || threads::sleeps("rsc-progress") > looks + 5
+        !cfg!(target_os = "linux") || threads::sleeps("rsc-watchdog") > looks + 5
     });
     assert_eq!(moirai.task_status(waits.id()), Some(TaskStatus::Queued));
     stop.open();
     waits.join().unwrap();
     stuck.into_iter().for_each(|task| task.join().unwrap());
     if cfg!(target_os = "linux") {
-        wait_until("rescuers end when they are not needed", || threads::count("rsc-rescue") == 0);
+        wait_until("compensation threads end when they are not needed", || {
+            threads::count("rsc-comp") == 0
+        });
     }
 }
 
@@ -291,9 +293,9 @@ fn a_thousand_stalls_in_a_row_leave_no_thread_behind() {
         }
         gate.open();
         stuck.into_iter().for_each(|task| task.join().unwrap());
-        assert!(threads::count("row-rescue") <= 4);
+        assert!(threads::count("row-comp") <= 4);
     }
-    wait_until("the rescuers are gone", || threads::count("row-rescue") == 0);
+    wait_until("the compensation threads are gone", || threads::count("row-comp") == 0);
     assert!(moirai.stalled().is_empty());
     drop(moirai);
     wait_until("all are gone", || threads::count("row-") == 0);
@@ -321,7 +323,7 @@ fn without_reserve_and_watchdog_there_is_no_progress_thread() {
     let with = common::named("prg-on", 1).build().unwrap();
     let without =
         common::named("prg-off", 1).reserve_workers(0).stall_budget(None).build().unwrap();
-    wait_until("it has its name", || threads::count("prg-on-progress") == 1);
+    wait_until("it has its name", || threads::count("prg-on-watchdog") == 1);
     assert_eq!(threads::count("prg-off-prog"), 0);
     drop((with, without));
     wait_until("they are gone", || threads::count("prg-o") == 0);

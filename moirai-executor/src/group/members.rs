@@ -1,10 +1,10 @@
-//! Who belongs to a group, and what is left of those who have ended.
+//! Who belongs to a group, and what is left of those who have member_finished.
 //!
 //! 1. A member is in the slab from when it joins until it is *taken out*, under the lock: by its end, or by the shutdown_progress of the
 //!    group, whichever comes first. Who takes it out owns it.
 //! 2. An end is noted under the same lock, with the outcome if outcomes are kept; so who looks finds either the member or its end.
 //! 3. Whoever waits leaves a waker under the lock, after it has looked. Every end takes the waker, under the lock, and wakes it after.
-//!    An end is over only when its taker has [settled](Members::settle) what it owes: until then nobody is told that all have ended.
+//!    An end is over only when its taker has [settled](Members::settle) what it owes: until then nobody is told that all have member_finished.
 //! 4. No lock is held while a member, an outcome or a waker is dropped, or a waker woken.
 
 use std::collections::VecDeque;
@@ -18,14 +18,14 @@ use crate::panics;
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// See the [module](self). `M` is a member, `O` what is kept of one that has ended.
+/// See the [module](self). `M` is a member, `O` what is kept of one that has member_finished.
 #[derive(Debug)]
 pub(super) struct Members<M, O> {
-    state: Mutex<State<M, O>>,
+    state: Mutex<MembersState<M, O>>,
 }
 
 #[derive(Debug)]
-struct State<M, O> {
+struct MembersState<M, O> {
     members: Slab<M>,
     outcomes: VecDeque<O>,
     /// Members that were taken out by their ends, which are not settled yet.
@@ -37,8 +37,8 @@ struct State<M, O> {
 
 /// What somebody finds who looks for an end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look<O> {
-    Outcome(O),
+pub(super) enum Polled<O> {
+    MemberResult(O),
     /// Nobody is left, and no outcome.
     Empty,
     /// The waker was left.
@@ -48,11 +48,11 @@ pub(super) enum Look<O> {
 impl<M, O> Members<M, O> {
     pub(super) fn new() -> Self {
         let (members, outcomes) = (Slab::new(), VecDeque::new());
-        let state = State { members, outcomes, ending: 0, waiting: None, closed: false };
+        let state = MembersState { members, outcomes, ending: 0, waiting: None, closed: false };
         Self { state: Mutex::new(state) }
     }
 
-    /// Rule 1: adds a member. `begin` gets it and its key, under the lock; false if it has ended already: then it comes back.
+    /// Rule 1: adds a member. `begin` gets it and its key, under the lock; false if it has member_finished already: then it comes back.
     pub(super) fn join(&self, member: M, begin: impl FnOnce(&mut M, usize) -> bool) -> Option<M> {
         let mut state = self.state.lock();
         if state.closed {
@@ -65,7 +65,7 @@ impl<M, O> Members<M, O> {
         Some(state.members.remove(key))
     }
 
-    /// Rules 1 and 2: a member has ended, and `outcome` says what is kept of it; it must not run anybody's code. The member, for
+    /// Rules 1 and 2: a member has member_finished, and `outcome` says what is kept of it; it must not run anybody's code. The member, for
     /// the caller to drop, and then to settle; nothing if the group was closed before.
     #[must_use]
     pub(super) fn end(&self, key: usize, outcome: impl FnOnce(&mut M) -> Option<O>) -> Option<M> {
@@ -102,22 +102,22 @@ impl<M, O> Members<M, O> {
     }
 
     /// Rule 3.
-    pub(super) fn look(&self, waker: &Waker) -> Look<O> {
+    pub(super) fn look(&self, waker: &Waker) -> Polled<O> {
         let waker = waker.clone();
         let mut state = self.state.lock();
         if let Some(outcome) = state.outcomes.pop_front() {
-            return Look::Outcome(outcome);
+            return Polled::MemberResult(outcome);
         }
         if state.members.is_empty() && state.ending == 0 {
-            return Look::Empty;
+            return Polled::Empty;
         }
         let old = state.waiting.replace(waker);
         drop(state);
         drop(old);
-        Look::Wait
+        Polled::Wait
     }
 
-    /// ShutdownMode many there are.
+    /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.state.lock().members.len()
     }

@@ -1,9 +1,9 @@
 //! Tasks that belong together.
 
-mod core;
 mod deprecated;
 mod members;
 mod spawn;
+mod state;
 mod task_group;
 
 pub use spawn::InGroup;

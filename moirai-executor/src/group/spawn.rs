@@ -1,4 +1,4 @@
-//! ShutdownMode tasks become members of a group.
+//! How tasks become members of a group.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use moirai_core::TaskId;
 
-use super::core::Core;
+use super::state::GroupState;
 use super::task_group::TaskGroup;
 use crate::handle::TaskHandle;
 use crate::spawn::destination::sealed::Sealed;
@@ -15,7 +15,7 @@ use crate::spawn::{Destination, TaskBuilder};
 /// The task is a member of a [`TaskGroup`]. A spawn returns its id; the group has its handle.
 ///
 /// Chosen by [`TaskBuilder::in_group`].
-pub struct InGroup<T: Send + 'static>(Arc<Core<T>>);
+pub struct InGroup<T: Send + 'static>(Arc<GroupState<T>>);
 
 impl<'a, D> TaskBuilder<'a, D> {
     /// Makes the task a member of a group. A spawn then returns the task's id instead of a handle, and counts against the group's
@@ -29,20 +29,20 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// let executor = HybridExecutor::builder().worker_threads(1).build()?;
     /// let mut group = executor.group().keep_results();
     /// let id = executor.task().name("answer").in_group(&group).spawn_async(async { 42 });
-    /// let (ended, result) = executor.block_on(group.next()).unwrap();
-    /// assert_eq!((ended, result.unwrap()), (id, 42));
+    /// let (member_finished, result) = executor.block_on(group.next()).unwrap();
+    /// assert_eq!((member_finished, result.unwrap()), (id, 42));
     /// assert_eq!(executor.task_stats(id).unwrap().name.as_deref(), Some("answer"));
     /// # Ok::<(), moirai_core::BuildError>(())
     /// ```
     pub fn in_group<T: Send + 'static>(self, group: &TaskGroup<T>) -> TaskBuilder<'a, InGroup<T>> {
-        self.to(InGroup(Arc::clone(&group.core)))
+        self.to(InGroup(Arc::clone(&group.state)))
     }
 }
 
 impl<T: Send + 'static> TaskGroup<T> {
     /// Describes a task that becomes a member of this group, as [`TaskBuilder::in_group`] does.
     pub fn task(&self) -> TaskBuilder<'_, InGroup<T>> {
-        TaskBuilder::new(&self.core.shared).in_group(self)
+        TaskBuilder::new(&self.state.shared).in_group(self)
     }
 
     /// Spawns a future as a member, and returns its id. At a limit the future is dropped and counted as refused; if the group keeps
@@ -100,7 +100,7 @@ impl<T: Send + 'static> Destination<T> for InGroup<T> {
     }
 
     fn accept(&self, handle: TaskHandle<T>) -> TaskId {
-        self.0.adopt(handle)
+        self.0.add_member(handle)
     }
 
     fn refuse(&self, mut handle: TaskHandle<T>) -> TaskId {

@@ -12,14 +12,14 @@ use moirai_sync::{Semaphore, budget};
 use crate::handle::AbortHandle;
 use crate::runtime::shared::Shared;
 
-use super::core::{Core, Counts, Outcome, drop_quietly};
-use super::members::{Look, Members};
+use super::members::{Members, Polled};
+use super::state::{GroupCounters, GroupState, MemberResult, drop_quietly};
 
 /// Tasks that belong together: waited for together, limited in number, cancelled together. Made by `group()`.
 ///
-/// Dropping the group cancels the tasks that have not ended; [`detach`](Self::detach) lets them go on.
+/// Dropping the group cancels the tasks that have not member_finished; [`detach`](Self::detach) lets them go on.
 ///
-/// A group holds nothing of tasks that have ended, only counts, so that it can live as long as a server does: what they return is
+/// A group holds nothing of tasks that have member_finished, only counts, so that it can live as long as a server does: what they return is
 /// dropped. Ask for it with [`keep_results`](Self::keep_results), and take it with [`next`](Self::next) or
 /// [`join_all`](Self::join_all).
 ///
@@ -44,12 +44,12 @@ use super::members::{Look, Members};
 /// # Borrowing
 ///
 /// The tasks of a group own what they use, as all tasks do: a group can be leaked, and its tasks would go on with what they had
-/// borrowed. For closures that borrow there is [`scope`](crate::Scope), which cannot be left before they have ended.
+/// borrowed. For closures that borrow there is [`scope`](crate::Scope), which cannot be left before they have member_finished.
 pub struct TaskGroup<T: Send + 'static> {
-    pub(super) core: Arc<Core<T>>,
+    pub(super) state: Arc<GroupState<T>>,
 }
 
-/// ShutdownMode the tasks of a group have ended so far.
+/// How the tasks of a group have member_finished so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupCounts {
@@ -66,19 +66,19 @@ pub struct GroupCounts {
 impl<T: Send + 'static> TaskGroup<T> {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
-            core: Arc::new(Core {
+            state: Arc::new(GroupState {
                 shared,
                 members: Members::new(),
                 keep: false,
                 limit: None,
-                counts: Counts::default(),
+                counts: GroupCounters::default(),
             }),
         }
     }
 
-    fn changed(mut self, change: impl FnOnce(&mut Core<T>)) -> Self {
+    fn changed(mut self, change: impl FnOnce(&mut GroupState<T>)) -> Self {
         // Nobody else has it: tasks are not there yet, or the group could not be changed without losing them.
-        if let Some(core) = Arc::get_mut(&mut self.core)
+        if let Some(core) = Arc::get_mut(&mut self.state)
             && core.members.len() == 0
         {
             change(core);
@@ -101,22 +101,22 @@ impl<T: Send + 'static> TaskGroup<T> {
         self.changed(|core| core.limit = Some(Semaphore::new(tasks.max(1))))
     }
 
-    /// ShutdownMode many members have not ended.
+    /// How many members have not member_finished.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.core.members.len()
+        self.state.members.len()
     }
 
-    /// Whether all members have ended.
+    /// Whether all members have member_finished.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// ShutdownMode the tasks have ended so far.
+    /// How the tasks have member_finished so far.
     #[must_use]
     pub fn counts(&self) -> GroupCounts {
-        let counts = &self.core.counts;
+        let counts = &self.state.counts;
         // Ordering: Relaxed: counts.
         GroupCounts {
             completed: counts.completed.load(Ordering::Relaxed),
@@ -126,20 +126,20 @@ impl<T: Send + 'static> TaskGroup<T> {
         }
     }
 
-    /// The next result that was kept, in the order in which tasks ended; `None` when all tasks have ended and nothing is left to take.
+    /// The next result that was kept, in the order in which tasks member_finished; `None` when all tasks have member_finished and nothing is left to take.
     /// Without [`keep_results`](Self::keep_results) it waits for all tasks to end. May be dropped at any time: no result is lost.
     pub async fn next(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         poll_fn(|cx| budget::poll(cx, |cx| self.poll_next(cx))).await
     }
 
-    fn poll_next(&self, cx: &TaskContext<'_>) -> Poll<Option<Outcome<T>>> {
-        match self.core.members.look(cx.waker()) {
-            Look::Outcome(outcome) => {
-                self.core.leave();
+    fn poll_next(&self, cx: &TaskContext<'_>) -> Poll<Option<MemberResult<T>>> {
+        match self.state.members.look(cx.waker()) {
+            Polled::MemberResult(outcome) => {
+                self.state.leave();
                 Poll::Ready(Some(outcome))
             }
-            Look::Empty => Poll::Ready(None),
-            Look::Wait => Poll::Pending,
+            Polled::Empty => Poll::Ready(None),
+            Polled::Wait => Poll::Pending,
         }
     }
 
@@ -155,19 +155,19 @@ impl<T: Send + 'static> TaskGroup<T> {
     /// Asks all members to stop, as their handles' `cancel` would. The group stays usable.
     pub fn cancel_all(&self) {
         let mut members = Vec::new();
-        self.core.members.each(|handle| members.push(handle.abort_handle()));
+        self.state.members.each(|handle| members.push(handle.abort_handle()));
         members.iter().for_each(AbortHandle::cancel);
     }
 
     /// Lets the members go on without the group.
     pub fn detach(self) {
-        drop_quietly(self.core.members.close());
+        drop_quietly(self.state.members.close());
     }
 }
 
 impl<T: Send + 'static> Drop for TaskGroup<T> {
     fn drop(&mut self) {
-        let (members, outcomes) = self.core.members.close();
+        let (members, outcomes) = self.state.members.close();
         for (_, handle) in &members {
             handle.cancel();
         }

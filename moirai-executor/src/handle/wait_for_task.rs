@@ -39,7 +39,7 @@ impl WaitForTask {
         };
         match shared.watchers.watch(id, || task.watch()) {
             Ok(watch) => {
-                let limit = timeout.map(|timeout| Deadline::after(shared.time.domain(), timeout));
+                let limit = timeout.map(|timeout| Deadline::after(shared.time.source(), timeout));
                 Self::Waiting(Waiting { shared: Arc::clone(shared), id, watch, limit })
             }
             Err(status) => Self::Known(Some(status)),

@@ -27,7 +27,7 @@ impl RefuseReason {
     }
 }
 
-/// ShutdownMode the caller waits for a permit, when it has to.
+/// How the caller waits for a permit, when it has to.
 type Wait = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClosed>;
 
 /// See the [module](self).
@@ -127,7 +127,7 @@ impl Admission {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// ShutdownMode many tasks were refused.
+    /// How many tasks were refused.
     pub(crate) fn refused(&self) -> u64 {
         // Ordering: Relaxed: a count.
         self.refused.load(Ordering::Relaxed)

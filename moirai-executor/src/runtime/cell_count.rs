@@ -19,7 +19,7 @@ mod loom;
 
 const BIAS: isize = isize::MAX / 2;
 
-/// ShutdownMode many cells are alive; see the [module](self).
+/// How many cells are alive; see the [module](self).
 #[derive(Debug)]
 pub(crate) struct CellCount {
     balance: AtomicIsize,

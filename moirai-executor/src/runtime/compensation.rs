@@ -12,45 +12,45 @@ use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
-use crate::watchdog::compensation::{Idle, Start};
+use crate::watchdog::compensation::{Idle, Request};
 
-/// ShutdownMode often a rescuer looks for tasks that nobody tells it of.
+/// How often a rescuer looks for tasks that nobody tells it of.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// ShutdownMode long a rescuer is kept that is not needed.
+/// How long a rescuer is kept that is not needed.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// ShutdownMode many parallel closures a rescuer passes over in one look.
+/// How many parallel closures a rescuer passes over in one look.
 const PASS_OVER: usize = 64;
 
 /// Wakes a rescuer, or starts one.
-pub(super) fn ask_for_a_rescuer(shared: &Shared) {
-    let Some(Start { number, lane }) = shared.progress.reserve.ask() else {
+pub(super) fn request_compensation(shared: &Shared) {
+    let Some(Request { number, activity }) = shared.watchdog.compensation.ask() else {
         return;
     };
-    let name = format!("{}-rescue-{number}", shared.config.thread_name_prefix);
+    let name = format!("{}-comp-{number}", shared.config.thread_name_prefix);
     tracing::debug!(target: "moirai", "workers are stuck while tasks wait: a thread helps out");
     let started = shared.start_thread(name, move |shared| {
-        if let Some(message) = panics::contain(|| rescue(&shared, lane)) {
-            shared.progress.lanes.lane(lane).in_nothing();
-            shared.progress.reserve.ended(lane);
+        if let Some(message) = panics::contain(|| compensate(&shared, activity)) {
+            shared.watchdog.activities.activity(activity).in_nothing();
+            shared.watchdog.compensation.ended(activity);
             tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked");
         }
     });
     if let Err(error) = started {
-        shared.progress.reserve.ended(lane);
+        shared.watchdog.compensation.ended(activity);
         tracing::warn!(target: "moirai", %error, "a thread could not be started");
     }
 }
 
 /// The body of a rescuer.
-fn rescue(shared: &Arc<Shared>, lane: usize) {
-    shared.progress.lanes.lane(lane).enter();
+fn compensate(shared: &Arc<Shared>, activity: usize) {
+    shared.watchdog.activities.activity(activity).enter();
     let context = Context::new(Arc::clone(shared));
     context.enter(|| {
         loop {
-            while rescue_one(shared, &context, lane) {}
-            if shared.progress.reserve.idle(lane, LOOK, KEEP_ALIVE) == Idle::Retire {
+            while run_one(shared, &context, activity) {}
+            if shared.watchdog.compensation.idle(activity, LOOK, KEEP_ALIVE) == Idle::Retire {
                 break;
             }
         }
@@ -58,9 +58,9 @@ fn rescue(shared: &Arc<Shared>, lane: usize) {
 }
 
 /// Runs something that waits, and says whether there was anything.
-fn rescue_one(shared: &Shared, context: &Context, lane: usize) -> bool {
-    let progress = &shared.progress;
-    if !progress.reserve.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
+fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
+    let watchdog = &shared.watchdog;
+    if !watchdog.compensation.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
         return false;
     }
     let mut computing = None;
@@ -72,7 +72,7 @@ fn rescue_one(shared: &Shared, context: &Context, lane: usize) -> bool {
         let polled =
             task.kind() == TaskKind::Async || shared.lifecycle.phase() >= Phase::Cancelling;
         if !polled {
-            computing = progress.reserve.may_compute();
+            computing = watchdog.compensation.may_compute();
         }
         if polled || computing.is_some() {
             found = Some(task);
@@ -84,34 +84,34 @@ fn rescue_one(shared: &Shared, context: &Context, lane: usize) -> bool {
         let priority = task.priority();
         queue_from_outside(shared, task, priority);
     }
-    let lane = progress.lanes.lane(lane);
+    let activity = watchdog.activities.activity(activity);
     if let Some(task) = found {
-        count_rescued(shared);
+        count_run(shared);
         context.ticks.set(shared.clock.ticks());
-        lane.step();
-        lane.in_task(task.id());
+        activity.step();
+        activity.in_task(task.id());
         let panicked = panics::contain(|| context.run(task));
-        lane.in_nothing();
+        activity.in_nothing();
         if let Some(message) = panicked {
             tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked, and goes on");
         }
         return true;
     }
     if shared.shared_jobs.has_jobs()
-        && let Some(_computing) = progress.reserve.may_compute()
+        && let Some(_computing) = watchdog.compensation.may_compute()
         && let Some(piece) = shared.shared_jobs.take(shared.sleepers.idle())
     {
-        count_rescued(shared);
-        lane.step();
-        lane.in_stolen_job();
+        count_run(shared);
+        activity.step();
+        activity.in_stolen_job();
         context.local_jobs().run(piece, shared);
-        lane.in_nothing();
+        activity.in_nothing();
         return true;
     }
     false
 }
 
-fn count_rescued(shared: &Shared) {
+fn count_run(shared: &Shared) {
     // Ordering: Relaxed: only compared.
-    shared.progress.rescued.fetch_add(1, Ordering::Relaxed);
+    shared.watchdog.compensated.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! ShutdownMode a thread comes to its fork-join work.
+//! How a thread comes to its fork-join work.
 
 use std::sync::Arc;
 

@@ -38,7 +38,7 @@ impl Host for Shared {
         let is_set = self.sleepers.rest(worker, || latch.is_set(), || has_work_for_core(self));
         latch.clear_waker();
         // It counted as idle.
-        self.progress.busy();
+        self.watchdog.busy();
         is_set
     }
 

@@ -56,7 +56,7 @@ fn hand_off_core(shared: &Shared, core: Box<WorkerCore>) -> Result<(), Box<Worke
     // Said while the core is still the caller's: recorders count on one writer a worker.
     shared.notify_recorder("seat_handed_on", |recorder| recorder.seat_handed_on(core.index));
     let submitted = shared.cores.submit(core, |number| {
-        let name = format!("{}-reserve-{number}", shared.config.thread_name_prefix);
+        let name = format!("{}-spare-{number}", shared.config.thread_name_prefix);
         shared.start_thread(name, |shared| worker::run(shared, None))
     });
     submitted.map_err(|(Refused::Full(core) | Refused::Never(core))| {

@@ -17,7 +17,7 @@ use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// ShutdownMode far a shutdown has come. It never goes back.
+/// How far a shutdown has come. It never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Phase {

@@ -40,7 +40,7 @@ impl<T: Schedulable, C, S> Mode<T, C, S> {
         self.has_threads()
     }
 
-    /// ShutdownMode many workers have nothing to do, as fork-join work counts them. In a simulation there are always enough that every split is
+    /// How many workers have nothing to do, as fork-join work counts them. In a simulation there are always enough that every split is
     /// offered, so that its order is drawn.
     #[inline]
     pub(crate) fn idle(&self, sleepers: &Sleepers) -> usize {

@@ -10,7 +10,7 @@ use crate::runtime::external::enter_external;
 use crate::runtime::shared::{Shared, SharedTurns};
 use crate::runtime::wait_turn::wait_turn;
 
-/// ShutdownMode long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
+/// How long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
 /// long as it takes to put a thread to sleep and to wake it: a short task is waited for without either.
 const SPIN_FOR: Duration = Duration::from_micros(30);
 

@@ -155,7 +155,7 @@ impl Schedule for Shared {
             self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
         }
         if self.lifecycle.is_closed() {
-            self.shutdown_progress.progress();
+            self.shutdown_progress.task_ended();
         }
     }
 

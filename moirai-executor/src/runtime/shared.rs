@@ -28,8 +28,8 @@ use crate::runtime::thread_pool::{PoolLimits, ThreadPool};
 use crate::runtime::turns::Turns;
 use crate::runtime::watchers::Watchers;
 use crate::task::{RawRunnable, TaskRef};
-use crate::timer::TimeSource;
-use crate::watchdog::Progress;
+use crate::timer::ExecutorTime;
+use crate::watchdog::Watchdog;
 
 /// The part of an executor that everything else points to.
 ///
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     weak: Weak<Self>,
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
-    pub(crate) time: TimeSource,
+    pub(crate) time: ExecutorTime,
     /// [`INJECTOR_EVERY`], in ticks of the clock.
     pub(crate) injector_ticks: u64,
     pub(crate) registry: Registry,
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) sleepers: Sleepers,
     /// On lines of its own: it is written by threads that wait, and read between two tasks.
     pub(crate) shared_jobs: CachePadded<SharedJobs>,
-    pub(crate) progress: Progress,
+    pub(crate) watchdog: Watchdog,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// Threads, or the turns of a simulation.
@@ -112,7 +112,7 @@ impl Runnable {
         self.0.kind()
     }
 
-    /// ShutdownMode urgent it is.
+    /// How urgent it is.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.0.priority()
@@ -149,7 +149,7 @@ impl Schedulable for Runnable {
     }
 }
 
-/// ShutdownMode an executor runs: on threads, or by turns.
+/// How an executor runs: on threads, or by turns.
 pub(crate) type SharedMode = Mode<Runnable, Box<WorkerCore>, Shared>;
 
 /// What a simulated executor has in place of threads.
@@ -169,21 +169,21 @@ pub(crate) struct BuilderParts {
 /// queued itself: what a timer or a driver of sockets has woken, say.
 const INJECTOR_EVERY: Duration = Duration::from_micros(200);
 
-/// ShutdownMode many reserve threads there may be when the configuration does not say.
-const DEFAULT_RESERVE: usize = 512;
+/// How many compensation threads there may be when the configuration does not say.
+const DEFAULT_SPARE_THREADS: usize = 512;
 
-/// ShutdownMode many rescuers there may be at least when the configuration does not say.
-const MIN_RESCUERS: usize = 4;
+/// How many rescuers there may be at least when the configuration does not say.
+const MIN_COMPENSATION: usize = 4;
 
-/// ShutdownMode many rescuers there may be at most: each has a lane that is looked at.
-const MAX_RESCUERS: usize = 1_024;
+/// How many rescuers there may be at most: each has a activity that is looked at.
+const MAX_COMPENSATION: usize = 1_024;
 
 impl Shared {
     pub(crate) fn new(parts: BuilderParts) -> Arc<Self> {
         let BuilderParts { config, clock, scheduler, plugins, recorder, mode } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
-        let reserve = config.reserve_workers.unwrap_or(DEFAULT_RESERVE);
+        let compensation = config.reserve_workers.unwrap_or(DEFAULT_SPARE_THREADS);
         let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
         let registry =
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
@@ -192,23 +192,26 @@ impl Shared {
             registry,
             sleepers: Sleepers::new(workers),
             shared_jobs: CachePadded::new(SharedJobs::new()),
-            progress: Progress::new(
+            watchdog: Watchdog::new(
                 &config,
-                config.reserve_workers.unwrap_or(workers.max(MIN_RESCUERS)).min(MAX_RESCUERS),
+                config
+                    .reserve_workers
+                    .unwrap_or(workers.max(MIN_COMPENSATION))
+                    .min(MAX_COMPENSATION),
             ),
-            time: TimeSource::of(&clock),
+            time: ExecutorTime::of(&clock),
             injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
             watchers: Watchers::default(),
             shutdown_progress: ShutdownProgress::default(),
             cleanup: Mutex::new(None),
             cores: ThreadPool::new(PoolLimits {
-                threads: workers.saturating_add(reserve),
+                threads: workers.saturating_add(compensation),
                 queue: 0,
                 keep_alive,
             }),
             blocking: ThreadPool::new(PoolLimits {
                 threads: config.max_blocking_threads,
-                // ShutdownMode many there may be is for `admission` to say.
+                // How many there may be is for `admission` to say.
                 queue: usize::MAX,
                 keep_alive,
             }),
@@ -270,7 +273,7 @@ impl Shared {
         }
     }
 
-    /// ShutdownMode many cells' worth of work is queued for the workers.
+    /// How many cells' worth of work is queued for the workers.
     pub(crate) fn queued(&self) -> usize {
         self.scheduler.len()
     }

@@ -22,13 +22,13 @@ use crate::runtime::shared::Shared;
 use crate::runtime::shutdown_state::ShutdownMode;
 use crate::task::CancelReason;
 
-/// ShutdownMode long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
+/// How long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
 const MARGIN: Duration = Duration::from_millis(40);
 
-/// ShutdownMode long dropping the last owner waits for polls in progress.
+/// How long dropping the last owner waits for polls in watchdog.
 const DROP_GRACE: Duration = Duration::from_secs(1);
 
-/// ShutdownMode often a shutdown looks again, in case it was not told.
+/// How often a shutdown looks again, in case it was not told.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Shuts down. See the [module](shared).
@@ -128,7 +128,7 @@ fn wait_idle(shared: &Shared, deadline: Option<Instant>, again: impl Fn()) -> bo
         }
         let _ = shared
             .shutdown_progress
-            .progress
+            .changed
             .wait_for(&mut shared.shutdown_progress.cancelled.lock(), left);
         again();
     }
@@ -150,13 +150,13 @@ fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
     })
 }
 
-/// Rule 4. Waits for the progress thread at most until `end`.
+/// Rule 4. Waits for the watchdog thread at most until `end`.
 pub(crate) fn stop(shared: &Shared, end: Instant) {
     let first = shared.lifecycle.advance(Phase::Stopped);
     shared.sleepers.wake_all();
     shared.cores.close();
     shared.blocking.close();
-    shared.progress.stop(end);
+    shared.watchdog.stop(end);
     shared.registry.sweep_signal().stop();
     let listener = shared.cleanup.lock().take();
     drop(listener);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use moirai_core::{ShutdownReport, TaskStats};
 use parking_lot::{Condvar, Mutex};
 
-/// ShutdownMode to shut down.
+/// How to shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShutdownMode {
     /// Wait for everything.
@@ -20,14 +20,14 @@ pub(crate) enum ShutdownMode {
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownProgress {
     pub(crate) cancelled: Mutex<Vec<TaskStats>>,
-    pub(crate) progress: Condvar,
+    pub(crate) changed: Condvar,
 }
 
 impl ShutdownProgress {
     /// A task has ended while the executor shuts down.
-    pub(crate) fn progress(&self) {
+    pub(crate) fn task_ended(&self) {
         // A notification that comes between the look and the wait is made up for by the next look.
-        self.progress.notify_all();
+        self.changed.notify_all();
     }
 
     /// A task was cancelled by the shutdown.

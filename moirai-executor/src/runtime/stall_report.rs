@@ -5,51 +5,51 @@ use std::time::Instant;
 use moirai_core::{Stall, TaskId};
 
 use crate::runtime::shared::Shared;
-use crate::watchdog::stalls::{Judged, Watched};
+use crate::watchdog::stalls::{OngoingStall, Reported};
 
 /// The stalls that go on now.
 pub(crate) fn stalled(shared: &Shared) -> Vec<Stall> {
-    let stalls = shared.progress.watchdog.stalls.lock();
-    stalls.iter().flatten().map(Watched::now).collect()
+    let stalls = shared.watchdog.stall_detector.stalls.lock();
+    stalls.iter().flatten().map(OngoingStall::now).collect()
 }
 
 /// Judges a poll that may be a stall, and reports it.
-pub(super) fn judge(
+pub(super) fn report_if_stalled(
     shared: &Shared,
-    lane: usize,
+    activity: usize,
     task: TaskId,
     since: Instant,
     computes: Option<bool>,
-) -> Judged {
-    let watchdog = &shared.progress.watchdog;
+) -> Reported {
+    let detector = &shared.watchdog.stall_detector;
     let Some(stats) = shared.registry.stats(task) else {
-        return Judged::NotYet;
+        return Reported::NotYet;
     };
-    let Some(budget) = watchdog.budget(stats.kind) else {
-        return Judged::Done;
+    let Some(budget) = detector.budget(stats.kind) else {
+        return Reported::Done;
     };
     if since.elapsed() < budget {
-        return Judged::NotYet;
+        return Reported::NotYet;
     }
-    let worker = Some(lane).filter(|lane| *lane < shared.progress.lanes.workers());
+    let worker = Some(activity).filter(|activity| *activity < shared.watchdog.activities.workers());
     let mut stall = Stall::new(task, stats.kind, stats.location, worker);
     stall.name = stats.name;
     stall.computes = computes;
-    let watched = Watched { stall, since };
+    let watched = OngoingStall { stall, since };
     let now = watched.now();
-    watchdog.stalls.lock()[lane] = Some(watched);
+    detector.stalls.lock()[activity] = Some(watched);
     log(
         shared,
         &now,
         "a task keeps its worker from others; it should give way, or be a blocking task",
     );
     shared.plugins.call("on_stall", |plugin| plugin.on_stall(&now));
-    Judged::Done
+    Reported::Done
 }
 
-/// The lane has gone on: its stall is over, if there was one.
-pub(super) fn stall_over(shared: &Shared, lane: usize) {
-    let Some(watched) = shared.progress.watchdog.stalls.lock()[lane].take() else {
+/// The activity has gone on: its stall is over, if there was one.
+pub(super) fn stall_over(shared: &Shared, activity: usize) {
+    let Some(watched) = shared.watchdog.stall_detector.stalls.lock()[activity].take() else {
         return;
     };
     let stall = watched.now();
@@ -58,7 +58,7 @@ pub(super) fn stall_over(shared: &Shared, lane: usize) {
 }
 
 fn log(shared: &Shared, stall: &Stall, message: &str) {
-    let Some(left_out) = shared.progress.watchdog.lines.lock().allow(Instant::now()) else {
+    let Some(left_out) = shared.watchdog.stall_detector.lines.lock().allow(Instant::now()) else {
         return;
     };
     tracing::warn!(

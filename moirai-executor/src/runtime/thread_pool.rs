@@ -1,8 +1,8 @@
 //! Threads that are started when there is a job for them, and end when there was none for a while.
 //!
-//! One type serves twice: the jobs of the blocking pool are blocking tasks, those of the reserve pool are the cores of workers
+//! One type serves twice: the jobs of the blocking pool are blocking tasks, those of the compensation pool are the cores of workers
 //! that are about to block. Everything is under one lock: neither is a hot path, and the race between a core's old owner,
-//! who wants it back, and a reserve thread, who is about to take it, is settled by who finds it in the queue.
+//! who wants it back, and a compensation thread, who is about to take it, is settled by who finds it in the queue.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,7 +26,7 @@ pub(crate) enum Refused<J> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolLimits {
     pub(crate) threads: usize,
-    /// ShutdownMode many jobs may wait while every thread is taken. With zero, jobs are taken also once the pool is closed: its
+    /// How many jobs may wait while every thread is taken. With zero, jobs are taken also once the pool is closed: its
     /// threads then end when there are no more.
     pub(crate) queue: usize,
     pub(crate) keep_alive: Duration,

@@ -28,7 +28,7 @@ pub(crate) struct Turns<T, C, S> {
     pub(crate) manual: Arc<ManualClock>,
     pub(crate) max_steps: u64,
     pub(crate) max_threads: usize,
-    /// ShutdownMode often records are swept, in nanoseconds.
+    /// How often records are swept, in nanoseconds.
     pub(crate) sweep_every: Option<u64>,
     /// The scenario has ended.
     pub(crate) over: Arc<AtomicBool>,

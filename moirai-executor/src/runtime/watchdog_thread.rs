@@ -1,4 +1,4 @@
-//! The progress thread.
+//! The watchdog thread.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 use moirai_core::Scheduler;
 
 use crate::panics;
-use crate::runtime::compensation::ask_for_a_rescuer;
+use crate::runtime::compensation::request_compensation;
 use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
-use crate::runtime::stall_report::{judge, stall_over};
-use crate::watchdog::Progress;
-use crate::watchdog::activity::Sight;
+use crate::runtime::stall_report::{report_if_stalled, stall_over};
+use crate::watchdog::Watchdog;
+use crate::watchdog::activity::Snapshot;
 use crate::watchdog::cpu_clock::CpuTime;
-use crate::watchdog::stalls::Judged;
+use crate::watchdog::stalls::Reported;
 
-/// ShutdownMode often the thread looks. Work waits for at most two of them.
+/// How often the thread looks. Work waits for at most two of them.
 const TICK: Duration = Duration::from_millis(8);
 
-/// ShutdownMode many tasks of one stuck worker are put elsewhere at one look.
+/// How many tasks of one stuck worker are put elsewhere at one look.
 const RECLAIM: usize = 256;
 
 /// A thread was blocked if it was on a processor for less than this part of the time.
 const BLOCKED: u32 = 8;
 
-/// Says that the progress thread has ended, however it does.
-struct Ended<'a>(&'a Progress);
+/// Says that the watchdog thread has ended, however it does.
+struct Ended<'a>(&'a Watchdog);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
@@ -35,23 +35,23 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// What the progress thread has seen up to its last look.
+/// What the watchdog thread has seen up to its last look.
 struct Seen {
-    lanes: Vec<SeenLane>,
-    rescued: usize,
+    activities: Vec<Observed>,
+    compensated: usize,
     /// Looks in a row at which nobody was in anything.
     idle: usize,
 }
 
-/// What it has seen of one lane.
+/// What it has seen of one activity.
 #[derive(Clone, Copy)]
-struct SeenLane {
-    sight: Sight,
+struct Observed {
+    snapshot: Snapshot,
     /// The first look at which it was so.
     since: Instant,
     /// At the last look, once it was the same twice.
     cpu: Option<(CpuTime, Instant)>,
-    judged: Judged,
+    reported: Reported,
 }
 
 /// What a look has found.
@@ -63,122 +63,129 @@ struct Found {
     blocked: usize,
 }
 
-/// Starts the progress thread.
-pub(crate) fn start_progress(shared: &Shared, name: String) -> io::Result<()> {
-    if !shared.progress.on {
+/// Starts the watchdog thread.
+pub(crate) fn start_watchdog(shared: &Shared, name: String) -> io::Result<()> {
+    if !shared.watchdog.on {
         return Ok(());
     }
-    shared.progress.state.lock().running = true;
+    shared.watchdog.state.lock().running = true;
     let started = shared.start_thread(name, |shared| {
-        let _ended = Ended(&shared.progress);
+        let _ended = Ended(&shared.watchdog);
         // What may panic is the code of a scheduler, or of a `tracing` subscriber.
-        while let Some(message) = panics::contain(|| watch_progress(&shared)) {
-            tracing::error!(target: "moirai", panic = &*message, "the progress thread panicked, and goes on");
+        while let Some(message) = panics::contain(|| watch(&shared)) {
+            tracing::error!(target: "moirai", panic = &*message, "the watchdog thread panicked, and goes on");
         }
     });
     if started.is_err() {
-        shared.progress.state.lock().running = false;
+        shared.watchdog.state.lock().running = false;
     }
     started
 }
 
-/// The body of the progress thread.
-fn watch_progress(shared: &Shared) {
-    let progress = &shared.progress;
-    let unseen = SeenLane {
-        sight: Sight::default(),
+/// The body of the watchdog thread.
+fn watch(shared: &Shared) {
+    let watchdog = &shared.watchdog;
+    let unseen = Observed {
+        snapshot: Snapshot::default(),
         since: Instant::now(),
         cpu: None,
-        judged: Judged::NotYet,
+        reported: Reported::NotYet,
     };
-    let mut seen = Seen { lanes: vec![unseen; progress.lanes.len()], rescued: 0, idle: 0 };
-    let mut state = progress.state.lock();
+    let mut seen =
+        Seen { activities: vec![unseen; watchdog.activities.len()], compensated: 0, idle: 0 };
+    let mut state = watchdog.state.lock();
     while !state.stop {
         if state.armed {
-            let _ = progress.changed.wait_for(&mut state, TICK);
+            let _ = watchdog.changed.wait_for(&mut state, TICK);
             if !state.stop {
                 drop(state);
-                look_for_progress(shared, &mut seen);
-                state = progress.state.lock();
+                look(shared, &mut seen);
+                state = watchdog.state.lock();
                 if seen.idle >= 2 {
-                    state.armed = !progress.arming.disarm(|| nobody_is_busy(shared));
+                    state.armed = !watchdog.arming.disarm(|| nobody_is_busy(shared));
                     seen.idle = 0;
                 }
             }
         } else {
-            progress.changed.wait(&mut state);
+            watchdog.changed.wait(&mut state);
         }
     }
 }
 
 fn nobody_is_busy(shared: &Shared) -> bool {
-    let lanes = &shared.progress.lanes;
-    shared.sleepers.idle() == lanes.workers() && lanes.rescuers_rest()
+    let activities = &shared.watchdog.activities;
+    shared.sleepers.idle() == activities.workers() && activities.compensation_is_idle()
 }
 
 /// One look.
-fn look_for_progress(shared: &Shared, seen: &mut Seen) {
-    let progress = &shared.progress;
-    let found = look_at_lanes(shared, seen);
+fn look(shared: &Shared, seen: &mut Seen) {
+    let watchdog = &shared.watchdog;
+    let found = look_at_activities(shared, seen);
     // Ordering: Relaxed: only compared.
-    let rescued = progress.rescued.load(Ordering::Relaxed);
-    let rescuing = std::mem::replace(&mut seen.rescued, rescued) != rescued;
+    let compensated = watchdog.compensated.load(Ordering::Relaxed);
+    let compensating = std::mem::replace(&mut seen.compensated, compensated) != compensated;
     if nobody_is_busy(shared) {
         seen.idle += 1;
-        progress.reserve.report(false, 0);
+        watchdog.compensation.report(false, 0);
         return;
     }
     seen.idle = 0;
     let pieces = found.blocked > 0 && shared.shared_jobs.has_jobs();
     let waits = pieces || shared.scheduler.len() > 0;
     if shared.sleepers.idle() > 0 {
-        progress.reserve.report(false, 0);
+        watchdog.compensation.report(false, 0);
         if waits {
             shared.sleepers.notify();
         }
         return;
     }
-    let stuck = progress.rescues && (found.moved == 0 || found.blocked > 0);
-    progress.reserve.report(stuck, found.blocked);
-    let helped =
-        if found.moved == 0 { rescuing } else { progress.reserve.awake() >= found.blocked };
+    let stuck = watchdog.compensates && (found.moved == 0 || found.blocked > 0);
+    watchdog.compensation.report(stuck, found.blocked);
+    let helped = if found.moved == 0 {
+        compensating
+    } else {
+        watchdog.compensation.awake() >= found.blocked
+    };
     if stuck && waits && !helped {
-        ask_for_a_rescuer(shared);
+        request_compensation(shared);
     }
 }
 
-/// Looks at every lane, and does for each what its being stuck asks for.
-fn look_at_lanes(shared: &Shared, seen: &mut Seen) -> Found {
-    let lanes = &shared.progress.lanes;
+/// Looks at every activity, and does for each what its being stuck asks for.
+fn look_at_activities(shared: &Shared, seen: &mut Seen) -> Found {
+    let activities = &shared.watchdog.activities;
     let now = Instant::now();
     let mut found = Found::default();
-    for (index, seen) in seen.lanes.iter_mut().enumerate() {
-        let lane = lanes.lane(index);
-        let sight = lane.sight();
-        if sight != seen.sight {
-            found.moved += usize::from(index < lanes.workers());
-            *seen = SeenLane { sight, since: now, cpu: None, judged: Judged::NotYet };
+    for (index, seen) in seen.activities.iter_mut().enumerate() {
+        let activity = activities.activity(index);
+        let snapshot = activity.snapshot();
+        if snapshot != seen.snapshot {
+            found.moved += usize::from(index < activities.workers());
+            *seen = Observed { snapshot, since: now, cpu: None, reported: Reported::NotYet };
             stall_over(shared, index);
             continue;
         }
-        if !sight.is_busy() {
+        if !snapshot.is_busy() {
             continue;
         }
-        if index < lanes.workers() {
+        if index < activities.workers() {
             reclaim(shared, index);
         }
-        let cpu = lane.cpu_time();
+        let cpu = activity.cpu_time();
         let computes = seen.cpu.zip(cpu).map(|((before, then), cpu)| {
             let least = now.saturating_duration_since(then) / BLOCKED;
-            cpu.saturating_sub(before) >= least || !lane.sleeps()
+            cpu.saturating_sub(before) >= least || !activity.sleeps()
         });
         seen.cpu = cpu.map(|cpu| (cpu, now));
         found.blocked += usize::from(computes == Some(false));
-        if seen.judged == Judged::NotYet
-            && let Some(task) = sight.task()
-            && shared.progress.watchdog.may_be_stall(now.saturating_duration_since(seen.since))
+        if seen.reported == Reported::NotYet
+            && let Some(task) = snapshot.task()
+            && shared
+                .watchdog
+                .stall_detector
+                .may_be_stall(now.saturating_duration_since(seen.since))
         {
-            seen.judged = judge(shared, index, task, seen.since, computes);
+            seen.reported = report_if_stalled(shared, index, task, seen.since, computes);
         }
     }
     found

@@ -13,7 +13,7 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::timer::Driver;
 
-/// The body of a worker's or reserve's thread: sits in its first core, and then in whichever is handed on.
+/// The body of a worker's or compensation's thread: sits in its first core, and then in whichever is handed on.
 pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
     let context = Context::new(shared);
     context.enter(|| {
@@ -41,8 +41,8 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.ticks.set(shared.clock.ticks());
-    shared.progress.enter(index);
-    shared.progress.busy();
+    shared.watchdog.enter(index);
+    shared.watchdog.busy();
     let mut looked_in_injector = context.ticks.get();
     loop {
         // Tasks and pieces take turns.
@@ -57,7 +57,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         let long_ago = now.saturating_sub(looked_in_injector) >= shared.injector_ticks;
         if long_ago {
             looked_in_injector = now;
-            Driver::help();
+            Driver::fire_due();
         }
         let Some(popped) = context.with_core(|core| {
             if long_ago {
@@ -67,9 +67,9 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         }) else {
             return;
         };
-        shared.progress.step(index);
+        shared.watchdog.step(index);
         let next = popped.map(Next::Task).or_else(|| {
-            shared.progress.in_nothing(index);
+            shared.watchdog.in_nothing(index);
             let next = shared.sleepers.next(
                 index,
                 || {
@@ -86,12 +86,12 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 },
             );
             context.ticks.set(shared.clock.ticks());
-            shared.progress.busy();
+            shared.watchdog.busy();
             next
         });
         match next {
             Some(Next::Task(task)) => {
-                shared.progress.in_task(index, task.id());
+                shared.watchdog.in_task(index, task.id());
                 context.run(task);
             }
             Some(Next::StolenJob(piece)) => run_stolen_job(context, index, piece),
@@ -115,7 +115,7 @@ enum Next {
 #[inline(never)]
 fn run_stolen_job(context: &Context, worker: usize, piece: StolenJob) {
     let shared = context.shared();
-    shared.progress.in_stolen_job(worker);
+    shared.watchdog.in_stolen_job(worker);
     wake_another(shared);
     context.local_jobs().run(piece, &**shared);
     context.ticks.set(shared.clock.ticks());

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::simulation::Simulation;
 use crate::executor::HybridExecutor;
 
-/// ShutdownMode often progress is shown.
+/// How often watchdog is shown.
 const SHOWN: Duration = Duration::from_secs(1);
 
 /// What a hunt has found.
@@ -16,11 +16,11 @@ const SHOWN: Duration = Duration::from_secs(1);
 #[must_use = "look whether a failure was found"]
 #[non_exhaustive]
 pub struct Exploration {
-    /// ShutdownMode many seeds were run.
+    /// How many seeds were run.
     pub runs: u64,
-    /// ShutdownMode many steps they took together.
+    /// How many steps they took together.
     pub steps: u64,
-    /// ShutdownMode long it took.
+    /// How long it took.
     pub elapsed: Duration,
     /// The first failure; `None` if every seed went well.
     pub failure: Option<Box<Failure>>,
@@ -43,7 +43,7 @@ impl Exploration {
 impl<E: From<HybridExecutor>> Simulation<E> {
     /// Runs the scenario once for each seed, in order, until one fails.
     ///
-    /// When it takes longer than a second it tells of its progress, once a second, on the standard error; so it does of the failure.
+    /// When it takes longer than a second it tells of its watchdog, once a second, on the standard error; so it does of the failure.
     /// With `MOIRAI_SIM_SEED` in the environment it runs that seed alone.
     #[track_caller]
     pub fn explore<F, Fut>(&self, seeds: impl IntoIterator<Item = u64>, scenario: F) -> Exploration

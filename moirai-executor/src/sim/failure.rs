@@ -1,4 +1,4 @@
-//! ShutdownMode a simulation fails.
+//! How a simulation fails.
 
 use std::fmt;
 use std::panic::Location;
@@ -6,7 +6,7 @@ use std::panic::Location;
 use moirai_core::{BuildError, TaskError, TaskStats};
 use moirai_scheduler::Strategy;
 
-/// ShutdownMode many tasks are listed.
+/// How many tasks are listed.
 const LISTED: usize = 50;
 
 /// A simulation that failed, and how to run it again.

@@ -18,14 +18,15 @@ use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, SharedTurns, WorkerCore};
 use crate::runtime::shutdown::stop;
-use crate::spawn::start::{Description, spawn_future};
+use crate::spawn::options::SpawnOptions;
+use crate::spawn::start::spawn_future;
 
 use super::driver;
 use super::failure::{Cause, Failure};
 use crate::runtime::mode::Mode;
 use crate::runtime::turns::{Ending, Turns};
 
-/// ShutdownMode many steps a run may take, if nothing else is said.
+/// How many steps a run may take, if nothing else is said.
 const MAX_STEPS: u64 = 10_000_000;
 
 /// A scenario's surroundings: the seed, and what kind of executor it runs on.
@@ -65,9 +66,9 @@ pub struct Simulation<E = HybridExecutor> {
 pub struct Run<T> {
     /// What the scenario returned.
     pub output: T,
-    /// ShutdownMode many steps were made.
+    /// How many steps were made.
     pub steps: u64,
-    /// ShutdownMode much time has passed in it.
+    /// How much time has passed in it.
     pub elapsed: Duration,
     /// The writer when the scenario ended, in the order of the tasks' ids. The scenario itself is the first task.
     pub tasks: Vec<TaskStats>,
@@ -94,19 +95,19 @@ impl<E> Simulation<E> {
         }
     }
 
-    /// ShutdownMode many workers there are; two if nothing is said. At least one.
+    /// How many workers there are; two if nothing is said. At least one.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.worker_threads = workers.max(1);
         self
     }
 
-    /// ShutdownMode the order is drawn. If nothing is said that is drawn from the seed, too: see [`Strategy::of_seed`].
+    /// How the order is drawn. If nothing is said that is drawn from the seed, too: see [`Strategy::of_seed`].
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = Some(strategy);
         self
     }
 
-    /// ShutdownMode many steps the run may take before it fails; ten million if nothing is said.
+    /// How many steps the run may take before it fails; ten million if nothing is said.
     pub fn max_steps(mut self, steps: u64) -> Self {
         self.max_steps = steps;
         self
@@ -158,15 +159,15 @@ impl<E> Simulation<E> {
         let mut handle = context.enter(|| {
             let over = Over(Arc::clone(&turns.over));
             let scenario = scenario(E::from(executor));
-            let mut about = Description::at(TaskKind::Async, place);
-            about.name = Some("scenario".into());
+            let mut options = SpawnOptions::at(TaskKind::Async, place);
+            options.name = Some("scenario".into());
             spawn_future(
                 shared,
                 async move {
                     let _over = over;
                     scenario.await
                 },
-                about,
+                options,
             )
         });
         let report = driver::drive(turns, shared, &context);

@@ -14,10 +14,10 @@ use moirai_sync::CancellationToken;
 use crate::handle::TaskHandle;
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::shared::Shared;
-use crate::spawn::cancel_on::Wishes;
 use crate::spawn::destination::{Destination, Standalone};
+use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::start::{
-    Description, refuse, spawn_closure, spawn_future, start_closure, start_future, try_enter,
+    refuse, spawn_admitted, spawn_admitted_closure, spawn_closure, spawn_future, try_enter,
 };
 
 /// Describes a task before it is spawned: its name, priority, timeout, cancellation token, and the group that it belongs to. Made by
@@ -45,43 +45,37 @@ pub struct TaskBuilder<'a, D = Standalone> {
     shared: &'a Shared,
     name: Option<Cow<'static, str>>,
     priority: Priority,
-    wishes: Option<Box<Wishes>>,
+    rare: Option<Box<RareOptions>>,
     destination: D,
 }
 
 impl<'a> TaskBuilder<'a> {
     pub(crate) const fn new(shared: &'a Shared) -> Self {
-        Self {
-            shared,
-            name: None,
-            priority: Priority::Normal,
-            wishes: None,
-            destination: Standalone,
-        }
+        Self { shared, name: None, priority: Priority::Normal, rare: None, destination: Standalone }
     }
 }
 
 impl<'a, D> TaskBuilder<'a, D> {
     /// The same task, sent elsewhere.
     pub(crate) fn to<D2>(self, destination: D2) -> TaskBuilder<'a, D2> {
-        let Self { shared, name, priority, wishes, destination: _ } = self;
-        TaskBuilder { shared, name, priority, wishes, destination }
+        let Self { shared, name, priority, rare, destination: _ } = self;
+        TaskBuilder { shared, name, priority, rare, destination }
     }
 
-    /// Names the task. The books keep at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, cut at
+    /// Names the task. The books keep at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, unregister at
     /// a character boundary.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// ShutdownMode urgent the task is. Blocking tasks run in the order in which they were spawned, whatever their priority.
+    /// How urgent the task is. Blocking tasks run in the order in which they were spawned, whatever their priority.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// ShutdownMode long the task may take, from its spawn on, by the executor's [time](crate::time). After that it is cancelled as by its
+    /// How long the task may take, from its spawn on, by the executor's [time](crate::time). After that it is cancelled as by its
     /// handle: `Cancelled` in the books, [`TaskError::TimedOut`](moirai_core::TaskError::TimedOut) at the handle. A closure that
     /// runs already is not interrupted, but can ask [`is_cancelled`](crate::is_cancelled).
     ///
@@ -94,7 +88,7 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// # Ok::<(), moirai_core::BuildError>(())
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.wishes.get_or_insert_default().timeout = Some(timeout);
+        self.rare.get_or_insert_default().cancel.timeout = Some(timeout);
         self
     }
 
@@ -102,20 +96,20 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// [`EarliestDeadline`](moirai_scheduler::EarliestDeadline). Nothing is cancelled when it is missed. Without it, the
     /// [`timeout`](Self::timeout) counts as deadline.
     pub fn deadline(mut self, within: Duration) -> Self {
-        self.wishes.get_or_insert_default().deadline = Some(within);
+        self.rare.get_or_insert_default().deadline = Some(within);
         self
     }
 
     /// Tasks with the same number are best run by the same worker: for a scheduler that places tasks, such as
     /// [`ThreadPerCore`](moirai_scheduler::ThreadPerCore).
     pub fn affinity(mut self, number: u64) -> Self {
-        self.wishes.get_or_insert_default().affinity = Some(number);
+        self.rare.get_or_insert_default().affinity = Some(number);
         self
     }
 
-    /// ShutdownMode long the task is expected to compute: for a scheduler that goes by it.
+    /// How long the task is expected to compute: for a scheduler that goes by it.
     pub fn expected_duration(mut self, duration: Duration) -> Self {
-        self.wishes.get_or_insert_default().expected_duration = Some(duration);
+        self.rare.get_or_insert_default().expected_duration = Some(duration);
         self
     }
 
@@ -132,7 +126,7 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// # Ok::<(), moirai_core::BuildError>(())
     /// ```
     pub fn cancel_token(mut self, token: CancellationToken) -> Self {
-        self.wishes.get_or_insert_default().token = Some(token);
+        self.rare.get_or_insert_default().cancel.token = Some(token);
         self
     }
 
@@ -196,7 +190,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         F::Output: Send + 'static,
         D: Destination<F::Output>,
     {
-        self.try_spawn(TaskKind::Async, Location::caller(), future, start_future)
+        self.try_spawn(TaskKind::Async, Location::caller(), future, spawn_admitted)
     }
 
     /// Like [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
@@ -211,7 +205,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.try_spawn(TaskKind::Parallel, Location::caller(), f, start_closure)
+        self.try_spawn(TaskKind::Parallel, Location::caller(), f, spawn_admitted_closure)
     }
 
     /// Like [`spawn_blocking`](Self::spawn_blocking), but never waits: it gives the closure back if it is refused.
@@ -227,7 +221,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.try_spawn(TaskKind::Blocking, Location::caller(), f, start_closure)
+        self.try_spawn(TaskKind::Blocking, Location::caller(), f, spawn_admitted_closure)
     }
 
     /// Like [`spawn_async`](Self::spawn_async), once the limits allow it. Those who wait are served in the order in which they came. If
@@ -244,8 +238,8 @@ impl<'a, D> TaskBuilder<'a, D> {
         F::Output: Send + 'static,
         D: Destination<F::Output>,
     {
-        let (shared, about, destination) = self.finished(TaskKind::Async, Location::caller());
-        when_free(counted(shared), about, destination, future, start_future)
+        let (shared, options, destination) = self.finished(TaskKind::Async, Location::caller());
+        when_free(counted(shared), options, destination, future, spawn_admitted)
     }
 
     /// Like [`spawn_parallel`](Self::spawn_parallel), once the limits allow it; see
@@ -260,8 +254,8 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        let (shared, about, destination) = self.finished(TaskKind::Parallel, Location::caller());
-        when_free(counted(shared), about, destination, f, start_closure)
+        let (shared, options, destination) = self.finished(TaskKind::Parallel, Location::caller());
+        when_free(counted(shared), options, destination, f, spawn_admitted_closure)
     }
 
     /// Like [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limits allow it; see
@@ -276,8 +270,8 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        let (shared, about, destination) = self.finished(TaskKind::Blocking, Location::caller());
-        when_free(counted(shared), about, destination, f, start_closure)
+        let (shared, options, destination) = self.finished(TaskKind::Blocking, Location::caller());
+        when_free(counted(shared), options, destination, f, spawn_admitted_closure)
     }
 
     fn spawn<W, T>(
@@ -285,15 +279,15 @@ impl<'a, D> TaskBuilder<'a, D> {
         kind: TaskKind,
         location: &'static Location<'static>,
         work: W,
-        spawn: impl FnOnce(&Shared, W, Description) -> TaskHandle<T>,
+        spawn: impl FnOnce(&Shared, W, SpawnOptions) -> TaskHandle<T>,
     ) -> D::Spawned
     where
         T: Send + 'static,
         D: Destination<T>,
     {
-        let (shared, about, destination) = self.finished(kind, location);
+        let (shared, options, destination) = self.finished(kind, location);
         if destination.try_take_place() {
-            destination.accept(spawn(shared, work, about))
+            destination.accept(spawn(shared, work, options))
         } else {
             destination.refuse(refuse(shared, work, RefuseReason::AtCapacity))
         }
@@ -304,18 +298,18 @@ impl<'a, D> TaskBuilder<'a, D> {
         kind: TaskKind,
         location: &'static Location<'static>,
         work: W,
-        start: impl FnOnce(&Shared, W, Description) -> TaskHandle<T>,
+        start: impl FnOnce(&Shared, W, SpawnOptions) -> TaskHandle<T>,
     ) -> Result<D::Spawned, TrySpawnError<W>>
     where
         T: Send + 'static,
         D: Destination<T>,
     {
-        let (shared, about, destination) = self.finished(kind, location);
+        let (shared, options, destination) = self.finished(kind, location);
         if !destination.try_take_place() {
             return Err(TrySpawnError::new(RefuseReason::AtCapacity, work));
         }
         match try_enter(shared, kind, work) {
-            Ok(work) => Ok(destination.accept(start(shared, work, about))),
+            Ok(work) => Ok(destination.accept(start(shared, work, options))),
             Err(refused) => {
                 destination.give_place_back();
                 Err(refused)
@@ -328,10 +322,10 @@ impl<'a, D> TaskBuilder<'a, D> {
         self,
         kind: TaskKind,
         location: &'static Location<'static>,
-    ) -> (&'a Shared, Description, D) {
-        let Self { shared, name, priority, wishes, destination } = self;
-        let about = Description { priority, name, wishes, ..Description::at(kind, location) };
-        (shared, about, destination)
+    ) -> (&'a Shared, SpawnOptions, D) {
+        let Self { shared, name, priority, rare, destination } = self;
+        let options = SpawnOptions { priority, name, rare, ..SpawnOptions::at(kind, location) };
+        (shared, options, destination)
     }
 }
 
@@ -344,10 +338,10 @@ fn counted(shared: &Shared) -> Arc<Shared> {
 #[allow(clippy::async_yields_async)] // The handle is what was asked for, not its result.
 async fn when_free<W, T, D>(
     shared: Arc<Shared>,
-    about: Description,
+    options: SpawnOptions,
     destination: D,
     work: W,
-    start: impl FnOnce(&Shared, W, Description) -> TaskHandle<T> + Send,
+    start: impl FnOnce(&Shared, W, SpawnOptions) -> TaskHandle<T> + Send,
 ) -> D::Spawned
 where
     W: Send + 'static,
@@ -356,10 +350,10 @@ where
 {
     destination.take_place().await;
     let place = Place::<T, D>::new(&destination);
-    let admitted = shared.admission.wait(about.kind).await;
+    let admitted = shared.admission.wait(options.kind).await;
     place.keep();
     destination.accept(match admitted {
-        Ok(()) => start(&shared, work, about),
+        Ok(()) => start(&shared, work, options),
         Err(reason) => refuse(&shared, work, reason),
     })
 }

@@ -1,8 +1,9 @@
-//! What ends a task from outside: its deadline, and its token.
+//! What cancels a task from outside: its timeout, and its cancellation token.
 //!
-//! Both hold a reference to the task's cell, and the task must not be held by them once it has ended. So they are in a *knot* that
-//! the task's work and its spawner share: the spawner puts them in when the task is in the books, before it is queued; the work cuts
-//! the knot when it is dropped, whichever comes first.
+//! The timer and the token each hold a reference to the task's cell, which they must give up when the task ends. So both registrations
+//! are kept in a [`Registrar`], which the spawner shares with the task's work. The spawner puts them there once the task has its record,
+//! before the task is queued. When the work is dropped, it closes the registrar and drops the registrations. Whichever of the two comes
+//! second finds what the other has left, so no registration outlives the task.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,83 +11,67 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use moirai_core::Clock;
 use moirai_sync::{CancellationToken, Registration};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
-use crate::registry::Hints;
 use crate::runtime::shared::Shared;
 use crate::task::{CancelReason, TaskRef};
 use crate::time::Deadline;
 
-/// What the spawner asks for.
+/// What is to cancel a task from outside.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wishes {
-    /// From the spawn on.
+pub(crate) struct CancelOptions {
+    /// Cancels the task when this much time has passed since the spawn.
     pub(crate) timeout: Option<Duration>,
+    /// Cancels the task when the token is cancelled.
     pub(crate) token: Option<CancellationToken>,
-    /// For the scheduler, from the spawn on.
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) affinity: Option<u64>,
-    pub(crate) expected_duration: Option<Duration>,
 }
 
-impl Wishes {
-    /// Whether the task can be ended from outside.
-    pub(crate) fn tie(&self) -> bool {
+impl CancelOptions {
+    /// Whether anything is to cancel the task.
+    pub(crate) fn is_any(&self) -> bool {
         self.timeout.is_some() || self.token.is_some()
     }
-
-    /// What the scheduler of a task that is spawned now is to know.
-    pub(crate) fn hints(&self, clock: &Clock) -> Option<Hints> {
-        let within = self.deadline.or(self.timeout);
-        if within.is_none() && self.affinity.is_none() && self.expected_duration.is_none() {
-            return None;
-        }
-        Some(Hints {
-            deadline: within.map(|within| clock.ticks().saturating_add(clock.rough_ticks(within))),
-            affinity: self.affinity,
-            expected_duration: self.expected_duration,
-        })
-    }
 }
 
-/// What is registered elsewhere for one task. Dropping it undoes that.
+/// The registrations of one task with the timer and with a token. Dropping them cancels both.
 #[derive(Debug)]
-struct Ties {
+struct CancelRegistrations {
     _deadline: Option<Deadline>,
     _token: Option<Registration>,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum RegistrarState {
+    /// Nothing is registered yet.
     #[default]
-    Open,
-    // Held to be dropped.
-    Tied(#[allow(dead_code)] Ties),
-    Cut,
+    Empty,
+    // Kept only to be dropped.
+    Registered(#[allow(dead_code)] CancelRegistrations),
+    /// The work was dropped: a registration that comes now is dropped at once.
+    Closed,
 }
 
-/// The spawner's end.
+/// The spawner's side.
 #[derive(Debug, Default)]
-pub(crate) struct Knot(Arc<Mutex<State>>);
+pub(crate) struct Registrar(Arc<Mutex<RegistrarState>>);
 
-/// The work's end.
+/// The work's side. Dropping it closes the registrar.
 #[derive(Debug)]
-struct Cut(Arc<Mutex<State>>);
+struct Unregister(Arc<Mutex<RegistrarState>>);
 
-impl Knot {
-    /// The work, with the knot's other end.
-    pub(crate) fn around<F>(&self, future: F) -> Tied<F> {
-        Tied { future, cut: Cut(Arc::clone(&self.0)) }
+impl Registrar {
+    /// Wraps the work, so that dropping it closes the registrar.
+    pub(crate) fn wrap<F>(&self, future: F) -> Cancellable<F> {
+        Cancellable { future, unregister: Unregister(Arc::clone(&self.0)) }
     }
 
-    /// Ties a task, which is in the books and not queued yet.
-    pub(crate) fn tie(&self, task: &TaskRef<Shared>, wishes: Wishes) {
-        let Wishes { timeout, token, .. } = wishes;
+    /// Registers a task, which has its record and is not queued yet, with the timer and with its token.
+    pub(crate) fn register(&self, task: &TaskRef<Shared>, options: CancelOptions) {
+        let CancelOptions { timeout, token } = options;
         let deadline = timeout.and_then(|timeout| {
-            let time = task.header().executor().time.domain();
+            let time = task.header().executor().time.source();
             let mut deadline = Deadline::after(time, timeout);
             if deadline.wake_at(&Waker::from(Arc::new(Expire(task.clone())))) {
                 return Some(deadline);
@@ -98,22 +83,23 @@ impl Knot {
             let task = task.clone();
             token.on_cancel(move || task.cancel(CancelReason::User))
         });
-        let ties = State::Tied(Ties { _deadline: deadline, _token: token });
+        let registrations =
+            RegistrarState::Registered(CancelRegistrations { _deadline: deadline, _token: token });
         let mut state = self.0.lock();
         let unneeded = match *state {
-            State::Cut => ties,
-            _ => std::mem::replace(&mut *state, ties),
+            RegistrarState::Closed => registrations,
+            _ => std::mem::replace(&mut *state, registrations),
         };
         drop(state);
-        // It may be user code that is dropped, and no lock is held.
+        // Dropping it may run user code, so no lock is held.
         drop(unneeded);
     }
 }
 
-impl Drop for Cut {
+impl Drop for Unregister {
     fn drop(&mut self) {
-        let ties = std::mem::replace(&mut *self.0.lock(), State::Cut);
-        drop(ties);
+        let registrations = std::mem::replace(&mut *self.0.lock(), RegistrarState::Closed);
+        drop(registrations);
     }
 }
 
@@ -127,15 +113,15 @@ impl Wake for Expire {
 }
 
 pin_project! {
-    /// A future that cuts the knot when it is dropped.
-    pub(crate) struct Tied<F> {
+    /// A future that closes the registrar when it is dropped.
+    pub(crate) struct Cancellable<F> {
         #[pin]
         future: F,
-        cut: Cut,
+        unregister: Unregister,
     }
 }
 
-impl<F: Future> Future for Tied<F> {
+impl<F: Future> Future for Cancellable<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {

@@ -6,7 +6,8 @@ use moirai_core::TaskKind;
 
 use crate::handle::TaskHandle;
 use crate::runtime::context::Context;
-use crate::spawn::start::{Description, spawn_closure, spawn_future};
+use crate::spawn::options::SpawnOptions;
+use crate::spawn::start::{spawn_closure, spawn_future};
 
 /// Runs a future on the workers of the executor that runs the caller.
 ///
@@ -19,9 +20,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let about = Description::new(TaskKind::Async);
+    let options = SpawnOptions::new(TaskKind::Async);
     Context::with(|context| match context {
-        Some(context) => Ok(spawn_future(context.shared(), future, about)),
+        Some(context) => Ok(spawn_future(context.shared(), future, options)),
         None => Err(future),
     })
 }
@@ -37,9 +38,9 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let about = Description::new(TaskKind::Parallel);
+    let options = SpawnOptions::new(TaskKind::Parallel);
     Context::with(|context| match context {
-        Some(context) => Ok(spawn_closure(context.shared(), f, about)),
+        Some(context) => Ok(spawn_closure(context.shared(), f, options)),
         None => Err(f),
     })
 }

@@ -4,6 +4,7 @@ mod builder;
 mod cancel_on;
 mod current;
 pub(crate) mod destination;
+pub(crate) mod options;
 pub(crate) mod start;
 
 pub use builder::TaskBuilder;

@@ -1,79 +1,53 @@
 //! Starting tasks.
 
-use std::borrow::Cow;
 use std::future::Future;
-use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use moirai_core::{LocalQueue, Priority, Task, TaskKind, text};
+use moirai_core::{LocalQueue, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
 use crate::panics;
-use crate::registry::{ActiveRecord, Hints, NewRecord};
+use crate::registry::{ActiveRecord, NewRecord};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
 use crate::runtime::schedule::{new_task_reason, queue_blocking, queue_new, wake_for};
 use crate::runtime::shared::{Runnable, Shared};
-use crate::spawn::cancel_on::{Knot, Wishes};
+use crate::spawn::cancel_on::{CancelOptions, Registrar};
+use crate::spawn::options::SpawnOptions;
 use crate::task::{Closure, Header, NewTask, Spawned, Work};
 
-/// What is said of a task when it is spawned.
-#[derive(Clone, Debug)]
-pub(crate) struct Description {
-    pub(crate) kind: TaskKind,
-    pub(crate) priority: Priority,
-    pub(crate) name: Option<Cow<'static, str>>,
-    pub(crate) location: &'static Location<'static>,
-    /// What is to end it from outside, and what its scheduler is to know. Rare, and so boxed.
-    pub(crate) wishes: Option<Box<Wishes>>,
-    /// What its scheduler is to know, from the moment of its spawn on.
-    pub(crate) hints: Option<Box<Hints>>,
-}
-
-impl Description {
-    #[track_caller]
-    pub(crate) const fn new(kind: TaskKind) -> Self {
-        let location = Location::caller();
-        Self::at(kind, location)
-    }
-
-    pub(crate) const fn at(kind: TaskKind, location: &'static Location<'static>) -> Self {
-        Self { kind, priority: Priority::Normal, name: None, location, wishes: None, hints: None }
-    }
-}
-
-/// What ties a task, and how.
-type Tie = (Knot, Wishes);
+/// What cancels a task from outside, and where the registrations for it are kept.
+type Cancellation = (Registrar, CancelOptions);
 
 /// Spawns a future.
 #[inline]
 pub(crate) fn spawn_future<F>(
     shared: &Shared,
     future: F,
-    about: Description,
+    options: SpawnOptions,
 ) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match shared.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
-        Ok(()) => start_future(shared, future, about),
+    match shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking())) {
+        Ok(()) => spawn_admitted(shared, future, options),
         Err(reason) => refuse(shared, future, reason),
     }
 }
 
 /// Spawns a closure.
 #[inline]
-pub(crate) fn spawn_closure<F, R>(shared: &Shared, f: F, about: Description) -> TaskHandle<R>
+pub(crate) fn spawn_closure<F, R>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    match shared.admission.enter(about.kind, |room| blocking(|| room.acquire_blocking())) {
-        Ok(()) => start_closure(shared, f, about),
+    match shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking())) {
+        Ok(()) => spawn_admitted_closure(shared, f, options),
         Err(reason) => refuse(shared, f, reason),
     }
 }
@@ -82,9 +56,9 @@ where
 pub(crate) fn spawn_task<T: Task>(
     shared: &Shared,
     task: T,
-    about: Description,
+    options: SpawnOptions,
 ) -> TaskHandle<T::Output> {
-    spawn_closure(shared, move || task.run(), about)
+    spawn_closure(shared, move || task.run(), options)
 }
 
 /// Lets a task in without waiting.
@@ -123,65 +97,69 @@ fn refused<T>(shared: &Shared, reason: RefuseReason) -> TaskHandle<T> {
 
 /// Spawns a future that was let in.
 #[inline]
-pub(crate) fn start_future<F>(
+pub(crate) fn spawn_admitted<F>(
     shared: &Shared,
     future: F,
-    mut about: Description,
+    mut options: SpawnOptions,
 ) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let wishes = about.wishes.take();
+    let rare = options.rare.take();
     if shared.scheduler.reads_hints() {
-        let hints = wishes.as_ref().and_then(|wishes| wishes.hints(&shared.clock));
-        about.hints = hints.map(Box::new);
+        let hints = rare.as_ref().and_then(|rare| rare.hints(&shared.clock));
+        options.hints = hints.map(Box::new);
     }
-    if let Some(wishes) = wishes.filter(|wishes| wishes.tie()) {
-        let knot = Knot::default();
-        let tied = knot.around(future);
-        start_in_span(shared, tied, about, Some((knot, *wishes)))
+    if let Some(rare) = rare.filter(|rare| rare.cancel.is_any()) {
+        let registrar = Registrar::default();
+        let cancellable = registrar.wrap(future);
+        instrumented(shared, cancellable, options, Some((registrar, rare.cancel)))
     } else {
-        start_in_span(shared, future, about, None)
+        instrumented(shared, future, options, None)
     }
 }
 
 #[inline]
-fn start_in_span<F>(
+fn instrumented<F>(
     shared: &Shared,
     future: F,
-    about: Description,
-    tie: Option<Tie>,
+    options: SpawnOptions,
+    cancellation: Option<Cancellation>,
 ) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     if shared.config.inherit_spans {
-        start_work(shared, future.instrument(tracing::Span::current()), about, tie)
+        allocate(shared, future.instrument(tracing::Span::current()), options, cancellation)
     } else {
-        start_work(shared, future, about, tie)
+        allocate(shared, future, options, cancellation)
     }
 }
 
 /// Spawns a closure that was let in.
 #[inline]
-pub(crate) fn start_closure<F, R>(shared: &Shared, f: F, about: Description) -> TaskHandle<R>
+pub(crate) fn spawn_admitted_closure<F, R>(
+    shared: &Shared,
+    f: F,
+    options: SpawnOptions,
+) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    start_future(shared, Closure::new(f), about)
+    spawn_admitted(shared, Closure::new(f), options)
 }
 
 #[inline]
-fn start_work<W: Work + 'static>(
+fn allocate<W: Work + 'static>(
     shared: &Shared,
     work: W,
-    about: Description,
-    tie: Option<Tie>,
+    options: SpawnOptions,
+    cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
-    let Description { kind, priority, name, location, wishes: _, hints } = about;
+    let SpawnOptions { kind, priority, name, location, rare: _, hints } = options;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
     let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, work) };
@@ -194,16 +172,16 @@ fn start_work<W: Work + 'static>(
         task: task.cast(),
     };
     let ticks = shared.clock.ticks();
-    if kind != TaskKind::Blocking && shared.plugins.is_empty() && tie.is_none() {
-        start_here(shared, cell, new, ticks, kind)
+    if kind != TaskKind::Blocking && shared.plugins.is_empty() && cancellation.is_none() {
+        spawn_fast(shared, cell, new, ticks, kind)
     } else {
-        start_step_by_step(shared, cell, new, ticks, kind, tie)
+        spawn_slow(shared, cell, new, ticks, kind, cancellation)
     }
 }
 
 /// The short way: no hooks, so the writer and the queue are taken in one go if the caller is a worker.
 #[inline]
-fn start_here<W: Work + 'static>(
+fn spawn_fast<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
@@ -212,19 +190,19 @@ fn start_here<W: Work + 'static>(
 ) -> TaskHandle<W::Output> {
     Context::with(|context| {
         let Some(mut core) = context.and_then(|context| context.core_of(shared)) else {
-            return match list_from_outside(shared, cell, new, ticks) {
+            return match register_from_outside(shared, cell, new, ticks) {
                 Some((task, handle)) => {
                     queue_new(shared, task);
                     TaskHandle::new(handle.task().header().id(), handle)
                 }
-                None => shut_out(shared, kind),
+                None => refuse_closed(shared, kind),
             };
         };
         if shared.lifecycle.is_closed() {
             // The destructor of what is refused is user code.
             drop(core);
             cell.refuse();
-            return shut_out(shared, kind);
+            return refuse_closed(shared, kind);
         }
         let spawned = cell.publish(|address| {
             // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
@@ -243,25 +221,25 @@ fn start_here<W: Work + 'static>(
 
 /// A task that was let in found the lifecycle shut.
 #[cold]
-fn shut_out<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
+fn refuse_closed<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
     shared.admission.leave(kind);
     refused(shared, RefuseReason::ShutDown)
 }
 
-/// The long way: writer, ties, hooks, queue.
-fn start_step_by_step<W: Work + 'static>(
+/// The long way: writer, registrations, hooks, queue.
+fn spawn_slow<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     ticks: u64,
     kind: TaskKind,
-    tie: Option<Tie>,
+    cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
-    let Some((task, handle)) = list_from_outside(shared, cell, new, ticks) else {
-        return shut_out(shared, kind);
+    let Some((task, handle)) = register_from_outside(shared, cell, new, ticks) else {
+        return refuse_closed(shared, kind);
     };
-    if let Some((knot, wishes)) = tie {
-        knot.tie(handle.task(), wishes);
+    if let Some((registrar, cancel)) = cancellation {
+        registrar.register(handle.task(), cancel);
     }
     let id = task.id();
     shared.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
@@ -275,7 +253,7 @@ fn start_step_by_step<W: Work + 'static>(
 }
 
 /// Enters a task into the guests' writer, unless the lifecycle is shut.
-fn list_from_outside<W: Work + 'static>(
+fn register_from_outside<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,

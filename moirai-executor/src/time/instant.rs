@@ -21,7 +21,7 @@ impl Instant {
         Self(current().now())
     }
 
-    /// ShutdownMode much time has passed since.
+    /// How much time has passed since.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Self::now().saturating_duration_since(*self)

@@ -10,7 +10,7 @@ use super::current::current;
 use super::instant::Instant;
 use super::sleep::Deadline;
 
-/// ShutdownMode late a tick may be without counting as missed.
+/// How late a tick may be without counting as missed.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
 /// Ticks every `period`, the first time at once. A period of zero ticks whenever it is asked.

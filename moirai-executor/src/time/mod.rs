@@ -7,7 +7,7 @@
 //!
 //! # Time in tests
 //!
-//! An executor's time can be taken in hand: with [`pause`], with `pause_time` of the executor, or with a manual
+//! An executor's time can be taken in controller: with [`pause`], with `pause_time` of the executor, or with a manual
 //! [`Clock`](moirai_core::Clock) given to its builder. From then on what is waited for inside that executor is due when
 //! [`advance`] has moved the clock so far, and [`Instant::now`] says what that clock says. Other executors, and other tests
 //! in the process, are not touched.

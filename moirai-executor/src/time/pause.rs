@@ -1,10 +1,10 @@
-//! Taking an executor's time in hand.
+//! Taking an executor's time in controller.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::runtime::context::Context;
-use crate::timer::driver::Domain;
+use crate::timer::driver::TimeSource;
 use crate::yield_now::yield_now;
 
 /// Stops the time of the executor that runs the caller: from now on it moves by [`advance`] alone. If it is stopped already
@@ -31,14 +31,16 @@ pub fn pause() -> Result<(), TimeError> {
 ///
 /// [`TimeError`] if no executor runs the caller, or if its time is not stopped.
 pub async fn advance(duration: Duration) -> Result<(), TimeError> {
-    let hand = Context::with(|context| {
+    let controller = Context::with(|context| {
         let context = context.ok_or(TimeError(Kind::NoExecutor))?;
-        match context.shared().time.domain() {
-            Domain::System => Err(TimeError(Kind::NotPaused)),
-            Domain::Manual(driver) => driver.hand().cloned().ok_or(TimeError(Kind::NotPaused)),
+        match context.shared().time.source() {
+            TimeSource::System => Err(TimeError(Kind::NotPaused)),
+            TimeSource::Manual(driver) => {
+                driver.controller().cloned().ok_or(TimeError(Kind::NotPaused))
+            }
         }
     })?;
-    hand.advance(duration);
+    controller.advance(duration);
     yield_now().await;
     Ok(())
 }

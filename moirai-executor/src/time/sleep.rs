@@ -9,8 +9,8 @@ use moirai_sync::budget;
 
 use super::current::current;
 use super::instant::Instant;
-use crate::timer::driver::{Domain, Driver};
-use crate::timer::queue::Place;
+use crate::timer::driver::{Driver, TimeSource};
+use crate::timer::queue::TimerKey;
 
 /// Waits for `duration`. One of zero has passed at the first poll; `Duration::MAX` never does.
 ///
@@ -29,7 +29,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep(Deadline { domain: current(), deadline, fresh: false, place: None })
+    Sleep(Deadline { source: current(), deadline, unpolled: false, key: None })
 }
 
 /// Resolves at its deadline: at most a quarter of a millisecond late, plus what it takes to wake the task, and never early. Made by
@@ -68,11 +68,11 @@ impl Future for Sleep {
 /// What a [`Sleep`] is made of, without a share in the task's budget.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    domain: Domain,
+    source: TimeSource,
     deadline: Instant,
     /// Whether it was in the future, for long enough, when the clock was looked at last, and nobody has asked since.
-    fresh: bool,
-    place: Option<Place>,
+    unpolled: bool,
+    key: Option<TimerKey>,
 }
 
 /// A deadline so far off is taken for not yet passed at its first poll, without a look at the clock. If it has, after all, the
@@ -80,14 +80,14 @@ pub(crate) struct Deadline {
 const FRESH: Duration = Duration::from_millis(1);
 
 impl Deadline {
-    /// So far from now, on the clock of `domain`.
-    pub(crate) fn after(domain: Domain, duration: Duration) -> Self {
-        let deadline = Instant::from_std(domain.now()) + duration;
-        Self { domain, deadline, fresh: duration >= FRESH, place: None }
+    /// So far from now, on the clock of `source`.
+    pub(crate) fn after(source: TimeSource, duration: Duration) -> Self {
+        let deadline = Instant::from_std(source.now()) + duration;
+        Self { source, deadline, unpolled: duration >= FRESH, key: None }
     }
 
     fn driver(&self) -> &Driver {
-        self.domain.driver()
+        self.source.driver()
     }
 
     pub(super) fn moment(&self) -> Instant {
@@ -95,51 +95,51 @@ impl Deadline {
     }
 
     pub(super) fn now(&self) -> Instant {
-        Instant::from_std(self.domain.now())
+        Instant::from_std(self.source.now())
     }
 
     fn has_passed(&self) -> bool {
-        self.domain.now() >= self.deadline.into_std()
+        self.source.now() >= self.deadline.into_std()
     }
 
     pub(super) fn reset(&mut self, deadline: Instant) {
-        self.forget();
+        self.cancel();
         self.deadline = deadline;
-        self.fresh = false;
+        self.unpolled = false;
     }
 
     /// Has the waker woken at the deadline, whatever it was asked to do before; false if the deadline has passed.
     pub(crate) fn wake_at(&mut self, waker: &Waker) -> bool {
-        let fresh = std::mem::take(&mut self.fresh);
-        if !fresh && self.has_passed() {
+        let unpolled = std::mem::take(&mut self.unpolled);
+        if !unpolled && self.has_passed() {
             return false;
         }
-        if let Some(place) = self.place
-            && self.driver().update(place, waker)
+        if let Some(key) = self.key
+            && self.driver().update(key, waker)
         {
             return true;
         }
-        self.place = self.driver().insert(self.deadline.into_std(), waker.clone()).ok();
-        self.place.is_some()
+        self.key = self.driver().insert(self.deadline.into_std(), waker.clone()).ok();
+        self.key.is_some()
     }
 
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.wake_at(cx.waker()) {
             return Poll::Pending;
         }
-        self.forget();
+        self.cancel();
         Poll::Ready(())
     }
 
-    fn forget(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.driver().remove(place);
+    fn cancel(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.driver().remove(key);
         }
     }
 }
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.forget();
+        self.cancel();
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use moirai_core::clock::{ListenerKey, ManualClock};
 use parking_lot::{Condvar, Mutex};
 
-use super::queue::{Bell, Place, Shards};
+use super::queue::{TimerKey, TimerQueue, Wakeup};
 use crate::panics;
 
 /// Nanoseconds in a tick of the system's time, as a power of two: 0.26 ms.
@@ -23,12 +23,12 @@ const SHARDS: usize = 8;
 
 /// Which time counts: the system's, or that of a manual clock.
 #[derive(Clone)]
-pub(crate) enum Domain {
+pub(crate) enum TimeSource {
     System,
     Manual(Arc<Driver>),
 }
 
-impl Domain {
+impl TimeSource {
     /// The moment now.
     pub(crate) fn now(&self) -> Instant {
         match self {
@@ -49,25 +49,25 @@ impl Domain {
 pub(crate) struct Driver {
     /// The moment of tick zero.
     origin: Instant,
-    shards: Shards<Waker>,
+    queue: TimerQueue<Waker>,
     time: Time,
 }
 
 enum Time {
-    System(Keeper),
-    Manual { hand: Arc<ManualClock>, listener: OnceLock<ListenerKey> },
+    System(TimerThread),
+    Manual { controller: Arc<ManualClock>, listener: OnceLock<ListenerKey> },
 }
 
 /// The thread that serves the system's time.
 #[derive(Default)]
-struct Keeper {
-    state: Mutex<State>,
-    bell: Condvar,
+struct TimerThread {
+    state: Mutex<ThreadState>,
+    wakeup: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    rung: bool,
+struct ThreadState {
+    woken: bool,
     running: bool,
 }
 
@@ -83,11 +83,11 @@ fn wake(waker: Waker) {
 impl Driver {
     /// Wakes some of those whose moment has come by the system's time, on a thread that is busy anyway: when every processor
     /// is, the timer's own thread has to wait for one.
-    pub(crate) fn help() {
+    pub(crate) fn fire_due() {
         if let Some(system) = SYSTEM.get() {
             let now = system.tick_now();
-            if system.shards.may_be_due(now) {
-                let _ = system.shards.fire_some(now, wake);
+            if system.queue.may_be_due(now) {
+                let _ = system.queue.fire_some(now, wake);
             }
         }
     }
@@ -95,23 +95,23 @@ impl Driver {
     fn system() -> &'static Self {
         SYSTEM.get_or_init(|| Self {
             origin: Instant::now(),
-            shards: Shards::new(SHARDS),
-            time: Time::System(Keeper::default()),
+            queue: TimerQueue::new(SHARDS),
+            time: Time::System(TimerThread::default()),
         })
     }
 
     /// For the time of a manual clock.
-    pub(crate) fn manual(hand: Arc<ManualClock>) -> Arc<Self> {
+    pub(crate) fn manual(controller: Arc<ManualClock>) -> Arc<Self> {
         // So that the clock shows the present moment when it shows what it shows now.
-        let shown = Duration::from_nanos(hand.nanos());
+        let shown = Duration::from_nanos(controller.nanos());
         let now = Instant::now();
         let driver = Arc::new(Self {
             origin: now.checked_sub(shown).unwrap_or(now),
-            shards: Shards::new(1),
-            time: Time::Manual { hand: Arc::clone(&hand), listener: OnceLock::new() },
+            queue: TimerQueue::new(1),
+            time: Time::Manual { controller: Arc::clone(&controller), listener: OnceLock::new() },
         });
         let told = Arc::downgrade(&driver);
-        let key = hand.listen(move || {
+        let key = controller.listen(move || {
             if let Some(driver) = told.upgrade() {
                 driver.fire();
             }
@@ -123,19 +123,19 @@ impl Driver {
         driver
     }
 
-    /// The clock's hand, if it is a manual one.
-    pub(crate) fn hand(&self) -> Option<&Arc<ManualClock>> {
+    /// The clock's controller, if it is a manual one.
+    pub(crate) fn controller(&self) -> Option<&Arc<ManualClock>> {
         match &self.time {
             Time::System(_) => None,
-            Time::Manual { hand, .. } => Some(hand),
+            Time::Manual { controller, .. } => Some(controller),
         }
     }
 
     fn now(&self) -> Instant {
         match &self.time {
             Time::System(_) => Instant::now(),
-            Time::Manual { hand, .. } => {
-                let shown = Duration::from_nanos(hand.nanos());
+            Time::Manual { controller, .. } => {
+                let shown = Duration::from_nanos(controller.nanos());
                 self.origin.checked_add(shown).unwrap_or(self.origin)
             }
         }
@@ -158,68 +158,68 @@ impl Driver {
                 let nanos = self.origin.elapsed().as_nanos();
                 u64::try_from(nanos).unwrap_or(u64::MAX) >> TICK_BITS
             }
-            Time::Manual { hand, .. } => hand.nanos(),
+            Time::Manual { controller, .. } => controller.nanos(),
         }
     }
 
     /// Has the waker woken at the deadline. It comes back if the deadline has passed.
-    pub(crate) fn insert(&self, deadline: Instant, waker: Waker) -> Result<Place, Waker> {
+    pub(crate) fn insert(&self, deadline: Instant, waker: Waker) -> Result<TimerKey, Waker> {
         let tick = self.tick_of(deadline);
         match &self.time {
-            Time::System(keeper) => {
+            Time::System(timer_thread) => {
                 // The caller has looked at the clock, and the thread looks again before it sleeps.
-                let (place, bell) = self.shards.insert(shard_of_thread(), tick, waker, || false)?;
-                if bell == Bell::Ring && !self.ring(keeper) {
+                let (key, wakeup) = self.queue.insert(shard_of_thread(), tick, waker, || false)?;
+                if wakeup == Wakeup::Ring && !self.wake_thread(timer_thread) {
                     // Nobody would wake the task: it looks again of its own accord.
-                    if let Some(waker) = self.shards.remove(place) {
+                    if let Some(waker) = self.queue.remove(key) {
                         waker.wake();
                     }
                 }
-                Ok(place)
+                Ok(key)
             }
-            Time::Manual { hand, .. } => {
+            Time::Manual { controller, .. } => {
                 // An advance moves the clock, then takes the lock: so it finds the waker, or is seen here.
-                let is_due = || hand.nanos() >= tick;
-                self.shards.insert(0, tick, waker, is_due).map(|(place, _)| place)
+                let is_due = || controller.nanos() >= tick;
+                self.queue.insert(0, tick, waker, is_due).map(|(key, _)| key)
             }
         }
     }
 
     /// Has another waker woken; false if the first was woken already.
-    pub(crate) fn update(&self, place: Place, waker: &Waker) -> bool {
-        match self.shards.with(place, |present| present.will_wake(waker)) {
+    pub(crate) fn update(&self, key: TimerKey, waker: &Waker) -> bool {
+        match self.queue.with(key, |present| present.will_wake(waker)) {
             Some(true) => true,
-            Some(false) => self.shards.replace(place, waker.clone()).is_ok(),
+            Some(false) => self.queue.replace(key, waker.clone()).is_ok(),
             None => false,
         }
     }
 
     /// Forgets a deadline.
-    pub(crate) fn remove(&self, place: Place) {
+    pub(crate) fn remove(&self, key: TimerKey) {
         // User code, and no lock is held.
-        drop(self.shards.remove(place));
+        drop(self.queue.remove(key));
     }
 
     /// The tick of the earliest deadline, or one before it at which there is something to be sorted.
     pub(crate) fn next_due(&self) -> Option<u64> {
-        self.shards.set_alarm()
+        self.queue.set_next_wake()
     }
 
     /// Wakes those whose deadline has come.
     fn fire(&self) {
-        self.shards.fire(self.tick_now(), wake);
+        self.queue.fire(self.tick_now(), wake);
     }
 
     /// Wakes the thread, or starts it. False if it cannot be started.
-    fn ring(&self, keeper: &Keeper) -> bool {
-        let mut state = keeper.state.lock();
-        state.rung = true;
+    fn wake_thread(&self, timer_thread: &TimerThread) -> bool {
+        let mut state = timer_thread.state.lock();
+        state.woken = true;
         if state.running {
-            keeper.bell.notify_one();
+            timer_thread.wakeup.notify_one();
             return true;
         }
         let started =
-            std::thread::Builder::new().name("moirai-timer".into()).spawn(|| Self::system().keep());
+            std::thread::Builder::new().name("moirai-timer".into()).spawn(|| Self::system().run());
         match started {
             Ok(_) => state.running = true,
             Err(error) => {
@@ -235,14 +235,14 @@ impl Driver {
     }
 
     /// The body of the thread.
-    fn keep(&self) {
-        let Time::System(keeper) = &self.time else { return };
+    fn run(&self) {
+        let Time::System(timer_thread) = &self.time else { return };
         loop {
-            keeper.state.lock().rung = false;
+            timer_thread.state.lock().woken = false;
             self.fire();
-            let next = self.shards.set_alarm();
-            let mut state = keeper.state.lock();
-            if state.rung {
+            let next = self.queue.set_next_wake();
+            let mut state = timer_thread.state.lock();
+            if state.woken {
                 continue;
             }
             let left = next.map_or(KEEP_ALIVE, |tick| {
@@ -250,9 +250,9 @@ impl Driver {
                 let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
                 due.saturating_sub(self.origin.elapsed())
             });
-            let timed_out = keeper.bell.wait_for(&mut state, left).timed_out();
-            if next.is_none() && timed_out && !state.rung {
-                // The alarm says that whoever adds a deadline rings, and so finds that nobody runs.
+            let timed_out = timer_thread.wakeup.wait_for(&mut state, left).timed_out();
+            if next.is_none() && timed_out && !state.woken {
+                // The next_wake says that whoever adds a deadline rings, and so finds that nobody runs.
                 state.running = false;
                 return;
             }
@@ -262,21 +262,21 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if let Time::Manual { hand, listener } = &mut self.time
+        if let Time::Manual { controller, listener } = &mut self.time
             && let Some(key) = listener.take()
         {
-            hand.ignore(key);
+            controller.ignore(key);
         }
     }
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("pending", &self.shards.len()).finish_non_exhaustive()
+        f.debug_struct("Driver").field("pending", &self.queue.len()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Domain {
+impl fmt::Debug for TimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::System => "System",

@@ -25,7 +25,7 @@ const PAGE_BITS: u32 = if cfg!(moirai_loom) { 2 } else { 10 };
 /// The end of the list of free entries.
 const NONE: u32 = u32::MAX;
 
-/// In the place of an entry that was taken out.
+/// In the slot_index of an entry that was taken out.
 const GONE: u32 = u32::MAX;
 
 /// A slot that had more entries than this gives its memory back when it is empty.
@@ -33,7 +33,7 @@ const KEPT: usize = 64;
 
 /// Names one insertion; the number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+pub(crate) struct WheelKey {
     index: u32,
     number: u64,
 }
@@ -43,12 +43,12 @@ pub(crate) struct Key {
 pub(crate) struct Wheel<T> {
     /// Everything up to this tick was handed out.
     now: u64,
-    slots: Box<[Slot]>,
+    slots: Box<[WheelSlot]>,
     /// A bit for each slot that is not empty.
     occupied: [u64; LEVELS],
     /// A slot whose entries are being moved down.
-    moving: Option<Place>,
-    pages: Vec<Box<[Entry<T>]>>,
+    moving: Option<SlotIndex>,
+    pages: Vec<Box<[TimerEntry<T>]>>,
     free: u32,
     live: usize,
     /// Counts insertions.
@@ -58,29 +58,29 @@ pub(crate) struct Wheel<T> {
 /// A cache line of its own: entries are touched in any order.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Entry<T> {
+struct TimerEntry<T> {
     deadline: u64,
     /// Zero while the entry is free.
     number: u64,
     item: Option<T>,
     /// Where it is in its slot; the next free entry, if it is free.
     position: u32,
-    place: Place,
+    slot_index: SlotIndex,
 }
 
 /// The entries of a slot, by number.
 #[derive(Debug, Default)]
-struct Slot {
-    /// With [`GONE`] in the place of what was taken out.
+struct WheelSlot {
+    /// With [`GONE`] in the slot_index of what was taken out.
     entries: Vec<u32>,
     gone: usize,
 }
 
 /// A slot of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place(u16);
+struct SlotIndex(u16);
 
-impl Place {
+impl SlotIndex {
     #[allow(clippy::cast_possible_truncation)]
     const fn new(level: usize, slot: usize) -> Self {
         Self((level * SLOTS + slot) as u16)
@@ -95,7 +95,7 @@ impl<T> Wheel<T> {
     pub(crate) fn new() -> Self {
         Self {
             now: 0,
-            slots: (0..LEVELS * SLOTS).map(|_| Slot::default()).collect(),
+            slots: (0..LEVELS * SLOTS).map(|_| WheelSlot::default()).collect(),
             occupied: [0; LEVELS],
             moving: None,
             pages: Vec::new(),
@@ -111,7 +111,7 @@ impl<T> Wheel<T> {
     }
 
     /// Adds a deadline. One that has passed is due at once.
-    pub(crate) fn insert(&mut self, deadline: u64, item: T) -> Key {
+    pub(crate) fn insert(&mut self, deadline: u64, item: T) -> WheelKey {
         let deadline = deadline.max(self.now);
         if self.free == NONE {
             self.add_page();
@@ -127,17 +127,17 @@ impl<T> Wheel<T> {
         self.free = next_free;
         self.live += 1;
         self.link(index, deadline);
-        Key { index, number }
+        WheelKey { index, number }
     }
 
     /// What was inserted under this key, unless it was handed out since.
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: WheelKey) -> Option<&mut T> {
         let entry = self.known(key)?;
         entry.item.as_mut()
     }
 
     /// Takes out what was inserted under this key, unless it was handed out since.
-    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+    pub(crate) fn remove(&mut self, key: WheelKey) -> Option<T> {
         self.known(key)?;
         self.unlink(key.index);
         let item = self.release(key.index);
@@ -149,21 +149,21 @@ impl<T> Wheel<T> {
     /// down. Says whether there may be more.
     pub(crate) fn fire(&mut self, tick: u64, mut steps: usize, mut due: impl FnMut(T)) -> bool {
         loop {
-            let (place, at) = match self.moving {
-                Some(place) => (place, self.now),
+            let (slot_index, at) = match self.moving {
+                Some(slot_index) => (slot_index, self.now),
                 None => match self.first() {
-                    Some((place, at)) if at <= tick => (place, at),
+                    Some((slot_index, at)) if at <= tick => (slot_index, at),
                     _ => break,
                 },
             };
             self.now = self.now.max(at);
             loop {
-                self.moving = Some(place);
+                self.moving = Some(slot_index);
                 if steps == 0 {
                     return true;
                 }
                 steps -= 1;
-                let Some(index) = self.pop(place) else {
+                let Some(index) = self.pop(slot_index) else {
                     self.moving = None;
                     break;
                 };
@@ -189,27 +189,27 @@ impl<T> Wheel<T> {
     }
 
     /// The first slot that holds something, and the tick at which it begins.
-    fn first(&self) -> Option<(Place, u64)> {
+    fn first(&self) -> Option<(SlotIndex, u64)> {
         let level = self.occupied.iter().position(|&occupied| occupied != 0)?;
         let slot = self.occupied[level].trailing_zeros() as usize;
         let shift = BITS * level as u32;
         let above = self.now >> shift >> BITS << BITS << shift;
-        Some((Place::new(level, slot), above | (slot as u64) << shift))
+        Some((SlotIndex::new(level, slot), above | (slot as u64) << shift))
     }
 
     fn link(&mut self, index: u32, deadline: u64) {
         let differs = deadline ^ self.now;
         let level = (63 - (differs | 1).leading_zeros()) / BITS;
         let slot = (deadline >> (BITS * level)) as usize % SLOTS;
-        let place = Place::new(level as usize, slot);
+        let slot_index = SlotIndex::new(level as usize, slot);
         self.occupied[level as usize] |= 1 << slot;
-        let entries = &mut self.slots[place.index()].entries;
+        let entries = &mut self.slots[slot_index.index()].entries;
         // Fewer than 2^32: there are not so many entries, and at most as many places of such that are gone.
         #[allow(clippy::cast_possible_truncation)]
         let position = entries.len() as u32;
         entries.push(index);
         let entry = self.entry(index);
-        entry.place = place;
+        entry.slot_index = slot_index;
         entry.position = position;
     }
 
@@ -217,47 +217,47 @@ impl<T> Wheel<T> {
     /// each is a cache miss.
     fn unlink(&mut self, index: u32) {
         let entry = self.entry(index);
-        let (position, place) = (entry.position, entry.place);
-        let slot = &mut self.slots[place.index()];
+        let (position, slot_index) = (entry.position, entry.slot_index);
+        let slot = &mut self.slots[slot_index.index()];
         slot.entries[position as usize] = GONE;
         slot.gone += 1;
         if slot.gone == slot.entries.len() {
-            self.vacate(place);
+            self.vacate(slot_index);
         } else if slot.gone > KEPT && slot.gone * 2 > slot.entries.len() {
-            self.close_up(place);
+            self.close_up(slot_index);
         }
     }
 
     /// Takes the last entry out of a slot.
-    fn pop(&mut self, place: Place) -> Option<u32> {
-        let slot = &mut self.slots[place.index()];
+    fn pop(&mut self, slot_index: SlotIndex) -> Option<u32> {
+        let slot = &mut self.slots[slot_index.index()];
         while let Some(index) = slot.entries.pop() {
             if index != GONE {
                 if slot.entries.is_empty() {
-                    self.vacate(place);
+                    self.vacate(slot_index);
                 }
                 return Some(index);
             }
             slot.gone -= 1;
         }
-        self.vacate(place);
+        self.vacate(slot_index);
         None
     }
 
     /// A slot holds nothing any more.
-    fn vacate(&mut self, place: Place) {
-        let slot = &mut self.slots[place.index()];
+    fn vacate(&mut self, slot_index: SlotIndex) {
+        let slot = &mut self.slots[slot_index.index()];
         slot.gone = 0;
         slot.entries.clear();
         if slot.entries.capacity() > KEPT {
             slot.entries = Vec::new();
         }
-        self.occupied[place.index() / SLOTS] &= !(1 << (place.index() % SLOTS));
+        self.occupied[slot_index.index() / SLOTS] &= !(1 << (slot_index.index() % SLOTS));
     }
 
     /// Leaves out what is gone, which is more than half: so each removal pays for at most one entry that is moved.
-    fn close_up(&mut self, place: Place) {
-        let slot = &mut self.slots[place.index()];
+    fn close_up(&mut self, slot_index: SlotIndex) {
+        let slot = &mut self.slots[slot_index.index()];
         slot.gone = 0;
         let mut entries = mem::take(&mut slot.entries);
         entries.retain(|index| *index != GONE);
@@ -265,7 +265,7 @@ impl<T> Wheel<T> {
         for (position, &index) in (0..).zip(&entries) {
             self.entry(index).position = position;
         }
-        self.slots[place.index()].entries = entries;
+        self.slots[slot_index.index()].entries = entries;
     }
 
     /// Frees an entry that is not linked.
@@ -278,25 +278,25 @@ impl<T> Wheel<T> {
         entry.item.take()
     }
 
-    fn known(&mut self, key: Key) -> Option<&mut Entry<T>> {
+    fn known(&mut self, key: WheelKey) -> Option<&mut TimerEntry<T>> {
         let page = self.pages.get_mut((key.index >> PAGE_BITS) as usize)?;
         let entry = &mut page[key.index as usize % PAGE];
         (entry.number == key.number).then_some(entry)
     }
 
-    fn entry(&mut self, index: u32) -> &mut Entry<T> {
+    fn entry(&mut self, index: u32) -> &mut TimerEntry<T> {
         &mut self.pages[(index >> PAGE_BITS) as usize][index as usize % PAGE]
     }
 
     fn add_page(&mut self) {
         let first = u32::try_from(self.pages.len() * PAGE).expect("fewer than 2^32 deadlines");
         let last = first + PAGE as u32 - 1;
-        let entries = (first..=last).map(|index| Entry {
+        let entries = (first..=last).map(|index| TimerEntry {
             deadline: 0,
             number: 0,
             item: None,
             position: if index == last { self.free } else { index + 1 },
-            place: Place::new(0, 0),
+            slot_index: SlotIndex::new(0, 0),
         });
         self.pages.push(entries.collect());
         self.free = first;

@@ -6,17 +6,17 @@ use moirai_core::shim::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::cpu_clock::{CpuClock, CpuTime};
 
-/// One lane for each worker, and behind them one for each rescuer that there may be.
-pub(crate) struct Lanes {
-    lanes: Box<[CachePadded<Lane>]>,
+/// One activity for each worker, and behind them one for each rescuer that there may be.
+pub(crate) struct Activities {
+    activities: Box<[CachePadded<Activity>]>,
     workers: usize,
 }
 
-/// What one thread shows. Only the thread in the lane writes it, and the progress thread reads it; who sits down in a core after
+/// What one thread shows. Only the thread in the activity writes it, and the watchdog thread reads it; who sits down in a core after
 /// another thread got up is ordered behind it by the handing over of the core.
 #[derive(Default)]
-pub(crate) struct Lane {
-    /// ShutdownMode often it has gone on to something else.
+pub(crate) struct Activity {
+    /// How often it has gone on to something else.
     steps: AtomicUsize,
     /// What it is in: a task's id, [`NOTHING`] or [`STOLEN_JOB`].
     inside: AtomicU64,
@@ -28,14 +28,14 @@ const NOTHING: u64 = 0;
 /// Not an id: its slot would be beyond what a directory can name.
 const STOLEN_JOB: u64 = u64::MAX;
 
-/// A lane as it was at one look.
+/// A activity as it was at one look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sight {
+pub(crate) struct Snapshot {
     steps: usize,
     inside: u64,
 }
 
-impl Sight {
+impl Snapshot {
     /// Whether the thread is in a task, or in a piece of fork-join work.
     pub(crate) fn is_busy(self) -> bool {
         self.inside != NOTHING
@@ -47,10 +47,10 @@ impl Sight {
     }
 }
 
-impl Lanes {
+impl Activities {
     pub(crate) fn new(workers: usize, rescuers: usize) -> Self {
-        let lanes = (0..workers + rescuers).map(|_| CachePadded::new(Lane::default()));
-        Self { lanes: lanes.collect(), workers }
+        let activities = (0..workers + rescuers).map(|_| CachePadded::new(Activity::default()));
+        Self { activities: activities.collect(), workers }
     }
 
     pub(crate) fn workers(&self) -> usize {
@@ -58,23 +58,23 @@ impl Lanes {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lanes.len()
+        self.activities.len()
     }
 
-    pub(crate) fn lane(&self, index: usize) -> &Lane {
-        &self.lanes[index]
+    pub(crate) fn activity(&self, index: usize) -> &Activity {
+        &self.activities[index]
     }
 
     /// Whether no rescuer polls anything.
-    pub(crate) fn rescuers_rest(&self) -> bool {
-        self.lanes[self.workers..].iter().all(|lane| !lane.sight().is_busy())
+    pub(crate) fn compensation_is_idle(&self) -> bool {
+        self.activities[self.workers..].iter().all(|activity| !activity.snapshot().is_busy())
     }
 }
 
-// Ordering: Relaxed throughout: what is read is compared and reported, and guards nothing. A store reaches the progress thread
+// Ordering: Relaxed throughout: what is read is compared and reported, and guards nothing. A store reaches the watchdog thread
 // long before its next look.
-impl Lane {
-    /// A thread takes the lane.
+impl Activity {
+    /// A thread takes the activity.
     pub(crate) fn enter(&self) {
         self.clock.set_to_this_thread();
         self.in_nothing();
@@ -103,12 +103,12 @@ impl Lane {
         self.inside.store(NOTHING, Ordering::Relaxed);
     }
 
-    pub(crate) fn sight(&self) -> Sight {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let steps = self.steps.load(Ordering::Relaxed);
-        Sight { steps, inside: self.inside.load(Ordering::Relaxed) }
+        Snapshot { steps, inside: self.inside.load(Ordering::Relaxed) }
     }
 
-    /// ShutdownMode long the thread has been on a processor.
+    /// How long the thread has been on a processor.
     pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
         self.clock.read()
     }

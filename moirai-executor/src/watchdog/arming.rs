@@ -1,4 +1,4 @@
-//! Whether the progress thread looks, or sleeps because nothing runs. Rules 1 and 2 of the [module](super).
+//! Whether the watchdog thread looks, or sleeps because nothing runs. Rules 1 and 2 of the [module](super).
 
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering, fence};
 

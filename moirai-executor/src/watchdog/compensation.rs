@@ -1,8 +1,8 @@
-//! ShutdownMode many rescuers there are, and whether they are needed: their protocol with the progress thread.
+//! How many rescuers there are, and whether they are needed: their protocol with the watchdog thread.
 //!
 //! Everything is under one lock.
 //!
-//! 1. The progress thread *asks*: it notes that the workers are stuck, and if a rescuer rests it is told; otherwise a thread is started,
+//! 1. The watchdog thread *asks*: it notes that the workers are stuck, and if a rescuer rests it is told; otherwise a thread is started,
 //!    up to the limit.
 //! 2. A rescuer that finds nothing to do while the workers are stuck looks again every so often. When they are not, it
 //!    *rests*: it waits to be told, and retires when it was not for a while.
@@ -18,11 +18,11 @@ use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 mod loom;
 
 /// See the [module](self).
-pub(crate) struct Reserve {
+pub(crate) struct Compensation {
     state: Mutex<State>,
     /// They are needed, or they are to stop.
     needed: Condvar,
-    /// ShutdownMode many there may be.
+    /// How many there may be.
     limit: usize,
 }
 
@@ -31,24 +31,24 @@ struct State {
     stop: bool,
     /// Whether no worker goes on, or one that goes on is short of another that is blocked.
     stuck: bool,
-    /// ShutdownMode many threads were blocked at the last look.
+    /// How many threads were blocked at the last look.
     blocked: usize,
-    /// ShutdownMode many rescuers run what computes.
+    /// How many rescuers run what computes.
     computing: usize,
     rescuers: usize,
     resting: usize,
     /// Numbers them, for their names.
     started: usize,
-    /// Lanes that are free.
-    lanes: Vec<usize>,
+    /// Activities that are free.
+    activities: Vec<usize>,
 }
 
 /// A rescuer that is to be started.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Start {
+pub(crate) struct Request {
     pub(crate) number: usize,
-    pub(crate) lane: usize,
+    pub(crate) activity: usize,
 }
 
 /// What a rescuer does that found nothing to do.
@@ -59,7 +59,7 @@ pub(crate) enum Idle {
 }
 
 /// The right to run what computes; rule 4.
-pub(crate) struct Computing<'a>(&'a Reserve);
+pub(crate) struct Computing<'a>(&'a Compensation);
 
 impl Drop for Computing<'_> {
     fn drop(&mut self) {
@@ -67,12 +67,12 @@ impl Drop for Computing<'_> {
     }
 }
 
-impl Reserve {
-    /// Up to `limit` rescuers, whose lanes begin at `first_lane`.
+impl Compensation {
+    /// Up to `limit` rescuers, whose activities begin at `first_lane`.
     pub(crate) fn new(limit: usize, first_lane: usize) -> Self {
-        let lanes = (first_lane..first_lane + limit).rev().collect();
+        let activities = (first_lane..first_lane + limit).rev().collect();
         Self {
-            state: Mutex::new(State { lanes, ..State::default() }),
+            state: Mutex::new(State { activities, ..State::default() }),
             needed: Condvar::new(),
             limit,
         }
@@ -86,7 +86,7 @@ impl Reserve {
     }
 
     /// Rule 1: one more is needed.
-    pub(crate) fn ask(&self) -> Option<Start> {
+    pub(crate) fn ask(&self) -> Option<Request> {
         let mut state = self.state.lock();
         state.stuck = true;
         if state.resting > 0 {
@@ -96,18 +96,18 @@ impl Reserve {
         if state.stop || state.rescuers == self.limit {
             return None;
         }
-        let lane = state.lanes.pop()?;
+        let activity = state.activities.pop()?;
         state.rescuers += 1;
         state.started += 1;
-        Some(Start { number: state.started, lane })
+        Some(Request { number: state.started, activity })
     }
 
     /// A rescuer has ended without retiring, or was not started.
-    pub(crate) fn ended(&self, lane: usize) {
-        self.state.lock().end(lane);
+    pub(crate) fn ended(&self, activity: usize) {
+        self.state.lock().end(activity);
     }
 
-    /// ShutdownMode many are awake.
+    /// How many are awake.
     pub(crate) fn awake(&self) -> usize {
         let state = self.state.lock();
         state.rescuers - state.resting
@@ -127,9 +127,9 @@ impl Reserve {
         })
     }
 
-    /// Rules 2 and 3, for the rescuer in `lane`: waits, for as long as `look` while the workers are stuck, else for `keep_alive`.
-    pub(crate) fn idle(&self, lane: usize, look: Duration, keep_alive: Duration) -> Idle {
-        self.idle_by(lane, |mut state| {
+    /// Rules 2 and 3, for the rescuer in `activity`: waits, for as long as `look` while the workers are stuck, else for `keep_alive`.
+    pub(crate) fn idle(&self, activity: usize, look: Duration, keep_alive: Duration) -> Idle {
+        self.idle_by(activity, |mut state| {
             let limit = if state.stuck { look } else { keep_alive };
             let timed_out = self.needed.wait_for(&mut state, limit).timed_out();
             (state, timed_out)
@@ -139,7 +139,7 @@ impl Reserve {
     /// Rules 2 and 3. `wait` waits, and says whether the time was up.
     fn idle_by<'a>(
         &'a self,
-        lane: usize,
+        activity: usize,
         wait: impl FnOnce(MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool),
     ) -> Idle {
         let mut state = self.state.lock();
@@ -151,7 +151,7 @@ impl Reserve {
             state.resting -= usize::from(rests);
         }
         if state.stop || (timed_out && !state.stuck) {
-            state.end(lane);
+            state.end(activity);
             return Idle::Retire;
         }
         Idle::LookAgain
@@ -164,9 +164,9 @@ impl Reserve {
 }
 
 impl State {
-    fn end(&mut self, lane: usize) {
+    fn end(&mut self, activity: usize) {
         self.rescuers -= 1;
-        self.lanes.push(lane);
+        self.activities.push(activity);
     }
 }
 
@@ -176,23 +176,23 @@ mod tests {
 
     #[test]
     fn as_many_compute_as_are_blocked() {
-        let reserve = Reserve::new(4, 2);
-        assert!(reserve.may_compute().is_none());
-        reserve.report(true, 1);
-        let first = reserve.may_compute();
-        assert!(first.is_some() && reserve.may_compute().is_none());
+        let compensation = Compensation::new(4, 2);
+        assert!(compensation.may_compute().is_none());
+        compensation.report(true, 1);
+        let first = compensation.may_compute();
+        assert!(first.is_some() && compensation.may_compute().is_none());
         drop(first);
-        assert!(reserve.may_compute().is_some());
+        assert!(compensation.may_compute().is_some());
     }
 
     #[test]
     fn lanes_come_back_and_the_limit_holds() {
-        let reserve = Reserve::new(2, 5);
-        let first = reserve.ask().unwrap();
-        let second = reserve.ask().unwrap();
-        assert_eq!((first.lane, second.lane), (5, 6));
-        assert!(reserve.ask().is_none());
-        reserve.ended(first.lane);
-        assert_eq!(reserve.ask().map(|start| (start.lane, start.number)), Some((5, 3)));
+        let compensation = Compensation::new(2, 5);
+        let first = compensation.ask().unwrap();
+        let second = compensation.ask().unwrap();
+        assert_eq!((first.activity, second.activity), (5, 6));
+        assert!(compensation.ask().is_none());
+        compensation.ended(first.activity);
+        assert_eq!(compensation.ask().map(|start| (start.activity, start.number)), Some((5, 3)));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// ShutdownMode long a thread has been on a processor.
+/// How long a thread has been on a processor.
 pub(crate) type CpuTime = Duration;
 
 #[cfg(all(target_os = "linux", not(moirai_loom)))]

@@ -1,11 +1,11 @@
-//! The progress tick: what sees to it that work goes on while workers are stuck, and says in what they are.
+//! The watchdog tick: what sees to it that work goes on while workers are stuck, and says in what they are.
 //!
-//! A worker can be in one task, or in one piece of fork-join work, for seconds. The progress thread looks every [`TICK`] at what each
-//! worker is in ([`lanes`]). When a worker has not gone on to something else since the last look, then
+//! A worker can be in one task, or in one piece of fork-join work, for seconds. The watchdog thread looks every [`TICK`] at what each
+//! worker is in ([`activities`]). When a worker has not gone on to something else since the last look, then
 //!
 //! - what is queued where this worker looks first, and others last or not at all, is put where all look: its queue, its slot;
 //! - if work waits and another worker sleeps, that one is woken;
-//! - if work waits and no worker has gone on, a *rescuer* is asked for ([`rescue`], [`reserve`]): a thread without a core, which
+//! - if work waits and no worker has gone on, a *rescuer* is asked for ([`compensate`], [`compensation`]): a thread without a core, which
 //!   takes async tasks from the queues as any thread may that is no worker, and polls them until a worker goes on again. If the rescuer
 //!   gets stuck as well, then another comes, up to a limit. A rescuer that is not needed ends after a while;
 //! - as many rescuers run parallel closures, and pieces of fork-join work, as threads are *blocked*: stuck, not on a
@@ -28,7 +28,7 @@ pub(crate) mod activity;
 mod arming;
 pub(crate) mod compensation;
 pub(crate) mod cpu_clock;
-mod progress;
+mod shared;
 pub(crate) mod stalls;
 
-pub(crate) use progress::Progress;
+pub(crate) use shared::Watchdog;

@@ -1,6 +1,6 @@
 //! Says which tasks keep their threads.
 //!
-//! The progress thread sees at each look what each thread is in, and since which look. A task that is the same for longer than its
+//! The watchdog thread sees at each look what each thread is in, and since which look. A task that is the same for longer than its
 //! budget is a *stall*: it is reported when it is seen, and again, with how long it took in all, when it is over. So ages are
 //! exact to about the time between two looks.
 
@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 use moirai_core::shim::sync::Mutex;
 use moirai_core::{ExecutorConfig, Stall, TaskKind};
 
-/// ShutdownMode many lines a second are logged about stalls. The hooks are told of all.
+/// How many lines a second are logged about stalls. The hooks are told of all.
 const LINES: u32 = 100;
 
 /// What is known of stalls, and who is told.
-pub(crate) struct Watchdog {
+pub(crate) struct StallDetector {
     async_budget: Option<Duration>,
     parallel_budget: Option<Duration>,
-    /// The stalls that go on now, by lane.
-    pub(crate) stalls: Mutex<Vec<Option<Watched>>>,
-    pub(crate) lines: Mutex<Lines>,
+    /// The stalls that go on now, by activity.
+    pub(crate) stalls: Mutex<Vec<Option<OngoingStall>>>,
+    pub(crate) lines: Mutex<RateLimit>,
 }
 
-pub(crate) struct Watched {
+pub(crate) struct OngoingStall {
     pub(crate) stall: Stall,
     pub(crate) since: Instant,
 }
 
-impl Watched {
+impl OngoingStall {
     pub(crate) fn now(&self) -> Stall {
         let mut stall = self.stall.clone();
         stall.age = self.since.elapsed();
@@ -36,13 +36,13 @@ impl Watched {
 
 /// Counts lines, by the second.
 #[derive(Default)]
-pub(crate) struct Lines {
+pub(crate) struct RateLimit {
     second: Option<Instant>,
     count: u32,
     left_out: u32,
 }
 
-impl Lines {
+impl RateLimit {
     /// Whether a line may be logged, and how many were left out before it.
     pub(crate) fn allow(&mut self, now: Instant) -> Option<u32> {
         let over = |second: Instant| now.saturating_duration_since(second).as_secs() >= 1;
@@ -59,14 +59,14 @@ impl Lines {
     }
 }
 
-impl Watchdog {
-    pub(crate) fn new(config: &ExecutorConfig, lanes: usize) -> Self {
-        let watched = std::iter::repeat_with(|| None).take(lanes);
+impl StallDetector {
+    pub(crate) fn new(config: &ExecutorConfig, activities: usize) -> Self {
+        let watched = std::iter::repeat_with(|| None).take(activities);
         Self {
             async_budget: config.stall_budget,
             parallel_budget: config.parallel_stall_budget,
             stalls: Mutex::new(watched.collect()),
-            lines: Mutex::new(Lines::default()),
+            lines: Mutex::new(RateLimit::default()),
         }
     }
 
@@ -90,9 +90,9 @@ impl Watchdog {
     }
 }
 
-/// What became of a look at one lane.
+/// What became of a look at one activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Judged {
+pub(crate) enum Reported {
     /// Look again.
     NotYet,
     /// It is reported, or it is none of ours.
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn so_many_lines_a_second_and_the_rest_is_counted() {
-        let mut lines = Lines::default();
+        let mut lines = RateLimit::default();
         let start = Instant::now();
         let allowed = (0..2 * LINES).filter_map(|_| lines.allow(start)).count();
         assert_eq!(allowed, LINES as usize);

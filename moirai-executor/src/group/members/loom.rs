@@ -23,10 +23,10 @@ fn loom_group_completion_against_drop() {
             move || members.end(0, |_| Some(1)).is_some()
         });
         let (left, outcomes) = members.close();
-        let ended = worker.join().unwrap();
+        let member_finished = worker.join().unwrap();
         // Either the end has the member, or the drop, and then there is no outcome.
-        assert_eq!(left.len() + usize::from(ended), 1);
-        assert_eq!(outcomes.len(), usize::from(ended));
+        assert_eq!(left.len() + usize::from(member_finished), 1);
+        assert_eq!(outcomes.len(), usize::from(member_finished));
         assert_eq!(members.join(8, |_, _| true), Some(8));
     });
 }
@@ -47,12 +47,12 @@ fn loom_group_who_waits_learns_of_the_last_end() {
         });
         let waker = Waker::from(std::sync::Arc::new(Count(Arc::clone(&woken))));
         let look = members.look(&waker);
-        if look == Look::Empty {
+        if look == Polled::Empty {
             assert_eq!(owed.load(Ordering::Relaxed), 0, "told before what is owed was given");
         }
         worker.join().unwrap();
         // Whoever was told to wait was woken.
-        assert!(look == Look::Empty || woken.load(Ordering::Relaxed) == 1);
-        assert_eq!(members.look(&waker), Look::Empty);
+        assert!(look == Polled::Empty || woken.load(Ordering::Relaxed) == 1);
+        assert_eq!(members.look(&waker), Polled::Empty);
     });
 }

@@ -24,10 +24,10 @@ fn pool(threads: usize) -> Cores {
 
 /// Gives a core away, takes it back if it can, and says whether it was given, and whether it came back.
 fn hand_off_core(pool: &Cores, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
-    let reserve = (Arc::clone(pool), Arc::clone(served));
+    let compensation = (Arc::clone(pool), Arc::clone(served));
     let given = pool.submit(WorkerCore(Default::default()), |_| {
         threads.lock().push(thread::spawn(move || {
-            let (pool, served) = reserve;
+            let (pool, served) = compensation;
             while let Some(mut core) = pool.next() {
                 core.run();
                 served.fetch_add(1, Ordering::Relaxed);

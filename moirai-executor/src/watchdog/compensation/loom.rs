@@ -7,21 +7,21 @@ use moirai_core::shim::thread;
 #[test]
 fn loom_reserve_retiring_against_work_arriving() {
     ::loom::model(|| {
-        let reserve = Arc::new(Reserve::new(1, 0));
-        let start = reserve.ask().expect("there is none yet");
-        reserve.report(false, 0);
+        let compensation = Arc::new(Compensation::new(1, 0));
+        let start = compensation.ask().expect("there is none yet");
+        compensation.report(false, 0);
         let rescuer = thread::spawn({
-            let reserve = Arc::clone(&reserve);
+            let compensation = Arc::clone(&compensation);
             move || {
                 // The time is up without a notification.
-                reserve.idle_by(start.lane, |state| {
+                compensation.idle_by(start.activity, |state| {
                     drop(state);
-                    (reserve.state.lock(), true)
+                    (compensation.state.lock(), true)
                 })
             }
         });
         // Work arrives.
-        let started = reserve.ask().is_some();
+        let started = compensation.ask().is_some();
         let idle = match rescuer.join() {
             Ok(idle) => idle,
             Err(panic) => std::panic::resume_unwind(panic),

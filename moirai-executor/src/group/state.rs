@@ -12,26 +12,26 @@ use crate::handle::TaskHandle;
 use crate::panics;
 use crate::runtime::shared::Shared;
 
-pub(super) struct Core<T: Send + 'static> {
+pub(super) struct GroupState<T: Send + 'static> {
     /// Does not keep the executor running.
     pub(super) shared: Arc<Shared>,
-    pub(super) members: Members<TaskHandle<T>, Outcome<T>>,
+    pub(super) members: Members<TaskHandle<T>, MemberResult<T>>,
     pub(super) keep: bool,
     pub(super) limit: Option<Semaphore>,
-    pub(super) counts: Counts,
+    pub(super) counts: GroupCounters,
 }
 
-pub(super) type Outcome<T> = (TaskId, Result<T, TaskError>);
+pub(super) type MemberResult<T> = (TaskId, Result<T, TaskError>);
 
 #[derive(Default)]
-pub(super) struct Counts {
+pub(super) struct GroupCounters {
     pub(super) completed: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) cancelled: AtomicU64,
     pub(super) refused: AtomicU64,
 }
 
-impl Counts {
+impl GroupCounters {
     fn count<T>(&self, result: &Result<T, TaskError>) {
         let counter = match result {
             Ok(_) => &self.completed,
@@ -43,9 +43,9 @@ impl Counts {
     }
 }
 
-/// Told when a member has ended.
+/// Told when a member has member_finished.
 struct Member<T: Send + 'static> {
-    core: Weak<Core<T>>,
+    group: Weak<GroupState<T>>,
     key: usize,
 }
 
@@ -55,35 +55,35 @@ impl<T: Send + 'static> Wake for Member<T> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(core) = self.core.upgrade() {
-            core.ended(self.key);
+        if let Some(group) = self.group.upgrade() {
+            group.member_finished(self.key);
         }
     }
 }
 
-impl<T: Send + 'static> Core<T> {
+impl<T: Send + 'static> GroupState<T> {
     /// Takes a task in.
-    pub(super) fn adopt(self: &Arc<Self>, mut handle: TaskHandle<T>) -> TaskId {
+    pub(super) fn add_member(self: &Arc<Self>, mut handle: TaskHandle<T>) -> TaskId {
         let id = handle.id();
         if let Some(result) = handle.take_refusal() {
-            self.not_let_in(id, result);
+            self.member_refused(id, result);
             return id;
         }
-        let ended = self.members.join(handle, |handle, key| {
-            let member = Member { core: Arc::downgrade(self), key };
+        let member_finished = self.members.join(handle, |handle, key| {
+            let member = Member { group: Arc::downgrade(self), key };
             let waker = Waker::from(Arc::new(member));
             handle.set_join_waker(&waker)
         });
-        if let Some(mut handle) = ended {
-            // It has ended before the waker was lent: nobody else will say so.
+        if let Some(mut handle) = member_finished {
+            // It has member_finished before the waker was lent: nobody else will say so.
             let outcome = handle.try_join().map(|result| (id, result));
             self.note(outcome);
         }
         id
     }
 
-    /// A member has ended.
-    fn ended(&self, key: usize) {
+    /// A member has member_finished.
+    fn member_finished(&self, key: usize) {
         let mut unkept = None;
         let member = self.members.end(key, |handle| {
             let result = handle.try_join()?;
@@ -103,12 +103,12 @@ impl<T: Send + 'static> Core<T> {
         if !self.keep {
             self.leave();
         }
-        // Who is told that all have ended finds their results dropped and their places free.
+        // Who is told that all have member_finished finds their results dropped and their places free.
         self.members.settle();
     }
 
-    /// A task ended, or was refused, that was never a member.
-    fn note(&self, outcome: Option<Outcome<T>>) {
+    /// A task member_finished, or was refused, that was never a member.
+    fn note(&self, outcome: Option<MemberResult<T>>) {
         let Some(outcome) = outcome else { return };
         self.counts.count(&outcome.1);
         if self.keep {
@@ -119,7 +119,7 @@ impl<T: Send + 'static> Core<T> {
         }
     }
 
-    fn not_let_in(&self, id: TaskId, result: Result<T, TaskError>) {
+    fn member_refused(&self, id: TaskId, result: Result<T, TaskError>) {
         // Ordering: Relaxed: a count.
         self.counts.refused.fetch_add(1, Ordering::Relaxed);
         if self.keep {

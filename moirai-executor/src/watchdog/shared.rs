@@ -1,4 +1,4 @@
-//! What the progress thread, the workers and the rescuers share.
+//! What the watchdog thread, the workers and the rescuers share.
 
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -6,25 +6,25 @@ use std::time::Instant;
 use moirai_core::shim::sync::{Condvar, Mutex};
 use moirai_core::{ExecutorConfig, TaskId};
 
-use super::activity::Lanes;
+use super::activity::Activities;
 use super::arming::Arming;
-use super::compensation::Reserve;
-use super::stalls::Watchdog;
+use super::compensation::Compensation;
+use super::stalls::StallDetector;
 
-/// What the progress thread, the workers and the rescuers share.
-pub(crate) struct Progress {
+/// What the watchdog thread, the workers and the rescuers share.
+pub(crate) struct Watchdog {
     pub(crate) arming: Arming,
-    pub(crate) lanes: Lanes,
-    pub(crate) reserve: Reserve,
-    pub(crate) watchdog: Watchdog,
-    /// ShutdownMode much rescuers have run.
-    pub(crate) rescued: AtomicUsize,
+    pub(crate) activities: Activities,
+    pub(crate) compensation: Compensation,
+    pub(crate) stall_detector: StallDetector,
+    /// How much rescuers have run.
+    pub(crate) compensated: AtomicUsize,
     pub(crate) state: Mutex<State>,
     /// The thread was armed, or it is to stop, or it has ended.
     pub(crate) changed: Condvar,
     /// Whether there is a thread at all.
     pub(crate) on: bool,
-    pub(crate) rescues: bool,
+    pub(crate) compensates: bool,
 }
 
 #[derive(Debug, Default)]
@@ -35,51 +35,51 @@ pub(crate) struct State {
     pub(crate) running: bool,
 }
 
-impl Progress {
+impl Watchdog {
     /// With up to `rescuers` rescuers.
     pub(crate) fn new(config: &ExecutorConfig, rescuers: usize) -> Self {
         let workers = config.worker_threads;
-        let lanes = Lanes::new(workers, rescuers);
-        let watchdog = Watchdog::new(config, lanes.len());
-        let rescues = rescuers > 0;
+        let activities = Activities::new(workers, rescuers);
+        let stall_detector = StallDetector::new(config, activities.len());
+        let compensates = rescuers > 0;
         Self {
             arming: Arming::new(),
-            lanes,
-            reserve: Reserve::new(rescuers, workers),
-            rescued: AtomicUsize::new(0),
+            activities,
+            compensation: Compensation::new(rescuers, workers),
+            compensated: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
-            on: rescues || watchdog.is_on(),
-            rescues,
-            watchdog,
+            on: compensates || stall_detector.is_on(),
+            compensates,
+            stall_detector,
         }
     }
 
     /// A thread takes the core of `worker`.
     pub(crate) fn enter(&self, worker: usize) {
-        self.lanes.lane(worker).enter();
+        self.activities.activity(worker).enter();
     }
 
     /// Worker `worker` goes on to something else.
     #[inline]
     pub(crate) fn step(&self, worker: usize) {
-        self.lanes.lane(worker).step();
+        self.activities.activity(worker).step();
     }
 
     /// Worker `worker` polls a task.
     #[inline]
     pub(crate) fn in_task(&self, worker: usize, task: TaskId) {
-        self.lanes.lane(worker).in_task(task);
+        self.activities.activity(worker).in_task(task);
     }
 
     /// Worker `worker` runs a piece of fork-join work.
     pub(crate) fn in_stolen_job(&self, worker: usize) {
-        self.lanes.lane(worker).in_stolen_job();
+        self.activities.activity(worker).in_stolen_job();
     }
 
     /// Worker `worker` finds nothing to do.
     pub(crate) fn in_nothing(&self, worker: usize) {
-        self.lanes.lane(worker).in_nothing();
+        self.activities.activity(worker).in_nothing();
     }
 
     /// A worker is not idle any more. Rule 2.
@@ -98,9 +98,9 @@ impl Progress {
         self.changed.notify_one();
     }
 
-    /// Ends the threads, and waits for the progress thread until `deadline`: it may be inside of somebody's hook.
+    /// Ends the threads, and waits for the watchdog thread until `deadline`: it may be inside of somebody's hook.
     pub(crate) fn stop(&self, deadline: Instant) {
-        self.reserve.stop();
+        self.compensation.stop();
         let mut state = self.state.lock();
         state.stop = true;
         self.changed.notify_all();

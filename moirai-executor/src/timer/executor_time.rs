@@ -4,25 +4,25 @@ use std::sync::{Arc, OnceLock};
 
 use moirai_core::{Clock, ManualClock};
 
-use super::driver::{Domain, Driver};
+use super::driver::{Driver, TimeSource};
 
 /// An executor's time: the system's, until it is paused.
 #[derive(Debug, Default)]
-pub(crate) struct TimeSource(OnceLock<Arc<Driver>>);
+pub(crate) struct ExecutorTime(OnceLock<Arc<Driver>>);
 
-impl TimeSource {
+impl ExecutorTime {
     /// That of a clock.
     pub(crate) fn of(clock: &Clock) -> Self {
         let source = Self::default();
-        if let Some(hand) = clock.as_manual() {
-            source.0.get_or_init(|| Driver::manual(Arc::clone(hand)));
+        if let Some(controller) = clock.as_manual() {
+            source.0.get_or_init(|| Driver::manual(Arc::clone(controller)));
         }
         source
     }
 
     #[inline]
-    pub(crate) fn domain(&self) -> Domain {
-        self.0.get().map_or(Domain::System, |driver| Domain::Manual(Arc::clone(driver)))
+    pub(crate) fn source(&self) -> TimeSource {
+        self.0.get().map_or(TimeSource::System, |driver| TimeSource::Manual(Arc::clone(driver)))
     }
 
     /// The next moment for which somebody waits, in nanoseconds of a clock that was stopped.
@@ -30,12 +30,12 @@ impl TimeSource {
         self.0.get()?.next_due()
     }
 
-    /// Stops the time, if it runs, and gives the hand that moves it.
+    /// Stops the time, if it runs, and gives the controller that moves it.
     pub(crate) fn pause(&self) -> Arc<ManualClock> {
         let driver = self.0.get_or_init(|| {
-            let (_, hand) = Clock::manual();
-            Driver::manual(hand)
+            let (_, controller) = Clock::manual();
+            Driver::manual(controller)
         });
-        Arc::clone(driver.hand().expect("the driver of a paused time has a hand"))
+        Arc::clone(driver.controller().expect("the driver of a paused time has a controller"))
     }
 }
