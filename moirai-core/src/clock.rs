@@ -20,13 +20,13 @@ use crate::Timestamp;
 /// A clock that is cheap to read. Clones show the same time.
 #[derive(Clone)]
 pub struct Clock {
-    source: Source,
+    source: ClockSource,
     /// The start on the wall clock, in nanoseconds since the Unix epoch.
     origin: u64,
 }
 
 #[derive(Clone)]
-enum Source {
+enum ClockSource {
     Counter { counter: quanta::Clock, start: Anchor },
     Manual(Arc<ManualClock>),
 }
@@ -64,7 +64,7 @@ impl Clock {
         let counter = quanta::Clock::new();
         let start = Anchor::read(&counter, 8);
         let origin = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, as_nanos);
-        Self { source: Source::Counter { counter, start }, origin }
+        Self { source: ClockSource::Counter { counter, start }, origin }
     }
 
     /// A clock that stands still until [`ManualClock::advance`] moves it, for tests and simulation.
@@ -80,15 +80,15 @@ impl Clock {
     #[must_use]
     pub fn manual() -> (Self, Arc<ManualClock>) {
         let hand = Arc::new(ManualClock::default());
-        (Self { source: Source::Manual(Arc::clone(&hand)), origin: 0 }, hand)
+        (Self { source: ClockSource::Manual(Arc::clone(&hand)), origin: 0 }, hand)
     }
 
     /// The hand of a manual clock; `None` for the system's.
     #[must_use]
     pub fn as_manual(&self) -> Option<&Arc<ManualClock>> {
         match &self.source {
-            Source::Manual(hand) => Some(hand),
-            Source::Counter { .. } => None,
+            ClockSource::Manual(hand) => Some(hand),
+            ClockSource::Counter { .. } => None,
         }
     }
 
@@ -97,8 +97,8 @@ impl Clock {
     #[must_use]
     pub fn ticks(&self) -> u64 {
         match &self.source {
-            Source::Counter { counter, .. } => counter.raw(),
-            Source::Manual(hand) => hand.nanos(),
+            ClockSource::Counter { counter, .. } => counter.raw(),
+            ClockSource::Manual(hand) => hand.nanos(),
         }
     }
 
@@ -108,8 +108,8 @@ impl Clock {
     #[must_use]
     pub fn rough_duration(&self, ticks: u64) -> Duration {
         Duration::from_nanos(match &self.source {
-            Source::Counter { counter, .. } => counter.delta_as_nanos(0, ticks),
-            Source::Manual(_) => ticks,
+            ClockSource::Counter { counter, .. } => counter.delta_as_nanos(0, ticks),
+            ClockSource::Manual(_) => ticks,
         })
     }
 
@@ -126,7 +126,7 @@ impl Clock {
     #[must_use]
     pub fn converter(&self) -> Converter {
         match &self.source {
-            Source::Counter { counter, start } => {
+            ClockSource::Counter { counter, start } => {
                 let now = Anchor::read(counter, 2);
                 Converter {
                     origin: self.origin,
@@ -136,7 +136,7 @@ impl Clock {
                     nanos: as_nanos(now.instant.saturating_duration_since(start.instant)),
                 }
             }
-            Source::Manual(hand) => {
+            ClockSource::Manual(hand) => {
                 let nanos = hand.nanos();
                 Converter { origin: self.origin, start: 0, ticks: nanos.max(1), nanos }
             }

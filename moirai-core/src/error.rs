@@ -92,10 +92,10 @@ impl fmt::Display for TaskError {
 impl std::error::Error for TaskError {}
 
 /// What is known of a panic: its message, where it happened if that was captured, and the payload.
-pub struct Panic(Box<Inner>);
+pub struct Panic(Box<PanicInfo>);
 
 /// Boxed, so that a result that may be a panic is not much larger than the value.
-struct Inner {
+struct PanicInfo {
     message: Arc<str>,
     location: Option<Arc<str>>,
     // Behind a lock only so that `Panic` is `Sync`; nobody ever waits for it.
@@ -107,7 +107,7 @@ impl Panic {
     #[must_use]
     pub fn new(payload: Box<dyn Any + Send>, location: Option<Arc<str>>) -> Self {
         let message = Self::message_of(&*payload);
-        Self(Box::new(Inner { message, location, payload: Mutex::new(payload) }))
+        Self(Box::new(PanicInfo { message, location, payload: Mutex::new(payload) }))
     }
 
     /// The message of a panic, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) at a character boundary.

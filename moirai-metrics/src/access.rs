@@ -22,7 +22,7 @@ pub(crate) trait Access {
 pub(crate) struct Exclusive;
 
 /// There may be several writers.
-pub(crate) struct Shared;
+pub(crate) struct SharedAccess;
 
 impl Access for Exclusive {
     #[inline]
@@ -48,7 +48,7 @@ impl Access for Exclusive {
     }
 }
 
-impl Access for Shared {
+impl Access for SharedAccess {
     #[inline]
     fn add(number: &AtomicU64, amount: u64) -> u64 {
         number.fetch_add(amount, Ordering::Relaxed)
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_sum_outgrows_one_word() {
         a_sum_carries::<Exclusive>();
-        a_sum_carries::<Shared>();
+        a_sum_carries::<SharedAccess>();
     }
 
     fn extremes_are_kept<A: Access>() {
@@ -122,6 +122,6 @@ mod tests {
     #[test]
     fn the_least_and_the_most_are_kept() {
         extremes_are_kept::<Exclusive>();
-        extremes_are_kept::<Shared>();
+        extremes_are_kept::<SharedAccess>();
     }
 }

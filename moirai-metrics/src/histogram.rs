@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::access::{Access, Exclusive, Shared, Sum, read};
+use crate::access::{Access, Exclusive, SharedAccess, Sum, read};
 use crate::buckets::{self, BUCKETS};
 use crate::distribution::HistogramSnapshot;
 
@@ -50,7 +50,7 @@ impl Histogram {
     /// Counts a duration. One that is longer than 584 years counts as that.
     #[inline]
     pub fn record(&self, duration: Duration) {
-        self.count::<Shared>(duration);
+        self.count::<SharedAccess>(duration);
     }
 
     /// Counts a duration, without any atomic read-modify-write: for the one thread that writes to this histogram.

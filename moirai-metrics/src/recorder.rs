@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use crossbeam_utils::CachePadded;
 use moirai_core::{Recorder, TaskKind, TaskSample, TaskStatus};
 
-use crate::access::{Access, Exclusive, Shared, read};
+use crate::access::{Access, Exclusive, SharedAccess, read};
 use crate::distribution::HistogramSnapshot;
 use crate::histogram::Histogram;
 use crate::snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};
@@ -169,21 +169,21 @@ impl Recorder for MetricsRecorder {
     fn task_finished(&self, worker: Option<usize>, sample: &TaskSample) {
         match worker.and_then(|worker| self.worker(worker)) {
             Some(counters) => counters.task_finished::<Exclusive>(sample),
-            None => self.foreign.task_finished::<Shared>(sample),
+            None => self.foreign.task_finished::<SharedAccess>(sample),
         }
     }
 
     fn worker_parked(&self, worker: usize) {
         match self.worker(worker) {
             Some(counters) => Exclusive::add(&counters.parks, 1),
-            None => Shared::add(&self.foreign.parks, 1),
+            None => SharedAccess::add(&self.foreign.parks, 1),
         };
     }
 
     fn seat_handed_on(&self, worker: usize) {
         match self.worker(worker) {
             Some(counters) => Exclusive::add(&counters.seats_handed_on, 1),
-            None => Shared::add(&self.foreign.seats_handed_on, 1),
+            None => SharedAccess::add(&self.foreign.seats_handed_on, 1),
         };
     }
 }

@@ -50,7 +50,7 @@ use crate::rng::{SplitMix64, mix};
 /// assert_eq!(order(1), order(1));
 /// assert_ne!(order(1), order(2));
 /// ```
-pub struct Deterministic<T>(Arc<Mutex<State<T>>>);
+pub struct Deterministic<T>(Arc<Mutex<DrawState<T>>>);
 
 /// One worker's part of [`Deterministic`].
 pub struct DeterministicLocal<T>(Deterministic<T>);
@@ -84,7 +84,7 @@ impl Strategy {
     }
 }
 
-struct State<T> {
+struct DrawState<T> {
     rng: SplitMix64,
     ready: ReadySet<T>,
 }
@@ -145,7 +145,7 @@ impl<T: Schedulable> Deterministic<T> {
                 })
             }
         };
-        Self(Arc::new(Mutex::new(State { rng, ready })))
+        Self(Arc::new(Mutex::new(DrawState { rng, ready })))
     }
 
     /// Draws a number below `bound`, zero if the bound is: for whatever else is to follow from the seed.

@@ -47,21 +47,21 @@ use crate::ranked::Ranked;
 /// assert_eq!(worker.pop(), Some(Token(2, Some(200))));
 /// assert_eq!(worker.pop(), Some(Token(1, None)));
 /// ```
-pub struct EarliestDeadline<T>(Arc<Shared<T>>);
+pub struct EarliestDeadline<T>(Arc<SharedHeap<T>>);
 
 /// One worker's part of [`EarliestDeadline`].
-pub struct EarliestDeadlineLocal<T>(Arc<Shared<T>>);
+pub struct EarliestDeadlineLocal<T>(Arc<SharedHeap<T>>);
 
 /// How many deadlines were missed, read while the scheduler is the executor's.
 #[derive(Clone, Debug)]
 pub struct Misses(Arc<AtomicU64>);
 
-struct Shared<T> {
-    queue: Mutex<Queue<T>>,
+struct SharedHeap<T> {
+    queue: Mutex<Heap<T>>,
     misses: Arc<AtomicU64>,
 }
 
-struct Queue<T> {
+struct Heap<T> {
     /// By deadline, then by arrival.
     heap: BinaryHeap<Reverse<Ranked<(u64, u64), T>>>,
     pushed: u64,
@@ -71,8 +71,8 @@ impl<T: Schedulable> EarliestDeadline<T> {
     /// A scheduler without tasks or workers.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Shared {
-            queue: Mutex::new(Queue { heap: BinaryHeap::new(), pushed: 0 }),
+        Self(Arc::new(SharedHeap {
+            queue: Mutex::new(Heap { heap: BinaryHeap::new(), pushed: 0 }),
             misses: Arc::new(AtomicU64::new(0)),
         }))
     }
@@ -99,7 +99,7 @@ impl<T: Schedulable> Default for EarliestDeadline<T> {
     }
 }
 
-impl<T: Schedulable> Shared<T> {
+impl<T: Schedulable> SharedHeap<T> {
     fn push(&self, task: T) -> Visibility {
         let deadline = task.deadline().unwrap_or(u64::MAX);
         let mut queue = self.queue.lock();

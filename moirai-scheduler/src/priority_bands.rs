@@ -173,7 +173,7 @@ impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
         };
         let empty_handed = std::mem::replace(&mut self.empty_handed, found.is_none());
         found.or_else(|| {
-            let found = self.queues.look_in_slots(empty_handed);
+            let found = self.queues.find_in_slots(empty_handed);
             self.empty_handed = found.is_none();
             found
         })

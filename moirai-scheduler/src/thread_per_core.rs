@@ -56,11 +56,11 @@ pub const INBOX_EVERY: u32 = 61;
 /// assert_eq!(workers[(place + 1) % 4].pop(), None);
 /// assert_eq!(workers[place].pop(), Some(Token(1)));
 /// ```
-pub struct ThreadPerCore<T>(Arc<Shared<T>>);
+pub struct ThreadPerCore<T>(Arc<SharedInboxes<T>>);
 
 /// One worker's part of [`ThreadPerCore`].
 pub struct ThreadPerCoreLocal<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<SharedInboxes<T>>,
     index: usize,
     queue: Worker<T>,
     /// Looks until the next one that starts with what others have pushed.
@@ -69,17 +69,17 @@ pub struct ThreadPerCoreLocal<T> {
     inbox_first: bool,
 }
 
-struct Shared<T> {
+struct SharedInboxes<T> {
     placement: Placement,
     /// What any worker may run: pushed before the start, or for a worker that does not go on.
     anywhere: Injector<T>,
     /// Where the next task goes that belongs nowhere.
     next: CachePadded<AtomicUsize>,
     /// Written once, by `start`.
-    seats: OnceLock<Box<[CachePadded<Seat<T>>]>>,
+    worker_queues: OnceLock<Box<[CachePadded<WorkerQueue<T>>]>>,
 }
 
-struct Seat<T> {
+struct WorkerQueue<T> {
     /// What others have pushed.
     inbox: Injector<T>,
     stealer: Stealer<T>,
@@ -108,19 +108,19 @@ impl<T: Schedulable> ThreadPerCore<T> {
     }
 
     fn with(placement: Placement) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedInboxes {
             placement,
             anywhere: Injector::new(),
             next: CachePadded::new(AtomicUsize::new(0)),
-            seats: OnceLock::new(),
+            worker_queues: OnceLock::new(),
         }))
     }
 }
 
-impl<T: Schedulable> Shared<T> {
-    /// The seats; none before the start.
-    fn seats(&self) -> &[CachePadded<Seat<T>>] {
-        self.seats.get().map_or(&[], |seats| seats)
+impl<T: Schedulable> SharedInboxes<T> {
+    /// The worker_queues; none before the start.
+    fn worker_queues(&self) -> &[CachePadded<WorkerQueue<T>>] {
+        self.worker_queues.get().map_or(&[], |worker_queues| worker_queues)
     }
 
     /// The worker of a task, among `workers`. `here` is who pushes it, if that is a worker.
@@ -137,13 +137,13 @@ impl<T: Schedulable> Shared<T> {
 
     /// Queues a task for another worker than the caller, or from a thread that is none.
     fn push_to(&self, worker: usize, task: T) -> Visibility {
-        let seat = &self.seats()[worker];
+        let worker_queue = &self.worker_queues()[worker];
         // Ordering: Relaxed: whoever sees it late pushes to the inbox, which is reclaimed at the next look.
-        if seat.stuck.load(Ordering::Relaxed) {
+        if worker_queue.stuck.load(Ordering::Relaxed) {
             self.anywhere.push(task);
             return Visibility::Shared;
         }
-        seat.inbox.push(task);
+        worker_queue.inbox.push(task);
         Visibility::Worker(worker)
     }
 }
@@ -163,18 +163,21 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
     ///
     /// When called a second time.
     fn start(&self, workers: usize) -> Vec<Self::Local> {
-        let (seats, queues): (Vec<_>, Vec<_>) = (0..workers)
+        let (worker_queues, queues): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
                 let queue = Worker::new();
-                let seat = Seat {
+                let worker_queue = WorkerQueue {
                     inbox: Injector::new(),
                     stealer: queue.stealer(),
                     stuck: AtomicBool::new(false),
                 };
-                (CachePadded::new(seat), queue)
+                (CachePadded::new(worker_queue), queue)
             })
             .unzip();
-        assert!(self.0.seats.set(seats.into_boxed_slice()).is_ok(), "a scheduler is started once");
+        assert!(
+            self.0.worker_queues.set(worker_queues.into_boxed_slice()).is_ok(),
+            "a scheduler is started once"
+        );
         let local = |(index, queue)| ThreadPerCoreLocal {
             shared: Arc::clone(&self.0),
             index,
@@ -186,7 +189,7 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
     }
 
     fn push(&self, task: T, _: Priority) -> Visibility {
-        let workers = self.0.seats().len();
+        let workers = self.0.worker_queues().len();
         if workers == 0 {
             self.0.anywhere.push(task);
             return Visibility::Shared;
@@ -197,22 +200,26 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
 
     fn take(&self) -> Option<T> {
         self.0.anywhere.steal().or_else(|| {
-            let mut seats = self.0.seats().iter();
-            seats.find_map(|seat| seat.inbox.steal().or_else(|| seat.stealer.steal()))
+            let mut worker_queues = self.0.worker_queues().iter();
+            worker_queues.find_map(|worker_queue| {
+                worker_queue.inbox.steal().or_else(|| worker_queue.stealer.steal())
+            })
         })
     }
 
     fn reclaim(&self, worker: usize) -> Option<T> {
-        let seat = self.0.seats().get(worker)?;
+        let worker_queue = self.0.worker_queues().get(worker)?;
         // Ordering: Relaxed: see `push_to`.
-        seat.stuck.store(true, Ordering::Relaxed);
-        seat.inbox.steal().or_else(|| seat.stealer.steal())
+        worker_queue.stuck.store(true, Ordering::Relaxed);
+        worker_queue.inbox.steal().or_else(|| worker_queue.stealer.steal())
     }
 
     fn len(&self) -> usize {
-        let seats = self.0.seats().iter();
+        let worker_queues = self.0.worker_queues().iter();
         self.0.anywhere.len()
-            + seats.map(|seat| seat.inbox.len() + seat.stealer.len()).sum::<usize>()
+            + worker_queues
+                .map(|worker_queue| worker_queue.inbox.len() + worker_queue.stealer.len())
+                .sum::<usize>()
     }
 
     fn claims(&self) -> Claims {
@@ -223,7 +230,7 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
 impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
     #[inline]
     fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
-        let workers = self.shared.seats().len();
+        let workers = self.shared.worker_queues().len();
         let worker = self.shared.place(&task, Some(self.index), workers);
         if worker == self.index {
             self.queue.push(task);
@@ -234,10 +241,10 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
 
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        let seat = &self.shared.seats()[self.index];
+        let worker_queue = &self.shared.worker_queues()[self.index];
         // Ordering: Relaxed, both: see `push_to`.
-        if seat.stuck.load(Ordering::Relaxed) {
-            seat.stuck.store(false, Ordering::Relaxed);
+        if worker_queue.stuck.load(Ordering::Relaxed) {
+            worker_queue.stuck.store(false, Ordering::Relaxed);
         }
         self.until_inbox = self.until_inbox.saturating_sub(1);
         if self.until_inbox == 0 {
@@ -257,7 +264,7 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
 impl<T: Schedulable> ThreadPerCoreLocal<T> {
     /// What others have pushed for this worker, or for any.
     fn look_around(&mut self) -> Option<T> {
-        let inbox = &self.shared.seats()[self.index].inbox;
+        let inbox = &self.shared.worker_queues()[self.index].inbox;
         let anywhere = &self.shared.anywhere;
         // As a rule it is empty. When it is not, the two take turns.
         if anywhere.is_empty() {

@@ -50,7 +50,7 @@ mod tests;
 /// assert_eq!(receiver.recv_blocking(), Err(oneshot::Closed));
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let channel = Arc::new(Channel { phase: Mutex::new(Phase::Open(None)) });
+    let channel = Arc::new(Channel { phase: Mutex::new(ChannelPhase::Open(None)) });
     let sender = Sender { channel: Some(Arc::clone(&channel)) };
     (sender, Receiver { channel })
 }
@@ -74,10 +74,10 @@ pub struct Receiver<T> {
 pub struct Closed;
 
 struct Channel<T> {
-    phase: Mutex<Phase<T>>,
+    phase: Mutex<ChannelPhase<T>>,
 }
 
-enum Phase<T> {
+enum ChannelPhase<T> {
     Open(Option<Waker>),
     Sent(T),
     Closed,
@@ -94,10 +94,10 @@ impl<T> Sender<T> {
             return Err(value);
         };
         let mut phase = channel.phase.lock();
-        if !matches!(*phase, Phase::Open(_)) {
+        if !matches!(*phase, ChannelPhase::Open(_)) {
             return Err(value);
         }
-        let before = std::mem::replace(&mut *phase, Phase::Sent(value));
+        let before = std::mem::replace(&mut *phase, ChannelPhase::Sent(value));
         drop(phase);
         before.wake();
         Ok(())
@@ -107,7 +107,7 @@ impl<T> Sender<T> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.channel {
-            Some(channel) => matches!(*channel.phase.lock(), Phase::Closed),
+            Some(channel) => matches!(*channel.phase.lock(), ChannelPhase::Closed),
             None => true,
         }
     }
@@ -121,11 +121,11 @@ impl<T> Receiver<T> {
     /// [`Closed`] if no value will come.
     pub fn try_recv(&mut self) -> Result<Option<T>, Closed> {
         let mut phase = self.channel.phase.lock();
-        if matches!(*phase, Phase::Open(_)) {
+        if matches!(*phase, ChannelPhase::Open(_)) {
             return Ok(None);
         }
-        match std::mem::replace(&mut *phase, Phase::Closed) {
-            Phase::Sent(value) => Ok(Some(value)),
+        match std::mem::replace(&mut *phase, ChannelPhase::Closed) {
+            ChannelPhase::Sent(value) => Ok(Some(value)),
             _ => Err(Closed),
         }
     }
@@ -176,9 +176,9 @@ impl<T> Receiver<T> {
         let mut phase = self.channel.phase.lock();
         // The sender may have come since the look above. Then there is nothing to wait for.
         let (answer, spare) = match &mut *phase {
-            Phase::Open(waker) => (Poll::Pending, waker.replace(new)),
-            _ => match std::mem::replace(&mut *phase, Phase::Closed) {
-                Phase::Sent(value) => (Poll::Ready(Ok(value)), Some(new)),
+            ChannelPhase::Open(waker) => (Poll::Pending, waker.replace(new)),
+            _ => match std::mem::replace(&mut *phase, ChannelPhase::Closed) {
+                ChannelPhase::Sent(value) => (Poll::Ready(Ok(value)), Some(new)),
                 _ => (Poll::Ready(Err(Closed)), Some(new)),
             },
         };
@@ -190,12 +190,12 @@ impl<T> Receiver<T> {
 
 impl<T> Channel<T> {
     /// Rules 1 and 2: what the phase held, for the caller to wake or drop with no lock held.
-    fn close(&self) -> Phase<T> {
-        std::mem::replace(&mut *self.phase.lock(), Phase::Closed)
+    fn close(&self) -> ChannelPhase<T> {
+        std::mem::replace(&mut *self.phase.lock(), ChannelPhase::Closed)
     }
 }
 
-impl<T> Phase<T> {
+impl<T> ChannelPhase<T> {
     /// Wakes the receiver that waited in this phase.
     fn wake(self) {
         if let Self::Open(Some(waker)) = self {

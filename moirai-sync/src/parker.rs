@@ -56,7 +56,7 @@ const NOTIFIED: u8 = 2;
 /// share(moirai_sync::Parker::new());
 /// ```
 pub struct Parker {
-    inner: Arc<Inner>,
+    inner: Arc<ParkState>,
     /// Two threads that park on one parker would break rule 1.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -76,10 +76,10 @@ pub struct Parker {
 /// ```
 #[derive(Clone)]
 pub struct Unparker {
-    inner: Arc<Inner>,
+    inner: Arc<ParkState>,
 }
 
-struct Inner {
+struct ParkState {
     state: AtomicU8,
     lock: Mutex<()>,
     wake: Condvar,
@@ -90,7 +90,7 @@ impl Parker {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(ParkState {
                 state: AtomicU8::new(EMPTY),
                 lock: Mutex::new(()),
                 wake: Condvar::new(),
@@ -135,7 +135,7 @@ impl Unparker {
     }
 }
 
-impl Inner {
+impl ParkState {
     /// Takes the token if there is one. Rule 4.
     fn take_token(&self) -> bool {
         // Ordering: Acquire pairs with the Release swap in `unpark`: what the unparkers did first is visible from here.
@@ -195,7 +195,7 @@ impl Inner {
     }
 }
 
-impl Wake for Inner {
+impl Wake for ParkState {
     fn wake(self: Arc<Self>) {
         self.unpark();
     }

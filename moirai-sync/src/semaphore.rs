@@ -51,11 +51,11 @@ const PERMIT: usize = 2;
 /// ```
 pub struct Semaphore {
     word: AtomicUsize,
-    queue: Mutex<Queue>,
+    queue: Mutex<PermitQueue>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct PermitQueue {
     /// Without a waker once the semaphore is closed.
     waiting: BTreeMap<u64, Option<Waker>>,
     next: u64,
@@ -82,7 +82,7 @@ impl Semaphore {
     #[must_use]
     pub fn new(permits: usize) -> Self {
         let permits = permits.min(Self::MAX_PERMITS);
-        Self { word: AtomicUsize::new(permits * PERMIT), queue: Mutex::new(Queue::default()) }
+        Self { word: AtomicUsize::new(permits * PERMIT), queue: Mutex::new(PermitQueue::default()) }
     }
 
     /// How many permits are free.
@@ -225,7 +225,7 @@ impl<'a> Acquire<'a> {
         }
         let waker = context.waker().clone();
         let mut queue = semaphore.queue.lock();
-        let Queue { waiting, next, closed } = &mut *queue;
+        let PermitQueue { waiting, next, closed } = &mut *queue;
         let (answer, spare) = match self.number {
             Some(number) => match waiting.get_mut(&number) {
                 None => {

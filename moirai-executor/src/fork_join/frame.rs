@@ -110,13 +110,13 @@ impl CurrentFrame {
     /// Calls `f` in another frame.
     #[inline]
     pub(crate) fn within<R>(&self, frame: *const Frame, f: impl FnOnce() -> R) -> R {
-        struct Back<'a>(&'a Cell<*const Frame>, *const Frame);
-        impl Drop for Back<'_> {
+        struct RestoreFrame<'a>(&'a Cell<*const Frame>, *const Frame);
+        impl Drop for RestoreFrame<'_> {
             fn drop(&mut self) {
                 self.0.set(self.1);
             }
         }
-        let _back = Back(&self.0, self.0.replace(frame));
+        let _back = RestoreFrame(&self.0, self.0.replace(frame));
         f()
     }
 

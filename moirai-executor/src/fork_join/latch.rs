@@ -20,7 +20,7 @@ pub(crate) trait Latch {
 const SPIN_FOR: Duration = Duration::from_micros(60);
 
 /// How far a wait has come.
-pub(crate) struct Wait {
+pub(crate) struct WaitState {
     since: Option<Instant>,
     /// What the last look at the shared_jobs has seen, in vain.
     pub(crate) seen: Option<usize>,
@@ -28,7 +28,7 @@ pub(crate) struct Wait {
     pub(crate) hand_off: bool,
 }
 
-impl Wait {
+impl WaitState {
     pub(crate) const fn new() -> Self {
         Self { since: None, seen: None, hand_off: false }
     }

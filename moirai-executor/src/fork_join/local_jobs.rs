@@ -7,7 +7,7 @@ use std::thread;
 
 use super::frame::{CurrentFrame, Frame};
 use super::host::Host;
-use super::latch::{Latch, Wait};
+use super::latch::{Latch, WaitState};
 use super::shared_jobs::{SharedJobs, StolenJob};
 use super::stack_job::{JobHeader, StackJob};
 use crate::panics;
@@ -56,8 +56,8 @@ impl LocalJobs {
         is_external: bool,
         f: impl FnOnce() -> R,
     ) -> R {
-        struct Leave<'a>(&'a LocalJobs, &'a SharedJobs);
-        impl Drop for Leave<'_> {
+        struct LeaveRoot<'a>(&'a LocalJobs, &'a SharedJobs);
+        impl Drop for LeaveRoot<'_> {
             fn drop(&mut self) {
                 self.0.is_external.set(false);
                 self.1.remove_external_thread();
@@ -65,7 +65,7 @@ impl LocalJobs {
         }
         let _leave = (is_external && !self.is_external.replace(true)).then(|| {
             shared_jobs.add_external_thread();
-            Leave(self, shared_jobs)
+            LeaveRoot(self, shared_jobs)
         });
         self.frame.within(frame, f)
     }
@@ -206,7 +206,7 @@ impl LocalJobs {
 
     /// Waits for a job that was taken. Rule 6.
     fn wait(&self, host: &impl Host, job: &JobHeader) {
-        let mut wait = Wait::new();
+        let mut wait = WaitState::new();
         while !job.is_done() {
             self.wait_step(host, job, job.identity(), &mut wait);
         }
@@ -219,12 +219,12 @@ impl LocalJobs {
         host: &impl Host,
         latch: &impl Latch,
         below: *const (),
-        wait: &mut Wait,
+        wait: &mut WaitState,
     ) {
         if let Some(piece) = host.shared_jobs().take_descendant(below, host.idle(), &mut wait.seen)
         {
             piece.run(&self.frame, host.shared_jobs(), || host.idle());
-            *wait = Wait::new();
+            *wait = WaitState::new();
         } else if wait.keeps_spinning() {
             thread::yield_now();
         } else if wait.hand_off {

@@ -11,7 +11,7 @@ use moirai_sync::Unparker;
 
 use super::frame::Frame;
 use super::host::Host;
-use super::latch::{Latch, Wait};
+use super::latch::{Latch, WaitState};
 use super::local_jobs::LocalJobs;
 use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
 use super::shared_jobs::SharedJobs;
@@ -119,7 +119,7 @@ impl<H: Host> ScopeCore<H> {
     fn finish(&self, local_jobs: &LocalJobs) -> Option<Payload> {
         let host = self.host();
         let mut first = None;
-        let mut wait = Wait::new();
+        let mut wait = WaitState::new();
         loop {
             while let Some(job) = self.with_own(|own| {
                 if let Some(drawn) = host.simulated_choice(own.len()) {

@@ -32,10 +32,10 @@ use crate::task::{CancelReason, JoinHandle, TaskRef};
 /// ```
 pub struct TaskHandle<T> {
     id: TaskId,
-    inner: Inner<T>,
+    inner: HandleState<T>,
 }
 
-enum Inner<T> {
+enum HandleState<T> {
     Task(JoinHandle<T, Shared>),
     /// It was not let in.
     Refused {
@@ -46,11 +46,11 @@ enum Inner<T> {
 
 impl<T> TaskHandle<T> {
     pub(crate) const fn new(id: TaskId, handle: JoinHandle<T, Shared>) -> Self {
-        Self { id, inner: Inner::Task(handle) }
+        Self { id, inner: HandleState::Task(handle) }
     }
 
     pub(crate) const fn refused(id: TaskId, reason: RefuseReason) -> Self {
-        Self { id, inner: Inner::Refused { reason, taken: false } }
+        Self { id, inner: HandleState::Refused { reason, taken: false } }
     }
 
     /// The task's id, by which the executor knows it also after this handle is gone.
@@ -85,15 +85,15 @@ impl<T> TaskHandle<T> {
     /// As for [`join`](Self::join).
     pub fn try_join(&mut self) -> Option<Result<T, TaskError>> {
         match &mut self.inner {
-            Inner::Task(handle) => handle.try_take(),
-            Inner::Refused { reason, taken } => Some(Err(refused_result(*reason, taken))),
+            HandleState::Task(handle) => handle.try_take(),
+            HandleState::Refused { reason, taken } => Some(Err(refused_result(*reason, taken))),
         }
     }
 
     /// Asks the task to stop. Queued, it never runs; waiting, it is dropped by a worker at once; running, it is dropped when
     /// its poll returns. A closure that runs already is not interrupted. A task that has ended stays as it is.
     pub fn cancel(&self) {
-        if let Inner::Task(handle) = &self.inner {
+        if let HandleState::Task(handle) = &self.inner {
             handle.task().cancel(CancelReason::User);
         }
     }
@@ -102,8 +102,8 @@ impl<T> TaskHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match &self.inner {
-            Inner::Task(handle) => handle.is_complete(),
-            Inner::Refused { .. } => true,
+            HandleState::Task(handle) => handle.is_complete(),
+            HandleState::Refused { .. } => true,
         }
     }
 
@@ -111,8 +111,8 @@ impl<T> TaskHandle<T> {
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
         let task = match &self.inner {
-            Inner::Task(handle) => Some(handle.task().clone()),
-            Inner::Refused { .. } => None,
+            HandleState::Task(handle) => Some(handle.task().clone()),
+            HandleState::Refused { .. } => None,
         };
         AbortHandle { id: self.id, task }
     }
@@ -120,16 +120,16 @@ impl<T> TaskHandle<T> {
     /// The error, if the task was not let in.
     pub(crate) fn take_refusal(&mut self) -> Option<Result<T, TaskError>> {
         match &mut self.inner {
-            Inner::Task(_) => None,
-            Inner::Refused { .. } => self.try_join(),
+            HandleState::Task(_) => None,
+            HandleState::Refused { .. } => self.try_join(),
         }
     }
 
     /// Has the waker woken when the task ends; false if it has ended.
     pub(crate) fn set_join_waker(&mut self, waker: &Waker) -> bool {
         match &mut self.inner {
-            Inner::Task(handle) => handle.set_join_waker(waker),
-            Inner::Refused { .. } => false,
+            HandleState::Task(handle) => handle.set_join_waker(waker),
+            HandleState::Refused { .. } => false,
         }
     }
 
@@ -138,7 +138,7 @@ impl<T> TaskHandle<T> {
         if let Some(result) = self.try_join() {
             return Some(result);
         }
-        let Inner::Task(handle) = &mut self.inner else { unreachable!("a reason is ready") };
+        let HandleState::Task(handle) = &mut self.inner else { unreachable!("a reason is ready") };
         if Context::is_polling(handle.task().ptr()) {
             return Some(Err(TaskError::WouldDeadlock));
         }
@@ -172,13 +172,15 @@ impl<T> Future for TaskHandle<T> {
     /// Resolves to the task's result; to [`TaskError::WouldDeadlock`] when the task awaits itself.
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().inner {
-            Inner::Task(handle) => {
+            HandleState::Task(handle) => {
                 if !handle.is_complete() && Context::is_polling(handle.task().ptr()) {
                     return Poll::Ready(Err(TaskError::WouldDeadlock));
                 }
                 budget::poll(cx, |cx| handle.poll(cx))
             }
-            Inner::Refused { reason, taken } => Poll::Ready(Err(refused_result(*reason, taken))),
+            HandleState::Refused { reason, taken } => {
+                Poll::Ready(Err(refused_result(*reason, taken)))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for a task by its id.
+//! Pending for a task by its id.
 //!
 //! A watcher marks the task's cell, not its record: the exchange that completes the task sees the mark or is seen by it, so no
 //! end is missed, and the status reaches the watcher even if the record is evicted at once. Who waits is in a table that
@@ -21,11 +21,11 @@ use crate::time::Deadline;
 pub(crate) enum WaitForTask {
     /// The task has ended already, or is not known.
     Known(Option<TaskStatus>),
-    Waiting(Waiting),
+    Pending(Pending),
 }
 
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Pending {
     shared: Arc<Shared>,
     id: TaskId,
     watch: Watch,
@@ -40,7 +40,7 @@ impl WaitForTask {
         match shared.watchers.watch(id, || task.watch()) {
             Ok(watch) => {
                 let limit = timeout.map(|timeout| Deadline::after(shared.time.source(), timeout));
-                Self::Waiting(Waiting { shared: Arc::clone(shared), id, watch, limit })
+                Self::Pending(Pending { shared: Arc::clone(shared), id, watch, limit })
             }
             Err(status) => Self::Known(Some(status)),
         }
@@ -53,7 +53,7 @@ impl Future for WaitForTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TaskStatus>> {
         match self.get_mut() {
             Self::Known(status) => Poll::Ready(*status),
-            Self::Waiting(waiting) => {
+            Self::Pending(waiting) => {
                 if let Poll::Ready(told) = Pin::new(&mut waiting.watch.ended).poll(cx) {
                     return Poll::Ready(told.ok());
                 }
@@ -68,7 +68,7 @@ impl Future for WaitForTask {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Pending {
     fn drop(&mut self) {
         self.shared.watchers.forget(self.id, &self.watch);
     }

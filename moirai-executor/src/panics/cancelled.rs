@@ -4,16 +4,16 @@ use std::any::Any;
 use std::panic::resume_unwind;
 
 /// The payload.
-struct Cancelled;
+struct CancelledPayload;
 
 /// Unwinds, without a message.
 #[cold]
 #[inline(never)]
 pub(crate) fn unwind_cancelled() -> ! {
-    resume_unwind(Box::new(Cancelled))
+    resume_unwind(Box::new(CancelledPayload))
 }
 
 /// Whether a payload is that of a fork-join that was cancelled.
 pub(crate) fn is_cancelled(payload: &(dyn Any + Send)) -> bool {
-    payload.is::<Cancelled>()
+    payload.is::<CancelledPayload>()
 }

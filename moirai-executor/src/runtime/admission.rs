@@ -28,7 +28,7 @@ impl RefuseReason {
 }
 
 /// How the caller waits for a permit, when it has to.
-type Wait = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClosed>;
+type WaitForRoom = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClosed>;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Admission {
     /// Lets a task in that is spawned plainly: refused at the limit on active tasks; waits, as blocking callers do, while the queue for
     /// blocking tasks is full.
     #[inline]
-    pub(crate) fn enter(&self, kind: TaskKind, wait: Wait) -> Result<(), RefuseReason> {
+    pub(crate) fn enter(&self, kind: TaskKind, wait: WaitForRoom) -> Result<(), RefuseReason> {
         if self.active.is_none() && kind != TaskKind::Blocking {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Admission {
     }
 
     #[inline(never)]
-    fn enter_counted(&self, kind: TaskKind, wait: Option<Wait>) -> Result<(), RefuseReason> {
+    fn enter_counted(&self, kind: TaskKind, wait: Option<WaitForRoom>) -> Result<(), RefuseReason> {
         let active = match &self.active {
             None => None,
             Some(active) => Some(active.try_acquire().ok_or(RefuseReason::AtCapacity)?),

@@ -47,8 +47,8 @@ impl Context {
 
     /// Makes this the innermost context while `f` runs.
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Leave(*const Context);
-        impl Drop for Leave {
+        struct LeaveContext(*const Context);
+        impl Drop for LeaveContext {
             fn drop(&mut self) {
                 INNERMOST.set(self.0);
             }
@@ -56,7 +56,7 @@ impl Context {
         self.local_jobs.pin_in_place();
         let outer = INNERMOST.replace(self);
         self.outer.set(outer);
-        let _leave = Leave(outer);
+        let _leave = LeaveContext(outer);
         f()
     }
 

@@ -34,10 +34,10 @@ pub(crate) struct Turns<T, C, S> {
     pub(crate) over: Arc<AtomicBool>,
     /// The body of a thread of the simulation that has this number.
     pub(crate) drive: fn(Arc<S>, usize),
-    pub(crate) state: Mutex<State<C>>,
+    pub(crate) state: Mutex<TurnsState<C>>,
 }
 
-pub(crate) struct State<C> {
+pub(crate) struct TurnsState<C> {
     /// Those in which nobody sits.
     pub(crate) cores: Vec<C>,
     pub(crate) turn: usize,
@@ -45,7 +45,7 @@ pub(crate) struct State<C> {
     /// Threads between steps that do not have the turn.
     pub(crate) between: Vec<usize>,
     /// Threads in the middle of a step.
-    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) waiting: Vec<WaitingThread>,
     pub(crate) steps: u64,
     pub(crate) fingerprint: u64,
     pub(crate) ending: Option<Ending>,
@@ -67,7 +67,7 @@ pub(crate) struct Thread {
     pub(crate) handle: Option<JoinHandle<()>>,
 }
 
-pub(crate) struct Waiting {
+pub(crate) struct WaitingThread {
     pub(crate) thread: usize,
     pub(crate) token: Unparker,
     /// In nanoseconds of the simulated time.
@@ -114,7 +114,7 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
             sweep_every,
             over: Arc::new(AtomicBool::new(false)),
             drive,
-            state: Mutex::new(State {
+            state: Mutex::new(TurnsState {
                 cores: Vec::new(),
                 turn: CALLER,
                 threads: vec![Thread { told: Arc::new(Condvar::new()), handle: None }],
@@ -175,13 +175,13 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
         self.manual.nanos().saturating_add(nanos(timeout))
     }
 
-    pub(crate) fn give_turn(&self, state: &mut MutexGuard<'_, State<C>>, to: usize) {
+    pub(crate) fn give_turn(&self, state: &mut MutexGuard<'_, TurnsState<C>>, to: usize) {
         state.turn = to;
         state.threads[to].told.notify_one();
     }
 
     /// Rule 4. False: it is to end.
-    pub(crate) fn wait_turn(&self, state: &mut MutexGuard<'_, State<C>>, me: usize) -> bool {
+    pub(crate) fn wait_turn(&self, state: &mut MutexGuard<'_, TurnsState<C>>, me: usize) -> bool {
         while state.turn != me {
             if state.leave {
                 return false;

@@ -1,4 +1,4 @@
-//! Waiting in the middle of a step of a simulation. Rule 3 of [`sim`](crate::sim).
+//! WaitingThread in the middle of a step of a simulation. Rule 3 of [`sim`](crate::sim).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use parking_lot::{Condvar, MutexGuard};
 use crate::panics::cancelled;
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Shared, SharedTurns, WorkerCore};
-use crate::runtime::turns::{Ending, NUMBER, State, Thread, Waiting};
+use crate::runtime::turns::{Ending, NUMBER, Thread, TurnsState, WaitingThread};
 
 /// Waits for the parker's token, or until a moment of the simulated time; says whether it took the token.
 pub(crate) fn wait_turn(
@@ -26,7 +26,7 @@ pub(crate) fn wait_turn(
     {
         let mut state = turns.state.lock();
         state.cores.extend(core);
-        state.waiting.push(Waiting { thread: me, token: parker.unparker(), until, unwinds });
+        state.waiting.push(WaitingThread { thread: me, token: parker.unparker(), until, unwinds });
         let next = match state.between.pop() {
             Some(next) => next,
             None => start_thread(shared, turns, &mut state),
@@ -45,7 +45,7 @@ pub(crate) fn wait_turn(
 fn start_thread(
     shared: &Shared,
     turns: &SharedTurns,
-    state: &mut MutexGuard<'_, State<Box<WorkerCore>>>,
+    state: &mut MutexGuard<'_, TurnsState<Box<WorkerCore>>>,
 ) -> usize {
     let number = state.threads.len();
     let started = if number > turns.max_threads {

@@ -26,9 +26,9 @@ const RECLAIM: usize = 256;
 const BLOCKED: u32 = 8;
 
 /// Says that the watchdog thread has ended, however it does.
-struct Ended<'a>(&'a Watchdog);
+struct ThreadEnded<'a>(&'a Watchdog);
 
-impl Drop for Ended<'_> {
+impl Drop for ThreadEnded<'_> {
     fn drop(&mut self) {
         self.0.state.lock().running = false;
         self.0.changed.notify_all();
@@ -56,7 +56,7 @@ struct Observed {
 
 /// What a look has found.
 #[derive(Default)]
-struct Found {
+struct Findings {
     /// Workers that have gone on.
     moved: usize,
     /// Threads that are stuck, and not on a processor.
@@ -70,7 +70,7 @@ pub(crate) fn start_watchdog(shared: &Shared, name: String) -> io::Result<()> {
     }
     shared.watchdog.state.lock().running = true;
     let started = shared.start_thread(name, |shared| {
-        let _ended = Ended(&shared.watchdog);
+        let _ended = ThreadEnded(&shared.watchdog);
         // What may panic is the code of a scheduler, or of a `tracing` subscriber.
         while let Some(message) = panics::contain(|| watch(&shared)) {
             tracing::error!(target: "moirai", panic = &*message, "the watchdog thread panicked, and goes on");
@@ -152,10 +152,10 @@ fn look(shared: &Shared, seen: &mut Seen) {
 }
 
 /// Looks at every activity, and does for each what its being stuck asks for.
-fn look_at_activities(shared: &Shared, seen: &mut Seen) -> Found {
+fn look_at_activities(shared: &Shared, seen: &mut Seen) -> Findings {
     let activities = &shared.watchdog.activities;
     let now = Instant::now();
-    let mut found = Found::default();
+    let mut found = Findings::default();
     for (index, seen) in seen.activities.iter_mut().enumerate() {
         let activity = activities.activity(index);
         let snapshot = activity.snapshot();

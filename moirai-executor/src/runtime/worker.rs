@@ -68,14 +68,14 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             return;
         };
         shared.watchdog.step(index);
-        let next = popped.map(Next::Task).or_else(|| {
+        let next = popped.map(NextWork::Task).or_else(|| {
             shared.watchdog.in_nothing(index);
             let next = shared.sleepers.next(
                 index,
                 || {
                     let task = context.with_core(|core| core.queue.pop()).flatten();
-                    task.map(Next::Task).or_else(|| {
-                        shared.shared_jobs.take(shared.sleepers.idle()).map(Next::StolenJob)
+                    task.map(NextWork::Task).or_else(|| {
+                        shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob)
                     })
                 },
                 || shared.shared_jobs.has_jobs(),
@@ -90,11 +90,11 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             next
         });
         match next {
-            Some(Next::Task(task)) => {
+            Some(NextWork::Task(task)) => {
                 shared.watchdog.in_task(index, task.id());
                 context.run(task);
             }
-            Some(Next::StolenJob(piece)) => run_stolen_job(context, index, piece),
+            Some(NextWork::StolenJob(piece)) => run_stolen_job(context, index, piece),
             None => break,
         }
     }
@@ -105,7 +105,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
 }
 
 /// What a worker does next.
-enum Next {
+enum NextWork {
     Task(Runnable),
     StolenJob(StolenJob),
 }

@@ -10,10 +10,10 @@ use crate::panics;
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Runnable, Shared, SharedTurns};
 use crate::runtime::shutdown::cancel_all;
-use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, Waiting};
+use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, WaitingThread};
 
 /// What the thread with the turn does next.
-enum Next {
+enum NextTurn {
     Step,
     /// Somebody who waited goes on.
     Resume(usize),
@@ -26,13 +26,13 @@ enum Next {
 
 /// Runs everything, until the end. On the caller's thread.
 pub(super) fn drive(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context) -> Report {
-    struct Back(usize);
-    impl Drop for Back {
+    struct RestoreNumber(usize);
+    impl Drop for RestoreNumber {
         fn drop(&mut self) {
             NUMBER.set(self.0);
         }
     }
-    let _back = Back(NUMBER.replace(CALLER));
+    let _back = RestoreNumber(NUMBER.replace(CALLER));
     context.enter(|| steps(turns, shared, context));
     let (threads, report) = {
         let mut state = turns.state.lock();
@@ -79,9 +79,9 @@ fn steps(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context) {
             begin_to_end(turns, shared);
         }
         match next(turns, shared, me) {
-            Next::Step => step(turns, context),
-            Next::Advance(to) => advance(turns, shared, to),
-            Next::Resume(thread) => {
+            NextTurn::Step => step(turns, context),
+            NextTurn::Advance(to) => advance(turns, shared, to),
+            NextTurn::Resume(thread) => {
                 let mut state = turns.state.lock();
                 state.between.push(me);
                 turns.give_turn(&mut state, thread);
@@ -89,33 +89,33 @@ fn steps(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context) {
                     return;
                 }
             }
-            Next::End => {}
-            Next::Leave => return,
+            NextTurn::End => {}
+            NextTurn::Leave => return,
         }
     }
 }
 
-fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> Next {
+fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> NextTurn {
     let ready = Scheduler::<Runnable>::len(&turns.order);
     let mut state = turns.state.lock();
     if state.ending.is_some() {
         // Those that unwind already get what they wait for, if it comes: what they wait for is being cancelled.
         let can_go =
-            |waiting: &Waiting| ready == 0 || !waiting.unwinds || waiting.token.is_pending();
+            |waiting: &WaitingThread| ready == 0 || !waiting.unwinds || waiting.token.is_pending();
         if let Some(place) = state.waiting.iter().rposition(can_go) {
-            return Next::Resume(state.waiting.remove(place).thread);
+            return NextTurn::Resume(state.waiting.remove(place).thread);
         }
         if ready > 0 {
-            return Next::Step;
+            return NextTurn::Step;
         }
         if me == CALLER {
-            return Next::Leave;
+            return NextTurn::Leave;
         }
         state.between.retain(|thread| *thread != CALLER);
-        return Next::Resume(CALLER);
+        return NextTurn::Resume(CALLER);
     }
     let now = turns.manual.nanos();
-    let can_go_on = |waiting: &Waiting| {
+    let can_go_on = |waiting: &WaitingThread| {
         waiting.token.is_pending() || waiting.until.is_some_and(|until| until <= now)
     };
     // As a rule nobody waits.
@@ -124,16 +124,16 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> Next {
             (0..state.waiting.len()).filter(|place| can_go_on(&state.waiting[*place])).collect();
         let drawn = if able.is_empty() { 0 } else { turns.simulated_choice(able.len() + ready) };
         if let Some(place) = able.get(drawn) {
-            return Next::Resume(state.waiting.remove(*place).thread);
+            return NextTurn::Resume(state.waiting.remove(*place).thread);
         }
     }
     if ready > 0 {
         if state.steps == turns.max_steps {
             drop(state);
             end(turns, shared, Ending::TooManySteps);
-            return Next::End;
+            return NextTurn::End;
         }
-        return Next::Step;
+        return NextTurn::Step;
     }
     let waits = state.waiting.iter().filter_map(|waiting| waiting.until);
     let timer = shared.time.next_due();
@@ -141,10 +141,10 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> Next {
     drop(state);
     match next {
         // What is beyond the end of time never comes.
-        Some(next) if next < u64::MAX => Next::Advance(next),
+        Some(next) if next < u64::MAX => NextTurn::Advance(next),
         _ => {
             end(turns, shared, Ending::Deadlock(active(shared)));
-            Next::End
+            NextTurn::End
         }
     }
 }

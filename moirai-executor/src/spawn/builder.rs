@@ -349,7 +349,7 @@ where
     D: Destination<T>,
 {
     destination.take_place().await;
-    let place = Place::<T, D>::new(&destination);
+    let place = TakenPlace::<T, D>::new(&destination);
     let admitted = shared.admission.wait(options.kind).await;
     place.keep();
     destination.accept(match admitted {
@@ -359,9 +359,9 @@ where
 }
 
 /// A place that was taken for a task which has not come yet. Dropping it gives the place back.
-struct Place<'a, T: Send + 'static, D: Destination<T>>(&'a D, PhantomData<fn(T)>);
+struct TakenPlace<'a, T: Send + 'static, D: Destination<T>>(&'a D, PhantomData<fn(T)>);
 
-impl<'a, T: Send + 'static, D: Destination<T>> Place<'a, T, D> {
+impl<'a, T: Send + 'static, D: Destination<T>> TakenPlace<'a, T, D> {
     const fn new(destination: &'a D) -> Self {
         Self(destination, PhantomData)
     }
@@ -372,7 +372,7 @@ impl<'a, T: Send + 'static, D: Destination<T>> Place<'a, T, D> {
     }
 }
 
-impl<T: Send + 'static, D: Destination<T>> Drop for Place<'_, T, D> {
+impl<T: Send + 'static, D: Destination<T>> Drop for TakenPlace<'_, T, D> {
     fn drop(&mut self) {
         self.0.give_place_back();
     }

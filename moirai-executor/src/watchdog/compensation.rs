@@ -19,7 +19,7 @@ mod loom;
 
 /// See the [module](self).
 pub(crate) struct Compensation {
-    state: Mutex<State>,
+    state: Mutex<CompensationState>,
     /// They are needed, or they are to stop.
     needed: Condvar,
     /// How many there may be.
@@ -27,7 +27,7 @@ pub(crate) struct Compensation {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct CompensationState {
     stop: bool,
     /// Whether no worker goes on, or one that goes on is short of another that is blocked.
     stuck: bool,
@@ -72,7 +72,7 @@ impl Compensation {
     pub(crate) fn new(limit: usize, first_lane: usize) -> Self {
         let activities = (first_lane..first_lane + limit).rev().collect();
         Self {
-            state: Mutex::new(State { activities, ..State::default() }),
+            state: Mutex::new(CompensationState { activities, ..CompensationState::default() }),
             needed: Condvar::new(),
             limit,
         }
@@ -140,7 +140,9 @@ impl Compensation {
     fn idle_by<'a>(
         &'a self,
         activity: usize,
-        wait: impl FnOnce(MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool),
+        wait: impl FnOnce(
+            MutexGuard<'a, CompensationState>,
+        ) -> (MutexGuard<'a, CompensationState>, bool),
     ) -> Idle {
         let mut state = self.state.lock();
         let mut timed_out = false;
@@ -163,7 +165,7 @@ impl Compensation {
     }
 }
 
-impl State {
+impl CompensationState {
     fn end(&mut self, activity: usize) {
         self.rescuers -= 1;
         self.activities.push(activity);

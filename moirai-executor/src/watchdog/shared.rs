@@ -19,7 +19,7 @@ pub(crate) struct Watchdog {
     pub(crate) stall_detector: StallDetector,
     /// How much rescuers have run.
     pub(crate) compensated: AtomicUsize,
-    pub(crate) state: Mutex<State>,
+    pub(crate) state: Mutex<WatchdogState>,
     /// The thread was armed, or it is to stop, or it has ended.
     pub(crate) changed: Condvar,
     /// Whether there is a thread at all.
@@ -28,7 +28,7 @@ pub(crate) struct Watchdog {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct WatchdogState {
     pub(crate) stop: bool,
     pub(crate) armed: bool,
     /// The thread runs.
@@ -47,7 +47,7 @@ impl Watchdog {
             activities,
             compensation: Compensation::new(rescuers, workers),
             compensated: AtomicUsize::new(0),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(WatchdogState::default()),
             changed: Condvar::new(),
             on: compensates || stall_detector.is_on(),
             compensates,

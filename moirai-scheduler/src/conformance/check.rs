@@ -13,7 +13,7 @@ use super::random::{
     drained, dropped_with_its_tasks, random_operations, started_once_with_what_was_pushed_before,
 };
 use super::token::Token;
-use super::violation::{Found, Violation};
+use super::violation::{CaseResult, Violation};
 
 macro_rules! names_and_dispatch {
     ($($case:ident)*) => {
@@ -24,8 +24,8 @@ macro_rules! names_and_dispatch {
         fn run<S: Scheduler<Token>>(
             name: &str,
             new: &(dyn Fn() -> S + Sync),
-        ) -> Option<(&'static str, Found)> {
-            let (name, case): (_, fn(&(dyn Fn() -> S + Sync)) -> Found) = match name {
+        ) -> Option<(&'static str, CaseResult)> {
+            let (name, case): (_, fn(&(dyn Fn() -> S + Sync)) -> CaseResult) = match name {
                 $(stringify!($case) => (stringify!($case), $case),)*
                 _ => return None,
             };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use moirai_core::{LocalQueue, Panic, Priority, Ready, Scheduler, Visibility};
 
 use super::token::Token;
-use super::violation::Found;
+use super::violation::CaseResult;
 use crate::Sleepers;
 use crate::rng::SplitMix64;
 
@@ -63,7 +63,7 @@ impl Ledger {
         }
     }
 
-    fn verdict(&self) -> Found {
+    fn verdict(&self) -> CaseResult {
         let times = || self.times.iter().map(|times| times.load(Ordering::Relaxed)).enumerate();
         let all = self.times.len();
         if let Some((number, times)) = times().find(|(_, times)| *times > 1) {
@@ -90,7 +90,7 @@ fn contained(ledger: &Ledger, f: impl FnOnce()) {
 /// Runs threads, and gives the first panic of one as an error.
 fn scope<'env>(
     f: impl for<'scope> FnOnce(&'scope thread::Scope<'scope, 'env>, &mut Threads<'scope>),
-) -> Found {
+) -> CaseResult {
     thread::scope(|scope| {
         let mut threads = Threads(Vec::new());
         f(scope, &mut threads);
@@ -119,7 +119,7 @@ fn draw_priority(rng: &mut SplitMix64) -> Priority {
 
 pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
-) -> Found {
+) -> CaseResult {
     const TOKENS: usize = 1_000_000;
     let scheduler = new();
     let ledger = Ledger::new(TOKENS);
@@ -202,7 +202,7 @@ impl Barrier {
     }
 }
 
-pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     /// Most races are lost where little is left: many rounds with few tasks, and some with many.
     const ROUNDS: usize = 10_000;
     /// Where processors are scarce the threads rarely meet, and fewer rounds have to do.
@@ -271,7 +271,7 @@ impl Drop for Set<'_> {
     }
 }
 
-pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     const WORKERS: usize = 2;
     const WAVES: usize = 2_000;
     let scheduler = new();
@@ -340,7 +340,7 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
 
 pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
-) -> Found {
+) -> CaseResult {
     const TOKENS: usize = 300;
     for round in 0..20 {
         let scheduler = new();
@@ -382,7 +382,7 @@ pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
 
 pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
-) -> Found {
+) -> CaseResult {
     const TOKENS: usize = 200;
     /// What the thread unwinds with; no message is printed for it.
     struct Unwinding;

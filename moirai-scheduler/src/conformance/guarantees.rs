@@ -3,7 +3,7 @@
 use moirai_core::{LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
 
 use super::token::Token;
-use super::violation::Found;
+use super::violation::CaseResult;
 use crate::rng::SplitMix64;
 
 /// How a task comes in.
@@ -48,7 +48,7 @@ impl<S: Scheduler<Token>> One<S> {
     }
 }
 
-pub(super) fn order_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn order_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     for seed in 0..50 {
         let mut rng = SplitMix64::new(seed);
         let mut one = One::new(new())?;
@@ -94,7 +94,9 @@ pub(super) fn order_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
     Ok(())
 }
 
-pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> CaseResult {
     let Some(bound) = new().claims().fairness else { return Ok(()) };
     let ways = ways();
     for victim in &ways {
@@ -131,7 +133,9 @@ pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S +
     Ok(())
 }
 
-pub(super) fn priorities_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn priorities_as_guaranteed<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> CaseResult {
     let Some(bound) = new().claims().inversion else { return Ok(()) };
     for urgent in ways().into_iter().filter(|way| way.priority > Priority::Low) {
         for pops in 0..150 {

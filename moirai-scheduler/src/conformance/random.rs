@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
 
 use super::token::Token;
-use super::violation::Found;
+use super::violation::CaseResult;
 use crate::rng::SplitMix64;
 
 /// How many workers the scheduler has.
@@ -69,7 +69,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         Priority::ALL[self.rng.below(Priority::ALL.len())]
     }
 
-    fn pushed(&mut self, number: u64, visibility: Visibility, by: Option<usize>) -> Found {
+    fn pushed(&mut self, number: u64, visibility: Visibility, by: Option<usize>) -> CaseResult {
         match visibility {
             Visibility::Slot if by.is_none() => {
                 return Err(format!(
@@ -104,13 +104,13 @@ impl<S: Scheduler<Token>> Beside<S> {
         Ok(())
     }
 
-    fn push_from_outside(&mut self, token: Token) -> Found {
+    fn push_from_outside(&mut self, token: Token) -> CaseResult {
         let (number, priority) = (token.number(), self.priority());
         let visibility = self.scheduler.push(token, priority);
         self.pushed(number, visibility, None)
     }
 
-    fn push_by(&mut self, worker: usize) -> Found {
+    fn push_by(&mut self, worker: usize) -> CaseResult {
         let token = self.token();
         let (number, priority) = (token.number(), self.priority());
         let ready = Ready::ALL[self.rng.below(Ready::ALL.len())];
@@ -119,7 +119,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         self.pushed(number, visibility, Some(worker))
     }
 
-    fn pop_by(&mut self, worker: usize) -> Found {
+    fn pop_by(&mut self, worker: usize) -> CaseResult {
         let Some(local) = &mut self.locals[worker] else { return Ok(()) };
         let popped = local.pop();
         match popped {
@@ -131,7 +131,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         }
     }
 
-    fn found_nothing(&mut self, worker: usize) -> Found {
+    fn found_nothing(&mut self, worker: usize) -> CaseResult {
         self.in_vain[worker] += 1;
         let maybe_hidden = self.maybe_hidden();
         for (number, Inside { visibility, by, maybe_hidden: this }) in &self.inside {
@@ -162,7 +162,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         count
     }
 
-    fn take(&mut self) -> Found {
+    fn take(&mut self) -> CaseResult {
         let Some(token) = self.scheduler.take() else {
             return match self.inside.first_key_value() {
                 None => Ok(()),
@@ -175,13 +175,13 @@ impl<S: Scheduler<Token>> Beside<S> {
         self.came_out(&token, "take")
     }
 
-    fn reclaim(&mut self, worker: usize) -> Found {
+    fn reclaim(&mut self, worker: usize) -> CaseResult {
         let Some(token) = self.scheduler.reclaim(worker) else { return Ok(()) };
         self.came_out(&token, "reclaim")?;
         self.push_from_outside(token)
     }
 
-    fn came_out(&mut self, token: &Token, by: &str) -> Found {
+    fn came_out(&mut self, token: &Token, by: &str) -> CaseResult {
         let number = token.number();
         self.in_vain = [0; WORKERS];
         self.slot_is_full = [false; WORKERS];
@@ -195,7 +195,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         Ok(())
     }
 
-    fn count(&self) -> Found {
+    fn count(&self) -> CaseResult {
         let (says, is) = (self.scheduler.len(), self.inside.len());
         if says != is || self.scheduler.is_empty() != (is == 0) {
             let empty = self.scheduler.is_empty();
@@ -206,7 +206,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         Ok(())
     }
 
-    fn call_something(&mut self, retire: bool) -> Found {
+    fn call_something(&mut self, retire: bool) -> CaseResult {
         let worker = self.rng.below(WORKERS);
         match self.rng.below(100) {
             0..20 => {
@@ -233,7 +233,7 @@ impl<S: Scheduler<Token>> Beside<S> {
     }
 
     /// Rule 5.
-    fn drain(&mut self) -> Found {
+    fn drain(&mut self) -> CaseResult {
         while !self.inside.is_empty() {
             self.take()?;
         }
@@ -244,7 +244,7 @@ impl<S: Scheduler<Token>> Beside<S> {
     }
 }
 
-pub(super) fn random_operations<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn random_operations<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     for seed in 0..RUNS {
         let run = || {
             let mut beside = Beside::new(new(), seed)?;
@@ -258,7 +258,7 @@ pub(super) fn random_operations<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync
     Ok(())
 }
 
-pub(super) fn drained<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn drained<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     for seed in 0..20 {
         let mut beside = Beside::new(new(), seed)?;
         for worker in 0..WORKERS {
@@ -277,7 +277,9 @@ pub(super) fn drained<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Foun
     Ok(())
 }
 
-pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> Found {
+pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(
+    new: &(dyn Fn() -> S + Sync),
+) -> CaseResult {
     for locals_first in [true, false] {
         let alive = Arc::new(AtomicUsize::new(0));
         let mut beside = Beside::new(new(), 1)?;
@@ -323,7 +325,7 @@ pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(new: &(dyn Fn() -> S +
 
 pub(super) fn started_once_with_what_was_pushed_before<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
-) -> Found {
+) -> CaseResult {
     let scheduler = new();
     for number in 1..=10 {
         let visibility = scheduler.push(Token::new(number), Priority::Normal);

@@ -10,7 +10,7 @@ pub struct Violation {
 }
 
 /// What a case found.
-pub(super) type Found = Result<(), String>;
+pub(super) type CaseResult = Result<(), String>;
 
 impl Violation {
     pub(super) const fn new(case: &'static str, message: String) -> Self {

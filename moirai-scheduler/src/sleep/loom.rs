@@ -168,7 +168,7 @@ fn a_stop_reaches_workers_that_announce_themselves() {
 
 #[test]
 fn a_worker_that_stops_passes_on_the_call_that_it_got() {
-    // One worker alone is told to stop. If the push wakes that one, it has to wake the other in its place.
+    // One worker alone is told to stop. If the push wakes that one, it has to wake the other in its slot.
     explore(2, || {
         let world = World::new(2);
         let stopping = {
@@ -315,7 +315,7 @@ fn placed(world: &Arc<World>, own: &Bag, index: usize) -> JoinHandle<usize> {
     })
 }
 
-fn place(world: &World, own: &Bag, index: usize, token: usize) {
+fn slot(world: &World, own: &Bag, index: usize, token: usize) {
     let _ = own.push(token, Priority::Normal);
     world.sleepers.notify_worker(index);
 }
@@ -325,7 +325,7 @@ fn the_one_worker_that_finds_it_is_woken() {
     explore(3, || {
         let (world, own) = (World::new(1), Bag::new());
         let worker = placed(&world, &own, 0);
-        place(&world, &own, 0, 1);
+        slot(&world, &own, 0, 1);
         finish(&world, vec![worker], 1);
     });
 }
@@ -335,8 +335,8 @@ fn each_of_two_workers_is_woken_for_its_own() {
     explore(2, || {
         let (world, own) = (World::new(2), [Bag::new(), Bag::new()]);
         let workers = (0..2).map(|index| placed(&world, &own[index], index)).collect();
-        place(&world, &own[1], 1, 2);
-        place(&world, &own[0], 0, 1);
+        slot(&world, &own[1], 1, 2);
+        slot(&world, &own[0], 0, 1);
         finish(&world, workers, 3);
     });
 }

@@ -1,4 +1,4 @@
-//! The workers that sleep, and how one of them is called. See the [module](super).
+//! The workers that sleep, and how one of them is notified. See the [module](super).
 
 use std::fmt;
 
@@ -7,38 +7,38 @@ use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
 use moirai_sync::{Parker, Unparker};
 
-use super::counts::{self, Counts};
+use super::counts::{self, SleepCounts};
 
 /// The workers that have nothing to do. See the [module](crate::sleep) for the protocol.
 pub struct Sleepers {
-    pub(super) counts: CachePadded<Counts>,
+    pub(super) counts: CachePadded<SleepCounts>,
     /// How many may search at once.
     pub(super) search_limit: usize,
-    /// Who sleeps; the last to come is the first to be called, while its cache is warm. As long as the counts say,
+    /// Who sleeps; the last to come is the first to be notified, while its cache is warm. As long as the counts say,
     /// whenever the lock is free.
     pub(super) list: Mutex<Vec<usize>>,
-    pub(super) places: Box<[CachePadded<Place>]>,
+    pub(super) slots: Box<[CachePadded<SleepSlot>]>,
 }
 
 /// Where a worker sleeps.
-pub(super) struct Place {
-    /// Why it was taken from the list; one of the constants of [`word`]. Written under the lock of the list.
-    pub(super) word: AtomicU8,
+pub(super) struct SleepSlot {
+    /// Why it was taken from the list; one of the constants of [`notice`]. Written under the lock of the list.
+    pub(super) notice: AtomicU8,
     /// Locked by the worker while it parks, and by nobody else.
     pub(super) parker: Mutex<Parker>,
     pub(super) unparker: Unparker,
 }
 
 /// What may be left for a sleeper.
-pub(super) mod word {
+pub(super) mod notice {
     /// It was not taken from the list.
     pub(in super::super) const NONE: u8 = 0;
     /// Work was pushed.
-    pub(in super::super) const CALLED: u8 = 1;
+    pub(in super::super) const NOTIFIED: u8 = 1;
     /// Work was pushed, and there may be more than one can do: rule 5.
-    pub(in super::super) const CHAIN: u8 = 2;
+    pub(in super::super) const WAKE_NEXT: u8 = 2;
     /// Everyone was woken: rule 7.
-    pub(in super::super) const FREED: u8 = 3;
+    pub(in super::super) const STOPPED: u8 = 3;
 }
 
 impl Sleepers {
@@ -58,14 +58,14 @@ impl Sleepers {
             Self::MAX_WORKERS
         );
         Self {
-            counts: CachePadded::new(Counts::new()),
+            counts: CachePadded::new(SleepCounts::new()),
             search_limit: (workers / 2).max(1),
             list: Mutex::new(Vec::with_capacity(workers)),
-            places: (0..workers)
+            slots: (0..workers)
                 .map(|_| {
                     let parker = Parker::new();
-                    CachePadded::new(Place {
-                        word: AtomicU8::new(word::NONE),
+                    CachePadded::new(SleepSlot {
+                        notice: AtomicU8::new(notice::NONE),
                         unparker: parker.unparker(),
                         parker: Mutex::new(parker),
                     })
@@ -80,8 +80,8 @@ impl Sleepers {
     #[inline]
     pub fn notify(&self) {
         let now = self.counts.after_fence();
-        if !now.all_busy() && !now.more_owed() {
-            self.call_unless_left();
+        if !now.all_busy() && !now.has_more_pending() {
+            self.wake_one_unless_pending();
         }
     }
 
@@ -91,9 +91,9 @@ impl Sleepers {
     #[inline]
     pub fn notify_worker(&self, worker: usize) {
         if self.counts.after_fence().sleeping() > 0 {
-            self.call_this(worker);
+            self.wake_this(worker);
         } else {
-            self.disturb();
+            self.recheck();
         }
     }
 
@@ -103,7 +103,7 @@ impl Sleepers {
     pub fn invite(&self) {
         let now = self.counts.after_fence();
         if now.sleeping() > 0 && now.searching() == 0 {
-            self.call(word::CALLED);
+            self.wake_one(notice::NOTIFIED);
         }
     }
 
@@ -114,22 +114,22 @@ impl Sleepers {
     /// If there is no such worker.
     #[must_use]
     pub fn unparker(&self, worker: usize) -> Unparker {
-        self.places[worker].unparker.clone()
+        self.slots[worker].unparker.clone()
     }
 
     /// Wakes every worker that sleeps, to ask its `stop`, and to look for work.
     pub fn wake_all(&self) {
-        let freed = {
+        let stopped = {
             let mut list = self.list.lock();
             self.counts.withdraw_all();
             for &worker in list.iter() {
                 // Ordering: Release pairs with the Acquire load in `Announced::park`.
-                self.places[worker].word.store(word::FREED, Ordering::Release);
+                self.slots[worker].notice.store(notice::STOPPED, Ordering::Release);
             }
-            std::mem::replace(&mut *list, Vec::with_capacity(self.places.len()))
+            std::mem::replace(&mut *list, Vec::with_capacity(self.slots.len()))
         };
-        for worker in freed {
-            self.places[worker].unparker.unpark();
+        for worker in stopped {
+            self.slots[worker].unparker.unpark();
         }
     }
 
@@ -154,59 +154,59 @@ impl Sleepers {
     }
 
     #[cold]
-    fn call_unless_left(&self) {
-        if !self.counts.leave_to_searchers() {
-            self.call(word::CALLED);
+    fn wake_one_unless_pending(&self) {
+        if !self.counts.add_pending_wake() {
+            self.wake_one(notice::NOTIFIED);
         }
     }
 
     /// Rule 9.
     #[cold]
-    fn call_this(&self, worker: usize) {
+    fn wake_this(&self, worker: usize) {
         {
             let mut list = self.list.lock();
             let Some(at) = list.iter().rposition(|&other| other == worker) else {
                 drop(list);
-                return self.disturb();
+                return self.recheck();
             };
             list.remove(at);
-            self.counts.call_one();
+            self.counts.claim_this_sleeper();
             // Ordering: Release pairs with the Acquire load in `Announced::park`.
-            self.places[worker].word.store(word::CALLED, Ordering::Release);
+            self.slots[worker].notice.store(notice::NOTIFIED, Ordering::Release);
         }
-        self.places[worker].unparker.unpark();
+        self.slots[worker].unparker.unpark();
     }
 
-    /// Has those who linger look once more: the one whose work was pushed may be among them.
+    /// Has those who spin look once more: the one whose work was pushed may be among them.
     #[inline]
-    fn disturb(&self) {
+    fn recheck(&self) {
         if self.counts.now().searching() > 0 {
-            let _ = self.counts.leave_to_searchers();
+            let _ = self.counts.add_pending_wake();
         }
     }
 
     /// Rule 2.
-    pub(super) fn call(&self, word: u8) {
-        let called = {
+    pub(super) fn wake_one(&self, notice: u8) {
+        let notified = {
             let mut list = self.list.lock();
-            if !self.counts.call() {
+            if !self.counts.claim_sleeper() {
                 return;
             }
             let Some(worker) = list.pop() else {
                 unreachable!("the list is as long as the counts say")
             };
             // Ordering: Release pairs with the Acquire load in `Announced::park`.
-            self.places[worker].word.store(word, Ordering::Release);
+            self.slots[worker].notice.store(notice, Ordering::Release);
             worker
         };
-        self.places[called].unparker.unpark();
+        self.slots[notified].unparker.unpark();
     }
 }
 
 impl fmt::Debug for Sleepers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleepers")
-            .field("workers", &self.places.len())
+            .field("workers", &self.slots.len())
             .field("sleeping", &self.sleeping())
             .field("searching", &self.searching())
             .finish()

@@ -1,25 +1,25 @@
-//! Each change of the word, and what it leaves to its caller.
+//! Each change of the notice, and what it leaves to its caller.
 
-use super::counts::{Counts, Now};
+use super::counts::{CountsNow, SleepCounts};
 
-fn counts(sleeping: usize, searching: usize, owed: bool) -> Counts {
-    let counts = Counts::new();
+fn counts(sleeping: usize, searching: usize, has_pending_wake: bool) -> SleepCounts {
+    let counts = SleepCounts::new();
     for _ in 0..searching {
         assert!(counts.start_search(searching));
     }
     for _ in 0..sleeping {
         assert!(!counts.announce(false));
     }
-    if owed {
-        assert!(counts.leave_to_searchers());
+    if has_pending_wake {
+        assert!(counts.add_pending_wake());
     }
-    assert_eq!(read(&counts), (sleeping, searching, owed));
+    assert_eq!(read(&counts), (sleeping, searching, has_pending_wake));
     counts
 }
 
-fn read(counts: &Counts) -> (usize, usize, bool) {
-    let now: Now = counts.now();
-    (now.sleeping(), now.searching(), now.owed())
+fn read(counts: &SleepCounts) -> (usize, usize, bool) {
+    let now: CountsNow = counts.now();
+    (now.sleeping(), now.searching(), now.has_pending_wake())
 }
 
 #[test]
@@ -33,51 +33,51 @@ fn searches_are_limited() {
 #[test]
 fn a_call_is_left_to_those_who_search() {
     let busy = counts(0, 0, false);
-    assert!(busy.leave_to_searchers());
+    assert!(busy.add_pending_wake());
     assert_eq!(read(&busy), (0, 0, false));
 
     // A searcher that lingers watches for it, whether anybody sleeps or not.
-    let lingering = counts(0, 1, false);
-    assert!(lingering.leave_to_searchers());
-    assert_eq!(read(&lingering), (0, 1, true));
+    let spinning = counts(0, 1, false);
+    assert!(spinning.add_pending_wake());
+    assert_eq!(read(&spinning), (0, 1, true));
 
     let searched = counts(1, 1, false);
-    assert!(searched.leave_to_searchers());
+    assert!(searched.add_pending_wake());
     assert_eq!(read(&searched), (1, 1, true));
 
     let asleep = counts(1, 0, false);
-    assert!(!asleep.leave_to_searchers());
+    assert!(!asleep.add_pending_wake());
     assert_eq!(read(&asleep), (1, 0, false));
 }
 
 #[test]
 fn the_only_searcher_takes_a_debt_of_one_look_and_no_larger_one() {
     let one = counts(1, 1, true);
-    one.take_debt();
+    one.take_pending_wake();
     assert_eq!(read(&one), (1, 1, false));
-    // What it then finds is all that there was: nobody is called.
+    // What it then finds is all that there was: nobody is notified.
     assert!(!one.stop_search(false));
 
     let more = counts(1, 1, true);
-    assert!(more.leave_to_searchers());
-    more.take_debt();
+    assert!(more.add_pending_wake());
+    more.take_pending_wake();
     assert_eq!(read(&more), (1, 1, true));
     assert!(more.stop_search(false));
 
     let two = counts(1, 2, true);
-    two.take_debt();
+    two.take_pending_wake();
     assert_eq!(read(&two), (1, 2, true));
 }
 
 #[test]
 fn a_call_moves_a_worker_from_sleeping_to_searching() {
     let asleep = counts(2, 0, false);
-    assert!(asleep.call());
+    assert!(asleep.claim_sleeper());
     assert_eq!(read(&asleep), (1, 1, false));
     // The next one is left to it.
-    assert!(!asleep.call());
+    assert!(!asleep.claim_sleeper());
     assert_eq!(read(&asleep), (1, 1, true));
-    assert!(!counts(0, 0, false).call());
+    assert!(!counts(0, 0, false).claim_sleeper());
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //! 2. A `pop` that comes after a push, by happens-before or by the fences of rule 2 of the contract, reads the number
 //!    with that push's one in it. It is taken out again only once that task is handed out. So a task is never missed
 //!    for a stale zero.
-//! 3. A number that is too high for a moment costs a look into two empty queues.
+//! 3. A number that is too high for a moment costs a find into two empty queues.
 
 use crossbeam_utils::CachePadded;
 use moirai_core::Priority;

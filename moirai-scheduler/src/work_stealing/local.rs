@@ -6,7 +6,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::{LocalQueue, Priority, Ready, Visibility};
 
 use super::bands::{Band, Bands, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
-use super::shared::Shared;
+use super::shared::SharedQueues;
 use super::slot::{Put, SlotOwner};
 use crate::queue::Worker;
 
@@ -18,7 +18,7 @@ pub const INJECTOR_EVERY: u32 = 61;
 
 /// One worker's part of [`WorkStealing`](super::WorkStealing).
 pub struct WorkStealingLocal<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<SharedQueues<T>>,
     index: usize,
     queue: Worker<T>,
     slot: SlotOwner<T>,
@@ -32,14 +32,14 @@ pub struct WorkStealingLocal<T> {
     elevated_run: u32,
     /// Critical and high tasks until the next one that is a high one by right.
     until_high: u32,
-    /// Whether the last look found nothing.
-    empty_handed: bool,
+    /// Whether the last find found nothing.
+    found_nothing: bool,
     rng: XorShift,
 }
 
 impl<T> WorkStealingLocal<T> {
     pub(super) fn new(
-        shared: Arc<Shared<T>>,
+        shared: Arc<SharedQueues<T>>,
         index: usize,
         queue: Worker<T>,
         slot: SlotOwner<T>,
@@ -54,13 +54,13 @@ impl<T> WorkStealingLocal<T> {
             slot_run: 0,
             elevated_run: 0,
             until_high: HIGH_EVERY,
-            empty_handed: false,
+            found_nothing: false,
             rng: XorShift::new(index),
         }
     }
 
     #[inline]
-    fn look(&mut self) -> Option<T> {
+    fn find(&mut self) -> Option<T> {
         if due(&mut self.until_low, LOW_EVERY)
             && let Some(task) = self.shared.bands.take_low()
         {
@@ -68,18 +68,18 @@ impl<T> WorkStealingLocal<T> {
             return Some(task);
         }
         if self.shared.bands.has_elevated() {
-            return self.look_with_elevated();
+            return self.find_with_elevated();
         }
         self.elevated_run = 0;
-        self.look_normal()
+        self.find_normal_task()
     }
 
     /// Critical and high tasks first, within their bounds.
     #[cold]
-    fn look_with_elevated(&mut self) -> Option<T> {
+    fn find_with_elevated(&mut self) -> Option<T> {
         if self.elevated_run >= ELEVATED_RUN {
             self.elevated_run = 0;
-            if let Some(task) = self.look_normal() {
+            if let Some(task) = self.find_normal_task() {
                 return Some(task);
             }
         }
@@ -89,33 +89,33 @@ impl<T> WorkStealingLocal<T> {
             return Some(task);
         }
         self.elevated_run = 0;
-        self.look_normal()
+        self.find_normal_task()
     }
 
     /// Rules 3 to 9 of the module's list.
     #[inline]
-    fn look_normal(&mut self) -> Option<T> {
-        self.look_near().or_else(|| self.look_afar())
+    fn find_normal_task(&mut self) -> Option<T> {
+        self.find_nearby().or_else(|| self.find_elsewhere())
     }
 
     /// A normal task, wherever it is but in another worker's slot: rules 3 to 7.
     #[inline]
     pub(crate) fn find_normal(&mut self) -> Option<T> {
-        self.look_near().or_else(|| self.search())
+        self.find_nearby().or_else(|| self.search())
     }
 
     /// Whether a normal task waits where `find_normal` looks. A hint while others push and take.
     pub(crate) fn has_normal(&self) -> bool {
-        let others = || self.shared.seats().iter().any(|seat| !seat.stealer.is_empty());
+        let others = || self.shared.remotes().iter().any(|remote| !remote.stealer.is_empty());
         self.slot.is_full() || !self.shared.injector.is_empty() || others()
     }
 
     /// Rules 3 to 5.
     #[inline]
-    fn look_near(&mut self) -> Option<T> {
+    fn find_nearby(&mut self) -> Option<T> {
         if due(&mut self.until_injector, INJECTOR_EVERY)
             && !self.shared.injector.is_empty()
-            && let Some(task) = self.look_in_injector()
+            && let Some(task) = self.steal_from_injector()
         {
             self.slot_run = 0;
             return Some(task);
@@ -130,38 +130,39 @@ impl<T> WorkStealingLocal<T> {
         self.queue.pop()
     }
 
-    /// Rule 3. A batch, not one task: the others take their turns in the worker's queue, instead of waiting for one such look each.
+    /// Rule 3. A batch, not one task: the others take their turns in the worker's queue, instead of waiting for one such find each.
     #[inline(never)]
-    fn look_in_injector(&mut self) -> Option<T> {
-        let _flight = self.shared.seats()[self.index].moves.open();
+    fn steal_from_injector(&mut self) -> Option<T> {
+        let _in_flight = self.shared.remotes()[self.index].steals.open();
         self.shared.injector.steal_batch_and_pop(&self.queue)
     }
 
     /// Rules 6 to 9: the worker's own queue is empty.
     #[inline(never)]
-    fn look_afar(&mut self) -> Option<T> {
+    fn find_elsewhere(&mut self) -> Option<T> {
         self.search()
             .or_else(|| self.shared.bands.take_low())
-            .or_else(|| self.look_in_slots(self.empty_handed))
+            .or_else(|| self.find_in_slots(self.found_nothing))
     }
 
-    /// Rule 9, for a worker whose last look found nothing.
-    pub(crate) fn look_in_slots(&mut self, empty_handed: bool) -> Option<T> {
-        if !empty_handed {
+    /// Rule 9, for a worker whose last find found nothing.
+    pub(crate) fn find_in_slots(&mut self, found_nothing: bool) -> Option<T> {
+        if !found_nothing {
             return None;
         }
-        let seats = self.shared.seats();
-        others(self.index, seats.len(), &mut self.rng).find_map(|victim| seats[victim].slot.take())
+        let remotes = self.shared.remotes();
+        others(self.index, remotes.len(), &mut self.rng)
+            .find_map(|victim| remotes[victim].slot.take())
     }
 
     /// Rules 6 and 7.
     fn search(&mut self) -> Option<T> {
         let Self { shared, index, queue, slot, slot_run, rng, .. } = self;
-        let seats = shared.seats();
-        let moves = &seats[*index].moves;
-        shared.look_until_settled(|| {
+        let remotes = shared.remotes();
+        let steals = &remotes[*index].steals;
+        shared.find_until_settled(|| {
             if !shared.injector.is_empty() {
-                let _flight = moves.open();
+                let _in_flight = steals.open();
                 if let Some(task) = shared.injector.steal_batch_and_pop(queue) {
                     return Some(task);
                 }
@@ -170,11 +171,11 @@ impl<T> WorkStealingLocal<T> {
                 *slot_run = 1;
                 return Some(task);
             }
-            others(*index, seats.len(), rng)
-                .map(|victim| &seats[victim].stealer)
+            others(*index, remotes.len(), rng)
+                .map(|victim| &remotes[victim].stealer)
                 .filter(|victim| !victim.is_empty())
                 .find_map(|victim| {
-                    let _flight = moves.open();
+                    let _in_flight = steals.open();
                     victim.steal_batch_and_pop(queue)
                 })
         })
@@ -211,8 +212,8 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
 
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        let found = self.look();
-        self.empty_handed = found.is_none();
+        let found = self.find();
+        self.found_nothing = found.is_none();
         found
     }
 

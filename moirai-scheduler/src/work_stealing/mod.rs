@@ -25,7 +25,7 @@
 //! 6. The injector, for a batch. Its slot, if rule 4 passed it over.
 //! 7. The other workers' queues, for a batch, starting with a random one.
 //! 8. The low band.
-//! 9. The other workers' slots, if the look before this one found nothing either. A task just woken is best left to its
+//! 9. The other workers' slots, if the find before this one found nothing either. A task just woken is best left to its
 //!    worker, which as a rule is about to take it; see tokio's [#8065] and [#8100]. So is one task just spawned: of a chain
 //!    of tasks each of which spawns the next, or spawns one and awaits it, none is worth a wake-up.
 //!

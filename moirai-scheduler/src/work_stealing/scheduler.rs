@@ -8,9 +8,9 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::{Claims, Priority, Scheduler, Visibility};
 
 use super::bands::{Band, Bands, ELEVATED_RUN, LOW_EVERY};
-use super::in_flight::Moves;
+use super::in_flight::StealsInFlight;
 use super::local::{INJECTOR_EVERY, WorkStealingLocal};
-use super::shared::{Seat, Shared};
+use super::shared::{Remote, SharedQueues};
 use super::slot::slot;
 use crate::queue::{Injector, Stealer, Worker};
 
@@ -43,7 +43,7 @@ const INVERSION: u32 = 2;
 /// assert!(scheduler.is_empty());
 /// ```
 pub struct WorkStealing<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<SharedQueues<T>>,
 }
 
 impl<T> WorkStealing<T> {
@@ -51,10 +51,10 @@ impl<T> WorkStealing<T> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SharedQueues {
                 injector: Injector::new(),
                 bands: Bands::new(),
-                seats: OnceLock::new(),
+                remotes: OnceLock::new(),
             }),
         }
     }
@@ -79,16 +79,20 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
     ///
     /// When called a second time.
     fn start(&self, workers: usize) -> Vec<Self::Local> {
-        let (seats, owned): (Vec<_>, Vec<_>) = (0..workers)
+        let (remotes, owned): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
                 let worker = Worker::new();
                 let (owner, thief) = slot();
-                let seat = Seat { stealer: worker.stealer(), slot: thief, moves: Moves::new() };
-                (CachePadded::new(seat), (worker, owner))
+                let remote = Remote {
+                    stealer: worker.stealer(),
+                    slot: thief,
+                    steals: StealsInFlight::new(),
+                };
+                (CachePadded::new(remote), (worker, owner))
             })
             .unzip();
         assert!(
-            self.shared.seats.set(seats.into_boxed_slice()).is_ok(),
+            self.shared.remotes.set(remotes.into_boxed_slice()).is_ok(),
             "a scheduler is started once"
         );
         owned
@@ -115,20 +119,20 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         {
             return Some(task);
         }
-        let normal = shared.look_until_settled(|| {
+        let normal = shared.find_until_settled(|| {
             shared.injector.steal().or_else(|| {
-                let stealers = shared.seats().iter().map(|seat| &seat.stealer);
+                let stealers = shared.remotes().iter().map(|remote| &remote.stealer);
                 stealers.filter(|stealer| !stealer.is_empty()).find_map(Stealer::steal)
             })
         });
         normal
             .or_else(|| shared.bands.take_low())
-            .or_else(|| shared.seats().iter().find_map(|seat| seat.slot.take()))
+            .or_else(|| shared.remotes().iter().find_map(|remote| remote.slot.take()))
     }
 
     fn reclaim(&self, worker: usize) -> Option<T> {
-        let seat = self.shared.seats().get(worker)?;
-        seat.slot.take().or_else(|| seat.stealer.steal())
+        let remote = self.shared.remotes().get(worker)?;
+        remote.slot.take().or_else(|| remote.stealer.steal())
     }
 
     fn claims(&self) -> Claims {
@@ -137,17 +141,19 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
 
     fn len(&self) -> usize {
         let shared = &*self.shared;
-        let seats = shared.seats().iter();
+        let remotes = shared.remotes().iter();
         shared.injector.len()
             + shared.bands.len()
-            + seats.map(|seat| seat.stealer.len() + usize::from(seat.slot.is_full())).sum::<usize>()
+            + remotes
+                .map(|remote| remote.stealer.len() + usize::from(remote.slot.is_full()))
+                .sum::<usize>()
     }
 }
 
 impl<T> fmt::Debug for WorkStealing<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkStealing")
-            .field("workers", &self.shared.seats().len())
+            .field("workers", &self.shared.remotes().len())
             .finish_non_exhaustive()
     }
 }

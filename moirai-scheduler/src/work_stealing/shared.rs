@@ -5,39 +5,39 @@ use std::sync::OnceLock;
 use crossbeam_utils::CachePadded;
 
 use super::bands::Bands;
-use super::in_flight::{Moves, Settled};
+use super::in_flight::{Settled, StealsInFlight};
 use super::slot::SlotThief;
 use crate::queue::{Injector, Stealer};
 
 /// What all threads share.
-pub(super) struct Shared<T> {
+pub(super) struct SharedQueues<T> {
     /// Normal tasks from threads that are no workers.
     pub(super) injector: Injector<T>,
     pub(super) bands: Bands<T>,
     /// Written once, by `start`.
-    pub(super) seats: OnceLock<Box<[CachePadded<Seat<T>>]>>,
+    pub(super) remotes: OnceLock<Box<[CachePadded<Remote<T>>]>>,
 }
 
 /// What the others see of a worker.
-pub(super) struct Seat<T> {
+pub(super) struct Remote<T> {
     pub(super) stealer: Stealer<T>,
     pub(super) slot: SlotThief<T>,
-    pub(super) moves: Moves,
+    pub(super) steals: StealsInFlight,
 }
 
-impl<T> Shared<T> {
-    /// The seats; none before the start.
-    pub(super) fn seats(&self) -> &[CachePadded<Seat<T>>] {
-        self.seats.get().map_or(&[], |seats| seats)
+impl<T> SharedQueues<T> {
+    /// The remotes; none before the start.
+    pub(super) fn remotes(&self) -> &[CachePadded<Remote<T>>] {
+        self.remotes.get().map_or(&[], |remotes| remotes)
     }
 
-    /// Looks for a task until there is one, or until no batch was in flight during the look (`in_flight.rs`, rule 3).
-    pub(super) fn look_until_settled(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    /// Looks for a task until there is one, or until no batch was in in_flight during the find (`in_flight.rs`, rule 3).
+    pub(super) fn find_until_settled(&self, mut find: impl FnMut() -> Option<T>) -> Option<T> {
         let mut rounds = 0;
         loop {
-            let before = self.moves_before();
-            let found = look();
-            if found.is_some() || before.is_some_and(|before| self.moves_still(before)) {
+            let before = self.steals_before();
+            let found = find();
+            if found.is_some() || before.is_some_and(|before| self.steals_still(before)) {
                 return found;
             }
             // A batch lands within nanoseconds, unless the thread that carries it was preempted.
@@ -50,11 +50,11 @@ impl<T> Shared<T> {
         }
     }
 
-    fn moves_before(&self) -> Option<Settled> {
-        Moves::before(self.seats().iter().map(|seat| &seat.moves))
+    fn steals_before(&self) -> Option<Settled> {
+        StealsInFlight::before(self.remotes().iter().map(|remote| &remote.steals))
     }
 
-    fn moves_still(&self, before: Settled) -> bool {
-        Moves::still(self.seats().iter().map(|seat| &seat.moves), before)
+    fn steals_still(&self, before: Settled) -> bool {
+        StealsInFlight::still(self.remotes().iter().map(|remote| &remote.steals), before)
     }
 }

@@ -26,7 +26,7 @@ const EMPTY: u8 = 0;
 const FULL: u8 = 1;
 const TAKEN: u8 = 2;
 
-struct Inner<T> {
+struct SlotCell<T> {
     state: AtomicU8,
     /// Holds a task exactly while `state` is `FULL`.
     cell: UnsafeCell<MaybeUninit<T>>,
@@ -34,15 +34,15 @@ struct Inner<T> {
 
 // SAFETY: by rules 1 and 2 one thread at a time touches the cell, so tasks move between threads, which `T: Send`
 // allows, and are never shared.
-unsafe impl<T: Send> Sync for Inner<T> {}
-// SAFETY: as above; a slot that moves takes its task with it.
-unsafe impl<T: Send> Send for Inner<T> {}
+unsafe impl<T: Send> Sync for SlotCell<T> {}
+// SAFETY: as above; a slot that steals takes its task with it.
+unsafe impl<T: Send> Send for SlotCell<T> {}
 
 /// The right to fill a slot. There is one for each, and filling it asks for `&mut`.
-pub(crate) struct SlotOwner<T>(Arc<CachePadded<Inner<T>>>);
+pub(crate) struct SlotOwner<T>(Arc<CachePadded<SlotCell<T>>>);
 
 /// The right to empty a slot.
-pub(crate) struct SlotThief<T>(Arc<CachePadded<Inner<T>>>);
+pub(crate) struct SlotThief<T>(Arc<CachePadded<SlotCell<T>>>);
 
 /// What became of a task that was put into a slot.
 #[must_use = "a task may have come back"]
@@ -57,33 +57,33 @@ pub(crate) enum Put<T> {
 
 /// An empty slot.
 pub(crate) fn slot<T>() -> (SlotOwner<T>, SlotThief<T>) {
-    let inner = Arc::new(CachePadded::new(Inner {
+    let cell_ref = Arc::new(CachePadded::new(SlotCell {
         state: AtomicU8::new(EMPTY),
         cell: UnsafeCell::new(MaybeUninit::uninit()),
     }));
-    (SlotOwner(Arc::clone(&inner)), SlotThief(inner))
+    (SlotOwner(Arc::clone(&cell_ref)), SlotThief(cell_ref))
 }
 
 impl<T> SlotOwner<T> {
     /// Fills the slot.
     #[inline]
     pub(crate) fn put(&mut self, task: T) -> Put<T> {
-        let inner = &self.0;
+        let cell_ref = &self.0;
         // Ordering: Acquire pairs with the Release store of `EMPTY` in `take`: the last task is out of the cell.
-        match inner.state.load(Ordering::Acquire) {
+        match cell_ref.state.load(Ordering::Acquire) {
             EMPTY => {
-                inner.cell.with_mut(|cell| {
+                cell_ref.cell.with_mut(|cell| {
                     // SAFETY: the state is `EMPTY` and stays so until we change it (rule 1: `&mut` on the only owner),
                     // and nobody else touches an empty slot's cell. There is no task in it that would be overwritten.
                     unsafe { cell.write(MaybeUninit::new(task)) };
                 });
                 // Ordering: Release pairs with the Acquire exchange in `claim`: the task is in the cell.
-                inner.state.store(FULL, Ordering::Release);
+                cell_ref.state.store(FULL, Ordering::Release);
                 Put::Stored
             }
-            FULL if inner.claim() => {
-                let old = inner.cell.with_mut(|cell| {
-                    // SAFETY: `claim` gave us the cell (rule 2), and it holds a task, which moves out here.
+            FULL if cell_ref.claim() => {
+                let old = cell_ref.cell.with_mut(|cell| {
+                    // SAFETY: `claim` gave us the cell (rule 2), and it holds a task, which steals out here.
                     let old = unsafe { cell.read() };
                     // SAFETY: the cell is still ours, and what it held has moved out.
                     unsafe { cell.write(MaybeUninit::new(task)) };
@@ -91,7 +91,7 @@ impl<T> SlotOwner<T> {
                     unsafe { old.assume_init() }
                 });
                 // Ordering: Release pairs with the Acquire exchange in `claim`: the new task is in the cell.
-                inner.state.store(FULL, Ordering::Release);
+                cell_ref.state.store(FULL, Ordering::Release);
                 Put::Displaced(old)
             }
             // Rule 4.
@@ -136,7 +136,7 @@ impl<T> SlotThief<T> {
     }
 }
 
-impl<T> Inner<T> {
+impl<T> SlotCell<T> {
     fn is_full(&self) -> bool {
         // Ordering: Relaxed: a hint, or a count's part; nothing is read by it.
         self.state.load(Ordering::Relaxed) == FULL
@@ -168,7 +168,7 @@ impl<T> Inner<T> {
     }
 }
 
-impl<T> Drop for Inner<T> {
+impl<T> Drop for SlotCell<T> {
     fn drop(&mut self) {
         drop(self.take());
     }

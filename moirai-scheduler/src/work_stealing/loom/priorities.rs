@@ -73,7 +73,7 @@ fn the_count_of_elevated_tasks_is_never_too_low() {
             [mine, theirs, scheduler.take(), scheduler.take()].into_iter().flatten().collect();
         all.sort_unstable();
         assert_eq!(all, [1, 2]);
-        // A count that went below zero would have wrapped, and be seen by a look.
+        // A count that went below zero would have wrapped, and be seen by a find.
         assert!(!scheduler.has_elevated());
     });
 }
