@@ -126,10 +126,16 @@ pub struct ExecutorConfig {
     /// `TaskError::AtCapacity`; `try_spawn_*` gives the work back, and `spawn_*_when_free` waits. Default: `None`, no
     /// limit, and then nothing is counted. Not zero.
     pub max_active_tasks: Option<usize>,
-    /// How many reserve threads there may be: as many to take the seats of workers that block in `join`, `block_on` or
-    /// `block_in_place`, and as many to help out while workers are stuck without having said so. Default: `None`, which is 512
-    /// of the first kind, and of the second as many as there are workers, at least 4; never more than 1,024. With none left (or `Some(0)`) a worker
-    /// that blocks keeps its seat, and nobody helps out.
+    /// How many spare threads there may be. A worker that blocks in `join`, `block_on` or `block_in_place` hands its core to one, so that
+    /// the executor loses no worker meanwhile. Default: 512. With none left, or zero, a worker that blocks keeps its core.
+    pub spare_threads: usize,
+    /// How many compensation threads there may be. While workers are stuck without having said so, these run what waits: async tasks
+    /// always, and parallel closures for workers that are blocked rather than computing. Default: `None`, which is as many as there are
+    /// workers, and at least 4. Never more than [`MAX_COMPENSATION_THREADS`](Self::MAX_COMPENSATION_THREADS). Zero turns them off.
+    pub compensation_threads: Option<usize>,
+    /// The old name of two settings: if it is set, it takes the place of both [`spare_threads`](Self::spare_threads) and
+    /// [`compensation_threads`](Self::compensation_threads). Default: `None`.
+    #[deprecated(since = "0.1.0", note = "set `spare_threads` and `compensation_threads`")]
     pub reserve_workers: Option<usize>,
     /// How long a poll of an async task may take before it is reported as a stall. Default: `Some(100 ms)`. `None` turns that off.
     pub stall_budget: Option<Duration>,
@@ -157,6 +163,9 @@ impl Default for ExecutorConfig {
             blocking_keep_alive: Duration::from_secs(10),
             blocking_queue_limit: 100_000,
             max_active_tasks: None,
+            spare_threads: 512,
+            compensation_threads: None,
+            #[allow(deprecated)]
             reserve_workers: None,
             stall_budget: Some(Duration::from_millis(100)),
             parallel_stall_budget: None,
@@ -170,6 +179,9 @@ impl Default for ExecutorConfig {
 impl ExecutorConfig {
     /// The most workers that an executor can have.
     pub const MAX_WORKER_THREADS: usize = 4_096;
+
+    /// The most compensation threads that an executor can have: each has an entry that the watchdog looks at.
+    pub const MAX_COMPENSATION_THREADS: usize = 1_024;
 
     /// Checks that every field means something. `build()` calls it before it starts anything.
     ///

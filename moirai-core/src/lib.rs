@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+mod deprecated;
 pub mod error;
 pub mod executor;
 pub mod id;
@@ -25,6 +26,8 @@ pub mod text;
 pub mod timestamp;
 
 pub use clock::{Clock, ManualClock};
+#[allow(deprecated)]
+pub use deprecated::{Claims, Ready};
 pub use error::{BuildError, Panic, TaskError};
 pub use executor::{
     CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, TaskManager,
@@ -34,7 +37,9 @@ pub use id::{ParseTaskIdError, TaskId};
 pub use plugin::ExecutorPlugin;
 pub use recorder::{Recorder, TaskSample};
 pub use report::ShutdownReport;
-pub use scheduler::{Claims, LocalQueue, Order, Ready, Schedulable, Scheduler, Visibility};
+pub use scheduler::{
+    Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
+};
 pub use stall::Stall;
 pub use stats::TaskStats;
 pub use status::{Priority, TaskKind, TaskStatus};

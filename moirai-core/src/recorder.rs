@@ -53,7 +53,15 @@ pub trait Recorder: std::any::Any + Send + Sync {
         let _ = worker;
     }
 
-    /// A worker's thread is about to block, and offers its seat to another. With no thread left for it, it keeps the seat.
+    /// A worker's thread is about to block, and offers the worker's core to another thread. If no thread is to be had, the worker keeps
+    /// its core.
+    fn core_handed_off(&self, worker: usize) {
+        #[expect(deprecated, reason = "recorders that know only the old name are told by it")]
+        self.seat_handed_on(worker);
+    }
+
+    /// The old name of [`core_handed_off`](Self::core_handed_off).
+    #[deprecated(since = "0.1.0", note = "implement `core_handed_off`")]
     fn seat_handed_on(&self, worker: usize) {
         let _ = worker;
     }

@@ -26,14 +26,14 @@
 //! 9. **No panics**, except of a second `start`; and no blocking beyond short critical sections. Tasks are not run, dropped or
 //!    compared by user code inside of one.
 //! 10. **What it claims, it keeps.** Order, fairness and priorities are each scheduler's own. What it promises of them it says in its
-//!     [`Claims`], and is held to.
+//!     [`Guarantees`], and is held to.
 //!
 //! | call | by | may cost |
 //! | --- | --- | --- |
 //! | `start` | one thread, once | anything |
 //! | `Scheduler::push`, `take`, `len` | any thread, at any time | a short critical section |
 //! | `LocalQueue::push`, `pop` | the thread in the worker's seat | once or twice for every poll of a task: nanoseconds |
-//! | `look_outside` | the thread in the worker's seat | nanoseconds |
+//! | `prefer_injector` | the thread in the worker's seat | nanoseconds |
 //! | `reclaim` | the executor's watchdog, while the worker runs a task | a short critical section |
 //! | dropping a `LocalQueue` | any thread, once | anything |
 //!
@@ -47,7 +47,7 @@
 //!
 //! ```
 //! use moirai_core::shim::sync::{Arc, Mutex};
-//! use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+//! use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 //!
 //! pub struct LastInFirstOut<T>(Arc<Mutex<Vec<T>>>);
 //!
@@ -78,7 +78,7 @@
 //! pub struct Local<T>(Arc<Mutex<Vec<T>>>);
 //!
 //! impl<T: Send + 'static> LocalQueue<T> for Local<T> {
-//!     fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+//!     fn push(&mut self, task: T, _: Priority, _: QueueReason) -> Visibility {
 //!         self.0.lock().push(task);
 //!         Visibility::Shared
 //!     }
@@ -90,21 +90,21 @@
 //! let scheduler = LastInFirstOut::new();
 //! let mut workers = scheduler.start(1);
 //! let _ = scheduler.push("first", Priority::Normal);
-//! let _ = workers[0].push("last", Priority::Normal, Ready::Offered);
+//! let _ = workers[0].push("last", Priority::Normal, QueueReason::Offered);
 //! assert_eq!(workers[0].pop(), Some("last"));
 //! ```
 
-mod claims;
+mod guarantees;
 mod schedulable;
 
-pub use claims::{Claims, Order};
+pub use guarantees::{Guarantees, Order};
 pub use schedulable::Schedulable;
 
 use crate::Priority;
 
 /// Why a task is pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ready {
+pub enum QueueReason {
     /// It is new, and a future: its spawner is likely to wait for it soon, and then it is best run by the same worker.
     Spawned,
     /// It is new, and meant to run beside its spawner: a closure that computes.
@@ -115,7 +115,7 @@ pub enum Ready {
     Yielded,
 }
 
-impl Ready {
+impl QueueReason {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Spawned, Self::Offered, Self::Woken, Self::Yielded];
 }
@@ -164,35 +164,49 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
         self.len() == 0
     }
 
-    /// What it promises of order, fairness and priorities. The default promises nothing.
-    fn claims(&self) -> Claims {
-        Claims::default()
+    /// What it guarantees of order, fairness and priorities. The default guarantees nothing.
+    fn guarantees(&self) -> Guarantees {
+        #[expect(deprecated, reason = "schedulers that know only the old name are asked by it")]
+        self.claims()
+    }
+
+    /// The old name of [`guarantees`](Self::guarantees).
+    #[deprecated(since = "0.1.0", note = "implement and call `guarantees`")]
+    fn claims(&self) -> Guarantees {
+        Guarantees::default()
     }
 }
 
 /// The part of a scheduler that one worker owns. The right to use it can move from thread to thread.
 pub trait LocalQueue<T: Send + 'static>: Send + 'static {
     /// Queues a task.
-    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility;
+    fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility;
 
     /// Takes the next task, from wherever there is one.
     fn pop(&mut self) -> Option<T>;
 
-    /// Has the next [`pop`](Self::pop) look first for what came from threads that are no workers: said by an executor whose
-    /// tasks take long. The default does nothing, which is right for a queue that looks there each time.
+    /// Has the next [`pop`](Self::pop) look first into the injector, where threads that are no workers queue tasks. The executor calls it
+    /// when its tasks take long. A queue that looks there at each `pop` need not implement it: the default does nothing.
+    fn prefer_injector(&mut self) {
+        #[expect(deprecated, reason = "queues that know only the old name are told by it")]
+        self.look_outside();
+    }
+
+    /// The old name of [`prefer_injector`](Self::prefer_injector).
+    #[deprecated(since = "0.1.0", note = "implement and call `prefer_injector`")]
     fn look_outside(&mut self) {}
 }
 
 impl<T: Send + 'static> LocalQueue<T> for Box<dyn LocalQueue<T>> {
-    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
-        (**self).push(task, priority, ready)
+    fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
+        (**self).push(task, priority, reason)
     }
 
     fn pop(&mut self) -> Option<T> {
         (**self).pop()
     }
 
-    fn look_outside(&mut self) {
-        (**self).look_outside();
+    fn prefer_injector(&mut self) {
+        (**self).prefer_injector();
     }
 }

@@ -120,9 +120,25 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
-    /// How many threads may take the cores of workers that block; see [`ExecutorConfig::reserve_workers`].
+    /// How many spare threads may take over the cores of workers that block; see [`ExecutorConfig::spare_threads`].
+    pub fn spare_threads(mut self, threads: usize) -> Self {
+        self.config.spare_threads = threads;
+        self
+    }
+
+    /// How many compensation threads may run what waits while workers are stuck; see [`ExecutorConfig::compensation_threads`].
+    pub fn compensation_threads(mut self, threads: usize) -> Self {
+        self.config.compensation_threads = Some(threads);
+        self
+    }
+
+    /// The old name of two settings: sets both [`spare_threads`](Self::spare_threads) and
+    /// [`compensation_threads`](Self::compensation_threads).
+    #[deprecated(since = "0.1.0", note = "use `spare_threads` and `compensation_threads`")]
     pub fn reserve_workers(mut self, threads: usize) -> Self {
-        self.config.reserve_workers = Some(threads);
+        #[expect(deprecated, reason = "the setting of this name")]
+        let both = &mut self.config.reserve_workers;
+        *both = Some(threads);
         self
     }
 

@@ -44,9 +44,9 @@ impl MetricsSnapshot {
         self.counter(out, "moirai_parks_total", "Times that a worker went to sleep.", |worker| {
             worker.parks as f64
         })?;
-        let help = "Times that a worker's seat went to another thread.";
-        self.counter(out, "moirai_seats_handed_on_total", help, |worker| {
-            worker.seats_handed_on as f64
+        let help = "Times that a worker's core was handed off to another thread, because its own was about to block.";
+        self.counter(out, "moirai_cores_handed_off_total", help, |worker| {
+            worker.cores_handed_off as f64
         })?;
         let help = "Time that tasks that have ended were running.";
         self.counter(out, "moirai_busy_seconds_total", help, |worker| worker.busy.as_secs_f64())?;
@@ -136,7 +136,7 @@ mod tests {
             r#"moirai_tasks_total{worker="none",status="failed"} 0"#,
             r#"moirai_polls_total{worker="0"} 8"#,
             r#"moirai_parks_total{worker="0"} 1"#,
-            r#"moirai_seats_handed_on_total{worker="0"} 0"#,
+            r#"moirai_cores_handed_off_total{worker="0"} 0"#,
             r#"moirai_busy_seconds_total{worker="0"} 2"#,
             r#"moirai_queue_time_seconds_bucket{kind="async",le="0.000001023"} 1"#,
             r#"moirai_queue_time_seconds_bucket{kind="async",le="0.000004095"} 2"#,

@@ -35,7 +35,7 @@ struct Counters {
     cancelled: AtomicU64,
     polls: AtomicU64,
     parks: AtomicU64,
-    seats_handed_on: AtomicU64,
+    cores_handed_off: AtomicU64,
     /// By kind. A worker runs no blocking tasks, and many programs have tasks of one kind alone.
     times: [OnceLock<Box<CachePadded<Times>>>; SLOTS],
 }
@@ -143,7 +143,7 @@ impl Counters {
             cancelled: read(&self.cancelled),
             polls: read(&self.polls),
             parks: read(&self.parks),
-            seats_handed_on: read(&self.seats_handed_on),
+            cores_handed_off: read(&self.cores_handed_off),
             ..WorkerMetrics::default()
         };
         for (times, sums) in self.times.iter().zip(sums) {
@@ -180,10 +180,10 @@ impl Recorder for MetricsRecorder {
         };
     }
 
-    fn seat_handed_on(&self, worker: usize) {
+    fn core_handed_off(&self, worker: usize) {
         match self.worker(worker) {
-            Some(counters) => Exclusive::add(&counters.seats_handed_on, 1),
-            None => SharedAccess::add(&self.foreign.seats_handed_on, 1),
+            Some(counters) => Exclusive::add(&counters.cores_handed_off, 1),
+            None => SharedAccess::add(&self.foreign.cores_handed_off, 1),
         };
     }
 }

@@ -57,7 +57,7 @@ pub struct WorkerMetrics {
     /// How often it found nothing to do and went to sleep.
     pub parks: u64,
     /// How often its thread gave the seat to another because it was about to block.
-    pub seats_handed_on: u64,
+    pub cores_handed_off: u64,
 }
 
 impl WorkerMetrics {
@@ -69,14 +69,14 @@ impl WorkerMetrics {
 
     /// Adds what another worker has done.
     pub fn merge(&mut self, other: &Self) {
-        let Self { completed, failed, cancelled, polls, busy, parks, seats_handed_on } = self;
+        let Self { completed, failed, cancelled, polls, busy, parks, cores_handed_off } = self;
         *completed += other.completed;
         *failed += other.failed;
         *cancelled += other.cancelled;
         *polls += other.polls;
         *busy = busy.saturating_add(other.busy);
         *parks += other.parks;
-        *seats_handed_on += other.seats_handed_on;
+        *cores_handed_off += other.cores_handed_off;
     }
 }
 
@@ -132,7 +132,7 @@ impl fmt::Display for WorkerMetrics {
             self.polls,
             self.busy,
             self.parks,
-            self.seats_handed_on,
+            self.cores_handed_off,
         )
     }
 }

@@ -19,14 +19,14 @@
 //! random priority, and the highest goes first, always; at `depth` − 1 randomly chosen steps the task that would go next falls below all others,
 //! for good. A bug of *depth* d is one that shows whenever d steps come in the right order. In a run of n tasks and k steps this
 //! finds it with a probability of at least 1 / (n·k^(d−1)); drawing uniformly, the chance can be exponentially small. A task that
-//! [yields](Ready::Yielded) waits behind all others once, or draws another priority for once, with the same chance: so one which polls
+//! [yields](QueueReason::Yielded) waits behind all others once, or draws another priority for once, with the same chance: so one which polls
 //! for something does not keep it from happening.
 
 use std::collections::BinaryHeap;
 use std::fmt;
 
 use moirai_core::shim::sync::{Arc, Mutex};
-use moirai_core::{LocalQueue, Priority, Ready, Schedulable, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Schedulable, Scheduler, Visibility};
 
 use crate::ranked::Ranked;
 use crate::rng::{SplitMix64, mix};
@@ -86,7 +86,7 @@ impl Strategy {
 
 struct DrawState<T> {
     rng: SplitMix64,
-    ready: ReadySet<T>,
+    reason: ReadySet<T>,
 }
 
 /// What waits.
@@ -128,7 +128,7 @@ impl<T: Schedulable> Deterministic<T> {
     #[must_use]
     pub fn with_strategy(seed: u64, strategy: Strategy) -> Self {
         let mut rng = SplitMix64::new(mix(seed));
-        let ready = match strategy {
+        let reason = match strategy {
             Strategy::Uniform => ReadySet::Uniform(Vec::new()),
             Strategy::Pct { depth, steps } => {
                 let steps = usize::try_from(steps.max(1)).unwrap_or(usize::MAX);
@@ -145,7 +145,7 @@ impl<T: Schedulable> Deterministic<T> {
                 })
             }
         };
-        Self(Arc::new(Mutex::new(DrawState { rng, ready })))
+        Self(Arc::new(Mutex::new(DrawState { rng, reason })))
     }
 
     /// Draws a number below `bound`, zero if the bound is: for whatever else is to follow from the seed.
@@ -154,18 +154,18 @@ impl<T: Schedulable> Deterministic<T> {
         self.0.lock().rng.below(bound)
     }
 
-    fn add(&self, task: T, ready: Ready) -> Visibility {
+    fn add(&self, task: T, reason: QueueReason) -> Visibility {
         let mut state = self.0.lock();
-        match &mut state.ready {
+        match &mut state.reason {
             ReadySet::Uniform(tasks) => tasks.push(task),
-            ReadySet::Pct(pct) => pct.push(task, ready),
+            ReadySet::Pct(pct) => pct.push(task, reason),
         }
         Visibility::Shared
     }
 
     fn draw_task(&self) -> Option<T> {
         let state = &mut *self.0.lock();
-        match &mut state.ready {
+        match &mut state.reason {
             ReadySet::Uniform(tasks) => {
                 let place = state.rng.below(tasks.len());
                 (place < tasks.len()).then(|| tasks.swap_remove(place))
@@ -179,11 +179,11 @@ impl<T: Schedulable> Deterministic<T> {
 const MAX_DEPTH: u32 = 1_000;
 
 impl<T: Schedulable> Pct<T> {
-    fn push(&mut self, task: T, ready: Ready) {
+    fn push(&mut self, task: T, reason: QueueReason) {
         self.pushed += 1;
         let number = task.number();
         let drawn = mix(self.salt ^ number);
-        let rank = if ready == Ready::Yielded {
+        let rank = if reason == QueueReason::Yielded {
             let anew = mix(drawn ^ self.pushed);
             if anew.is_multiple_of(2) {
                 Rank::Yielded(u64::MAX - self.pushed)
@@ -204,7 +204,7 @@ impl<T: Schedulable> Pct<T> {
             self.changes.pop();
             self.fallen.retain(|fallen| *fallen != next.number());
             self.fallen.push(next.number());
-            self.push(next, Ready::Woken);
+            self.push(next, QueueReason::Woken);
             next = self.heap.pop()?.task;
         }
         self.steps += 1;
@@ -220,7 +220,7 @@ impl<T: Schedulable> Scheduler<T> for Deterministic<T> {
     }
 
     fn push(&self, task: T, _: Priority) -> Visibility {
-        self.add(task, Ready::Woken)
+        self.add(task, QueueReason::Woken)
     }
 
     fn take(&self) -> Option<T> {
@@ -228,7 +228,7 @@ impl<T: Schedulable> Scheduler<T> for Deterministic<T> {
     }
 
     fn len(&self) -> usize {
-        match &self.0.lock().ready {
+        match &self.0.lock().reason {
             ReadySet::Uniform(tasks) => tasks.len(),
             ReadySet::Pct(pct) => pct.heap.len(),
         }
@@ -236,8 +236,8 @@ impl<T: Schedulable> Scheduler<T> for Deterministic<T> {
 }
 
 impl<T: Schedulable> LocalQueue<T> for DeterministicLocal<T> {
-    fn push(&mut self, task: T, _: Priority, ready: Ready) -> Visibility {
-        self.0.add(task, ready)
+    fn push(&mut self, task: T, _: Priority, reason: QueueReason) -> Visibility {
+        self.0.add(task, reason)
     }
 
     fn pop(&mut self) -> Option<T> {

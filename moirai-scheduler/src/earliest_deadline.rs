@@ -23,7 +23,9 @@ use std::fmt;
 
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
-use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
+use moirai_core::{
+    Guarantees, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
+};
 
 use crate::ranked::Ranked;
 
@@ -139,13 +141,13 @@ impl<T: Schedulable> Scheduler<T> for EarliestDeadline<T> {
         self.0.queue.lock().heap.len()
     }
 
-    fn claims(&self) -> Claims {
-        Claims::none().order(Order::ByKey(|task, _| task.deadline().unwrap_or(u64::MAX)))
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::none().order(Order::ByKey(|task, _| task.deadline().unwrap_or(u64::MAX)))
     }
 }
 
 impl<T: Schedulable> LocalQueue<T> for EarliestDeadlineLocal<T> {
-    fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, task: T, _: Priority, _: QueueReason) -> Visibility {
         self.0.push(task)
     }
 

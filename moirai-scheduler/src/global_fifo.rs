@@ -21,20 +21,20 @@
 use std::fmt;
 
 use moirai_core::shim::sync::Arc;
-use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{Guarantees, LocalQueue, Order, Priority, QueueReason, Scheduler, Visibility};
 
 use crate::queue::Injector;
 
 /// A scheduler with one queue, in strict order. See the [module](self).
 ///
 /// ```
-/// use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
+/// use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler};
 /// use moirai_scheduler::GlobalFifo;
 ///
 /// let scheduler = GlobalFifo::new();
 /// let mut workers = scheduler.start(2);
 /// let _ = scheduler.push("first", Priority::Low);
-/// let _ = workers[0].push("second", Priority::Critical, Ready::Woken);
+/// let _ = workers[0].push("second", Priority::Critical, QueueReason::Woken);
 /// assert_eq!(workers[0].pop(), Some("first"));
 /// assert_eq!(workers[1].pop(), Some("second"));
 /// ```
@@ -77,14 +77,14 @@ impl<T: Send + 'static> Scheduler<T> for GlobalFifo<T> {
         self.0.len()
     }
 
-    fn claims(&self) -> Claims {
-        Claims::none().order(Order::ByKey(|_, _| 0)).fairness(0)
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::none().order(Order::ByKey(|_, _| 0)).fairness(0)
     }
 }
 
 impl<T: Send + 'static> LocalQueue<T> for GlobalFifoLocal<T> {
     #[inline]
-    fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, task: T, _: Priority, _: QueueReason) -> Visibility {
         self.0.push(task);
         Visibility::Shared
     }

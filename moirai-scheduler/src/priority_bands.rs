@@ -28,7 +28,7 @@
 
 use std::fmt;
 
-use moirai_core::{Claims, LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{Guarantees, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 use crate::work_stealing::{INJECTOR_EVERY, SLOT_RUN, WorkStealing, WorkStealingLocal};
 
@@ -140,18 +140,18 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
         self.queues.len()
     }
 
-    fn claims(&self) -> Claims {
+    fn guarantees(&self) -> Guarantees {
         // Of the turns of normal tasks, one in so many is that of the one that waits longest, wherever it is.
         let turns = INJECTOR_EVERY + SLOT_RUN + 1;
         match self.policy {
-            Policy::Strict { ageing: None } => Claims::none().inversion(0),
+            Policy::Strict { ageing: None } => Guarantees::none().inversion(0),
             // The bands that are due, each at most once.
-            Policy::Strict { ageing: Some(passes) } => {
-                Claims::none().inversion(3).fairness(passes.saturating_add(3).saturating_mul(turns))
-            }
+            Policy::Strict { ageing: Some(passes) } => Guarantees::none()
+                .inversion(3)
+                .fairness(passes.saturating_add(3).saturating_mul(turns)),
             Policy::Weighted(weights) => {
                 let round = weights.iter().fold(0, |sum: u32, weight| sum.saturating_add(*weight));
-                Claims::none().inversion(round).fairness(round.saturating_mul(turns))
+                Guarantees::none().inversion(round).fairness(round.saturating_mul(turns))
             }
         }
     }
@@ -159,8 +159,8 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
 
 impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
     #[inline]
-    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
-        self.queues.push(task, priority, ready)
+    fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
+        self.queues.push(task, priority, reason)
     }
 
     #[inline]
@@ -180,8 +180,8 @@ impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
     }
 
     #[inline]
-    fn look_outside(&mut self) {
-        self.queues.look_outside();
+    fn prefer_injector(&mut self) {
+        self.queues.prefer_injector();
     }
 }
 

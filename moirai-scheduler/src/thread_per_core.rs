@@ -30,7 +30,9 @@ use std::sync::OnceLock;
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
+use moirai_core::{
+    Guarantees, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
+};
 
 use crate::queue::{Injector, Stealer, Worker};
 
@@ -222,14 +224,14 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
                 .sum::<usize>()
     }
 
-    fn claims(&self) -> Claims {
-        Claims::none().order(Order::ByKey(|_, _| 0)).fairness(2 * INBOX_EVERY)
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::none().order(Order::ByKey(|_, _| 0)).fairness(2 * INBOX_EVERY)
     }
 }
 
 impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
     #[inline]
-    fn push(&mut self, task: T, _: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, task: T, _: Priority, _: QueueReason) -> Visibility {
         let workers = self.shared.worker_queues().len();
         let worker = self.shared.place(&task, Some(self.index), workers);
         if worker == self.index {
@@ -256,7 +258,7 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
         self.queue.pop().or_else(|| self.look_around())
     }
 
-    fn look_outside(&mut self) {
+    fn prefer_injector(&mut self) {
         self.until_inbox = 1;
     }
 }

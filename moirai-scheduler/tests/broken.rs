@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
-use moirai_core::{Claims, LocalQueue, Order, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{Guarantees, LocalQueue, Order, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::conformance::Token;
 
 /// What is wrong with a scheduler.
@@ -153,8 +153,9 @@ impl Scheduler<Token> for Faulty {
         shared + self.0.workers().iter().map(|queue| queue.lock().len()).sum::<usize>()
     }
 
-    fn claims(&self) -> Claims {
-        let claims = Claims::none().order(Order::ByKey(|_, _| 0)).fairness(2 * SHARED_EVERY as u32);
+    fn guarantees(&self) -> Guarantees {
+        let claims =
+            Guarantees::none().order(Order::ByKey(|_, _| 0)).fairness(2 * SHARED_EVERY as u32);
         if self.0.is(Fault::IgnoresPriorities) { claims.inversion(0) } else { claims }
     }
 }
@@ -163,7 +164,7 @@ impl Scheduler<Token> for Faulty {
 const SHARED_EVERY: usize = 8;
 
 impl LocalQueue<Token> for Local {
-    fn push(&mut self, token: Token, _: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, token: Token, _: Priority, _: QueueReason) -> Visibility {
         if self.inner.is(Fault::Starves) {
             self.own.lock().push_front(token);
         } else {

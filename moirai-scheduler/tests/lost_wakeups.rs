@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::{Sleepers, WorkStealing};
 
 /// How long a wave may take.
@@ -76,8 +76,9 @@ fn work(pool: &Pool, index: usize, mut local: impl LocalQueue<Token>, done: &Sen
         local.pop().or_else(|| pool.sleepers.next(index, || local.pop(), || false, stop, || ()))
     {
         for child in 0..children {
-            let ready = [Ready::Spawned, Ready::Woken, Ready::Yielded][child % 3];
-            if local.push(0, Priority::Normal, ready) == Visibility::Shared {
+            let reason =
+                [QueueReason::Spawned, QueueReason::Woken, QueueReason::Yielded][child % 3];
+            if local.push(0, Priority::Normal, reason) == Visibility::Shared {
                 pool.sleepers.notify();
             }
         }

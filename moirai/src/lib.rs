@@ -19,11 +19,13 @@ pub use crate::free::{block_on, join, scope, spawn_async, spawn_blocking, spawn_
 pub use crate::global::global;
 pub use crate::moirai::{Moirai, MoiraiBuilder};
 
+#[allow(deprecated)]
+pub use moirai_core::Ready;
 pub use moirai_core::{
     BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
-    ExecutorPlugin, LocalQueue, ManualClock, Panic, ParseTaskIdError, Priority, Ready, Recorder,
-    Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind, TaskManager, TaskSample,
-    TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
+    ExecutorPlugin, LocalQueue, ManualClock, Panic, ParseTaskIdError, Priority, QueueReason,
+    Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind, TaskManager,
+    TaskSample, TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, Destination, GroupCounts, HybridExecutor, HybridExecutorBuilder, InGroup, Scope,
@@ -42,8 +44,10 @@ pub use moirai_metrics as metrics;
 /// The schedulers that come in the box, and what it takes to write another.
 pub mod scheduler {
     pub use moirai_core::scheduler::{
-        Claims, LocalQueue, Order, Ready, Schedulable, Scheduler, Visibility,
+        Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
     };
+    #[allow(deprecated)]
+    pub use moirai_core::{Claims, Ready};
     pub use moirai_executor::Runnable;
     pub use moirai_scheduler::*;
 }

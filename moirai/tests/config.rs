@@ -64,7 +64,8 @@ fn extremes_that_mean_something_are_taken() {
         max_blocking_threads: usize::MAX,
         blocking_keep_alive: Duration::MAX,
         blocking_queue_limit: usize::MAX,
-        reserve_workers: Some(usize::MAX),
+        spare_threads: usize::MAX,
+        compensation_threads: Some(usize::MAX),
         inherit_spans: true,
         record_metrics: false,
         ..ExecutorConfig::default()
@@ -81,7 +82,8 @@ fn extremes_that_mean_something_are_taken() {
         max_blocking_threads: 1,
         blocking_keep_alive: Duration::ZERO,
         blocking_queue_limit: 1,
-        reserve_workers: Some(0),
+        spare_threads: 0,
+        compensation_threads: Some(0),
         ..ExecutorConfig::default()
     };
     for config in [everything_at_its_end, smallest] {
@@ -169,4 +171,23 @@ fn build_and_drop_leak_no_thread() {
         }
     }
     wait_until("no thread is left", || threads::count(prefix) == 0);
+}
+
+#[test]
+#[allow(deprecated)]
+fn the_old_name_of_two_settings_sets_both() {
+    let _watchdog = watchdog();
+    let builder = named("two", 1).stall_budget(None);
+    let moirai = builder.reserve_workers(0).build().unwrap();
+    // No compensation threads, and so nothing for a watchdog thread to do.
+    assert_eq!(threads::count("two-watchdog"), 0);
+    // No spare threads: the only worker keeps its core while it waits, so what it waits for does not run.
+    let outer = moirai.spawn_parallel({
+        let moirai = moirai.clone();
+        move || {
+            let mut inner = moirai.spawn_parallel(|| ());
+            inner.join_timeout(Duration::from_millis(50)).is_none()
+        }
+    });
+    assert!(outer.join().unwrap());
 }

@@ -141,7 +141,12 @@ fn a_task_can_join_after_a_shutdown_has_given_up_on_it() {
 #[test]
 fn a_worker_that_blocks_in_its_seat_leaves_its_slot_to_others() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(2).reserve_workers(0).build().unwrap();
+    let moirai = Moirai::builder()
+        .worker_threads(2)
+        .spare_threads(0)
+        .compensation_threads(0)
+        .build()
+        .unwrap();
     for _ in 0..200 {
         let (sender, receiver) = async_channel::bounded::<u32>(1);
         let woken = moirai.spawn_async(async move { receiver.recv().await.unwrap() });

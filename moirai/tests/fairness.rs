@@ -14,7 +14,12 @@ use moirai::sync::{Event, Semaphore};
 #[track_caller]
 fn gives_way<F: Future<Output = ()> + Send + 'static>(endless: impl FnOnce(Arc<AtomicBool>) -> F) {
     // Without rescuers: it is the task itself that has to give way.
-    let moirai = Moirai::builder().worker_threads(1).reserve_workers(0).build().unwrap();
+    let moirai = Moirai::builder()
+        .worker_threads(1)
+        .spare_threads(0)
+        .compensation_threads(0)
+        .build()
+        .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let task = moirai.spawn_async(endless(Arc::clone(&stop)));
     wait_until("it runs", || moirai.task_status(task.id()) == Some(TaskStatus::Running));
@@ -129,7 +134,12 @@ fn passed_over_by(moirai: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -> 
 fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
     let watchdog = watchdog();
     for n in [1, 2] {
-        let moirai = Moirai::builder().worker_threads(n).reserve_workers(0).build().unwrap();
+        let moirai = Moirai::builder()
+            .worker_threads(n)
+            .spare_threads(0)
+            .compensation_threads(0)
+            .build()
+            .unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let ran = flood(&moirai, Priority::Low, Duration::from_micros(200), &stop);
         wait_until("the flood runs", || ran.load(SeqCst) > 500);
@@ -165,7 +175,12 @@ fn low_tasks_go_on_under_a_flood_of_critical_ones() {
 #[test]
 fn what_comes_from_outside_gets_its_turn_among_long_polls() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).reserve_workers(0).build().unwrap();
+    let moirai = Moirai::builder()
+        .worker_threads(1)
+        .spare_threads(0)
+        .compensation_threads(0)
+        .build()
+        .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let ran = flood(&moirai, Priority::Normal, Duration::from_millis(1), &stop);
     wait_until("the flood runs", || ran.load(SeqCst) > 300);

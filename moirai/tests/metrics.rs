@@ -94,7 +94,7 @@ fn sleeps_and_seats_are_counted() {
     let _watchdog = watchdog();
     let moirai = Moirai::builder().worker_threads(1).build().unwrap();
     wait_until("the idle worker sleeps", || moirai.metrics().workers[0].parks > 0);
-    assert_eq!(moirai.metrics().workers[0].seats_handed_on, 0);
+    assert_eq!(moirai.metrics().workers[0].cores_handed_off, 0);
     let (gate, inner) = (Gate::new(), moirai.clone());
     let opener = gate.clone();
     let handle = moirai.spawn_parallel(move || {
@@ -103,7 +103,7 @@ fn sleeps_and_seats_are_counted() {
         opens.join().unwrap();
     });
     handle.join().unwrap();
-    assert!(moirai.metrics().workers[0].seats_handed_on > 0);
+    assert!(moirai.metrics().workers[0].cores_handed_off > 0);
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
 #[test]
 fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
     let _watchdog = watchdog();
-    let moirai = common::named("rsc", 1).reserve_workers(2).build().unwrap();
+    let moirai = common::named("rsc", 1).spare_threads(2).compensation_threads(2).build().unwrap();
     let stop = Gate::new();
     let stuck = block_in_tasks(&moirai, 3, &stop);
     wait_until("worker and both rescuers are stuck", || {
@@ -244,7 +244,12 @@ fn parallel_closures_go_on_while_the_workers_are_blocked() {
 fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
     let _watchdog = watchdog();
     // Without rescuers, who would take from any queue.
-    let moirai = Moirai::builder().worker_threads(2).reserve_workers(0).build().unwrap();
+    let moirai = Moirai::builder()
+        .worker_threads(2)
+        .spare_threads(0)
+        .compensation_threads(0)
+        .build()
+        .unwrap();
     let gate = Gate::new();
     // One that never lets its worker look elsewhere.
     let busy = moirai.spawn_async({
@@ -321,8 +326,12 @@ fn without_reserve_and_watchdog_there_is_no_progress_thread() {
         return;
     }
     let with = common::named("prg-on", 1).build().unwrap();
-    let without =
-        common::named("prg-off", 1).reserve_workers(0).stall_budget(None).build().unwrap();
+    let without = common::named("prg-off", 1)
+        .spare_threads(0)
+        .compensation_threads(0)
+        .stall_budget(None)
+        .build()
+        .unwrap();
     wait_until("it has its name", || threads::count("prg-on-watchdog") == 1);
     assert_eq!(threads::count("prg-off-prog"), 0);
     drop((with, without));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use moirai::scheduler::{
-    Deterministic, EarliestDeadline, GlobalFifo, LocalQueue, PriorityBands, Ready, Runnable,
+    Deterministic, EarliestDeadline, GlobalFifo, LocalQueue, PriorityBands, QueueReason, Runnable,
     Schedulable, Scheduler, ThreadPerCore, Visibility, WorkStealing,
 };
 use moirai::{Moirai, MoiraiBuilder, Priority, time, yield_now};
@@ -169,7 +169,11 @@ fn a_weighted_worker_gives_each_band_its_share() {
 
 /// Four workers, and no watchdog: on a machine that is short of processors it takes a worker that waits for one for stuck.
 fn placed(scheduler: ThreadPerCore<Runnable>) -> Moirai {
-    let builder = Moirai::builder().worker_threads(4).reserve_workers(0).stall_budget(None);
+    let builder = Moirai::builder()
+        .worker_threads(4)
+        .spare_threads(0)
+        .compensation_threads(0)
+        .stall_budget(None);
     builder.scheduler(scheduler).build().unwrap()
 }
 
@@ -286,7 +290,7 @@ impl Scheduler<Runnable> for Noting {
 }
 
 impl LocalQueue<Runnable> for Noting {
-    fn push(&mut self, task: Runnable, priority: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, task: Runnable, priority: Priority, _: QueueReason) -> Visibility {
         Scheduler::push(self, task, priority)
     }
 

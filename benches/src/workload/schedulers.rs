@@ -5,7 +5,7 @@ use std::sync::{Mutex, Once, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moirai::scheduler::{GlobalFifo, LocalQueue, Ready, Scheduler, Sleepers, WorkStealing};
+use moirai::scheduler::{GlobalFifo, LocalQueue, QueueReason, Scheduler, Sleepers, WorkStealing};
 use moirai::sim::Simulation;
 use moirai::{Moirai, Priority};
 
@@ -158,7 +158,7 @@ fn only_local() -> impl LocalQueue<usize> {
 fn push_and_pop(local: &mut (impl LocalQueue<usize> + ?Sized)) -> Duration {
     let start = Instant::now();
     for number in 0..PAIRS {
-        let _ = black_box(local.push(number, Priority::Normal, Ready::Yielded));
+        let _ = black_box(local.push(number, Priority::Normal, QueueReason::Yielded));
         black_box(local.pop());
     }
     start.elapsed()

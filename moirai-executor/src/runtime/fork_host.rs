@@ -1,6 +1,6 @@
 //! What the executor does for fork-join, and fork-join for it.
 
-use moirai_core::{LocalQueue, Ready, Visibility};
+use moirai_core::{LocalQueue, QueueReason, Visibility};
 
 use crate::fork_join::host::Host;
 use crate::fork_join::latch::{Latch, park_until_set};
@@ -62,7 +62,7 @@ fn has_work_for_core(shared: &Shared) -> bool {
         let task = core.queue.pop()?;
         // It goes back for the thread that sits down.
         let priority = task.priority();
-        Some((core.queue.push(task, priority, Ready::Yielded), core.index))
+        Some((core.queue.push(task, priority, QueueReason::Yielded), core.index))
     });
     if let Some(Some((Visibility::Worker(elsewhere), here))) = has_task
         && elsewhere != here

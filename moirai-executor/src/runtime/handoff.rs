@@ -54,7 +54,7 @@ fn hand_off_core(shared: &Shared, core: Box<WorkerCore>) -> Result<(), Box<Worke
         return Err(core);
     }
     // Said while the core is still the caller's: recorders count on one writer a worker.
-    shared.notify_recorder("seat_handed_on", |recorder| recorder.seat_handed_on(core.index));
+    shared.notify_recorder("core_handed_off", |recorder| recorder.core_handed_off(core.index));
     let submitted = shared.cores.submit(core, |number| {
         let name = format!("{}-spare-{number}", shared.config.thread_name_prefix);
         shared.start_thread(name, |shared| worker::run(shared, None))

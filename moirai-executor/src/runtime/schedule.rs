@@ -1,10 +1,11 @@
-//! Queueing tasks that have become ready, and what else a task's cell needs of its executor.
+//! Queueing tasks that have become reason, and what else a task's cell needs of its executor.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use moirai_core::{
-    LocalQueue, Priority, Ready, Scheduler, TaskId, TaskKind, TaskSample, TaskStatus, Visibility,
+    LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample, TaskStatus,
+    Visibility,
 };
 
 use crate::panics;
@@ -33,16 +34,16 @@ pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
 
 /// Queues a task that is new.
 pub(crate) fn queue_new(shared: &Shared, task: RawRunnable<Shared>) {
-    let ready = new_task_reason(task.kind());
-    queue_ready(shared, task, ready);
+    let reason = new_task_reason(task.kind());
+    queue_ready(shared, task, reason);
 }
 
-fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, ready: Ready) {
+fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, reason: QueueReason) {
     let priority = task.priority();
     let task = Runnable::new(task);
     Context::with(|context| match context.and_then(|context| context.core_of(shared)) {
         Some(mut core) => {
-            let visibility = core.queue.push(task, priority, ready);
+            let visibility = core.queue.push(task, priority, reason);
             let worker = core.index;
             drop(core);
             wake_for(shared, visibility, worker);
@@ -72,16 +73,16 @@ pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Prio
 }
 
 /// Why a new task is queued.
-pub(crate) fn new_task_reason(kind: TaskKind) -> Ready {
-    if kind == TaskKind::Async { Ready::Spawned } else { Ready::Offered }
+pub(crate) fn new_task_reason(kind: TaskKind) -> QueueReason {
+    if kind == TaskKind::Async { QueueReason::Spawned } else { QueueReason::Offered }
 }
 
 impl Schedule for Shared {
     type Record = ActiveRecord;
     type Context = Context;
 
-    fn queue(&self, task: RawRunnable<Self>, ready: Ready) {
-        queue_ready(self, task, ready);
+    fn queue(&self, task: RawRunnable<Self>, reason: QueueReason) {
+        queue_ready(self, task, reason);
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
-use moirai_core::{Claims, LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{Guarantees, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::WorkStealing;
 
 /// The default scheduler, or the one that was given to the builder. Both are [`Scheduler`]s, and so is this.
@@ -70,10 +70,10 @@ impl<T: Send + 'static> Scheduler<T> for AnyScheduler<T> {
 
 impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
     #[inline]
-    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
+    fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
         match self {
-            Self::Default(it) => it.push(task, priority, ready),
-            Self::Other(it) => it.push(task, priority, ready),
+            Self::Default(it) => it.push(task, priority, reason),
+            Self::Other(it) => it.push(task, priority, reason),
         }
     }
 
@@ -86,10 +86,10 @@ impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
     }
 
     #[inline]
-    fn look_outside(&mut self) {
+    fn prefer_injector(&mut self) {
         match self {
-            Self::Default(it) => it.look_outside(),
-            Self::Other(it) => it.look_outside(),
+            Self::Default(it) => it.prefer_injector(),
+            Self::Other(it) => it.prefer_injector(),
         }
     }
 }
@@ -121,8 +121,8 @@ impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
         self.0.len()
     }
 
-    fn claims(&self) -> Claims {
-        self.0.claims()
+    fn guarantees(&self) -> Guarantees {
+        self.0.guarantees()
     }
 }
 
@@ -131,8 +131,8 @@ struct Padded<L>(CachePadded<L>);
 
 impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Padded<L> {
     #[inline]
-    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
-        self.0.push(task, priority, ready)
+    fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
+        self.0.push(task, priority, reason)
     }
 
     #[inline]
@@ -141,8 +141,8 @@ impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Padded<L> {
     }
 
     #[inline]
-    fn look_outside(&mut self) {
-        self.0.look_outside();
+    fn prefer_injector(&mut self) {
+        self.0.prefer_injector();
     }
 }
 

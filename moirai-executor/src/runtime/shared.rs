@@ -169,21 +169,12 @@ pub(crate) struct BuilderParts {
 /// queued itself: what a timer or a driver of sockets has woken, say.
 const INJECTOR_EVERY: Duration = Duration::from_micros(200);
 
-/// How many compensation threads there may be when the configuration does not say.
-const DEFAULT_SPARE_THREADS: usize = 512;
-
-/// How many rescuers there may be at least when the configuration does not say.
-const MIN_COMPENSATION: usize = 4;
-
-/// How many rescuers there may be at most: each has a activity that is looked at.
-const MAX_COMPENSATION: usize = 1_024;
-
 impl Shared {
     pub(crate) fn new(parts: BuilderParts) -> Arc<Self> {
         let BuilderParts { config, clock, scheduler, plugins, recorder, mode } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
-        let compensation = config.reserve_workers.unwrap_or(DEFAULT_SPARE_THREADS);
+        let (spare, compensation) = thread_limits(&config);
         let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
         let registry =
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
@@ -192,20 +183,14 @@ impl Shared {
             registry,
             sleepers: Sleepers::new(workers),
             shared_jobs: CachePadded::new(SharedJobs::new()),
-            watchdog: Watchdog::new(
-                &config,
-                config
-                    .reserve_workers
-                    .unwrap_or(workers.max(MIN_COMPENSATION))
-                    .min(MAX_COMPENSATION),
-            ),
+            watchdog: Watchdog::new(&config, compensation),
             time: ExecutorTime::of(&clock),
             injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
             watchers: Watchers::default(),
             shutdown_progress: ShutdownProgress::default(),
             cleanup: Mutex::new(None),
             cores: ThreadPool::new(PoolLimits {
-                threads: workers.saturating_add(compensation),
+                threads: workers.saturating_add(spare),
                 queue: 0,
                 keep_alive,
             }),
@@ -277,6 +262,18 @@ impl Shared {
     pub(crate) fn queued(&self) -> usize {
         self.scheduler.len()
     }
+}
+
+/// How many spare threads and how many compensation threads there may be.
+fn thread_limits(config: &ExecutorConfig) -> (usize, usize) {
+    /// How many compensation threads there may be at least, if the configuration does not say.
+    const MIN_COMPENSATION: usize = 4;
+    #[expect(deprecated, reason = "the old name of both settings")]
+    let both = config.reserve_workers;
+    let spare = both.unwrap_or(config.spare_threads);
+    let compensation = both.or(config.compensation_threads);
+    let compensation = compensation.unwrap_or(config.worker_threads.max(MIN_COMPENSATION));
+    (spare, compensation.min(ExecutorConfig::MAX_COMPENSATION_THREADS))
 }
 
 impl fmt::Debug for Shared {

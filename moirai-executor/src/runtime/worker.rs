@@ -61,7 +61,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         }
         let Some(popped) = context.with_core(|core| {
             if long_ago {
-                core.queue.look_outside();
+                core.queue.prefer_injector();
             }
             core.queue.pop()
         }) else {

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
+use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::state::{CancelReason, State, TaskPtr};
 use crate::panics;
@@ -21,7 +21,7 @@ pub(crate) trait Schedule: Sized + 'static {
     type Context;
 
     /// Queues a task that has become ready.
-    fn queue(&self, task: RawRunnable<Self>, ready: Ready);
+    fn queue(&self, task: RawRunnable<Self>, reason: QueueReason);
 
     /// Whether whatever is taken up now is to be cancelled.
     fn is_cancelling(&self) -> bool;

@@ -26,7 +26,7 @@
 //! 3. **The outcome.** Only the runner ends a task, and in this order: the future is dropped (guarded), the terminal status is
 //!    published in the registry, which also ends the listing by id, the hooks are told, the output is put in its place,
 //!    COMPLETE is set, then the handle's waker and those who wait by id are told. So whoever learns of the end finds the
-//!    books settled. A poll that returns `Ready` has decided `Completed`, one that unwinds `Failed`; CANCEL decides
+//!    books settled. A poll that returns `QueueReason` has decided `Completed`, one that unwinds `Failed`; CANCEL decides
 //!    `Cancelled`, but only between polls: the exchange that ends a poll sees it or is seen by it.
 //! 4. **Cancelling** is CANCEL, and ACTIVE if the task waits; whoever sets ACTIVE queues it. So a cancelled future is dropped
 //!    by a worker, and never inside the caller's `cancel`.

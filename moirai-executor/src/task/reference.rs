@@ -4,7 +4,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use moirai_core::shim::sync::atomic::Ordering;
-use moirai_core::{Ready, TaskStatus};
+use moirai_core::{QueueReason, TaskStatus};
 
 use super::header::{Header, RawRunnable, Schedule};
 use super::state::{CancelReason, TaskPtr, Wake};
@@ -80,7 +80,7 @@ impl<S: Schedule> TaskRef<S> {
         // SAFETY: ACTIVE was set by the caller, so this is the one `Runnable`.
         let task = unsafe { RawRunnable::from_raw(self.0) };
         // SAFETY: the executor outlives every cell, and this reference keeps the cell until `queue` has returned.
-        unsafe { executor.as_ref() }.queue(task, Ready::Woken);
+        unsafe { executor.as_ref() }.queue(task, QueueReason::Woken);
     }
 }
 

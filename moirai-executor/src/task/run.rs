@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use moirai_core::{Ready, TaskError, TaskKind, TaskStatus};
+use moirai_core::{QueueReason, TaskError, TaskKind, TaskStatus};
 use moirai_sync::budget;
 
 use super::cell::{Cell, Stage, cell_of};
@@ -71,7 +71,7 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
                 AfterPoll::QueueAgain => {
                     // SAFETY: ACTIVE was kept, and with it the `Runnable`.
                     let task = unsafe { RawRunnable::from_raw(header) };
-                    return executor.queue(task, Ready::Yielded);
+                    return executor.queue(task, QueueReason::Yielded);
                 }
                 AfterPoll::Cancelled => Ended::cancelled(cell.header.state.reason()),
             }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
-use moirai_core::{Priority, Ready, TaskId, TaskKind, TaskStatus};
+use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::{CancelReason, Header, JoinHandle, NewTask, Outcome, RawRunnable, Schedule, TaskRef};
 
@@ -103,7 +103,7 @@ impl Schedule for TestExecutor {
     type Record = TestRecord;
     type Context = ();
 
-    fn queue(&self, task: RawRunnable<Self>, _: Ready) {
+    fn queue(&self, task: RawRunnable<Self>, _: QueueReason) {
         let mut queue = self.queue.lock();
         assert!(queue.is_empty(), "a second Runnable of the same task");
         queue.push_back(task);

@@ -21,7 +21,7 @@ fn each_worker_has_its_own_counts() {
     recorder.task_finished(None, &sample(Blocking, Completed, 40, 400, 1));
     recorder.worker_parked(1);
     recorder.worker_parked(1);
-    recorder.seat_handed_on(0);
+    recorder.core_handed_off(0);
 
     let snapshot = recorder.snapshot();
     let expected = [
@@ -30,7 +30,7 @@ fn each_worker_has_its_own_counts() {
             failed: 1,
             polls: 4,
             busy: Duration::from_nanos(300),
-            seats_handed_on: 1,
+            cores_handed_off: 1,
             ..WorkerMetrics::default()
         },
         WorkerMetrics {
@@ -52,7 +52,7 @@ fn each_worker_has_its_own_counts() {
 
     let total = snapshot.total();
     assert_eq!((total.completed, total.failed, total.cancelled), (2, 1, 1));
-    assert_eq!((total.tasks(), total.polls, total.parks, total.seats_handed_on), (4, 7, 2, 1));
+    assert_eq!((total.tasks(), total.polls, total.parks, total.cores_handed_off), (4, 7, 2, 1));
     assert_eq!(total.busy, Duration::from_nanos(1000));
 }
 
@@ -106,13 +106,13 @@ fn a_worker_that_was_not_announced_counts_as_foreign() {
     recorder.start(1);
     recorder.task_finished(Some(1), &sample(Async, Completed, 1, 1, 1));
     recorder.worker_parked(1);
-    recorder.seat_handed_on(usize::MAX);
+    recorder.core_handed_off(usize::MAX);
     // A second start changes nothing.
     recorder.start(5);
     let snapshot = recorder.snapshot();
     assert_eq!(snapshot.workers, [WorkerMetrics::default()]);
     let foreign = &snapshot.foreign;
-    assert_eq!((foreign.completed, foreign.parks, foreign.seats_handed_on), (2, 1, 1));
+    assert_eq!((foreign.completed, foreign.parks, foreign.cores_handed_off), (2, 1, 1));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use moirai_core::{LocalQueue, Panic, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Panic, Priority, QueueReason, Scheduler, Visibility};
 
 use super::token::Token;
 use super::violation::CaseResult;
@@ -138,8 +138,8 @@ pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
                         }
                         for _ in 0..rng.below(3) {
                             let Some(number) = next(numbers, TOKENS) else { break };
-                            let ready = Ready::ALL[rng.below(4)];
-                            let _ = local.push(Token::new(number), draw_priority(&mut rng), ready);
+                            let reason = QueueReason::ALL[rng.below(4)];
+                            let _ = local.push(Token::new(number), draw_priority(&mut rng), reason);
                         }
                         // The last worker retires early, in the middle of it all.
                         if index == 2 && ledger.count() > TOKENS / 2 {
@@ -300,9 +300,9 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
                         ledger.out(&token);
                         // Each task from outside makes another of its own, each of those nothing.
                         if token.number() % 2 == 0 {
-                            let ready = Ready::ALL[token.number() as usize / 4 % 4];
+                            let reason = QueueReason::ALL[token.number() as usize / 4 % 4];
                             let follower = Token::new(token.number() + 1);
-                            wake(local.push(follower, Priority::Normal, ready), Some(index));
+                            wake(local.push(follower, Priority::Normal, reason), Some(index));
                         }
                     }
                 });
@@ -349,10 +349,10 @@ pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
         for number in 0..TOKENS as u64 {
             let token = Token::new(number);
             let priority = Priority::ALL[number as usize % 4];
-            let ready = Ready::ALL[number as usize / 4 % 4];
+            let reason = QueueReason::ALL[number as usize / 4 % 4];
             let _ = match number % 3 {
                 0 => scheduler.push(token, priority),
-                place => locals[place as usize - 1].push(token, priority, ready),
+                place => locals[place as usize - 1].push(token, priority, reason),
             };
         }
         // The second worker is replaced by another thread, which goes on for a while.
@@ -394,9 +394,12 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
         let ledger = &ledger;
         let thread = scope.spawn(move || {
             for number in 0..TOKENS {
-                let ready = Ready::ALL[number % 4];
-                let _ =
-                    unwinding.push(Token::new(number as u64), Priority::ALL[number / 4 % 4], ready);
+                let reason = QueueReason::ALL[number % 4];
+                let _ = unwinding.push(
+                    Token::new(number as u64),
+                    Priority::ALL[number / 4 % 4],
+                    reason,
+                );
             }
             if let Some(token) = unwinding.pop() {
                 ledger.out(&token);
@@ -417,7 +420,7 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
     ledger
         .verdict()
         .map_err(|message| format!("rule 6, after a worker's thread unwound: {message}"))?;
-    let visibility = locals[0].push(Token::new(0), Priority::Normal, Ready::Woken);
+    let visibility = locals[0].push(Token::new(0), Priority::Normal, QueueReason::Woken);
     match locals[0].pop().or_else(|| scheduler.take()) {
         Some(_) => Ok(()),
         None => Err(format!(

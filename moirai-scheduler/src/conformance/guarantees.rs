@@ -1,6 +1,6 @@
 //! What a scheduler claims, it is held to.
 
-use moirai_core::{LocalQueue, Order, Priority, Ready, Schedulable, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility};
 
 use super::token::Token;
 use super::violation::CaseResult;
@@ -10,13 +10,13 @@ use crate::rng::SplitMix64;
 #[derive(Clone, Copy, Debug)]
 struct Way {
     /// `None`: from a thread that is no worker.
-    ready: Option<Ready>,
+    reason: Option<QueueReason>,
     priority: Priority,
 }
 
 fn ways() -> Vec<Way> {
-    let readies = std::iter::once(None).chain(Ready::ALL.map(Some));
-    readies.flat_map(|ready| Priority::ALL.map(|priority| Way { ready, priority })).collect()
+    let readies = std::iter::once(None).chain(QueueReason::ALL.map(Some));
+    readies.flat_map(|reason| Priority::ALL.map(|priority| Way { reason, priority })).collect()
 }
 
 /// A scheduler with one worker.
@@ -41,9 +41,9 @@ impl<S: Scheduler<Token>> One<S> {
     }
 
     fn push_token(&mut self, token: Token, way: Way) {
-        let _: Visibility = match way.ready {
+        let _: Visibility = match way.reason {
             None => self.scheduler.push(token, way.priority),
-            Some(ready) => self.local.push(token, way.priority, ready),
+            Some(reason) => self.local.push(token, way.priority, reason),
         };
     }
 }
@@ -56,14 +56,14 @@ pub(super) fn order_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
         for number in 0..200_u64 {
             let token = Token::new(number).describe(|below| rng.below(below));
             let priority = Priority::ALL[rng.below(Priority::ALL.len())];
-            let key = match one.scheduler.claims().order {
+            let key = match one.scheduler.guarantees().order {
                 Order::ByKey(key) => key(&token as &dyn Schedulable, priority),
                 _ => priority as u64,
             };
             expected.push((key, number));
-            one.push_token(token, Way { ready: None, priority });
+            one.push_token(token, Way { reason: None, priority });
         }
-        let order = one.scheduler.claims().order;
+        let order = one.scheduler.guarantees().order;
         let came: Vec<_> =
             std::iter::from_fn(|| one.local.pop().map(|token| token.number())).collect();
         match order {
@@ -97,7 +97,7 @@ pub(super) fn order_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
 pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
 ) -> CaseResult {
-    let Some(bound) = new().claims().fairness else { return Ok(()) };
+    let Some(bound) = new().guarantees().fairness else { return Ok(()) };
     let ways = ways();
     for victim in &ways {
         // Rivals that come in one way, and rivals that come in all of them by turns.
@@ -136,7 +136,7 @@ pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(
 pub(super) fn priorities_as_guaranteed<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
 ) -> CaseResult {
-    let Some(bound) = new().claims().inversion else { return Ok(()) };
+    let Some(bound) = new().guarantees().inversion else { return Ok(()) };
     for urgent in ways().into_iter().filter(|way| way.priority > Priority::Low) {
         for pops in 0..150 {
             let mut one = One::new(new())?;

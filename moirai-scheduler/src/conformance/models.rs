@@ -6,7 +6,7 @@
 use loom::thread;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering, fence};
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 use super::token::Token;
 use crate::Sleepers;
@@ -115,9 +115,9 @@ pub fn loom_workers_share_what_one_of_them_pushed<S: Scheduler<Token>>(
         let scheduler = new();
         let mut locals = scheduler.start(2);
         let (mut other, mut mine) = (locals.pop().unwrap(), locals.pop().unwrap());
-        let first = mine.push(Token::new(1), Priority::Normal, Ready::Offered);
+        let first = mine.push(Token::new(1), Priority::Normal, QueueReason::Offered);
         let other = thread::spawn(move || other.pop());
-        let _ = mine.push(Token::new(2), Priority::Normal, Ready::Woken);
+        let _ = mine.push(Token::new(2), Priority::Normal, QueueReason::Woken);
         let found = mine.pop();
         let theirs = other.join().unwrap();
         if first == Visibility::Shared {
@@ -158,8 +158,8 @@ pub fn loom_a_worker_retires_while_another_takes<S: Scheduler<Token>>(
     explore(move || {
         let scheduler = Arc::new(new());
         let mut local = scheduler.start(1).pop().expect("one local queue");
-        let _ = local.push(Token::new(1), Priority::Normal, Ready::Woken);
-        let _ = local.push(Token::new(2), Priority::Normal, Ready::Woken);
+        let _ = local.push(Token::new(1), Priority::Normal, QueueReason::Woken);
+        let _ = local.push(Token::new(2), Priority::Normal, QueueReason::Woken);
         let taking = thread::spawn({
             let scheduler = Arc::clone(&scheduler);
             move || scheduler.take()

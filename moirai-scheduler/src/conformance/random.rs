@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 use super::token::Token;
 use super::violation::CaseResult;
@@ -113,9 +113,9 @@ impl<S: Scheduler<Token>> Beside<S> {
     fn push_by(&mut self, worker: usize) -> CaseResult {
         let token = self.token();
         let (number, priority) = (token.number(), self.priority());
-        let ready = Ready::ALL[self.rng.below(Ready::ALL.len())];
+        let reason = QueueReason::ALL[self.rng.below(QueueReason::ALL.len())];
         let Some(local) = &mut self.locals[worker] else { return Ok(()) };
-        let visibility = local.push(token, priority, ready);
+        let visibility = local.push(token, priority, reason);
         self.pushed(number, visibility, Some(worker))
     }
 
@@ -219,7 +219,7 @@ impl<S: Scheduler<Token>> Beside<S> {
             93..96 => self.reclaim(worker)?,
             96 => {
                 if let Some(local) = &mut self.locals[worker] {
-                    local.look_outside();
+                    local.prefer_injector();
                 }
             }
             97 if retire => self.locals[worker] = None,
@@ -292,8 +292,8 @@ pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(
         for priority in Priority::ALL {
             let _ = scheduler.push(token(), priority);
             for local in locals.iter_mut().flatten() {
-                for ready in Ready::ALL {
-                    let _ = local.push(token(), priority, ready);
+                for reason in QueueReason::ALL {
+                    let _ = local.push(token(), priority, reason);
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 /// How many tokens fit.
 const CAPACITY: usize = if cfg!(moirai_loom) { 3 } else { 64 };
@@ -54,7 +54,7 @@ impl Scheduler<usize> for Bag {
 }
 
 impl LocalQueue<usize> for Bag {
-    fn push(&mut self, token: usize, priority: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, token: usize, priority: Priority, _: QueueReason) -> Visibility {
         Scheduler::push(self, token, priority)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 use super::bag::Bag;
 use crate::{WorkStealing, WorkStealingLocal};
@@ -103,12 +103,14 @@ fn each_task_is_handed_out_once_while_workers_push_in_all_ways() {
                     let times = taken[token].fetch_add(1, Ordering::Relaxed);
                     assert!(times <= PUSHES, "token {token} was handed out too often");
                     if times < PUSHES {
-                        let ready = [Ready::Woken, Ready::Yielded, Ready::Offered][times % 3];
+                        let reason =
+                            [QueueReason::Woken, QueueReason::Yielded, QueueReason::Offered]
+                                [times % 3];
                         let priority = match token % 8 {
                             rare @ 0..4 => Priority::ALL[rare],
                             _ => Priority::Normal,
                         };
-                        let _ = local.push(token, priority, ready);
+                        let _ = local.push(token, priority, reason);
                     }
                 }
             });
@@ -127,9 +129,9 @@ fn every_place_is_counted_and_found_by_another_worker() {
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
         let _ = scheduler.push(token, priority);
     }
-    assert_eq!(first.push(4, Priority::Normal, Ready::Offered), Visibility::Shared);
-    assert_eq!(first.push(5, Priority::Normal, Ready::Woken), Visibility::Slot);
-    assert_eq!(first.push(6, Priority::Critical, Ready::Woken), Visibility::Shared);
+    assert_eq!(first.push(4, Priority::Normal, QueueReason::Offered), Visibility::Shared);
+    assert_eq!(first.push(5, Priority::Normal, QueueReason::Woken), Visibility::Slot);
+    assert_eq!(first.push(6, Priority::Critical, QueueReason::Woken), Visibility::Shared);
     assert_eq!(scheduler.len(), 7);
     assert_eq!(sorted(drain(&mut second)), (0..7).collect::<Vec<_>>());
     assert_eq!(scheduler.len(), 0);
@@ -143,8 +145,8 @@ fn every_place_is_found_by_a_thread_that_is_no_worker() {
     for (token, priority) in Priority::ALL.into_iter().enumerate() {
         let _ = scheduler.push(token, priority);
     }
-    let _ = first.push(4, Priority::Normal, Ready::Offered);
-    let _ = first.push(5, Priority::Normal, Ready::Woken);
+    let _ = first.push(4, Priority::Normal, QueueReason::Offered);
+    let _ = first.push(5, Priority::Normal, QueueReason::Woken);
     let out: Vec<_> = std::iter::from_fn(|| scheduler.take()).collect();
     // By priority; of the normal ones the injector's first; the slot last of all.
     assert_eq!(out, [3, 2, 1, 4, 0, 5]);
@@ -173,13 +175,13 @@ fn a_second_start_panics() {
 #[test]
 fn another_workers_slot_is_reached_in_the_second_empty_handed_pop_in_a_row() {
     let (_scheduler, [mut owner, mut thief]) = two_workers();
-    let _ = owner.push(1, Priority::Normal, Ready::Woken);
+    let _ = owner.push(1, Priority::Normal, QueueReason::Woken);
     assert_eq!(thief.pop(), None);
     assert_eq!(thief.pop(), Some(1));
     // Having found something, it is patient again.
-    let _ = owner.push(2, Priority::Normal, Ready::Woken);
+    let _ = owner.push(2, Priority::Normal, QueueReason::Woken);
     assert_eq!(thief.pop(), None);
-    let _ = owner.push(3, Priority::Normal, Ready::Offered);
+    let _ = owner.push(3, Priority::Normal, QueueReason::Offered);
     assert_eq!(thief.pop(), Some(3));
     assert_eq!(thief.pop(), None);
     assert_eq!(thief.pop(), Some(2));
@@ -192,8 +194,8 @@ fn what_is_left_is_dropped_with_the_scheduler() {
     let (scheduler, [mut first, second]) = two_workers();
     for priority in Priority::ALL {
         let _ = scheduler.push(Arc::clone(&token), priority);
-        let _ = first.push(Arc::clone(&token), priority, Ready::Woken);
-        let _ = first.push(Arc::clone(&token), priority, Ready::Offered);
+        let _ = first.push(Arc::clone(&token), priority, QueueReason::Woken);
+        let _ = first.push(Arc::clone(&token), priority, QueueReason::Offered);
     }
     drop(first);
     drop(second);
@@ -207,8 +209,8 @@ fn what_is_left_is_dropped_with_the_scheduler() {
 #[test]
 fn tasks_of_any_size_fit_into_the_slot() {
     let (_scheduler, [mut first, _second]) = two_workers::<[u64; 100]>();
-    let _ = first.push([7; 100], Priority::Normal, Ready::Woken);
-    assert_eq!(first.push([8; 100], Priority::Normal, Ready::Woken), Visibility::Shared);
+    let _ = first.push([7; 100], Priority::Normal, QueueReason::Woken);
+    assert_eq!(first.push([8; 100], Priority::Normal, QueueReason::Woken), Visibility::Shared);
     assert_eq!(first.pop(), Some([8; 100]));
     assert_eq!(first.pop(), Some([7; 100]));
 }

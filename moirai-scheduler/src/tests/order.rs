@@ -1,6 +1,6 @@
 //! The order in which one worker takes tasks, and the bounds of `work_stealing`, each to the task.
 
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 use crate::work_stealing::{ELEVATED_RUN, HIGH_EVERY, INJECTOR_EVERY, LOW_EVERY, SLOT_RUN};
 use crate::{WorkStealing, WorkStealingLocal};
@@ -20,7 +20,7 @@ fn places(local: &mut Local, pops: u32, wanted: &str) -> Vec<u32> {
 
 fn spawn(local: &mut Local, token: &'static str, times: u32) {
     for _ in 0..times {
-        let visibility = local.push(token, Priority::Normal, Ready::Offered);
+        let visibility = local.push(token, Priority::Normal, QueueReason::Offered);
         assert_eq!(visibility, Visibility::Shared);
     }
 }
@@ -40,8 +40,8 @@ fn first_come_first_served() {
 fn a_woken_task_goes_first_and_displaces_the_last_one() {
     let (_scheduler, mut local) = one_worker();
     spawn(&mut local, "spawned", 1);
-    assert_eq!(local.push("woken", Priority::Normal, Ready::Woken), Visibility::Slot);
-    assert_eq!(local.push("woken later", Priority::Normal, Ready::Woken), Visibility::Shared);
+    assert_eq!(local.push("woken", Priority::Normal, QueueReason::Woken), Visibility::Slot);
+    assert_eq!(local.push("woken later", Priority::Normal, QueueReason::Woken), Visibility::Shared);
     let order = ["woken later", "spawned", "woken"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
@@ -50,8 +50,8 @@ fn a_woken_task_goes_first_and_displaces_the_last_one() {
 fn a_spawned_future_takes_the_slot_only_if_it_is_empty() {
     let (_scheduler, mut local) = one_worker();
     spawn(&mut local, "offered", 1);
-    assert_eq!(local.push("first", Priority::Normal, Ready::Spawned), Visibility::Slot);
-    assert_eq!(local.push("second", Priority::Normal, Ready::Spawned), Visibility::Shared);
+    assert_eq!(local.push("first", Priority::Normal, QueueReason::Spawned), Visibility::Slot);
+    assert_eq!(local.push("second", Priority::Normal, QueueReason::Spawned), Visibility::Shared);
     let order = ["first", "offered", "second"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
@@ -60,7 +60,7 @@ fn a_spawned_future_takes_the_slot_only_if_it_is_empty() {
 fn a_task_that_yields_goes_last() {
     let (_scheduler, mut local) = one_worker();
     spawn(&mut local, "spawned", 1);
-    assert_eq!(local.push("yielded", Priority::Normal, Ready::Yielded), Visibility::Shared);
+    assert_eq!(local.push("yielded", Priority::Normal, QueueReason::Yielded), Visibility::Shared);
     let order = ["spawned", "yielded"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
 }
@@ -72,7 +72,7 @@ fn the_slot_is_taken_three_times_in_a_row_and_no_more() {
     let mut order = Vec::new();
     for _ in 0..3 * (SLOT_RUN + 1) {
         // The same task wakes itself each time that it runs.
-        let visibility = local.push("self", Priority::Normal, Ready::Woken);
+        let visibility = local.push("self", Priority::Normal, QueueReason::Woken);
         let token = local.pop().unwrap();
         if token == "queued" {
             // It is still in its slot, and this wake-up was one too many for the test.
@@ -92,7 +92,7 @@ fn the_slot_is_taken_three_times_in_a_row_and_no_more() {
 fn a_slot_that_was_passed_over_is_taken_when_nothing_else_waits() {
     let (_scheduler, mut local) = one_worker();
     for _ in 0..20 {
-        let _ = local.push("self", Priority::Normal, Ready::Woken);
+        let _ = local.push("self", Priority::Normal, QueueReason::Woken);
         assert_eq!(local.pop(), Some("self"));
     }
 }
@@ -127,7 +127,7 @@ fn a_worker_that_is_told_to_looks_in_the_injector_at_once() {
     spawn(&mut local, "own", 10);
     let _ = scheduler.push("remote", Priority::Normal);
     assert_eq!(local.pop(), Some("own"));
-    local.look_outside();
+    local.prefer_injector();
     assert_eq!(local.pop(), Some("remote"));
 }
 
@@ -141,7 +141,7 @@ fn priorities_go_by_rank() {
         ("critical", Priority::Critical),
     ] {
         let _ = scheduler.push(token, priority);
-        let _ = local.push(token, priority, Ready::Offered);
+        let _ = local.push(token, priority, QueueReason::Offered);
     }
     let order = ["critical", "critical", "high", "high", "normal", "normal", "low", "low"];
     assert_eq!(order.map(|_| local.pop().unwrap()), order);
@@ -211,7 +211,7 @@ fn a_thief_takes_the_older_half_and_leaves_the_rest() {
     let mut thief = locals.pop().unwrap();
     let mut owner = locals.pop().unwrap();
     for token in 0..8 {
-        let _ = owner.push(token, Priority::Normal, Ready::Offered);
+        let _ = owner.push(token, Priority::Normal, QueueReason::Offered);
     }
     assert_eq!(thief.pop(), Some(0));
     // 1, 2 and 3 came along, and can be stolen back one by one.

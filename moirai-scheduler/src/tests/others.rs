@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use moirai_core::{LocalQueue, Priority, Ready, Schedulable, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Schedulable, Scheduler, Visibility};
 
 use crate::thread_per_core::INBOX_EVERY;
 use crate::{Deterministic, EarliestDeadline, GlobalFifo, PriorityBands, Strategy, ThreadPerCore};
@@ -90,9 +90,9 @@ fn an_aged_band_gets_a_turn_after_as_many_passes() {
 fn a_fifo_disregards_priority_and_reason() {
     let scheduler = GlobalFifo::new();
     let mut workers = scheduler.start(2);
-    for (number, ready) in Ready::ALL.into_iter().enumerate() {
+    for (number, reason) in QueueReason::ALL.into_iter().enumerate() {
         let _ = scheduler.push(2 * number, Priority::ALL[number]);
-        let _ = workers[number % 2].push(2 * number + 1, Priority::ALL[3 - number], ready);
+        let _ = workers[number % 2].push(2 * number + 1, Priority::ALL[3 - number], reason);
     }
     let order: Vec<_> = (0..8).filter_map(|pop| workers[pop % 2].pop()).collect();
     assert_eq!(order, (0..8).collect::<Vec<_>>());
@@ -107,7 +107,7 @@ fn deadlines_missed_are_counted_once_and_only_before_the_first_run() {
     let in_time = Said { deadline: Some(2), ..said(2) };
     let late_again = Said { late: true, deadline: Some(3), home: Some(0), ..said(3) };
     for token in [late_again, in_time, late] {
-        let _ = worker.push(token, Priority::Critical, Ready::Woken);
+        let _ = worker.push(token, Priority::Critical, QueueReason::Woken);
     }
     assert_eq!([1, 2, 3].map(|_| worker.pop().map(|token| token.number)), [1, 2, 3].map(Some));
     assert_eq!(misses.get(), 1);
@@ -125,7 +125,10 @@ fn tasks_of_one_affinity_have_one_worker_and_others_are_spread() {
         let token = |number| Said { affinity: Some(affinity), ..said(number) };
         let from_outside = place(scheduler.push(token(1), Priority::Low));
         for worker in &mut workers {
-            assert_eq!(place(worker.push(token(2), Priority::High, Ready::Woken)), from_outside);
+            assert_eq!(
+                place(worker.push(token(2), Priority::High, QueueReason::Woken)),
+                from_outside
+            );
         }
     }
     let mut of_each = [0; 4];
@@ -140,11 +143,17 @@ fn a_sticky_task_goes_home_and_a_new_one_stays_where_it_was_spawned() {
     let mut workers = scheduler.start(3);
     let at_home = Said { home: Some(2), ..said(1) };
     assert_eq!(scheduler.push(at_home, Priority::Normal), Visibility::Worker(2));
-    assert_eq!(workers[0].push(at_home, Priority::Normal, Ready::Woken), Visibility::Worker(2));
-    assert_eq!(workers[0].push(said(2), Priority::Normal, Ready::Spawned), Visibility::Worker(0));
+    assert_eq!(
+        workers[0].push(at_home, Priority::Normal, QueueReason::Woken),
+        Visibility::Worker(2)
+    );
+    assert_eq!(
+        workers[0].push(said(2), Priority::Normal, QueueReason::Spawned),
+        Visibility::Worker(0)
+    );
     // A home that is none any more.
     let lost = Said { home: Some(7), ..said(3) };
-    assert_eq!(workers[1].push(lost, Priority::Normal, Ready::Woken), Visibility::Worker(1));
+    assert_eq!(workers[1].push(lost, Priority::Normal, QueueReason::Woken), Visibility::Worker(1));
     let turns: BTreeSet<_> =
         (0..3).map(|number| format!("{:?}", scheduler.push(said(number), Priority::Low))).collect();
     assert_eq!(turns.len(), 3);
@@ -174,8 +183,8 @@ fn what_others_push_is_looked_at_first_now_and_then() {
     let _ = scheduler.push(said(0), Priority::Normal);
     let mut pops = 0;
     loop {
-        let _ = worker.push(said(1), Priority::Normal, Ready::Yielded);
-        let _ = worker.push(said(1), Priority::Normal, Ready::Yielded);
+        let _ = worker.push(said(1), Priority::Normal, QueueReason::Yielded);
+        let _ = worker.push(said(1), Priority::Normal, QueueReason::Yielded);
         pops += 1;
         if worker.pop() == Some(said(0)) {
             break;
@@ -183,7 +192,7 @@ fn what_others_push_is_looked_at_first_now_and_then() {
     }
     assert_eq!(pops, INBOX_EVERY);
     let _ = scheduler.push(said(0), Priority::Normal);
-    worker.look_outside();
+    worker.prefer_injector();
     assert_eq!(worker.pop(), Some(said(0)));
 }
 
@@ -208,7 +217,7 @@ fn each_order_of_a_few_tasks_is_drawn_by_some_seed() {
 }
 
 /// Who runs at each of the next steps, when every task is pushed again as soon as it was popped.
-fn runs(strategy: Strategy, seed: u64, ready: Ready, steps: usize) -> Vec<u64> {
+fn runs(strategy: Strategy, seed: u64, reason: QueueReason, steps: usize) -> Vec<u64> {
     let scheduler = Deterministic::with_strategy(seed, strategy);
     let mut worker = scheduler.start(1).remove(0);
     for number in 0..4 {
@@ -216,7 +225,7 @@ fn runs(strategy: Strategy, seed: u64, ready: Ready, steps: usize) -> Vec<u64> {
     }
     let step = |_| {
         let token = worker.pop().unwrap();
-        let _ = worker.push(token, Priority::Normal, ready);
+        let _ = worker.push(token, Priority::Normal, reason);
         token.number
     };
     (0..steps).map(step).collect()
@@ -227,14 +236,15 @@ fn by_priorities_one_task_goes_on_until_it_falls() {
     for seed in 0..50 {
         for depth in 1..4 {
             let strategy = Strategy::Pct { depth, steps: 100 };
-            let mut sequence = runs(strategy, seed, Ready::Woken, 200);
+            let mut sequence = runs(strategy, seed, QueueReason::Woken, 200);
             sequence.dedup();
             assert!(sequence.len() <= depth as usize, "{sequence:?}");
         }
     }
     // Three changes that fall on three steps let four tasks run, one after the other.
     let tasks = |seed| {
-        let mut sequence = runs(Strategy::Pct { depth: 4, steps: 100 }, seed, Ready::Woken, 200);
+        let mut sequence =
+            runs(Strategy::Pct { depth: 4, steps: 100 }, seed, QueueReason::Woken, 200);
         sequence.dedup();
         sequence.len()
     };
@@ -244,7 +254,8 @@ fn by_priorities_one_task_goes_on_until_it_falls() {
 #[test]
 fn who_yields_lets_all_others_go_on() {
     for seed in 0..20 {
-        let sequence = runs(Strategy::Pct { depth: 3, steps: 100 }, seed, Ready::Yielded, 400);
+        let sequence =
+            runs(Strategy::Pct { depth: 3, steps: 100 }, seed, QueueReason::Yielded, 400);
         for number in 0..4 {
             assert!(sequence.iter().filter(|it| **it == number).count() > 20, "{number}");
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use moirai_core::shim::sync::Arc;
-use moirai_core::{LocalQueue, Priority, Ready, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Visibility};
 
 use super::bands::{Band, Bands, ELEVATED_RUN, HIGH_EVERY, LOW_EVERY};
 use super::shared::SharedQueues;
@@ -190,18 +190,18 @@ impl<T> WorkStealingLocal<T> {
 
 impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
     #[inline]
-    fn push(&mut self, task: T, priority: Priority, ready: Ready) -> Visibility {
+    fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
         if let Some(band) = Band::of(priority) {
             self.shared.bands.push(task, band);
             return Visibility::Shared;
         }
-        let task = match ready {
-            Ready::Offered | Ready::Yielded => task,
-            Ready::Spawned => match self.slot.put_if_empty(task) {
+        let task = match reason {
+            QueueReason::Offered | QueueReason::Yielded => task,
+            QueueReason::Spawned => match self.slot.put_if_empty(task) {
                 Ok(()) => return Visibility::Slot,
                 Err(task) => task,
             },
-            Ready::Woken => match self.slot.put(task) {
+            QueueReason::Woken => match self.slot.put(task) {
                 Put::Stored => return Visibility::Slot,
                 Put::Displaced(task) | Put::Refused(task) => task,
             },
@@ -218,7 +218,7 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
     }
 
     #[inline]
-    fn look_outside(&mut self) {
+    fn prefer_injector(&mut self) {
         self.until_injector = 1;
     }
 }

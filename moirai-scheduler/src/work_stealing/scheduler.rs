@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
-use moirai_core::{Claims, Priority, Scheduler, Visibility};
+use moirai_core::{Guarantees, Priority, Scheduler, Visibility};
 
 use super::bands::{Band, Bands, ELEVATED_RUN, LOW_EVERY};
 use super::in_flight::StealsInFlight;
@@ -27,13 +27,13 @@ const INVERSION: u32 = 2;
 /// The default scheduler. See the [module](crate::work_stealing) for the order in which tasks run.
 ///
 /// ```
-/// use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
+/// use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler};
 /// use moirai_scheduler::WorkStealing;
 ///
 /// let scheduler = WorkStealing::new();
 /// let mut workers = scheduler.start(2);
-/// let _ = workers[0].push("offered", Priority::Normal, Ready::Offered);
-/// let _ = workers[0].push("woken", Priority::Normal, Ready::Woken);
+/// let _ = workers[0].push("offered", Priority::Normal, QueueReason::Offered);
+/// let _ = workers[0].push("woken", Priority::Normal, QueueReason::Woken);
 /// let _ = scheduler.push("urgent", Priority::Critical);
 ///
 /// assert_eq!(scheduler.len(), 3);
@@ -135,8 +135,8 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         remote.slot.take().or_else(|| remote.stealer.steal())
     }
 
-    fn claims(&self) -> Claims {
-        Claims::none().fairness(FAIRNESS).inversion(INVERSION)
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::none().fairness(FAIRNESS).inversion(INVERSION)
     }
 
     fn len(&self) -> usize {

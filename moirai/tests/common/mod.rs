@@ -223,7 +223,8 @@ pub(crate) struct Held {
 
 /// Holds the only worker of the executor that `builder` makes.
 pub(crate) fn hold(builder: MoiraiBuilder) -> Held {
-    let moirai = builder.worker_threads(1).reserve_workers(0).build().unwrap();
+    let moirai =
+        builder.worker_threads(1).spare_threads(0).compensation_threads(0).build().unwrap();
     let (gate, started) = (Gate::new(), Gate::new());
     let holder = {
         let (gate, started) = (gate.clone(), started.clone());

@@ -3,7 +3,7 @@
 use crate::WorkStealing;
 use loom::sync::Arc;
 use loom::thread;
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler};
 
 use crate::tests::models::explore;
 
@@ -41,7 +41,7 @@ fn three_workers_share_what_one_of_them_had() {
         let mut locals = scheduler.start(3);
         let mut owner = locals.remove(0);
         for token in [1, 2, 4] {
-            let _ = owner.push(token, Priority::Normal, Ready::Offered);
+            let _ = owner.push(token, Priority::Normal, QueueReason::Offered);
         }
         let others: Vec<_> = locals
             .into_iter()

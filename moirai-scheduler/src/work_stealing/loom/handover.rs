@@ -3,7 +3,7 @@
 use crate::WorkStealing;
 use loom::thread;
 use moirai_core::shim::sync::Arc;
-use moirai_core::{LocalQueue, Priority, Ready, Scheduler};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler};
 
 use crate::tests::models::explore;
 
@@ -13,8 +13,8 @@ fn a_stuck_workers_tasks_are_run_once_when_it_returns_meanwhile() {
         let scheduler = Arc::new(WorkStealing::new());
         let mut locals = scheduler.start(1);
         let mut local = locals.pop().unwrap();
-        let _ = local.push(Box::new(1), Priority::Normal, Ready::Woken);
-        let _ = local.push(Box::new(2), Priority::Normal, Ready::Offered);
+        let _ = local.push(Box::new(1), Priority::Normal, QueueReason::Woken);
+        let _ = local.push(Box::new(2), Priority::Normal, QueueReason::Offered);
         let watching = thread::spawn({
             let scheduler = Arc::clone(&scheduler);
             move || {

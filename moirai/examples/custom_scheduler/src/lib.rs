@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moirai::Priority;
-use moirai::scheduler::{Claims, LocalQueue, Order, Ready, Schedulable, Scheduler, Visibility};
+use moirai::scheduler::{
+    Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
+};
 
 /// A scheduler that runs short jobs first.
 pub struct ShortestJobFirst<T>(Arc<Mutex<Jobs<T>>>);
@@ -85,8 +87,8 @@ impl<T: Schedulable> Scheduler<T> for ShortestJobFirst<T> {
         lock(&self.0).waiting.len()
     }
 
-    fn claims(&self) -> Claims {
-        Claims::none().order(Order::ByKey(|job, _| {
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::none().order(Order::ByKey(|job, _| {
             let expected = job.expected_duration().unwrap_or_default();
             u64::try_from(expected.as_nanos()).unwrap_or(u64::MAX)
         }))
@@ -94,7 +96,7 @@ impl<T: Schedulable> Scheduler<T> for ShortestJobFirst<T> {
 }
 
 impl<T: Schedulable> LocalQueue<T> for Local<T> {
-    fn push(&mut self, job: T, _: Priority, _: Ready) -> Visibility {
+    fn push(&mut self, job: T, _: Priority, _: QueueReason) -> Visibility {
         lock(&self.0).push(job)
     }
 

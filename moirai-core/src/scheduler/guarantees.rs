@@ -6,7 +6,7 @@ use crate::Priority;
 /// What a scheduler promises of order, fairness and priorities. What is claimed is tested by the conformance kit.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct Claims {
+pub struct Guarantees {
     /// The order in which one worker takes what threads that are no workers pushed while it was the only worker.
     pub order: Order,
     /// How many others one worker that goes on taking tasks takes at most before the task that has waited longest of all. `None`: a
@@ -30,28 +30,28 @@ pub enum Order {
     ByKey(fn(&dyn Schedulable, Priority) -> u64),
 }
 
-impl Claims {
+impl Guarantees {
     /// No claim at all.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Claims an order.
+    /// Guarantees an order.
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
         self
     }
 
-    /// Claims that at most `others` tasks go before the one that has waited longest.
+    /// Guarantees that at most `others` tasks go before the one that has waited longest.
     #[must_use]
     pub fn fairness(mut self, others: u32) -> Self {
         self.fairness = Some(others);
         self
     }
 
-    /// Claims that at most `others` less urgent tasks go before one of the most urgent that wait.
+    /// Guarantees that at most `others` less urgent tasks go before one of the most urgent that wait.
     #[must_use]
     pub fn inversion(mut self, others: u32) -> Self {
         self.inversion = Some(others);

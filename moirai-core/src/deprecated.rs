@@ -1,0 +1,80 @@
+//! Old names of types. They go with the next version.
+
+use crate::scheduler;
+
+/// The old name of [`QueueReason`](scheduler::QueueReason).
+#[deprecated(since = "0.1.0", note = "renamed to `QueueReason`")]
+pub type Ready = scheduler::QueueReason;
+
+/// The old name of [`Guarantees`](scheduler::Guarantees).
+#[deprecated(since = "0.1.0", note = "renamed to `Guarantees`")]
+pub type Claims = scheduler::Guarantees;
+
+#[cfg(test)]
+#[allow(deprecated)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{Claims, Ready};
+    use crate::{LocalQueue, Priority, Recorder, Scheduler, TaskSample, Visibility};
+
+    /// A scheduler, a local queue and a recorder that know only the old names.
+    #[derive(Default)]
+    struct Old(AtomicUsize);
+
+    #[derive(Default)]
+    struct OldLocal(Cell<usize>);
+
+    impl Scheduler<u32> for Old {
+        type Local = OldLocal;
+
+        fn start(&self, _: usize) -> Vec<OldLocal> {
+            Vec::new()
+        }
+        fn push(&self, _: u32, _: Priority) -> Visibility {
+            Visibility::Shared
+        }
+        fn take(&self) -> Option<u32> {
+            None
+        }
+        fn len(&self) -> usize {
+            0
+        }
+        fn claims(&self) -> Claims {
+            Claims::none().fairness(7)
+        }
+    }
+
+    impl LocalQueue<u32> for OldLocal {
+        fn push(&mut self, _: u32, _: Priority, reason: Ready) -> Visibility {
+            assert_eq!(reason, Ready::Offered);
+            Visibility::Shared
+        }
+        fn pop(&mut self) -> Option<u32> {
+            None
+        }
+        fn look_outside(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    impl Recorder for Old {
+        fn task_finished(&self, _: Option<usize>, _: &TaskSample) {}
+        fn seat_handed_on(&self, _: usize) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_implements_the_old_names_is_reached_by_the_new_ones() {
+        let old = Old::default();
+        assert_eq!(old.guarantees().fairness, Some(7));
+        old.core_handed_off(0);
+        assert_eq!(old.0.load(Ordering::Relaxed), 1);
+        let mut local = OldLocal::default();
+        local.prefer_injector();
+        assert_eq!(local.0.get(), 1);
+        let _ = local.push(1, Priority::Normal, Ready::Offered);
+    }
+}
