@@ -16,12 +16,20 @@ INLINE = re.compile(r"(?<![\w:])(\$?crate|super|self)((?:::\w+)+)")
 DEFINITION = re.compile(
     r"^(?:pub(?:\([^)]*\))?\s+)?(?:unsafe\s+|const\s+|async\s+)*(?:fn|struct|enum|union|trait|type|static|const|impl)\b", re.M
 )
+TYPE = re.compile(r"\b(?:struct|enum|union|trait)\s+(\w+)")
+FUNCTION = re.compile(r"\bfn\s+(\w+)")
+VISIBLE_FUNCTION = re.compile(r"\bpub\s+(?:const\s+|unsafe\s+|async\s+)*fn\s+(\w+)")
+# `impl Type {`, `impl<T> Type<T> where … {`, but not `impl Trait for Type {`.
+INHERENT = re.compile(r"^impl(?:<[^{;]*?>)?\s+(\w+)(?:<[^{;]*?>)?\s*(?:where[^{]*)?\{", re.M)
 LEFT_OUT = {"tests", "loom", "test_executor", "guide"}
 
 
+VISIBILITY = re.compile(r"\bpub\((?:crate|super|self|in [\w:]+)\)")
+
+
 def strip(text):
-    """The code without comments, strings and test modules."""
-    text = STRING.sub('""', COMMENT.sub("", text))
+    """The code without comments, strings, visibilities and test modules."""
+    text = VISIBILITY.sub("pub", STRING.sub('""', COMMENT.sub("", text)))
     while match := TEST_MODULE.search(text):
         depth, end = 1, match.end()
         while depth and end < len(text):
@@ -130,7 +138,35 @@ class Crate:
                 found = self.target(absolute)
                 if found is not None and found != module:
                     mine.setdefault(self.files[found], "::".join(path))
+        for method, found in self.extensions().items():
+            call = re.compile(rf"(?:\.|::){method}\b")
+            for module, code in self.code.items():
+                if module != found and call.search(code):
+                    graph[self.files[module]].setdefault(self.files[found], f".{method}()")
         return graph
+
+    def extensions(self):
+        """Methods that are defined for a type in another file than the type: {method: file}. Whoever calls one uses that file, though no
+        import says so. Methods whose names are not unique in the crate are left out."""
+        types, methods, count = {}, {}, {}
+        for module, code in self.code.items():
+            for match in TYPE.finditer(code):
+                types.setdefault(match.group(1), set()).add(module)
+            for match in FUNCTION.finditer(code):
+                count[match.group(1)] = count.get(match.group(1), 0) + 1
+        for module, code in self.code.items():
+            for match in INHERENT.finditer(code):
+                home = types.get(match.group(1), set())
+                if not home or module in home:
+                    continue
+                depth, end = 1, match.end()
+                while depth and end < len(code):
+                    depth += {"{": 1, "}": -1}.get(code[end], 0)
+                    end += 1
+                for method in VISIBLE_FUNCTION.finditer(code[match.end() : end]):
+                    if count[method.group(1)] == 1:
+                        methods[method.group(1)] = module
+        return methods
 
     def is_table(self, module):
         """Whether a module's file is a table of contents: `lib.rs` or a `mod.rs`."""

@@ -104,11 +104,6 @@ impl Registry {
         }
     }
 
-    /// Gives the lock to whoever waits for it, rather than to the next batch.
-    pub(super) fn yield_lock(&self) {
-        moirai_core::shim::sync::hand_over(&self.evictor);
-    }
-
     /// Bytes that the registry holds.
     pub(super) fn bytes(&self) -> usize {
         let segments: usize = self.store.logs.iter().map(|log| log.segment_bytes()).sum();

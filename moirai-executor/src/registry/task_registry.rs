@@ -100,6 +100,11 @@ impl Registry {
         }
     }
 
+    /// Gives the lock to whoever waits for it, rather than to the next batch.
+    pub(super) fn yield_lock(&self) {
+        moirai_core::shim::sync::hand_over(&self.evictor);
+    }
+
     /// A fresh id that names no record, and never will.
     pub fn refused_id(&self) -> TaskId {
         /// The slots from here on do not exist; see `directory`.
