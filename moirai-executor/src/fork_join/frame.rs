@@ -1,4 +1,4 @@
-//! Where fork-join work comes from.
+//! Frames: where fork-join work comes from.
 
 use std::cell::Cell;
 use std::ptr;
@@ -7,59 +7,59 @@ use std::thread;
 use crate::panics::cancelled;
 use crate::task::TaskPtr;
 
-/// One origin of fork-join work, on the stack of whoever runs it: a call from suspended of any fork-join, the run of a stolen
-/// half, or a scope.
+/// One origin of fork-join work, on the stack of the thread that runs it: a call from outside of fork-join work, the run of a
+/// stolen job, or a scope.
 pub(crate) struct Frame {
-    /// The frame in which this one was forked; null for a call from suspended.
+    /// The frame in which this one was forked; null for a call from outside.
     parent: *const Frame,
-    /// What waits for the work of this frame: the address of the half or of the scope. Only compared.
+    /// The address of the job or scope for which the work of this frame is waited. It is only compared.
     waited_as: *const (),
-    /// The task that called, if it was one.
+    /// The task that called, if a task did.
     task: Option<TaskPtr>,
 }
 
 impl Frame {
-    /// Of a call from suspended of any fork-join.
+    /// Creates the frame of a call from outside of fork-join work.
     pub(crate) const fn root(task: Option<TaskPtr>) -> Self {
         Self { parent: ptr::null(), waited_as: ptr::null(), task }
     }
 
-    /// For what is forked in `parent` and waited for as `of`.
+    /// Creates the frame of work that is forked in `parent`, and waited for as `waited_as`.
     ///
     /// # Safety
     ///
-    /// `parent` points to a frame, which outlives this one.
+    /// `parent` points to a frame that outlives this one.
     pub(crate) unsafe fn child_of(parent: *const Frame, waited_as: *const ()) -> Self {
         // SAFETY: promised by the caller.
         let task = unsafe { &*parent }.task;
         Self { parent, waited_as, task }
     }
 
-    /// For work in `parent` that goes on although its task was asked to stop.
+    /// Creates the frame of work in `parent` that goes on although its task was asked to stop.
     ///
     /// # Safety
     ///
-    /// `parent` points to a frame, which outlives this one.
+    /// `parent` points to a frame that outlives this one.
     pub(crate) const unsafe fn without_task(parent: *const Frame) -> Self {
         Self { parent, waited_as: ptr::null(), task: None }
     }
 
-    /// Sets what waits for the work of this frame.
+    /// Sets the address as which the work of this frame is waited for.
     pub(crate) const fn wait_as(&mut self, identity: *const ()) {
         self.waited_as = identity;
     }
 
-    /// Whether the task that called was asked to stop.
+    /// Returns whether the task that called was asked to stop.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        // SAFETY: a task that has called is being polled until its fork-join work is done, and lives meanwhile.
+        // SAFETY: a task that calls is being polled until its fork-join work is done, so its cell is alive.
         self.task.is_some_and(|task| unsafe { task.is_cancelled() })
     }
 
-    /// Whether this is the frame of `of`, or below it.
+    /// Returns whether this frame, or one of its ancestors, is waited for as `identity`.
     pub(crate) fn is_descendant_of(&self, identity: *const ()) -> bool {
         let mut frame: *const Frame = self;
-        // SAFETY: a frame's parent outlives it: what was forked in the parent is waited for there.
+        // SAFETY: a frame's parent outlives it, because what was forked in the parent is waited for there.
         while let Some(this) = unsafe { frame.as_ref() } {
             if ptr::eq(this.waited_as, identity) {
                 return true;
@@ -69,13 +69,13 @@ impl Frame {
         false
     }
 
-    /// Whether `task` is the one that called.
+    /// Returns whether `task` is the one that called.
     pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
         self.task == Some(task)
     }
 }
 
-/// The frame in which a thread is; null suspended of fork-join work.
+/// The frame that a thread is in; null outside of fork-join work.
 pub(crate) struct CurrentFrame(Cell<*const Frame>);
 
 impl CurrentFrame {
@@ -83,7 +83,7 @@ impl CurrentFrame {
         Self(Cell::new(ptr::null()))
     }
 
-    /// Whether the thread is inside of fork-join work.
+    /// Returns whether the thread is inside of fork-join work.
     #[inline]
     pub(crate) fn is_some(&self) -> bool {
         !self.0.get().is_null()
@@ -94,20 +94,20 @@ impl CurrentFrame {
         self.0.get()
     }
 
-    /// Whether the thread is inside of fork-join work of `task`.
+    /// Returns whether the thread is inside of fork-join work of `task`.
     pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
-        // SAFETY: the frame is that of a caller of this thread, which is still there.
+        // SAFETY: the frame belongs to a caller further up on this thread's stack, so it is alive.
         unsafe { self.0.get().as_ref() }.is_some_and(|frame| frame.is_of(task))
     }
 
-    /// Whether the task that called was asked to stop. Only inside of fork-join work.
+    /// Returns whether the task that called was asked to stop. The thread must be inside of fork-join work.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        // SAFETY: the frame is that of a caller of this thread, which is still there.
+        // SAFETY: the frame belongs to a caller further up on this thread's stack, so it is alive.
         unsafe { &*self.0.get() }.is_cancelled()
     }
 
-    /// Calls `f` in another frame.
+    /// Calls `f` with `frame` as the current frame, and restores the former one afterwards, also if `f` unwinds.
     #[inline]
     pub(crate) fn within<R>(&self, frame: *const Frame, f: impl FnOnce() -> R) -> R {
         struct RestoreFrame<'a>(&'a Cell<*const Frame>, *const Frame);
@@ -120,20 +120,22 @@ impl CurrentFrame {
         f()
     }
 
-    /// Calls `f`, which is suspended of the fork-join work that the thread may be in.
+    /// Calls `f` outside of the fork-join work that the thread may be in.
     pub(crate) fn suspended<R>(&self, f: impl FnOnce() -> R) -> R {
         self.within(ptr::null(), f)
     }
 
-    /// Rule 9: unwinds. But a thread that unwinds already, in whose destructors fork-join work is called, must not do so twice: there
-    /// `f` is called, in a frame that knows of no task.
+    /// Unwinds because the task was cancelled (rule 9).
+    ///
+    /// A thread that is unwinding already, and runs fork-join work in a destructor, must not unwind a second time. There it calls
+    /// `f` in a frame without a task, which is never cancelled.
     #[cold]
     #[inline(never)]
     pub(crate) fn run_despite_cancel<R>(&self, f: impl FnOnce() -> R) -> R {
         if !thread::panicking() {
             cancelled::unwind_cancelled();
         }
-        // SAFETY: as above; the frame outlives the call.
+        // SAFETY: the current frame is alive, as above, and outlives this call.
         let frame = unsafe { Frame::without_task(self.0.get()) };
         self.within(&frame, f)
     }

@@ -3,27 +3,28 @@
 use super::latch::Latch;
 use super::shared_jobs::SharedJobs;
 
-/// What fork-join needs of the executor.
+/// The executor, as fork-join sees it.
 pub(crate) trait Host {
-    /// Where pieces are public.
+    /// The jobs that any worker may take.
     fn shared_jobs(&self) -> &SharedJobs;
 
-    /// How many workers have nothing to do.
+    /// The number of workers that have nothing to do.
     fn idle(&self) -> usize;
 
-    /// Says that a piece was made public.
+    /// Wakes a worker, because a job was published.
     fn invite(&self);
 
-    /// In a simulation, draws a number below `bound`. There nobody comes for pieces: what is run first is drawn.
+    /// Draws a number below `bound`, in a simulation. There no other worker takes jobs, so the draw decides what is run first.
     fn simulated_choice(&self, bound: usize) -> Option<usize> {
         let _ = bound;
         None
     }
 
-    /// Sleeps in the caller's seat until the latch has is_set, and says that it has. If not, then there may be work that the
-    /// caller cannot do, or it has no seat.
+    /// Sleeps while holding the caller's core, until the latch is set or there may be other work. Returns whether the latch is set.
+    ///
+    /// Returns `false` at once if the caller holds no core.
     fn park_on_core(&self, latch: &impl Latch) -> bool;
 
-    /// Hands the caller's seats on, and sleeps until the latch has is_set.
+    /// Hands off the cores that the caller holds, and sleeps until the latch is set.
     fn hand_off_and_park(&self, latch: &impl Latch);
 }

@@ -1,4 +1,4 @@
-//! What a thread has of its fork-join work: the halves in its frames, and where it is.
+//! A thread's own fork-join work: the list of the jobs in its stack frames, and the frame that it is in.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,16 +12,16 @@ use super::shared_jobs::{SharedJobs, StolenJob};
 use super::stack_job::{JobHeader, StackJob};
 use crate::panics;
 
-/// A thread's part of the fork-join work of one executor.
+/// The fork-join work of one thread on one executor.
 pub(crate) struct LocalJobs {
-    /// Where the thread is; null outside of fork-join work.
+    /// The frame that the thread is in; null outside of fork-join work.
     frame: CurrentFrame,
-    /// The newest job in its frames. The sentinel of the list, if there is none.
+    /// The newest job in the thread's stack frames, or the sentinel if there is none.
     newest: Cell<*const JobHeader>,
-    /// The newest job that is not private, which has no private one before it (rule 5); or the sentinel of the list.
+    /// The newest job that is not private, or the sentinel. No job older than it is private (rule 5).
     newest_public: Cell<*const JobHeader>,
     sentinel: JobHeader,
-    /// Whether the thread counts as a is_external (rule 7).
+    /// Whether the thread counts as an external thread (rule 7).
     is_external: Cell<bool>,
 }
 
@@ -36,19 +36,19 @@ impl LocalJobs {
         }
     }
 
-    /// Makes it ready; from here on it must not move.
+    /// Links the list to its own sentinel. From here on it must not move.
     pub(crate) fn pin_in_place(&self) {
         self.newest.set(&raw const self.sentinel);
         self.newest_public.set(&raw const self.sentinel);
     }
 
-    /// Where the thread is.
+    /// The frame that the thread is in.
     #[inline]
     pub(crate) const fn frame(&self) -> &CurrentFrame {
         &self.frame
     }
 
-    /// Calls `f`, which is called from outside of fork-join work. `is_external`: the thread has no seat.
+    /// Calls `f` from outside of fork-join work, in the frame of that call. `is_external` says that the thread holds no core.
     pub(crate) fn enter_root<R>(
         &self,
         shared_jobs: &SharedJobs,
@@ -70,7 +70,7 @@ impl LocalJobs {
         self.frame.within(frame, f)
     }
 
-    /// Both results; the closures may run in parallel. The thread is inside of fork-join work.
+    /// Calls both closures, perhaps in parallel, and returns both results. The thread must be inside of fork-join work.
     #[inline]
     pub(crate) fn join<A, B, RA, RB>(&self, host: &impl Host, a: A, b: B) -> (RA, RB)
     where
@@ -83,12 +83,12 @@ impl LocalJobs {
         }
         let job = StackJob::new(self.frame.get(), b);
         let header = job.header();
-        // From the whole, and not from the job alone: who runs it needs the rest as well.
+        // The pointer is made from the whole job, and not from its header, because the thread that runs it needs the rest as well.
         self.push((&raw const job).cast());
         if host.shared_jobs().wants_jobs() || !self.has_public() {
             self.publish(host);
         }
-        // Rule 4: from the push to the recovery nothing unwinds.
+        // From the push to the recovery nothing unwinds (rule 4).
         let first = catch_unwind(AssertUnwindSafe(a));
         let back = self.recover(host, header);
         match first {
@@ -101,7 +101,7 @@ impl LocalJobs {
         }
     }
 
-    /// The ends of a `join` that are rare: the job closure ran elsewhere, or the first has panicked.
+    /// Ends a `join` in the rare cases: the second closure ran elsewhere, or the first has panicked.
     #[cold]
     fn finish_slow<B, RA, RB>(
         first: thread::Result<RA>,
@@ -117,7 +117,7 @@ impl LocalJobs {
             let b = unsafe { job.take_closure() };
             catch_unwind(AssertUnwindSafe(b))
         } else {
-            // SAFETY: `recover` has seen that it is done.
+            // SAFETY: `recover` has seen that the job is done, and this is the only place that takes its result.
             unsafe { job.take_result() }
         };
         match (first, result) {
@@ -133,28 +133,28 @@ impl LocalJobs {
         }
     }
 
-    /// Enters a job of the calling frame into the list.
+    /// Appends a job of the calling frame to the list.
     #[inline]
     fn push(&self, job: *const JobHeader) {
         let newest = self.newest.get();
-        // SAFETY: it is in the calling frame.
+        // SAFETY: the job is in the calling frame.
         unsafe { &*job }.prev().set(newest);
-        // SAFETY: the list holds halves of frames that are still there, and its own sentinel.
+        // SAFETY: the list holds its own sentinel, and jobs of frames that are still on the stack.
         unsafe { &*newest }.next().set(job);
         self.newest.set(job);
     }
 
-    /// Whether one of its halves is on the shared_jobs.
+    /// Returns whether one of the thread's jobs is in the shared jobs.
     #[inline]
     fn has_public(&self) -> bool {
-        // SAFETY: as in `push`. The prev ones are taken first.
+        // SAFETY: as in `push`. Thieves take the oldest first, so if the newest public job was taken, all were.
         unsafe { &*self.newest_public.get() }.is_public()
     }
 
-    /// Takes the newest job off the list; says whether the caller is to run it. Otherwise it is done.
+    /// Removes the newest job from the list. Returns `true` if the caller must run it, and `false` if another thread has run it.
     #[inline]
     fn recover(&self, host: &impl Host, job: &JobHeader) -> bool {
-        debug_assert!(ptr::eq(self.newest.get(), job), "halves come back in reverse order");
+        debug_assert!(ptr::eq(self.newest.get(), job), "jobs are taken back in reverse order");
         if job.is_private() {
             self.newest.set(job.prev().get());
             return true;
@@ -176,7 +176,7 @@ impl LocalJobs {
         back
     }
 
-    /// Makes private halves public, oldest first, until the shared_jobs has enough. Rule 5.
+    /// Publishes private jobs, oldest first, until the shared jobs have enough (rule 5).
     #[cold]
     #[inline(never)]
     fn publish(&self, host: &impl Host) {
@@ -186,25 +186,25 @@ impl LocalJobs {
             if ptr::eq(newest_public, self.newest.get()) {
                 return None;
             }
-            // SAFETY: as in `push`. It is not the newest, so there is a next one.
+            // SAFETY: as in `push`. The job is not the newest, so there is a newer one.
             let job = unsafe { &*newest_public }.next().get();
             self.newest_public.set(job);
             Some(job)
         });
         if host.simulated_choice(2) == Some(1) {
-            // The job closure goes first, as if a thief had come at once. It is safe to run here: nothing of the first has run, and
+            // Runs the second closure first, as if a thief had come at once. That is safe here: nothing of the first has run, and
             // the caller waits for both.
             // SAFETY: the newest job is in the calling frame.
             let newest = unsafe { &*self.newest.get() };
-            if let Some(piece) = host.shared_jobs().take_job(newest, host.idle()) {
-                piece.run(&self.frame, host.shared_jobs(), || host.idle());
+            if let Some(stolen) = host.shared_jobs().take_job(newest, host.idle()) {
+                stolen.run(&self.frame, host.shared_jobs(), || host.idle());
             }
         } else if invites {
             host.invite();
         }
     }
 
-    /// Waits for a job that was taken. Rule 6.
+    /// Waits for a job that another thread has taken (rule 6).
     fn wait(&self, host: &impl Host, job: &JobHeader) {
         let mut wait = WaitState::new();
         while !job.is_done() {
@@ -212,8 +212,8 @@ impl LocalJobs {
         }
     }
 
-    /// Does what a wait does as long as the latch has not is_set: runs a piece below what is waited for, or looks again in a
-    /// moment, or sleeps.
+    /// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or yields, or
+    /// sleeps.
     pub(crate) fn wait_step(
         &self,
         host: &impl Host,
@@ -221,18 +221,18 @@ impl LocalJobs {
         below: *const (),
         wait: &mut WaitState,
     ) {
-        if let Some(piece) = host.shared_jobs().take_descendant(below, host.idle(), &mut wait.seen)
+        if let Some(stolen) = host.shared_jobs().take_descendant(below, host.idle(), &mut wait.seen)
         {
-            piece.run(&self.frame, host.shared_jobs(), || host.idle());
+            stolen.run(&self.frame, host.shared_jobs(), || host.idle());
             *wait = WaitState::new();
         } else if wait.keeps_spinning() {
             thread::yield_now();
         } else if wait.hand_off {
-            // A is_external that sleeps does not count.
+            // A thread that sleeps uses no processor, so it no longer counts as one that works.
             let is_external = self.is_external.get();
             if is_external {
                 host.shared_jobs().remove_external_thread();
-                // Its core is free now for a worker that was not invited because of it.
+                // The processor that it used is free for a worker that was not invited because of it.
                 if host.shared_jobs().has_more_for(host.idle()) {
                     host.invite();
                 }
@@ -242,14 +242,14 @@ impl LocalJobs {
                 host.shared_jobs().add_external_thread();
             }
         } else {
-            // If there is work it may be below: once more, then.
+            // There may be new work, some of it a descendant, so the next step looks again.
             wait.hand_off = !host.park_on_core(latch);
             wait.seen = None;
         }
     }
 
-    /// Runs a piece for whoever has nothing else to do.
-    pub(crate) fn run(&self, piece: StolenJob, host: &impl Host) {
-        piece.run(&self.frame, host.shared_jobs(), || host.idle());
+    /// Runs a stolen job on a thread that has nothing else to do.
+    pub(crate) fn run(&self, stolen: StolenJob, host: &impl Host) {
+        stolen.run(&self.frame, host.shared_jobs(), || host.idle());
     }
 }

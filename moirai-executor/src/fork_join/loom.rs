@@ -1,4 +1,4 @@
-//! Models of fork-join: the code itself, with a host of two.
+//! Models of fork-join: the real code, on a host of two threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -14,18 +14,20 @@ use super::scope_core::models::{Spawner, scope};
 use super::shared_jobs::SharedJobs;
 use super::stack_job::{JobHeader, StackJob};
 
-/// Some preemptions are enough for each mutation that is known to be caught; all of them take minutes.
+/// Checks a model, with a bound on preemptions where all interleavings would take minutes.
+///
+/// Each bound is large enough for the model to fail for every mutation that it is meant to find.
 fn model(preemptions: Option<usize>, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
     builder.check(f);
 }
 
-/// Two threads and a shared_jobs. Nobody sleeps when there is nothing to do: a thief looks once, or as often as a model says.
+/// A host of two threads. A thief that finds nothing does not sleep: it looks as often as the model says.
 struct Pair {
     shared_jobs: SharedJobs,
-    /// Whether one that rests is woken for another reason, before it sleeps without its seat.
-    restless: bool,
+    /// Whether an owner that sleeps is woken for another reason once, before it hands its core off.
+    wakes_early: bool,
 }
 
 impl Host for Pair {
@@ -40,7 +42,7 @@ impl Host for Pair {
     fn invite(&self) {}
 
     fn park_on_core(&self, latch: &impl Latch) -> bool {
-        if !self.restless {
+        if !self.wakes_early {
             return false;
         }
         let parker = Parker::new();
@@ -54,35 +56,35 @@ impl Host for Pair {
     }
 }
 
-fn pair(restless: bool) -> Arc<Pair> {
-    Arc::new(Pair { shared_jobs: SharedJobs::new(), restless })
+fn pair(wakes_early: bool) -> Arc<Pair> {
+    Arc::new(Pair { shared_jobs: SharedJobs::new(), wakes_early })
 }
 
-/// Calls `f` as a task would that begins fork-join work.
+/// Calls `f` as a task does that begins fork-join work.
 fn enter_root<R>(pair: &Pair, f: impl FnOnce(&LocalJobs) -> R) -> R {
     let local_jobs = Box::new(LocalJobs::new());
     local_jobs.pin_in_place();
     local_jobs.enter_root(&pair.shared_jobs, &Frame::root(None), false, || f(&local_jobs))
 }
 
-/// A thread that looks for a piece so often, and as long as there are some.
+/// Starts a thread that looks for a job so many times, and further while there are any.
 fn thief(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
     let pair = Arc::clone(pair);
     thread::spawn(move || {
         let local_jobs = Box::new(LocalJobs::new());
         local_jobs.pin_in_place();
-        // What it makes public itself it does not leave to others, who may sleep.
+        // It leaves no job that it has published itself, because the other thread may sleep.
         let mut left = looks;
         while left > 0 || pair.shared_jobs.has_jobs() {
             left = left.saturating_sub(1);
-            if let Some(piece) = pair.shared_jobs.take(1) {
-                local_jobs.run(piece, &*pair);
+            if let Some(stolen) = pair.shared_jobs.take(1) {
+                local_jobs.run(stolen, &*pair);
             }
         }
     })
 }
 
-/// Counts, by a load and a store: a closure that runs twice, or while another does, is found out by the sum or by loom.
+/// A count that is not atomic. A closure that runs twice changes the sum, and loom reports one that runs while another does.
 struct Tracked(moirai_core::shim::cell::UnsafeCell<usize>);
 
 // SAFETY: loom checks each access.
@@ -95,7 +97,7 @@ impl Tracked {
 
     fn bump(&self) -> usize {
         self.0.with_mut(|count| {
-            // SAFETY: loom checks that nobody else is here.
+            // SAFETY: loom checks that the access is exclusive.
             let count = unsafe { &mut *count };
             *count += 1;
             *count
@@ -108,7 +110,7 @@ fn loom_fork_publish_against_take_back() {
     model(Some(3), move || {
         let pair = pair(false);
         let thief = thief(&pair, 1);
-        // On the owner's stack, and touched again after the join.
+        // They are on the owner's stack, and are accessed again after the join.
         let (first, second) = (Tracked::new(), Tracked::new());
         let results = enter_root(&pair, |local_jobs| {
             local_jobs.join(&*pair, || first.bump(), || second.bump())
@@ -119,28 +121,28 @@ fn loom_fork_publish_against_take_back() {
     });
 }
 
-/// A pointer that a thread of a model may have.
+/// A pointer that may be sent to a thread of a model.
 struct Sent<T>(*const T);
 
-// SAFETY: what it points to is used by the rules of the module, which is what the models are for.
+// SAFETY: the job it points to is used by the rules of the module, which the models check.
 unsafe impl<T> Send for Sent<T> {}
 
 #[test]
 fn loom_fork_an_owner_that_wakes_for_another_reason_against_the_thief() {
-    // The half alone, already taken, so that all interleavings can be looked at.
+    // A job by itself, already taken, so that all interleavings can be checked.
     model(None, || {
         let frame = Frame::root(None);
         let second = Box::new(StackJob::new(&raw const frame, || 1));
         let header = second.header();
         header.taken();
         let thief = thread::spawn({
-            let half = Sent(&raw const *header);
+            let job = Sent(&raw const *header);
             move || {
-                let half = half;
+                let job = job;
                 let local_jobs = Box::new(LocalJobs::new());
                 local_jobs.pin_in_place();
-                // SAFETY: it was taken, by this thread.
-                unsafe { JobHeader::run(half.0, local_jobs.frame()) };
+                // SAFETY: the job was taken for this thread.
+                unsafe { JobHeader::run(job.0, local_jobs.frame()) };
             }
         });
         let parker = Parker::new();
@@ -150,14 +152,14 @@ fn loom_fork_an_owner_that_wakes_for_another_reason_against_the_thief() {
             park_until_set(header);
         }
         header.retire();
-        // SAFETY: it is done.
+        // SAFETY: the job is done.
         assert_eq!(unsafe { second.take_result() }.unwrap(), 1);
         thief.join().unwrap();
     });
 }
 
 #[test]
-fn loom_fork_panics_in_both_halves() {
+fn loom_fork_panics_in_both_closures() {
     model(Some(2), || {
         let pair = pair(false);
         let thief = thief(&pair, 1);
@@ -181,13 +183,13 @@ fn loom_fork_panics_in_both_halves() {
 }
 
 #[test]
-fn loom_fork_nested_halves_and_a_wait_that_helps_below() {
+fn loom_fork_nested_joins_and_a_wait_that_runs_descendants() {
     model(Some(1), || {
         let pair = pair(false);
         let thief = thief(&pair, 2);
         let leaves = [Tracked::new(), Tracked::new(), Tracked::new(), Tracked::new()];
         let inner = |leaves: &[Tracked]| {
-            // The thief's own local_jobs, or the owner's: a half is called without one.
+            // The thief has local jobs of its own; the owner has another set here, because a closure is not given any.
             enter_root(&pair, |local_jobs| {
                 local_jobs.join(&*pair, || leaves[0].bump(), || leaves[1].bump())
             })
@@ -210,7 +212,7 @@ fn loom_fork_a_wait_takes_nothing_that_is_not_below() {
     model(Some(2), || {
         let pair = pair(false);
         let thief = thief(&pair, 1);
-        // Another call's halves are on the same shared_jobs.
+        // The jobs of another call are in the same shared jobs.
         let other = thread::spawn({
             let pair = Arc::clone(&pair);
             move || {
@@ -248,7 +250,7 @@ fn loom_fork_scope_ends_after_its_jobs() {
 }
 
 #[test]
-fn loom_fork_a_job_on_the_thiefs_side_spawns_another() {
+fn loom_fork_a_stolen_job_spawns_another() {
     model(Some(2), || {
         let pair = pair(false);
         let thief = thief(&pair, 2);
@@ -257,7 +259,7 @@ fn loom_fork_a_job_on_the_thiefs_side_spawns_another() {
             scope(local_jobs, &*pair, |s: Spawner<'_, Pair>| {
                 let cell = Arc::clone(&cell);
                 s.spawn(local_jobs, move |s| {
-                    // Not the local_jobs of the scope's thread, so it is public at once.
+                    // These are not the local jobs of the scope's thread, so the job is public at once.
                     s.spawn(std::ptr::null(), move |_| {
                         cell.bump();
                     });

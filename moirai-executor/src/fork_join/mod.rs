@@ -2,60 +2,63 @@
 //!
 //! # Terms
 //!
-//! A [`join`](LocalJobs::join) runs its first closure at once, and keeps the second, its *half*, in its own stack frame. A thread
-//! that is inside fork-join work has a [`LocalJobs`]: the list of the halves that its frames hold, newest first. The
-//! [`SharedJobs`] is where halves and the jobs of scopes are *public*: what is taken from it is a *piece*. A [`Frame`] is one
-//! origin of work: a call from outside of any fork-join, the run of a stolen half, a scope. Frames form a tree, by which
-//! the shared_jobs knows what is *below* what. The [`Host`](host::Host) is what fork-join needs of the executor.
+//! A [`join`](LocalJobs::join) calls its first closure at once, and keeps the second as a *stack job* in its own stack frame. A
+//! thread that is inside of fork-join work has [`LocalJobs`]: the list of the stack jobs in its frames. Jobs that are spawned in a
+//! scope are *heap jobs*, because they outlive the frame that spawns them. [`SharedJobs`] holds the jobs that are *public*, which
+//! any worker may take; one that was taken is a *stolen job*, and the thread that took it is its *thief*. A [`Frame`](frame::Frame)
+//! is one origin of work: a call from outside of fork-join work, the run of a stolen job, or a scope. Frames form a tree, which
+//! tells what is a *descendant* of what. The [`Host`](host::Host) is what fork-join needs of the executor.
 //!
-//! Nothing here is a task: halves and jobs belong to the task that called, and are on its account.
+//! Nothing here is a task. Jobs belong to the task that called, and their time counts as its time.
 //!
 //! # The protocol
 //!
-//! 1. **A half's life.** `PRIVATE → PUBLIC → TAKEN → DONE`, or back from `PUBLIC` to its owner; `WAITED` and `WAKING`
-//!    stand between `TAKEN` and `DONE` if the owner sleeps. The owner alone leaves `PRIVATE`, and only under the shared_jobs's lock. `PUBLIC`
-//!    is left only under the lock, by who takes the half off the shared_jobs: a thief, or the owner. So while a half is private its
-//!    owner can take it back with a load and a store, and no read-modify-write.
-//! 2. **What is in it.** The slot of a half holds the closure until it is called, then the result. While it is `PRIVATE` or
-//!    `PUBLIC` it is the owner's; from `TAKEN` on it is the thief's; from `DONE` on the owner's again. The lock hands it to
-//!    the thief, the store of `DONE` (Release) and the owner's load of it (Acquire) local_jobs it back.
-//! 3. **The frame is gone** as soon as the owner sees `DONE`. So the store of `DONE` is the thief's last access to the half.
-//!    An owner that goes to sleep leaves its unparker in the half and changes `TAKEN` to `WAITED` (Release); one that wakes for
-//!    another reason changes that back. In both states the place of the unparker is the owner's. A thief that finds `WAITED`
-//!    changes it to `WAKING` (Acquire), by which the place is the thief's; it takes the unparker out, stores `DONE`, and then wakes
-//!    with what it has taken.
-//! 4. **Unwinding.** Between a half's entry into the list and its recovery nothing unwinds: the first closure is called
-//!    under `catch_unwind`, a thief calls the half under `catch_unwind`, and what a panic carries goes on when both are done.
-//! 5. **When halves become public.** A `join` makes the oldest of its thread's private halves public, which is the largest, if
-//!    the thread has none that is public; and further ones while the shared_jobs is *wants_jobs*: while fewer pieces are public than
-//!    workers are idle. So a single coarse `join` runs in parallel, every thread that has halves has one that an idle worker
-//!    finds, and all others stay private. Whoever changes what is on the shared_jobs says under the lock whether it is wants_jobs; a
-//!    worker that finds nothing there says that it is. Scopes do the same with their jobs.
-//! 6. **Waiting.** Who waits for a half or for a scope runs what the shared_jobs has below it, and nothing else (promise P14). If
-//!    there is nothing, it looks again for a moment, and then sleeps in its seat, like a worker without work; if it is called for
-//!    work that is not its own, it gives the seat to another thread. So no lock that the
-//!    caller holds can be asked for on its own stack by work that has nothing to do with the call, and stacks grow no deeper than
-//!    the program's own recursion makes them.
-//! 7. **Guests.** A thread without a seat that calls lends its own hands, and counts as one of the workers meanwhile: so many
-//!    fewer are woken, because the cores are as many as the workers.
-//! 8. **Waking.** Making a piece public is a push in the sense of the scheduler's contract, and a worker's look at the shared_jobs a
-//!    pop: the piece is counted before the fence of `invite`, and the count is read after the fence of the sleeper's
-//!    announcement. A piece for which nobody was woken, because of rule 7 or because somebody was searching and found another, is not lost: its owner
-//!    comes back for it. Whoever takes a piece and leaves others invites the next worker.
-//! 9. **Cancelling.** Each split looks at the flag of the task that called, and unwinds from there if the task was asked to
-//!    stop, by a payload of our own that the task's cell knows. Where a thread unwinds already, in destructors, it goes on instead.
-//! 10. **Scopes.** Jobs are boxed. Those that the scope's own thread spawns wait in its own queue, and become public by rule 5;
-//!     those that other threads spawn are public at once. A scope that has never had a public job is never seen by anyone
-//!     else. One that has is entered on the shared_jobs, with a count of the jobs that were made public and have not finished; the
-//!     scope ends when its own queue is empty and the count, read under the lock, is zero. The last access of a thief to
-//!     anything of the scope is under the lock.
+//! 1. **The life of a stack job.** `PRIVATE → PUBLIC → TAKEN → DONE`, or from `PUBLIC` back to its owner; `WAITED` and `WAKING`
+//!    stand between `TAKEN` and `DONE` if the owner sleeps. Only the owner changes `PRIVATE`, and only under the lock of the shared
+//!    jobs. `PUBLIC` is changed only under that lock, by the thread that takes the job out: a thief, or the owner. So the owner
+//!    takes a private job back with a load and a store, and without a read-modify-write.
+//! 2. **Its content.** A stack job holds the closure until it is called, then the result. In `PRIVATE` and `PUBLIC` the content is
+//!    the owner's, from `TAKEN` on the thief's, and from `DONE` on the owner's again. The lock hands it to the thief. The store of
+//!    `DONE` (Release) and the owner's load of it (Acquire) hand it back.
+//! 3. **The end of its frame.** The frame may be gone as soon as the owner has seen `DONE`, so the store of `DONE` is the thief's
+//!    last access to the job. An owner that goes to sleep leaves its unparker in the job and changes `TAKEN` to `WAITED` (Release).
+//!    If it wakes up for another reason it changes that back. In both states the unparker's field is the owner's. A thief that
+//!    finds `WAITED` changes it to `WAKING` (Acquire), which makes the field its own; it moves the unparker out, stores `DONE`, and
+//!    only then wakes the owner.
+//! 4. **Unwinding.** Nothing unwinds between a job's entry into the list and its removal. The first closure is called under
+//!    `catch_unwind`, a thief calls the second under `catch_unwind`, and a panic is resumed when both are done.
+//! 5. **Publication.** A `join` publishes the oldest private job of its thread, which is the largest, if the thread has no public
+//!    job. It publishes further ones while [`wants_jobs`](SharedJobs::wants_jobs) holds, which is while fewer jobs are public than
+//!    workers are idle. So a single coarse `join` runs in parallel, every thread that has jobs has one that an idle worker finds,
+//!    and all others stay private. Every change of the shared jobs sets `wants_jobs` under the lock, and a worker that finds no job
+//!    sets it too. Scopes publish their jobs by the same rule.
+//! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
+//!    (promise P14). If there are none, it looks again for a moment, and then sleeps while it holds its core, like a worker without
+//!    work. If it is woken for work that it must not run, it hands the core off to another thread. So unrelated work never runs on
+//!    the stack of a caller that may hold a lock, and stacks grow no deeper than the program's own recursion makes them.
+//! 7. **External threads.** A thread without a core that calls takes part in the work, and counts as one of the workers while it
+//!    does: one worker fewer is woken, because there are as many processors as workers.
+//! 8. **Waking.** Publishing a job is a push in the sense of the scheduler's contract, and a worker's look at the shared jobs is a
+//!    pop: the job is counted before the fence in [`invite`](host::Host::invite), and the count is read after the fence of the
+//!    sleeper's announcement. A job for which no worker was woken, because of rule 7 or because a worker was searching already and
+//!    found another job, is not lost: its owner takes it back. A thread that takes a job and leaves others invites the next worker.
+//! 9. **Cancellation.** Every `join` checks whether the task that called was asked to stop, and if so unwinds from there, with a
+//!    payload that the task recognizes. A thread that is unwinding already, and runs fork-join work in a destructor, goes on
+//!    instead.
+//! 10. **Scopes.** Jobs that the scope's own thread spawns wait in a queue of its own, and become public by rule 5; those that
+//!     other threads spawn are public at once. A scope that has never had a public job is known to no other thread. One that has is
+//!     entered in the shared jobs, with a count of the jobs that were made public and have not finished. The scope ends when its
+//!     own queue is empty and the count, read under the lock, is zero. A thief's last access to anything of the scope is under the
+//!     lock.
 //!
-//! That a chain of frames can be followed under the lock: a half or job on the shared_jobs has not been run, so neither it nor
-//! anything that it is below has finished, and their frames are still there. To finish they would first need the lock.
+//! The chain of parent frames of a public job can be followed under the lock. The job has not been run, so neither it nor anything
+//! that it is a descendant of has finished, and their frames still exist. To finish, they would first have to take the lock.
 //!
-//! Keeping halves private until they are asked for is the idea of lazy task creation and of split deques (Lace, van Dijk and
-//! van de Pol 2014); offering the oldest is Spice's, and chili's. That the shared_jobs asks, instead of a timer, and that each
-//! thread always has one that is public, is ours. Waiting only for what is below is leapfrogging (Wagner and Calder 1993).
+//! # Sources
+//!
+//! Keeping jobs private until they are asked for is the idea of lazy task creation, and of split deques (Lace, van Dijk and van de
+//! Pol 2014). Publishing the oldest job is Spice's and chili's. That idle workers ask, instead of a timer, and that each thread
+//! with jobs always has a public one, is Moirai's own. Waiting only for descendants is leapfrogging (Wagner and Calder 1993).
 
 pub(crate) mod frame;
 pub(crate) mod host;

@@ -1,4 +1,4 @@
-//! A scope without its lifetimes, on any host. Rule 10 of the [module](super).
+//! A scope without its lifetimes, on any host (rule 10 of the [module](super)).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,27 +17,27 @@ use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_pay
 use super::shared_jobs::SharedJobs;
 use crate::panics::{self, cancelled};
 
-/// What a scope is, apart from its lifetimes.
-// The header comes first: a pointer to the whole is one to it.
+/// A scope, apart from its lifetimes.
+// The header comes first, so that a pointer to the scope is a pointer to its header and back.
 #[repr(C)]
 pub(crate) struct ScopeCore<H> {
     pub(crate) header: ScopeHeader,
-    /// Of the scope's own thread. Only compared.
+    /// The jobs of the scope's own thread. The pointer is only compared.
     local_jobs: *const LocalJobs,
-    /// What was given to [`run`], whose caller keeps it until the scope has ended.
+    /// The host that was given to [`run`]. The caller of `run` keeps it alive until the scope has ended.
     host: *const H,
-    /// Jobs that nobody else knows. The scope's own thread's.
+    /// Private jobs. Only the scope's own thread accesses them.
     own: UnsafeCell<VecDeque<HeapJob>>,
 }
 
-// SAFETY: `own` is touched by the scope's own thread only; `local_jobs` is only compared; `host` points to what is `Sync`; the header is an
-// atomic and a frame that is not written any more.
+// SAFETY: only the scope's own thread accesses `own`; `local_jobs` is only compared; `host` points to a value that is `Sync`; the
+// header consists of atomics and a frame that is not written any more.
 unsafe impl<H: Sync> Sync for ScopeCore<H> {}
 
 impl<H: Host> ScopeCore<H> {
     fn new(local_jobs: &LocalJobs, host: &H) -> Self {
-        // The frame's identity is its own address, which it does not have yet: see `pin_in_place`.
-        // SAFETY: the thread's frame is that of a caller, which is still there.
+        // A scope is waited for as its own address, which it does not have yet: see `pin_in_place`.
+        // SAFETY: the thread's frame belongs to a caller further up on its stack, so it is alive.
         let frame = unsafe { Frame::child_of(local_jobs.frame().get(), ptr::null()) };
         Self {
             header: ScopeHeader {
@@ -51,7 +51,7 @@ impl<H: Host> ScopeCore<H> {
         }
     }
 
-    /// From here on it must not move.
+    /// Sets the address as which the scope is waited for. From here on it must not move.
     fn pin_in_place(&mut self) {
         let identity = ScopeRef(&raw const self.header).identity();
         self.header.frame.wait_as(identity);
@@ -63,11 +63,11 @@ impl<H: Host> ScopeCore<H> {
 
     /// The host that the scope runs on.
     pub(crate) const fn host(&self) -> &H {
-        // SAFETY: see the field: the host outlives the scope.
+        // SAFETY: the host outlives the scope, as the field says.
         unsafe { &*self.host }
     }
 
-    /// Queues a job, for the thread whose local_jobs is `local_jobs`.
+    /// Queues a job. `local_jobs` is that of the calling thread.
     pub(crate) fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
         let host = self.host();
         if self.header.frame.is_cancelled() && !thread::panicking() {
@@ -88,17 +88,17 @@ impl<H: Host> ScopeCore<H> {
         }
     }
 
-    /// Rule 5.
+    /// Returns whether jobs should be published (rule 5).
     fn is_to_publish(&self) -> bool {
         // Ordering: Relaxed: a hint.
         self.host().shared_jobs().wants_jobs() || self.header.public.load(Ordering::Relaxed) == 0
     }
 
-    /// Publishes the older half of the own jobs, and says whether a worker is to be invited. Only on the scope's own thread.
+    /// Publishes the older half of the private jobs. Returns whether a worker must be invited. Only for the scope's own thread.
     fn publish(&self) -> bool {
         let host = self.host();
         if host.simulated_choice(1).is_some() {
-            // Nobody would come for them; see `finish`.
+            // No other worker would take them in a simulation; `finish` draws the order instead.
             return false;
         }
         self.with_own(|own| {
@@ -107,15 +107,15 @@ impl<H: Host> ScopeCore<H> {
         })
     }
 
-    /// Calls `f` with the own jobs. Only on the scope's own thread, and `f` runs no code of users.
+    /// Calls `f` with the private jobs. Only for the scope's own thread, and `f` must run no code of users.
     fn with_own<R>(&self, f: impl FnOnce(&mut VecDeque<HeapJob>) -> R) -> R {
         self.own.with_mut(|own| {
-            // SAFETY: only the scope's own thread gets here, and never twice at once.
+            // SAFETY: only the scope's own thread gets here, and `f` does not call this again, so the access is exclusive.
             f(unsafe { &mut *own })
         })
     }
 
-    /// Runs what is left, waits for the rest, and says what the first panic carried.
+    /// Runs the jobs that are left, waits for those that others run, and returns the payload of the first panic.
     fn finish(&self, local_jobs: &LocalJobs) -> Option<Payload> {
         let host = self.host();
         let mut first = None;
@@ -149,7 +149,7 @@ impl<H: Host> ScopeCore<H> {
     }
 }
 
-/// That all public jobs of a scope have finished.
+/// The latch that is set when all public jobs of a scope have finished.
 struct JobsFinished<'a> {
     shared_jobs: &'a SharedJobs,
     number: usize,
@@ -169,7 +169,7 @@ impl Latch for JobsFinished<'_> {
     }
 }
 
-/// Calls `f` with a scope, and returns when all that was spawned in it has finished.
+/// Calls `f` with a scope, and returns when all jobs that were spawned in it have finished.
 pub(crate) fn run<H: Host, R>(
     local_jobs: &LocalJobs,
     host: &H,
@@ -180,9 +180,9 @@ pub(crate) fn run<H: Host, R>(
     }
     let mut core = ScopeCore::new(local_jobs, host);
     core.pin_in_place();
-    // Where it is now it stays.
+    // From here on the scope stays where it is.
     let core = &core;
-    // Until all jobs have finished nothing unwinds: they may know of this frame.
+    // Nothing unwinds until all jobs have finished, because they may refer to this frame.
     let result: thread::Result<R> = local_jobs.frame().within(core.scope_ref().frame(), || {
         let result = catch_unwind(AssertUnwindSafe(|| f(core)));
         match (result, core.finish(local_jobs)) {
@@ -199,7 +199,7 @@ pub(crate) fn run<H: Host, R>(
     });
     match result {
         Ok(value) => {
-            // Jobs that were queued then were not run.
+            // The jobs that were still queued were dropped without being run, so there is no result to return.
             if core.header.frame.is_cancelled() && !thread::panicking() {
                 let _ = panics::contain(|| drop(value));
                 cancelled::unwind_cancelled();
@@ -210,12 +210,12 @@ pub(crate) fn run<H: Host, R>(
     }
 }
 
-/// Scopes for models, which have no executor.
+/// Scopes for the models, which have no executor.
 #[cfg(all(test, moirai_loom))]
 pub(crate) mod models {
     use super::{HeapJob, Host, LocalJobs, ScopeCore, ScopeRef};
 
-    /// Where a model spawns jobs.
+    /// A scope in which a model spawns jobs.
     pub(crate) struct Spawner<'a, H>(&'a ScopeCore<H>);
 
     impl<H: Host + 'static> Spawner<'_, H> {
@@ -225,7 +225,7 @@ pub(crate) mod models {
             f: impl FnOnce(Spawner<'_, H>) + Send + 'static,
         ) {
             let job = move |scope_ref: ScopeRef| {
-                // SAFETY: the scope_ref is that of a core of this host, which is there until this job has finished.
+                // SAFETY: the reference is to a core of this host, which is alive until this job has finished.
                 f(Spawner(unsafe { &*scope_ref.0.cast::<ScopeCore<H>>() }));
             };
             self.0.spawn(local_jobs, HeapJob(Box::new(job)));

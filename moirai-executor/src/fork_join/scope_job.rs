@@ -1,4 +1,4 @@
-//! The jobs of a scope, and where the shared_jobs finds it. Rule 10 of the [module](super).
+//! The jobs of a scope, and the part of a scope that the shared jobs know (rule 10 of the [module](super)).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,72 +8,73 @@ use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use super::frame::{CurrentFrame, Frame};
 use crate::panics;
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// The number of a scope that is not on the shared_jobs.
+/// The number of a scope that is not entered in the shared jobs.
 pub(crate) const NONE: usize = usize::MAX;
 
-/// What is spawned in a scope. It is called with the scope's scope_ref.
+/// A closure that was spawned in a scope. It is called with a reference to its scope.
 pub(crate) struct HeapJob(pub(crate) Box<dyn FnOnce(ScopeRef) + Send>);
 
-/// The part of a scope that the shared_jobs knows.
+/// The part of a scope that the shared jobs know.
 pub(crate) struct ScopeHeader {
     pub(crate) frame: Frame,
-    /// Where the shared_jobs has it. Written under the shared_jobs's lock.
+    /// The scope's index in the shared jobs, or [`NONE`]. Written under their lock.
     pub(crate) number: AtomicUsize,
-    /// How many of its jobs are on the shared_jobs. Written under the shared_jobs's lock.
+    /// The number of its jobs in the shared jobs. Written under their lock.
     pub(crate) public: AtomicUsize,
 }
 
-/// Where a scope is, on the stack of its own thread.
+/// A pointer to a scope, on the stack of the scope's own thread.
 #[derive(Clone, Copy)]
 pub(crate) struct ScopeRef(pub(crate) *const ScopeHeader);
 
-// SAFETY: it leads to a scope's header, which is `Sync`, and which is there until the scope's jobs have finished.
+// SAFETY: it leads to a scope's header, which is `Sync`, and which stays there until the scope's jobs have finished.
 unsafe impl Send for ScopeRef {}
 
 impl ScopeRef {
     /// The scope's frame.
     pub(crate) const fn frame(self) -> *const Frame {
-        // SAFETY: who has a scope_ref has it for a job that has not finished, or is the scope's own thread.
+        // SAFETY: a `ScopeRef` is held by a job that has not finished, or by the scope's own thread, so the scope is alive.
         unsafe { &raw const (*self.0).frame }
     }
 
-    /// What waits for the jobs.
+    /// What the scope's jobs are waited for as.
     pub(crate) const fn identity(self) -> *const () {
         self.0.cast()
     }
 
-    /// The scope's number on the shared_jobs, if it has one.
+    /// The scope's index in the shared jobs, if it has been entered there.
     pub(crate) fn number(self) -> Option<usize> {
-        // SAFETY: as in `frame`.
+        // SAFETY: the scope is alive, as in `frame`.
         let number = unsafe { &(*self.0).number };
-        // Ordering: Relaxed: under the lock; or asked by the scope's own thread when its closure has returned: a thread that has set
-        // it since then ran a job that was public, so it was set before.
+        // Ordering: Relaxed: either the caller holds the lock, or it is the scope's own thread after its closure has returned.
+        // Other threads set the number only in work that the closure waited for, or in a public job, and no job is public before
+        // the number is set.
         Some(number.load(Ordering::Relaxed)).filter(|number| *number != NONE)
     }
 
-    /// The shared_jobs has entered the scope. Under the lock.
+    /// Notes that the scope is entered in the shared jobs. The caller holds their lock.
     pub(crate) fn set_number(self, number: usize) {
-        // SAFETY: as in `frame`.
+        // SAFETY: the scope is alive, as in `frame`.
         let scope_ref = unsafe { &(*self.0).number };
         // Ordering: Relaxed: see `number`.
         scope_ref.store(number, Ordering::Relaxed);
     }
 
-    /// Says how many of the scope's jobs are on the shared_jobs. Under the lock.
+    /// Sets the number of the scope's jobs in the shared jobs. The caller holds their lock.
     pub(crate) fn set_public(self, jobs: usize) {
-        // SAFETY: as in `frame`.
+        // SAFETY: the scope is alive, as in `frame`.
         let public = unsafe { &(*self.0).public };
         // Ordering: Relaxed: a hint.
         public.store(jobs, Ordering::Relaxed);
     }
 
-    /// Runs a job, or drops it if the task that called was cancelled. What its panic carried.
+    /// Runs a job, or drops it if the task that called was cancelled. Returns the payload of its panic.
     pub(crate) fn run(self, at: &CurrentFrame, job: HeapJob) -> Option<Payload> {
         let frame = self.frame();
-        // SAFETY: as in `frame`.
+        // SAFETY: the scope is alive, as in `frame`.
         if unsafe { &*frame }.is_cancelled() {
             let _ = panics::contain(|| drop(job));
             return None;
@@ -82,6 +83,7 @@ impl ScopeRef {
     }
 }
 
+/// Stores `payload` if it is the first, and drops it otherwise.
 pub(crate) fn keep_first(first: &mut Option<Payload>, payload: Option<Payload>) {
     if first.is_none() {
         *first = payload;
@@ -90,7 +92,7 @@ pub(crate) fn keep_first(first: &mut Option<Payload>, payload: Option<Payload>) 
     }
 }
 
-/// Drops what another panic carried, whose destructor may panic too.
+/// Drops the payload of a panic that is not reported. Its destructor may panic too.
 pub(crate) fn forget_payload(payload: Option<Payload>) {
     let _ = panics::contain(|| drop(payload));
 }

@@ -1,4 +1,4 @@
-//! What is public: the halves and jobs that any worker may take.
+//! The jobs that any worker may take: public stack jobs, and public jobs of scopes.
 
 use std::collections::VecDeque;
 use std::ptr;
@@ -14,55 +14,55 @@ use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
 use super::stack_job::JobHeader;
 use crate::task::TaskPtr;
 
-/// The public pieces of an executor.
+/// The public jobs of an executor.
 ///
-/// One lock for all: what is published is the exception, a few pieces for each idle worker.
+/// One lock protects them all: publishing is the exception, a few jobs for each idle worker.
 pub(crate) struct SharedJobs {
-    /// Whether a `join` is to publish. Read by each of them.
+    /// Whether a `join` should publish a job (rule 5). Every `join` reads it.
     wants_jobs: AtomicBool,
-    /// How many pieces there are.
+    /// The number of public jobs: a copy of the count in `state`, which is read without the lock.
     public: AtomicUsize,
-    /// How often something was published. Who has looked at the shared_jobs in vain need not look again while it is the same.
+    /// Counts publications. A thread that has looked for a job without success need not look again while this is the same.
     version: AtomicUsize,
-    /// Threads without a seat that set_join_waker their hands (rule 7).
+    /// The number of external threads that run fork-join work themselves (rule 7).
     external_threads: AtomicUsize,
     state: Mutex<SharedJobsState>,
 }
 
 #[derive(Default)]
 struct SharedJobsState {
-    /// The oldest first. A scope is there once, while it has jobs here.
+    /// Oldest first. A scope has one entry here while it has public jobs.
     offers: VecDeque<Offer>,
-    /// How many pieces that makes.
+    /// The number of public jobs, counting each job of each scope.
     public: usize,
     scopes: Slab<SharedScope>,
 }
 
 enum Offer {
-    JobHeader(*const JobHeader),
+    StackJob(*const JobHeader),
     Scope(usize),
 }
 
-/// A scope that has had a public job.
+/// A scope that has had a public job (rule 10).
 struct SharedScope {
     scope_ref: ScopeRef,
     jobs: VecDeque<HeapJob>,
-    /// Jobs that were made public and have not finished.
+    /// The number of jobs that were made public and have not finished.
     unfinished: usize,
-    /// The thread that waits for the last of them.
+    /// The unparker of the thread that waits for the last of them.
     sleeper: Option<Unparker>,
-    /// What the first panic carried.
+    /// The payload of the first panic.
     panic: Option<Payload>,
 }
 
-// SAFETY: the pointers are to halves, whose closures and results are `Send`, and to scopes, which are `Sync`.
+// SAFETY: the pointers lead to stack jobs, whose closures and results are `Send`, and to scopes, which are `Sync`.
 unsafe impl Send for SharedJobsState {}
 
-/// Something that was taken from the shared_jobs, to be run.
+/// A job that was taken out of the shared jobs and must be run.
 pub(crate) struct StolenJob(Stolen);
 
 enum Stolen {
-    JobHeader(*const JobHeader),
+    StackJob(*const JobHeader),
     HeapJob { scope: usize, scope_ref: ScopeRef, job: HeapJob },
 }
 
@@ -77,27 +77,27 @@ impl SharedJobs {
         }
     }
 
-    /// Whether more is to be published.
+    /// Returns whether more jobs should be published.
     #[inline]
     pub(crate) fn wants_jobs(&self) -> bool {
         // Ordering: Relaxed: a hint.
         self.wants_jobs.load(Ordering::Relaxed)
     }
 
-    /// Whether there are pieces to take. Exact for who asks behind a fence (rule 8).
+    /// Returns whether there is a job to take. Exact for a caller that asks after the fence of its announcement (rule 8).
     #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
-        // Ordering: Relaxed: the fence of the sleeper's announcement comes before, that of `Sleepers::invite` after the store. What is
-        // then taken is taken under the lock.
+        // Ordering: Relaxed: the fence of the sleeper's announcement comes before this load, and that of `Sleepers::invite` after
+        // the store. A job is only ever taken under the lock.
         self.public.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether there are pieces, and idle workers with a core for them.
+    /// Returns whether there are jobs, and idle workers with a processor to run them on.
     pub(crate) fn has_more_for(&self, idle: usize) -> bool {
         self.has_jobs() && self.idle_cores(idle) > 0
     }
 
-    /// The next stolen, for a worker that is outside of all fork-join work.
+    /// Takes the oldest job, for a worker that is outside of all fork-join work. Asks for jobs if there is none.
     pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
         if !self.has_jobs() {
             self.request_jobs();
@@ -109,22 +109,25 @@ impl SharedJobs {
         stolen
     }
 
-    /// A worker has found nothing.
+    /// Asks the next `join` to publish a job, because a worker has found none.
     fn request_jobs(&self) {
         if !self.wants_jobs() {
-            // Ordering: Relaxed: a hint. If it is overwritten by one who publishes, then there is a stolen.
+            // Ordering: Relaxed: a hint. A thread that overwrites it at the same time is publishing a job.
             self.wants_jobs.store(true, Ordering::Relaxed);
         }
     }
 
-    /// A stolen below what `of` stands for. `seen` is what the last look in vain has seen.
+    /// Takes a job whose frame is a descendant of what is waited for as `of`.
+    ///
+    /// `seen` holds the version at which the caller last looked without success; at the same version it does not look again.
     pub(crate) fn take_descendant(
         &self,
         of: *const (),
         idle: usize,
         seen: &mut Option<usize>,
     ) -> Option<StolenJob> {
-        // Ordering: Relaxed: who misses a stolen looks again, or leaves it to others, who are told of it.
+        // Ordering: Relaxed: a caller that misses a job looks again later, or leaves it to another worker, which was notified of
+        // it.
         let version = self.version.load(Ordering::Relaxed);
         if !self.has_jobs() || *seen == Some(version) {
             return None;
@@ -136,7 +139,7 @@ impl SharedJobs {
         stolen
     }
 
-    /// A stolen of the fork-join work of a task.
+    /// Takes a job that belongs to the fork-join work of a task.
     pub(crate) fn take_of_task(&self, task: TaskPtr, idle: usize) -> Option<StolenJob> {
         if !self.has_jobs() {
             return None;
@@ -152,7 +155,7 @@ impl SharedJobs {
         stolen
     }
 
-    /// Takes a job off the shared_jobs, for its owner. Says whether it was still there.
+    /// Takes a job back for its owner. Returns whether it was still there; if not, a thief has it.
     pub(crate) fn take_back(&self, job: &JobHeader, idle: usize) -> bool {
         if job.is_done() {
             return false;
@@ -161,11 +164,11 @@ impl SharedJobs {
         if !job.is_public() {
             return false;
         }
-        // As a rule it is one of the last.
+        // It is usually one of the newest.
         let index = state
             .offers
             .iter()
-            .rposition(|offer| matches!(offer, Offer::JobHeader(other) if ptr::eq(*other, job)));
+            .rposition(|offer| matches!(offer, Offer::StackJob(other) if ptr::eq(*other, job)));
         if let Some(index) = index {
             state.offers.remove(index);
             state.public -= 1;
@@ -174,20 +177,20 @@ impl SharedJobs {
         index.is_some()
     }
 
-    /// A job, if it is still there.
+    /// Takes a given job, if it is still there.
     pub(crate) fn take_job(&self, job: &JobHeader, idle: usize) -> Option<StolenJob> {
         let mut state = self.state.lock();
         let index = state
             .offers
             .iter()
-            .rposition(|offer| matches!(offer, Offer::JobHeader(other) if ptr::eq(*other, job)))?;
+            .rposition(|offer| matches!(offer, Offer::StackJob(other) if ptr::eq(*other, job)))?;
         let stolen = state.take_at(index);
         self.changed(&state, idle);
         stolen
     }
 
-    /// Publishes the halves that `next` gives until there are enough, and `at_least` so many. Says whether a worker is
-    /// to be invited.
+    /// Publishes jobs from `next` until there are as many as idle workers can use, and no fewer than `at_least`. Returns whether
+    /// the caller must invite a worker.
     pub(crate) fn publish(
         &self,
         idle: usize,
@@ -200,9 +203,9 @@ impl SharedJobs {
         while more > 0
             && let Some(job) = next()
         {
-            // SAFETY: the job is in the list of the calling thread, so its frame is there.
+            // SAFETY: the job is in the list of the calling thread, so its frame is alive.
             unsafe { &*job }.published();
-            state.offers.push_back(Offer::JobHeader(job));
+            state.offers.push_back(Offer::StackJob(job));
             state.public += 1;
             published += 1;
             more -= 1;
@@ -210,7 +213,7 @@ impl SharedJobs {
         self.published(&state, idle, published)
     }
 
-    /// Publishes jobs of a scope. Says whether a worker is to be invited.
+    /// Publishes jobs of a scope. Returns whether the caller must invite a worker.
     pub(crate) fn publish_jobs(
         &self,
         scope_ref: ScopeRef,
@@ -232,7 +235,7 @@ impl SharedJobs {
         self.published(&state, idle, published)
     }
 
-    /// Takes the newer job of a scope's jobs off the shared_jobs, for its own thread.
+    /// Takes the newer half of a scope's public jobs back, for the scope's own thread.
     pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize, own: &mut VecDeque<HeapJob>) {
         let mut state = self.state.lock();
         let entry = &mut state.scopes[scope];
@@ -244,7 +247,7 @@ impl SharedJobs {
         self.changed(&state, idle);
     }
 
-    /// Some jobs of a scope have finished, and may have panicked. Takes up to `more` others.
+    /// Records that `jobs` public jobs of a scope have finished, and the panic of one of them. Takes up to `more` others.
     fn finished(
         &self,
         scope: usize,
@@ -278,12 +281,12 @@ impl SharedJobs {
         next
     }
 
-    /// Whether all public jobs of a scope have finished.
+    /// Returns whether all public jobs of a scope have finished.
     pub(crate) fn is_finished(&self, scope: usize) -> bool {
         self.state.lock().scopes[scope].unfinished == 0
     }
 
-    /// Says who is to be woken when all public jobs of a scope have finished, unless they have.
+    /// Sets the unparker that is woken when all public jobs of a scope have finished. Does nothing if they have.
     pub(crate) fn set_waker(&self, scope: usize, sleeper: Option<Unparker>) {
         let mut state = self.state.lock();
         let entry = &mut state.scopes[scope];
@@ -296,7 +299,7 @@ impl SharedJobs {
         drop(before);
     }
 
-    /// Takes a scope off the shared_jobs that has finished. What its first panic carried.
+    /// Removes a scope that has finished, and returns the payload of its first panic.
     pub(crate) fn leave(&self, scope: usize) -> Option<Payload> {
         self.state.lock().scopes.remove(scope).panic
     }
@@ -311,28 +314,29 @@ impl SharedJobs {
         self.external_threads.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many idle workers there is a core for (rule 7).
+    /// Returns how many of the idle workers have a processor to run on (rule 7).
     fn idle_cores(&self, idle: usize) -> usize {
         // Ordering: Relaxed: a hint.
         idle.saturating_sub(self.external_threads.load(Ordering::Relaxed))
     }
 
+    /// Notes a publication, and returns whether the caller must invite a worker. The caller holds the lock.
     fn published(
         &self,
         state: &MutexGuard<'_, SharedJobsState>,
         idle: usize,
         published: usize,
     ) -> bool {
-        // Ordering: Relaxed, under the lock. See `take_descendant`.
+        // Ordering: Relaxed: it is written under the lock. See `take_descendant` for reads without it.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         self.changed(state, idle);
         published > 0 && self.idle_cores(idle) > 0
     }
 
-    /// Says what there is now. Under the lock.
+    /// Updates the copies that are read without the lock. The caller holds the lock.
     fn changed(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
-        // Ordering: Relaxed both: see `has_jobs` and `wants_jobs`.
+        // Ordering: Relaxed for both: see `has_jobs` and `wants_jobs`.
         self.public.store(state.public, Ordering::Relaxed);
         self.wants_jobs.store(state.public < self.idle_cores(idle), Ordering::Relaxed);
     }
@@ -341,21 +345,21 @@ impl SharedJobs {
 impl SharedJobsState {
     fn frame_of(&self, index: usize) -> &Frame {
         let frame = match &self.offers[index] {
-            // SAFETY: a job on the shared_jobs has not been run, so its owner's frame is there.
-            Offer::JobHeader(job) => unsafe { &**job }.frame(),
+            // SAFETY: a job in the shared jobs has not been run, so its owner's frame is alive.
+            Offer::StackJob(job) => unsafe { &**job }.frame(),
             Offer::Scope(scope) => self.scopes[*scope].scope_ref.frame(),
         };
-        // SAFETY: the job or scope has not finished, so the frame in which it was forked is there.
+        // SAFETY: the job or scope has not finished, so the frame in which it was forked is alive.
         unsafe { &*frame }
     }
 
     /// Takes the offer at an index, if there is one: a job, or one job of a scope.
     fn take_at(&mut self, index: usize) -> Option<StolenJob> {
         let taken = match self.offers.remove(index)? {
-            Offer::JobHeader(job) => {
+            Offer::StackJob(job) => {
                 // SAFETY: as in `frame_of`.
                 unsafe { &*job }.taken();
-                Stolen::JobHeader(job)
+                Stolen::StackJob(job)
             }
             Offer::Scope(scope) => {
                 let entry = &mut self.scopes[scope];
@@ -372,7 +376,7 @@ impl SharedJobsState {
         Some(StolenJob(taken))
     }
 
-    /// The number of a scope, which is new here if it has none.
+    /// Returns the number of a scope, entering it first if it has none.
     fn enter(&mut self, scope_ref: ScopeRef) -> usize {
         scope_ref.number().unwrap_or_else(|| {
             let number = self.scopes.insert(SharedScope {
@@ -387,7 +391,7 @@ impl SharedJobsState {
         })
     }
 
-    /// Some jobs of a scope were taken, wherever its offer is.
+    /// Notes that `jobs` public jobs of a scope were taken, and removes the scope's offer if none is left.
     fn took(&mut self, scope: usize, jobs: usize) {
         self.public -= jobs;
         let entry = &self.scopes[scope];
@@ -402,11 +406,11 @@ impl SharedJobsState {
 }
 
 impl StolenJob {
-    /// Runs it.
+    /// Runs the job on the calling thread.
     pub(crate) fn run(self, at: &CurrentFrame, shared_jobs: &SharedJobs, idle: impl Fn() -> usize) {
         match self.0 {
-            // SAFETY: it was taken off the shared_jobs by who made this, once.
-            Stolen::JobHeader(job) => unsafe { JobHeader::run(job, at) },
+            // SAFETY: a `StolenJob` is made where the job is taken out of the shared jobs, and it is consumed here.
+            Stolen::StackJob(job) => unsafe { JobHeader::run(job, at) },
             Stolen::HeapJob { scope, scope_ref, job } => {
                 shared_jobs.run_jobs(scope, scope_ref, job, at, idle)
             }
@@ -414,17 +418,17 @@ impl StolenJob {
     }
 }
 
-/// Jobs that take less than this are taken off the shared_jobs several at a time, so that most of the time goes into them.
+/// Jobs of a scope that take less than this are taken several at a time, so that most of the time goes into running them.
 const SHORT: Duration = Duration::from_micros(4);
 
-/// How many jobs are taken at once at most.
+/// The largest number of jobs that are taken at once.
 const MOST: usize = 64;
 
-/// How long a thread goes on with jobs of one scope.
+/// The longest time for which a thread runs jobs of one scope before it looks at other work.
 const TURN: Duration = Duration::from_micros(100);
 
 impl SharedJobs {
-    /// Runs a job, and others of the same scope as long as they are short.
+    /// Runs a job of a scope, and further jobs of the same scope as long as they are short.
     fn run_jobs(
         &self,
         scope: usize,

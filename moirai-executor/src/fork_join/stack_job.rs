@@ -1,4 +1,5 @@
-//! The job closure of a `join`, in the frame of its owner. Rules 1 to 4 of the [module](super).
+//! The job of a [`join`](super::LocalJobs::join): its second closure, in the stack frame of its owner (rules 1 to 4 of the
+//! [module](super)).
 
 use std::cell::Cell;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -14,41 +15,41 @@ use moirai_sync::Unparker;
 use super::frame::{CurrentFrame, Frame};
 use super::latch::Latch;
 
-/// In its owner's list, and nobody else knows it.
+/// In the list of its owner, and known to no other thread.
 const PRIVATE: u8 = 0;
-/// On the shared_jobs.
+/// In the shared jobs, where any worker may take it.
 const PUBLIC: u8 = 1;
-/// Taken off the shared_jobs by a thief.
+/// Taken out of the shared jobs by a thief.
 const TAKEN: u8 = 2;
-/// As `TAKEN`, and the owner sleeps.
+/// As [`TAKEN`], and the owner sleeps.
 const WAITED: u8 = 3;
-/// As `WAITED`, and the thief has begun to wake the owner.
+/// As [`WAITED`], and the thief has begun to wake the owner.
 const WAKING: u8 = 4;
-/// The result is there.
+/// The closure has run, and its result is there.
 const DONE: u8 = 5;
 
-/// A job, whatever it calls.
+/// The part of a [`StackJob`] that does not depend on the types of its closure and result.
 pub(crate) struct JobHeader {
-    /// The next prev one of its owner's list.
+    /// The next older job in the owner's list.
     prev: Cell<*const JobHeader>,
-    /// The next next one.
+    /// The next newer one.
     next: Cell<*const JobHeader>,
     frame: *const Frame,
     state: AtomicU8,
-    /// Who sleeps; there from `WAITED` on (rule 3).
+    /// The unparker of the owner; initialized from `WAITED` on (rule 3).
     sleeper: UnsafeCell<MaybeUninit<Unparker>>,
     run: unsafe fn(*const JobHeader, &CurrentFrame),
 }
 
-/// A job with what it calls.
-// The job comes first: a pointer to the whole is one to it.
+/// The second closure of a `join`, with its state and the place for its result.
+// The header comes first, so that a pointer to the job is a pointer to its header and back.
 #[repr(C)]
 pub(crate) struct StackJob<F, R> {
     header: JobHeader,
     content: UnsafeCell<ClosureOrResult<F, R>>,
 }
 
-/// Rule 2.
+/// The closure until it is called, then its result (rule 2).
 union ClosureOrResult<F, R> {
     closure: ManuallyDrop<F>,
     result: ManuallyDrop<thread::Result<R>>,
@@ -67,7 +68,7 @@ impl JobHeader {
         }
     }
 
-    /// The sentinel of a list, which is never run.
+    /// Creates the sentinel of a list, which is never run.
     pub(crate) fn sentinel() -> Self {
         unsafe fn never(_: *const JobHeader, _: &CurrentFrame) {
             unreachable!("the sentinel of a list is not a job")
@@ -85,99 +86,103 @@ impl JobHeader {
         &self.next
     }
 
-    /// The frame in which it was forked.
+    /// The frame in which the job was forked.
     pub(crate) const fn frame(&self) -> *const Frame {
         self.frame
     }
 
-    /// What waits for it.
+    /// What the frame of this job's closure is waited for as.
     pub(crate) const fn identity(&self) -> *const () {
         ptr::from_ref(self).cast()
     }
 
-    /// Whether nobody but its owner knows it. Asked by its owner.
+    /// Returns whether only the owner knows of the job. Only the owner may ask.
     #[inline]
     pub(crate) fn is_private(&self) -> bool {
         // Ordering: Relaxed: only the owner leaves PRIVATE.
         self.state.load(Ordering::Relaxed) == PRIVATE
     }
 
-    /// It is on the shared_jobs now. Under the lock.
+    /// Marks the job as public. The caller holds the lock of the shared jobs.
     pub(crate) fn published(&self) {
         // Ordering: Relaxed: the lock orders it.
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
 
-    /// Whether it is on the shared_jobs. Exact under the lock; its owner may ask without, and learn a little late that it was taken.
+    /// Returns whether the job is in the shared jobs.
+    ///
+    /// The answer is exact under the lock. The owner may ask without it, and then learns a little later that the job was taken.
     #[inline]
     pub(crate) fn is_public(&self) -> bool {
-        // Ordering: Relaxed: the lock orders it, or nothing is concluded from it.
+        // Ordering: Relaxed: the lock orders the accesses; a caller without the lock concludes nothing from the answer.
         self.state.load(Ordering::Relaxed) == PUBLIC
     }
 
-    /// A thief has taken it off the shared_jobs. Under the lock.
+    /// Marks the job as taken by a thief. The caller holds the lock of the shared jobs.
     pub(crate) fn taken(&self) {
-        // Ordering: Relaxed: the lock orders it, and with it the content, before the owner's next look under the lock; an owner that does
-        // not look under the lock waits for DONE.
+        // Ordering: Relaxed: the lock orders this store, and the accesses to the content, before the owner's next look under the
+        // lock. An owner that does not look under the lock waits for DONE.
         self.state.store(TAKEN, Ordering::Relaxed);
     }
 
-    /// Whether the result is there.
+    /// Returns whether the closure has run and its result is there.
     pub(crate) fn is_done(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `finish`: the result, and the content, are the owner's again.
+        // Ordering: Acquire pairs with the Release of the stores of DONE in `finish`: the result is visible, and the content is the
+        // owner's again.
         self.state.load(Ordering::Acquire) == DONE
     }
 
-    /// For models: the frame is gone from here on, and whatever happens to it now is an error.
+    /// Ends the job's life in a model: its frame is gone from here on, and loom reports every later access as an error.
     #[cfg(moirai_loom)]
     pub(crate) fn retire(&self) {
         self.sleeper.with_mut(|_| ());
-        // SAFETY: nobody else knows it any more; or so the model finds out.
+        // SAFETY: no other thread may know of the job any more; if one does, loom reports it.
         let _ = unsafe { self.state.unsync_load() };
     }
 
-    /// Runs it, for a thief.
+    /// Runs the closure, on the thread that took the job.
     ///
     /// # Safety
     ///
-    /// The caller has taken it off the shared_jobs, and calls this once.
+    /// The caller has taken the job out of the shared jobs, and calls this once.
     pub(crate) unsafe fn run(this: *const JobHeader, at: &CurrentFrame) {
-        // SAFETY: the owner waits until it is done.
+        // SAFETY: the owner keeps the job until it is done.
         let run = unsafe { (*this).run };
-        // SAFETY: promised by the caller; `run` was made for this job's type.
+        // SAFETY: promised by the caller; `run` is the function for the type of this job.
         unsafe { run(this, at) };
     }
 
-    /// The result is in its content. Rule 3.
+    /// Publishes the result, and wakes the owner if it sleeps (rule 3).
     ///
     /// # Safety
     ///
-    /// The caller is its thief, and never touches it again.
+    /// The caller is the thief that ran the job. The result has been written, and the caller does not touch the job again.
     unsafe fn finish(this: *const JobHeader) {
-        // SAFETY: the owner waits until DONE is stored. (A `&JobHeader` as an argument would have to be good until the return.)
+        // SAFETY: the owner keeps the job until DONE is stored. (A `&JobHeader` as an argument would have to be valid until the
+        // return.)
         let state = unsafe { &(*this).state };
         loop {
-            // Ordering: Release pairs with the Acquire of `is_done`: the result.
+            // Ordering: Release pairs with the Acquire of `is_done`: the result is visible to the owner.
             let done = state.compare_exchange(TAKEN, DONE, Ordering::Release, Ordering::Relaxed);
             if done.is_ok() {
                 return;
             }
-            // Ordering: Acquire pairs with the Release of `set_waker`: the unparker is there.
+            // Ordering: Acquire pairs with the Release of `set_waker`: the unparker is visible.
             let claimed =
                 state.compare_exchange(WAITED, WAKING, Ordering::Acquire, Ordering::Relaxed);
             if claimed.is_ok() {
                 break;
             }
-            // The owner has just woken for another reason.
+            // The owner has just woken up for another reason, and taken its unparker back.
         }
-        // SAFETY: as above.
+        // SAFETY: as above: DONE is not stored yet.
         let sleeper = unsafe { &(*this).sleeper }.with_mut(|sleeper| {
-            // SAFETY: in WAKING the place is the thief's.
+            // SAFETY: in WAKING the field is the thief's.
             let sleeper = unsafe { &*sleeper };
-            // SAFETY: the owner has written it before WAITED, and this is the only time that it is taken.
+            // SAFETY: the owner wrote it before it stored WAITED, and it is moved out only here, once.
             unsafe { sleeper.assume_init_read() }
         });
-        // Ordering: Release, as above. This is the last access.
+        // Ordering: Release pairs with the Acquire of `is_done`, as above. This is the last access to the job.
         state.store(DONE, Ordering::Release);
         sleeper.unpark();
     }
@@ -189,19 +194,19 @@ impl Latch for JobHeader {
     }
 
     fn set_waker(&self, unparker: Unparker) {
-        // Ordering: Relaxed: only the owner leaves TAKEN for a state in which the place is the thief's.
+        // Ordering: Relaxed: only the owner changes TAKEN to a state in which the unparker's field is the thief's.
         if self.state.load(Ordering::Relaxed) != TAKEN {
-            // The thief is waking whom it found here before, or is done.
+            // The job is done, or its thief is about to wake the unparker that it found in an earlier wait.
             while !self.is_done() {
                 hint::spin_loop();
             }
             return;
         }
         self.sleeper.with_mut(|sleeper| {
-            // SAFETY: in TAKEN the place is the owner's, and if the thief leaves TAKEN, then for DONE.
+            // SAFETY: in TAKEN the field is the owner's, and a thief that leaves TAKEN stores DONE and does not touch the field.
             unsafe { (*sleeper).write(unparker) };
         });
-        // Ordering: Release hands the place to the thief (its Acquire in `finish`).
+        // Ordering: Release pairs with the Acquire in `finish`: it hands the field to the thief.
         let armed =
             self.state.compare_exchange(TAKEN, WAITED, Ordering::Release, Ordering::Relaxed);
         if armed.is_err() {
@@ -210,7 +215,7 @@ impl Latch for JobHeader {
     }
 
     fn clear_waker(&self) {
-        // Ordering: Relaxed: what comes back with the place is what the owner itself has left there.
+        // Ordering: Relaxed: the field holds what this thread itself wrote there.
         let back = self.state.compare_exchange(WAITED, TAKEN, Ordering::Relaxed, Ordering::Relaxed);
         if back.is_ok() {
             self.drop_sleeper();
@@ -219,12 +224,12 @@ impl Latch for JobHeader {
 }
 
 impl JobHeader {
-    /// Drops the unparker, which nobody else has seen.
+    /// Drops the unparker, which the thief has not seen.
     fn drop_sleeper(&self) {
         self.sleeper.with_mut(|sleeper| {
-            // SAFETY: the thief did not claim the place, so it is the owner's.
+            // SAFETY: the thief did not claim the field, so it is the owner's.
             let sleeper = unsafe { &mut *sleeper };
-            // SAFETY: it was written.
+            // SAFETY: `set_waker` has written it.
             unsafe { sleeper.assume_init_drop() };
         });
     }
@@ -249,70 +254,74 @@ where
         &self.header
     }
 
+    /// Runs the closure of the job at `job`, and stores its result.
+    ///
     /// # Safety
     ///
-    /// The caller has taken the job off the shared_jobs, and calls this once.
+    /// `job` is the header of a `StackJob<F, R>`. The caller has taken the job out of the shared jobs, and calls this once.
     unsafe fn run(job: *const JobHeader, at: &CurrentFrame) {
         let this = job.cast::<Self>();
-        // SAFETY: the job is the first field of a `StackJob`, whose owner waits until it is done.
+        // SAFETY: the header is the first field of a `StackJob`, and the owner keeps the job until it is done.
         let content = unsafe { &(*this).content };
         // SAFETY: as above.
         let parent = unsafe { (*job).frame };
         // SAFETY: the job is not done, so the frame in which it was forked is still there.
         let frame = unsafe { Frame::child_of(parent, job.cast()) };
         let closure = content.with_mut(|content| {
-            // SAFETY: the content is the thief's.
+            // SAFETY: the job was taken, so the content is the thief's, and holds the closure.
             unsafe { take_closure(content) }
         });
         let result = at.within(&frame, || catch_unwind(AssertUnwindSafe(closure)));
         content.with_mut(|content| {
             let result = ManuallyDrop::new(result);
-            // SAFETY: the content is the thief's; the closure was moved out.
+            // SAFETY: the content is the thief's, and the closure was moved out of it.
             unsafe { ptr::write(content, ClosureOrResult { result }) };
         });
-        // SAFETY: this is the thief's last access.
+        // SAFETY: this is the thread that took the job, the result is written, and this is its last access.
         unsafe { JobHeader::finish(job) };
     }
 
-    /// The closure, for the owner who has got the job back.
+    /// Takes the closure out of a job that the owner has got back.
     ///
     /// # Safety
     ///
-    /// The job was private, or the caller took it off the shared_jobs; and this is called once.
+    /// The job was private, or the caller took it out of the shared jobs; and neither this nor `run` has been called.
     #[inline]
     pub(crate) unsafe fn take_closure(&self) -> F {
         self.content.with_mut(|content| {
-            // SAFETY: promised by the caller.
+            // SAFETY: promised by the caller: the content is this thread's, and holds the closure.
             unsafe { take_closure(content) }
         })
     }
 
-    /// The result, for the owner of a job that is done.
+    /// Takes the result out of a job that is done.
     ///
     /// # Safety
     ///
-    /// The job is done, and this is called once.
+    /// [`JobHeader::is_done`] has returned `true`, and this is called once.
     pub(crate) unsafe fn take_result(&self) -> thread::Result<R> {
         self.content.with_mut(|content| {
-            // SAFETY: promised by the caller.
+            // SAFETY: promised by the caller: the content is the owner's again.
             let content = unsafe { &mut *content };
-            // SAFETY: it holds the result.
+            // SAFETY: a job that is done holds its result.
             let result = unsafe { &mut content.result };
-            // SAFETY: promised by the caller.
+            // SAFETY: promised by the caller: it is taken once.
             unsafe { ManuallyDrop::take(result) }
         })
     }
 }
 
+/// Moves the closure out of the content of a job.
+///
 /// # Safety
 ///
-/// The content is the caller's, and holds the closure; this is called once.
+/// The content is the caller's, and holds the closure, which is moved out once.
 #[inline]
 unsafe fn take_closure<F, R>(content: *mut ClosureOrResult<F, R>) -> F {
-    // SAFETY: promised by the caller.
+    // SAFETY: promised by the caller: no other thread has access.
     let content = unsafe { &mut *content };
     // SAFETY: it holds the closure.
     let closure = unsafe { &mut content.closure };
-    // SAFETY: promised by the caller.
+    // SAFETY: promised by the caller: it is moved out once.
     unsafe { ManuallyDrop::take(closure) }
 }
