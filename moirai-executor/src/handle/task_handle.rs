@@ -153,7 +153,8 @@ impl<T> TaskHandle<T> {
                 }
                 let task = handle.task();
                 let shared = task.header().executor();
-                if !park_until(&parker, shared, until, || fork_host::help(shared, task.ptr())) {
+                if !park_until(&parker, shared, until, || fork_host::run_job_of(shared, task.ptr()))
+                {
                     return None;
                 }
             }

@@ -1,8 +1,8 @@
-//! Limits on how many tasks there may be, and what becomes of those that are too many.
+//! Limits on the number of tasks, and what happens to tasks beyond them.
 //!
-//! Two numbers of permits: one for all active tasks, if `max_active_tasks` is set, and one for blocking tasks, as many as
-//! there may be threads for them and places in their queue. A task holds its permits from before it is in the writer until its
-//! outcome is published there.
+//! There are two semaphores: one for all active tasks, if `max_active_tasks` is set, and one for blocking tasks, with one permit
+//! for each thread that may run them and for each place in their queue. A task holds its permits from before its record is begun
+//! until its outcome has been recorded.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::{ExecutorConfig, TaskError, TaskKind};
 use moirai_sync::{Permit, Semaphore, SemaphoreClosed};
 
-/// Why a task was not let in.
+/// Why a task was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefuseReason {
     ShutDown,
@@ -18,7 +18,7 @@ pub(crate) enum RefuseReason {
 }
 
 impl RefuseReason {
-    /// What the task's handle gives.
+    /// The error that the task's handle returns.
     pub(crate) fn error(self) -> TaskError {
         match self {
             Self::ShutDown => TaskError::ShutDown,
@@ -27,10 +27,10 @@ impl RefuseReason {
     }
 }
 
-/// How the caller waits for a permit, when it has to.
+/// A way to wait for a permit.
 type WaitForRoom = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClosed>;
 
-/// See the [module](self).
+/// The limits on the number of tasks; see the [module](self).
 #[derive(Debug)]
 pub(crate) struct Admission {
     active: Option<Semaphore>,
@@ -48,8 +48,8 @@ impl Admission {
         }
     }
 
-    /// Lets a task in that is spawned plainly: refused at the limit on active tasks; waits, as blocking callers do, while the queue for
-    /// blocking tasks is full.
+    /// Admits a task. It is refused at the limit on active tasks. While the queue for blocking tasks is full, `wait` waits for a
+    /// permit, as blocking callers do.
     #[inline]
     pub(crate) fn enter(&self, kind: TaskKind, wait: WaitForRoom) -> Result<(), RefuseReason> {
         if self.active.is_none() && kind != TaskKind::Blocking {
@@ -58,7 +58,7 @@ impl Admission {
         self.enter_counted(kind, Some(wait))
     }
 
-    /// Lets a task in, or says reason not, without waiting.
+    /// Admits a task if it can do so without waiting.
     pub(crate) fn try_enter(&self, kind: TaskKind) -> Result<(), RefuseReason> {
         self.enter_counted(kind, None)
     }
@@ -85,7 +85,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Waits until a task can be let in, and lets it in.
+    /// Waits until a task can be admitted, and admits it.
     pub(crate) async fn wait(&self, kind: TaskKind) -> Result<(), RefuseReason> {
         let room = match kind {
             TaskKind::Blocking => {
@@ -102,7 +102,7 @@ impl Admission {
         Ok(())
     }
 
-    /// A task that was let in has ended, or did not come.
+    /// Returns the permits of a task that has ended, or was not spawned after all.
     #[inline]
     pub(crate) fn leave(&self, kind: TaskKind) {
         if kind == TaskKind::Blocking {
@@ -113,7 +113,7 @@ impl Admission {
         }
     }
 
-    /// Nobody is let in any more: who waits is refused.
+    /// Admits no further task: callers that wait are refused.
     pub(crate) fn close(&self) {
         self.blocking.close();
         if let Some(active) = &self.active {
@@ -121,20 +121,20 @@ impl Admission {
         }
     }
 
-    /// Counts a task that was refused.
+    /// Counts a refused task.
     pub(crate) fn count_refused(&self) {
         // Ordering: Relaxed: a count.
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many tasks were refused.
+    /// Returns the number of tasks that were refused.
     pub(crate) fn refused(&self) -> u64 {
         // Ordering: Relaxed: a count.
         self.refused.load(Ordering::Relaxed)
     }
 }
 
-/// Why a task was not spawned, with what it was to run.
+/// The error of a task that was not spawned. It holds what the task was to run.
 pub struct TrySpawnError<F> {
     reason: RefuseReason,
     work: F,
@@ -145,18 +145,18 @@ impl<F> TrySpawnError<F> {
         Self { reason, work }
     }
 
-    /// What was to be run.
+    /// Returns what the task was to run.
     pub fn into_inner(self) -> F {
         self.work
     }
 
-    /// Whether a limit was reached: `max_active_tasks`, or the blocking pool's threads and queue.
+    /// Returns whether a limit was reached: `max_active_tasks`, or the number of blocking threads and the length of their queue.
     #[must_use]
     pub fn is_at_capacity(&self) -> bool {
         self.reason == RefuseReason::AtCapacity
     }
 
-    /// Whether the executor is shutting down.
+    /// Returns whether the executor is shutting down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.reason == RefuseReason::ShutDown

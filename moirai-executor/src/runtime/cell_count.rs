@@ -1,16 +1,17 @@
-//! Who keeps the executor's shared part alive for tasks that outlive it.
+//! What keeps the executor's shared part alive for tasks that outlive its handles.
 //!
-//! A cell points to the shared part without owning it: a reference count touched by every spawn and every free, on all cores,
-//! would cost more than the rest of a task. Instead all cells together own one reference, and this count knows when the last
-//! cell is gone.
+//! A task's cell points to the shared part without owning it: a reference count that every spawn and every free changed, on all
+//! processors, would cost more than the rest of a task. Instead all cells together own one reference, and this count finds out when
+//! the last cell is gone.
 //!
 //! 1. `balance` starts at [`BIAS`], a number that no count of cells comes near.
-//! 2. A thread that has a core counts the cells it frees in the core. When the core closes, its count is taken off `balance`.
-//! 3. Any other thread takes one off `balance` for each cell it frees.
-//! 4. When all cores have closed and the lifecycle is shut, no cell can be made any more, and the registry knows how many were.
-//!    Then, once, that number is added and [`BIAS`] taken off: from now on `balance` is the number of cells alive.
-//! 5. Whoever brings it to zero, by 3 or 4, gives up the reference. Before 4 it cannot be zero, and after it no core is left
-//!    to count apart, so that happens exactly once.
+//! 2. A thread that holds a core counts the cells that it frees in the core. When the core closes, its count is subtracted from
+//!    `balance`.
+//! 3. Any other thread subtracts one from `balance` for each cell that it frees.
+//! 4. When all cores have closed and the lifecycle is closed, no cell can be created any more, and the registry knows how many
+//!    were. Then, once, that number is added and [`BIAS`] subtracted: from now on `balance` is the number of cells alive.
+//! 5. The thread that brings it to zero, by rule 3 or 4, gives the reference up. Before rule 4 the balance cannot be zero, and
+//!    after it no core is left that counts separately, so this happens exactly once.
 
 use moirai_core::shim::sync::atomic::{AtomicIsize, Ordering};
 
@@ -19,13 +20,13 @@ mod loom;
 
 const BIAS: isize = isize::MAX / 2;
 
-/// How many cells are alive; see the [module](self).
+/// The number of cells that are alive; see the [module](self).
 #[derive(Debug)]
 pub(crate) struct CellCount {
     balance: AtomicIsize,
 }
 
-/// Whether the cells' reference to the shared part is to be given up now.
+/// Whether the caller must give up the cells' reference to the shared part.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Last {
@@ -38,25 +39,26 @@ impl CellCount {
         Self { balance: AtomicIsize::new(BIAS) }
     }
 
-    /// Rule 3.
+    /// Counts a cell that was freed by a thread without a core (rule 3).
     pub(crate) fn freed(&self) -> Last {
         self.add(-1)
     }
 
-    /// Rule 2. Never the last: the cores close before rule 4.
+    /// Counts the cells that were freed by a core that closes (rule 2). It is never the last, because all cores close before rule
+    /// 4.
     pub(crate) fn merge(&self, freed_by_core: u64) {
         let last = self.add(-(freed_by_core as isize));
-        debug_assert_eq!(last, Last::No, "a core closed after the count was settled");
+        debug_assert_eq!(last, Last::No, "a core closed after the count did");
     }
 
-    /// Rule 4.
+    /// Counts all cells that were ever made, after the last core has closed (rule 4).
     pub(crate) fn close(&self, made: u64) -> Last {
         self.add(made as isize - BIAS)
     }
 
     fn add(&self, change: isize) -> Last {
-        // Ordering: Release and Acquire, as for a reference count: whatever was done with the shared part on behalf of a
-        // cell happens before it is given up.
+        // Ordering: AcqRel, as for a reference count: the Release of each call pairs with the Acquire of the call that reaches
+        // zero, so everything that was done with the shared part for a cell happens before the reference is given up.
         let before = self.balance.fetch_add(change, Ordering::AcqRel);
         if before + change == 0 { Last::Yes } else { Last::No }
     }
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_executor_without_cells_settles_at_once() {
+    fn an_executor_without_cells_gives_up_its_reference_at_once() {
         let cell_count = CellCount::new();
         cell_count.merge(0);
         assert_eq!(cell_count.close(0), Last::Yes);

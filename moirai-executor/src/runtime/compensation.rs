@@ -1,4 +1,4 @@
-//! Threads without a core that help out while the workers are stuck.
+//! Compensation threads: threads without a core, which run queued tasks while the workers are stuck.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,27 +14,27 @@ use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
 use crate::watchdog::compensation::{Idle, Request};
 
-/// How often a rescuer looks for tasks that nobody tells it of.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often a compensation thread looks for tasks for which it was not woken.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How long a rescuer is kept that is not needed.
+/// How long a compensation thread that is not needed is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// How many parallel closures a rescuer passes over in one look.
-const PASS_OVER: usize = 64;
+/// The largest number of parallel closures that a compensation thread passes over in search of an async task.
+const MAX_PASSED_OVER: usize = 64;
 
-/// Wakes a rescuer, or starts one.
+/// Wakes a compensation thread, or starts one.
 pub(super) fn request_compensation(shared: &Shared) {
     let Some(Request { number, activity }) = shared.watchdog.compensation.ask() else {
         return;
     };
     let name = format!("{}-comp-{number}", shared.config.thread_name_prefix);
-    tracing::debug!(target: "moirai", "workers are stuck while tasks wait: a thread helps out");
+    tracing::debug!(target: "moirai", "workers are stuck while tasks wait: a compensation thread is woken");
     let started = shared.start_thread(name, move |shared| {
         if let Some(message) = panics::contain(|| compensate(&shared, activity)) {
             shared.watchdog.activities.activity(activity).in_nothing();
             shared.watchdog.compensation.ended(activity);
-            tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked");
+            tracing::error!(target: "moirai", panic = &*message, "a compensation thread panicked");
         }
     });
     if let Err(error) = started {
@@ -43,21 +43,23 @@ pub(super) fn request_compensation(shared: &Shared) {
     }
 }
 
-/// The body of a rescuer.
+/// The body of a compensation thread.
 fn compensate(shared: &Arc<Shared>, activity: usize) {
     shared.watchdog.activities.activity(activity).enter();
     let context = Context::new(Arc::clone(shared));
     context.enter(|| {
         loop {
             while run_one(shared, &context, activity) {}
-            if shared.watchdog.compensation.idle(activity, LOOK, KEEP_ALIVE) == Idle::Retire {
+            if shared.watchdog.compensation.idle(activity, POLL_INTERVAL, KEEP_ALIVE)
+                == Idle::Retire
+            {
                 break;
             }
         }
     });
 }
 
-/// Runs something that waits, and says whether there was anything.
+/// Runs a queued task or public job, if there is one that it may run. Returns whether it did.
 fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
     let watchdog = &shared.watchdog;
     if !watchdog.compensation.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
@@ -66,7 +68,7 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
     let mut computing = None;
     let mut passed_over = Vec::new();
     let mut found = None;
-    while passed_over.len() < PASS_OVER
+    while passed_over.len() < MAX_PASSED_OVER
         && let Some(task) = shared.scheduler.take()
     {
         let polled =
@@ -93,18 +95,18 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
         let panicked = panics::contain(|| context.run(task));
         activity.in_nothing();
         if let Some(message) = panicked {
-            tracing::error!(target: "moirai", panic = &*message, "a rescuer panicked, and goes on");
+            tracing::error!(target: "moirai", panic = &*message, "a compensation thread panicked, and goes on");
         }
         return true;
     }
     if shared.shared_jobs.has_jobs()
         && let Some(_computing) = watchdog.compensation.may_compute()
-        && let Some(piece) = shared.shared_jobs.take(shared.sleepers.idle())
+        && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle())
     {
         count_run(shared);
         activity.step();
         activity.in_stolen_job();
-        context.local_jobs().run(piece, shared);
+        context.local_jobs().run(stolen, shared);
         activity.in_nothing();
         return true;
     }
@@ -112,6 +114,6 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
 }
 
 fn count_run(shared: &Shared) {
-    // Ordering: Relaxed: only compared.
+    // Ordering: Relaxed: the watchdog only compares the count with an earlier one.
     shared.watchdog.compensated.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,8 +1,8 @@
 //! What a thread knows of the executors that it works for.
 //!
-//! A thread that runs tasks, or is inside `block_on`, has a [`Context`] on its stack; contexts form a list, innermost first,
-//! because a task of one executor can call `block_on` of another. The list's head is in a thread-local without a destructor,
-//! so it can be read at any time, also while the thread is torn down.
+//! A thread that runs tasks, or is inside of `block_on`, has a [`Context`] on its stack. Contexts form a list, innermost first,
+//! because a task of one executor can call `block_on` of another. The head of the list is in a thread-local without a destructor,
+//! so it can be read at any time, also while the thread is being torn down.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
@@ -20,15 +20,15 @@ thread_local! {
 /// One executor that this thread works for.
 pub(crate) struct Context {
     shared: Arc<Shared>,
-    /// The core, if the thread is a worker. Borrowed for short stretches that run no user code.
+    /// The core, if the thread holds one. It is borrowed only for short stretches that run no user code.
     core: RefCell<Option<Box<WorkerCore>>>,
-    /// The task that is being polled, and those around it in whose polls `try_run` was called. Only compared, never followed.
+    /// The task that is being polled, and those further up the stack whose polls called `try_run`. They are only compared.
     tasks: RefCell<Vec<TaskPtr>>,
-    /// Its fork-join work.
+    /// The thread's fork-join work.
     local_jobs: LocalJobs,
-    /// When the thread last looked at the clock: the end of the last poll is the start of the next.
+    /// When the thread last read the clock: the end of one poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
-    /// The context that this one covers.
+    /// The next outer context.
     outer: Cell<*const Context>,
 }
 
@@ -64,15 +64,15 @@ impl Context {
     #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
         let innermost = INNERMOST.get();
-        // SAFETY: `enter` keeps its context borrowed while the pointer to it is in the list, and takes it out, also on
-        // unwinding, before it returns. The list is this thread's own.
+        // SAFETY: `enter` keeps its context borrowed while the pointer to it is in the list, and removes it before it returns, also
+        // when it unwinds. The list belongs to this thread alone.
         f(unsafe { innermost.as_ref() })
     }
 
-    /// Calls `f` with every context, the innermost first, until it returns something.
+    /// Calls `f` with every context, innermost first, until it returns `Some`.
     pub(crate) fn find<R>(mut f: impl FnMut(&Context) -> Option<R>) -> Option<R> {
         let mut next = INNERMOST.get();
-        // SAFETY: as in `with`; the outer contexts stay entered at least as long as the inner ones.
+        // SAFETY: as in `with`; an outer context stays entered for at least as long as the inner ones.
         while let Some(context) = unsafe { next.as_ref() } {
             if let Some(found) = f(context) {
                 return Some(found);
@@ -82,7 +82,7 @@ impl Context {
         None
     }
 
-    /// The executor.
+    /// The executor that this context belongs to.
     #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
@@ -94,23 +94,23 @@ impl Context {
         &self.local_jobs
     }
 
-    /// The local_jobs, to be compared.
+    /// The address of the local jobs, for comparison.
     #[inline]
     pub(crate) const fn local_jobs_address(&self) -> *const LocalJobs {
         &raw const self.local_jobs
     }
 
-    /// The task that is being polled.
+    /// The task that is being polled, if there is one.
     pub(crate) fn innermost_task(&self) -> Option<TaskPtr> {
         self.tasks.borrow().last().copied()
     }
 
-    /// The executor that runs the caller.
+    /// The executor that runs the calling thread, if there is one.
     pub(crate) fn current() -> Option<Arc<Shared>> {
         Self::with(|context| Some(Arc::clone(&context?.shared)))
     }
 
-    /// Calls `f` with the core of `shared` that the innermost context has, if it has one.
+    /// Calls `f` with the core of `shared` that the innermost context holds, if it holds one. `f` must not run user code.
     #[inline]
     pub(crate) fn with_core_of<R>(
         shared: &Shared,
@@ -125,7 +125,7 @@ impl Context {
         })
     }
 
-    /// The core, if this is a context of `shared` and has one. As long as it is borrowed no user code may run.
+    /// Returns the core, if this is a context of `shared` and holds one. No user code may run while it is borrowed.
     #[inline]
     pub(crate) fn core_of(&self, shared: &Shared) -> Option<RefMut<'_, WorkerCore>> {
         if !ptr::eq(&*self.shared, shared) {
@@ -134,30 +134,31 @@ impl Context {
         RefMut::filter_map(self.core.try_borrow_mut().ok()?, Option::as_deref_mut).ok()
     }
 
-    /// Calls `f` with the core, if the thread has one. `f` must not run user code.
+    /// Calls `f` with the core, if the thread holds one. `f` must not run user code.
     #[inline]
     pub(crate) fn with_core<R>(&self, f: impl FnOnce(&mut WorkerCore) -> R) -> Option<R> {
-        // Never borrowed twice, because no closure runs user code; if one did, it would find itself on a foreign thread.
+        // It is never borrowed twice, because no closure runs user code. If one did, that code would be treated as on an external
+        // thread.
         self.core.try_borrow_mut().ok()?.as_deref_mut().map(f)
     }
 
-    /// Sits down.
+    /// Makes the calling thread the holder of `core`.
     pub(crate) fn put_core(&self, core: Box<WorkerCore>) {
-        // Not borrowed: the core was not here.
+        // It is not borrowed, because the context held no core.
         *self.core.borrow_mut() = Some(core);
     }
 
-    /// Gets up.
+    /// Takes the core away from the calling thread.
     pub(crate) fn take_core(&self) -> Option<Box<WorkerCore>> {
         self.core.try_borrow_mut().ok()?.take()
     }
 
-    /// The index of the core.
+    /// The index of the core, if the thread holds one.
     pub(crate) fn worker(&self) -> Option<usize> {
         self.with_core(|core| core.index)
     }
 
-    /// The index of the calling thread's core.
+    /// The index of the core that the calling thread holds, if it holds one.
     pub(crate) fn worker_index() -> Option<usize> {
         Self::with(|context| context?.worker())
     }
@@ -181,7 +182,7 @@ impl Context {
         f();
     }
 
-    /// Whether the calling thread is inside a poll of `task`.
+    /// Returns whether the calling thread is inside of a poll of `task`.
     pub(crate) fn is_polling(task: TaskPtr) -> bool {
         Self::find(|context| {
             let inside =
@@ -191,24 +192,24 @@ impl Context {
         .is_some()
     }
 
-    /// Whether the task that runs the calling thread was asked to stop.
+    /// Returns whether the task that the calling thread is running was asked to stop.
     pub(crate) fn is_cancelled() -> bool {
         Self::find(|context| {
             if context.local_jobs.frame().is_some() {
                 return Some(context.local_jobs.frame().is_cancelled());
             }
-            // SAFETY: the innermost task is being polled on this thread, and lives until that ends.
+            // SAFETY: the innermost task is being polled on this thread, and its cell lives until that ends.
             context.innermost_task().map(|task| unsafe { task.is_cancelled() })
         })
         .unwrap_or(false)
     }
 
-    /// Whether the thread is inside a task, or is a worker.
+    /// Returns whether the thread is inside of a task, or is a worker.
     fn is_working(&self) -> bool {
         !self.tasks.borrow().is_empty() || self.worker().is_some()
     }
 
-    /// Whether the calling thread is inside a task of `shared`, or is one of its workers.
+    /// Returns whether the calling thread is inside of a task of `shared`, or is one of its workers.
     pub(crate) fn is_inside(shared: &Shared) -> bool {
         Self::find(|context| {
             (ptr::eq(&*context.shared, shared) && context.is_working()).then_some(())
@@ -216,7 +217,7 @@ impl Context {
         .is_some()
     }
 
-    /// Whether the calling thread is inside a task, or is a worker, of any executor.
+    /// Returns whether the calling thread is inside of a task, or is a worker, of any executor.
     pub(crate) fn is_inside_any() -> bool {
         Self::find(|context| context.is_working().then_some(())).is_some()
     }

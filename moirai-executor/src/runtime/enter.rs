@@ -1,4 +1,4 @@
-//! How a thread comes to its fork-join work.
+//! How a thread enters fork-join work.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(crate) fn on<R>(shared: &Shared, f: impl FnOnce(&LocalJobs, &Shared) -> R) -
     })
 }
 
-/// Calls `f` with the calling thread's local_jobs, inside of fork-join work or not.
+/// Calls `f` with the calling thread's local jobs for `shared`, whether or not it is inside of fork-join work.
 pub(crate) fn on_any_thread<R>(shared: &Shared, f: impl FnOnce(&LocalJobs) -> R) -> R {
     Context::with(|context| match context {
         Some(context) if std::ptr::eq(&**context.shared(), shared) => f(context.local_jobs()),
@@ -44,7 +44,7 @@ pub(crate) fn on_any_thread<R>(shared: &Shared, f: impl FnOnce(&LocalJobs) -> R)
     })
 }
 
-/// On a thread that does not work for the executor.
+/// Calls `f` inside of fork-join work, on a thread that does not work for the executor.
 #[cold]
 #[inline(never)]
 pub(crate) fn as_external_thread<R>(
@@ -55,7 +55,7 @@ pub(crate) fn as_external_thread<R>(
 }
 
 fn with_new_context<R>(shared: &Shared, f: impl FnOnce(&Context) -> R) -> R {
-    let shared: Arc<Shared> = shared.arc().expect("who calls keeps the executor");
+    let shared: Arc<Shared> = shared.arc().expect("the caller keeps the executor alive");
     let context = Context::new(shared);
     context.enter(|| f(&context))
 }

@@ -1,4 +1,4 @@
-//! What the executor does for fork-join, and fork-join for it.
+//! The executor as the host of fork-join.
 
 use moirai_core::{LocalQueue, QueueReason, Visibility};
 
@@ -37,7 +37,7 @@ impl Host for Shared {
         latch.set_waker(self.sleepers.unparker(worker));
         let is_set = self.sleepers.rest(worker, || latch.is_set(), || has_work_for_core(self));
         latch.clear_waker();
-        // It counted as idle.
+        // The worker counted as idle.
         self.watchdog.busy();
         is_set
     }
@@ -47,20 +47,20 @@ impl Host for Shared {
     }
 }
 
-/// Runs a piece of a task's fork-join work, if there is one, on a thread that waits for the task.
-pub(crate) fn help(shared: &Shared, task: TaskPtr) -> bool {
-    let Some(piece) = shared.shared_jobs.take_of_task(task, shared.idle()) else {
+/// Runs a public job of a task's fork-join work, if there is one, on a thread that waits for the task.
+pub(crate) fn run_job_of(shared: &Shared, task: TaskPtr) -> bool {
+    let Some(stolen) = shared.shared_jobs.take_of_task(task, shared.idle()) else {
         return false;
     };
-    on_any_thread(shared, |local_jobs| local_jobs.run(piece, shared));
+    on_any_thread(shared, |local_jobs| local_jobs.run(stolen, shared));
     true
 }
 
-/// Whether there is something for the caller's core to do, by whoever sits in it.
+/// Returns whether there is work for the caller's core that the caller itself must not run.
 fn has_work_for_core(shared: &Shared) -> bool {
     let has_task = Context::with_core_of(shared, |core| {
         let task = core.queue.pop()?;
-        // It goes back for the thread that sits down.
+        // It goes back into the queue, for the thread that takes the core over.
         let priority = task.priority();
         Some((core.queue.push(task, priority, QueueReason::Yielded), core.index))
     });

@@ -1,4 +1,4 @@
-//! Blocking on a worker: its core goes to another thread meanwhile.
+//! Blocking on a worker, whose core another thread takes over meanwhile.
 
 use std::ptr;
 
@@ -7,7 +7,8 @@ use crate::runtime::shared::{Shared, WorkerCore};
 use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
 
-/// Calls `f`, which blocks. All cores of the thread are handed on before, and taken back after if nobody sits there yet.
+/// Calls `f`, which blocks. Hands off all cores of the thread before, and takes back after those that no other thread has taken
+/// yet.
 pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
     let handed_off = HandedOff::all();
     let result = f();
@@ -15,7 +16,7 @@ pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The cores that this thread has handed on: each context's, with the core's index. Dropping it asks for them back.
+/// The cores that this thread has handed off, with the context of each. Dropping it takes them back where that is still possible.
 pub(crate) struct HandedOff(Vec<(*const Context, usize)>);
 
 impl HandedOff {
@@ -26,7 +27,7 @@ impl HandedOff {
                 let index = core.index;
                 match hand_off_core(context.shared(), core) {
                     Ok(()) => handed_off.push((ptr::from_ref(context), index)),
-                    // No thread is to be had: the worker blocks in its core.
+                    // No thread can take the core over, so the worker blocks while it holds it.
                     Err(core) => context.put_core(core),
                 }
             }
@@ -39,7 +40,7 @@ impl HandedOff {
 impl Drop for HandedOff {
     fn drop(&mut self) {
         for &(context, index) in &self.0 {
-            // SAFETY: the contexts were entered before this was made, by callers of this thread that are still there.
+            // SAFETY: the contexts were entered before this was created, by callers further up on this thread's stack.
             let context = unsafe { &*context };
             if let Some(core) = reclaim_core(context.shared(), index) {
                 context.put_core(core);
@@ -48,25 +49,25 @@ impl Drop for HandedOff {
     }
 }
 
-/// Gives a core to another thread, because the caller is about to block. It comes back if no thread is to be had.
+/// Hands off a core to another thread, because the caller is about to block. Returns the core if no thread can take it.
 fn hand_off_core(shared: &Shared, core: Box<WorkerCore>) -> Result<(), Box<WorkerCore>> {
     if !shared.mode.has_threads() {
         return Err(core);
     }
-    // Said while the core is still the caller's: recorders count on one writer a worker.
+    // The recorder is called while the core is still the caller's, because recorders rely on one writer for each worker.
     shared.notify_recorder("core_handed_off", |recorder| recorder.core_handed_off(core.index));
     let submitted = shared.cores.submit(core, |number| {
         let name = format!("{}-spare-{number}", shared.config.thread_name_prefix);
         shared.start_thread(name, |shared| worker::run(shared, None))
     });
     submitted.map_err(|(Refused::Full(core) | Refused::Never(core))| {
-        // What is in its private slot is for others to take now: they look there when they find nothing else.
+        // The task in the core's private slot is for other workers to take now: they look there when they find nothing else.
         shared.sleepers.notify();
         core
     })
 }
 
-/// Takes back a core that was handed on, if nobody has sat down yet.
+/// Takes back a core that was handed off, if no other thread has taken it yet.
 fn reclaim_core(shared: &Shared, index: usize) -> Option<Box<WorkerCore>> {
     shared.cores.take_back(|core| core.index == index)
 }

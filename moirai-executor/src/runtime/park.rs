@@ -10,12 +10,14 @@ use crate::runtime::external::enter_external;
 use crate::runtime::shared::{Shared, SharedTurns};
 use crate::runtime::wait_turn::wait_turn;
 
-/// How long a thread that waits looks for its token before it sleeps, letting other threads run between two looks. About as
-/// long as it takes to put a thread to sleep and to wake it: a short task is waited for without either.
+/// How long a thread that waits looks for its token before it sleeps, yielding between two looks. It is about as long as it takes
+/// to put a thread to sleep and to wake it, so a short task is waited for without either.
 const SPIN_FOR: Duration = Duration::from_micros(30);
 
-/// Waits for the parker's token: awake at first, then asleep. As long as the thread is awake it counts as a guest: it has the core
-/// that a worker would need. It calls `help` again and again then, and stays awake as long as that finds something to do.
+/// Waits for the parker's token, first awake and then asleep.
+///
+/// While the thread is awake it counts as an external thread, because it uses a processor that a worker would need. Then it calls
+/// `help` repeatedly, and stays awake as long as that finds something to do.
 pub(crate) fn spin_then_park(parker: &Parker, shared: &Shared, mut help: impl FnMut() -> bool) {
     if let Some(turns) = simulation(shared) {
         let _ = wait_turn(shared, turns, parker, None);
@@ -37,28 +39,28 @@ pub(crate) fn spin_then_park(parker: &Parker, shared: &Shared, mut help: impl Fn
     parker.park();
 }
 
-/// Until when a thread waits.
+/// When a wait ends.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Forever,
     Moment(Instant),
-    /// In nanoseconds of a simulation.
+    /// In nanoseconds of the simulated time.
     Simulated(u64),
 }
 
 impl Until {
-    /// The end of a wait that begins now.
+    /// Returns the end of a wait that begins now.
     pub(crate) fn after(shared: &Shared, timeout: Option<Duration>) -> Self {
         let Some(timeout) = timeout else { return Self::Forever };
         match simulation(shared) {
             Some(turns) => Self::Simulated(turns.deadline(timeout)),
-            // A deadline beyond what the clock can express is none.
+            // A deadline beyond what the clock can express never comes.
             None => Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Moment),
         }
     }
 }
 
-/// Waits for the parker's token, or until the end of the wait: false if that has come.
+/// Waits for the parker's token, or until the end of the wait. Returns `false` if the end has come.
 pub(crate) fn park_until(
     parker: &Parker,
     shared: &Shared,
@@ -83,7 +85,7 @@ pub(crate) fn park_until(
     }
 }
 
-/// The simulation that runs the calling thread, if it is that of this executor.
+/// Returns the simulation that runs the calling thread, if it is the one of this executor.
 fn simulation(shared: &Shared) -> Option<&SharedTurns> {
     let turns = shared.mode.turns()?;
     let inside = Context::with(|context| {

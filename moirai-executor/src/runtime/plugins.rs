@@ -1,4 +1,4 @@
-//! Calling the hooks.
+//! Calling the hooks of plugins.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ pub(crate) struct Plugins(Vec<Plugin>);
 
 struct Plugin {
     plugin: Box<dyn ExecutorPlugin>,
-    /// Whether a panic of it was reported. Once is enough: a hook that panics for each task must not flood the log.
+    /// Whether one of its panics was reported. Only the first is, so that a hook that panics for each task does not flood the log.
     reported: AtomicBool,
 }
 
@@ -32,10 +32,10 @@ impl Plugins {
     pub(crate) fn call(&self, hook: &str, call: impl Fn(&dyn ExecutorPlugin)) {
         for plugin in &self.0 {
             if let Some(message) = panics::contain(|| call(&*plugin.plugin))
-                // Ordering: Relaxed: the flag guards nothing.
+                // Ordering: Relaxed: the flag protects nothing.
                 && !plugin.reported.swap(true, Ordering::Relaxed)
             {
-                tracing::error!(target: "moirai", hook, panic = &*message, "a plugin panicked; this is said once");
+                tracing::error!(target: "moirai", hook, panic = &*message, "a plugin panicked; its further panics are not logged");
             }
         }
     }

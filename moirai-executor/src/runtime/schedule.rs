@@ -1,4 +1,4 @@
-//! Queueing tasks that have become reason, and what else a task's cell needs of its executor.
+//! Queueing tasks that have become ready, and what else a task's cell needs of its executor.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
         let name = format!("{}-blocking-{number}", shared.config.thread_name_prefix);
         shared.start_thread(name, worker::run_blocking)
     };
-    // Refused at shutdown, or because no thread can be started: dropping it ends the task.
+    // A task is refused at shutdown, or because no thread can be started. Dropping it ends it.
     drop(shared.blocking.submit(task, start));
 }
 
-/// Queues a task that is new.
+/// Queues a new task.
 pub(crate) fn queue_new(shared: &Shared, task: RawRunnable<Shared>) {
     let reason = new_task_reason(task.kind());
     queue_ready(shared, task, reason);
@@ -52,7 +52,7 @@ fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, reason: QueueReason) 
     });
 }
 
-/// Wakes who is to run what worker `pusher`, who calls, has pushed.
+/// Wakes the worker that should run what worker `pusher`, the caller, has pushed.
 #[inline]
 pub(crate) fn wake_for(shared: &Shared, visibility: Visibility, pusher: usize) {
     match visibility {
@@ -63,8 +63,9 @@ pub(crate) fn wake_for(shared: &Shared, visibility: Visibility, pusher: usize) {
     }
 }
 
+/// Queues a task where any worker finds it, from a thread that is not a worker.
 pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Priority) {
-    // The fence of either is the one that the lifecycle asks for.
+    // The fence in either notification is the one that the lifecycle asks for.
     match shared.scheduler.push(task, priority) {
         Visibility::Worker(worker) => shared.sleepers.notify_worker(worker),
         Visibility::Shared | Visibility::Slot => shared.sleepers.notify(),
@@ -72,7 +73,7 @@ pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Prio
     shared.lifecycle.queued_behind_a_fence(|| drain::drain(shared));
 }
 
-/// Why a new task is queued.
+/// Returns the reason for which a new task is queued.
 pub(crate) fn new_task_reason(kind: TaskKind) -> QueueReason {
     if kind == TaskKind::Async { QueueReason::Spawned } else { QueueReason::Offered }
 }
@@ -91,7 +92,7 @@ impl Schedule for Shared {
     }
 
     fn reason_if_dropped(&self) -> CancelReason {
-        // A scheduler may drop a task at any time, and a pool may have no thread for one.
+        // A scheduler may drop a task at any time, and the blocking pool may have no thread for one.
         if self.lifecycle.is_closed() { CancelReason::Shutdown } else { CancelReason::User }
     }
 
@@ -121,7 +122,7 @@ impl Schedule for Shared {
         let now = self.clock.ticks();
         if let Some(context) = context {
             let before = context.ticks.replace(now);
-            // A task that is cancelled is so between two polls.
+            // A cancelled task ends between two polls, so there is no poll to count.
             if status != TaskStatus::Cancelled {
                 entry.polled(now.saturating_sub(before));
             }
@@ -161,7 +162,7 @@ impl Schedule for Shared {
     }
 
     fn notify_watchers(&self, id: TaskId, status: TaskStatus) {
-        self.watchers.tell(id, status);
+        self.watchers.notify(id, status);
     }
 
     fn append_error(&self, id: TaskId, message: Arc<str>) {
@@ -170,7 +171,7 @@ impl Schedule for Shared {
 
     unsafe fn cell_freed(host: NonNull<Self>) {
         let last = {
-            // SAFETY: the cell that was freed was counted until now, so the cells' reference is still there.
+            // SAFETY: the cell that was freed counted as alive until now, so the cells' reference is still there.
             let shared = unsafe { host.as_ref() };
             match Context::with_core_of(shared, |core| core.freed += 1) {
                 Some(()) => return,
@@ -178,15 +179,15 @@ impl Schedule for Shared {
                 None => return,
             }
         };
-        // The shared part may go here, and with it plugins, the scheduler and the recorder, whose destructors are not the
-        // problem of whoever dropped the last handle or waker. Nothing refers to it any more.
+        // The shared part may be dropped here, and with it plugins, the scheduler and the recorder. A panic of their destructors
+        // must not reach the thread that dropped the last handle or waker. Nothing refers to the shared part any more.
         if let Some(message) = panics::contain(|| drop(last)) {
             tracing::error!(target: "moirai", panic = &*message, "a destructor panicked at the end of an executor");
         }
     }
 }
 
-/// Records what can be known of a task only before its outcome is published.
+/// Reports and records what must be known of a task before its outcome is published.
 fn before_outcome(shared: &Shared, entry: &ActiveRecord, outcome: &Outcome, ticks: u64) {
     let by_shutdown =
         outcome.status == TaskStatus::Cancelled && outcome.reason == CancelReason::Shutdown;

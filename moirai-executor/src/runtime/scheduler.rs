@@ -1,4 +1,4 @@
-//! The executor's scheduler: the default one, called directly, or any other, called through a vtable.
+//! The executor's scheduler: the default one, called directly, or any other one, called through a vtable.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 use moirai_core::{Guarantees, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::WorkStealing;
 
-/// The default scheduler, or the one that was given to the builder. Both are [`Scheduler`]s, and so is this.
+/// The default scheduler, or the one that was given to the builder.
 pub(crate) enum AnyScheduler<T: Send + 'static> {
     Default(WorkStealing<T>),
     Other(Box<dyn Scheduler<T, Local = Box<dyn LocalQueue<T>>>>),
@@ -23,7 +23,7 @@ impl<T: Send + 'static> AnyScheduler<T> {
         Self::Other(Box::new(Erased(scheduler)))
     }
 
-    /// Whether it may ask tasks for their hints.
+    /// Returns whether the scheduler may ask tasks for their hints.
     pub(crate) const fn reads_hints(&self) -> bool {
         matches!(self, Self::Other(_))
     }
@@ -94,7 +94,7 @@ impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
     }
 }
 
-/// A scheduler with its local queues behind a vtable.
+/// A scheduler whose local queues are behind a vtable.
 struct Erased<S>(S);
 
 impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
@@ -126,7 +126,7 @@ impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
     }
 }
 
-/// A boxed local queue on cache lines of its own: its worker writes to it at every pop.
+/// A boxed local queue on cache lines of its own, because its worker writes to it at every pop.
 struct Padded<L>(CachePadded<L>);
 
 impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Padded<L> {

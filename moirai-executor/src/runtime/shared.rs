@@ -1,4 +1,4 @@
-//! The part of an executor that its workers, its tasks and its handles share.
+//! The part of an executor that its workers, tasks and handles share.
 
 use std::fmt;
 use std::io;
@@ -33,7 +33,8 @@ use crate::watchdog::Watchdog;
 
 /// The part of an executor that everything else points to.
 ///
-/// It is kept alive by handles to the executor, by the executor's threads, and by all tasks together; see [`cell_count`](crate::runtime::cell_count).
+/// It is kept alive by handles to the executor, by the executor's threads, and by all tasks together; see
+/// [`cell_count`](crate::runtime::cell_count).
 pub(crate) struct Shared {
     weak: Weak<Self>,
     pub(crate) config: ExecutorConfig,
@@ -44,50 +45,51 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler<Runnable>,
     pub(crate) sleepers: Sleepers,
-    /// On lines of its own: it is written by threads that wait, and read between two tasks.
+    /// On cache lines of its own: threads that wait write to it, and workers read it between two tasks.
     pub(crate) shared_jobs: CachePadded<SharedJobs>,
     pub(crate) watchdog: Watchdog,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
-    /// Threads, or the turns of a simulation.
+    /// Whether the executor runs on threads or in the turns of a simulation.
     pub(crate) mode: SharedMode,
     pub(crate) watchers: Watchers,
     pub(crate) shutdown_progress: ShutdownProgress,
     /// Wakes the cleanup thread when a manual clock moves.
     pub(crate) cleanup: Mutex<Option<ClockListener>>,
-    /// Threads that sit in cores, and cores that wait for one.
+    /// Threads that hold cores, and cores that wait for a thread.
     pub(crate) cores: ThreadPool<Box<WorkerCore>>,
-    /// Threads that run blocking tasks, and tasks that wait for one.
+    /// Threads that run blocking tasks, and tasks that wait for a thread.
     pub(crate) blocking: ThreadPool<Runnable>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) admission: Admission,
-    /// Seats that have not closed.
+    /// The number of cores that have not closed.
     pub(crate) open_cores: AtomicUsize,
     pub(crate) cell_count: CellCount,
-    /// The reference to this that all cells together own, as from `Arc::into_raw`; null before the start and after its end.
+    /// The reference to this that all cells together own, from `Arc::into_raw`; null before the start and after its end.
     pub(crate) cells_ref: AtomicPtr<Self>,
 }
 
-/// What a worker owns: its queue, its place in the writer, its counts. A worker is a thread in a core; when the thread is
-/// about to block it gives the core to another, and only the right to use it moves.
+/// What a worker owns: its queue, its writer and its counts.
 ///
-/// On cache lines of its own: its worker writes to it at every step, and an allocator puts the cores side by side.
+/// A worker is a thread that holds a core. When the thread is about to block it hands the core off to another thread.
+///
+/// It is on cache lines of its own, because its worker writes to it at every step, and an allocator may put cores side by side.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct WorkerCore {
     pub(crate) index: usize,
     pub(crate) queue: AnyLocal<Runnable>,
     pub(crate) writer: Writer,
-    /// Cells freed by whoever was in the core; see [`cell_count`](crate::runtime::cell_count).
+    /// The number of cells freed by the threads that held the core; see [`cell_count`](crate::runtime::cell_count).
     pub(crate) freed: u64,
-    /// Whether `on_worker_start` was called.
+    /// Whether `on_worker_start` has been called.
     pub(crate) opened: bool,
 }
 
 /// What schedulers schedule: the right to run one task.
 ///
-/// A scheduler moves it from queue to queue and hands it out; it need not know more. One that is dropped ends its task as
-/// cancelled.
+/// A scheduler moves it from queue to queue and hands it out; it need not know anything else about it. Dropping it cancels the
+/// task.
 #[derive(Debug)]
 pub struct Runnable(RawRunnable<Shared>);
 
@@ -100,19 +102,19 @@ impl Runnable {
         self.0
     }
 
-    /// The task's id.
+    /// Returns the task's id.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.0.id()
     }
 
-    /// What sort of work it is.
+    /// Returns the task's kind.
     #[must_use]
     pub fn kind(&self) -> TaskKind {
         self.0.kind()
     }
 
-    /// How urgent it is.
+    /// Returns the task's priority.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.0.priority()
@@ -149,13 +151,13 @@ impl Schedulable for Runnable {
     }
 }
 
-/// How an executor runs: on threads, or by turns.
+/// Whether an executor runs on threads or in turns.
 pub(crate) type SharedMode = Mode<Runnable, Box<WorkerCore>, Shared>;
 
-/// What a simulated executor has in place of threads.
+/// The simulated part of an executor.
 pub(crate) type SharedTurns = Turns<Runnable, Box<WorkerCore>, Shared>;
 
-/// What the builder has chosen.
+/// What an executor is built from.
 pub(crate) struct BuilderParts {
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
@@ -165,8 +167,8 @@ pub(crate) struct BuilderParts {
     pub(crate) mode: SharedMode,
 }
 
-/// After how long a worker whose tasks take long looks first for what came from threads that are no workers, whatever it has
-/// queued itself: what a timer or a driver of sockets has woken, say.
+/// How long a worker whose tasks take long may run tasks of its own queue before it looks into the injector first, where tasks are
+/// that other threads have queued: those that a timer or an I/O driver has woken, for example.
 const INJECTOR_EVERY: Duration = Duration::from_micros(200);
 
 impl Shared {
@@ -196,7 +198,7 @@ impl Shared {
             }),
             blocking: ThreadPool::new(PoolLimits {
                 threads: config.max_blocking_threads,
-                // How many there may be is for `admission` to say.
+                // `admission` limits the number of tasks.
                 queue: usize::MAX,
                 keep_alive,
             }),
@@ -212,32 +214,36 @@ impl Shared {
             recorder,
             mode,
         });
-        // Ordering: Relaxed: nobody else has the pointer yet.
+        // Ordering: Relaxed: no other thread has the pointer yet.
         shared.cells_ref.store(Arc::into_raw(Arc::clone(&shared)).cast_mut(), Ordering::Relaxed);
         shared
     }
 
-    /// This, counted; `None` while it is being dropped.
+    /// Returns a counted reference to this, or `None` while it is being dropped.
     pub(crate) fn arc(&self) -> Option<Arc<Self>> {
         self.weak.upgrade()
     }
 
-    /// The task with this id, if it has not ended.
+    /// Returns the task with this id, if it has not ended.
     pub(crate) fn task_ref(&self, id: TaskId) -> Option<TaskRef<Self>> {
         self.registry.with_task(id, |task| {
-            // SAFETY: what is listed is the address of a cell of this executor, and it is alive during the call: the task
-            // is unlisted before it gives up its own reference.
+            // SAFETY: the registry lists the address of a cell of this executor, and the cell is alive during the call: a task is
+            // unlisted before it gives up its own reference.
             unsafe { TaskRef::acquire(task.cast()) }
         })
     }
 
     /// Starts a thread of the executor.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system, or an error that says that the executor is gone.
     pub(crate) fn start_thread(
         &self,
         name: String,
         body: impl FnOnce(Arc<Self>) + Send + 'static,
     ) -> io::Result<()> {
-        // A thread that works for the executor keeps it; who calls this has a reference.
+        // The thread keeps the executor alive, as the caller does now.
         let Some(shared) = self.arc() else {
             return Err(io::Error::other("the executor is gone"));
         };
@@ -248,7 +254,7 @@ impl Shared {
         builder.spawn(move || body(shared)).map(drop)
     }
 
-    /// Tells the recorder, if there is one. A panic of it is contained.
+    /// Calls the recorder, if there is one. Panics are contained.
     #[inline]
     pub(crate) fn notify_recorder(&self, call: &str, record: impl FnOnce(&dyn Recorder)) {
         if let Some(recorder) = &self.recorder
@@ -258,15 +264,15 @@ impl Shared {
         }
     }
 
-    /// How many cells' worth of work is queued for the workers.
+    /// Returns the number of tasks that are queued for the workers.
     pub(crate) fn queued(&self) -> usize {
         self.scheduler.len()
     }
 }
 
-/// How many spare threads and how many compensation threads there may be.
+/// Returns the limits on the number of spare threads and of compensation threads.
 fn thread_limits(config: &ExecutorConfig) -> (usize, usize) {
-    /// How many compensation threads there may be at least, if the configuration does not say.
+    /// The least number of compensation threads, if the configuration does not set one.
     const MIN_COMPENSATION: usize = 4;
     #[expect(deprecated, reason = "the old name of both settings")]
     let both = config.reserve_workers;

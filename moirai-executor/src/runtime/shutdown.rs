@@ -1,14 +1,14 @@
-//! Ending an executor.
+//! Shutting an executor down.
 //!
-//! `Open → Draining → Cancelling → Stopped`, and never back.
+//! The phases are `Open → Draining → Cancelling → Stopped`, and never go back.
 //!
-//! 1. **The lifecycle** is shut; see [`lifecycle`](crate::runtime::lifecycle).
-//! 2. **Draining** waits until the writer show no active task.
-//! 3. **Cancelling** asks every active task to stop, and moves queued blocking tasks to the workers, which run none of them: a
-//!    task that is taken up in this phase is cancelled instead. Destructors so run on workers. The asking is repeated while
-//!    tasks are active, which catches what was spawned by a worker that had looked at the phase too early.
-//! 4. **Stopped**: a worker that finds nothing to do closes its core. The last one ends what may have become ready since, and
-//!    from then on whoever makes a task ready ends it himself.
+//! 1. **Draining** begins when the lifecycle is closed; see [`lifecycle`](crate::runtime::lifecycle).
+//! 2. It lasts until the registry shows no active task, or until the deadline.
+//! 3. **Cancelling** asks every active task to stop, and moves queued blocking tasks to the workers, which run none of them: a task
+//!    that is taken from a queue in this phase is cancelled instead. So destructors run on workers. The request is repeated while
+//!    tasks are active, which reaches those that were spawned by a worker that had read the phase too early.
+//! 4. **Stopped**: a worker that finds nothing to do closes its core. The last one ends what may have become ready since then, and
+//!    from then on a thread that makes a task ready ends it itself.
 
 use std::time::{Duration, Instant};
 
@@ -22,21 +22,21 @@ use crate::runtime::shared::Shared;
 use crate::runtime::shutdown_state::ShutdownMode;
 use crate::task::CancelReason;
 
-/// How long `shutdown_timeout` waits beyond its deadline for what it has cancelled to end.
+/// How long `shutdown_timeout` waits beyond its deadline for the tasks that it has cancelled to end.
 const MARGIN: Duration = Duration::from_millis(40);
 
-/// How long dropping the last owner waits for polls in watchdog.
+/// How long dropping the last owner waits for polls that are in progress.
 const DROP_GRACE: Duration = Duration::from_secs(1);
 
-/// How often a shutdown looks again, in case it was not told.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often a shutdown looks again, in case it has missed a notification.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Shuts down. See the [module](shared).
+/// Shuts the executor down; see the [module](self).
 pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
     let start = Instant::now();
     close(shared);
     if mode != ShutdownMode::Drop && Context::is_inside(shared) {
-        // The caller's own task is active, and would wait for itself: somebody else sees it through.
+        // The caller's own task is active and would wait for itself, so another thread carries the shutdown out.
         shut_down_elsewhere(shared, mode);
         return report(shared, start);
     }
@@ -52,7 +52,7 @@ pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
 }
 
 fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
-    // A deadline beyond what the clock can express is none.
+    // A deadline beyond what the clock can express never comes.
     let deadline = match mode {
         ShutdownMode::Drain => None,
         ShutdownMode::Timeout(timeout) => start.checked_add(timeout),
@@ -64,21 +64,21 @@ fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
         shared.lifecycle.advance(Phase::Cancelling);
         let now = Instant::now();
         end = Some(now + grace);
-        // Who drops the last owner has set no time.
+        // Dropping the last owner sets no time limit.
         let asked = cancel_active(shared, end.filter(|_| mode != ShutdownMode::Drop));
         if !asked {
-            // There are more tasks than can be asked in the time: somebody else asks the rest, and stops the executor.
+            // There are more tasks than can be asked in the time, so another thread asks the rest and stops the executor.
             return shut_down_elsewhere(shared, ShutdownMode::Drop);
         }
         wait_idle(shared, end, || _ = cancel_active(shared, end));
     }
     let end = end.unwrap_or_else(|| Instant::now() + DROP_GRACE);
     stop(shared, end);
-    // Threads end as soon as they have nothing to do; one that is stuck is not waited for.
+    // Threads end as soon as they have nothing to do. One that is stuck is not waited for.
     let _ = shared.cores.wait_ended(Some(end)) && shared.blocking.wait_ended(Some(end));
 }
 
-/// Rule 1.
+/// Closes the lifecycle, so that no task is admitted any more (rule 1).
 pub(crate) fn close(shared: &Shared) {
     if shared.lifecycle.advance(Phase::Draining) && shared.mode.announces_shutdown() {
         tracing::info!(target: "moirai", active = active(shared), "shutting down");
@@ -88,6 +88,7 @@ pub(crate) fn close(shared: &Shared) {
     shared.registry.close_barrier();
 }
 
+/// Carries the rest of a shutdown out on another thread.
 fn shut_down_elsewhere(shared: &Shared, mode: ShutdownMode) {
     if let Some(now) = shared.mode.shut_down(mode) {
         if now {
@@ -102,7 +103,7 @@ fn shut_down_elsewhere(shared: &Shared, mode: ShutdownMode) {
     }
 }
 
-/// Lets nobody in any more, and asks all tasks to stop.
+/// Admits no further tasks, and asks all active ones to stop.
 pub(crate) fn cancel_all(shared: &Shared) {
     close(shared);
     let _ = shared.lifecycle.advance(Phase::Cancelling);
@@ -114,14 +115,14 @@ pub(crate) fn cancel_all(shared: &Shared) {
     });
 }
 
-/// Waits until no task is active, or the deadline; says whether none is. Calls `again` at each further look.
+/// Waits until no task is active, or until the deadline. Returns whether no task is active. Calls `again` each time it looks again.
 fn wait_idle(shared: &Shared, deadline: Option<Instant>, again: impl Fn()) -> bool {
     loop {
         if active(shared) == 0 {
             return true;
         }
-        let left = deadline.map_or(LOOK_AGAIN, |deadline| {
-            deadline.saturating_duration_since(Instant::now()).min(LOOK_AGAIN)
+        let left = deadline.map_or(POLL_INTERVAL, |deadline| {
+            deadline.saturating_duration_since(Instant::now()).min(POLL_INTERVAL)
         });
         if left.is_zero() {
             return false;
@@ -134,7 +135,7 @@ fn wait_idle(shared: &Shared, deadline: Option<Instant>, again: impl Fn()) -> bo
     }
 }
 
-/// Rule 3. Says whether every task was asked before `end`.
+/// Asks every active task to stop (rule 3). Returns whether all were asked before `end`.
 fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
     for task in shared.blocking.take_all() {
         let priority = task.priority();
@@ -150,7 +151,7 @@ fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
     })
 }
 
-/// Rule 4. Waits for the watchdog thread at most until `end`.
+/// Stops the workers (rule 4), and waits for the watchdog thread until `end` at most.
 pub(crate) fn stop(shared: &Shared, end: Instant) {
     let first = shared.lifecycle.advance(Phase::Stopped);
     shared.sleepers.wake_all();

@@ -1,4 +1,4 @@
-//! What a shutdown waits on, and what it has to tell.
+//! How to shut down, and how far a shutdown has come.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use parking_lot::{Condvar, Mutex};
 /// How to shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShutdownMode {
-    /// Wait for everything.
+    /// Waits until all tasks have ended.
     Drain,
-    /// Wait this long, then cancel.
+    /// Waits this long, then cancels what is still active.
     Timeout(Duration),
-    /// Cancel at once: the last owner is gone.
+    /// Cancels at once, because the last owner is gone.
     Drop,
 }
 
-/// What a shutdown waits on, and what it has to tell.
+/// What a shutdown waits for, and the tasks that it has cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownProgress {
     pub(crate) cancelled: Mutex<Vec<TaskStats>>,
@@ -24,13 +24,13 @@ pub(crate) struct ShutdownProgress {
 }
 
 impl ShutdownProgress {
-    /// A task has ended while the executor shuts down.
+    /// Notes that a task has ended during a shutdown.
     pub(crate) fn task_ended(&self) {
-        // A notification that comes between the look and the wait is made up for by the next look.
+        // A notification that comes between the look and the wait is lost; the shutdown looks again soon.
         self.changed.notify_all();
     }
 
-    /// A task was cancelled by the shutdown.
+    /// Lists a task that was cancelled by the shutdown, up to a limit.
     pub(crate) fn record(&self, stats: TaskStats) {
         let mut cancelled = self.cancelled.lock();
         if cancelled.len() < ShutdownReport::MAX_LISTED {

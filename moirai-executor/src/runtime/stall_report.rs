@@ -1,4 +1,4 @@
-//! Reporting tasks whose polls go on past their budget: to the log, to plugins, and to whoever asks.
+//! Reporting tasks whose polls exceed their budget: to the log, to plugins, and to callers that ask.
 
 use std::time::Instant;
 
@@ -7,13 +7,13 @@ use moirai_core::{Stall, TaskId};
 use crate::runtime::shared::Shared;
 use crate::watchdog::stalls::{OngoingStall, Reported};
 
-/// The stalls that go on now.
+/// Returns the stalls that are going on now.
 pub(crate) fn stalled(shared: &Shared) -> Vec<Stall> {
     let stalls = shared.watchdog.stall_detector.stalls.lock();
     stalls.iter().flatten().map(OngoingStall::now).collect()
 }
 
-/// Judges a poll that may be a stall, and reports it.
+/// Reports a poll that may be a stall, if its task's budget is exceeded.
 pub(super) fn report_if_stalled(
     shared: &Shared,
     activity: usize,
@@ -47,7 +47,7 @@ pub(super) fn report_if_stalled(
     Reported::Done
 }
 
-/// The activity has gone on: its stall is over, if there was one.
+/// Reports the end of an activity's stall, if it had one.
 pub(super) fn stall_over(shared: &Shared, activity: usize) {
     let Some(watched) = shared.watchdog.stall_detector.stalls.lock()[activity].take() else {
         return;

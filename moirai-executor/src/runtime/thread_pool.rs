@@ -1,8 +1,8 @@
-//! Threads that are started when there is a job for them, and end when there was none for a while.
+//! Threads that are started when there is a job for them, and end when there has been none for a while.
 //!
-//! One type serves twice: the jobs of the blocking pool are blocking tasks, those of the compensation pool are the cores of workers
-//! that are about to block. Everything is under one lock: neither is a hot path, and the race between a core's old owner,
-//! who wants it back, and a compensation thread, who is about to take it, is settled by who finds it in the queue.
+//! One type serves twice: the jobs of the blocking pool are blocking tasks, and those of the spare threads are the cores of workers
+//! that are about to block. One lock protects everything, because neither is a hot path. The race between a core's former holder,
+//! which wants it back, and a spare thread, which is about to take it, is decided by which of the two finds it in the queue.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,12 +13,12 @@ use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// Why a job comes back.
+/// Why a job was not accepted.
 #[derive(Debug)]
 pub(crate) enum Refused<J> {
-    /// Every thread is taken, and the queue is full.
+    /// Every thread is busy, and the queue is full.
     Full(J),
-    /// The pool is closed, or the job would wait for a thread that cannot be started.
+    /// The pool is closed, or the thread that the job would wait for cannot be started.
     Never(J),
 }
 
@@ -26,32 +26,32 @@ pub(crate) enum Refused<J> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolLimits {
     pub(crate) threads: usize,
-    /// How many jobs may wait while every thread is taken. With zero, jobs are taken also once the pool is closed: its
-    /// threads then end when there are no more.
+    /// How many jobs may wait while every thread is busy. With zero, jobs are accepted also once the pool is closed; its threads
+    /// then end when there are no more.
     pub(crate) queue: usize,
     pub(crate) keep_alive: Duration,
 }
 
-/// Jobs, and the threads that do them.
+/// Jobs, and the threads that run them.
 #[derive(Debug)]
 pub(crate) struct ThreadPool<J> {
     limits: PoolLimits,
     state: Mutex<PoolState<J>>,
-    /// A job is queued, or the pool is closed.
+    /// Notified when a job is queued or the pool is closed.
     work: Condvar,
-    /// A thread has ended.
+    /// Notified when a thread has ended.
     ended: Condvar,
 }
 
 #[derive(Debug)]
 struct PoolState<J> {
-    /// Jobs, each with its number.
+    /// Queued jobs, each with its number.
     queue: VecDeque<(u64, J)>,
     submitted: u64,
     threads: usize,
-    /// Threads in `next`.
+    /// Threads that wait in `next`.
     idle: usize,
-    /// Numbers the threads, for their names.
+    /// The number of threads started so far, which numbers their names.
     started: usize,
     closed: bool,
 }
@@ -73,8 +73,8 @@ impl<J> ThreadPool<J> {
         }
     }
 
-    /// Queues a job, and starts a thread for it if none is idle and the limit allows; `start` is given the thread's
-    /// number, and the thread must call [`next`](Self::next) until it returns `None`.
+    /// Queues a job, and starts a thread for it if none is idle and the limit allows it. `start` is given the thread's number, and
+    /// the thread must call [`next`](Self::next) until that returns `None`.
     pub(crate) fn submit(
         &self,
         job: J,
@@ -84,7 +84,7 @@ impl<J> ThreadPool<J> {
         if state.closed && self.limits.queue > 0 {
             return Err(Refused::Never(job));
         }
-        // Each queued job has an idle thread that was told of it, or waits for a busy one.
+        // Every queued job either has an idle thread that was notified of it, or waits for a busy one.
         if state.idle > state.queue.len() {
             state.push(job);
             self.work.notify_one();
@@ -105,12 +105,12 @@ impl<J> ThreadPool<J> {
         start(thread).or_else(|error| self.not_started(number, &error))
     }
 
-    /// The thread for a job was not started.
+    /// Handles a job whose thread could not be started.
     fn not_started(&self, number: u64, error: &io::Error) -> Result<(), Refused<J>> {
         let (job, threads) = {
             let mut state = self.state.lock();
             self.thread_ended(&mut state);
-            // One that may wait is left to the other threads. If it is gone already, one of them has it.
+            // A job that may wait is left to the other threads. If it is gone already, one of them has taken it.
             let leave = self.limits.queue > 0 && state.threads > 0;
             let place = state.queue.iter().position(|(other, _)| *other == number);
             let job = place.filter(|_| !leave).and_then(|place| state.queue.remove(place));
@@ -120,7 +120,7 @@ impl<J> ThreadPool<J> {
         job.map_or(Ok(()), |(_, job)| Err(Refused::Never(job)))
     }
 
-    /// The next job for the calling thread. `None`: the thread is to end, and counts as ended.
+    /// Waits for the next job for the calling thread. On `None` the thread must end, and counts as ended.
     pub(crate) fn next(&self) -> Option<J> {
         let mut state = self.state.lock();
         let deadline = Instant::now().checked_add(self.limits.keep_alive);
@@ -144,7 +144,7 @@ impl<J> ThreadPool<J> {
         }
     }
 
-    /// Takes back the first queued job that `is_it` recognizes, if no thread has taken it yet.
+    /// Takes back the first queued job for which `is_it` returns `true`, if no thread has taken it yet.
     pub(crate) fn take_back(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.state.lock();
         let place = state.queue.iter().position(|(_, job)| is_it(job))?;
@@ -162,7 +162,7 @@ impl<J> ThreadPool<J> {
         self.state.lock().threads += 1;
     }
 
-    /// A thread that was counted has not been started.
+    /// Uncounts a thread that was counted but could not be started.
     pub(crate) fn remove_thread(&self) {
         let mut state = self.state.lock();
         self.thread_ended(&mut state);
@@ -173,13 +173,13 @@ impl<J> ThreadPool<J> {
         self.ended.notify_all();
     }
 
-    /// Takes no more jobs, if jobs may wait here. Threads do what is queued, and end.
+    /// Closes the pool. It accepts no more jobs, unless its queue limit is zero. Its threads run what is queued, and end.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.work.notify_all();
     }
 
-    /// Waits until every thread has ended, or the deadline. Says whether all have.
+    /// Waits until every thread has ended, or until the deadline. Returns whether all have.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
         while state.threads > 0 {
@@ -222,7 +222,7 @@ mod tests {
     fn a_job_without_a_thread_comes_back_and_no_other_does() {
         let pool = pool(4, 0);
         let first = pool.submit(1, |_| {
-            // Another job comes while the thread for the first is being started.
+            // Another job is submitted while the thread for the first is being started.
             assert!(matches!(pool.submit(2, |_| Ok(())), Ok(())));
             no_thread(0)
         });
@@ -234,7 +234,7 @@ mod tests {
     fn a_full_queue_refuses() {
         let pool = pool(1, 1);
         assert!(pool.submit(1, |_| Ok(())).is_ok());
-        // The first has a thread that has not come for it yet: both count as waiting.
+        // The thread for the first job has not come for it yet, so the job counts as waiting.
         assert!(matches!(pool.submit(2, no_thread), Err(Refused::Full(2))));
         assert_eq!(pool.next(), Some(1));
         assert!(pool.submit(3, no_thread).is_ok());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn seats_are_taken_also_when_the_pool_is_closed() {
+    fn cores_are_taken_also_when_the_pool_is_closed() {
         let pool = pool(1, 0);
         pool.close();
         assert!(pool.submit(1, |_| Ok(())).is_ok());

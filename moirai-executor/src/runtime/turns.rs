@@ -1,5 +1,5 @@
-//! What a simulation has in place of threads: whose turn it is, who waits, and what came of it. The protocol is that of
-//! [`sim`](crate::sim).
+//! What a simulation has in place of threads: which thread has the turn, which wait, and how the simulation ended. The protocol is
+//! described in [`sim`](crate::sim).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::runtime::shutdown_state::ShutdownMode;
 pub(crate) const CALLER: usize = 0;
 
 thread_local! {
-    /// Which thread of its simulation this is.
+    /// The number of this thread in its simulation.
     pub(crate) static NUMBER: Cell<usize> = const { Cell::new(CALLER) };
 }
 
-/// The simulated part of an executor, whose scheduler moves a `T`, whose workers own a `C`, and whose threads share an `S`.
+/// The simulated part of an executor whose scheduler moves a `T`, whose workers own a `C`, and whose threads share an `S`.
 pub(crate) struct Turns<T, C, S> {
     pub(crate) order: Deterministic<T>,
     pub(crate) manual: Arc<ManualClock>,
@@ -30,40 +30,40 @@ pub(crate) struct Turns<T, C, S> {
     pub(crate) max_threads: usize,
     /// How often records are swept, in nanoseconds.
     pub(crate) sweep_every: Option<u64>,
-    /// The scenario has ended.
+    /// Whether the scenario has ended.
     pub(crate) over: Arc<AtomicBool>,
-    /// The body of a thread of the simulation that has this number.
+    /// The body of a thread of the simulation, which is given its number.
     pub(crate) drive: fn(Arc<S>, usize),
     pub(crate) state: Mutex<TurnsState<C>>,
 }
 
 pub(crate) struct TurnsState<C> {
-    /// Those in which nobody sits.
+    /// Cores that no thread holds.
     pub(crate) cores: Vec<C>,
     pub(crate) turn: usize,
     pub(crate) threads: Vec<Thread>,
-    /// Threads between steps that do not have the turn.
+    /// Threads that are between steps and do not have the turn.
     pub(crate) between: Vec<usize>,
-    /// Threads in the middle of a step.
+    /// Threads that wait in the middle of a step.
     pub(crate) waiting: Vec<WaitingThread>,
     pub(crate) steps: u64,
     pub(crate) fingerprint: u64,
     pub(crate) ending: Option<Ending>,
-    /// The writer at the end.
+    /// The records at the end.
     pub(crate) tasks: Vec<TaskStats>,
     pub(crate) nanos: u64,
-    /// The first task that panicked unseen.
+    /// The first task that panicked without a handle.
     pub(crate) unseen: Option<TaskStats>,
     pub(crate) next_sweep: u64,
-    /// When a shutdown cancels what is active.
+    /// When a shutdown cancels the active tasks, in nanoseconds of the simulated time.
     pub(crate) cancel_at: Option<u64>,
-    /// The threads are to end.
+    /// Whether the threads must end.
     pub(crate) leave: bool,
 }
 
 pub(crate) struct Thread {
-    /// It has the turn, or is to end.
-    pub(crate) told: Arc<Condvar>,
+    /// Notified when the thread is given the turn, or must end.
+    pub(crate) turn_given: Arc<Condvar>,
     pub(crate) handle: Option<JoinHandle<()>>,
 }
 
@@ -72,11 +72,11 @@ pub(crate) struct WaitingThread {
     pub(crate) token: Unparker,
     /// In nanoseconds of the simulated time.
     pub(crate) until: Option<u64>,
-    /// It unwinds already, and must not do so twice.
+    /// Whether the thread is unwinding already, and must not unwind a second time.
     pub(crate) unwinds: bool,
 }
 
-/// Why it ended.
+/// Why a simulation ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
     Over,
@@ -86,7 +86,7 @@ pub(crate) enum Ending {
     TooManyThreads(usize),
 }
 
-/// What came of it.
+/// The result of a simulation.
 pub(crate) struct Report {
     pub(crate) ending: Ending,
     pub(crate) steps: u64,
@@ -117,7 +117,7 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
             state: Mutex::new(TurnsState {
                 cores: Vec::new(),
                 turn: CALLER,
-                threads: vec![Thread { told: Arc::new(Condvar::new()), handle: None }],
+                threads: vec![Thread { turn_given: Arc::new(Condvar::new()), handle: None }],
                 between: Vec::new(),
                 waiting: Vec::new(),
                 steps: 0,
@@ -141,17 +141,17 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
         std::mem::take(&mut self.state.lock().cores)
     }
 
-    /// Draws a number below `bound`, which is not zero.
+    /// Draws a number below `bound`, which must not be zero.
     pub(crate) fn simulated_choice(&self, bound: usize) -> usize {
         self.order.draw(bound)
     }
 
-    /// A task has panicked that nobody has a handle of.
+    /// Notes the panic of a task that no handle refers to.
     pub(crate) fn unseen_panic(&self, stats: &TaskStats) {
         self.state.lock().unseen.get_or_insert_with(|| stats.clone());
     }
 
-    /// A shutdown was asked for, by a task: says whether what is active is to be cancelled now.
+    /// Handles a shutdown that was asked for by a task. Returns whether active tasks must be cancelled now.
     pub(crate) fn shut_down(&self, mode: ShutdownMode) -> bool {
         let at = match mode {
             ShutdownMode::Drain => return false,
@@ -165,35 +165,36 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
         false
     }
 
-    /// Whether it goes on: after its end, whoever has a handle left waits like anybody else.
+    /// Returns whether the simulation is going on. After its end, a thread that still has a handle waits as it would without a
+    /// simulation.
     pub(crate) fn is_running(&self) -> bool {
         !self.state.lock().leave
     }
 
-    /// The simulated time at which a wait that begins now ends.
+    /// Returns the simulated time at which a wait that begins now ends.
     pub(crate) fn deadline(&self, timeout: Duration) -> u64 {
         self.manual.nanos().saturating_add(nanos(timeout))
     }
 
     pub(crate) fn give_turn(&self, state: &mut MutexGuard<'_, TurnsState<C>>, to: usize) {
         state.turn = to;
-        state.threads[to].told.notify_one();
+        state.threads[to].turn_given.notify_one();
     }
 
-    /// Rule 4. False: it is to end.
+    /// Waits for the turn (rule 4). Returns `false` if the thread must end.
     pub(crate) fn wait_turn(&self, state: &mut MutexGuard<'_, TurnsState<C>>, me: usize) -> bool {
         while state.turn != me {
             if state.leave {
                 return false;
             }
-            let told = Arc::clone(&state.threads[me].told);
-            told.wait(state);
+            let turn_given = Arc::clone(&state.threads[me].turn_given);
+            turn_given.wait(state);
         }
         !state.leave
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        // Ordering: Relaxed: written by whoever had the turn.
+        // Ordering: Relaxed: it is written by a thread that has the turn, and turns are handed over under the lock.
         self.over.load(Ordering::Relaxed)
     }
 

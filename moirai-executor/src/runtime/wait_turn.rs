@@ -1,4 +1,4 @@
-//! WaitingThread in the middle of a step of a simulation. Rule 3 of [`sim`](crate::sim).
+//! Waiting in the middle of a step of a simulation (rule 3 of [`sim`](crate::sim)).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::runtime::context::Context;
 use crate::runtime::shared::{Shared, SharedTurns, WorkerCore};
 use crate::runtime::turns::{Ending, NUMBER, Thread, TurnsState, WaitingThread};
 
-/// Waits for the parker's token, or until a moment of the simulated time; says whether it took the token.
+/// Waits for the parker's token, or until a moment of the simulated time. Returns whether it took the token.
 pub(crate) fn wait_turn(
     shared: &Shared,
     turns: &SharedTurns,
@@ -41,7 +41,8 @@ pub(crate) fn wait_turn(
     token
 }
 
-/// Starts a thread between steps, and returns its number; if there can be none, the caller's own, which then ends the simulation.
+/// Starts a thread between steps, and returns its number. If none can be started, returns the caller's own, which then ends the
+/// simulation.
 fn start_thread(
     shared: &Shared,
     turns: &SharedTurns,
@@ -59,13 +60,13 @@ fn start_thread(
     };
     match started {
         Some(handle) => {
-            let told = Arc::new(Condvar::new());
-            state.threads.push(Thread { told, handle: Some(handle) });
+            let turn_given = Arc::new(Condvar::new());
+            state.threads.push(Thread { turn_given, handle: Some(handle) });
             number
         }
         None => {
             state.ending.get_or_insert(Ending::TooManyThreads(number));
-            // Whoever waits unwinds now, the caller first.
+            // All threads that wait unwind now, the caller first.
             let me = NUMBER.get();
             state.waiting.retain(|waiting| waiting.thread != me);
             me

@@ -1,4 +1,4 @@
-//! The watchdog thread.
+//! The watchdog thread: it finds workers that are stuck, and has their queued work run elsewhere.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -16,16 +16,16 @@ use crate::watchdog::activity::Snapshot;
 use crate::watchdog::cpu_clock::CpuTime;
 use crate::watchdog::stalls::Reported;
 
-/// How often the thread looks. Work waits for at most two of them.
+/// The time between two ticks. Queued work waits for two of them at most.
 const TICK: Duration = Duration::from_millis(8);
 
-/// How many tasks of one stuck worker are put elsewhere at one look.
-const RECLAIM: usize = 256;
+/// The largest number of tasks of one stuck worker that are moved in one tick.
+const MAX_RECLAIMED: usize = 256;
 
-/// A thread was blocked if it was on a processor for less than this part of the time.
-const BLOCKED: u32 = 8;
+/// A thread counts as blocked if it was on a processor for less than this fraction of the time: one in `BLOCKED_SHARE`.
+const BLOCKED_SHARE: u32 = 8;
 
-/// Says that the watchdog thread has ended, however it does.
+/// Notes on drop that the watchdog thread has ended.
 struct ThreadEnded<'a>(&'a Watchdog);
 
 impl Drop for ThreadEnded<'_> {
@@ -35,31 +35,31 @@ impl Drop for ThreadEnded<'_> {
     }
 }
 
-/// What the watchdog thread has seen up to its last look.
+/// What the watchdog thread saw at its last tick.
 struct Seen {
     activities: Vec<Observed>,
     compensated: usize,
-    /// Looks in a row at which nobody was in anything.
+    /// The number of ticks in a row at which no thread was busy.
     idle: usize,
 }
 
-/// What it has seen of one activity.
+/// What the watchdog thread saw of one activity.
 #[derive(Clone, Copy)]
 struct Observed {
     snapshot: Snapshot,
-    /// The first look at which it was so.
+    /// The tick at which the snapshot was first the same.
     since: Instant,
-    /// At the last look, once it was the same twice.
+    /// The processor time at the last tick, and when that was; set once the snapshot was the same twice.
     cpu: Option<(CpuTime, Instant)>,
     reported: Reported,
 }
 
-/// What a look has found.
+/// The findings of one tick.
 #[derive(Default)]
 struct Findings {
-    /// Workers that have gone on.
+    /// The number of workers that have gone on since the last tick.
     moved: usize,
-    /// Threads that are stuck, and not on a processor.
+    /// The number of threads that are stuck and not on a processor.
     blocked: usize,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn start_watchdog(shared: &Shared, name: String) -> io::Result<()> {
     shared.watchdog.state.lock().running = true;
     let started = shared.start_thread(name, |shared| {
         let _ended = ThreadEnded(&shared.watchdog);
-        // What may panic is the code of a scheduler, or of a `tracing` subscriber.
+        // The code of a scheduler, or of a `tracing` subscriber, may panic.
         while let Some(message) = panics::contain(|| watch(&shared)) {
             tracing::error!(target: "moirai", panic = &*message, "the watchdog thread panicked, and goes on");
         }
@@ -99,10 +99,10 @@ fn watch(shared: &Shared) {
             let _ = watchdog.changed.wait_for(&mut state, TICK);
             if !state.stop {
                 drop(state);
-                look(shared, &mut seen);
+                tick(shared, &mut seen);
                 state = watchdog.state.lock();
                 if seen.idle >= 2 {
-                    state.armed = !watchdog.arming.disarm(|| nobody_is_busy(shared));
+                    state.armed = !watchdog.arming.disarm(|| all_are_idle(shared));
                     seen.idle = 0;
                 }
             }
@@ -112,26 +112,26 @@ fn watch(shared: &Shared) {
     }
 }
 
-fn nobody_is_busy(shared: &Shared) -> bool {
+fn all_are_idle(shared: &Shared) -> bool {
     let activities = &shared.watchdog.activities;
     shared.sleepers.idle() == activities.workers() && activities.compensation_is_idle()
 }
 
-/// One look.
-fn look(shared: &Shared, seen: &mut Seen) {
+/// Checks all threads once.
+fn tick(shared: &Shared, seen: &mut Seen) {
     let watchdog = &shared.watchdog;
-    let found = look_at_activities(shared, seen);
-    // Ordering: Relaxed: only compared.
+    let found = check_activities(shared, seen);
+    // Ordering: Relaxed: the count is only compared with an earlier one.
     let compensated = watchdog.compensated.load(Ordering::Relaxed);
     let compensating = std::mem::replace(&mut seen.compensated, compensated) != compensated;
-    if nobody_is_busy(shared) {
+    if all_are_idle(shared) {
         seen.idle += 1;
         watchdog.compensation.report(false, 0);
         return;
     }
     seen.idle = 0;
-    let pieces = found.blocked > 0 && shared.shared_jobs.has_jobs();
-    let waits = pieces || shared.scheduler.len() > 0;
+    let jobs = found.blocked > 0 && shared.shared_jobs.has_jobs();
+    let waits = jobs || shared.scheduler.len() > 0;
     if shared.sleepers.idle() > 0 {
         watchdog.compensation.report(false, 0);
         if waits {
@@ -151,8 +151,8 @@ fn look(shared: &Shared, seen: &mut Seen) {
     }
 }
 
-/// Looks at every activity, and does for each what its being stuck asks for.
-fn look_at_activities(shared: &Shared, seen: &mut Seen) -> Findings {
+/// Checks every activity, moves the queued tasks of those that are stuck, and reports stalls.
+fn check_activities(shared: &Shared, seen: &mut Seen) -> Findings {
     let activities = &shared.watchdog.activities;
     let now = Instant::now();
     let mut found = Findings::default();
@@ -173,7 +173,7 @@ fn look_at_activities(shared: &Shared, seen: &mut Seen) -> Findings {
         }
         let cpu = activity.cpu_time();
         let computes = seen.cpu.zip(cpu).map(|((before, then), cpu)| {
-            let least = now.saturating_duration_since(then) / BLOCKED;
+            let least = now.saturating_duration_since(then) / BLOCKED_SHARE;
             cpu.saturating_sub(before) >= least || !activity.sleeps()
         });
         seen.cpu = cpu.map(|cpu| (cpu, now));
@@ -191,9 +191,9 @@ fn look_at_activities(shared: &Shared, seen: &mut Seen) -> Findings {
     found
 }
 
-/// Puts what is queued at a stuck worker where all look.
+/// Moves the tasks that are queued at a stuck worker to where all workers look.
 fn reclaim(shared: &Shared, worker: usize) {
-    for _ in 0..RECLAIM {
+    for _ in 0..MAX_RECLAIMED {
         let Some(task) = shared.scheduler.reclaim(worker) else {
             return;
         };

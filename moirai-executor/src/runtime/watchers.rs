@@ -1,4 +1,4 @@
-//! Those who wait for tasks by their ids.
+//! Waiting for tasks by their ids.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use moirai_sync::oneshot;
 use parking_lot::Mutex;
 use slab::Slab;
 
-/// The tasks that somebody waits for by id, and who does.
+/// The tasks that are waited for by id, with those that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers(Mutex<HashMap<TaskId, Waiters>>);
 
-/// Those who wait for one task.
+/// The senders for all that wait for one task.
 type Waiters = Slab<oneshot::Sender<TaskStatus>>;
 
-/// One who waits for a task.
+/// A registration that waits for a task.
 #[derive(Debug)]
 pub(crate) struct Watch {
     /// Receives the terminal status.
@@ -23,10 +23,11 @@ pub(crate) struct Watch {
 }
 
 impl Watchers {
-    /// Registers the caller as one who waits for a task.
+    /// Registers the caller as waiting for a task.
     ///
     /// `mark` marks the task's cell as watched, and returns the terminal status if the task has ended already; then nothing is
-    /// registered. It is called under the table's lock: if the task ends after it, [`tell`](Self::tell) comes after the registration.
+    /// registered. It is called under the table's lock, so if the task ends after it, [`notify`](Self::notify) comes after the
+    /// registration.
     pub(crate) fn watch(
         &self,
         id: TaskId,
@@ -41,17 +42,17 @@ impl Watchers {
         Ok(Watch { ended, key })
     }
 
-    /// Tells all who wait for a task that it has ended. Called once, after the task is complete.
-    pub(crate) fn tell(&self, id: TaskId, status: TaskStatus) {
+    /// Sends the terminal status to all that wait for a task. Called once, after the task is complete.
+    pub(crate) fn notify(&self, id: TaskId, status: TaskStatus) {
         let waiters = self.0.lock().remove(&id);
-        // Outside the lock, because sending wakes wakers.
+        // Outside of the lock, because sending wakes wakers.
         for (_, waiter) in waiters.into_iter().flatten() {
-            // One that has gone meanwhile does not want to know.
+            // A receiver that is gone does not need the status.
             let _ = waiter.send(status);
         }
     }
 
-    /// Forgets one who waits.
+    /// Removes a registration.
     pub(crate) fn forget(&self, id: TaskId, watch: &Watch) {
         let mut table = self.0.lock();
         let Some(waiters) = table.get_mut(&id) else {
@@ -62,7 +63,7 @@ impl Watchers {
             table.remove(&id);
         }
         drop(table);
-        // Its waker is user code, and is dropped outside the lock.
+        // Its waker is user code, and is dropped outside of the lock.
         drop(waiter);
     }
 }

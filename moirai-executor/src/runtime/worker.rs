@@ -1,4 +1,4 @@
-//! What the executor's threads do.
+//! The bodies of the executor's threads.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::timer::Driver;
 
-/// The body of a worker's or compensation's thread: sits in its first core, and then in whichever is handed on.
+/// The body of a worker's or spare thread: runs tasks with its first core, and then with every core that is handed off to it.
 pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
     let context = Context::new(shared);
     context.enter(|| {
         let shared = context.shared();
         let mut next = first.or_else(|| shared.cores.next());
         while let Some(core) = next {
-            // Tasks, plugins and the recorder are contained where they are called. What is left is the code of a scheduler,
-            // or of a `tracing` subscriber: it must not take the core with it.
+            // Tasks, plugins and the recorder are contained where they are called. What may still panic is the code of a scheduler
+            // or of a `tracing` subscriber. Such a panic must not lose the core.
             let panicked = panics::contain(|| work(&context, core));
             if let Some(message) = &panicked {
                 tracing::error!(target: "moirai", panic = &**message, "a worker panicked, and goes on");
@@ -31,7 +31,7 @@ pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
     });
 }
 
-/// Runs tasks in a core until it is handed on or closed.
+/// Runs tasks with a core until the core is handed off or closed.
 fn work(context: &Context, mut core: Box<WorkerCore>) {
     let shared = context.shared();
     let index = core.index;
@@ -45,14 +45,14 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     shared.watchdog.busy();
     let mut looked_in_injector = context.ticks.get();
     loop {
-        // Tasks and pieces take turns.
+        // Tasks and public jobs take turns.
         if shared.shared_jobs.has_jobs()
             && context.worker().is_some()
-            && let Some(piece) = shared.shared_jobs.take(shared.sleepers.idle())
+            && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle())
         {
-            run_stolen_job(context, index, piece);
+            run_stolen_job(context, index, stolen);
         }
-        // A core that was handed on during the last task is another thread's now.
+        // If the core was handed off during the last task, it belongs to another thread now.
         let now = context.ticks.get();
         let long_ago = now.saturating_sub(looked_in_injector) >= shared.injector_ticks;
         if long_ago {
@@ -94,7 +94,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 shared.watchdog.in_task(index, task.id());
                 context.run(task);
             }
-            Some(NextWork::StolenJob(piece)) => run_stolen_job(context, index, piece),
+            Some(NextWork::StolenJob(stolen)) => run_stolen_job(context, index, stolen),
             None => break,
         }
     }
@@ -104,20 +104,20 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     }
 }
 
-/// What a worker does next.
+/// What a worker runs next.
 enum NextWork {
     Task(Runnable),
     StolenJob(StolenJob),
 }
 
-/// Runs a piece of somebody's fork-join work.
+/// Runs a stolen job of another thread's fork-join work.
 #[cold]
 #[inline(never)]
-fn run_stolen_job(context: &Context, worker: usize, piece: StolenJob) {
+fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
     let shared = context.shared();
     shared.watchdog.in_stolen_job(worker);
     wake_another(shared);
-    context.local_jobs().run(piece, &**shared);
+    context.local_jobs().run(stolen, &**shared);
     context.ticks.set(shared.clock.ticks());
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
     });
 }
 
-/// Runs one queued task on the calling thread, whatever thread that is, and says whether there was one.
+/// Runs one queued task on the calling thread, whatever thread that is. Returns whether there was one.
 pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
     let popped = Context::with_core_of(shared, |core| core.queue.pop());
     let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
@@ -147,7 +147,7 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
             let start = shared.clock.ticks();
             context.ticks.set(start);
             context.local_jobs().frame().suspended(|| context.run(task));
-            // What the inner task took is not the outer one's time.
+            // The time that the inner task took is not the outer one's.
             let took = shared.clock.ticks().saturating_sub(start);
             context.ticks.set(outer_start.saturating_add(took));
         }

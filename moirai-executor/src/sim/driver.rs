@@ -39,7 +39,7 @@ pub(super) fn drive(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context
         state.leave = true;
         let threads: Vec<_> =
             state.threads.iter_mut().filter_map(|thread| thread.handle.take()).collect();
-        state.threads.iter().for_each(|thread| _ = thread.told.notify_all());
+        state.threads.iter().for_each(|thread| _ = thread.turn_given.notify_all());
         let report = Report {
             ending: state.ending.take().unwrap_or(Ending::Over),
             steps: state.steps,

@@ -13,8 +13,8 @@ fn loom_the_last_cell_is_noticed_once() {
             thread::spawn(move || usize::from(cell_count.freed() == Last::Yes))
         });
         cell_count.merge(1);
-        let settled = usize::from(cell_count.close(3) == Last::Yes);
+        let by_close = usize::from(cell_count.close(3) == Last::Yes);
         let outside: usize = outside.map(|thread| thread.join().unwrap()).iter().sum();
-        assert_eq!(settled + outside, 1);
+        assert_eq!(by_close + outside, 1);
     });
 }

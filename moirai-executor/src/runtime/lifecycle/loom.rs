@@ -4,8 +4,8 @@ use super::*;
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::shim::thread;
 
-/// What the registry and the injector are to a spawner. The queue's own lock orders only pushes and takes, as a lock-free
-/// queue would: its accesses are relaxed counts, so the fences do the work.
+/// What the registry and the injector are to a spawner. The accesses to the queue are relaxed, as weak as a lock-free queue's may
+/// be, so only the fences order them.
 struct Executor {
     lifecycle: Lifecycle,
     writer: Mutex<usize>,
@@ -24,18 +24,18 @@ impl Executor {
     }
 
     fn spawn(&self) -> bool {
-        let let_in = {
+        let admitted = {
             let mut writer = self.writer.lock();
             let open = !self.lifecycle.is_closed();
             *writer += usize::from(open);
             open
         };
-        if let_in {
+        if admitted {
             self.queued.fetch_add(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
             self.lifecycle.queued_behind_a_fence(|| self.drain());
         }
-        let_in
+        admitted
     }
 
     fn drain(&self) {
@@ -45,7 +45,7 @@ impl Executor {
         }
     }
 
-    /// Shuts the lifecycle, and says how many tasks are in the writer then.
+    /// Closes the lifecycle, and returns the number of tasks whose records have begun by then.
     fn shut(&self) -> usize {
         self.lifecycle.advance(Phase::Stopped);
         *self.writer.lock()
@@ -62,11 +62,11 @@ fn loom_spawn_against_shutdown() {
             let executor = Arc::clone(&executor);
             thread::spawn(move || usize::from(executor.spawn()))
         });
-        let booked = executor.shut();
+        let recorded = executor.shut();
         executor.lifecycle.last_core_closed(|| executor.drain());
-        let let_in: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
-        // Nobody slipped in behind the lifecycle, and everybody who was let in has ended.
-        assert_eq!(booked, let_in);
-        assert_eq!(executor.ended.load(Ordering::Relaxed), let_in);
+        let admitted: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
+        // No task was admitted after the lifecycle was closed, and every task that was admitted has ended.
+        assert_eq!(recorded, admitted);
+        assert_eq!(executor.ended.load(Ordering::Relaxed), admitted);
     });
 }

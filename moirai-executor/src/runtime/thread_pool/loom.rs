@@ -5,7 +5,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::shim::thread;
 
-/// A core counts how often it was used; loom notices if two threads are in it at once.
+/// A core that counts how often it was used; loom reports two threads that use it at once.
 struct WorkerCore(moirai_core::shim::cell::UnsafeCell<usize>);
 
 impl WorkerCore {
@@ -22,7 +22,7 @@ fn pool(threads: usize) -> Cores {
     Arc::new(ThreadPool::new(PoolLimits { threads, queue: 0, keep_alive }))
 }
 
-/// Gives a core away, takes it back if it can, and says whether it was given, and whether it came back.
+/// Hands a core off, and takes it back if that is still possible. Returns whether it was handed off, and whether it came back.
 fn hand_off_core(pool: &Cores, served: &Arc<AtomicUsize>, threads: &Threads) -> (bool, bool) {
     let compensation = (Arc::clone(pool), Arc::clone(served));
     let given = pool.submit(WorkerCore(Default::default()), |_| {
@@ -55,7 +55,7 @@ fn loom_core_handed_off_against_its_owners_return() {
         let (given, back) = hand_off_core(&pool, &served, &threads);
         end(&pool, &threads);
         assert!(given);
-        // Exactly one of the two sits in it.
+        // Exactly one of the two has used it.
         assert_eq!(served.load(Ordering::Relaxed) + usize::from(back), 1);
     });
 }
