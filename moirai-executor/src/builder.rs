@@ -16,12 +16,13 @@ use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler::AnyScheduler;
 use crate::runtime::shared::{BuilderParts, Runnable};
 
-/// Sets up an executor. Made by [`HybridExecutor::builder`].
+/// Sets up an executor. [`HybridExecutor::builder`] creates one.
 ///
 /// ```
-/// use moirai_executor::HybridExecutor;
-/// let executor = HybridExecutor::builder().worker_threads(2).thread_name_prefix("io").build()?;
-/// # Ok::<(), moirai_core::BuildError>(())
+/// use moirai::prelude::*;
+///
+/// let executor = Moirai::builder().worker_threads(2).thread_name_prefix("io").build()?;
+/// # Ok::<(), BuildError>(())
 /// ```
 ///
 /// `E` is what [`build`](Self::build) returns: a [`HybridExecutor`], or a type that wraps one, such as `moirai::Moirai`.
@@ -40,12 +41,12 @@ impl HybridExecutor {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
+    /// [`BuildError`] names the setting that was invalid, or the thread that could not be started. Nothing is left behind.
     pub fn new(config: ExecutorConfig) -> Result<Self, BuildError> {
         Self::builder().config(config).build()
     }
 
-    /// Sets up an executor.
+    /// Returns a builder with the default configuration.
     pub fn builder() -> HybridExecutorBuilder {
         HybridExecutorBuilder::default()
     }
@@ -65,75 +66,75 @@ impl<E> Default for HybridExecutorBuilder<E> {
 }
 
 impl<E> HybridExecutorBuilder<E> {
-    /// Sets all fields of the configuration at once.
+    /// Replaces the whole configuration.
     pub fn config(mut self, config: ExecutorConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// How many workers run async tasks and parallel closures; see [`ExecutorConfig::worker_threads`].
+    /// Sets the number of workers, which run async tasks and parallel closures; see [`ExecutorConfig::worker_threads`].
     pub fn worker_threads(mut self, workers: usize) -> Self {
         self.config.worker_threads = workers;
         self
     }
 
-    /// What the names of the executor's threads begin with; see [`ExecutorConfig::thread_name_prefix`].
+    /// Sets what the names of the executor's threads begin with; see [`ExecutorConfig::thread_name_prefix`].
     pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.config.thread_name_prefix = prefix.into();
         self
     }
 
-    /// The stack size of the executor's threads, in bytes; see [`ExecutorConfig::thread_stack_size`].
+    /// Sets the stack size of the executor's threads, in bytes; see [`ExecutorConfig::thread_stack_size`].
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.config.thread_stack_size = Some(bytes);
         self
     }
 
-    /// How long, and how many, records of ended tasks are kept.
+    /// Sets how long, and how many, records of ended tasks are kept.
     pub fn cleanup_config(mut self, cleanup: CleanupConfig) -> Self {
         self.config.cleanup = cleanup;
         self
     }
 
-    /// How many threads may run blocking tasks at once; see [`ExecutorConfig::max_blocking_threads`].
+    /// Sets how many threads may run blocking tasks at once; see [`ExecutorConfig::max_blocking_threads`].
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.config.max_blocking_threads = threads;
         self
     }
 
-    /// How long an idle thread of the blocking pool, or of the reserve, is kept; see
-    /// [`ExecutorConfig::blocking_keep_alive`].
+    /// Sets how long an idle blocking thread or spare thread is kept; see [`ExecutorConfig::blocking_keep_alive`].
     pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Self {
         self.config.blocking_keep_alive = keep_alive;
         self
     }
 
-    /// How many blocking tasks may wait for a thread; see [`ExecutorConfig::blocking_queue_limit`].
+    /// Sets how many blocking tasks may wait for a thread; see [`ExecutorConfig::blocking_queue_limit`].
     pub fn blocking_queue_limit(mut self, tasks: usize) -> Self {
         self.config.blocking_queue_limit = tasks;
         self
     }
 
-    /// How many tasks may be active; see [`ExecutorConfig::max_active_tasks`].
+    /// Sets how many tasks may be active at once; see [`ExecutorConfig::max_active_tasks`].
     pub fn max_active_tasks(mut self, tasks: usize) -> Self {
         self.config.max_active_tasks = Some(tasks);
         self
     }
 
-    /// How many spare threads may take over the cores of workers that block; see [`ExecutorConfig::spare_threads`].
+    /// Sets how many spare threads may take over the cores of workers that block; see [`ExecutorConfig::spare_threads`].
     pub fn spare_threads(mut self, threads: usize) -> Self {
         self.config.spare_threads = threads;
         self
     }
 
-    /// How many compensation threads may run what waits while workers are stuck; see [`ExecutorConfig::compensation_threads`].
+    /// Sets how many compensation threads may run queued work while workers are stuck; see
+    /// [`ExecutorConfig::compensation_threads`].
     pub fn compensation_threads(mut self, threads: usize) -> Self {
         self.config.compensation_threads = Some(threads);
         self
     }
 
-    /// The old name of two settings: sets both [`spare_threads`](Self::spare_threads) and
-    /// [`compensation_threads`](Self::compensation_threads).
+    /// Sets both [`spare_threads`](Self::spare_threads) and [`compensation_threads`](Self::compensation_threads), whose old name
+    /// this is.
     #[deprecated(since = "0.1.0", note = "use `spare_threads` and `compensation_threads`")]
     pub fn reserve_workers(mut self, threads: usize) -> Self {
         #[expect(deprecated, reason = "the setting of this name")]
@@ -142,47 +143,46 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
-    /// How long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
+    /// Sets how long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
     pub fn stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
         self.config.stall_budget = budget.into();
         self
     }
 
-    /// How long a parallel closure may take before it is reported as a stall; see
-    /// [`ExecutorConfig::parallel_stall_budget`].
+    /// Sets how long a parallel closure may take before it is reported as a stall; see [`ExecutorConfig::parallel_stall_budget`].
     pub fn parallel_stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
         self.config.parallel_stall_budget = budget.into();
         self
     }
 
-    /// Whether to learn where panics happen, by chaining onto the process's panic hook; see
+    /// Sets whether locations of panics are captured, by chaining onto the process's panic hook; see
     /// [`ExecutorConfig::capture_panic_location`].
     pub fn capture_panic_location(mut self, capture: bool) -> Self {
         self.config.capture_panic_location = capture;
         self
     }
 
-    /// Whether each task runs inside the `tracing` span that was current where it was spawned; see
+    /// Sets whether each task runs inside of the `tracing` span that was current where it was spawned; see
     /// [`ExecutorConfig::inherit_spans`].
     pub fn inherit_spans(mut self, inherit: bool) -> Self {
         self.config.inherit_spans = inherit;
         self
     }
 
-    /// Whether queue and execution times of all tasks are recorded, for `Moirai::metrics`; see
+    /// Sets whether queue and execution times of all tasks are recorded, for `Moirai::metrics`; see
     /// [`ExecutorConfig::record_metrics`].
     pub fn record_metrics(mut self, record: bool) -> Self {
         self.config.record_metrics = record;
         self
     }
 
-    /// Runs tasks in the order that `scheduler` decides, instead of the default, work stealing.
+    /// Sets the scheduler. The default is work stealing.
     pub fn scheduler(mut self, scheduler: impl Scheduler<Runnable>) -> Self {
         self.scheduler = Some(AnyScheduler::other(scheduler));
         self
     }
 
-    /// Adds a plugin. Hooks are called in the order in which plugins were added.
+    /// Adds a plugin. Hooks are called in the order in which the plugins were added.
     ///
     /// ```
     /// use moirai::prelude::*;
@@ -201,8 +201,8 @@ impl<E> HybridExecutorBuilder<E> {
     /// }
     ///
     /// let failures = Arc::new(Failures::default());
-    /// let moirai = Moirai::builder().plugin(Arc::clone(&failures)).build()?;
-    /// let task = moirai.spawn_parallel(|| std::panic::resume_unwind(Box::new("quietly")));
+    /// let executor = Moirai::builder().plugin(Arc::clone(&failures)).build()?;
+    /// let task = executor.spawn_parallel(|| std::panic::resume_unwind(Box::new("quietly")));
     /// assert!(task.join().is_err());
     /// assert_eq!(failures.0.load(Ordering::Relaxed), 1);
     /// # Ok::<(), BuildError>(())
@@ -212,13 +212,13 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
-    /// Tells what tasks and workers do to `recorder`.
+    /// Sets the recorder, which is called for what tasks and workers do.
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
         self.recorder = Some(recorder);
         self
     }
 
-    /// Takes the time from `clock`: a manual one, in tests.
+    /// Sets the clock. In tests it may be a manual one.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
@@ -228,7 +228,7 @@ impl<E> HybridExecutorBuilder<E> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the field that was refused, or the thread that could not be started. Nothing stays behind.
+    /// [`BuildError`] names the setting that was invalid, or the thread that could not be started. Nothing is left behind.
     pub fn build(self) -> Result<E, BuildError>
     where
         E: From<HybridExecutor>,

@@ -1,4 +1,4 @@
-//! The executor as its users hold it.
+//! The executor, and the handle to it.
 
 use std::any::Any;
 use std::fmt;
@@ -36,24 +36,25 @@ use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::{spawn_closure, spawn_future, spawn_task};
 use crate::task::CancelReason;
 
-/// A handle to a running executor: workers for async tasks and parallel closures, a pool for blocking ones, and the writer of
-/// them all.
+/// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
+/// registry with the records of them all.
 ///
-/// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
-/// [`build`](crate::HybridExecutorBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or
-/// waiting is cancelled, and polls in watchdog are waited for, at most one second, and not at all on a worker or inside a task.
+/// Clones are handles to the same executor. A handle that [`new`](Self::new) or [`build`](crate::HybridExecutorBuilder::build)
+/// returned, or a clone of one, owns the executor. When the last owner is dropped, the executor shuts down: tasks that are queued
+/// or waiting are cancelled, and polls that are in progress are waited for, for at most one second; on a worker or inside of a task
+/// they are not waited for at all.
 #[derive(Clone)]
 pub struct HybridExecutor {
     shared: Arc<Shared>,
-    /// `None` for a handle that does not keep the executor running.
+    /// `None` in a handle that does not keep the executor running.
     owner: Option<Arc<Owner>>,
 }
 
-// User code is called in no state that a panic could leave half done.
+// No user code is called in a state that a panic could leave half changed.
 impl UnwindSafe for HybridExecutor {}
 impl RefUnwindSafe for HybridExecutor {}
 
-/// Shuts the executor down with the last owning handle.
+/// Shuts the executor down when the last owning handle is dropped.
 struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
@@ -108,7 +109,7 @@ impl HybridExecutor {
                 continue;
             }
             let name = format!("{}-worker-{index}", config.thread_name_prefix);
-            // Where the core is found again if the thread is not started.
+            // The core is found here again if the thread cannot be started.
             let core = Arc::new(Mutex::new(Some(core)));
             shared.cores.add_thread();
             let started = shared.start_thread(name.clone(), {
@@ -121,7 +122,7 @@ impl HybridExecutor {
             if let Err(source) = started {
                 result = Err(BuildError::thread(name, config.thread_stack_size, source));
                 shared.cores.remove_thread();
-                // The lifecycle is shut before the first core closes.
+                // The lifecycle must be closed before the first core closes.
                 let _ = shared.lifecycle.advance(Phase::Stopped);
                 if let Some(core) = core.lock().take() {
                     drain::core_closed(shared, core);
@@ -160,18 +161,18 @@ impl HybridExecutor {
         Ok(())
     }
 
-    /// A handle to a simulated executor.
+    /// Creates a handle to a simulated executor.
     pub(crate) fn of_simulation(shared: Arc<Shared>) -> Self {
         Self { shared, owner: None }
     }
 
-    /// A group of tasks that belong together.
+    /// Creates a group, whose tasks are waited for, limited and cancelled together.
     #[must_use]
     pub fn group<T: Send + 'static>(&self) -> TaskGroup<T> {
         TaskGroup::new(self.counted())
     }
 
-    /// A handle that does not keep the executor running.
+    /// Returns a handle that does not keep the executor running.
     #[must_use]
     pub fn without_owner(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), owner: None }
@@ -181,53 +182,56 @@ impl HybridExecutor {
         Arc::clone(&self.shared)
     }
 
-    /// What its handles, tasks and threads share.
+    /// The part that the executor's handles, tasks and threads share.
     #[inline]
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// The executor that runs the caller: inside a task, and inside `block_on`. The handle does not keep it running.
+    /// Returns the executor that runs the calling thread, which is inside of a task or of `block_on`. The handle does not keep it
+    /// running.
     #[must_use]
     pub fn current() -> Option<Self> {
         Some(Self { shared: Context::current()?, owner: None })
     }
 
-    /// Which worker the calling thread is, of the executor that runs the caller.
+    /// Returns the index of the worker that the calling thread is, in the executor that runs it.
     #[must_use]
     pub fn worker_index() -> Option<usize> {
         Context::worker_index()
     }
 
-    /// Spawns a task with a name, or a priority.
+    /// Returns a builder for a task, which sets its name, priority, timeout and more before it is spawned.
     pub fn task(&self) -> TaskBuilder<'_> {
         TaskBuilder::new(&self.shared)
     }
 
-    /// Drops the records of tasks that have ended and are older than `task_retention_duration`, or more than
-    /// `max_retained_tasks`, and says how many. Works with automatic cleanup off, too.
+    /// Drops the records of ended tasks that are older than `task_retention_duration`, or are more than `max_retained_tasks`, and
+    /// returns how many it dropped. It does so with automatic cleanup turned off, too.
     pub fn cleanup_completed_tasks(&self) -> usize {
         self.shared.registry.cleanup_now()
     }
 
-    /// What the registry holds now, and what has been dropped from it.
+    /// Returns what the registry holds now, and what has been dropped from it.
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         self.shared.registry.cleanup_stats()
     }
 
-    /// The tasks whose polls have gone on past their budget, as of now; see [`ExecutorConfig::stall_budget`](moirai_core::ExecutorConfig::stall_budget).
+    /// Returns the tasks whose current polls exceed their budget; see
+    /// [`ExecutorConfig::stall_budget`](moirai_core::ExecutorConfig::stall_budget).
     #[must_use]
     pub fn stalled(&self) -> Vec<Stall> {
         stall_report::stalled(&self.shared)
     }
 
-    /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).
+    /// Stops this executor's time, if it is running, and returns the clock that moves it. For tests; see [`time`](crate::time).
     pub fn pause_time(&self) -> Arc<ManualClock> {
         self.shared.time.pause()
     }
 
-    /// The recorder, if the executor has one of this type and [`record_metrics`](moirai_core::ExecutorConfig::record_metrics) is on.
+    /// Returns the recorder, if the executor has one of type `R` and
+    /// [`record_metrics`](moirai_core::ExecutorConfig::record_metrics) is set.
     #[must_use]
     pub fn recorder<R: Recorder>(&self) -> Option<&R> {
         let recorder: &dyn Any = self.shared.recorder.as_deref()?;
@@ -342,7 +346,7 @@ impl ExecutorControl for HybridExecutor {
     }
 }
 
-/// Polls a future until it is done. The first time that it waits, the thread's cores are handed on.
+/// Polls a future until it is done. Hands off the thread's cores the first time that the future waits.
 fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
     let future = pin!(future);
     let mut handed_off = None;
@@ -354,30 +358,32 @@ fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
     output.unwrap_or_else(|| unreachable!("the wait above never gives up"))
 }
 
-/// Calls a closure that blocks, from inside a task: the worker's core goes to another thread meanwhile, so that the executor
-/// loses no worker by it. On any other thread it just calls the closure.
+/// Calls a closure that blocks, on the calling thread.
 ///
-/// Unlike `spawn_blocking`, it can borrow from the caller; the task itself, of course, waits.
+/// Inside of a task the worker's core is handed off to another thread meanwhile, so the executor does not lose a worker. On any
+/// other thread this just calls the closure. Unlike with `spawn_blocking`, the closure may borrow from the caller, and the task
+/// waits for it.
 ///
 /// # Panics
 ///
-/// If `f` does.
+/// If `f` panics.
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     blocking(f)
 }
 
-/// Whether the task that runs the caller was asked to stop: by its handle, by id, by its token, its deadline, or a shutdown. For
-/// closures that compute for long; an async task is dropped at its next `.await`. False outside of a task.
+/// Returns whether the task that runs the calling thread was asked to stop: by its handle, by its id, by its token, by its
+/// deadline, or by a shutdown. Outside of a task it returns `false`.
 ///
-/// Inside of fork-join work it is the task that the work belongs to.
+/// It is meant for closures that compute for long; an async task is dropped at its next `.await`. Inside of fork-join work the
+/// answer is that of the task to which the work belongs.
 ///
 /// ```
-/// # use moirai_executor::{HybridExecutor, is_cancelled};
-/// # use moirai_core::TaskSpawner;
-/// let executor = HybridExecutor::builder().worker_threads(1).build()?;
-/// let task = executor.spawn_parallel(|| while !is_cancelled() { std::hint::spin_loop() });
+/// use moirai::prelude::*;
+///
+/// let executor = Moirai::builder().worker_threads(1).build()?;
+/// let task = executor.spawn_parallel(|| while !moirai::is_cancelled() { std::hint::spin_loop() });
 /// task.cancel();
-/// # Ok::<(), moirai_core::BuildError>(())
+/// # Ok::<(), BuildError>(())
 /// ```
 #[must_use]
 pub fn is_cancelled() -> bool {

@@ -1,7 +1,7 @@
-//! The hybrid executor behind the facade crate [moirai]: workers, tasks, the registry, shutdown.
+//! The hybrid executor behind the facade crate `moirai`: workers, tasks, the registry of their records, and shutdown.
 //!
-//! [`HybridExecutor`] implements the traits of [`moirai_core`]: `TaskSpawner`, `TaskManager`, `ExecutorControl`. Most
-//! users depend on `moirai`, which wraps it; depend on this crate to name the executor's type, or to bring a recorder.
+//! [`HybridExecutor`] implements the traits of [`moirai_core`]: `TaskSpawner`, `TaskManager` and `ExecutorControl`. Most programs
+//! depend on `moirai`, which wraps it. Depend on this crate to name the executor's type, or to give it a recorder of your own.
 //!
 //! ```
 //! use moirai_core::{ExecutorControl, TaskManager, TaskSpawner, TaskStatus};
@@ -15,7 +15,16 @@
 //! # Ok::<(), moirai_core::BuildError>(())
 //! ```
 //!
-//! [moirai]: https://docs.rs/moirai
+//! # Layers
+//!
+//! The modules import each other in one direction only. From the lowest layer to the highest:
+//!
+//! - [`registry`] holds a record of every task; `panics` contains what user code throws.
+//! - `task` is the cell of a task: its future or closure, its state, its wakers.
+//! - `fork_join` runs `join` and `scope`; `timer` and [`time`] run timers; `watchdog` has the state by which stuck workers are
+//!   found.
+//! - `runtime` is the running executor: what its threads share, and what they do.
+//! - `handle`, `spawn`, `group`, `parallel`, [`sim`] and `executor` are what users hold.
 
 mod builder;
 mod executor;

@@ -1,4 +1,4 @@
-//! Giving way.
+//! Yielding to other tasks.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 /// Lets the tasks run that were queued before.
 ///
 /// ```
-/// # futures_lite::future::block_on(async {
-/// moirai_executor::yield_now().await;
-/// # });
+/// use moirai::prelude::*;
+///
+/// let executor = Moirai::builder().worker_threads(1).build()?;
+/// executor.spawn_async(async { yield_now().await }).join().unwrap();
+/// # Ok::<(), BuildError>(())
 /// ```
 pub async fn yield_now() {
     YieldNow { yielded: false }.await;

@@ -1,4 +1,4 @@
-//! Old names of groups. Each only calls what took its place, and goes with the next version.
+//! Old names of groups. Each only calls what took its place, and will be removed in the next version.
 
 use std::future::Future;
 

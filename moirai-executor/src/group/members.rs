@@ -1,11 +1,13 @@
-//! Who belongs to a group, and what is left of those who have member_finished.
+//! The members of a group, and the outcomes of those that have ended.
 //!
-//! 1. A member is in the slab from when it joins until it is *taken out*, under the lock: by its end, or by the shutdown_progress of the
-//!    group, whichever comes first. Who takes it out owns it.
-//! 2. An end is noted under the same lock, with the outcome if outcomes are kept; so who looks finds either the member or its end.
-//! 3. Whoever waits leaves a waker under the lock, after it has looked. Every end takes the waker, under the lock, and wakes it after.
-//!    An end is over only when its taker has [settled](Members::settle) what it owes: until then nobody is told that all have member_finished.
-//! 4. No lock is held while a member, an outcome or a waker is dropped, or a waker woken.
+//! 1. A member is in the slab from when it joins until it is *removed* under the lock: by its end, or by the closing of the group,
+//!    whichever comes first. The thread that removes it owns it.
+//! 2. An end is noted under the same lock, with the outcome if outcomes are kept. So a thread that looks finds either the member or
+//!    its end.
+//! 3. A task that waits stores its waker under the lock, after it has found nothing there. Every end takes that waker under the
+//!    same lock, and wakes it once the lock is released. An end counts as finished only when
+//!    [`finish_removal`](Members::finish_removal) has been called for it: until then no waiter is told that all members have ended.
+//! 4. No lock is held while a member, an outcome or a waker is dropped, or a waker is woken.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -18,7 +20,7 @@ use crate::panics;
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// See the [module](self). `M` is a member, `O` what is kept of one that has member_finished.
+/// The members of a group; see the [module](self). `M` is a member, and `O` the outcome of one that has ended.
 #[derive(Debug)]
 pub(super) struct Members<M, O> {
     state: Mutex<MembersState<M, O>>,
@@ -28,20 +30,20 @@ pub(super) struct Members<M, O> {
 struct MembersState<M, O> {
     members: Slab<M>,
     outcomes: VecDeque<O>,
-    /// Members that were taken out by their ends, which are not settled yet.
+    /// The number of members that were removed by their ends, and whose removal is not finished.
     ending: usize,
-    /// Who waits for an end.
+    /// The waker of the task that waits for an end.
     waiting: Option<Waker>,
     closed: bool,
 }
 
-/// What somebody finds who looks for an end.
+/// The result of looking for an end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Polled<O> {
     MemberResult(O),
-    /// Nobody is left, and no outcome.
+    /// No member and no outcome is left.
     Empty,
-    /// The waker was left.
+    /// The waker was stored.
     Wait,
 }
 
@@ -52,7 +54,8 @@ impl<M, O> Members<M, O> {
         Self { state: Mutex::new(state) }
     }
 
-    /// Rule 1: adds a member. `begin` gets it and its key, under the lock; false if it has member_finished already: then it comes back.
+    /// Adds a member (rule 1). `begin` is called under the lock with the member and its key. If it returns `false` the member has
+    /// ended already, and is returned.
     pub(super) fn join(&self, member: M, begin: impl FnOnce(&mut M, usize) -> bool) -> Option<M> {
         let mut state = self.state.lock();
         if state.closed {
@@ -65,8 +68,10 @@ impl<M, O> Members<M, O> {
         Some(state.members.remove(key))
     }
 
-    /// Rules 1 and 2: a member has member_finished, and `outcome` says what is kept of it; it must not run anybody's code. The member, for
-    /// the caller to drop, and then to settle; nothing if the group was closed before.
+    /// Removes a member that has ended (rules 1 and 2). `outcome` returns the outcome to keep; it must not run user code.
+    ///
+    /// Returns the member, which the caller must drop before it calls [`finish_removal`](Self::finish_removal). Returns `None` if
+    /// the group was closed before.
     #[must_use]
     pub(super) fn end(&self, key: usize, outcome: impl FnOnce(&mut M) -> Option<O>) -> Option<M> {
         let mut state = self.state.lock();
@@ -76,8 +81,10 @@ impl<M, O> Members<M, O> {
         Some(member)
     }
 
-    /// Rule 3: whoever took a member out owes nothing any more.
-    pub(super) fn settle(&self) {
+    /// Marks the removal of a member as finished, and wakes the task that waits (rule 3).
+    ///
+    /// Must be called exactly once after each [`end`](Self::end) that returned a member.
+    pub(super) fn finish_removal(&self) {
         let waiting = {
             let mut state = self.state.lock();
             state.ending -= 1;
@@ -86,7 +93,7 @@ impl<M, O> Members<M, O> {
         wake(waiting);
     }
 
-    /// Keeps the outcome of one that never was a member.
+    /// Keeps the outcome of a task that never was a member.
     pub(super) fn add_outcome(&self, outcome: O) {
         let (refused, waiting) = {
             let mut state = self.state.lock();
@@ -101,8 +108,8 @@ impl<M, O> Members<M, O> {
         wake(waiting);
     }
 
-    /// Rule 3.
-    pub(super) fn look(&self, waker: &Waker) -> Polled<O> {
+    /// Takes an outcome, or stores the waker if there is none but there are members (rule 3).
+    pub(super) fn poll(&self, waker: &Waker) -> Polled<O> {
         let waker = waker.clone();
         let mut state = self.state.lock();
         if let Some(outcome) = state.outcomes.pop_front() {
@@ -117,18 +124,18 @@ impl<M, O> Members<M, O> {
         Polled::Wait
     }
 
-    /// How many there are.
+    /// Returns the number of members.
     pub(super) fn len(&self) -> usize {
         self.state.lock().members.len()
     }
 
-    /// Calls `f` with each member. It must not come back here.
-    pub(super) fn each(&self, mut f: impl FnMut(&M)) {
+    /// Calls `f` with each member, under the lock. `f` must not call back.
+    pub(super) fn for_each(&self, mut f: impl FnMut(&M)) {
         let state = self.state.lock();
         state.members.iter().for_each(|(_, member)| f(member));
     }
 
-    /// Rule 1: takes all out, for the caller to drop, and lets nobody in any more.
+    /// Closes the group and removes all members (rule 1), for the caller to drop. No member can join any more.
     pub(super) fn close(&self) -> (Slab<M>, VecDeque<O>) {
         let mut state = self.state.lock();
         state.closed = true;
@@ -136,7 +143,7 @@ impl<M, O> Members<M, O> {
     }
 }
 
-/// Wakes who waits. It is user code, and called where a panic would skip what is owed to others.
+/// Wakes the task that waits. Its waker is user code, whose panic must not skip what the caller does next.
 fn wake(waiting: Option<Waker>) {
     if let Some(waker) = waiting
         && let Some(message) = panics::contain(|| waker.wake())

@@ -1,4 +1,4 @@
-//! How tasks become members of a group.
+//! Spawning tasks into a group.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,27 +12,29 @@ use crate::handle::TaskHandle;
 use crate::spawn::destination::sealed::Sealed;
 use crate::spawn::{Destination, TaskBuilder};
 
-/// The task is a member of a [`TaskGroup`]. A spawn returns its id; the group has its handle.
+/// The [`Destination`] of tasks that are members of a [`TaskGroup`]. A spawn returns the task's id, because the group has its
+/// handle.
 ///
-/// Chosen by [`TaskBuilder::in_group`].
+/// [`TaskBuilder::in_group`] chooses it.
 pub struct InGroup<T: Send + 'static>(Arc<GroupState<T>>);
 
 impl<'a, D> TaskBuilder<'a, D> {
-    /// Makes the task a member of a group. A spawn then returns the task's id instead of a handle, and counts against the group's
-    /// [`max_tasks`](TaskGroup::max_tasks) as well as against the limits of the executor.
+    /// Makes the task a member of a group.
     ///
-    /// The task runs on this builder's executor, also if the group was made by another.
+    /// A spawn then returns the task's id instead of a handle, and counts against the group's [`max_tasks`](TaskGroup::max_tasks)
+    /// as well as against the limits of the executor. The task runs on this builder's executor, also if another one created the
+    /// group.
     ///
     /// ```
-    /// # use moirai_executor::HybridExecutor;
-    /// # use moirai_core::{ExecutorControl, TaskManager};
-    /// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+    /// use moirai::prelude::*;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
     /// let mut group = executor.group().keep_results();
     /// let id = executor.task().name("answer").in_group(&group).spawn_async(async { 42 });
-    /// let (member_finished, result) = executor.block_on(group.next()).unwrap();
-    /// assert_eq!((member_finished, result.unwrap()), (id, 42));
+    /// let (finished, result) = executor.block_on(group.next()).unwrap();
+    /// assert_eq!((finished, result.unwrap()), (id, 42));
     /// assert_eq!(executor.task_stats(id).unwrap().name.as_deref(), Some("answer"));
-    /// # Ok::<(), moirai_core::BuildError>(())
+    /// # Ok::<(), BuildError>(())
     /// ```
     pub fn in_group<T: Send + 'static>(self, group: &TaskGroup<T>) -> TaskBuilder<'a, InGroup<T>> {
         self.to(InGroup(Arc::clone(&group.state)))
@@ -40,16 +42,18 @@ impl<'a, D> TaskBuilder<'a, D> {
 }
 
 impl<T: Send + 'static> TaskGroup<T> {
-    /// Describes a task that becomes a member of this group, as [`TaskBuilder::in_group`] does.
+    /// Returns a builder for a task that becomes a member of this group, as with [`TaskBuilder::in_group`].
     pub fn task(&self) -> TaskBuilder<'_, InGroup<T>> {
         TaskBuilder::new(&self.state.shared).in_group(self)
     }
 
-    /// Spawns a future as a member, and returns its id. At a limit the future is dropped and counted as refused; if the group keeps
-    /// results, and the limit is the executor's, the error is among them.
+    /// Spawns a future as a member, and returns its id.
     ///
-    /// This is short for [`task()`](Self::task)`.spawn_async(future)`; the builder also has `try_spawn_async`, which gives the future
-    /// back, and `spawn_async_when_free`, which waits.
+    /// At a limit the future is dropped and counted as refused. If the limit is the executor's and the group keeps results, the
+    /// error is among them.
+    ///
+    /// This is short for [`task()`](Self::task)`.spawn_async(future)`. The builder also has `try_spawn_async`, which gives the
+    /// future back, and `spawn_async_when_free`, which waits.
     #[track_caller]
     pub fn spawn_async<F>(&self, future: F) -> TaskId
     where
@@ -88,7 +92,7 @@ impl<T: Send + 'static> Destination<T> for InGroup<T> {
 
     async fn take_place(&self) {
         if let Some(limit) = &self.0.limit {
-            // A group's semaphore is never closed.
+            // A group's semaphore is never closed, so this does not fail.
             if let Ok(place) = limit.acquire().await {
                 place.forget();
             }
@@ -106,7 +110,7 @@ impl<T: Send + 'static> Destination<T> for InGroup<T> {
     fn refuse(&self, mut handle: TaskHandle<T>) -> TaskId {
         // Ordering: Relaxed: a count.
         self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
-        // Not kept as a result: what is refused by the limit on what is kept must not add to it.
+        // It is not kept as a result: a task that the limit on kept results refuses must not add to them.
         drop(handle.take_refusal());
         handle.id()
     }

@@ -1,4 +1,4 @@
-//! What a group and its members share.
+//! The state that a group shares with its members.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,7 +13,7 @@ use crate::panics;
 use crate::runtime::shared::Shared;
 
 pub(super) struct GroupState<T: Send + 'static> {
-    /// Does not keep the executor running.
+    /// A reference that does not keep the executor running.
     pub(super) shared: Arc<Shared>,
     pub(super) members: Members<TaskHandle<T>, MemberResult<T>>,
     pub(super) keep: bool,
@@ -38,12 +38,12 @@ impl GroupCounters {
             Err(TaskError::Panicked(_)) => &self.failed,
             Err(_) => &self.cancelled,
         };
-        // Ordering: Relaxed: a count; `note` in `members` releases it to whoever waits for the end.
+        // Ordering: Relaxed: a count; the lock in `members` makes it visible to a thread that waits for the end.
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Told when a member has member_finished.
+/// The waker of one member's handle: it is woken when the member has ended.
 struct Member<T: Send + 'static> {
     group: Weak<GroupState<T>>,
     key: usize,
@@ -62,27 +62,27 @@ impl<T: Send + 'static> Wake for Member<T> {
 }
 
 impl<T: Send + 'static> GroupState<T> {
-    /// Takes a task in.
+    /// Adds the task of a handle to the group.
     pub(super) fn add_member(self: &Arc<Self>, mut handle: TaskHandle<T>) -> TaskId {
         let id = handle.id();
         if let Some(result) = handle.take_refusal() {
             self.member_refused(id, result);
             return id;
         }
-        let member_finished = self.members.join(handle, |handle, key| {
+        let finished = self.members.join(handle, |handle, key| {
             let member = Member { group: Arc::downgrade(self), key };
             let waker = Waker::from(Arc::new(member));
             handle.set_join_waker(&waker)
         });
-        if let Some(mut handle) = member_finished {
-            // It has member_finished before the waker was lent: nobody else will say so.
+        if let Some(mut handle) = finished {
+            // The task ended before the waker was registered, so the waker is not woken for it.
             let outcome = handle.try_join().map(|result| (id, result));
             self.note(outcome);
         }
         id
     }
 
-    /// A member has member_finished.
+    /// Removes a member that has ended.
     fn member_finished(&self, key: usize) {
         let mut unkept = None;
         let member = self.members.end(key, |handle| {
@@ -103,11 +103,11 @@ impl<T: Send + 'static> GroupState<T> {
         if !self.keep {
             self.leave();
         }
-        // Who is told that all have member_finished finds their results dropped and their places free.
-        self.members.settle();
+        // A waiter that learns that all members have ended finds their results dropped and their permits returned.
+        self.members.finish_removal();
     }
 
-    /// A task member_finished, or was refused, that was never a member.
+    /// Counts the end of a task that never was a member, and keeps its outcome if results are kept.
     fn note(&self, outcome: Option<MemberResult<T>>) {
         let Some(outcome) = outcome else { return };
         self.counts.count(&outcome.1);
@@ -129,14 +129,14 @@ impl<T: Send + 'static> GroupState<T> {
         }
     }
 
-    /// Gives a place under the group's limit back.
+    /// Returns a permit of the group's limit.
     pub(super) fn leave(&self) {
         if let Some(limit) = &self.limit {
             limit.release();
         }
     }
 
-    /// Takes a place under the group's limit.
+    /// Takes a permit of the group's limit, if there is one. Returns whether it did.
     pub(super) fn enter(&self) -> bool {
         self.limit.as_ref().is_none_or(|limit| match limit.try_acquire() {
             Some(permit) => {
@@ -148,7 +148,7 @@ impl<T: Send + 'static> GroupState<T> {
     }
 }
 
-/// Drops what may have a destructor that panics: results are dropped on workers, and in destructors.
+/// Drops a value whose destructor may panic. Results are dropped on workers and inside of other destructors.
 pub(super) fn drop_quietly<D>(dropped: D) {
     if let Some(message) = panics::contain(|| drop(dropped)) {
         tracing::error!(target: "moirai", panic = &*message, "the destructor of a group's result panicked");

@@ -1,4 +1,4 @@
-//! Tasks that belong together.
+//! Groups of tasks.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,17 +15,17 @@ use crate::runtime::shared::Shared;
 use super::members::{Members, Polled};
 use super::state::{GroupCounters, GroupState, MemberResult, drop_quietly};
 
-/// Tasks that belong together: waited for together, limited in number, cancelled together. Made by `group()`.
+/// A group of tasks that are waited for together, limited in number, and cancelled together. `group()` creates one.
 ///
-/// Dropping the group cancels the tasks that have not member_finished; [`detach`](Self::detach) lets them go on.
+/// Dropping the group cancels the tasks that have not ended; [`detach`](Self::detach) lets them go on.
 ///
-/// A group holds nothing of tasks that have member_finished, only counts, so that it can live as long as a server does: what they return is
-/// dropped. Ask for it with [`keep_results`](Self::keep_results), and take it with [`next`](Self::next) or
-/// [`join_all`](Self::join_all).
+/// A group keeps only counts of the tasks that have ended, so that it can live as long as a server does. Their results are dropped,
+/// unless [`keep_results`](Self::keep_results) asks for them; then [`next`](Self::next) and [`join_all`](Self::join_all) take them.
 ///
 /// ```
-/// # use moirai_core::ExecutorControl;
-/// # let executor = moirai_executor::HybridExecutor::builder().worker_threads(1).build()?;
+/// use moirai::prelude::*;
+///
+/// let executor = Moirai::builder().worker_threads(1).build()?;
 /// let mut group = executor.group().keep_results();
 /// for i in 0..3_u64 {
 ///     group.spawn_async(async move { i * i });
@@ -38,18 +38,18 @@ use super::state::{GroupCounters, GroupState, MemberResult, drop_quietly};
 ///     sum
 /// });
 /// assert_eq!(sum, 5);
-/// # Ok::<(), moirai_core::BuildError>(())
+/// # Ok::<(), BuildError>(())
 /// ```
 ///
 /// # Borrowing
 ///
-/// The tasks of a group own what they use, as all tasks do: a group can be leaked, and its tasks would go on with what they had
-/// borrowed. For closures that borrow there is [`scope`](crate::Scope), which cannot be left before they have member_finished.
+/// The tasks of a group own what they use, as all tasks do. A group can be leaked, and then its tasks would go on with what they
+/// had borrowed. Closures that borrow can be spawned in a [`scope`](crate::Scope), which does not return before they have ended.
 pub struct TaskGroup<T: Send + 'static> {
     pub(super) state: Arc<GroupState<T>>,
 }
 
-/// How the tasks of a group have member_finished so far.
+/// How many tasks of a group have ended, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupCounts {
@@ -59,7 +59,7 @@ pub struct GroupCounts {
     pub failed: u64,
     /// Tasks that were cancelled, by whatever means.
     pub cancelled: u64,
-    /// Tasks that were not let in, by the group's limit or the executor's.
+    /// Tasks that were refused, by the group's limit or the executor's.
     pub refused: u64,
 }
 
@@ -77,7 +77,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     }
 
     fn changed(mut self, change: impl FnOnce(&mut GroupState<T>)) -> Self {
-        // Nobody else has it: tasks are not there yet, or the group could not be changed without losing them.
+        // No other reference exists before the first spawn. After it, a change could lose tasks.
         if let Some(core) = Arc::get_mut(&mut self.state)
             && core.members.len() == 0
         {
@@ -86,34 +86,36 @@ impl<T: Send + 'static> TaskGroup<T> {
         self
     }
 
-    /// Keeps what the tasks return, for [`next`](Self::next) and [`join_all`](Self::join_all), until it is taken. To be called before
-    /// the first spawn; after it nothing changes.
+    /// Keeps what the tasks return until [`next`](Self::next) or [`join_all`](Self::join_all) takes it.
+    ///
+    /// Must be called before the first spawn; later it has no effect.
     #[must_use]
     pub fn keep_results(self) -> Self {
         self.changed(|core| core.keep = true)
     }
 
-    /// At most so many tasks at once, at least one; with results kept, those that were not taken count too. To be called before the
-    /// first spawn; after it nothing changes. At the limit a plain spawn is refused, `try_spawn_*` gives the work back, and
-    /// `spawn_*_when_free` waits.
+    /// Limits the number of members to `tasks`, but to no less than one.
+    ///
+    /// If results are kept, those that have not been taken count too. At the limit a plain spawn is refused, `try_spawn_*` gives
+    /// the work back, and `spawn_*_when_free` waits. Must be called before the first spawn; later it has no effect.
     #[must_use]
     pub fn max_tasks(self, tasks: usize) -> Self {
         self.changed(|core| core.limit = Some(Semaphore::new(tasks.max(1))))
     }
 
-    /// How many members have not member_finished.
+    /// Returns the number of members that have not ended.
     #[must_use]
     pub fn len(&self) -> usize {
         self.state.members.len()
     }
 
-    /// Whether all members have member_finished.
+    /// Returns whether all members have ended.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How the tasks have member_finished so far.
+    /// Returns how many of the tasks have ended so far, and how.
     #[must_use]
     pub fn counts(&self) -> GroupCounts {
         let counts = &self.state.counts;
@@ -126,14 +128,19 @@ impl<T: Send + 'static> TaskGroup<T> {
         }
     }
 
-    /// The next result that was kept, in the order in which tasks member_finished; `None` when all tasks have member_finished and nothing is left to take.
-    /// Without [`keep_results`](Self::keep_results) it waits for all tasks to end. May be dropped at any time: no result is lost.
+    /// Waits for the next result, in the order in which tasks end. Returns `None` when all tasks have ended and no result is left.
+    ///
+    /// Without [`keep_results`](Self::keep_results) it waits for all tasks to end.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any time. No result is lost.
     pub async fn next(&mut self) -> Option<(TaskId, Result<T, TaskError>)> {
         poll_fn(|cx| budget::poll(cx, |cx| self.poll_next(cx))).await
     }
 
     fn poll_next(&self, cx: &TaskContext<'_>) -> Poll<Option<MemberResult<T>>> {
-        match self.state.members.look(cx.waker()) {
+        match self.state.members.poll(cx.waker()) {
             Polled::MemberResult(outcome) => {
                 self.state.leave();
                 Poll::Ready(Some(outcome))
@@ -143,7 +150,7 @@ impl<T: Send + 'static> TaskGroup<T> {
         }
     }
 
-    /// Waits for all tasks to end, and gives the results that were kept.
+    /// Waits for all tasks to end, and returns the results that were kept.
     pub async fn join_all(&mut self) -> Vec<(TaskId, Result<T, TaskError>)> {
         let mut results = Vec::new();
         while let Some(result) = self.next().await {
@@ -152,10 +159,10 @@ impl<T: Send + 'static> TaskGroup<T> {
         results
     }
 
-    /// Asks all members to stop, as their handles' `cancel` would. The group stays usable.
+    /// Asks all members to stop, as `cancel` of their handles does. The group can still be used.
     pub fn cancel_all(&self) {
         let mut members = Vec::new();
-        self.state.members.each(|handle| members.push(handle.abort_handle()));
+        self.state.members.for_each(|handle| members.push(handle.abort_handle()));
         members.iter().for_each(AbortHandle::cancel);
     }
 

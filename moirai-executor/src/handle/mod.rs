@@ -1,4 +1,4 @@
-//! Waiting for tasks: by handle, and by id.
+//! Waiting for tasks, by handle and by id.
 
 mod task_handle;
 mod wait_for_task;

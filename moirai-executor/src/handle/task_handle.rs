@@ -17,18 +17,18 @@ use crate::runtime::park::{Until, park_until};
 use crate::runtime::shared::Shared;
 use crate::task::{CancelReason, JoinHandle, TaskRef};
 
-/// The handle of a task: a future that resolves to the task's result.
+/// A handle to a task: a future that resolves to the task's result.
 ///
-/// Dropping it detaches the task, which goes on and stays in the books. Waiting with [`join`](Self::join) blocks the calling
-/// thread; on a worker the worker's core goes to another thread meanwhile, so the executor loses no worker by it.
+/// Dropping the handle detaches the task, which goes on and keeps its record. Waiting with [`join`](Self::join) blocks the calling
+/// thread. On a worker, the worker's core is handed off to another thread meanwhile, so the executor does not lose a worker.
 ///
 /// ```
-/// # use moirai_executor::HybridExecutor;
-/// # use moirai_core::TaskSpawner;
-/// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+/// use moirai::prelude::*;
+///
+/// let executor = Moirai::builder().worker_threads(1).build()?;
 /// let handle = executor.spawn_parallel(|| 6 * 7);
 /// assert_eq!(handle.join().unwrap(), 42);
-/// # Ok::<(), moirai_core::BuildError>(())
+/// # Ok::<(), BuildError>(())
 /// ```
 pub struct TaskHandle<T> {
     id: TaskId,
@@ -37,7 +37,7 @@ pub struct TaskHandle<T> {
 
 enum HandleState<T> {
     Task(JoinHandle<T, Shared>),
-    /// It was not let in.
+    /// The task was not admitted.
     Refused {
         reason: RefuseReason,
         taken: bool,
@@ -53,23 +53,23 @@ impl<T> TaskHandle<T> {
         Self { id, inner: HandleState::Refused { reason, taken: false } }
     }
 
-    /// The task's id, by which the executor knows it also after this handle is gone.
+    /// Returns the task's id, by which the executor knows the task also after this handle is gone.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.id
     }
 
-    /// Waits for the task to end, and gives its result.
+    /// Waits for the task to end, and returns its result.
     ///
     /// # Errors
     ///
-    /// Why the task has no result; [`TaskError::WouldDeadlock`] inside the task itself; [`TaskError::ResultTaken`] if
-    /// the result was handed out before.
+    /// The [`TaskError`] that says why the task has no result; [`TaskError::WouldDeadlock`] inside of the task itself;
+    /// [`TaskError::ResultTaken`] if the result was returned before.
     pub fn join(mut self) -> Result<T, TaskError> {
         self.wait(None).unwrap_or(Err(TaskError::ResultTaken))
     }
 
-    /// Waits for the task to end, but not longer than `timeout`; `None` if it has not ended by then.
+    /// Waits for the task to end, for `timeout` at most. Returns `None` if it has not ended by then.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl<T> TaskHandle<T> {
         self.wait(Some(timeout))
     }
 
-    /// The task's result, if it has ended; `None` if it has not.
+    /// Returns the task's result, or `None` if the task has not ended.
     ///
     /// # Errors
     ///
@@ -90,15 +90,17 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Asks the task to stop. Queued, it never runs; waiting, it is dropped by a worker at once; running, it is dropped when
-    /// its poll returns. A closure that runs already is not interrupted. A task that has ended stays as it is.
+    /// Asks the task to stop.
+    ///
+    /// A queued task never runs. A task that waits is dropped by a worker at once, and one that is being polled is dropped when its
+    /// poll returns. A closure that is running is not interrupted. A task that has ended stays as it is.
     pub fn cancel(&self) {
         if let HandleState::Task(handle) = &self.inner {
             handle.task().cancel(CancelReason::User);
         }
     }
 
-    /// Whether the task has ended.
+    /// Returns whether the task has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match &self.inner {
@@ -107,7 +109,7 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// A handle that can cancel the task, and no more.
+    /// Returns a handle that can only cancel the task.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
         let task = match &self.inner {
@@ -117,7 +119,7 @@ impl<T> TaskHandle<T> {
         AbortHandle { id: self.id, task }
     }
 
-    /// The error, if the task was not let in.
+    /// Returns the error, if the task was not admitted.
     pub(crate) fn take_refusal(&mut self) -> Option<Result<T, TaskError>> {
         match &mut self.inner {
             HandleState::Task(_) => None,
@@ -125,7 +127,7 @@ impl<T> TaskHandle<T> {
         }
     }
 
-    /// Has the waker woken when the task ends; false if it has ended.
+    /// Registers a waker for the end of the task. Returns `false` if the task has ended.
     pub(crate) fn set_join_waker(&mut self, waker: &Waker) -> bool {
         match &mut self.inner {
             HandleState::Task(handle) => handle.set_join_waker(waker),
@@ -162,7 +164,7 @@ impl<T> TaskHandle<T> {
     }
 }
 
-/// What a refused task's handle gives.
+/// Returns the error of a task that was refused.
 fn refused_result(reason: RefuseReason, taken: &mut bool) -> TaskError {
     if std::mem::replace(taken, true) { TaskError::ResultTaken } else { reason.error() }
 }
@@ -170,7 +172,7 @@ fn refused_result(reason: RefuseReason, taken: &mut bool) -> TaskError {
 impl<T> Future for TaskHandle<T> {
     type Output = Result<T, TaskError>;
 
-    /// Resolves to the task's result; to [`TaskError::WouldDeadlock`] when the task awaits itself.
+    /// Resolves to the task's result, or to [`TaskError::WouldDeadlock`] if the task awaits itself.
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().inner {
             HandleState::Task(handle) => {
@@ -186,7 +188,7 @@ impl<T> Future for TaskHandle<T> {
     }
 }
 
-// Nothing in it is pinned: the output is in the cell.
+// Nothing in the handle is pinned, because the output is in the cell.
 impl<T> Unpin for TaskHandle<T> {}
 
 impl<T> fmt::Debug for TaskHandle<T> {
@@ -198,7 +200,7 @@ impl<T> fmt::Debug for TaskHandle<T> {
     }
 }
 
-/// Can cancel one task. Made by [`TaskHandle::abort_handle`].
+/// A handle that can only cancel a task. [`TaskHandle::abort_handle`] creates one.
 #[derive(Clone)]
 pub struct AbortHandle {
     id: TaskId,
@@ -206,7 +208,7 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
-    /// The task's id.
+    /// Returns the task's id.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.id

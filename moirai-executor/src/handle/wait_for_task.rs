@@ -1,8 +1,8 @@
-//! Pending for a task by its id.
+//! Waiting for a task by its id.
 //!
-//! A watcher marks the task's cell, not its record: the exchange that completes the task sees the mark or is seen by it, so no
-//! end is missed, and the status reaches the watcher even if the record is evicted at once. Who waits is in a table that
-//! a task touches only if it was marked.
+//! A watcher marks the task's cell, not its record. The exchange that completes the task either sees the mark or is seen by the
+//! watcher, so no end is missed, and the status reaches the watcher even if the record is evicted at once. The watchers themselves
+//! are in a table, which a task touches only if its cell is marked.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,10 +16,10 @@ use crate::runtime::shared::Shared;
 use crate::runtime::watchers::Watch;
 use crate::time::Deadline;
 
-/// Resolves when a task has ended, or when the time is up; see `wait_for_task`.
+/// A future that resolves when a task has ended or the time is up; see `wait_for_task`.
 #[derive(Debug)]
 pub(crate) enum WaitForTask {
-    /// The task has ended already, or is not known.
+    /// The task has ended already, or is unknown.
     Known(Option<TaskStatus>),
     Pending(Pending),
 }

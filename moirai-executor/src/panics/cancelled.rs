@@ -1,19 +1,19 @@
-//! How a cancelled task's fork-join stops: by unwinding, with a payload that the task's cell knows.
+//! How the fork-join work of a cancelled task stops: it unwinds, with a payload that the task's cell recognizes.
 
 use std::any::Any;
 use std::panic::resume_unwind;
 
-/// The payload.
+/// The payload of that unwinding.
 struct CancelledPayload;
 
-/// Unwinds, without a message.
+/// Unwinds, without calling the panic hook.
 #[cold]
 #[inline(never)]
 pub(crate) fn unwind_cancelled() -> ! {
     resume_unwind(Box::new(CancelledPayload))
 }
 
-/// Whether a payload is that of a fork-join that was cancelled.
+/// Returns whether a payload is that of cancelled fork-join work.
 pub(crate) fn is_cancelled(payload: &(dyn Any + Send)) -> bool {
     payload.is::<CancelledPayload>()
 }

@@ -7,19 +7,19 @@ use moirai_core::{Panic, text};
 
 use super::{cancelled, location};
 
-/// What was caught.
+/// What stopped a call.
 pub(crate) enum Caught {
     /// A panic.
     Panic(Panic),
-    /// The unwinding of a fork-join whose task was cancelled.
+    /// The unwinding of fork-join work whose task was cancelled.
     Cancelled,
 }
 
-/// Calls user code. A panic is caught and described, with its place if that is wanted and captured.
+/// Calls user code. A panic is caught and described, with its location if `with_location` is set and locations are captured.
 #[inline]
 pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, Caught> {
     if with_location {
-        // That of a panic which was caught elsewhere is not this one's.
+        // Discards the location of an earlier panic, which was caught elsewhere.
         let _ = location::take();
     }
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
@@ -31,7 +31,7 @@ pub(crate) fn catch<R>(with_location: bool, f: impl FnOnce() -> R) -> Result<R, 
     })
 }
 
-/// Both messages, cut to the limit.
+/// Returns both messages as one, cut to the limit.
 pub(crate) fn joined(first: Option<&str>, second: &str) -> Arc<str> {
     match first {
         None => text::cut(second, text::MAX_MESSAGE_BYTES).into(),

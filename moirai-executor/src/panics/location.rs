@@ -7,11 +7,11 @@ use std::sync::{Arc, Once};
 use moirai_core::text;
 
 thread_local! {
-    /// Where this thread panicked last, until somebody asks.
+    /// The location of this thread's last panic, until it is taken.
     static LAST: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
-/// Chains onto the process's panic hook, once: the hook that was there goes on being called.
+/// Chains onto the process's panic hook, once. The hook that was there before is still called.
 pub(crate) fn capture_locations() {
     static CHAINED: Once = Once::new();
     CHAINED.call_once(|| {
@@ -20,7 +20,7 @@ pub(crate) fn capture_locations() {
             if let Some(location) = info.location() {
                 let location = location.to_string();
                 let location = text::cut(&location, text::MAX_MESSAGE_BYTES).into();
-                // A thread that is being torn down has no place for it any more.
+                // A thread that is being torn down has no thread-local storage any more.
                 let _ = LAST.try_with(|last| {
                     if let Ok(mut last) = last.try_borrow_mut() {
                         *last = Some(location);
@@ -32,7 +32,7 @@ pub(crate) fn capture_locations() {
     });
 }
 
-/// Where the panic happened that this thread has just caught, if locations are captured.
+/// Takes the location of the panic that this thread has just caught, if locations are captured.
 pub(super) fn take() -> Option<Arc<str>> {
     LAST.try_with(|last| last.try_borrow_mut().ok().and_then(|mut last| last.take())).ok().flatten()
 }

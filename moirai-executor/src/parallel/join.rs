@@ -1,4 +1,4 @@
-//! Two closures, in parallel if a worker is free for the second.
+//! `join`: two closures, in parallel if a worker is free for the second.
 
 use crate::executor::HybridExecutor;
 use crate::runtime::context::Context;
@@ -16,7 +16,7 @@ where
     on(shared, |local_jobs, shared| local_jobs.join(shared, a, b))
 }
 
-/// [`HybridExecutor::join`] of the executor that runs the caller, or of `elsewhere` if there is none.
+/// Calls [`HybridExecutor::join`] on the executor that runs the calling thread, or on `elsewhere` if there is none.
 #[inline]
 pub fn join_or<A, B, RA, RB>(
     elsewhere: impl FnOnce() -> &'static HybridExecutor,
@@ -38,19 +38,19 @@ where
 }
 
 impl HybridExecutor {
-    /// Calls both closures, in parallel if a worker is free for the second, and returns what they return.
+    /// Calls both closures, in parallel if a worker is free for the second, and returns both results.
     ///
-    /// The first runs on the calling thread, and so does the second if nobody has taken it by then; both may borrow from the caller.
-    /// Within a recursion a call costs a few nanoseconds if nobody takes the second. Worth knowing:
+    /// The first closure runs on the calling thread. The second does too if no other thread has taken it by then. Both may borrow
+    /// from the caller. Within a recursion a call costs a few nanoseconds if no thread takes the second closure.
     ///
-    /// - While it waits for a second closure that runs elsewhere, the thread runs pieces of that very work, or sleeps; it runs
-    ///   nothing else. So a lock may be held across the call.
-    /// - A thread that is no worker takes part, and counts as one of the workers meanwhile.
-    /// - Inside a task that was cancelled it unwinds, and the task ends as cancelled.
+    /// - While the calling thread waits for a second closure that runs elsewhere, it runs parts of that same work, or sleeps. It
+    ///   runs nothing else, so the caller may hold a lock across the call.
+    /// - A thread that is not a worker takes part in the work, and counts as one of the workers meanwhile.
+    /// - Inside of a task that was cancelled the call unwinds, and the task ends as cancelled.
     ///
     /// # Panics
     ///
-    /// If a closure does, when both have ended: with what the first one's panic carried, if both have.
+    /// If a closure panics, once both have ended. If both panic, with the payload of the first.
     #[inline]
     pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where

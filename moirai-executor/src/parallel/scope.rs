@@ -14,26 +14,26 @@ use crate::runtime::context::Context;
 use crate::runtime::enter::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
 
-/// Where closures can be spawned that borrow from outside of the scope. See `Moirai::scope`.
+/// A scope, in which closures can be spawned that borrow from outside of it. See `Moirai::scope`.
 ///
-/// `'scope` is the time that the scope takes, `'env` that of what its closures borrow, which is longer.
+/// `'scope` is the lifetime of the scope, and `'env` the longer one of what its closures borrow.
 ///
 /// What a closure borrows must outlive the scope. What the scope's own closure owns does not:
 ///
 /// ```compile_fail,E0373
-/// # use moirai_executor::HybridExecutor;
-/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// # use moirai::prelude::*;
+/// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
 /// executor.scope(|s| {
 ///     let local = 1;
 ///     s.spawn(|_| println!("{local}"));
 /// });
 /// ```
 ///
-/// Two closures cannot both have the same thing to change:
+/// Two closures cannot both borrow the same value mutably:
 ///
 /// ```compile_fail,E0499
-/// # use moirai_executor::HybridExecutor;
-/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// # use moirai::prelude::*;
+/// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
 /// let mut sum = 0;
 /// executor.scope(|s| {
 ///     s.spawn(|_| sum += 1);
@@ -41,27 +41,27 @@ use crate::runtime::shared::Shared;
 /// });
 /// ```
 ///
-/// What cannot be sent to another thread cannot be taken there by a closure:
+/// A closure cannot use a value that must not be shared with another thread:
 ///
 /// ```compile_fail,E0277
-/// # use moirai_executor::HybridExecutor;
-/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// # use moirai::prelude::*;
+/// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
 /// let here = std::rc::Rc::new(1);
 /// executor.scope(|s| s.spawn(|_| println!("{here}")));
 /// ```
 ///
-/// The scope itself cannot be kept beyond its end, nor what was borrowed be dropped before:
+/// The scope itself cannot be kept beyond its end, and what was borrowed cannot be dropped before it:
 ///
 /// ```compile_fail,E0521
-/// # use moirai_executor::{HybridExecutor, Scope};
-/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
-/// let mut kept: Option<&Scope<'_, '_>> = None;
+/// # use moirai::prelude::*;
+/// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
+/// let mut kept: Option<&moirai::Scope<'_, '_>> = None;
 /// executor.scope(|s| kept = Some(s));
 /// ```
 ///
 /// ```compile_fail,E0505
-/// # use moirai_executor::HybridExecutor;
-/// # let executor = HybridExecutor::builder().worker_threads(1).build().unwrap();
+/// # use moirai::prelude::*;
+/// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
 /// let text = String::from("text");
 /// executor.scope(|s| {
 ///     s.spawn(|_| println!("{text}"));
@@ -72,7 +72,7 @@ use crate::runtime::shared::Shared;
 /// And neither lifetime can be made shorter or longer:
 ///
 /// ```compile_fail
-/// # use moirai_executor::Scope;
+/// # use moirai::Scope;
 /// fn shorter<'short, 'long: 'short, 'env: 'long>(
 ///     scope: &'short Scope<'long, 'env>,
 /// ) -> &'short Scope<'short, 'env> {
@@ -80,24 +80,24 @@ use crate::runtime::shared::Shared;
 /// }
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
-    /// On the stack of the scope's own thread.
+    /// The core is on the stack of the scope's own thread.
     core: *const ScopeCore<Shared>,
-    // Invariant, as in `std::thread::scope`: 'scope must not shrink, or a job could borrow what the scope's own closure owns.
+    // Invariant, as in `std::thread::scope`: if 'scope could shrink, a job could borrow what the scope's own closure owns.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
-// SAFETY: it leads to a core, which is `Sync`.
+// SAFETY: the pointer leads to a core, which is `Sync`.
 unsafe impl Sync for Scope<'_, '_> {}
 
 impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
-    /// Of a core that is there as long as this is.
+    /// Creates a scope for a core that lives at least as long as the scope.
     const fn of(core: *const ScopeCore<Shared>) -> Self {
         Self { core, scope: PhantomData, env: PhantomData }
     }
 
     const fn core(&self) -> &ScopeCore<Shared> {
-        // SAFETY: see `of`.
+        // SAFETY: the core lives at least as long as this, as `of` demands.
         unsafe { &*self.core }
     }
 
@@ -105,24 +105,25 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         self.core().host()
     }
 
-    /// Runs a closure on the workers, before the scope ends. It may borrow whatever outlives the scope, and can spawn more.
+    /// Spawns a closure, which runs before the scope ends. It may borrow whatever outlives the scope, and may spawn further
+    /// closures.
     ///
-    /// It runs on any thread that works for the executor, the scope's own included, and in no particular order. If it panics, the
-    /// scope goes on, and panics at its end.
+    /// It runs on any thread that works for the executor, the scope's own included. The order is not specified. If the closure
+    /// panics, the scope goes on, and panics at its end.
     pub fn spawn<F>(&self, f: F)
     where
         F: FnOnce(&Scope<'scope, 'env>) + Send + 'scope,
     {
         let job = move |scope_ref: ScopeRef| f(&Scope::of(scope_ref.0.cast()));
         let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = Box::new(job);
-        // SAFETY: only the lifetime is changed: the scope ends, and with it 'scope, when the job has been run or dropped.
+        // SAFETY: only the lifetime changes. The scope, and with it 'scope, does not end before the job has been run or dropped.
         let job: Box<dyn FnOnce(ScopeRef) + Send> = unsafe { mem::transmute(job) };
         let local_jobs =
             Context::with(|context| context.map_or(ptr::null(), Context::local_jobs_address));
         self.core().spawn(local_jobs, HeapJob(job));
     }
 
-    /// As [`join`](crate::HybridExecutor::join) of the scope's executor.
+    /// Calls both closures like [`join`](crate::HybridExecutor::join), on the scope's executor.
     pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce() -> RA + Send,
@@ -140,7 +141,7 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
-/// Calls `f` with a scope of the executor, on a thread that is inside of its fork-join work.
+/// Calls `f` with a scope of the executor, on a thread that is inside of fork-join work.
 fn scope<'env, F, R>(local_jobs: &LocalJobs, shared: &Shared, f: F) -> R
 where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
@@ -156,7 +157,7 @@ where
     on(shared, |local_jobs, shared| scope(local_jobs, shared, f))
 }
 
-/// [`HybridExecutor::scope`] of the executor that runs the caller, or of `elsewhere` if there is none.
+/// Calls [`HybridExecutor::scope`] on the executor that runs the calling thread, or on `elsewhere` if there is none.
 pub fn scope_or<'env, F, R>(elsewhere: impl FnOnce() -> &'static HybridExecutor, f: F) -> R
 where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
@@ -170,14 +171,15 @@ where
 }
 
 impl HybridExecutor {
-    /// Calls `f` with a scope, in which closures can be spawned that borrow from the caller, and returns when all of them have ended.
+    /// Calls `f` with a scope, in which closures can be spawned that borrow from the caller, and returns when all of them have
+    /// ended.
     ///
-    /// `f` runs on the calling thread and need not be `Send`. What is said of [`join`](Self::join) about waiting, about threads that
-    /// are no workers, and about cancelled tasks, holds here too.
+    /// `f` runs on the calling thread and need not be `Send`. What [`join`](Self::join) says about waiting, about threads that are
+    /// not workers, and about cancelled tasks is true here too.
     ///
     /// # Panics
     ///
-    /// If `f` or one of the closures does, when all have ended: with what the panic of `f` carried, or else one of theirs.
+    /// If `f` or one of the closures panics, once all have ended: with the payload of `f`, or else with the first one of a closure.
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
         F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,

@@ -1,4 +1,4 @@
-//! What is done with a turn.
+//! What a thread does with its turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, WaitingThread};
 /// What the thread with the turn does next.
 enum NextTurn {
     Step,
-    /// Somebody who waited goes on.
+    /// Lets a thread that waited go on.
     Resume(usize),
-    /// It is time that something happens.
+    /// Advances the simulated time to this moment.
     Advance(u64),
-    /// It has come to an end, which is to be seen through.
+    /// The simulation has ended, and its threads must be let go.
     End,
     Leave,
 }
 
-/// Runs everything, until the end. On the caller's thread.
+/// Runs everything until the end, on the caller's thread.
 pub(super) fn drive(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context) -> Report {
     struct RestoreNumber(usize);
     impl Drop for RestoreNumber {
@@ -51,13 +51,13 @@ pub(super) fn drive(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context
         (threads, report)
     };
     for thread in threads {
-        // It contains what it calls.
+        // The thread contains the panics of what it calls, so it has not panicked.
         let _ = thread.join();
     }
     report
 }
 
-/// The body of a thread of the simulation, other than the caller's.
+/// The body of every thread of the simulation but the caller's.
 pub(super) fn thread_body(shared: Arc<Shared>, number: usize) {
     NUMBER.set(number);
     let turns = shared.mode.turns().expect("a simulated executor");
@@ -69,14 +69,14 @@ pub(super) fn thread_body(shared: Arc<Shared>, number: usize) {
     }
 }
 
-/// Between steps: rules 2 and 5.
+/// Goes on between steps (rules 2 and 5).
 fn steps(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context) {
     let me = NUMBER.get();
-    let mut tidying = false;
+    let mut is_ending = false;
     loop {
-        if !tidying && (turns.has_ended() || turns.is_over()) {
-            tidying = true;
-            begin_to_end(turns, shared);
+        if !is_ending && (turns.has_ended() || turns.is_over()) {
+            is_ending = true;
+            begin_end(turns, shared);
         }
         match next(turns, shared, me) {
             NextTurn::Step => step(turns, context),
@@ -99,7 +99,7 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> NextTurn {
     let ready = Scheduler::<Runnable>::len(&turns.order);
     let mut state = turns.state.lock();
     if state.ending.is_some() {
-        // Those that unwind already get what they wait for, if it comes: what they wait for is being cancelled.
+        // Threads that are unwinding already get what they wait for, if it comes: it is being cancelled.
         let can_go =
             |waiting: &WaitingThread| ready == 0 || !waiting.unwinds || waiting.token.is_pending();
         if let Some(place) = state.waiting.iter().rposition(can_go) {
@@ -118,7 +118,7 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> NextTurn {
     let can_go_on = |waiting: &WaitingThread| {
         waiting.token.is_pending() || waiting.until.is_some_and(|until| until <= now)
     };
-    // As a rule nobody waits.
+    // Usually no thread waits.
     if !state.waiting.is_empty() {
         let able: Vec<_> =
             (0..state.waiting.len()).filter(|place| can_go_on(&state.waiting[*place])).collect();
@@ -140,7 +140,7 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> NextTurn {
     let next = waits.chain(timer).chain(state.cancel_at).min();
     drop(state);
     match next {
-        // What is beyond the end of time never comes.
+        // A wait without an end never comes due.
         Some(next) if next < u64::MAX => NextTurn::Advance(next),
         _ => {
             end(turns, shared, Ending::Deadlock(active(shared)));
@@ -149,7 +149,7 @@ fn next(turns: &SharedTurns, shared: &Shared, me: usize) -> NextTurn {
     }
 }
 
-/// One poll, by a worker that is drawn; blocking tasks are polled by none.
+/// Polls one task, on a worker that is drawn; a blocking task is polled on no worker.
 fn step(turns: &SharedTurns, context: &Context) {
     let now = turns.manual.nanos();
     let core = {
@@ -162,7 +162,7 @@ fn step(turns: &SharedTurns, context: &Context) {
     context.put_core(core);
     context.ticks.set(now);
     let Some(task) = context.with_core(|core| core.queue.pop()).flatten() else {
-        return get_up(turns, context);
+        return put_core_back(turns, context);
     };
     let (id, blocking) = (task.id().get(), task.kind() == TaskKind::Blocking);
     let core = if blocking { context.take_core() } else { None };
@@ -175,20 +175,20 @@ fn step(turns: &SharedTurns, context: &Context) {
             state.fingerprint = SplitMix64::new(state.fingerprint ^ number).next_u64();
         }
     }
-    // What panics here is the code of a `tracing` subscriber.
+    // The code of a `tracing` subscriber may panic.
     let panicked = panics::contain(|| context.run(task));
     if let Some(message) = panicked {
         tracing::error!(target: "moirai", panic = &*message, "a simulated worker panicked, and goes on");
     }
-    get_up(turns, context);
+    put_core_back(turns, context);
 }
 
-fn get_up(turns: &SharedTurns, context: &Context) {
+fn put_core_back(turns: &SharedTurns, context: &Context) {
     let core = context.take_core();
     turns.state.lock().cores.extend(core);
 }
 
-/// Moves the time on, and does what is due.
+/// Advances the simulated time, and does what is due.
 fn advance(turns: &SharedTurns, shared: &Shared, to: u64) {
     let by = to.saturating_sub(turns.manual.nanos());
     turns.manual.advance(Duration::from_nanos(by));
@@ -208,7 +208,7 @@ fn advance(turns: &SharedTurns, shared: &Shared, to: u64) {
     }
 }
 
-/// Rule 5: nothing goes on from here.
+/// Ends the simulation (rule 5).
 fn end(turns: &SharedTurns, shared: &Shared, ending: Ending) {
     let mut tasks = shared.registry.snapshot();
     tasks.sort_by_key(|stats| (stats.spawned_at, stats.id));
@@ -220,13 +220,13 @@ fn end(turns: &SharedTurns, shared: &Shared, ending: Ending) {
     }
 }
 
-/// Cancels what is queued or waits.
-fn begin_to_end(turns: &SharedTurns, shared: &Shared) {
+/// Cancels all tasks that have not ended.
+fn begin_end(turns: &SharedTurns, shared: &Shared) {
     end(turns, shared, Ending::Over);
     cancel_all(shared);
 }
 
-/// The tasks that have not ended, in the order of their ids.
+/// Returns the tasks that have not ended, in the order of their ids.
 fn active(shared: &Shared) -> Vec<TaskStats> {
     let mut tasks: Vec<_> = shared
         .registry

@@ -1,4 +1,4 @@
-//! Hunting for a seed that fails.
+//! Searching for a seed that fails.
 
 use std::future::Future;
 use std::panic::Location;
@@ -8,30 +8,30 @@ use super::failure::Failure;
 use super::simulation::Simulation;
 use crate::executor::HybridExecutor;
 
-/// How often watchdog is shown.
-const SHOWN: Duration = Duration::from_secs(1);
+/// How often progress is reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a hunt has found.
+/// The result of a search.
 #[derive(Debug)]
 #[must_use = "look whether a failure was found"]
 #[non_exhaustive]
 pub struct Exploration {
-    /// How many seeds were run.
+    /// The number of seeds that were run.
     pub runs: u64,
-    /// How many steps they took together.
+    /// The number of steps that they took together.
     pub steps: u64,
-    /// How long it took.
+    /// How long the search took.
     pub elapsed: Duration,
-    /// The first failure; `None` if every seed went well.
+    /// The first failure, or `None` if no seed failed.
     pub failure: Option<Box<Failure>>,
 }
 
 impl Exploration {
-    /// The end of a test in which no seed may fail.
+    /// Ends a test in which no seed may fail.
     ///
     /// # Panics
     ///
-    /// With the failure, if there is one.
+    /// If a seed has failed, with the failure as the message.
     #[track_caller]
     pub fn expect_no_failure(self) {
         if let Some(failure) = self.failure {
@@ -43,8 +43,8 @@ impl Exploration {
 impl<E: From<HybridExecutor>> Simulation<E> {
     /// Runs the scenario once for each seed, in order, until one fails.
     ///
-    /// When it takes longer than a second it tells of its watchdog, once a second, on the standard error; so it does of the failure.
-    /// With `MOIRAI_SIM_SEED` in the environment it runs that seed alone.
+    /// A search that takes longer than a second reports its progress once a second on standard error, and also a failure. If the
+    /// environment variable `MOIRAI_SIM_SEED` is set, only that seed is run.
     #[track_caller]
     pub fn explore<F, Fut>(&self, seeds: impl IntoIterator<Item = u64>, scenario: F) -> Exploration
     where
@@ -62,7 +62,7 @@ impl<E: From<HybridExecutor>> Simulation<E> {
                 Ok(run) => found.steps += run.steps,
                 Err(failure) => found.failure = Some(failure),
             }
-            if shown.elapsed() >= SHOWN {
+            if shown.elapsed() >= REPORT_INTERVAL {
                 shown = Instant::now();
                 let Exploration { runs, steps, .. } = found;
                 let second = start.elapsed().as_secs_f64();
@@ -87,7 +87,7 @@ impl<E: From<HybridExecutor>> Simulation<E> {
     }
 }
 
-/// The seed that the environment asks for.
+/// Returns the seed in the environment variable, if it is set.
 fn only_seed() -> Option<u64> {
     let text = std::env::var("MOIRAI_SIM_SEED").ok()?;
     let seed = text.trim().parse();

@@ -6,10 +6,10 @@ use std::panic::Location;
 use moirai_core::{BuildError, TaskError, TaskStats};
 use moirai_scheduler::Strategy;
 
-/// How many tasks are listed.
-const LISTED: usize = 50;
+/// The largest number of tasks that the message lists.
+const MAX_LISTED: usize = 50;
 
-/// A simulation that failed, and how to run it again.
+/// The failure of a simulation, which says how to run it again.
 #[derive(Debug)]
 pub struct Failure {
     seed: u64,
@@ -26,13 +26,13 @@ pub enum Cause {
     Failed(TaskError),
     /// A task panicked whose handle had been dropped.
     Unseen(Box<TaskStats>),
-    /// No task can go on, and nobody waits for a moment. These wait for each other, or for nothing.
+    /// No task can go on, and no timer is pending. These tasks wait for each other, or for nothing.
     Deadlock(Vec<TaskStats>),
-    /// It took as many steps as are allowed: perhaps it never ends.
+    /// The run took as many steps as are allowed. Perhaps it never ends.
     TooManySteps(u64),
-    /// So many threads wait in the middle of a step, and there can be no more.
+    /// This many threads wait in the middle of a step, and no more are allowed.
     TooManyThreads(usize),
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     Refused(BuildError),
 }
 
@@ -46,13 +46,13 @@ impl Failure {
         Self { seed, strategy, place, cause }
     }
 
-    /// The seed that fails, every time.
+    /// Returns the seed, with which the simulation fails every time.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// Why.
+    /// Returns why the simulation failed.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -100,12 +100,12 @@ impl fmt::Display for Cause {
 }
 
 fn list(f: &mut fmt::Formatter<'_>, tasks: &[TaskStats]) -> fmt::Result {
-    for task in tasks.iter().take(LISTED) {
+    for task in tasks.iter().take(MAX_LISTED) {
         let name = task.name.as_deref().unwrap_or("a task");
         let (id, kind, location) = (task.id, task.kind, task.location);
         write!(f, "\n  {name} (id {id}, {kind}, {} polls), spawned at {location}", task.polls)?;
     }
-    match tasks.len().saturating_sub(LISTED) {
+    match tasks.len().saturating_sub(MAX_LISTED) {
         0 => Ok(()),
         more => write!(f, "\n  and {more} more"),
     }

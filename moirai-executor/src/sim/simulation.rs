@@ -1,4 +1,4 @@
-//! A scenario's surroundings.
+//! Simulations, and running a scenario in one.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -26,12 +26,12 @@ use super::failure::{Cause, Failure};
 use crate::runtime::mode::Mode;
 use crate::runtime::turns::{Ending, Turns};
 
-/// How many steps a run may take, if nothing else is said.
+/// The largest number of steps of a run, by default.
 const MAX_STEPS: u64 = 10_000_000;
 
-/// A scenario's surroundings: the seed, and what kind of executor it runs on.
+/// A simulation: a seed, and the configuration of the executor that the scenario runs on.
 ///
-/// `E` is what the scenario is given: a [`HybridExecutor`], or a type that wraps one, such as `moirai::Moirai`.
+/// `E` is what the scenario receives: a [`HybridExecutor`], or a type that wraps one, such as `moirai::Moirai`.
 ///
 /// ```
 /// use moirai::sim::Simulation;
@@ -60,31 +60,31 @@ pub struct Simulation<E = HybridExecutor> {
     given: PhantomData<fn() -> E>,
 }
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Run<T> {
     /// What the scenario returned.
     pub output: T,
-    /// How many steps were made.
+    /// The number of steps.
     pub steps: u64,
-    /// How much time has passed in it.
+    /// The simulated time that has passed.
     pub elapsed: Duration,
-    /// The writer when the scenario ended, in the order of the tasks' ids. The scenario itself is the first task.
+    /// The records when the scenario ended, in the order of the tasks' ids. The scenario itself is the first task.
     pub tasks: Vec<TaskStats>,
-    /// Stands for the whole interleaving: which task each step ran, on which worker, and when. Two runs with the same number went
-    /// the same way.
+    /// A hash of the whole interleaving: which task each step ran, on which worker, and when. Two runs with the same fingerprint
+    /// took the same course.
     pub fingerprint: u64,
 }
 
 impl<E> Simulation<E> {
-    /// A simulation with two workers, whose order is drawn from `seed`.
+    /// Creates a simulation with two workers, whose order is drawn from `seed`.
     pub fn new(seed: u64) -> Self {
         let config = ExecutorConfig { worker_threads: 2, ..ExecutorConfig::default() };
         Self { seed, strategy: None, config, max_steps: MAX_STEPS, given: PhantomData }
     }
 
-    /// The same with another seed.
+    /// Returns the same simulation with another seed.
     pub(super) fn with_seed(&self, seed: u64) -> Self {
         Self {
             seed,
@@ -95,27 +95,28 @@ impl<E> Simulation<E> {
         }
     }
 
-    /// How many workers there are; two if nothing is said. At least one.
+    /// Sets the number of workers. The default is two, and the least is one.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.worker_threads = workers.max(1);
         self
     }
 
-    /// How the order is drawn. If nothing is said that is drawn from the seed, too: see [`Strategy::of_seed`].
+    /// Sets how the order is drawn. By default the strategy is drawn from the seed, too: see [`Strategy::of_seed`].
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = Some(strategy);
         self
     }
 
-    /// How many steps the run may take before it fails; ten million if nothing is said.
+    /// Sets the number of steps after which the run fails. The default is ten million.
     pub fn max_steps(mut self, steps: u64) -> Self {
         self.max_steps = steps;
         self
     }
 
-    /// The executor's configuration: limits, retention of records. Names and sizes of threads, the watchdog and the blocking
-    /// queue's limit have no meaning here; and how many workers there are is said by [`workers`](Self::workers), because the default
-    /// depends on the machine.
+    /// Sets the executor's configuration: limits, and how long records are kept.
+    ///
+    /// Names and stack sizes of threads, the watchdog and the limit of the blocking queue have no effect in a simulation. The
+    /// number of workers is set by [`workers`](Self::workers) alone, because the configuration's default depends on the machine.
     pub fn config(mut self, config: ExecutorConfig) -> Self {
         self.config = ExecutorConfig { worker_threads: self.config.worker_threads, ..config };
         self
@@ -123,12 +124,12 @@ impl<E> Simulation<E> {
 
     /// Runs a scenario to its end.
     ///
-    /// The handle that it gets does not outlive the run: what is spawned later is refused.
+    /// The handle that the scenario receives does not outlive the run: what is spawned later is refused.
     ///
     /// # Errors
     ///
-    /// [`Failure`] if the scenario panics, if a task panics whose handle was dropped, if nothing can go on, or if the run takes too many
-    /// steps. It says how to run it again.
+    /// [`Failure`] if the scenario panics, if a task panics whose handle was dropped, if nothing can go on, or if the run takes too
+    /// many steps. It says how to run the simulation again.
     #[track_caller]
     pub fn run<F, Fut>(&self, scenario: F) -> Result<Run<Fut::Output>, Box<Failure>>
     where
@@ -152,12 +153,12 @@ impl<E> Simulation<E> {
         Fut::Output: Send + 'static,
     {
         let failed = |cause| Box::new(Failure::new(self.seed, self.strategy, place, cause));
-        let world = self.world().map_err(|error| failed(Cause::Refused(error)))?;
-        let (shared, turns) = (&world.shared, world.turns());
+        let simulated = self.simulated().map_err(|error| failed(Cause::Refused(error)))?;
+        let (shared, turns) = (&simulated.shared, simulated.turns());
         let executor = HybridExecutor::of_simulation(Arc::clone(shared));
         let context = Context::new(Arc::clone(shared));
         let mut handle = context.enter(|| {
-            let over = Over(Arc::clone(&turns.over));
+            let over = MarkOver(Arc::clone(&turns.over));
             let scenario = scenario(E::from(executor));
             let mut options = SpawnOptions::at(TaskKind::Async, place);
             options.name = Some("scenario".into());
@@ -190,7 +191,7 @@ impl<E> Simulation<E> {
         Ok(Run { output, steps, elapsed, tasks: report.tasks, fingerprint })
     }
 
-    fn world(&self) -> Result<World, moirai_core::BuildError> {
+    fn simulated(&self) -> Result<SimulatedExecutor, moirai_core::BuildError> {
         let mut config = self.config.clone();
         config.blocking_queue_limit = usize::MAX >> 8;
         config.capture_panic_location = false;
@@ -214,9 +215,9 @@ impl<E> Simulation<E> {
         let cores = queues.into_iter().zip(writer).enumerate();
         let cores: Vec<_> =
             cores.map(|(index, (queue, writer))| core(index, queue, writer)).collect();
-        let world = World { shared };
-        world.turns().add_cores(cores);
-        Ok(world)
+        let simulated = SimulatedExecutor { shared };
+        simulated.turns().add_cores(cores);
+        Ok(simulated)
     }
 }
 
@@ -225,18 +226,18 @@ fn core(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Box<WorkerCo
 }
 
 /// The executor of one run.
-struct World {
+struct SimulatedExecutor {
     shared: Arc<Shared>,
 }
 
-impl World {
+impl SimulatedExecutor {
     fn turns(&self) -> &SharedTurns {
         self.shared.mode.turns().expect("a simulated executor")
     }
 }
 
-impl Drop for World {
-    /// Closes the cores: the last step of a shutdown.
+impl Drop for SimulatedExecutor {
+    /// Closes the cores, which is the last step of a shutdown.
     fn drop(&mut self) {
         stop(&self.shared, Instant::now());
         for core in self.turns().take_cores() {
@@ -245,12 +246,12 @@ impl Drop for World {
     }
 }
 
-/// Says that the scenario has ended, however it does.
-struct Over(Arc<AtomicBool>);
+/// Marks the scenario as ended when it is dropped, so however the scenario ends.
+struct MarkOver(Arc<AtomicBool>);
 
-impl Drop for Over {
+impl Drop for MarkOver {
     fn drop(&mut self) {
-        // Ordering: Relaxed: read by whoever has the turn.
+        // Ordering: Relaxed: only the thread with the turn reads it, and turns are handed over under the lock.
         self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -20,25 +20,25 @@ use crate::spawn::start::{
     refuse, spawn_admitted, spawn_admitted_closure, spawn_closure, spawn_future, try_enter,
 };
 
-/// Describes a task before it is spawned: its name, priority, timeout, cancellation token, and the group that it belongs to. Made by
-/// `task()`.
+/// Describes a task before it is spawned: its name, priority, timeout, cancellation token, and the group that it belongs to.
+/// `task()` creates one.
 ///
-/// What happens at a limit on tasks is the caller's choice: `spawn_*` is refused, `try_spawn_*` gives the work back, and
-/// `spawn_*_when_free` waits. The limits are those of the executor, [`max_active_tasks`](moirai_core::ExecutorConfig::max_active_tasks)
-/// and the blocking pool's queue, and that of the group, [`max_tasks`](crate::TaskGroup::max_tasks).
+/// There are three ways to meet a limit on tasks: `spawn_*` refuses the task, `try_spawn_*` gives the work back, and
+/// `spawn_*_when_free` waits. The limits are those of the executor,
+/// [`max_active_tasks`](moirai_core::ExecutorConfig::max_active_tasks) and the queue for blocking tasks, and that of the group,
+/// [`max_tasks`](crate::TaskGroup::max_tasks).
 ///
-/// `D` is the [`Destination`]: it decides whether a spawn returns a [`TaskHandle`](crate::TaskHandle) or, for a task in a group, the
-/// task's id.
+/// `D` is the [`Destination`]: it decides whether a spawn returns a [`TaskHandle`] or, for a task in a group, the task's id.
 ///
 /// ```
-/// # use moirai_executor::HybridExecutor;
-/// # use moirai_core::{Priority, TaskManager};
-/// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+/// use moirai::prelude::*;
+///
+/// let executor = Moirai::builder().worker_threads(1).build()?;
 /// let handle = executor.task().name("answer").priority(Priority::High).spawn_async(async { 42 });
 /// let id = handle.id();
 /// assert_eq!(handle.join().unwrap(), 42);
 /// assert_eq!(executor.task_stats(id).unwrap().name.as_deref(), Some("answer"));
-/// # Ok::<(), moirai_core::BuildError>(())
+/// # Ok::<(), BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until a task is spawned with it"]
 pub struct TaskBuilder<'a, D = Standalone> {
@@ -56,81 +56,85 @@ impl<'a> TaskBuilder<'a> {
 }
 
 impl<'a, D> TaskBuilder<'a, D> {
-    /// The same task, sent elsewhere.
+    /// Returns the same builder with another destination.
     pub(crate) fn to<D2>(self, destination: D2) -> TaskBuilder<'a, D2> {
         let Self { shared, name, priority, rare, destination: _ } = self;
         TaskBuilder { shared, name, priority, rare, destination }
     }
 
-    /// Names the task. The books keep at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, unregister at
-    /// a character boundary.
+    /// Names the task. The record keeps at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, cut at a
+    /// character boundary.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// How urgent the task is. Blocking tasks run in the order in which they were spawned, whatever their priority.
+    /// Sets the task's priority. Blocking tasks run in the order in which they were spawned, whatever their priority.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// How long the task may take, from its spawn on, by the executor's [time](crate::time). After that it is cancelled as by its
-    /// handle: `Cancelled` in the books, [`TaskError::TimedOut`](moirai_core::TaskError::TimedOut) at the handle. A closure that
-    /// runs already is not interrupted, but can ask [`is_cancelled`](crate::is_cancelled).
+    /// Cancels the task when `timeout` has passed since its spawn, by the executor's [time](crate::time).
+    ///
+    /// The task's record then says `Cancelled`, and its handle returns [`TaskError::TimedOut`](moirai_core::TaskError::TimedOut). A
+    /// closure that is running already is not interrupted, but can ask [`is_cancelled`](crate::is_cancelled).
     ///
     /// ```
-    /// # use moirai_executor::HybridExecutor;
-    /// # use std::time::Duration;
-    /// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+    /// use moirai::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
     /// let stuck = executor.task().timeout(Duration::from_millis(1)).spawn_async(std::future::pending::<()>());
     /// assert!(stuck.join().unwrap_err().is_timed_out());
-    /// # Ok::<(), moirai_core::BuildError>(())
+    /// # Ok::<(), BuildError>(())
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.rare.get_or_insert_default().cancel.timeout = Some(timeout);
         self
     }
 
-    /// By when the task should have run, from its spawn on: for a scheduler that goes by deadlines, such as
-    /// [`EarliestDeadline`](moirai_scheduler::EarliestDeadline). Nothing is cancelled when it is missed. Without it, the
-    /// [`timeout`](Self::timeout) counts as deadline.
+    /// Sets the time within which the task should run, counted from its spawn, for schedulers that order tasks by deadline, such as
+    /// [`EarliestDeadline`](moirai_scheduler::EarliestDeadline).
+    ///
+    /// Nothing is cancelled when the deadline is missed. If none is set, the [`timeout`](Self::timeout) is the deadline.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.rare.get_or_insert_default().deadline = Some(within);
         self
     }
 
-    /// Tasks with the same number are best run by the same worker: for a scheduler that places tasks, such as
-    /// [`ThreadPerCore`](moirai_scheduler::ThreadPerCore).
+    /// Sets the task's affinity, for schedulers that place tasks, such as [`ThreadPerCore`](moirai_scheduler::ThreadPerCore). Tasks
+    /// with the same number are best run by the same worker.
     pub fn affinity(mut self, number: u64) -> Self {
         self.rare.get_or_insert_default().affinity = Some(number);
         self
     }
 
-    /// How long the task is expected to compute: for a scheduler that goes by it.
+    /// Sets how long the task is expected to compute, for schedulers that use it.
     pub fn expected_duration(mut self, duration: Duration) -> Self {
         self.rare.get_or_insert_default().expected_duration = Some(duration);
         self
     }
 
-    /// Cancels the task when the token is cancelled. With a token that is cancelled already the task never runs.
+    /// Cancels the task when the token is cancelled. If the token is cancelled already, the task never runs.
     ///
     /// ```
-    /// # use moirai_executor::HybridExecutor;
-    /// # use moirai_sync::CancellationToken;
-    /// let executor = HybridExecutor::builder().worker_threads(1).build()?;
+    /// use moirai::prelude::*;
+    /// use moirai::sync::CancellationToken;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
     /// let token = CancellationToken::new();
     /// let task = executor.task().cancel_token(token.child_token()).spawn_async(std::future::pending::<()>());
     /// token.cancel();
     /// assert!(task.join().unwrap_err().is_cancelled());
-    /// # Ok::<(), moirai_core::BuildError>(())
+    /// # Ok::<(), BuildError>(())
     /// ```
     pub fn cancel_token(mut self, token: CancellationToken) -> Self {
         self.rare.get_or_insert_default().cancel.token = Some(token);
         self
     }
 
-    /// Runs a future on the workers.
+    /// Spawns a future, which the workers poll.
     #[track_caller]
     pub fn spawn_async<F>(self, future: F) -> D::Spawned
     where
@@ -141,7 +145,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         self.spawn(TaskKind::Async, Location::caller(), future, spawn_future)
     }
 
-    /// Runs a closure that computes on the workers.
+    /// Spawns a closure that computes, which a worker runs.
     #[track_caller]
     pub fn spawn_parallel<F, R>(self, f: F) -> D::Spawned
     where
@@ -152,9 +156,9 @@ impl<'a, D> TaskBuilder<'a, D> {
         self.spawn(TaskKind::Parallel, Location::caller(), f, spawn_closure)
     }
 
-    /// Runs a closure that may block on a thread of its own, up to
-    /// [`max_blocking_threads`](moirai_core::ExecutorConfig::max_blocking_threads). While the queue for those threads is full, this call
-    /// waits.
+    /// Spawns a closure that may block, which runs on a thread of its own. There are at most
+    /// [`max_blocking_threads`](moirai_core::ExecutorConfig::max_blocking_threads) of them. While all are busy and the queue for
+    /// them is full, this call waits.
     #[track_caller]
     pub fn spawn_blocking<F, R>(self, f: F) -> D::Spawned
     where
@@ -165,19 +169,19 @@ impl<'a, D> TaskBuilder<'a, D> {
         self.spawn(TaskKind::Blocking, Location::caller(), f, spawn_closure)
     }
 
-    /// Like [`spawn_async`](Self::spawn_async), but gives the future back if it is refused.
+    /// Spawns a future, or gives it back if it is refused.
     ///
     /// ```
-    /// # use moirai_executor::HybridExecutor;
-    /// # use moirai_core::ExecutorControl;
-    /// let executor = HybridExecutor::builder().worker_threads(1).max_active_tasks(1).build()?;
+    /// use moirai::prelude::*;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).max_active_tasks(1).build()?;
     /// let first = executor.task().try_spawn_async(std::future::pending::<()>()).unwrap();
     /// let refused = executor.task().try_spawn_async(async { 7 }).unwrap_err();
     /// assert!(refused.is_at_capacity());
     /// first.cancel();
     /// let second = executor.block_on(executor.task().spawn_async_when_free(refused.into_inner()));
     /// assert_eq!(second.join().unwrap(), 7);
-    /// # Ok::<(), moirai_core::BuildError>(())
+    /// # Ok::<(), BuildError>(())
     /// ```
     ///
     /// # Errors
@@ -193,7 +197,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         self.try_spawn(TaskKind::Async, Location::caller(), future, spawn_admitted)
     }
 
-    /// Like [`spawn_parallel`](Self::spawn_parallel), but gives the closure back if it is refused.
+    /// Spawns a closure that computes, or gives it back if it is refused.
     ///
     /// # Errors
     ///
@@ -208,7 +212,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         self.try_spawn(TaskKind::Parallel, Location::caller(), f, spawn_admitted_closure)
     }
 
-    /// Like [`spawn_blocking`](Self::spawn_blocking), but never waits: it gives the closure back if it is refused.
+    /// Spawns a closure that may block, or gives it back if it is refused. Never waits.
     ///
     /// # Errors
     ///
@@ -224,10 +228,12 @@ impl<'a, D> TaskBuilder<'a, D> {
         self.try_spawn(TaskKind::Blocking, Location::caller(), f, spawn_admitted_closure)
     }
 
-    /// Like [`spawn_async`](Self::spawn_async), once the limits allow it. Those who wait are served in the order in which they came. If
-    /// the returned future is dropped before it is ready, nothing is spawned.
+    /// Spawns a future once the limits allow it.
     ///
-    /// A task that waits for room is itself active: if all active tasks do nothing but wait for room, none of them gets any.
+    /// Callers that wait are served in the order in which they came. If the returned future is dropped before it is ready, nothing
+    /// is spawned.
+    ///
+    /// A task that waits here is itself active. If all active tasks do nothing but wait here, none of them is ever served.
     #[track_caller]
     pub fn spawn_async_when_free<F>(
         self,
@@ -242,8 +248,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         when_free(counted(shared), options, destination, future, spawn_admitted)
     }
 
-    /// Like [`spawn_parallel`](Self::spawn_parallel), once the limits allow it; see
-    /// [`spawn_async_when_free`](Self::spawn_async_when_free).
+    /// Spawns a closure that computes once the limits allow it; see [`spawn_async_when_free`](Self::spawn_async_when_free).
     #[track_caller]
     pub fn spawn_parallel_when_free<F, R>(
         self,
@@ -258,8 +263,9 @@ impl<'a, D> TaskBuilder<'a, D> {
         when_free(counted(shared), options, destination, f, spawn_admitted_closure)
     }
 
-    /// Like [`spawn_blocking`](Self::spawn_blocking), once there is room in the queue and the limits allow it; see
-    /// [`spawn_async_when_free`](Self::spawn_async_when_free). Unlike `spawn_blocking`, it does not block the calling thread.
+    /// Spawns a closure that may block once there is room in the queue and the limits allow it; see
+    /// [`spawn_async_when_free`](Self::spawn_async_when_free). Unlike [`spawn_blocking`](Self::spawn_blocking), it never blocks the
+    /// calling thread.
     #[track_caller]
     pub fn spawn_blocking_when_free<F, R>(
         self,
@@ -317,7 +323,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         }
     }
 
-    /// What the task is to be, once its kind is known.
+    /// Returns the executor, the options of a task of this kind, and the destination.
     fn finished(
         self,
         kind: TaskKind,
@@ -329,13 +335,13 @@ impl<'a, D> TaskBuilder<'a, D> {
     }
 }
 
-/// A reference of its own to the executor.
+/// Returns a counted reference to the executor.
 fn counted(shared: &Shared) -> Arc<Shared> {
     shared.arc().expect("whoever spawns has a reference to the executor")
 }
 
-/// Waits for a place in the group, and for the executor to admit the task; then starts it.
-#[allow(clippy::async_yields_async)] // The handle is what was asked for, not its result.
+/// Waits for a place at the destination and for the executor to admit the task, then starts the task.
+#[allow(clippy::async_yields_async)] // The caller asks for the handle, and not for the task's result.
 async fn when_free<W, T, D>(
     shared: Arc<Shared>,
     options: SpawnOptions,
@@ -358,7 +364,7 @@ where
     })
 }
 
-/// A place that was taken for a task which has not come yet. Dropping it gives the place back.
+/// A place that was taken for a task that has not come yet. Dropping it gives the place back.
 struct TakenPlace<'a, T: Send + 'static, D: Destination<T>>(&'a D, PhantomData<fn(T)>);
 
 impl<'a, T: Send + 'static, D: Destination<T>> TakenPlace<'a, T, D> {
@@ -366,7 +372,7 @@ impl<'a, T: Send + 'static, D: Destination<T>> TakenPlace<'a, T, D> {
         Self(destination, PhantomData)
     }
 
-    /// The task has come.
+    /// Keeps the place, because the task has come.
     fn keep(self) {
         std::mem::forget(self);
     }

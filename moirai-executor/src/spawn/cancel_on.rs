@@ -1,9 +1,9 @@
 //! What cancels a task from outside: its timeout, and its cancellation token.
 //!
-//! The timer and the token each hold a reference to the task's cell, which they must give up when the task ends. So both registrations
-//! are kept in a [`Registrar`], which the spawner shares with the task's work. The spawner puts them there once the task has its record,
-//! before the task is queued. When the work is dropped, it closes the registrar and drops the registrations. Whichever of the two comes
-//! second finds what the other has left, so no registration outlives the task.
+//! The timer and the token each hold a reference to the task's cell, which they must give up when the task ends. So both
+//! registrations are kept in a [`Registrar`], which the spawner shares with the task's work. The spawner stores them there once the
+//! task has its record, before the task is queued. When the work is dropped, it closes the registrar and drops the registrations.
+//! Whichever of the two comes second finds what the other has left, so no registration outlives the task.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use crate::runtime::shared::Shared;
 use crate::task::{CancelReason, TaskRef};
 use crate::time::Deadline;
 
-/// What is to cancel a task from outside.
+/// What may cancel a task from outside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CancelOptions {
     /// Cancels the task when this much time has passed since the spawn.
@@ -29,7 +29,7 @@ pub(crate) struct CancelOptions {
 }
 
 impl CancelOptions {
-    /// Whether anything is to cancel the task.
+    /// Returns whether anything may cancel the task.
     pub(crate) fn is_any(&self) -> bool {
         self.timeout.is_some() || self.token.is_some()
     }
@@ -47,9 +47,9 @@ enum RegistrarState {
     /// Nothing is registered yet.
     #[default]
     Empty,
-    // Kept only to be dropped.
+    // It is kept only to be dropped.
     Registered(#[allow(dead_code)] CancelRegistrations),
-    /// The work was dropped: a registration that comes now is dropped at once.
+    /// The work was dropped. A registration that comes now is dropped at once.
     Closed,
 }
 
@@ -67,7 +67,7 @@ impl Registrar {
         Cancellable { future, unregister: Unregister(Arc::clone(&self.0)) }
     }
 
-    /// Registers a task, which has its record and is not queued yet, with the timer and with its token.
+    /// Registers a task with the timer and with its token. The task must have its record, and must not be queued yet.
     pub(crate) fn register(&self, task: &TaskRef<Shared>, options: CancelOptions) {
         let CancelOptions { timeout, token } = options;
         let deadline = timeout.and_then(|timeout| {
@@ -91,7 +91,7 @@ impl Registrar {
             _ => std::mem::replace(&mut *state, registrations),
         };
         drop(state);
-        // Dropping it may run user code, so no lock is held.
+        // Dropping the registrations may run user code, so no lock is held.
         drop(unneeded);
     }
 }
@@ -103,7 +103,7 @@ impl Drop for Unregister {
     }
 }
 
-/// Asks a task to stop when its deadline passes.
+/// A waker that asks a task to stop when its deadline has passed.
 struct Expire(TaskRef<Shared>);
 
 impl Wake for Expire {

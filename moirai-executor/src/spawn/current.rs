@@ -1,4 +1,4 @@
-//! Spawning on the executor that runs the caller, without counting one more reference to it.
+//! Spawning on the executor that runs the calling thread, without counting another reference to it.
 
 use std::future::Future;
 
@@ -9,11 +9,11 @@ use crate::runtime::context::Context;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::{spawn_closure, spawn_future};
 
-/// Runs a future on the workers of the executor that runs the caller.
+/// Spawns a future on the executor that runs the calling thread.
 ///
 /// # Errors
 ///
-/// The future comes back if no executor runs the caller.
+/// Returns the future if no executor runs the calling thread.
 #[track_caller]
 pub fn spawn_async<F>(future: F) -> Result<TaskHandle<F::Output>, F>
 where
@@ -27,11 +27,11 @@ where
     })
 }
 
-/// Runs a closure that computes on the workers of the executor that runs the caller.
+/// Spawns a closure that computes on the executor that runs the calling thread.
 ///
 /// # Errors
 ///
-/// The closure comes back if no executor runs the caller.
+/// Returns the closure if no executor runs the calling thread.
 #[track_caller]
 pub fn spawn_parallel<F, R>(f: F) -> Result<TaskHandle<R>, F>
 where

@@ -1,21 +1,21 @@
-//! Where the tasks of a builder go: each to a handle of its own, or into a group.
+//! Where the handles of a builder's tasks go: to the caller, or into a group.
 
 use std::future::{Future, ready};
 
 use crate::handle::TaskHandle;
 
-/// Keeps the trait for the types of this crate.
+/// Seals the trait, so that only this crate implements it.
 pub(crate) mod sealed {
     /// A destination of this crate.
     pub trait Sealed {}
 }
 
-/// Where the tasks of a [`TaskBuilder`](crate::TaskBuilder) go. It decides what a spawn returns.
+/// Where the handle of a [`TaskBuilder`](crate::TaskBuilder)'s task goes, which decides what a spawn returns.
 ///
-/// There are two: [`Standalone`], the default, and [`InGroup`](crate::InGroup), which
-/// [`in_group`](crate::TaskBuilder::in_group) chooses. No other crate can add one.
+/// There are two: [`Standalone`], which is the default, and [`InGroup`](crate::InGroup), which
+/// [`in_group`](crate::TaskBuilder::in_group) chooses. The trait is sealed.
 pub trait Destination<T: Send + 'static>: sealed::Sealed + Send + Sync + 'static {
-    /// What a spawn returns: the task's handle, or its id if its group has the handle.
+    /// What a spawn returns: the task's handle, or its id if the handle belongs to the task's group.
     type Spawned;
 
     /// Takes a place for one task, if there is one.
@@ -26,20 +26,20 @@ pub trait Destination<T: Send + 'static>: sealed::Sealed + Send + Sync + 'static
     #[doc(hidden)]
     fn take_place(&self) -> impl Future<Output = ()> + Send;
 
-    /// Gives a place back that no task came to.
+    /// Gives a place back for which no task came.
     #[doc(hidden)]
     fn give_place_back(&self);
 
-    /// Takes in a task that has a place, whether the executor has admitted it or not.
+    /// Accepts a task that has a place, whether the executor has admitted it or not.
     #[doc(hidden)]
     fn accept(&self, handle: TaskHandle<T>) -> Self::Spawned;
 
-    /// Counts a task that found no place.
+    /// Counts a task for which there was no place.
     #[doc(hidden)]
     fn refuse(&self, handle: TaskHandle<T>) -> Self::Spawned;
 }
 
-/// The task belongs to no group. A spawn returns its [`TaskHandle`].
+/// The [`Destination`] of tasks that belong to no group. A spawn returns the [`TaskHandle`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standalone;
 

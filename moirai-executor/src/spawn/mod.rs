@@ -1,4 +1,4 @@
-//! Starting tasks.
+//! Spawning tasks.
 
 mod builder;
 mod cancel_on;

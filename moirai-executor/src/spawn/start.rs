@@ -19,7 +19,7 @@ use crate::spawn::cancel_on::{CancelOptions, Registrar};
 use crate::spawn::options::SpawnOptions;
 use crate::task::{Closure, Header, NewTask, Spawned, Work};
 
-/// What cancels a task from outside, and where the registrations for it are kept.
+/// What cancels a task from outside, and the registrar for its registrations.
 type Cancellation = (Registrar, CancelOptions);
 
 /// Spawns a future.
@@ -61,7 +61,7 @@ pub(crate) fn spawn_task<T: Task>(
     spawn_closure(shared, move || task.run(), options)
 }
 
-/// Lets a task in without waiting.
+/// Admits a task without waiting.
 pub(crate) fn try_enter<W>(
     shared: &Shared,
     kind: TaskKind,
@@ -81,7 +81,7 @@ pub(crate) fn try_enter<W>(
     }
 }
 
-/// Drops what is not let in.
+/// Drops work that was not admitted.
 #[cold]
 pub(crate) fn refuse<W, T>(shared: &Shared, work: W, reason: RefuseReason) -> TaskHandle<T> {
     if let Some(message) = panics::contain(|| drop(work)) {
@@ -95,7 +95,7 @@ fn refused<T>(shared: &Shared, reason: RefuseReason) -> TaskHandle<T> {
     TaskHandle::refused(shared.registry.refused_id(), reason)
 }
 
-/// Spawns a future that was let in.
+/// Spawns a future that was admitted.
 #[inline]
 pub(crate) fn spawn_admitted<F>(
     shared: &Shared,
@@ -138,7 +138,7 @@ where
     }
 }
 
-/// Spawns a closure that was let in.
+/// Spawns a closure that was admitted.
 #[inline]
 pub(crate) fn spawn_admitted_closure<F, R>(
     shared: &Shared,
@@ -161,7 +161,7 @@ fn allocate<W: Work + 'static>(
 ) -> TaskHandle<W::Output> {
     let SpawnOptions { kind, priority, name, location, rare: _, hints } = options;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
-    // SAFETY: the cells together own a reference to the shared part, which goes after the last of them: see `live`.
+    // SAFETY: all cells together own a reference to the shared part, which is given up after the last of them: see `cell_count`.
     let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, work) };
     let new = |task: NonNull<Header<Shared>>| NewRecord {
         kind,
@@ -179,7 +179,7 @@ fn allocate<W: Work + 'static>(
     }
 }
 
-/// The short way: no hooks, so the writer and the queue are taken in one go if the caller is a worker.
+/// The fast path. There are no hooks to call, so a worker takes its writer and its queue in one borrow.
 #[inline]
 fn spawn_fast<W: Work + 'static>(
     shared: &Shared,
@@ -199,13 +199,13 @@ fn spawn_fast<W: Work + 'static>(
             };
         };
         if shared.lifecycle.is_closed() {
-            // The destructor of what is refused is user code.
+            // The destructor of refused work is user code, so the core must not be borrowed.
             drop(core);
             cell.refuse();
             return refuse_closed(shared, kind);
         }
         let spawned = cell.publish(|address| {
-            // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
+            // SAFETY: the registry is in the shared part, which outlives the cell and therefore the entry.
             let entry = unsafe { shared.registry.register(&mut core.writer, new(address), ticks) };
             Some((entry.id(), entry))
         });
@@ -219,14 +219,14 @@ fn spawn_fast<W: Work + 'static>(
     })
 }
 
-/// A task that was let in found the lifecycle shut.
+/// Refuses a task that was admitted but found the lifecycle closed.
 #[cold]
 fn refuse_closed<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
     shared.admission.leave(kind);
     refused(shared, RefuseReason::ShutDown)
 }
 
-/// The long way: writer, registrations, hooks, queue.
+/// The slow path: begins the record, registers what may cancel the task, calls hooks, and queues the task.
 fn spawn_slow<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
@@ -252,7 +252,7 @@ fn spawn_slow<W: Work + 'static>(
     TaskHandle::new(id, handle)
 }
 
-/// Enters a task into the guests' writer, unless the lifecycle is shut.
+/// Begins a task's record with a shared writer of the registry, unless the lifecycle is closed.
 fn register_from_outside<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
@@ -261,11 +261,12 @@ fn register_from_outside<W: Work + 'static>(
 ) -> Option<Spawned<W::Output, Shared>> {
     cell.publish(|address| {
         let entry: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
-            // Under the guest lock, so that a shutdown that has passed the lock is seen, and one that has not sees the task.
+            // The lock of the shared writer is held: either a shutdown has passed it and the closed lifecycle is seen here, or the
+            // shutdown will see the task.
             if shared.lifecycle.is_closed() {
                 return None;
             }
-            // SAFETY: the registry is in the shared part, which outlives the cell and so the entry.
+            // SAFETY: the registry is in the shared part, which outlives the cell and therefore the entry.
             Some(unsafe { shared.registry.register(writer, new(address), ticks) })
         });
         entry.map(|entry| (entry.id(), entry))
