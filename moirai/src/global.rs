@@ -12,7 +12,7 @@ use crate::Moirai;
 pub fn global() -> &'static Moirai {
     static GLOBAL: OnceLock<Moirai> = OnceLock::new();
     GLOBAL.get_or_init(|| match Moirai::new() {
-        Ok(moirai) => moirai,
+        Ok(executor) => executor,
         Err(error) => panic!("the global executor could not be started: {error}"),
     })
 }

@@ -23,11 +23,11 @@ use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 /// ```
 /// use moirai::prelude::*;
 ///
-/// let moirai = Moirai::new()?;
-/// let sum = moirai.spawn_parallel(|| (1..=100u64).sum::<u64>());
+/// let executor = Moirai::new()?;
+/// let sum = executor.spawn_parallel(|| (1..=100u64).sum::<u64>());
 /// let id = sum.id();
 /// assert_eq!(sum.join().unwrap(), 5050);
-/// assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+/// assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
 /// # Ok::<(), BuildError>(())
 /// ```
 #[derive(Clone)]
@@ -39,14 +39,14 @@ pub struct Moirai(HybridExecutor);
 /// use moirai::prelude::*;
 /// use std::time::Duration;
 ///
-/// let moirai = Moirai::builder()
+/// let executor = Moirai::builder()
 ///     .worker_threads(2)
 ///     .cleanup_config(CleanupConfig {
 ///         task_retention_duration: Duration::from_secs(60),
 ///         ..CleanupConfig::default()
 ///     })
 ///     .build()?;
-/// assert_eq!(moirai.worker_count(), 2);
+/// assert_eq!(executor.worker_count(), 2);
 ///
 /// let error = Moirai::builder().worker_threads(0).build().unwrap_err();
 /// assert_eq!(error.field(), Some("worker_threads"));
@@ -141,13 +141,13 @@ impl Moirai {
     ///
     /// ```
     /// # use moirai::prelude::*;
-    /// let moirai = Moirai::new()?;
-    /// let mut group = moirai.group().keep_results();
+    /// let executor = Moirai::new()?;
+    /// let mut group = executor.group().keep_results();
     /// for word in ["one", "three"] {
     ///     group.spawn_parallel(move || word.len());
     /// }
     /// let mut lengths: Vec<_> =
-    ///     moirai.block_on(group.join_all()).into_iter().map(|(_id, result)| result.unwrap()).collect();
+    ///     executor.block_on(group.join_all()).into_iter().map(|(_id, result)| result.unwrap()).collect();
     /// lengths.sort_unstable();
     /// assert_eq!(lengths, [3, 5]);
     /// # Ok::<(), BuildError>(())
@@ -184,10 +184,10 @@ impl Moirai {
     ///
     /// ```
     /// # use moirai::prelude::*;
-    /// let moirai = Moirai::new()?;
+    /// let executor = Moirai::new()?;
     /// let mut numbers = [3, 1, 4, 1, 5, 9, 2, 6];
     /// let (left, right) = numbers.split_at_mut(4);
-    /// moirai.join(|| left.sort_unstable(), || right.sort_unstable());
+    /// executor.join(|| left.sort_unstable(), || right.sort_unstable());
     /// assert_eq!(numbers, [1, 1, 3, 4, 2, 5, 6, 9]);
     /// # Ok::<(), BuildError>(())
     /// ```
@@ -217,10 +217,10 @@ impl Moirai {
     ///
     /// ```
     /// # use moirai::prelude::*;
-    /// let moirai = Moirai::new()?;
+    /// let executor = Moirai::new()?;
     /// let words = ["one", "three", "five"];
     /// let mut lengths = [0; 3];
-    /// moirai.scope(|s| {
+    /// executor.scope(|s| {
     ///     for (length, word) in lengths.iter_mut().zip(&words) {
     ///         s.spawn(move |_| *length = word.len());
     ///     }
@@ -335,9 +335,9 @@ impl Moirai {
     /// ```no_run
     /// # use moirai::prelude::*;
     /// # use std::time::Duration;
-    /// let moirai = Moirai::new()?;
-    /// let stopped = moirai.shutdown_on_ctrl_c(Duration::from_secs(10)).unwrap();
-    /// moirai.spawn_async(async { /* serve */ });
+    /// let executor = Moirai::new()?;
+    /// let stopped = executor.shutdown_on_ctrl_c(Duration::from_secs(10)).unwrap();
+    /// executor.spawn_async(async { /* serve */ });
     /// println!("{}", stopped.wait());
     /// # Ok::<(), BuildError>(())
     /// ```

@@ -103,8 +103,8 @@ fn defaults_are_the_documented_ones() {
     let config = ExecutorConfig { worker_threads: 2, ..Default::default() };
     assert_eq!(config.cleanup, cleanup);
     assert_eq!(config.thread_stack_size, None);
-    let moirai = Moirai::new().unwrap();
-    assert!(moirai.worker_count() >= 1);
+    let executor = Moirai::new().unwrap();
+    assert!(executor.worker_count() >= 1);
 }
 
 #[test]
@@ -187,18 +187,18 @@ fn code_can_be_generic_over_executors() {
     assert_eq!(use_parts(&executor, &executor, &executor), 1);
     assert_eq!(executor.cleanup_completed_tasks(), 0);
     assert_eq!(executor.cleanup_stats().completed_tasks, 1);
-    let moirai = common::workers(2);
-    use_all(moirai.executor());
+    let executor = common::workers(2);
+    use_all(executor.executor());
 }
 
 #[test]
 fn a_record_has_all_its_fields() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
-    let handle = moirai.task().name("all").priority(Priority::High).spawn_async(async {});
+    let executor = common::workers(1);
+    let handle = executor.task().name("all").priority(Priority::High).spawn_async(async {});
     let id = handle.id();
     handle.join().unwrap();
-    let stats: TaskStats = moirai.task_stats(id).unwrap();
+    let stats: TaskStats = executor.task_stats(id).unwrap();
     let _: Option<Arc<str>> = stats.name.clone();
     let _: (TaskId, TaskKind, TaskStatus, Priority) =
         (stats.id, stats.kind, stats.status, stats.priority);
@@ -229,7 +229,7 @@ fn a_record_has_all_its_fields() {
         evicted_by_request,
         last_sweep: _,
         ..
-    } = moirai.cleanup_stats();
+    } = executor.cleanup_stats();
     assert_eq!(total_tasks, active_tasks + completed_tasks + cancelled_tasks + failed_tasks);
     assert!(oldest_completed_task_age.is_some() && memory_bytes > 0);
     assert_eq!(evicted_by_age + evicted_by_count + evicted_by_request, 0);
@@ -250,12 +250,12 @@ mod paths {
         let run = moirai::block_on(token.run_until_cancelled(std::future::pending::<()>()));
         assert_eq!(run, None);
         let _: moirai::metrics::MetricsSnapshot = moirai::metrics::MetricsSnapshot::default();
-        let moirai = moirai::Moirai::builder()
+        let executor = moirai::Moirai::builder()
             .worker_threads(1)
             .scheduler(moirai::scheduler::WorkStealing::new())
             .build()
             .unwrap();
-        super::common::assert_runs(&moirai);
+        super::common::assert_runs(&executor);
         fn is_scheduler<S: super::Scheduler<T>, T: Send + 'static>() {}
         is_scheduler::<moirai::scheduler::WorkStealing<u8>, u8>();
         assert_eq!(moirai::block_in_place(|| 1), 1);

@@ -22,7 +22,7 @@ enum Route {
 
 const ROUTES: [Route; 3] = [Route::Handle, Route::Abort, Route::Id];
 
-fn cancel<T>(moirai: &Moirai, handle: &TaskHandle<T>, route: Route) {
+fn cancel<T>(executor: &Moirai, handle: &TaskHandle<T>, route: Route) {
     match route {
         Route::Handle => handle.cancel(),
         Route::Abort => {
@@ -30,12 +30,12 @@ fn cancel<T>(moirai: &Moirai, handle: &TaskHandle<T>, route: Route) {
             assert_eq!(abort.id(), handle.id());
             abort.clone().cancel();
         }
-        Route::Id => assert!(moirai.cancel_task(handle.id())),
+        Route::Id => assert!(executor.cancel_task(handle.id())),
     }
 }
 
-fn has_waited(moirai: &Moirai, id: TaskId) {
-    wait_until("it waits", || moirai.task_stats(id).is_some_and(|stats| stats.polls > 0));
+fn has_waited(executor: &Moirai, id: TaskId) {
+    wait_until("it waits", || executor.task_stats(id).is_some_and(|stats| stats.polls > 0));
 }
 
 #[test]
@@ -46,13 +46,13 @@ fn a_queued_task_never_runs() {
         let ran = Counter::default();
         let (a, b, c) = (ran.clone(), ran.clone(), ran.clone());
         let handles = [
-            held.moirai.spawn_parallel(move || {
+            held.executor.spawn_parallel(move || {
                 a.add();
             }),
-            held.moirai.spawn_async(async move {
+            held.executor.spawn_async(async move {
                 b.add();
             }),
-            held.moirai.spawn_with_priority(
+            held.executor.spawn_with_priority(
                 move || {
                     c.add();
                 },
@@ -60,21 +60,21 @@ fn a_queued_task_never_runs() {
             ),
         ];
         for handle in &handles {
-            cancel(&held.moirai, handle, route);
+            cancel(&held.executor, handle, route);
         }
         held.gate.open();
         for handle in handles {
             let id = handle.id();
             assert!(handle.join().unwrap_err().is_cancelled());
-            let stats = held.moirai.task_stats(id).unwrap();
+            let stats = held.executor.task_stats(id).unwrap();
             assert_eq!(stats.status, TaskStatus::Cancelled);
             assert_eq!((stats.polls, stats.started_at), (0, None));
             assert!(stats.finished_at.is_some());
             assert_eq!(stats.error, None);
         }
-        assert_runs(&held.moirai);
+        assert_runs(&held.executor);
         assert_eq!(ran.get(), 0, "by {route:?}");
-        assert_eq!(held.moirai.load(), 0);
+        assert_eq!(held.executor.load(), 0);
     }
 }
 
@@ -82,24 +82,24 @@ fn a_queued_task_never_runs() {
 fn a_queued_blocking_task_never_runs() {
     let _watchdog = watchdog();
     for route in ROUTES {
-        let moirai = Moirai::builder().worker_threads(1).max_blocking_threads(1).build().unwrap();
+        let executor = Moirai::builder().worker_threads(1).max_blocking_threads(1).build().unwrap();
         let (gate, started, ran) = (Gate::new(), Gate::new(), Counter::default());
         let (waiting, start) = (gate.clone(), started.clone());
-        let holder = moirai.spawn_blocking(move || {
+        let holder = executor.spawn_blocking(move || {
             start.open();
             waiting.wait();
         });
         started.wait();
         let count = ran.clone();
-        let handle = moirai.spawn_blocking(move || count.add());
+        let handle = executor.spawn_blocking(move || count.add());
         let id = handle.id();
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Queued));
-        cancel(&moirai, &handle, route);
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Queued));
+        cancel(&executor, &handle, route);
         gate.open();
         assert!(handle.join().unwrap_err().is_cancelled());
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
         holder.join().unwrap();
-        assert_runs(&moirai);
+        assert_runs(&executor);
         assert_eq!(ran.get(), 0, "by {route:?}");
     }
 }
@@ -107,22 +107,22 @@ fn a_queued_blocking_task_never_runs() {
 #[test]
 fn a_waiting_task_is_dropped_at_once_on_a_worker() {
     let _watchdog = watchdog();
-    let moirai = named("cnc-drop", 2).build().unwrap();
+    let executor = named("cnc-drop", 2).build().unwrap();
     for route in ROUTES {
         let (sender, dropped) = mpsc::channel();
         let owned = OnDrop::new(move || {
             sender.send((threads::own_name(), Moirai::worker_index())).unwrap();
         });
-        let handle = moirai.spawn_async(async move {
+        let handle = executor.spawn_async(async move {
             let _owned = owned;
             pending::<()>().await;
         });
         let id = handle.id();
-        has_waited(&moirai, id);
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Running));
-        cancel(&moirai, &handle, route);
+        has_waited(&executor, id);
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Running));
+        cancel(&executor, &handle, route);
         assert!(handle.join().unwrap_err().is_cancelled());
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
         let (thread, worker) = dropped.try_recv().expect("dropped before the verdict is told");
         assert!(thread.starts_with("cnc-drop"), "by {route:?}: dropped on {thread:?}");
         assert!(worker.is_some(), "by {route:?}: dropped on {thread:?}");
@@ -132,32 +132,32 @@ fn a_waiting_task_is_dropped_at_once_on_a_worker() {
 #[test]
 fn a_detached_task_can_be_cancelled_by_id() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     let drops = Counter::default();
     let owned = drops.on_drop();
-    let handle = moirai.spawn_async(async move {
+    let handle = executor.spawn_async(async move {
         let _owned = owned;
         pending::<()>().await;
     });
     let (id, abort) = (handle.id(), handle.abort_handle());
     drop(handle);
-    has_waited(&moirai, id);
-    assert!(moirai.cancel_task(id));
-    wait_until("it has ended", || moirai.task_status(id) == Some(TaskStatus::Cancelled));
+    has_waited(&executor, id);
+    assert!(executor.cancel_task(id));
+    wait_until("it has ended", || executor.task_status(id) == Some(TaskStatus::Cancelled));
     wait_until("it is dropped", || drops.get() == 1);
     abort.cancel();
-    assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+    assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
 }
 
 #[test]
 fn a_poll_in_progress_decides_first() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     for route in ROUTES {
         for ready in [false, true] {
             let (gate, polled, polls) = (Gate::new(), Gate::new(), Counter::default());
             let (waiting, begun, count) = (gate.clone(), polled.clone(), polls.clone());
-            let handle = moirai.spawn_async(poll_fn(move |_| {
+            let handle = executor.spawn_async(poll_fn(move |_| {
                 count.add();
                 begun.open();
                 waiting.wait();
@@ -165,17 +165,17 @@ fn a_poll_in_progress_decides_first() {
             }));
             let id = handle.id();
             polled.wait();
-            cancel(&moirai, &handle, route);
-            cancel(&moirai, &handle, Route::Handle);
-            assert!(moirai.task_status(id).unwrap().is_active());
+            cancel(&executor, &handle, route);
+            cancel(&executor, &handle, Route::Handle);
+            assert!(executor.task_status(id).unwrap().is_active());
             gate.open();
             let result = handle.join();
             if ready {
                 assert_eq!(result.unwrap(), 5);
-                assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+                assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
             } else {
                 assert!(result.unwrap_err().is_cancelled());
-                assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+                assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
             }
             assert_eq!(polls.get(), 1);
         }
@@ -185,7 +185,7 @@ fn a_poll_in_progress_decides_first() {
 #[test]
 fn a_closure_that_runs_is_not_interrupted() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     for route in ROUTES {
         for blocking in [false, true] {
             let (gate, started) = (Gate::new(), Gate::new());
@@ -195,14 +195,17 @@ fn a_closure_that_runs_is_not_interrupted() {
                 waiting.wait();
                 6
             };
-            let handle =
-                if blocking { moirai.spawn_blocking(body) } else { moirai.spawn_parallel(body) };
+            let handle = if blocking {
+                executor.spawn_blocking(body)
+            } else {
+                executor.spawn_parallel(body)
+            };
             let id = handle.id();
             started.wait();
-            cancel(&moirai, &handle, route);
+            cancel(&executor, &handle, route);
             gate.open();
             assert_eq!(handle.join().unwrap(), 6);
-            assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+            assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
         }
     }
 }
@@ -210,9 +213,9 @@ fn a_closure_that_runs_is_not_interrupted() {
 #[test]
 fn a_task_can_cancel_itself() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     let (sender, receiver) = async_channel::bounded::<moirai::AbortHandle>(1);
-    let handle = moirai.spawn_async(async move {
+    let handle = executor.spawn_async(async move {
         receiver.recv().await.unwrap().cancel();
         // It goes on until it returns to the executor.
         let reached = Moirai::current().is_some();
@@ -221,55 +224,55 @@ fn a_task_can_cancel_itself() {
     });
     sender.send_blocking(handle.abort_handle()).unwrap();
     assert!(handle.join().unwrap_err().is_cancelled());
-    assert_runs(&moirai);
+    assert_runs(&executor);
 }
 
 #[test]
 fn what_has_ended_stays_as_it_is() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
-    let mut done = moirai.spawn_parallel(|| 1);
+    let executor = common::workers(1);
+    let mut done = executor.spawn_parallel(|| 1);
     let failed: TaskHandle<()> =
-        moirai.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
     wait_until("both have ended", || done.is_finished() && failed.is_finished());
     for handle in [done.abort_handle(), failed.abort_handle()] {
         handle.cancel();
-        assert!(!moirai.cancel_task(handle.id()));
+        assert!(!executor.cancel_task(handle.id()));
     }
     done.cancel();
-    assert_eq!(moirai.task_status(done.id()), Some(TaskStatus::Completed));
-    assert_eq!(moirai.task_status(failed.id()), Some(TaskStatus::Failed));
+    assert_eq!(executor.task_status(done.id()), Some(TaskStatus::Completed));
+    assert_eq!(executor.task_status(failed.id()), Some(TaskStatus::Failed));
     assert_eq!(done.try_join().unwrap().unwrap(), 1);
     assert!(failed.join().unwrap_err().is_panicked());
-    let cancelled = moirai.spawn_async(pending::<()>());
+    let cancelled = executor.spawn_async(pending::<()>());
     for _ in 0..3 {
         cancelled.cancel();
     }
     let id = cancelled.id();
     assert!(cancelled.join().unwrap_err().is_cancelled());
-    assert!(!moirai.cancel_task(id));
-    assert_eq!(moirai.cleanup_stats().cancelled_tasks, 1);
+    assert!(!executor.cancel_task(id));
+    assert_eq!(executor.cleanup_stats().cancelled_tasks, 1);
 }
 
 #[test]
 fn unknown_and_evicted_ids_name_nothing() {
     let _watchdog = watchdog();
-    let moirai =
+    let executor =
         Moirai::builder().cleanup_config(keep(0, common::HOUR)).worker_threads(1).build().unwrap();
-    let handle = moirai.spawn_parallel(|| ());
+    let handle = executor.spawn_parallel(|| ());
     let evicted = handle.id();
     handle.join().unwrap();
-    let waiting = moirai.spawn_async(pending::<()>());
+    let waiting = executor.spawn_async(pending::<()>());
     let live = waiting.id().get();
     let odd = [1, live ^ 1, live ^ (1 << 20), live ^ (1 << 31), live ^ (1 << 32), live ^ (1 << 63)];
     let unknown = odd.iter().chain(&[u64::MAX, 1 << 32, 1 << 63]).map(u64::to_string);
     let unknown = unknown.map(|id| id.parse::<TaskId>().unwrap()).filter(|id| *id != waiting.id());
     for id in unknown.chain([evicted]) {
-        assert!(!moirai.cancel_task(id), "{id}");
-        assert_eq!(moirai.task_status(id), None, "{id}");
-        assert!(moirai.task_stats(id).is_none(), "{id}");
+        assert!(!executor.cancel_task(id), "{id}");
+        assert_eq!(executor.task_status(id), None, "{id}");
+        assert!(executor.task_stats(id).is_none(), "{id}");
     }
-    assert!(moirai.task_status(waiting.id()).unwrap().is_active());
+    assert!(executor.task_status(waiting.id()).unwrap().is_active());
 }
 
 /// Writes down what became of each task.
@@ -288,24 +291,24 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
     const BATCH: u32 = 40;
     let watchdog = watchdog();
     let verdicts = Verdicts::default();
-    let moirai = Moirai::builder().worker_threads(2).plugin(verdicts.clone()).build().unwrap();
+    let executor = Moirai::builder().worker_threads(2).plugin(verdicts.clone()).build().unwrap();
     let (sender, receiver) = mpsc::channel::<moirai::AbortHandle>();
     let other = std::thread::spawn(move || receiver.into_iter().for_each(|abort| abort.cancel()));
     let drops = Counter::default();
     let (mut completed, mut cancelled, mut failed) = (0, 0, 0);
     for batch in 0..BATCHES {
-        watchdog.feed(format!("batch {batch}: {:?}", moirai.cleanup_stats()));
+        watchdog.feed(format!("batch {batch}: {:?}", executor.cleanup_stats()));
         let spawn = |i: u32| {
             let owned = drops.on_drop();
             match i % 8 {
-                7 => moirai.spawn_blocking(move || drop(owned)),
-                6 => moirai.spawn_parallel(move || drop(owned)),
-                5 => moirai.spawn_async(async move {
+                7 => executor.spawn_blocking(move || drop(owned)),
+                6 => executor.spawn_parallel(move || drop(owned)),
+                5 => executor.spawn_async(async move {
                     let _owned = owned;
                     yield_now().await;
                     std::panic::resume_unwind(Box::new(common::PURPOSE));
                 }),
-                yields => moirai.spawn_async(async move {
+                yields => executor.spawn_async(async move {
                     let _owned = owned;
                     for _ in 0..yields {
                         yield_now().await;
@@ -318,7 +321,7 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
             sender.send(handle.abort_handle()).unwrap();
         }
         for handle in handles.iter().rev() {
-            moirai.cancel_task(handle.id());
+            executor.cancel_task(handle.id());
             handle.cancel();
         }
         for handle in handles {
@@ -334,7 +337,7 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
                 TaskStatus::Cancelled => cancelled += 1,
                 _ => failed += 1,
             }
-            assert_eq!(moirai.task_status(id), Some(expected));
+            assert_eq!(executor.task_status(id), Some(expected));
             assert_eq!(verdicts.0.lock().unwrap()[&id], [expected]);
         }
         assert_eq!(drops.get(), ((batch + 1) * BATCH) as usize, "what tasks own is dropped once");
@@ -342,7 +345,7 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
     drop(sender);
     other.join().unwrap();
     println!("{completed} completed, {cancelled} cancelled, {failed} failed");
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     assert_eq!(report.spawned, u64::from(BATCHES * BATCH));
     assert_eq!((report.completed, report.cancelled, report.failed), (completed, cancelled, failed));
     assert!(verdicts.0.lock().unwrap().values().all(|verdicts| verdicts.len() == 1));

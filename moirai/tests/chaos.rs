@@ -139,15 +139,15 @@ fn life(seed: u64) -> u64 {
     if random.one_in(2) {
         builder = builder.max_active_tasks(1 + random.below(400) as usize);
     }
-    let moirai = builder.build().unwrap();
+    let executor = builder.build().unwrap();
     let token = CancellationToken::new();
     let mut handles = Vec::new();
-    let group: TaskGroup<u64> = moirai.group().keep_results().max_tasks(64);
+    let group: TaskGroup<u64> = executor.group().keep_results().max_tasks(64);
     let mut spawned = 0_u64;
     let mut refused = 0_u64;
     for _ in 0..500 + random.below(2_000) {
         let priority = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
-        let mut task = moirai.task().priority(priority[random.below(4) as usize]);
+        let mut task = executor.task().priority(priority[random.below(4) as usize]);
         if random.one_in(6) {
             task = task.timeout(random.micros(3_000));
         }
@@ -179,10 +179,11 @@ fn life(seed: u64) -> u64 {
             let mut handle = handles.swap_remove(index);
             match random.below(5) {
                 0 => handle.cancel(),
-                1 => _ = moirai.cancel_task(handle.id()),
+                1 => _ = executor.cancel_task(handle.id()),
                 2 => _ = handle.join_timeout(random.micros(300)),
                 3 => {
-                    _ = moirai.block_on(moirai.wait_for_task(handle.id(), Some(random.micros(300))))
+                    _ = executor
+                        .block_on(executor.wait_for_task(handle.id(), Some(random.micros(300))))
                 }
                 _ => {}
             }
@@ -191,7 +192,7 @@ fn life(seed: u64) -> u64 {
             token.cancel();
         }
         if random.one_in(50) {
-            let stats = moirai.cleanup_stats();
+            let stats = executor.cleanup_stats();
             let sum = stats.active_tasks
                 + stats.completed_tasks
                 + stats.cancelled_tasks
@@ -199,7 +200,7 @@ fn life(seed: u64) -> u64 {
             assert_eq!(stats.total_tasks, sum);
         }
         if random.one_in(300) {
-            moirai.cleanup_completed_tasks();
+            executor.cleanup_completed_tasks();
         }
         if random.one_in(3_000) {
             break;
@@ -209,17 +210,17 @@ fn life(seed: u64) -> u64 {
         handles.drain(..handles.len() / 2);
     }
     let deadline = random.micros(20_000);
-    let report = moirai.shutdown_timeout(deadline);
+    let report = executor.shutdown_timeout(deadline);
     let ended = report.completed + report.failed + report.cancelled;
     assert_eq!(report.spawned, ended + report.still_active, "{report}");
     assert!(report.refused >= refused);
     assert!(report.elapsed < deadline + Duration::from_secs(10), "{report}");
     // What was still in a poll ends by itself.
     wait_until("all tasks have ended", || {
-        let report = moirai.shutdown_timeout(Duration::ZERO);
+        let report = executor.shutdown_timeout(Duration::ZERO);
         report.still_active == 0
     });
-    let report = moirai.shutdown_timeout(Duration::ZERO);
+    let report = executor.shutdown_timeout(Duration::ZERO);
     for mut handle in handles {
         assert!(handle.try_join().is_some(), "a task without an end has a handle");
     }
@@ -237,7 +238,7 @@ fn life(seed: u64) -> u64 {
         }
     }
     assert_eq!(counts, [report.completed, report.failed, report.cancelled]);
-    drop(moirai);
+    drop(executor);
     if cfg!(target_os = "linux") {
         wait_until("no thread is left", || threads::count("chs-") == 0);
     }

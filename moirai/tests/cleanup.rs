@@ -17,11 +17,11 @@ fn on_manual_clock(workers: usize, cleanup: CleanupConfig) -> (Moirai, Arc<Manua
 }
 
 /// Runs tasks one after the other, so that they end in the order of their ids in the list.
-fn run_one_by_one(moirai: &Moirai, tasks: usize) -> Vec<TaskId> {
+fn run_one_by_one(executor: &Moirai, tasks: usize) -> Vec<TaskId> {
     let run = |i: usize| {
         let handle = match i % 2 {
-            0 => moirai.spawn_parallel(|| ()),
-            _ => moirai.spawn_async(async {}),
+            0 => executor.spawn_parallel(|| ()),
+            _ => executor.spawn_async(async {}),
         };
         let id = handle.id();
         handle.join().unwrap();
@@ -34,14 +34,14 @@ fn retained(stats: &CleanupStats) -> usize {
     stats.completed_tasks + stats.cancelled_tasks + stats.failed_tasks
 }
 
-fn is_kept(moirai: &Moirai, id: TaskId) -> bool {
-    moirai.task_status(id).is_some()
+fn is_kept(executor: &Moirai, id: TaskId) -> bool {
+    executor.task_status(id).is_some()
 }
 
 #[test]
 fn test_cleanup_mechanism() {
     let _watchdog = watchdog();
-    let (moirai, hand) = on_manual_clock(
+    let (executor, hand) = on_manual_clock(
         2,
         CleanupConfig {
             task_retention_duration: Duration::from_millis(100),
@@ -49,48 +49,48 @@ fn test_cleanup_mechanism() {
             ..CleanupConfig::default()
         },
     );
-    let handles: Vec<_> = (0..10).map(|i| moirai.spawn_async(async move { i })).collect();
+    let handles: Vec<_> = (0..10).map(|i| executor.spawn_async(async move { i })).collect();
     let ids: Vec<_> = handles.iter().map(TaskHandle::id).collect();
     for (i, handle) in handles.into_iter().enumerate() {
         assert_eq!(handle.join().unwrap(), i);
     }
     for id in &ids {
-        assert_eq!(moirai.task_status(*id), Some(TaskStatus::Completed));
+        assert_eq!(executor.task_status(*id), Some(TaskStatus::Completed));
     }
-    let stats = moirai.cleanup_stats();
+    let stats = executor.cleanup_stats();
     assert_eq!(stats.completed_tasks, 10);
     assert_eq!(stats.total_tasks, 10);
     assert_eq!(stats.active_tasks, 0);
 
     // Half way nothing is old enough.
     hand.advance(Duration::from_millis(60));
-    assert_eq!(moirai.cleanup_stats().oldest_completed_task_age, Some(Duration::from_millis(60)));
-    assert_eq!(moirai.cleanup_stats().total_tasks, 10);
+    assert_eq!(executor.cleanup_stats().oldest_completed_task_age, Some(Duration::from_millis(60)));
+    assert_eq!(executor.cleanup_stats().total_tasks, 10);
 
     hand.advance(Duration::from_millis(60));
     wait_until("a sweep has removed all ten", || {
-        let gone = moirai.cleanup_stats().total_tasks == 0;
+        let gone = executor.cleanup_stats().total_tasks == 0;
         // The next tick is an interval after the worker's last one, whenever that was.
         hand.advance(Duration::from_millis(50));
         gone
     });
-    let stats = moirai.cleanup_stats();
+    let stats = executor.cleanup_stats();
     assert_eq!(stats.completed_tasks, 0);
     assert_eq!(stats.evicted_by_age, 10);
     assert_eq!(stats.evicted_by_count + stats.evicted_by_request, 0);
     assert_eq!(stats.oldest_completed_task_age, None);
-    wait_until("the sweep is over", || moirai.cleanup_stats().last_sweep.is_some());
+    wait_until("the sweep is over", || executor.cleanup_stats().last_sweep.is_some());
     for id in ids {
-        assert_eq!(moirai.task_status(id), None);
+        assert_eq!(executor.task_status(id), None);
     }
-    assert!(moirai.tasks().is_empty());
+    assert!(executor.tasks().is_empty());
 }
 
 #[test]
 fn the_cleanup_worker_keeps_real_time() {
     let _watchdog = watchdog();
     let retention = Duration::from_millis(100);
-    let moirai = named("cln-real", 2)
+    let executor = named("cln-real", 2)
         .cleanup_config(CleanupConfig {
             task_retention_duration: retention,
             cleanup_interval: Duration::from_millis(20),
@@ -101,13 +101,13 @@ fn the_cleanup_worker_keeps_real_time() {
     // On a machine that stands still for so long, the records may be gone before anybody could look: then try again.
     wait_until("ten tasks have ended and been looked at within the retention", || {
         let start = Instant::now();
-        run_one_by_one(&moirai, 10);
-        let completed = moirai.cleanup_stats().completed_tasks;
+        run_one_by_one(&executor, 10);
+        let completed = executor.cleanup_stats().completed_tasks;
         let in_time = start.elapsed() < retention;
         if in_time {
             assert_eq!(completed, 10);
         }
-        wait_until("the sweep has removed them", || moirai.cleanup_stats().total_tasks == 0);
+        wait_until("the sweep has removed them", || executor.cleanup_stats().total_tasks == 0);
         assert!(start.elapsed() >= retention, "too soon: {:?}", start.elapsed());
         in_time
     });
@@ -116,7 +116,7 @@ fn the_cleanup_worker_keeps_real_time() {
 #[test]
 fn test_manual_cleanup() {
     let _watchdog = watchdog();
-    let (moirai, hand) = on_manual_clock(
+    let (executor, hand) = on_manual_clock(
         2,
         CleanupConfig {
             task_retention_duration: Duration::from_millis(100),
@@ -125,24 +125,24 @@ fn test_manual_cleanup() {
             max_retained_tasks: 3,
         },
     );
-    run_one_by_one(&moirai, 10);
-    assert_eq!(moirai.cleanup_stats().completed_tasks, 10, "over the limit, and nobody asked");
+    run_one_by_one(&executor, 10);
+    assert_eq!(executor.cleanup_stats().completed_tasks, 10, "over the limit, and nobody asked");
     hand.advance(HOUR);
-    run_one_by_one(&moirai, 1);
-    assert_eq!(moirai.cleanup_stats().completed_tasks, 11, "too old, and nobody asked");
+    run_one_by_one(&executor, 1);
+    assert_eq!(executor.cleanup_stats().completed_tasks, 11, "too old, and nobody asked");
     hand.advance(Duration::from_millis(101));
-    assert_eq!(moirai.cleanup_completed_tasks(), 11);
-    let stats = moirai.cleanup_stats();
+    assert_eq!(executor.cleanup_completed_tasks(), 11);
+    let stats = executor.cleanup_stats();
     assert_eq!(stats.total_tasks, 0);
     assert_eq!(stats.evicted_by_request, 11);
     assert_eq!(stats.evicted_by_age + stats.evicted_by_count, 0);
-    assert_eq!(moirai.cleanup_completed_tasks(), 0);
+    assert_eq!(executor.cleanup_completed_tasks(), 0);
 }
 
 #[test]
 fn a_manual_cleanup_applies_both_limits_on_whichever_thread_tasks_finished() {
     let _watchdog = watchdog();
-    let (moirai, hand) = on_manual_clock(
+    let (executor, hand) = on_manual_clock(
         2,
         CleanupConfig {
             task_retention_duration: Duration::from_secs(10),
@@ -151,40 +151,40 @@ fn a_manual_cleanup_applies_both_limits_on_whichever_thread_tasks_finished() {
             ..CleanupConfig::default()
         },
     );
-    run_one_by_one(&moirai, 6);
-    moirai.spawn_blocking(|| ()).join().unwrap();
-    let cancelled = moirai.spawn_async(std::future::pending::<()>());
+    run_one_by_one(&executor, 6);
+    executor.spawn_blocking(|| ()).join().unwrap();
+    let cancelled = executor.spawn_async(std::future::pending::<()>());
     cancelled.cancel();
     assert!(cancelled.join().unwrap_err().is_cancelled());
-    assert_eq!(moirai.cleanup_completed_tasks(), 4, "eight are four more than the limit");
-    assert_eq!(retained(&moirai.cleanup_stats()), 4);
+    assert_eq!(executor.cleanup_completed_tasks(), 4, "eight are four more than the limit");
+    assert_eq!(retained(&executor.cleanup_stats()), 4);
     hand.advance(Duration::from_secs(9));
-    let newest = run_one_by_one(&moirai, 2);
+    let newest = run_one_by_one(&executor, 2);
     hand.advance(Duration::from_secs(2));
-    assert_eq!(moirai.cleanup_completed_tasks(), 4, "those that ended eleven seconds ago");
-    assert_eq!(retained(&moirai.cleanup_stats()), 2);
-    assert!(newest.iter().all(|id| is_kept(&moirai, *id)));
-    assert_eq!(moirai.cleanup_stats().evicted_by_request, 8);
+    assert_eq!(executor.cleanup_completed_tasks(), 4, "those that ended eleven seconds ago");
+    assert_eq!(retained(&executor.cleanup_stats()), 2);
+    assert!(newest.iter().all(|id| is_kept(&executor, *id)));
+    assert_eq!(executor.cleanup_stats().evicted_by_request, 8);
 }
 
 #[test]
 fn test_cleanup_max_retained_tasks() {
     let _watchdog = watchdog();
     for workers in 1..=2 {
-        let moirai = Moirai::builder()
+        let executor = Moirai::builder()
             .worker_threads(workers)
             .cleanup_config(keep(3, HOUR))
             .build()
             .unwrap();
-        let ids = run_one_by_one(&moirai, 8);
+        let ids = run_one_by_one(&executor, 8);
         // At once: the sweep would come in half a minute.
-        let stats = moirai.cleanup_stats();
+        let stats = executor.cleanup_stats();
         assert_eq!(stats.total_tasks, 3);
         assert_eq!(stats.completed_tasks, 3);
         assert_eq!(stats.evicted_by_count, 5);
-        let kept: Vec<_> = ids.iter().map(|id| is_kept(&moirai, *id)).collect();
+        let kept: Vec<_> = ids.iter().map(|id| is_kept(&executor, *id)).collect();
         assert_eq!(kept, [false, false, false, false, false, true, true, true]);
-        let mut listed: Vec<_> = moirai.tasks().iter().map(|task| task.id).collect();
+        let mut listed: Vec<_> = executor.tasks().iter().map(|task| task.id).collect();
         listed.sort();
         let mut newest = ids[5..].to_vec();
         newest.sort();
@@ -196,20 +196,20 @@ fn test_cleanup_max_retained_tasks() {
 fn the_newest_records_are_kept_and_older_ones_go_in_order() {
     let _watchdog = watchdog();
     let (limit, slack) = (1_000, 64);
-    let moirai =
+    let executor =
         Moirai::builder().worker_threads(1).cleanup_config(keep(limit, HOUR)).build().unwrap();
-    let ids = run_one_by_one(&moirai, 3_000);
-    let kept: Vec<_> = ids.iter().map(|id| is_kept(&moirai, *id)).collect();
+    let ids = run_one_by_one(&executor, 3_000);
+    let kept: Vec<_> = ids.iter().map(|id| is_kept(&executor, *id)).collect();
     let oldest_kept = kept.iter().position(|kept| *kept).unwrap();
     assert!(kept[oldest_kept..].iter().all(|kept| *kept), "one went before an older one");
     let count = ids.len() - oldest_kept;
     assert!((limit..=limit + slack).contains(&count), "{count} kept");
-    assert_eq!(moirai.tasks().len(), count);
-    assert_eq!(moirai.cleanup_stats().completed_tasks, count);
+    assert_eq!(executor.tasks().len(), count);
+    assert_eq!(executor.cleanup_stats().completed_tasks, count);
     // What the limit leaves open, a request settles.
-    moirai.cleanup_completed_tasks();
-    assert_eq!(moirai.cleanup_stats().completed_tasks, limit);
-    assert!(ids[ids.len() - limit..].iter().all(|id| is_kept(&moirai, *id)));
+    executor.cleanup_completed_tasks();
+    assert_eq!(executor.cleanup_stats().completed_tasks, limit);
+    assert!(ids[ids.len() - limit..].iter().all(|id| is_kept(&executor, *id)));
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
     let bound = LIMIT + (LIMIT / 8).min(64 * WORKERS);
 
     let watchdog = watchdog();
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(WORKERS)
         .cleanup_config(CleanupConfig {
             cleanup_interval: Duration::from_millis(10),
@@ -231,12 +231,12 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
         .build()
         .unwrap();
     let spawn = |i: usize| match i % 16 {
-        0 => drop(moirai.spawn_async(async {
+        0 => drop(executor.spawn_async(async {
             std::panic::resume_unwind(Box::new(common::PURPOSE));
         })),
-        1 => moirai.spawn_async(std::future::pending::<()>()).cancel(),
-        2..=8 => drop(moirai.spawn_async(yield_now())),
-        _ => drop(moirai.spawn_parallel(|| ())),
+        1 => executor.spawn_async(std::future::pending::<()>()).cancel(),
+        2..=8 => drop(executor.spawn_async(yield_now())),
+        _ => drop(executor.spawn_parallel(|| ())),
     };
     let mut samples = 0;
     let mut most = 0;
@@ -249,7 +249,7 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
                         // Not far ahead of the workers: it is the books that are tried here.
                         if i % 1_024 == 0 {
                             wait_until("few are active", || {
-                                moirai.cleanup_stats().active_tasks < 4_096
+                                executor.cleanup_stats().active_tasks < 4_096
                             });
                         }
                     }
@@ -257,9 +257,9 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
             })
             .collect();
         while !spawners.iter().all(|spawner| spawner.is_finished())
-            || moirai.cleanup_stats().active_tasks > 0
+            || executor.cleanup_stats().active_tasks > 0
         {
-            let stats = moirai.cleanup_stats();
+            let stats = executor.cleanup_stats();
             let now = retained(&stats);
             assert!(now <= bound, "{now} records, of at most {bound}: {stats:?}");
             assert_eq!(stats.total_tasks, stats.active_tasks + now);
@@ -269,16 +269,16 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
             std::thread::yield_now();
         }
     });
-    let stats = moirai.cleanup_stats();
+    let stats = executor.cleanup_stats();
     println!("{samples} samples, at most {most} records; {stats:?}");
     assert!(samples > 10 && most > LIMIT / 2, "the sampler saw nothing");
     assert!((LIMIT..=bound).contains(&retained(&stats)), "{stats:?}");
     // The last one may be on its way into the books yet: after a shutdown it is not.
-    assert_eq!(moirai.shutdown().spawned as usize, TASKS);
-    moirai.cleanup_completed_tasks();
-    let stats = moirai.cleanup_stats();
+    assert_eq!(executor.shutdown().spawned as usize, TASKS);
+    executor.cleanup_completed_tasks();
+    let stats = executor.cleanup_stats();
     assert_eq!(stats.total_tasks, LIMIT);
-    assert_eq!(moirai.tasks().len(), LIMIT);
+    assert_eq!(executor.tasks().len(), LIMIT);
     assert_eq!(stats.evicted_by_age, 0);
     assert_eq!((stats.evicted_by_count + stats.evicted_by_request) as usize, TASKS - LIMIT);
 }
@@ -286,50 +286,50 @@ fn a_million_tasks_never_exceed_the_limit_by_more_than_the_slack() {
 #[test]
 fn active_tasks_are_never_evicted_and_evicted_ids_stay_unknown() {
     let _watchdog = watchdog();
-    let moirai =
+    let executor =
         Moirai::builder().worker_threads(2).cleanup_config(keep(10, HOUR)).build().unwrap();
     let gate = Gate::new();
     let waiting: Vec<_> = (0..100)
         .map(|i| {
             let gate = gate.clone();
             let name = format!("waits {i}");
-            moirai.task().name(name).spawn_async(async move { gate.passed().await })
+            executor.task().name(name).spawn_async(async move { gate.passed().await })
         })
         .collect();
-    let early = run_one_by_one(&moirai, 2_000);
-    let late = run_one_by_one(&moirai, 10_000);
+    let early = run_one_by_one(&executor, 2_000);
+    let late = run_one_by_one(&executor, 10_000);
     let slots: std::collections::HashSet<_> = late.iter().map(|id| id.slot()).collect();
     assert!(slots.len() < late.len() / 2, "slots are not used again: {}", slots.len());
-    assert_eq!(early.iter().filter(|id| is_kept(&moirai, **id)).count(), 0);
-    let kept: Vec<_> = late.iter().filter(|id| is_kept(&moirai, **id)).collect();
+    assert_eq!(early.iter().filter(|id| is_kept(&executor, **id)).count(), 0);
+    let kept: Vec<_> = late.iter().filter(|id| is_kept(&executor, **id)).collect();
     assert_eq!(kept, late[late.len() - 10..].iter().collect::<Vec<_>>());
     for id in early.iter().chain(&late) {
-        assert!(moirai.task_stats(*id).is_none_or(|stats| stats.id == *id));
+        assert!(executor.task_stats(*id).is_none_or(|stats| stats.id == *id));
     }
-    moirai.cleanup_completed_tasks();
+    executor.cleanup_completed_tasks();
     for (i, handle) in waiting.iter().enumerate() {
-        let stats = moirai.task_stats(handle.id()).expect("active tasks are on the books");
+        let stats = executor.task_stats(handle.id()).expect("active tasks are on the books");
         assert_eq!(stats.id, handle.id());
         assert_eq!(stats.name.as_deref(), Some(&*format!("waits {i}")));
         assert!(stats.status.is_active());
     }
-    assert_eq!(moirai.cleanup_stats().active_tasks, 100);
+    assert_eq!(executor.cleanup_stats().active_tasks, 100);
     gate.open();
     for handle in waiting {
         handle.join().unwrap();
     }
-    assert_eq!(moirai.cleanup_stats().total_tasks, 10);
+    assert_eq!(executor.cleanup_stats().total_tasks, 10);
 }
 
 #[test]
 fn the_list_and_the_counts_agree() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let gate = Gate::new();
     let handles: Vec<_> = (0..200)
         .map(|i| {
             let gate = gate.clone();
-            let handle = moirai.spawn_async(async move {
+            let handle = executor.spawn_async(async move {
                 if i % 4 == 0 {
                     gate.passed().await;
                 } else if i % 4 == 1 {
@@ -344,8 +344,8 @@ fn the_list_and_the_counts_agree() {
             handle
         })
         .collect();
-    wait_until("all but fifty have ended", || moirai.cleanup_stats().active_tasks == 50);
-    let (stats, tasks) = (moirai.cleanup_stats(), moirai.tasks());
+    wait_until("all but fifty have ended", || executor.cleanup_stats().active_tasks == 50);
+    let (stats, tasks) = (executor.cleanup_stats(), executor.tasks());
     let with = |status: TaskStatus| tasks.iter().filter(|task| task.status == status).count();
     assert_eq!(with(TaskStatus::Completed), 50);
     assert_eq!(with(TaskStatus::Failed), 50);
@@ -362,59 +362,59 @@ fn the_list_and_the_counts_agree() {
 fn every_limit_means_what_it_says() {
     let _watchdog = watchdog();
     let run = |cleanup: CleanupConfig, tasks: usize| {
-        let moirai = Moirai::builder().worker_threads(2).cleanup_config(cleanup).build().unwrap();
-        run_one_by_one(&moirai, tasks);
-        moirai
+        let executor = Moirai::builder().worker_threads(2).cleanup_config(cleanup).build().unwrap();
+        run_one_by_one(&executor, tasks);
+        executor
     };
     // For ever, and longer than the process has lived.
     for retention in [Duration::MAX, HOUR * 24 * 365 * 1_000] {
         let interval = Duration::from_millis(1);
-        let moirai = run(CleanupConfig { cleanup_interval: interval, ..keep(10, retention) }, 5);
-        assert_eq!(moirai.cleanup_completed_tasks(), 0);
-        assert_eq!(moirai.cleanup_stats().completed_tasks, 5);
+        let executor = run(CleanupConfig { cleanup_interval: interval, ..keep(10, retention) }, 5);
+        assert_eq!(executor.cleanup_completed_tasks(), 0);
+        assert_eq!(executor.cleanup_stats().completed_tasks, 5);
     }
     // Not at all: gone with the next sweep, or on request.
     let interval = Duration::from_millis(1);
     let zero = keep(10, Duration::ZERO);
-    let moirai = run(CleanupConfig { cleanup_interval: interval, ..zero.clone() }, 5);
-    wait_until("a sweep has removed all", || moirai.cleanup_stats().total_tasks == 0);
-    let moirai = run(CleanupConfig { cleanup_interval: Duration::MAX, ..zero }, 5);
-    assert_eq!(moirai.cleanup_completed_tasks(), 5);
+    let executor = run(CleanupConfig { cleanup_interval: interval, ..zero.clone() }, 5);
+    wait_until("a sweep has removed all", || executor.cleanup_stats().total_tasks == 0);
+    let executor = run(CleanupConfig { cleanup_interval: Duration::MAX, ..zero }, 5);
+    assert_eq!(executor.cleanup_completed_tasks(), 5);
     // As many as there are.
-    let moirai = run(keep(usize::MAX, HOUR), 500);
-    assert_eq!(moirai.cleanup_completed_tasks(), 0);
-    assert_eq!(moirai.cleanup_stats().completed_tasks, 500);
+    let executor = run(keep(usize::MAX, HOUR), 500);
+    assert_eq!(executor.cleanup_completed_tasks(), 0);
+    assert_eq!(executor.cleanup_stats().completed_tasks, 500);
     // None: the handle has the result all the same.
-    let moirai = run(keep(0, HOUR), 50);
-    assert_eq!(moirai.cleanup_stats().total_tasks, 0);
-    let handle = moirai.spawn_parallel(|| 7);
+    let executor = run(keep(0, HOUR), 50);
+    assert_eq!(executor.cleanup_stats().total_tasks, 0);
+    let handle = executor.spawn_parallel(|| 7);
     let id = handle.id();
     assert_eq!(handle.join().unwrap(), 7);
-    assert_eq!(moirai.task_status(id), None);
+    assert_eq!(executor.task_status(id), None);
     // One.
-    let moirai = run(keep(1, HOUR), 50);
-    assert_eq!(moirai.cleanup_stats().total_tasks, 1);
+    let executor = run(keep(1, HOUR), 50);
+    assert_eq!(executor.cleanup_stats().total_tasks, 1);
 }
 
 #[test]
 fn memory_comes_back_after_a_burst() {
     let _watchdog = watchdog();
-    let (moirai, hand) = on_manual_clock(2, keep(usize::MAX, Duration::from_secs(60)));
-    run_one_by_one(&moirai, 1);
-    let before = moirai.cleanup_stats().memory_bytes;
-    let burst: Vec<_> = (0..50_000).map(|_| moirai.spawn_parallel(|| ())).collect();
+    let (executor, hand) = on_manual_clock(2, keep(usize::MAX, Duration::from_secs(60)));
+    run_one_by_one(&executor, 1);
+    let before = executor.cleanup_stats().memory_bytes;
+    let burst: Vec<_> = (0..50_000).map(|_| executor.spawn_parallel(|| ())).collect();
     for handle in burst {
         handle.join().unwrap();
     }
-    let peak = moirai.cleanup_stats().memory_bytes;
+    let peak = executor.cleanup_stats().memory_bytes;
     assert!(peak >= before + 50_000 * 64, "records take 64 bytes at least: {before}, {peak}");
     hand.advance(HOUR);
     wait_until("a sweep has removed all and given the memory back", || {
         hand.advance(Duration::from_secs(30));
-        let stats = moirai.cleanup_stats();
+        let stats = executor.cleanup_stats();
         stats.total_tasks == 0 && stats.memory_bytes < peak / 4
     });
-    common::assert_runs(&moirai);
+    common::assert_runs(&executor);
 }
 
 #[test]
@@ -422,15 +422,15 @@ fn memory_comes_back_after_a_burst() {
 fn an_idle_executor_with_nothing_retained_never_wakes() {
     let _watchdog = watchdog();
     let (prefix, window) = ("cln-idle", Duration::from_millis(200));
-    let moirai = named(prefix, 2)
+    let executor = named(prefix, 2)
         .cleanup_config(CleanupConfig {
             cleanup_interval: Duration::from_millis(5),
             ..keep(100, Duration::from_millis(5))
         })
         .build()
         .unwrap();
-    common::assert_runs(&moirai);
-    wait_until("nothing is retained", || moirai.cleanup_stats().total_tasks == 0);
+    common::assert_runs(&executor);
+    wait_until("nothing is retained", || executor.cleanup_stats().total_tasks == 0);
     // How long it takes to settle is not promised; that it does, and then wakes no more, is.
     wait_until("nothing woke for a while", || {
         let before = threads::sleeps(prefix);
@@ -438,8 +438,8 @@ fn an_idle_executor_with_nothing_retained_never_wakes() {
         before == threads::sleeps(prefix)
     });
     // What ends after that is swept all the same.
-    run_one_by_one(&moirai, 3);
-    wait_until("nothing is retained again", || moirai.cleanup_stats().total_tasks == 0);
+    run_one_by_one(&executor, 3);
+    wait_until("nothing is retained again", || executor.cleanup_stats().total_tasks == 0);
 }
 
 #[test]

@@ -87,11 +87,11 @@ fn extremes_that_mean_something_are_taken() {
         ..ExecutorConfig::default()
     };
     for config in [everything_at_its_end, smallest] {
-        let moirai = Moirai::builder().config(config).build().unwrap();
+        let executor = Moirai::builder().config(config).build().unwrap();
         for _ in 0..20 {
-            common::assert_runs(&moirai);
+            common::assert_runs(&executor);
         }
-        assert!(moirai.shutdown_timeout(Duration::MAX).is_clean());
+        assert!(executor.shutdown_timeout(Duration::MAX).is_clean());
     }
     let many = Moirai::builder().worker_threads(64).build().unwrap();
     assert_eq!(many.worker_count(), 64);
@@ -145,12 +145,12 @@ fn a_refused_configuration_starts_no_thread() {
 #[cfg(target_os = "linux")]
 fn all_threads_carry_the_prefix() {
     let _watchdog = watchdog();
-    let moirai = named("cfg-name", 2).build().unwrap();
+    let executor = named("cfg-name", 2).build().unwrap();
     let name = || threads::own_name();
     let names = [
-        moirai.spawn_async(async move { name() }).join().unwrap(),
-        moirai.spawn_parallel(name).join().unwrap(),
-        moirai.spawn_blocking(name).join().unwrap(),
+        executor.spawn_async(async move { name() }).join().unwrap(),
+        executor.spawn_parallel(name).join().unwrap(),
+        executor.spawn_blocking(name).join().unwrap(),
     ];
     assert!(names.iter().all(|name| name.starts_with("cfg-name")), "{names:?}");
     wait_until("workers and the cleanup worker have names", || threads::count("cfg-name") >= 3);
@@ -162,12 +162,12 @@ fn build_and_drop_leak_no_thread() {
     let _watchdog = watchdog();
     let prefix = "cfg-leak";
     for i in 0..100 {
-        let moirai = named(prefix, 1 + i % 3).build().unwrap();
+        let executor = named(prefix, 1 + i % 3).build().unwrap();
         if i % 2 == 0 {
-            moirai.spawn_parallel(|| ()).join().unwrap();
+            executor.spawn_parallel(|| ()).join().unwrap();
         }
         if i % 5 == 0 {
-            moirai.spawn_blocking(|| ()).join().unwrap();
+            executor.spawn_blocking(|| ()).join().unwrap();
         }
     }
     wait_until("no thread is left", || threads::count(prefix) == 0);
@@ -178,14 +178,14 @@ fn build_and_drop_leak_no_thread() {
 fn the_old_name_of_two_settings_sets_both() {
     let _watchdog = watchdog();
     let builder = named("two", 1).stall_budget(None);
-    let moirai = builder.reserve_workers(0).build().unwrap();
+    let executor = builder.reserve_workers(0).build().unwrap();
     // No compensation threads, and so nothing for a watchdog thread to do.
     assert_eq!(threads::count("two-watchdog"), 0);
     // No spare threads: the only worker keeps its core while it waits, so what it waits for does not run.
-    let outer = moirai.spawn_parallel({
-        let moirai = moirai.clone();
+    let outer = executor.spawn_parallel({
+        let executor = executor.clone();
         move || {
-            let mut inner = moirai.spawn_parallel(|| ());
+            let mut inner = executor.spawn_parallel(|| ());
             inner.join_timeout(Duration::from_millis(50)).is_none()
         }
     });

@@ -33,21 +33,21 @@ fn executor(workers: usize) -> (Moirai, mpsc::Receiver<()>) {
 
 /// Spawns a task that spawns the next and awaits it, and so on; the innermost leaves an abort handle behind.
 fn chain(
-    moirai: &Moirai,
+    executor: &Moirai,
     depth: usize,
     last: mpsc::Sender<AbortHandle>,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    let moirai = moirai.clone();
+    let executor = executor.clone();
     Box::pin(async move {
         if depth == 0 {
             return;
         }
-        let next = chain(&moirai, depth - 1, last.clone());
-        let handle = moirai.spawn_async(next);
+        let next = chain(&executor, depth - 1, last.clone());
+        let handle = executor.spawn_async(next);
         if depth == 1 {
             last.send(handle.abort_handle()).unwrap();
         }
-        drop(moirai);
+        drop(executor);
         let _ = handle.await;
     })
 }
@@ -55,11 +55,11 @@ fn chain(
 #[test]
 fn a_chain_of_handles_is_freed_without_recursion() {
     let _watchdog = watchdog();
-    let (moirai, gone) = executor(2);
+    let (executor, gone) = executor(2);
     let (sender, last) = mpsc::channel();
-    moirai.spawn_async(chain(&moirai, 50_000, sender)).join().unwrap();
+    executor.spawn_async(chain(&executor, 50_000, sender)).join().unwrap();
     let last = last.recv().unwrap();
-    drop(moirai);
+    drop(executor);
     // On a small stack: were each cell freed by the one before, this would overflow.
     std::thread::Builder::new().stack_size(64 << 10).spawn(|| drop(last)).unwrap().join().unwrap();
     gone.recv().unwrap();
@@ -68,7 +68,7 @@ fn a_chain_of_handles_is_freed_without_recursion() {
 #[test]
 fn tasks_that_wait_for_each_other_are_freed() {
     let _watchdog = watchdog();
-    let (moirai, gone) = executor(1);
+    let (executor, gone) = executor(1);
     let handles: Arc<Mutex<Vec<TaskHandle<()>>>> = Arc::default();
     let (open, gate) = async_channel::bounded::<()>(2);
     for number in 0..2_usize {
@@ -87,29 +87,29 @@ fn tasks_that_wait_for_each_other_are_freed() {
             drop(others);
             let _ = gate.recv().await;
         };
-        let handle = moirai.spawn_async(task);
+        let handle = executor.spawn_async(task);
         handles.lock().unwrap().push(handle);
     }
-    wait_until("both wait", || moirai.load() == 0);
+    wait_until("both wait", || executor.load() == 0);
     drop(open);
-    wait_until("both have ended", || moirai.cleanup_stats().active_tasks == 0);
+    wait_until("both have ended", || executor.cleanup_stats().active_tasks == 0);
     drop(handles);
-    drop(moirai);
+    drop(executor);
     gone.recv().unwrap();
 }
 
 #[test]
 fn a_task_can_join_after_it_has_dropped_the_last_owner() {
     let _watchdog = watchdog();
-    let (moirai, gone) = executor(1);
+    let (executor, gone) = executor(1);
     let (give, owner) = mpsc::channel::<Moirai>();
-    let task = moirai.spawn_parallel(move || {
+    let task = executor.spawn_parallel(move || {
         let owner = owner.recv().unwrap();
         let child = owner.spawn_async(std::future::pending::<()>());
         drop(owner);
         child.join().unwrap_err().is_shut_down()
     });
-    give.send(moirai).unwrap();
+    give.send(executor).unwrap();
     assert!(task.join().unwrap());
     gone.recv().unwrap();
 }
@@ -117,11 +117,11 @@ fn a_task_can_join_after_it_has_dropped_the_last_owner() {
 #[test]
 fn a_task_can_join_after_a_shutdown_has_given_up_on_it() {
     let _watchdog = watchdog();
-    let (moirai, gone) = executor(1);
+    let (executor, gone) = executor(1);
     let (go_on, wait) = mpsc::channel::<()>();
-    let inner = moirai.clone();
+    let inner = executor.clone();
     let (started, has_started) = mpsc::channel();
-    let task = moirai.spawn_parallel(move || {
+    let task = executor.spawn_parallel(move || {
         let child = inner.spawn_async(std::future::pending::<()>());
         drop(inner);
         started.send(()).unwrap();
@@ -129,19 +129,19 @@ fn a_task_can_join_after_a_shutdown_has_given_up_on_it() {
         child.join().unwrap_err().is_shut_down()
     });
     has_started.recv().unwrap();
-    let report = moirai.shutdown_timeout(Duration::from_millis(10));
+    let report = executor.shutdown_timeout(Duration::from_millis(10));
     assert!(report.still_active >= 1, "{report}");
     go_on.send(()).unwrap();
     assert!(task.join().unwrap());
-    wait_until("all have ended", || moirai.cleanup_stats().active_tasks == 0);
-    drop(moirai);
+    wait_until("all have ended", || executor.cleanup_stats().active_tasks == 0);
+    drop(executor);
     gone.recv().unwrap();
 }
 
 #[test]
 fn a_worker_that_blocks_in_its_seat_leaves_its_slot_to_others() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(2)
         .spare_threads(0)
         .compensation_threads(0)
@@ -149,10 +149,10 @@ fn a_worker_that_blocks_in_its_seat_leaves_its_slot_to_others() {
         .unwrap();
     for _ in 0..200 {
         let (sender, receiver) = async_channel::bounded::<u32>(1);
-        let woken = moirai.spawn_async(async move { receiver.recv().await.unwrap() });
+        let woken = executor.spawn_async(async move { receiver.recv().await.unwrap() });
         let id = woken.id();
-        wait_until("it waits", || moirai.task_stats(id).is_some_and(|task| task.polls > 0));
-        let joiner = moirai.spawn_parallel(move || {
+        wait_until("it waits", || executor.task_stats(id).is_some_and(|task| task.polls > 0));
+        let joiner = executor.spawn_parallel(move || {
             sender.try_send(7).unwrap();
             woken.join().unwrap()
         });
@@ -205,7 +205,7 @@ fn a_recorder_that_panics_takes_no_worker_down() {
 fn a_waker_given_up_while_its_task_and_executor_end_is_safe() {
     let _watchdog = watchdog();
     for _ in 0..300 {
-        let (moirai, gone) = executor(1);
+        let (executor, gone) = executor(1);
         let (sender, waker) = mpsc::channel::<Waker>();
         let mut polled = false;
         let task = std::future::poll_fn(move |cx: &mut Context<'_>| {
@@ -215,10 +215,10 @@ fn a_waker_given_up_while_its_task_and_executor_end_is_safe() {
             sender.send(cx.waker().clone()).unwrap();
             Poll::Pending
         });
-        drop(moirai.spawn_async(task));
+        drop(executor.spawn_async(task));
         let waker = waker.recv().unwrap();
         let waking = std::thread::spawn(move || waker.wake());
-        drop(moirai);
+        drop(executor);
         waking.join().unwrap();
         gone.recv().unwrap();
     }

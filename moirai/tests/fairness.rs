@@ -14,16 +14,16 @@ use moirai::sync::{Event, Semaphore};
 #[track_caller]
 fn gives_way<F: Future<Output = ()> + Send + 'static>(endless: impl FnOnce(Arc<AtomicBool>) -> F) {
     // Without rescuers: it is the task itself that has to give way.
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(1)
         .spare_threads(0)
         .compensation_threads(0)
         .build()
         .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let task = moirai.spawn_async(endless(Arc::clone(&stop)));
-    wait_until("it runs", || moirai.task_status(task.id()) == Some(TaskStatus::Running));
-    moirai.spawn_async(async {}).join().unwrap();
+    let task = executor.spawn_async(endless(Arc::clone(&stop)));
+    wait_until("it runs", || executor.task_status(task.id()) == Some(TaskStatus::Running));
+    executor.spawn_async(async {}).join().unwrap();
     stop.store(true, SeqCst);
     task.join().unwrap();
 }
@@ -77,8 +77,8 @@ fn a_task_on_a_foreign_channel_gives_way_when_it_consumes_its_budget() {
 #[test]
 fn who_blocks_inside_of_a_poll_is_not_refused_for_ever() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let task = moirai.spawn_async(async {
+    let executor = workers(1);
+    let task = executor.spawn_async(async {
         let event = Event::new();
         event.set();
         for _ in 0..10_000 {
@@ -87,19 +87,19 @@ fn who_blocks_inside_of_a_poll_is_not_refused_for_ever() {
         }
     });
     task.join().unwrap();
-    let unbounded = moirai.spawn_async(moirai::unconstrained(async {
+    let unbounded = executor.spawn_async(moirai::unconstrained(async {
         for _ in 0..10_000 {
             moirai::consume_budget().await;
         }
     }));
     let id = unbounded.id();
     unbounded.join().unwrap();
-    assert_eq!(moirai.task_stats(id).unwrap().polls, 1);
+    assert_eq!(executor.task_stats(id).unwrap().polls, 1);
 }
 
 /// Keeps `moirai` flooded with tasks of `priority` that take about `length` each, until told to stop. Says how many have run.
 fn flood(
-    moirai: &Moirai,
+    executor: &Moirai,
     priority: Priority,
     length: Duration,
     stop: &Arc<AtomicBool>,
@@ -107,7 +107,7 @@ fn flood(
     let ran = Arc::new(AtomicU64::new(0));
     for _ in 0..200 {
         let (stop, ran) = (Arc::clone(stop), Arc::clone(&ran));
-        moirai.task().priority(priority).spawn_async(async move {
+        executor.task().priority(priority).spawn_async(async move {
             while !stop.load(SeqCst) {
                 let start = Instant::now();
                 while start.elapsed() < length {
@@ -123,9 +123,9 @@ fn flood(
 
 /// How many polls of the flood came between the spawn of a task and its own. Counted from when the spawn has returned: before it, this
 /// thread may have waited for a processor.
-fn passed_over_by(moirai: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -> u64 {
+fn passed_over_by(executor: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -> u64 {
     let counted = Arc::clone(ran);
-    let task = moirai.task().priority(priority).spawn_async(async move { counted.load(SeqCst) });
+    let task = executor.task().priority(priority).spawn_async(async move { counted.load(SeqCst) });
     let spawned = ran.load(SeqCst);
     task.join().unwrap().saturating_sub(spawned)
 }
@@ -134,19 +134,19 @@ fn passed_over_by(moirai: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -> 
 fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
     let watchdog = watchdog();
     for n in [1, 2] {
-        let moirai = Moirai::builder()
+        let executor = Moirai::builder()
             .worker_threads(n)
             .spare_threads(0)
             .compensation_threads(0)
             .build()
             .unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let ran = flood(&moirai, Priority::Low, Duration::from_micros(200), &stop);
+        let ran = flood(&executor, Priority::Low, Duration::from_micros(200), &stop);
         wait_until("the flood runs", || ran.load(SeqCst) > 500);
         let mut passed_over: Vec<_> = (0..400)
             .map(|i| {
                 watchdog.feed(format!("critical task {i} on {n} workers"));
-                passed_over_by(&moirai, Priority::Critical, &ran)
+                passed_over_by(&executor, Priority::Critical, &ran)
             })
             .collect();
         passed_over.sort_unstable();
@@ -160,12 +160,12 @@ fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
 #[test]
 fn low_tasks_go_on_under_a_flood_of_critical_ones() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let stop = Arc::new(AtomicBool::new(false));
-    let ran = flood(&moirai, Priority::Critical, Duration::from_micros(20), &stop);
+    let ran = flood(&executor, Priority::Critical, Duration::from_micros(20), &stop);
     wait_until("the flood runs", || ran.load(SeqCst) > 500);
     for _ in 0..20 {
-        let passed_over = passed_over_by(&moirai, Priority::Low, &ran);
+        let passed_over = passed_over_by(&executor, Priority::Low, &ran);
         // One look in 64 of each worker begins with the low band.
         assert!(passed_over <= 64 * 3, "{passed_over}");
     }
@@ -175,16 +175,16 @@ fn low_tasks_go_on_under_a_flood_of_critical_ones() {
 #[test]
 fn what_comes_from_outside_gets_its_turn_among_long_polls() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(1)
         .spare_threads(0)
         .compensation_threads(0)
         .build()
         .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let ran = flood(&moirai, Priority::Normal, Duration::from_millis(1), &stop);
+    let ran = flood(&executor, Priority::Normal, Duration::from_millis(1), &stop);
     wait_until("the flood runs", || ran.load(SeqCst) > 300);
-    let passed_over = passed_over_by(&moirai, Priority::Normal, &ran);
+    let passed_over = passed_over_by(&executor, Priority::Normal, &ran);
     stop.store(true, SeqCst);
     assert!(passed_over <= 8, "{passed_over} polls of a millisecond each went first");
 }

@@ -11,8 +11,8 @@ use moirai::prelude::*;
 #[test]
 fn results_that_are_asked_for_come_in_the_order_of_the_ends() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
-    let mut group = moirai.group().keep_results();
+    let executor = workers(2);
+    let mut group = executor.group().keep_results();
     let gate = Gate::new();
     let late = group.spawn_blocking({
         let gate = gate.clone();
@@ -22,7 +22,7 @@ fn results_that_are_asked_for_come_in_the_order_of_the_ends() {
         }
     });
     let early = group.spawn_parallel(|| 2);
-    moirai.block_on(async {
+    executor.block_on(async {
         let (id, result) = group.next().await.unwrap();
         assert_eq!((id, result.unwrap()), (early, 2));
         assert_eq!(group.len(), 1);
@@ -30,7 +30,7 @@ fn results_that_are_asked_for_come_in_the_order_of_the_ends() {
         let (id, result) = group.next().await.unwrap();
         assert_eq!((id, result.unwrap()), (late, 1));
         assert!(group.next().await.is_none());
-        assert_eq!(moirai.task_status(late), Some(TaskStatus::Completed));
+        assert_eq!(executor.task_status(late), Some(TaskStatus::Completed));
     });
     assert_eq!(group.counts().completed, 2);
 }
@@ -38,14 +38,14 @@ fn results_that_are_asked_for_come_in_the_order_of_the_ends() {
 #[test]
 fn nothing_is_held_of_what_ended_unless_asked_for() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let dropped = Counter::default();
-    let mut group = moirai.group();
+    let mut group = executor.group();
     for _ in 0..1_000 {
         let guard = dropped.on_drop();
         group.spawn_async(async move { guard });
     }
-    moirai.block_on(async { assert!(group.next().await.is_none()) });
+    executor.block_on(async { assert!(group.next().await.is_none()) });
     assert_eq!(dropped.get(), 1_000, "who is told of the end finds nothing left");
     assert_eq!((group.len(), group.counts().completed), (0, 1_000));
 }
@@ -54,13 +54,13 @@ fn nothing_is_held_of_what_ended_unless_asked_for() {
 fn ends_of_every_kind_are_counted() {
     let _watchdog = watchdog();
     hush();
-    let moirai = workers(2);
-    let mut group = moirai.group().keep_results();
+    let executor = workers(2);
+    let mut group = executor.group().keep_results();
     group.spawn_async(async {});
     group.spawn_parallel(|| panic!("{PURPOSE}"));
     let cancelled = group.spawn_async(pending());
-    moirai.cancel_task(cancelled);
-    let results = moirai.block_on(group.join_all());
+    executor.cancel_task(cancelled);
+    let results = executor.block_on(group.join_all());
     assert_eq!(results.len(), 3);
     let counts = group.counts();
     assert_eq!((counts.completed, counts.failed, counts.cancelled), (1, 1, 1));
@@ -69,8 +69,8 @@ fn ends_of_every_kind_are_counted() {
 #[test]
 fn a_limit_bounds_the_members_and_what_is_kept_of_them() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
-    let mut group = moirai.group().keep_results().max_tasks(2);
+    let executor = workers(2);
+    let mut group = executor.group().keep_results().max_tasks(2);
     group.spawn_parallel(|| 1);
     group.task().try_spawn_parallel(|| 2).unwrap();
     wait_until("both have ended", || group.is_empty());
@@ -78,7 +78,7 @@ fn a_limit_bounds_the_members_and_what_is_kept_of_them() {
     assert!(group.task().try_spawn_async(async { 3 }).unwrap_err().is_at_capacity());
     group.spawn_async(async { 3 });
     assert_eq!(group.counts().refused, 1);
-    moirai.block_on(async {
+    executor.block_on(async {
         assert!(group.next().await.is_some());
         group.task().spawn_async_when_free(async { 4 }).await;
         assert!(group.task().try_spawn_blocking(|| 5).is_err());
@@ -90,11 +90,11 @@ fn a_limit_bounds_the_members_and_what_is_kept_of_them() {
 #[test]
 fn bounded_concurrency_runs_everything_and_never_more_at_once() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let (active, most) = (Counter::default(), Counter::default());
     let ended = Counter::default();
-    let mut group = moirai.group().max_tasks(3);
-    moirai.block_on(async {
+    let mut group = executor.group().max_tasks(3);
+    executor.block_on(async {
         for _ in 0..300 {
             let (active, most, ended) = (active.clone(), most.clone(), ended.clone());
             group
@@ -121,10 +121,10 @@ fn bounded_concurrency_runs_everything_and_never_more_at_once() {
 #[test]
 fn dropping_a_group_cancels_its_members_and_detaching_does_not() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let gate = Gate::new();
     let ids = [false, true].map(|detach| {
-        let group: TaskGroup<()> = moirai.group();
+        let group: TaskGroup<()> = executor.group();
         let gate = gate.clone();
         let id = group.spawn_async(async move {
             while !gate.is_open() {
@@ -137,36 +137,36 @@ fn dropping_a_group_cancels_its_members_and_detaching_does_not() {
         id
     });
     wait_until("the first is cancelled", || {
-        moirai.task_status(ids[0]) == Some(TaskStatus::Cancelled)
+        executor.task_status(ids[0]) == Some(TaskStatus::Cancelled)
     });
     gate.open();
     wait_until("the second completes", || {
-        moirai.task_status(ids[1]) == Some(TaskStatus::Completed)
+        executor.task_status(ids[1]) == Some(TaskStatus::Completed)
     });
 }
 
 #[test]
 fn cancelling_all_leaves_the_group_usable() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let mut group = moirai.group().keep_results();
+    let executor = workers(1);
+    let mut group = executor.group().keep_results();
     for _ in 0..10 {
         group.spawn_async(pending());
     }
     group.cancel_all();
-    let results = moirai.block_on(group.join_all());
+    let results = executor.block_on(group.join_all());
     assert!(results.iter().all(|(_, result)| result.as_ref().is_err_and(TaskError::is_cancelled)));
     group.spawn_async(async { 7 });
-    assert_eq!(moirai.block_on(group.join_all()).len(), 1);
+    assert_eq!(executor.block_on(group.join_all()).len(), 1);
 }
 
 #[test]
 fn a_group_outlives_its_executor_and_its_members_may_use_it() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let mut group = moirai.group().keep_results();
+    let executor = workers(1);
+    let mut group = executor.group().keep_results();
     group.spawn_async(pending::<()>());
-    drop(moirai);
+    drop(executor);
     let other = workers(1);
     other.block_on(async {
         let (_, result) = group.next().await.unwrap();
@@ -189,32 +189,32 @@ fn a_result_that_panics_as_it_is_dropped_hurts_nobody() {
     }
     let _watchdog = watchdog();
     hush();
-    let moirai = workers(1);
-    let mut group = moirai.group();
+    let executor = workers(1);
+    let mut group = executor.group();
     group.spawn_parallel(|| Bomb);
-    moirai.block_on(async { assert!(group.next().await.is_none()) });
-    common::assert_runs(&moirai);
+    executor.block_on(async { assert!(group.next().await.is_none()) });
+    common::assert_runs(&executor);
 }
 
 #[test]
 fn a_member_has_whatever_a_task_of_its_own_can_have() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let mut group = moirai.group().keep_results();
+    let executor = workers(1);
+    let mut group = executor.group().keep_results();
     let token = moirai::sync::CancellationToken::new();
-    let named = moirai.task().name("named").priority(Priority::High).in_group(&group);
+    let named = executor.task().name("named").priority(Priority::High).in_group(&group);
     let named = named.spawn_async(async { 1 });
-    let late = moirai.task().in_group(&group).timeout(std::time::Duration::from_millis(1));
+    let late = executor.task().in_group(&group).timeout(std::time::Duration::from_millis(1));
     let late = late.spawn_async(pending());
     let stopped = group.task().name("stopped").cancel_token(token.child_token());
     let stopped = stopped.spawn_async(pending());
     token.cancel();
-    let results = moirai.block_on(group.join_all());
+    let results = executor.block_on(group.join_all());
     let result = |id| &results.iter().find(|(other, _)| *other == id).unwrap().1;
     assert_eq!(*result(named).as_ref().unwrap(), 1);
     assert!(result(late).as_ref().unwrap_err().is_timed_out());
     assert!(result(stopped).as_ref().unwrap_err().is_cancelled());
-    let stats = moirai.task_stats(named).unwrap();
+    let stats = executor.task_stats(named).unwrap();
     assert_eq!((stats.name.as_deref(), stats.priority), (Some("named"), Priority::High));
     assert!(stats.location.file().ends_with("groups.rs"));
     let counts = group.counts();
@@ -237,9 +237,9 @@ fn a_member_can_run_on_another_executor_than_the_one_that_made_its_group() {
 #[test]
 fn a_wait_for_a_place_that_is_given_up_keeps_no_place() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).max_active_tasks(1).build().unwrap();
-    let group = moirai.group().max_tasks(1);
-    let active = moirai.spawn_async(pending::<()>());
+    let executor = Moirai::builder().worker_threads(1).max_active_tasks(1).build().unwrap();
+    let group = executor.group().max_tasks(1);
+    let active = executor.spawn_async(pending::<()>());
     // It has the group's place, and waits for the executor's.
     let mut waiting = Box::pin(group.task().spawn_async_when_free(async {}));
     let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());

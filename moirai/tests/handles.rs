@@ -10,10 +10,10 @@ use moirai::prelude::*;
 #[test]
 fn a_handle_gives_the_result_once() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let gate = Gate::new();
     let waiting = gate.clone();
-    let mut handle = moirai.spawn_async(async move {
+    let mut handle = executor.spawn_async(async move {
         waiting.passed().await;
         String::from("result")
     });
@@ -21,16 +21,16 @@ fn a_handle_gives_the_result_once() {
     assert!(handle.try_join().is_none());
     assert!(handle.join_timeout(Duration::ZERO).is_none());
     assert!(handle.join_timeout(Duration::from_millis(5)).is_none());
-    assert!(moirai.task_status(handle.id()).unwrap().is_active());
+    assert!(executor.task_status(handle.id()).unwrap().is_active());
     gate.open();
     assert_eq!(handle.join_timeout(Duration::MAX).unwrap().unwrap(), "result");
     assert!(handle.is_finished());
     assert!(handle.try_join().unwrap().unwrap_err().is_result_taken());
     assert!(handle.join_timeout(Duration::ZERO).unwrap().unwrap_err().is_result_taken());
-    assert!(moirai.block_on(&mut handle).unwrap_err().is_result_taken());
+    assert!(executor.block_on(&mut handle).unwrap_err().is_result_taken());
     assert!(handle.join().unwrap_err().is_result_taken());
 
-    let mut handle = moirai.spawn_parallel(|| 8);
+    let mut handle = executor.spawn_parallel(|| 8);
     wait_until("it has ended", || handle.is_finished());
     assert_eq!(handle.try_join().unwrap().unwrap(), 8);
     assert!(handle.join().unwrap_err().is_result_taken());
@@ -50,27 +50,27 @@ fn a_handle_can_be_awaited_on_any_executor() {
 #[test]
 fn dropping_a_handle_detaches_the_task() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let (gate, ran) = (Gate::new(), Counter::default());
     let (waiting, count) = (gate.clone(), ran.clone());
-    let handle = moirai.spawn_async(async move {
+    let handle = executor.spawn_async(async move {
         waiting.passed().await;
         count.add();
     });
     let id = handle.id();
     drop(handle);
     gate.open();
-    wait_until("it has ended", || moirai.task_status(id) == Some(TaskStatus::Completed));
+    wait_until("it has ended", || executor.task_status(id) == Some(TaskStatus::Completed));
     assert_eq!(ran.get(), 1);
 }
 
 #[test]
 fn the_output_of_a_detached_task_is_dropped() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let (gate, drops) = (Gate::new(), Counter::default());
     let (waiting, output) = (gate.clone(), drops.on_drop());
-    drop(moirai.spawn_async(async move {
+    drop(executor.spawn_async(async move {
         waiting.passed().await;
         output
     }));
@@ -78,7 +78,7 @@ fn the_output_of_a_detached_task_is_dropped() {
     wait_until("the output is dropped", || drops.get() == 1);
     // Also when it had ended before the handle went.
     let output = drops.on_drop();
-    let handle = moirai.spawn_parallel(move || output);
+    let handle = executor.spawn_parallel(move || output);
     wait_until("it has ended", || handle.is_finished());
     assert_eq!(drops.get(), 1);
     drop(handle);

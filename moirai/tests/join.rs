@@ -22,26 +22,26 @@ fn fibonacci(n: u32) -> u64 {
 /// Calls `f` in each place from which fork-join work can be called.
 fn everywhere(f: impl Fn(&Moirai) + Clone + Send + 'static) {
     for n in [1, 2, 4] {
-        let moirai = workers(n);
-        f(&moirai);
+        let executor = workers(n);
+        f(&executor);
         let inside = |f: Box<dyn FnOnce(&Moirai) + Send>| {
             move || f(&Moirai::current().expect("a task has its executor"))
         };
-        moirai.spawn_parallel(inside(Box::new(f.clone()))).join().unwrap();
-        moirai.spawn_blocking(inside(Box::new(f.clone()))).join().unwrap();
+        executor.spawn_parallel(inside(Box::new(f.clone()))).join().unwrap();
+        executor.spawn_blocking(inside(Box::new(f.clone()))).join().unwrap();
         let in_poll = inside(Box::new(f.clone()));
-        moirai.block_on(moirai.spawn_async(async move { in_poll() })).unwrap();
+        executor.block_on(executor.spawn_async(async move { in_poll() })).unwrap();
         let in_block_on = inside(Box::new(f.clone()));
-        moirai.block_on(async move { in_block_on() });
+        executor.block_on(async move { in_block_on() });
     }
 }
 
 #[test]
 fn both_results_come_back_from_every_place() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
-        assert_eq!(moirai.join(|| 1, || "two"), (1, "two"));
-        assert_eq!(moirai.join(|| fibonacci(15), || fibonacci(16)), (610, 987));
+    everywhere(|executor| {
+        assert_eq!(executor.join(|| 1, || "two"), (1, "two"));
+        assert_eq!(executor.join(|| fibonacci(15), || fibonacci(16)), (610, 987));
     });
 }
 
@@ -53,7 +53,7 @@ fn without_an_executor_the_global_one_is_used() {
 
 #[test]
 fn closures_borrow_from_the_caller_and_divide_a_slice() {
-    fn sort(moirai: &Moirai, numbers: &mut [u32]) {
+    fn sort(executor: &Moirai, numbers: &mut [u32]) {
         if numbers.len() < 2 {
             return;
         }
@@ -68,14 +68,14 @@ fn closures_borrow_from_the_caller_and_divide_a_slice() {
         }
         numbers.swap(smaller, last);
         let (left, right) = numbers.split_at_mut(smaller);
-        moirai.join(|| sort(moirai, left), || sort(moirai, &mut right[1..]));
+        executor.join(|| sort(executor, left), || sort(executor, &mut right[1..]));
     }
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         let mut numbers: Vec<u32> = (0..5_000).map(|n| n * 7_919 % 5_003).collect();
         let mut sorted = numbers.clone();
         sorted.sort_unstable();
-        sort(moirai, &mut numbers);
+        sort(executor, &mut numbers);
         assert_eq!(numbers, sorted);
     });
 }
@@ -83,12 +83,12 @@ fn closures_borrow_from_the_caller_and_divide_a_slice() {
 #[test]
 fn the_closures_run_at_the_same_time() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for _ in 0..200 {
         let both = Barrier::new(2);
-        moirai.join(|| both.wait(), || both.wait());
+        executor.join(|| both.wait(), || both.wait());
         let both = Arc::new(Barrier::new(2));
-        moirai
+        executor
             .spawn_parallel(move || {
                 moirai::join(|| both.wait(), || both.wait());
             })
@@ -108,13 +108,13 @@ fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
     }
     const WORKERS: usize = 4;
     let _watchdog = watchdog();
-    let moirai = workers(WORKERS);
+    let executor = workers(WORKERS);
     let mut seen = Vec::new();
     // Other processes may keep a worker from its core for a while.
     for _ in 0..50 {
         let ran: Arc<[AtomicUsize; WORKERS]> = Arc::default();
         let counts = Arc::clone(&ran);
-        let task = moirai.spawn_parallel(move || {
+        let task = executor.spawn_parallel(move || {
             leaves(5, &|| {
                 // A leaf that sleeps takes its time on a machine of two cores, too.
                 std::thread::sleep(Duration::from_micros(200));
@@ -137,17 +137,17 @@ fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
 #[test]
 fn the_other_closure_still_runs_once_when_one_panics() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for round in 0..20 {
             let runs = AtomicUsize::new(0);
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                moirai.join(|| resume_unwind(Box::new(round)), || runs.fetch_add(1, SeqCst))
+                executor.join(|| resume_unwind(Box::new(round)), || runs.fetch_add(1, SeqCst))
             }));
             let payload = caught.map(|((), _)| ()).unwrap_err();
             assert_eq!((payload.downcast_ref(), runs.load(SeqCst)), (Some(&round), 1));
 
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                moirai.join(|| runs.fetch_add(1, SeqCst), || resume_unwind(Box::new(round)))
+                executor.join(|| runs.fetch_add(1, SeqCst), || resume_unwind(Box::new(round)))
             }));
             let payload = caught.map(|(_, ())| ()).unwrap_err();
             assert_eq!((payload.downcast_ref(), runs.load(SeqCst)), (Some(&round), 2));
@@ -158,10 +158,10 @@ fn the_other_closure_still_runs_once_when_one_panics() {
 #[test]
 fn when_both_panic_the_first_ones_payload_goes_on() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for _ in 0..20 {
             let caught = catch_unwind(|| {
-                moirai
+                executor
                     .join(|| resume_unwind(Box::new("first")), || resume_unwind(Box::new("second")))
             });
             let payload = caught.map(|((), ())| ()).unwrap_err();
@@ -173,7 +173,7 @@ fn when_both_panic_the_first_ones_payload_goes_on() {
 #[test]
 fn a_panic_leaks_nothing_and_comes_after_both_have_ended() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for first_panics in [true, false] {
             let kept = Arc::new(());
             let ended = AtomicUsize::new(0);
@@ -191,7 +191,7 @@ fn a_panic_leaks_nothing_and_comes_after_both_have_ended() {
                 }
             };
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                moirai.join(part(first_panics), part(!first_panics))
+                executor.join(part(first_panics), part(!first_panics))
             }));
             assert_eq!(ended.load(SeqCst), 2);
             drop(caught.unwrap_err());
@@ -203,11 +203,11 @@ fn a_panic_leaks_nothing_and_comes_after_both_have_ended() {
 #[test]
 fn a_payload_that_nobody_gets_may_panic_when_it_is_dropped() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for _ in 0..20 {
             let bomb = OnDrop::new(|| resume_unwind(Box::new("bomb")));
             let caught = catch_unwind(|| {
-                moirai.join(|| resume_unwind(Box::new("first")), || resume_unwind(Box::new(bomb)))
+                executor.join(|| resume_unwind(Box::new("first")), || resume_unwind(Box::new(bomb)))
             });
             assert_eq!(caught.map(|((), ())| ()).unwrap_err().downcast_ref(), Some(&"first"));
         }
@@ -217,11 +217,11 @@ fn a_payload_that_nobody_gets_may_panic_when_it_is_dropped() {
 #[test]
 fn a_hundred_thousand_waits_in_a_row_do_not_grow_the_stack() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     // A stack that would not hold them.
     let caller = std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
         for round in 0..100_000 {
-            let (a, b) = moirai.join(|| round, || round + 1);
+            let (a, b) = executor.join(|| round, || round + 1);
             assert_eq!(a + 1, b);
         }
     });
@@ -248,11 +248,11 @@ fn recursion_two_thousand_levels_deep_takes_a_few_kib_a_level() {
     for n in [1, 2, 4] {
         // Without optimization and with a sanitizer, too.
         let builder = Moirai::builder().worker_threads(n).thread_stack_size(16 << 20);
-        let moirai = builder.build().unwrap();
+        let executor = builder.build().unwrap();
         for recursion in [left, right] {
-            let task = moirai.spawn_parallel(move || recursion(2_000));
+            let task = executor.spawn_parallel(move || recursion(2_000));
             // Not by `join`, by which this thread would help on a stack of its own.
-            let sum = moirai.block_on(task).unwrap();
+            let sum = executor.block_on(task).unwrap();
             assert_eq!(sum, 2_000);
         }
     }
@@ -261,9 +261,9 @@ fn recursion_two_thousand_levels_deep_takes_a_few_kib_a_level() {
 #[test]
 fn a_worker_in_a_join_is_the_worker_that_it_was() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for _ in 0..1_000 {
-        moirai
+        executor
             .spawn_parallel(|| {
                 let thread: ThreadId = std::thread::current().id();
                 let before = Moirai::worker_index();
@@ -282,10 +282,10 @@ fn a_worker_in_a_join_is_the_worker_that_it_was() {
 #[test]
 fn a_cancelled_task_stops_at_its_next_split() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for stolen in [false, true] {
         let (started, splits) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
-        let task = moirai.spawn_parallel({
+        let task = executor.spawn_parallel({
             let (started, splits) = (started.clone(), Arc::clone(&splits));
             move || {
                 let endless = || {
@@ -306,7 +306,7 @@ fn a_cancelled_task_stops_at_its_next_split() {
         started.wait();
         task.cancel();
         assert!(matches!(task.join(), Err(TaskError::Cancelled)));
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
         let before = splits.load(SeqCst);
         fibonacci(10);
         assert_eq!(splits.load(SeqCst), before);
@@ -316,10 +316,10 @@ fn a_cancelled_task_stops_at_its_next_split() {
 #[test]
 fn a_split_after_the_cancellation_was_caught_unwinds_again() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let (ready, cancelled) = (Gate::new(), Gate::new());
     let again = Arc::new(AtomicUsize::new(0));
-    let task = moirai.spawn_parallel({
+    let task = executor.spawn_parallel({
         let (ready, cancelled, again) = (ready.clone(), cancelled.clone(), Arc::clone(&again));
         move || {
             ready.open();
@@ -346,10 +346,10 @@ fn a_split_after_the_cancellation_was_caught_unwinds_again() {
 #[test]
 fn destructors_of_a_cancelled_task_can_fork_and_join() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for _ in 0..50 {
         let (ready, dropped) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
-        let task = moirai.spawn_parallel({
+        let task = executor.spawn_parallel({
             let (ready, dropped) = (ready.clone(), Arc::clone(&dropped));
             move || {
                 let _parallel = OnDrop::new(|| {
@@ -380,9 +380,9 @@ fn destructors_of_a_cancelled_task_can_fork_and_join() {
 #[test]
 fn shutdown_stops_the_fork_join_of_what_it_cancels() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let started = Gate::new();
-    let task = moirai.spawn_parallel({
+    let task = executor.spawn_parallel({
         let started = started.clone();
         move || {
             loop {
@@ -391,19 +391,19 @@ fn shutdown_stops_the_fork_join_of_what_it_cancels() {
         }
     });
     started.wait();
-    let report = moirai.shutdown_timeout(Duration::from_millis(1));
+    let report = executor.shutdown_timeout(Duration::from_millis(1));
     assert_eq!((report.cancelled, report.still_active), (1, 0));
     assert!(matches!(task.join(), Err(TaskError::ShutDown)));
     // Whoever is no task goes on by himself.
-    assert_eq!(moirai.join(|| 1, || 2), (1, 2));
+    assert_eq!(executor.join(|| 1, || 2), (1, 2));
 }
 
 #[test]
 fn a_task_that_waits_for_itself_in_a_half_is_told() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let (sender, receiver) = std::sync::mpsc::channel::<TaskHandle<bool>>();
-    let task = moirai.spawn_parallel(move || {
+    let task = executor.spawn_parallel(move || {
         let own = receiver.recv().unwrap();
         let both = Barrier::new(2);
         let (_, told) = moirai::join(
@@ -418,29 +418,29 @@ fn a_task_that_waits_for_itself_in_a_half_is_told() {
     let told = task.id();
     sender.send(task).unwrap();
     wait_until("the task has ended", || {
-        moirai.task_status(told).is_some_and(TaskStatus::is_terminal)
+        executor.task_status(told).is_some_and(TaskStatus::is_terminal)
     });
-    assert_eq!(moirai.task_status(told), Some(TaskStatus::Completed));
+    assert_eq!(executor.task_status(told), Some(TaskStatus::Completed));
 }
 
 #[test]
 fn who_waits_for_a_task_runs_nothing_but_its_fork_join() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let me = std::thread::current().id();
     for _ in 0..500 {
         // Neither tasks nor the halves of other tasks.
-        let other = moirai.spawn_parallel(move || {
+        let other = executor.spawn_parallel(move || {
             let elsewhere = || assert_ne!(std::thread::current().id(), me);
             moirai::join(elsewhere, elsewhere);
             elsewhere();
         });
-        let task = moirai.spawn_parallel(move || {
+        let task = executor.spawn_parallel(move || {
             let here = || std::thread::sleep(Duration::from_micros(20));
             moirai::join(here, here);
             Moirai::worker_index()
         });
         assert_eq!(task.join().unwrap(), Some(0));
-        moirai.block_on(other).unwrap();
+        executor.block_on(other).unwrap();
     }
 }

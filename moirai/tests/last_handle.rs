@@ -23,7 +23,7 @@ struct Left {
 impl Left {
     /// An executor with a task that waits for ever.
     fn new(prefix: &'static str) -> (Moirai, Self) {
-        let moirai = named(prefix, 1).build().unwrap();
+        let executor = named(prefix, 1).build().unwrap();
         let drops = Counter::default();
         let (sender, dropped_on) = mpsc::channel();
         let owned = (
@@ -32,11 +32,11 @@ impl Left {
                 sender.send(threads::own_name()).unwrap();
             }),
         );
-        let waiting = moirai.spawn_async(async move {
+        let waiting = executor.spawn_async(async move {
             let _owned = owned;
             pending::<()>().await;
         });
-        (moirai, Self { prefix, waiting, drops, dropped_on })
+        (executor, Self { prefix, waiting, drops, dropped_on })
     }
 
     /// Asserts that everything has ended as it should.
@@ -52,9 +52,9 @@ impl Left {
 #[test]
 fn outside_it_waits_for_the_end() {
     let _watchdog = watchdog();
-    let (moirai, left) = Left::new("lst-out");
-    let clone = moirai.clone();
-    drop(moirai);
+    let (executor, left) = Left::new("lst-out");
+    let clone = executor.clone();
+    drop(executor);
     common::assert_runs(&clone);
     drop(clone);
     assert!(left.waiting.is_finished(), "the drop has waited for it");
@@ -66,8 +66,8 @@ fn inside_a_task_it_does_not_wait_for_itself() {
     let _watchdog = watchdog();
     let (gate, done) = (Gate::new(), Counter::default());
     for (kind, prefix) in ["lst-asy", "lst-par", "lst-blo"].into_iter().enumerate() {
-        let (moirai, left) = Left::new(prefix);
-        let (last, passed, count) = (moirai.clone(), gate.clone(), done.clone());
+        let (executor, left) = Left::new(prefix);
+        let (last, passed, count) = (executor.clone(), gate.clone(), done.clone());
         // The handle of the test is gone before the task lets go of its own.
         let body = move || {
             passed.wait();
@@ -75,11 +75,11 @@ fn inside_a_task_it_does_not_wait_for_itself() {
             count.add();
         };
         let handle = match kind {
-            0 => moirai.spawn_async(async move { body() }),
-            1 => moirai.spawn_parallel(body),
-            _ => moirai.spawn_blocking(body),
+            0 => executor.spawn_async(async move { body() }),
+            1 => executor.spawn_parallel(body),
+            _ => executor.spawn_blocking(body),
         };
-        drop(moirai);
+        drop(executor);
         gate.open();
         // A poll in progress ends as it ends.
         handle.join().unwrap();
@@ -91,13 +91,13 @@ fn inside_a_task_it_does_not_wait_for_itself() {
 #[test]
 fn with_a_task_that_is_dropped_it_goes_too() {
     let _watchdog = watchdog();
-    let (moirai, left) = Left::new("lst-own");
-    let last = moirai.clone();
-    let owner = moirai.spawn_async(async move {
+    let (executor, left) = Left::new("lst-own");
+    let last = executor.clone();
+    let owner = executor.spawn_async(async move {
         let _last = last;
         pending::<()>().await;
     });
-    drop(moirai);
+    drop(executor);
     // The executor keeps itself alive, until somebody cancels the task.
     owner.cancel();
     assert!(owner.join().is_err());
@@ -107,23 +107,23 @@ fn with_a_task_that_is_dropped_it_goes_too() {
 #[test]
 fn during_a_panic_it_does_not_hang() {
     let _watchdog = watchdog();
-    let (moirai, left) = Left::new("lst-pano");
+    let (executor, left) = Left::new("lst-pano");
     let caught = catch_unwind(AssertUnwindSafe(move || {
-        let _last = moirai;
+        let _last = executor;
         resume_unwind(Box::new(PURPOSE));
     }));
     assert!(caught.is_err());
     left.assert_ended();
 
-    let (moirai, left) = Left::new("lst-pani");
-    let (last, gate) = (moirai.clone(), Gate::new());
+    let (executor, left) = Left::new("lst-pani");
+    let (last, gate) = (executor.clone(), Gate::new());
     let passed = gate.clone();
-    let handle: TaskHandle<()> = moirai.spawn_parallel(move || {
+    let handle: TaskHandle<()> = executor.spawn_parallel(move || {
         let _last = last;
         passed.wait();
         resume_unwind(Box::new(PURPOSE));
     });
-    drop(moirai);
+    drop(executor);
     gate.open();
     assert!(handle.join().unwrap_err().is_panicked());
     left.assert_ended();
@@ -132,21 +132,21 @@ fn during_a_panic_it_does_not_hang() {
 #[test]
 fn within_block_on_it_does_not_hang() {
     let _watchdog = watchdog();
-    let (moirai, left) = Left::new("lst-blk");
-    let borrowed = moirai.block_on(async { Moirai::current().unwrap() });
+    let (executor, left) = Left::new("lst-blk");
+    let borrowed = executor.block_on(async { Moirai::current().unwrap() });
     borrowed.block_on(async move {
         yield_now().await;
-        drop(moirai);
+        drop(executor);
         yield_now().await;
     });
     left.assert_ended();
     // The same inside a task of another executor.
-    let (moirai, left) = Left::new("lst-oth");
+    let (executor, left) = Left::new("lst-oth");
     let other = workers(1);
     other
         .spawn_async(async move {
             yield_now().await;
-            drop(moirai);
+            drop(executor);
         })
         .join()
         .unwrap();
@@ -161,16 +161,16 @@ fn in_the_destructor_of_a_thread_local_it_does_not_hang() {
     }
     let _watchdog = watchdog();
     for (first, prefix) in [(false, "lst-tls"), (true, "lst-tlf")] {
-        let (moirai, left) = Left::new(prefix);
+        let (executor, left) = Left::new(prefix);
         let thread = std::thread::spawn(move || {
             if first {
                 // So that the executor's own thread-locals are older, or younger.
-                moirai.block_on(moirai.spawn_async(yield_now())).unwrap();
+                executor.block_on(executor.spawn_async(yield_now())).unwrap();
             }
-            LAST.with_borrow_mut(|last| *last = Some(moirai));
+            LAST.with_borrow_mut(|last| *last = Some(executor));
             LAST.with_borrow(|last| {
-                let moirai = last.as_ref().unwrap();
-                moirai.block_on(moirai.spawn_async(yield_now())).unwrap();
+                let executor = last.as_ref().unwrap();
+                executor.block_on(executor.spawn_async(yield_now())).unwrap();
             });
         });
         thread.join().unwrap();
@@ -183,15 +183,15 @@ fn a_poll_in_progress_is_not_waited_for_much_longer_than_a_second() {
     let _watchdog = watchdog();
     let (gate, begun) = (Gate::new(), Gate::new());
     let (passed, start) = (gate.clone(), begun.clone());
-    let moirai = named("lst-poll", 1).build().unwrap();
-    let handle = moirai.spawn_parallel(move || {
+    let executor = named("lst-poll", 1).build().unwrap();
+    let handle = executor.spawn_parallel(move || {
         start.open();
         passed.wait();
         3
     });
     begun.wait();
     let start = Instant::now();
-    drop(moirai);
+    drop(executor);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(!handle.is_finished());
     gate.open();
@@ -202,12 +202,12 @@ fn a_poll_in_progress_is_not_waited_for_much_longer_than_a_second() {
 #[test]
 fn the_current_handle_keeps_nothing_alive() {
     let _watchdog = watchdog();
-    let (moirai, left) = Left::new("lst-cur");
-    let handle = moirai.spawn_parallel(|| Moirai::current().unwrap().clone());
+    let (executor, left) = Left::new("lst-cur");
+    let handle = executor.spawn_parallel(|| Moirai::current().unwrap().clone());
     let borrowed = handle.join().unwrap();
     common::assert_runs(&borrowed);
     let id = left.waiting.id();
-    drop(moirai);
+    drop(executor);
     left.assert_ended();
     assert!(borrowed.is_shutting_down());
     assert_eq!(borrowed.task_status(id), Some(TaskStatus::Cancelled));
@@ -230,13 +230,13 @@ fn what_is_queued_is_dropped_unrun() {
                 ran.add();
             };
             match i % 3 {
-                0 => held.moirai.spawn_parallel(body),
-                1 => held.moirai.spawn_with_priority(body, Priority::Low),
-                _ => held.moirai.spawn_async(async move { body() }),
+                0 => held.executor.spawn_parallel(body),
+                1 => held.executor.spawn_with_priority(body, Priority::Low),
+                _ => held.executor.spawn_async(async move { body() }),
             }
         })
         .collect();
-    drop(held.moirai);
+    drop(held.executor);
     held.gate.open();
     held.holder.join().unwrap();
     for handle in handles {
@@ -251,11 +251,11 @@ fn what_is_queued_is_dropped_unrun() {
 fn wakers_may_outlive_the_executor() {
     let _watchdog = watchdog();
     let wakers: Arc<Mutex<Vec<Waker>>> = Arc::default();
-    let moirai = workers(2);
+    let executor = workers(2);
     let drops = Counter::default();
     for _ in 0..100 {
         let (wakers, owned) = (Arc::clone(&wakers), drops.on_drop());
-        moirai.spawn_async(poll_fn(move |context| {
+        executor.spawn_async(poll_fn(move |context| {
             let _ = &owned;
             wakers.lock().unwrap().push(context.waker().clone());
             Poll::<()>::Pending
@@ -269,7 +269,7 @@ fn wakers_may_outlive_the_executor() {
             waker.wake_by_ref();
         }
     });
-    drop(moirai);
+    drop(executor);
     thread.join().unwrap();
     let wakers = std::mem::take(&mut *wakers.lock().unwrap());
     wait_until("all are dropped", || drops.get() == 100);
@@ -285,7 +285,7 @@ fn a_long_chain_of_drops_does_not_overflow_the_stack() {
     const TASKS: usize = 20_000;
     let _watchdog = watchdog();
     for queued in [false, true] {
-        let moirai = workers(1);
+        let executor = workers(1);
         let drops = Counter::default();
         // Each task owns what wakes the next, and the handle of the one before.
         let (mut sender, mut receiver) = async_channel::bounded::<()>(1);
@@ -296,17 +296,17 @@ fn a_long_chain_of_drops_does_not_overflow_the_stack() {
             let owned =
                 (std::mem::replace(&mut sender, next_sender), before.take(), drops.on_drop());
             let waits = std::mem::replace(&mut receiver, next_receiver);
-            before = Some(moirai.spawn_async(async move {
+            before = Some(executor.spawn_async(async move {
                 let _owned = owned;
                 let _ = waits.recv().await;
                 pending::<()>().await;
             }));
         }
         if !queued {
-            wait_until("all wait", || moirai.load() == 0);
+            wait_until("all wait", || executor.load() == 0);
         }
         drop((before, receiver));
-        drop(moirai);
+        drop(executor);
         wait_until("all are dropped", || drops.get() == TASKS);
         drop((first, sender));
     }
@@ -315,9 +315,9 @@ fn a_long_chain_of_drops_does_not_overflow_the_stack() {
 #[test]
 fn the_global_executor_serves_whoever_is_in_none() {
     let _watchdog = watchdog();
-    let has = |moirai: &Moirai, id: TaskId, kind: TaskKind| {
+    let has = |executor: &Moirai, id: TaskId, kind: TaskKind| {
         // Ids are unique within one executor only: the place tells them apart.
-        moirai.task_stats(id).is_some_and(|stats| {
+        executor.task_stats(id).is_some_and(|stats| {
             stats.kind == kind && stats.location.file() == file!() && stats.status.is_terminal()
         })
     };

@@ -16,21 +16,21 @@ fn limited(tasks: usize) -> MoiraiBuilder {
 #[test]
 fn at_the_limit_a_plain_spawn_is_refused_with_a_reason_and_no_record() {
     let _watchdog = watchdog();
-    let moirai = limited(2).build().unwrap();
+    let executor = limited(2).build().unwrap();
     let dropped = Counter::default();
-    let active = [(); 2].map(|()| moirai.spawn_async(pending::<()>()));
+    let active = [(); 2].map(|()| executor.spawn_async(pending::<()>()));
     let guard = dropped.on_drop();
-    let refused = moirai.spawn_async(async move { drop(guard) });
+    let refused = executor.spawn_async(async move { drop(guard) });
     let id = refused.id();
     assert!(refused.is_finished());
     assert!(refused.join().unwrap_err().is_at_capacity());
     assert_eq!(dropped.get(), 1);
-    assert_eq!(moirai.task_status(id), None);
-    assert!(moirai.spawn_parallel(|| ()).join().unwrap_err().is_at_capacity());
-    assert!(moirai.spawn_blocking(|| ()).join().unwrap_err().is_at_capacity());
+    assert_eq!(executor.task_status(id), None);
+    assert!(executor.spawn_parallel(|| ()).join().unwrap_err().is_at_capacity());
+    assert!(executor.spawn_blocking(|| ()).join().unwrap_err().is_at_capacity());
     active[0].cancel();
-    wait_until("there is room", || moirai.task().try_spawn_async(async {}).is_ok());
-    let report = moirai.shutdown_timeout(std::time::Duration::ZERO);
+    wait_until("there is room", || executor.task().try_spawn_async(async {}).is_ok());
+    let report = executor.shutdown_timeout(std::time::Duration::ZERO);
     assert!(report.refused >= 3);
     assert_eq!((report.spawned, report.still_active), (3, 0));
 }
@@ -38,30 +38,30 @@ fn at_the_limit_a_plain_spawn_is_refused_with_a_reason_and_no_record() {
 #[test]
 fn a_refused_task_comes_back_and_can_be_spawned_when_there_is_room() {
     let _watchdog = watchdog();
-    let moirai = limited(1).build().unwrap();
-    let active = moirai.spawn_async(pending::<()>());
-    let refused = moirai.task().try_spawn_parallel(|| 7).unwrap_err();
+    let executor = limited(1).build().unwrap();
+    let active = executor.spawn_async(pending::<()>());
+    let refused = executor.task().try_spawn_parallel(|| 7).unwrap_err();
     assert!(refused.is_at_capacity() && !refused.is_shut_down());
     assert!(refused.to_string().contains("limit"), "{refused}");
-    let waiting = moirai.task().spawn_parallel_when_free(refused.into_inner());
+    let waiting = executor.task().spawn_parallel_when_free(refused.into_inner());
     active.cancel();
-    assert_eq!(moirai.block_on(waiting).join().unwrap(), 7);
-    moirai.shutdown();
-    let refused = moirai.task().try_spawn_async(async { 7 }).unwrap_err();
+    assert_eq!(executor.block_on(waiting).join().unwrap(), 7);
+    executor.shutdown();
+    let refused = executor.task().try_spawn_async(async { 7 }).unwrap_err();
     assert!(refused.is_shut_down());
 }
 
 #[test]
 fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
     let _watchdog = watchdog();
-    let moirai = Arc::new(limited(1).build().unwrap());
+    let executor = Arc::new(limited(1).build().unwrap());
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let active = moirai.spawn_async(pending::<()>());
-    moirai.block_on(async {
+    let active = executor.spawn_async(pending::<()>());
+    executor.block_on(async {
         let spawn = |i: u32| {
             let order = Arc::clone(&order);
             Box::pin(
-                moirai.task().spawn_async_when_free(async move { order.lock().unwrap().push(i) }),
+                executor.task().spawn_async_when_free(async move { order.lock().unwrap().push(i) }),
             )
         };
         let mut waiting: Vec<_> = (0..5).map(spawn).collect();
@@ -76,19 +76,20 @@ fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
         }
     });
     assert_eq!(*order.lock().unwrap(), [0, 1, 3, 4]);
-    let stuck = moirai.spawn_async(pending::<()>());
-    let mut late = Box::pin(moirai.task().spawn_async_when_free(async {}));
-    moirai.block_on(async { assert!(futures_lite::future::poll_once(&mut late).await.is_none()) });
-    let report = moirai.shutdown_timeout(std::time::Duration::ZERO);
+    let stuck = executor.spawn_async(pending::<()>());
+    let mut late = Box::pin(executor.task().spawn_async_when_free(async {}));
+    executor
+        .block_on(async { assert!(futures_lite::future::poll_once(&mut late).await.is_none()) });
+    let report = executor.shutdown_timeout(std::time::Duration::ZERO);
     assert_eq!(report.still_active, 0);
     assert!(stuck.join().unwrap_err().is_shut_down());
-    assert!(moirai.block_on(late).join().unwrap_err().is_shut_down());
+    assert!(executor.block_on(late).join().unwrap_err().is_shut_down());
 }
 
 #[test]
 fn a_full_blocking_queue_gives_the_closure_back_and_room_is_waited_for_without_blocking() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(1)
         .max_blocking_threads(1)
         .blocking_queue_limit(1)
@@ -99,12 +100,12 @@ fn a_full_blocking_queue_gives_the_closure_back_and_room_is_waited_for_without_b
         let gate = gate.clone();
         move || gate.wait()
     };
-    let running = moirai.task().try_spawn_blocking(block()).unwrap();
-    let queued = moirai.task().try_spawn_blocking(block()).unwrap();
-    let refused = moirai.task().try_spawn_blocking(|| 7).unwrap_err();
+    let running = executor.task().try_spawn_blocking(block()).unwrap();
+    let queued = executor.task().try_spawn_blocking(block()).unwrap();
+    let refused = executor.task().try_spawn_blocking(|| 7).unwrap_err();
     assert!(refused.is_at_capacity());
-    let mut waiting = Box::pin(moirai.task().spawn_blocking_when_free(refused.into_inner()));
-    moirai.block_on(async {
+    let mut waiting = Box::pin(executor.task().spawn_blocking_when_free(refused.into_inner()));
+    executor.block_on(async {
         assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
         gate.open();
         assert_eq!(waiting.await.await.unwrap(), 7);
@@ -118,7 +119,7 @@ fn a_flood_of_a_million_stays_within_every_limit_and_each_refusal_is_told() {
     const TASKS: u64 = 1_000_000;
     const LIMIT: usize = 2_000;
     let watchdog = watchdog();
-    let moirai = limited(LIMIT)
+    let executor = limited(LIMIT)
         .max_blocking_threads(2)
         .blocking_queue_limit(100)
         .cleanup_config(keep(1_000, common::HOUR))
@@ -130,19 +131,19 @@ fn a_flood_of_a_million_stays_within_every_limit_and_each_refusal_is_told() {
         let ran = Arc::clone(&ran);
         let work = move || _ = ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let let_in = match i % 8 {
-            0..=3 => moirai.task().try_spawn_parallel(work).map(drop).is_ok(),
-            4..=6 => moirai.task().try_spawn_async(async move { work() }).map(drop).is_ok(),
-            _ => moirai.task().try_spawn_blocking(work).map(drop).is_ok(),
+            0..=3 => executor.task().try_spawn_parallel(work).map(drop).is_ok(),
+            4..=6 => executor.task().try_spawn_async(async move { work() }).map(drop).is_ok(),
+            _ => executor.task().try_spawn_blocking(work).map(drop).is_ok(),
         };
         refused += u64::from(!let_in);
         if i % 10_000 == 0 {
             watchdog.feed(format!("task {i}"));
-            let stats = moirai.cleanup_stats();
+            let stats = executor.cleanup_stats();
             assert!(stats.active_tasks <= LIMIT, "{stats:?}");
             worst = worst.max(stats.memory_bytes);
         }
     }
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     assert_eq!(report.refused, refused);
     assert_eq!((report.spawned, report.completed), (TASKS - refused, TASKS - refused));
     assert_eq!(ran.load(std::sync::atomic::Ordering::Relaxed), TASKS - refused);
@@ -155,8 +156,8 @@ fn without_a_limit_nothing_is_refused_and_zero_is_no_limit_to_have() {
     let _watchdog = watchdog();
     let error = limited(0).build().unwrap_err();
     assert_eq!(error.field(), Some("max_active_tasks"));
-    let moirai = Moirai::builder().worker_threads(1).build().unwrap();
-    let handles: Vec<_> = (0..10_000).map(|_| moirai.spawn_async(yield_now())).collect();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let handles: Vec<_> = (0..10_000).map(|_| executor.spawn_async(yield_now())).collect();
     handles.into_iter().for_each(|handle| handle.join().unwrap());
-    assert_eq!(moirai.shutdown().refused, 0);
+    assert_eq!(executor.shutdown().refused, 0);
 }

@@ -9,20 +9,20 @@ use moirai::metrics::MetricsSnapshot;
 use moirai::prelude::*;
 
 /// Runs a known set of tasks: 30 complete, 10 of each kind; 3 fail; 2 are cancelled after a poll.
-fn run_some(moirai: &Moirai) {
+fn run_some(executor: &Moirai) {
     for _ in 0..10 {
-        moirai.spawn_async(async { yield_now().await }).join().unwrap();
-        moirai.spawn_parallel(|| ()).join().unwrap();
-        moirai.spawn_blocking(|| ()).join().unwrap();
+        executor.spawn_async(async { yield_now().await }).join().unwrap();
+        executor.spawn_parallel(|| ()).join().unwrap();
+        executor.spawn_blocking(|| ()).join().unwrap();
     }
     for _ in 0..3 {
         let failed: TaskHandle<()> =
-            moirai.spawn_parallel(|| std::panic::resume_unwind(Box::new(common::PURPOSE)));
+            executor.spawn_parallel(|| std::panic::resume_unwind(Box::new(common::PURPOSE)));
         assert!(failed.join().is_err());
     }
     for _ in 0..2 {
-        let waiting = moirai.spawn_async(std::future::pending::<()>());
-        wait_until("it waits", || moirai.task_stats(waiting.id()).unwrap().polls > 0);
+        let waiting = executor.spawn_async(std::future::pending::<()>());
+        wait_until("it waits", || executor.task_stats(waiting.id()).unwrap().polls > 0);
         waiting.cancel();
         assert!(waiting.join().is_err());
     }
@@ -31,10 +31,10 @@ fn run_some(moirai: &Moirai) {
 #[test]
 fn every_task_is_counted_once() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(2).build().unwrap();
-    assert_eq!(moirai.metrics().total().tasks(), 0);
-    run_some(&moirai);
-    let metrics = moirai.metrics();
+    let executor = Moirai::builder().worker_threads(2).build().unwrap();
+    assert_eq!(executor.metrics().total().tasks(), 0);
+    run_some(&executor);
+    let metrics = executor.metrics();
     let total = metrics.total();
     assert_eq!((total.completed, total.failed, total.cancelled), (30, 3, 2));
     assert_eq!(total.tasks(), 35);
@@ -58,7 +58,7 @@ fn every_task_is_counted_once() {
 fn times_are_what_they_were() {
     let _watchdog = watchdog();
     let held = hold(Moirai::builder());
-    let queued = held.moirai.spawn_parallel(|| ());
+    let queued = held.executor.spawn_parallel(|| ());
     let id = queued.id();
     // The holder runs, and the other waits for it, at least this long.
     let least = Duration::from_millis(20);
@@ -66,12 +66,12 @@ fn times_are_what_they_were() {
     held.gate.open();
     queued.join().unwrap();
     held.holder.join().unwrap();
-    let metrics = held.moirai.metrics();
+    let metrics = held.executor.metrics();
     // Buckets and the rough clock of the histograms are exact to some per cent.
     let nearly = least.mul_f64(0.9);
     assert!(metrics.queue_time.max().unwrap() >= nearly, "{metrics}");
     assert!(metrics.execution_time.max().unwrap() >= nearly, "{metrics}");
-    let stats = held.moirai.task_stats(id).unwrap();
+    let stats = held.executor.task_stats(id).unwrap();
     assert!(stats.queue_time().unwrap() >= least.mul_f64(0.99));
 }
 
@@ -79,12 +79,12 @@ fn times_are_what_they_were() {
 fn a_task_that_never_ran_has_no_times() {
     let _watchdog = watchdog();
     let held = hold(Moirai::builder());
-    let queued = held.moirai.spawn_parallel(|| ());
+    let queued = held.executor.spawn_parallel(|| ());
     queued.cancel();
     held.gate.open();
     assert!(queued.join().unwrap_err().is_cancelled());
     held.holder.join().unwrap();
-    let metrics = held.moirai.metrics();
+    let metrics = held.executor.metrics();
     assert_eq!(metrics.total().cancelled, 1);
     assert_eq!((metrics.queue_time.count(), metrics.execution_time.count()), (1, 1));
 }
@@ -92,37 +92,37 @@ fn a_task_that_never_ran_has_no_times() {
 #[test]
 fn sleeps_and_seats_are_counted() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).build().unwrap();
-    wait_until("the idle worker sleeps", || moirai.metrics().workers[0].parks > 0);
-    assert_eq!(moirai.metrics().workers[0].cores_handed_off, 0);
-    let (gate, inner) = (Gate::new(), moirai.clone());
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    wait_until("the idle worker sleeps", || executor.metrics().workers[0].parks > 0);
+    assert_eq!(executor.metrics().workers[0].cores_handed_off, 0);
+    let (gate, inner) = (Gate::new(), executor.clone());
     let opener = gate.clone();
-    let handle = moirai.spawn_parallel(move || {
+    let handle = executor.spawn_parallel(move || {
         let opens = inner.spawn_async(async move { opener.open() });
         block_in_place(|| gate.wait());
         opens.join().unwrap();
     });
     handle.join().unwrap();
-    assert!(moirai.metrics().workers[0].cores_handed_off > 0);
+    assert!(executor.metrics().workers[0].cores_handed_off > 0);
 }
 
 #[test]
 fn recording_can_be_left_out() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(2).record_metrics(false).build().unwrap();
-    run_some(&moirai);
-    assert_eq!(moirai.metrics(), MetricsSnapshot::default());
+    let executor = Moirai::builder().worker_threads(2).record_metrics(false).build().unwrap();
+    run_some(&executor);
+    assert_eq!(executor.metrics(), MetricsSnapshot::default());
     // The books are kept all the same.
-    assert_eq!(moirai.cleanup_stats().completed_tasks, 30);
+    assert_eq!(executor.cleanup_stats().completed_tasks, 30);
 }
 
 #[test]
 fn metrics_can_be_read_after_the_shutdown_and_by_clones() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).build().unwrap();
-    let clone = moirai.clone();
-    run_some(&moirai);
-    let report = moirai.shutdown();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let clone = executor.clone();
+    run_some(&executor);
+    let report = executor.shutdown();
     let total = clone.metrics().total();
     assert_eq!((total.completed, total.failed), (report.completed, report.failed));
     assert_eq!(total.cancelled, report.cancelled);

@@ -37,12 +37,12 @@ fn rounds(total: usize, f: impl Fn() + Send + Sync + 'static) {
     let watchdog = watchdog();
     let f = Arc::new(f);
     for n in [2, 4] {
-        let moirai = workers(n);
+        let executor = workers(n);
         for round in 0..total / 100 {
             watchdog.feed(format!("{n} workers, round {round} of {}", total / 100));
             let again = Arc::clone(&f);
-            moirai.spawn_parallel(move || (0..50).for_each(|_| again())).join().unwrap();
-            moirai.scope(|_| (0..50).for_each(|_| f()));
+            executor.spawn_parallel(move || (0..50).for_each(|_| again())).join().unwrap();
+            executor.scope(|_| (0..50).for_each(|_| f()));
         }
     }
 }
@@ -131,13 +131,13 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
         static WAITING: Cell<bool> = const { Cell::new(false) };
     }
     let watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let stop = Gate::new();
     // Tasks and halves that ask whether they are on the stack of somebody who waits.
     let other_tasks: Vec<_> = (0..2)
         .map(|_| {
             let stop = stop.clone();
-            moirai.spawn_async(async move {
+            executor.spawn_async(async move {
                 while !stop.is_open() {
                     assert!(!WAITING.get(), "a task on the stack of a join");
                     moirai::yield_now().await;
@@ -147,11 +147,11 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
         .collect();
     let offered = Arc::new(AtomicUsize::new(0));
     let other_halves = std::thread::spawn({
-        let (moirai, stop, offered) = (moirai.clone(), stop.clone(), Arc::clone(&offered));
+        let (executor, stop, offered) = (executor.clone(), stop.clone(), Arc::clone(&offered));
         move || {
             while !stop.is_open() {
                 offered.fetch_add(1, SeqCst);
-                moirai.join(
+                executor.join(
                     || spin(Duration::from_micros(20)),
                     || assert!(!WAITING.get(), "a half on the stack of another join"),
                 );
@@ -176,20 +176,20 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
                 until_more_was_offered();
             },
         );
-        let task = moirai.spawn_parallel(until_more_was_offered.clone());
+        let task = executor.spawn_parallel(until_more_was_offered.clone());
         task.join().unwrap();
         WAITING.set(false);
     };
     for round in 0..40 {
         watchdog.feed(format!("round {round}"));
-        moirai.scope(|_| wait());
+        executor.scope(|_| wait());
     }
     // And on a worker.
     for round in 0..40 {
         watchdog.feed(format!("round {round} on a worker"));
         let stolen = Gate::new();
         let until_more_was_offered = until_more_was_offered.clone();
-        let task = moirai.spawn_parallel(move || {
+        let task = executor.spawn_parallel(move || {
             WAITING.set(true);
             join(
                 || stolen.wait(),
@@ -200,7 +200,7 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
             );
             WAITING.set(false);
         });
-        moirai.block_on(task).unwrap();
+        executor.block_on(task).unwrap();
     }
     stop.open();
     other_halves.join().unwrap();
@@ -210,10 +210,10 @@ fn a_waiting_thread_runs_no_other_task_and_no_other_half() {
 #[test]
 fn a_worker_that_waits_for_a_stolen_half_leaves_its_seat_to_others() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for _ in 0..20 {
         let (stolen, finish) = (Gate::new(), Gate::new());
-        let waits = moirai.spawn_parallel({
+        let waits = executor.spawn_parallel({
             let (stolen, finish) = (stolen.clone(), finish.clone());
             move || {
                 join(
@@ -227,8 +227,8 @@ fn a_worker_that_waits_for_a_stolen_half_leaves_its_seat_to_others() {
         });
         stolen.wait();
         // One worker is blocked in the half, the other waits for it: a third thread has to run this.
-        let answers = (0..10).map(|n| moirai.spawn_async(async move { n }));
-        assert_eq!(answers.map(|answer| moirai.block_on(answer).unwrap()).sum::<i32>(), 45);
+        let answers = (0..10).map(|n| executor.spawn_async(async move { n }));
+        assert_eq!(answers.map(|answer| executor.block_on(answer).unwrap()).sum::<i32>(), 45);
         finish.open();
         waits.join().unwrap();
     }
@@ -237,9 +237,9 @@ fn a_worker_that_waits_for_a_stolen_half_leaves_its_seat_to_others() {
 #[test]
 fn an_idle_executor_sleeps_after_fork_join_work() {
     let _watchdog = watchdog();
-    let moirai = common::named("fj-idle", 2).build().unwrap();
-    moirai.scope(|s| (0..1_000).for_each(|_| s.spawn(|_| ())));
-    moirai.spawn_parallel(|| for_each(0..1_000, &|_| ())).join().unwrap();
+    let executor = common::named("fj-idle", 2).build().unwrap();
+    executor.scope(|s| (0..1_000).for_each(|_| s.spawn(|_| ())));
+    executor.spawn_parallel(|| for_each(0..1_000, &|_| ())).join().unwrap();
     let sleeps = || common::threads::sleeps("fj-idle");
     wait_until("no thread wakes any more", || {
         let before = sleeps();

@@ -44,16 +44,16 @@ fn inputs() -> Vec<Vec<u64>> {
 fn sorts_agree_with_the_standard_library() {
     let watchdog = watchdog();
     for n in [1, 2, 4] {
-        let moirai = workers(n);
+        let executor = workers(n);
         for input in inputs() {
             watchdog.feed(format!("{n} workers, {} numbers", input.len()));
             let mut expected = input.clone();
             expected.sort_unstable();
             let mut sorted = input.clone();
-            moirai.scope(|_| sorted.par_sort_unstable());
+            executor.scope(|_| sorted.par_sort_unstable());
             assert!(sorted == expected, "unstable, {} numbers", input.len());
             let mut sorted = input;
-            moirai.scope(|_| sorted.par_sort());
+            executor.scope(|_| sorted.par_sort());
             assert!(sorted == expected, "stable, {} numbers", sorted.len());
         }
     }
@@ -62,11 +62,11 @@ fn sorts_agree_with_the_standard_library() {
 #[test]
 fn a_stable_sort_keeps_the_order_of_equal_elements() {
     let _watchdog = watchdog();
-    let moirai = workers(4);
+    let executor = workers(4);
     for below in [1, 3, 1_000] {
         let mut pairs: Vec<(u64, Box<usize>)> =
             numbers(100_000, below).into_iter().zip((0..).map(Box::new)).collect();
-        moirai.scope(|_| pairs.par_sort_by_key(|pair| pair.0));
+        executor.scope(|_| pairs.par_sort_by_key(|pair| pair.0));
         assert!(pairs.is_sorted());
     }
 }
@@ -74,11 +74,11 @@ fn a_stable_sort_keeps_the_order_of_equal_elements() {
 #[test]
 fn a_comparison_that_panics_loses_and_doubles_nothing() {
     let _watchdog = watchdog();
-    let moirai = workers(4);
+    let executor = workers(4);
     let total = {
         let comparisons = AtomicUsize::new(0);
         let mut all = numbers(40_000, u64::MAX);
-        moirai.scope(|_| {
+        executor.scope(|_| {
             all.par_sort_by(|a, b| {
                 comparisons.fetch_add(1, SeqCst);
                 a.cmp(b)
@@ -99,7 +99,7 @@ fn a_comparison_that_panics_loses_and_doubles_nothing() {
                 a.cmp(b)
             };
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                moirai.scope(|_| {
+                executor.scope(|_| {
                     if stable {
                         boxes.par_sort_by(|a, b| compare(a, b));
                     } else {
@@ -120,12 +120,12 @@ fn a_comparison_that_panics_loses_and_doubles_nothing() {
 #[test]
 fn orders_that_are_none_do_no_harm() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let flip = AtomicUsize::new(0);
     for _ in 0..3 {
         let mut boxes: Vec<Box<u64>> = numbers(30_000, 100).into_iter().map(Box::new).collect();
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            moirai.scope(|_| {
+            executor.scope(|_| {
                 boxes.par_sort_by(|a, b| {
                     if flip.fetch_add(1, SeqCst).is_multiple_of(3) { a.cmp(b) } else { b.cmp(a) }
                 });
@@ -152,17 +152,17 @@ fn elements_without_a_size_and_without_sync_are_sorted_too() {
 fn maps_keep_the_order_and_drop_what_a_panic_leaves() {
     let _watchdog = watchdog();
     for n in [1, 2, 4] {
-        let moirai = workers(n);
+        let executor = workers(n);
         for length in [0, 1, 15, 1_000, 100_000] {
             let numbers = numbers(length, 1_000);
-            let mapped = moirai.scope(|_| numbers.par_map(|n| Box::new(n + 1)));
+            let mapped = executor.scope(|_| numbers.par_map(|n| Box::new(n + 1)));
             assert!(mapped.iter().map(|n| **n - 1).eq(numbers.iter().copied()));
         }
         let kept = std::sync::Arc::new(());
         for at in [0, 500, 9_999] {
             let numbers: Vec<usize> = (0..10_000).collect();
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                moirai.scope(|_| {
+                executor.scope(|_| {
                     numbers.par_map(|&n| {
                         if n == at {
                             resume_unwind(Box::new("element"));
@@ -180,10 +180,10 @@ fn maps_keep_the_order_and_drop_what_a_panic_leaves() {
 #[test]
 fn each_chunk_is_visited_once_with_its_index() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for (length, size) in [(0, 1), (1, 1), (10, 3), (1_000, 7), (1_000, 1_000), (5, usize::MAX)] {
         let mut numbers = vec![usize::MAX; length];
-        moirai.scope(|_| {
+        executor.scope(|_| {
             numbers.par_for_each_chunk_mut(size, |index, chunk| {
                 assert!(chunk.iter().all(|&number| number == usize::MAX));
                 chunk.fill(index);
@@ -208,9 +208,9 @@ mod iterators {
         let _watchdog = watchdog();
         f();
         for n in [1, 2, 4] {
-            let moirai = workers(n);
-            moirai.scope(|_| f());
-            moirai.spawn_parallel(f.clone()).join().unwrap();
+            let executor = workers(n);
+            executor.scope(|_| f());
+            executor.spawn_parallel(f.clone()).join().unwrap();
         }
     }
 
@@ -266,10 +266,10 @@ mod iterators {
     #[test]
     fn the_work_runs_on_the_executor_that_is_asked() {
         let _watchdog = watchdog();
-        let moirai = workers(2);
+        let executor = workers(2);
         let foreign = AtomicUsize::new(0);
         let me = std::thread::current().id();
-        moirai.scope(|_| {
+        executor.scope(|_| {
             (0..10_000usize).par().for_each(|_| {
                 let here = std::thread::current().id() == me || Moirai::worker_index().is_some();
                 foreign.fetch_add(usize::from(!here), SeqCst);
@@ -281,9 +281,9 @@ mod iterators {
     #[test]
     fn a_panic_comes_out() {
         let _watchdog = watchdog();
-        let moirai = workers(2);
+        let executor = workers(2);
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            moirai.scope(|_| {
+            executor.scope(|_| {
                 (0..10_000usize).par().for_each(|n| {
                     if n == 7_000 {
                         resume_unwind(Box::new("item"));

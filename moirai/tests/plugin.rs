@@ -100,18 +100,18 @@ fn assert_order(log: &Log, id: TaskId, ran: bool, outcome: TaskStatus) {
 fn each_task_is_told_of_once_and_in_order() {
     let _watchdog = watchdog();
     let log = Log::default();
-    let moirai = Moirai::builder().worker_threads(2).plugin(log.clone()).build().unwrap();
+    let executor = Moirai::builder().worker_threads(2).plugin(log.clone()).build().unwrap();
     for i in 0..300 {
         let handle = match i % 5 {
-            0 => moirai.spawn_async(async {
+            0 => executor.spawn_async(async {
                 for _ in 0..3 {
                     yield_now().await;
                 }
             }),
-            1 => moirai.spawn_parallel(|| ()),
-            2 => moirai.spawn_blocking(|| ()),
-            3 => moirai.spawn_with_priority(|| (), Priority::High),
-            _ => moirai.task().name("named").spawn_async(async {}),
+            1 => executor.spawn_parallel(|| ()),
+            2 => executor.spawn_blocking(|| ()),
+            3 => executor.spawn_with_priority(|| (), Priority::High),
+            _ => executor.task().name("named").spawn_async(async {}),
         };
         let id = handle.id();
         handle.join().unwrap();
@@ -120,13 +120,13 @@ fn each_task_is_told_of_once_and_in_order() {
         assert_order(&log, id, true, TaskStatus::Completed);
     }
     let failed: TaskHandle<()> =
-        moirai.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
     let id = failed.id();
     assert!(failed.join().is_err());
     assert_order(&log, id, true, TaskStatus::Failed);
-    let waiting = moirai.spawn_async(pending::<()>());
+    let waiting = executor.spawn_async(pending::<()>());
     let id = waiting.id();
-    wait_until("it waits", || moirai.task_stats(id).unwrap().polls > 0);
+    wait_until("it waits", || executor.task_stats(id).unwrap().polls > 0);
     waiting.cancel();
     assert!(waiting.join().is_err());
     assert_order(&log, id, true, TaskStatus::Cancelled);
@@ -138,9 +138,9 @@ fn a_task_that_never_ran_was_never_about_to() {
     let log = Log::default();
     let held = hold(Moirai::builder().plugin(log.clone()));
     let handles = [
-        held.moirai.spawn_parallel(|| ()),
-        held.moirai.spawn_async(async {}),
-        held.moirai.spawn_with_priority(|| (), Priority::Low),
+        held.executor.spawn_parallel(|| ()),
+        held.executor.spawn_async(async {}),
+        held.executor.spawn_with_priority(|| (), Priority::Low),
     ];
     let ids = handles.each_ref().map(TaskHandle::id);
     for handle in &handles {
@@ -160,7 +160,7 @@ fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
     let _watchdog = watchdog();
     const WORKERS: usize = 3;
     let log = Log::default();
-    let moirai = named("plg-wrk", WORKERS).plugin(log.clone()).build().unwrap();
+    let executor = named("plg-wrk", WORKERS).plugin(log.clone()).build().unwrap();
     for worker in 0..WORKERS {
         wait_until("it has started", || log.count(Hook::WorkerStart(worker)) == 1);
         assert_eq!(log.count(Hook::WorkerStop(worker)), 0);
@@ -170,16 +170,19 @@ fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
     }
     // Seats that change hands are the same workers.
     for _ in 0..20 {
-        let inner = moirai.clone();
-        moirai.spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap()).join().unwrap();
+        let inner = executor.clone();
+        executor
+            .spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap())
+            .join()
+            .unwrap();
     }
-    let waiting = moirai.spawn_async(pending::<()>());
+    let waiting = executor.spawn_async(pending::<()>());
     assert_eq!(log.count(Hook::Shutdown), 0);
-    moirai.shutdown_timeout(Duration::ZERO);
-    moirai.shutdown();
+    executor.shutdown_timeout(Duration::ZERO);
+    executor.shutdown();
     assert_eq!(log.count(Hook::Shutdown), 1);
     assert!(waiting.join().unwrap_err().is_shut_down());
-    drop(moirai);
+    drop(executor);
     for worker in 0..WORKERS {
         wait_until("it has stopped", || log.count(Hook::WorkerStop(worker)) == 1);
     }
@@ -200,10 +203,10 @@ fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
 fn the_last_handle_tells_of_the_shutdown_too() {
     let _watchdog = watchdog();
     let log = Log::default();
-    let moirai = Moirai::builder().worker_threads(1).plugin(log.clone()).build().unwrap();
-    let waiting = moirai.spawn_async(pending::<()>());
+    let executor = Moirai::builder().worker_threads(1).plugin(log.clone()).build().unwrap();
+    let waiting = executor.spawn_async(pending::<()>());
     let id = waiting.id();
-    drop(moirai);
+    drop(executor);
     assert!(waiting.join().unwrap_err().is_shut_down());
     assert_eq!(log.count(Hook::Shutdown), 1);
     assert_eq!(log.count(Hook::AfterComplete(id, TaskStatus::Cancelled)), 1);
@@ -220,13 +223,13 @@ fn plugins_are_called_in_the_order_in_which_they_were_added() {
     }
     let _watchdog = watchdog();
     let order = Arc::default();
-    let moirai = (1..=3)
+    let executor = (1..=3)
         .fold(Moirai::builder(), |builder, i| builder.plugin(Mark(i, Arc::clone(&order))))
         .worker_threads(1)
         .build()
         .unwrap();
-    moirai.spawn_parallel(|| ()).join().unwrap();
-    moirai.spawn_blocking(|| ()).join().unwrap();
+    executor.spawn_parallel(|| ()).join().unwrap();
+    executor.spawn_blocking(|| ()).join().unwrap();
     assert_eq!(*order.lock().unwrap(), [1, 2, 3, 1, 2, 3]);
 }
 
@@ -236,24 +239,24 @@ fn a_plugin_may_use_the_executor() {
     struct Curious(Arc<Mutex<Vec<Option<TaskStatus>>>>);
     impl ExecutorPlugin for Curious {
         fn before_execute(&self, id: TaskId) {
-            let moirai = Moirai::current().expect("called inside the task's executor");
-            self.0.lock().unwrap().push(moirai.task_status(id));
+            let executor = Moirai::current().expect("called inside the task's executor");
+            self.0.lock().unwrap().push(executor.task_status(id));
         }
         fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
             assert!(outcome.is_terminal());
-            let Some(moirai) = Moirai::current() else { return };
-            if moirai.task_stats(id).is_some_and(|stats| stats.name.as_deref() == Some("first")) {
-                moirai.task().name("second").spawn_parallel(|| ());
+            let Some(executor) = Moirai::current() else { return };
+            if executor.task_stats(id).is_some_and(|stats| stats.name.as_deref() == Some("first")) {
+                executor.task().name("second").spawn_parallel(|| ());
             }
         }
     }
     let _watchdog = watchdog();
     let seen = Arc::default();
-    let moirai =
+    let executor =
         Moirai::builder().worker_threads(1).plugin(Curious(Arc::clone(&seen))).build().unwrap();
-    moirai.task().name("first").spawn_async(async {}).join().unwrap();
+    executor.task().name("first").spawn_async(async {}).join().unwrap();
     wait_until("the plugin's task has run", || {
-        let tasks = moirai.tasks();
+        let tasks = executor.tasks();
         tasks.len() == 2 && tasks.iter().all(|task| task.status.is_terminal())
     });
     assert!(seen.lock().unwrap().iter().all(|status| status.is_some_and(TaskStatus::is_active)));

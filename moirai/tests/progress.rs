@@ -33,13 +33,13 @@ fn recurse(depth: u32, work: &Work) -> u64 {
 }
 
 /// Keeps all workers in one recursive join while `f` runs.
-fn while_all_workers_compute<R>(moirai: &Moirai, f: impl FnOnce() -> R) -> R {
+fn while_all_workers_compute<R>(executor: &Moirai, f: impl FnOnce() -> R) -> R {
     let work = Arc::new(Work::default());
-    let task = moirai.spawn_parallel({
+    let task = executor.spawn_parallel({
         let work = Arc::clone(&work);
         move || recurse(60, &work)
     });
-    let all = (1 << moirai.worker_count()) - 1;
+    let all = (1 << executor.worker_count()) - 1;
     wait_until("all workers compute", || work.workers.load(SeqCst) == all);
     let result = f();
     work.stop.store(true, SeqCst);
@@ -48,11 +48,11 @@ fn while_all_workers_compute<R>(moirai: &Moirai, f: impl FnOnce() -> R) -> R {
 }
 
 /// Tasks that block their threads without saying so, until the gate is open.
-fn block_in_tasks(moirai: &Moirai, tasks: usize, gate: &Gate) -> Vec<TaskHandle<()>> {
+fn block_in_tasks(executor: &Moirai, tasks: usize, gate: &Gate) -> Vec<TaskHandle<()>> {
     (0..tasks)
         .map(|_| {
             let gate = gate.clone();
-            moirai.spawn_async(async move { gate.wait() })
+            executor.spawn_async(async move { gate.wait() })
         })
         .collect()
 }
@@ -61,10 +61,10 @@ fn block_in_tasks(moirai: &Moirai, tasks: usize, gate: &Gate) -> Vec<TaskHandle<
 fn pings_are_answered_while_all_workers_are_in_recursive_joins() {
     let watchdog = watchdog();
     for n in [1, 2, 4] {
-        let moirai = workers(n);
-        let mut delays = while_all_workers_compute(&moirai, || {
+        let executor = workers(n);
+        let mut delays = while_all_workers_compute(&executor, || {
             let (sender, receiver) = async_channel::unbounded::<Instant>();
-            let echo = moirai.spawn_async(async move {
+            let echo = executor.spawn_async(async move {
                 let mut delays = Vec::new();
                 while let Ok(sent) = receiver.recv().await {
                     delays.push(sent.elapsed());
@@ -90,15 +90,15 @@ fn pings_are_answered_while_all_workers_are_in_recursive_joins() {
 #[test]
 fn tasks_that_wake_each_other_go_on_while_all_workers_are_stuck() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
-    while_all_workers_compute(&moirai, || {
+    let executor = workers(2);
+    while_all_workers_compute(&executor, || {
         let (there, here) = (async_channel::bounded(1), async_channel::bounded(1));
-        let echo = moirai.spawn_async(async move {
+        let echo = executor.spawn_async(async move {
             while let Ok(n) = there.1.recv().await {
                 here.0.send(n).await.unwrap();
             }
         });
-        let asks = moirai.spawn_async(async move {
+        let asks = executor.spawn_async(async move {
             for n in 0..1_000 {
                 there.0.send(n).await.unwrap();
                 assert_eq!(here.1.recv().await, Ok(n));
@@ -112,9 +112,9 @@ fn tasks_that_wake_each_other_go_on_while_all_workers_are_stuck() {
 #[test]
 fn a_task_in_the_slot_of_a_stuck_worker_is_run_by_one_that_slept() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let ran = Arc::new(AtomicBool::new(false));
-    let blocks = moirai.spawn_parallel({
+    let blocks = executor.spawn_parallel({
         let ran = Arc::clone(&ran);
         move || {
             // Spawned last by a worker: in its slot. And then the worker blocks without saying so.
@@ -131,11 +131,11 @@ fn a_task_in_the_slot_of_a_stuck_worker_is_run_by_one_that_slept() {
 #[test]
 fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let stop = Gate::new();
-    let blocked = block_in_tasks(&moirai, 2, &stop);
+    let blocked = block_in_tasks(&executor, 2, &stop);
     for n in 0..20 {
-        assert_eq!(moirai.block_on(moirai.spawn_async(async move { n })).unwrap(), n);
+        assert_eq!(executor.block_on(executor.spawn_async(async move { n })).unwrap(), n);
     }
     stop.open();
     blocked.into_iter().for_each(|task| task.join().unwrap());
@@ -144,19 +144,20 @@ fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
 #[test]
 fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
     let _watchdog = watchdog();
-    let moirai = common::named("rsc", 1).spare_threads(2).compensation_threads(2).build().unwrap();
+    let executor =
+        common::named("rsc", 1).spare_threads(2).compensation_threads(2).build().unwrap();
     let stop = Gate::new();
-    let stuck = block_in_tasks(&moirai, 3, &stop);
+    let stuck = block_in_tasks(&executor, 3, &stop);
     wait_until("worker and both rescuers are stuck", || {
-        stuck.iter().all(|task| moirai.task_status(task.id()) == Some(TaskStatus::Running))
+        stuck.iter().all(|task| executor.task_status(task.id()) == Some(TaskStatus::Running))
     });
-    let waits = moirai.spawn_async(async {});
+    let waits = executor.spawn_async(async {});
     // The watchdog thread looks some more times.
     let looks = threads::sleeps("rsc-watchdog");
     wait_until("it has looked", || {
         !cfg!(target_os = "linux") || threads::sleeps("rsc-watchdog") > looks + 5
     });
-    assert_eq!(moirai.task_status(waits.id()), Some(TaskStatus::Queued));
+    assert_eq!(executor.task_status(waits.id()), Some(TaskStatus::Queued));
     stop.open();
     waits.join().unwrap();
     stuck.into_iter().for_each(|task| task.join().unwrap());
@@ -168,9 +169,9 @@ fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
 }
 
 /// The worst time that an echo took to answer one of `pings` pings, sent every few milliseconds.
-fn worst_echo(moirai: &Moirai, pings: usize) -> Duration {
+fn worst_echo(executor: &Moirai, pings: usize) -> Duration {
     let (sender, receiver) = async_channel::unbounded::<Instant>();
-    let echo = moirai.spawn_async(async move {
+    let echo = executor.spawn_async(async move {
         let mut worst = Duration::ZERO;
         while let Ok(sent) = receiver.recv().await {
             worst = worst.max(sent.elapsed());
@@ -192,12 +193,12 @@ fn an_echo_answers_while_every_worker_blocks_or_spins() {
     for spin in [false, true] {
         for n in [1, 2, 4] {
             watchdog.feed(format!("spin: {spin}, {n} workers"));
-            let moirai = workers(n);
+            let executor = workers(n);
             let gate = Gate::new();
             let stuck: Vec<_> = (0..n)
                 .map(|_| {
                     let gate = gate.clone();
-                    moirai.spawn_async(async move {
+                    executor.spawn_async(async move {
                         if spin {
                             while !gate.is_open() {
                                 std::hint::spin_loop();
@@ -209,9 +210,11 @@ fn an_echo_answers_while_every_worker_blocks_or_spins() {
                 })
                 .collect();
             wait_until("all workers are stuck", || {
-                stuck.iter().all(|task| moirai.task_status(task.id()) == Some(TaskStatus::Running))
+                stuck
+                    .iter()
+                    .all(|task| executor.task_status(task.id()) == Some(TaskStatus::Running))
             });
-            let worst = worst_echo(&moirai, 100);
+            let worst = worst_echo(&executor, 100);
             gate.open();
             stuck.into_iter().for_each(|task| task.join().unwrap());
             assert!(worst < Duration::from_millis(250), "{worst:?} with {n} workers, spin: {spin}");
@@ -226,14 +229,14 @@ fn parallel_closures_go_on_while_the_workers_are_blocked() {
         return;
     }
     for n in [1, 2] {
-        let moirai = workers(n);
+        let executor = workers(n);
         let gate = Gate::new();
-        let stuck = block_in_tasks(&moirai, n, &gate);
-        let closures: Vec<_> = (0..100).map(|i| moirai.spawn_parallel(move || i)).collect();
+        let stuck = block_in_tasks(&executor, n, &gate);
+        let closures: Vec<_> = (0..100).map(|i| executor.spawn_parallel(move || i)).collect();
         for (i, closure) in closures.into_iter().enumerate() {
             assert_eq!(closure.join().unwrap(), i);
         }
-        let (a, b) = moirai.join(|| 1, || 2);
+        let (a, b) = executor.join(|| 1, || 2);
         assert_eq!((a, b), (1, 2));
         gate.open();
         stuck.into_iter().for_each(|task| task.join().unwrap());
@@ -244,7 +247,7 @@ fn parallel_closures_go_on_while_the_workers_are_blocked() {
 fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
     let _watchdog = watchdog();
     // Without rescuers, who would take from any queue.
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(2)
         .spare_threads(0)
         .compensation_threads(0)
@@ -252,7 +255,7 @@ fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
         .unwrap();
     let gate = Gate::new();
     // One that never lets its worker look elsewhere.
-    let busy = moirai.spawn_async({
+    let busy = executor.spawn_async({
         let gate = gate.clone();
         async move {
             while !gate.is_open() {
@@ -260,10 +263,10 @@ fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
             }
         }
     });
-    wait_until("it runs", || moirai.task_status(busy.id()) == Some(TaskStatus::Running));
+    wait_until("it runs", || executor.task_status(busy.id()) == Some(TaskStatus::Running));
     // One that queues tasks where it is, and then blocks.
     let (send, receive) = std::sync::mpsc::channel();
-    let stuck = moirai.spawn_async({
+    let stuck = executor.spawn_async({
         let gate = gate.clone();
         async move {
             for _ in 0..10 {
@@ -287,33 +290,33 @@ fn a_thousand_stalls_in_a_row_leave_no_thread_behind() {
     if !cfg!(target_os = "linux") {
         return;
     }
-    let moirai = common::named("row", 2).build().unwrap();
+    let executor = common::named("row", 2).build().unwrap();
     for stall in 0..1_000 {
         let gate = Gate::new();
-        let stuck = block_in_tasks(&moirai, 2, &gate);
+        let stuck = block_in_tasks(&executor, 2, &gate);
         if stall % 100 == 0 {
             watchdog.feed(format!("stall {stall}"));
             // Long enough for a rescuer to come.
-            moirai.spawn_async(async {}).join().unwrap();
+            executor.spawn_async(async {}).join().unwrap();
         }
         gate.open();
         stuck.into_iter().for_each(|task| task.join().unwrap());
         assert!(threads::count("row-comp") <= 4);
     }
     wait_until("the compensation threads are gone", || threads::count("row-comp") == 0);
-    assert!(moirai.stalled().is_empty());
-    drop(moirai);
+    assert!(executor.stalled().is_empty());
+    drop(executor);
     wait_until("all are gone", || threads::count("row-") == 0);
 }
 
 #[test]
 fn parallel_closures_are_left_to_workers_that_compute() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let closure = while_all_workers_compute(&moirai, || {
-        let closure = moirai.spawn_parallel(|| 7);
-        moirai.spawn_async(async {}).join().unwrap();
-        assert_eq!(moirai.task_status(closure.id()), Some(TaskStatus::Queued));
+    let executor = workers(1);
+    let closure = while_all_workers_compute(&executor, || {
+        let closure = executor.spawn_parallel(|| 7);
+        executor.spawn_async(async {}).join().unwrap();
+        assert_eq!(executor.task_status(closure.id()), Some(TaskStatus::Queued));
         closure
     });
     assert_eq!(closure.join().unwrap(), 7);

@@ -14,21 +14,21 @@ use moirai::{Scope, join, scope};
 /// Calls `f` on a plain thread and in a task, with executors of one, two and four workers.
 fn everywhere(f: impl Fn(&Moirai) + Clone + Send + 'static) {
     for n in [1, 2, 4] {
-        let moirai = workers(n);
-        f(&moirai);
+        let executor = workers(n);
+        f(&executor);
         let f = f.clone();
         let inside = move || f(&Moirai::current().expect("a task has its executor"));
-        moirai.spawn_parallel(inside).join().unwrap();
+        executor.spawn_parallel(inside).join().unwrap();
     }
 }
 
 #[test]
 fn what_is_spawned_has_run_when_the_scope_ends() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for jobs in [0, 1, 2, 63, 1_000] {
             let mut cells = vec![0; jobs];
-            let returned = moirai.scope(|s| {
+            let returned = executor.scope(|s| {
                 for (i, cell) in cells.iter_mut().enumerate() {
                     s.spawn(move |_| *cell = i + 1);
                 }
@@ -51,9 +51,9 @@ fn jobs_spawn_jobs_wherever_they_run() {
         }
     }
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         let count = AtomicUsize::new(0);
-        moirai.scope(|s| tree(s, 10, &count));
+        executor.scope(|s| tree(s, 10, &count));
         assert_eq!(count.load(SeqCst), 2_047);
     });
 }
@@ -91,15 +91,15 @@ fn scopes_nest_and_call_each_other() {
 #[test]
 fn an_outer_scope_takes_jobs_from_inner_scopes_and_from_halves() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for _ in 0..100 {
             let count = AtomicUsize::new(0);
-            moirai.scope(|outer| {
-                moirai.scope(|inner| {
+            executor.scope(|outer| {
+                executor.scope(|inner| {
                     inner.spawn(|_| outer_job(outer, &count));
                     outer_job(outer, &count);
                 });
-                moirai.join(|| outer_job(outer, &count), || outer_job(outer, &count));
+                executor.join(|| outer_job(outer, &count), || outer_job(outer, &count));
             });
             assert_eq!(count.load(SeqCst), 4);
         }
@@ -114,11 +114,11 @@ fn an_outer_scope_takes_jobs_from_inner_scopes_and_from_halves() {
 #[test]
 fn a_scope_outlives_the_job_that_spawns_into_it() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for _ in 0..200 {
         let order = Counter::default();
         let last = AtomicUsize::new(0);
-        moirai.scope(|s| {
+        executor.scope(|s| {
             s.spawn(|s| {
                 let _end = order.on_drop();
                 s.spawn(|_| last.store(order.add(), SeqCst));
@@ -132,13 +132,13 @@ fn a_scope_outlives_the_job_that_spawns_into_it() {
 #[test]
 fn thousands_of_tiny_scopes_from_many_threads() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let count = AtomicUsize::new(0);
     thread::scope(|threads| {
         for _ in 0..8 {
             threads.spawn(|| {
                 for _ in 0..2_000 {
-                    moirai.scope(|s| {
+                    executor.scope(|s| {
                         for _ in 0..3 {
                             s.spawn(|_| {
                                 count.fetch_add(1, SeqCst);
@@ -155,12 +155,12 @@ fn thousands_of_tiny_scopes_from_many_threads() {
 #[test]
 fn a_panic_comes_out_when_all_jobs_have_ended() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for panicking in [0, 7, 19] {
             let ended = Counter::default();
             let kept = Arc::new(());
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                moirai.scope(|s| {
+                executor.scope(|s| {
                     for i in 0..20 {
                         let (end, kept) = (ended.on_drop(), Arc::clone(&kept));
                         s.spawn(move |_| {
@@ -182,10 +182,10 @@ fn a_panic_comes_out_when_all_jobs_have_ended() {
 #[test]
 fn of_several_panics_the_scopes_own_comes_out_else_one_of_the_jobs() {
     let _watchdog = watchdog();
-    everywhere(|moirai| {
+    everywhere(|executor| {
         for own in [true, false] {
             let caught = catch_unwind(|| {
-                moirai.scope(|s| {
+                executor.scope(|s| {
                     for i in 0..10 {
                         s.spawn(move |_| {
                             // What is not handed on may panic when it is dropped.
@@ -206,10 +206,10 @@ fn of_several_panics_the_scopes_own_comes_out_else_one_of_the_jobs() {
 #[test]
 fn a_cancelled_task_drops_the_jobs_that_have_not_begun() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let (queued, go) = (Gate::new(), Gate::new());
     let (ran, dropped) = (Counter::default(), Counter::default());
-    let task = moirai.spawn_parallel({
+    let task = executor.spawn_parallel({
         let (queued, go, ran, dropped) = (queued.clone(), go.clone(), ran.clone(), dropped.clone());
         move || {
             scope(|s| {
@@ -236,17 +236,17 @@ fn a_cancelled_task_drops_the_jobs_that_have_not_begun() {
 #[test]
 fn the_scopes_own_closure_need_not_be_send() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let mut total = std::rc::Rc::new(0);
     let borrowed = &mut total;
-    moirai.scope(|s| {
+    executor.scope(|s| {
         s.spawn(|_| ());
         *std::rc::Rc::make_mut(borrowed) += 1;
     });
     assert_eq!(*total, 1);
     // A half may spawn into the scope, and borrow what outlives it.
     let count = AtomicUsize::new(0);
-    moirai.scope(|s| {
+    executor.scope(|s| {
         join(
             || {
                 s.spawn(|_| {

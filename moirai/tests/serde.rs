@@ -53,8 +53,8 @@ fn a_configuration_that_means_nothing_is_refused_by_build() {
 #[test]
 fn ids_statuses_and_records_can_be_written() {
     let _watchdog = watchdog();
-    let moirai = common::workers(1);
-    let handle = moirai.task().name("written").spawn_parallel(|| ());
+    let executor = common::workers(1);
+    let handle = executor.task().name("written").spawn_parallel(|| ());
     let id = handle.id();
     handle.join().unwrap();
     assert_eq!(to_value(id).unwrap(), json!(id.get()));
@@ -72,19 +72,19 @@ fn ids_statuses_and_records_can_be_written() {
     for priority in Priority::ALL {
         assert_eq!(from_value::<Priority>(to_value(priority).unwrap()).unwrap(), priority);
     }
-    let record = to_value(moirai.task_stats(id).unwrap()).unwrap();
+    let record = to_value(executor.task_stats(id).unwrap()).unwrap();
     assert_eq!(record["id"], json!(id.get()));
     assert_eq!(record["name"], json!("written"));
     assert_eq!(record["status"], to_value(TaskStatus::Completed).unwrap());
     assert!(record["location"].as_str().unwrap().starts_with(file!()));
     assert_eq!(record["error"], Value::Null);
-    let stats = moirai.cleanup_stats();
+    let stats = executor.cleanup_stats();
     let written = to_value(&stats).unwrap();
     assert_eq!(written["completed_tasks"], json!(1));
     assert_eq!(from_value::<CleanupStats>(written).unwrap(), stats);
-    let metrics = moirai.metrics();
+    let metrics = executor.metrics();
     let written = to_string(&metrics).unwrap();
     assert_eq!(from_str::<MetricsSnapshot>(&written).unwrap(), metrics);
-    let report = to_value(moirai.shutdown()).unwrap();
+    let report = to_value(executor.shutdown()).unwrap();
     assert_eq!((&report["spawned"], &report["completed"]), (&json!(1), &json!(1)));
 }

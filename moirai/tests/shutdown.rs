@@ -22,7 +22,7 @@ fn assert_balanced(report: &ShutdownReport) {
 }
 
 /// One handle for each way to spawn, all of them refused.
-fn spawn_each(moirai: &Moirai, ran: &Counter) -> Vec<TaskHandle<()>> {
+fn spawn_each(executor: &Moirai, ran: &Counter) -> Vec<TaskHandle<()>> {
     let count = || {
         let ran = ran.clone();
         move || {
@@ -34,40 +34,40 @@ fn spawn_each(moirai: &Moirai, ran: &Counter) -> Vec<TaskHandle<()>> {
         async move { ran() }
     };
     vec![
-        moirai.spawn(count()),
-        moirai.spawn_async(future()),
-        moirai.spawn_parallel(count()),
-        moirai.spawn_blocking(count()),
-        moirai.spawn_with_priority(count(), Priority::Critical),
-        moirai.task().name("late").spawn_async(future()),
-        moirai.task().name("late").spawn_parallel(count()),
-        moirai.task().name("late").spawn_blocking(count()),
+        executor.spawn(count()),
+        executor.spawn_async(future()),
+        executor.spawn_parallel(count()),
+        executor.spawn_blocking(count()),
+        executor.spawn_with_priority(count(), Priority::Critical),
+        executor.task().name("late").spawn_async(future()),
+        executor.task().name("late").spawn_parallel(count()),
+        executor.task().name("late").spawn_blocking(count()),
     ]
 }
 
 #[test]
 fn a_shutdown_closes_the_door_and_waits_for_everything_active() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let gate = Gate::new();
     let waiting: Vec<_> = (0..10)
         .map(|i| {
             let gate = gate.clone();
             match i % 2 {
-                0 => moirai.spawn_async(async move { gate.passed().await }),
-                _ => moirai.spawn_blocking(move || gate.wait()),
+                0 => executor.spawn_async(async move { gate.passed().await }),
+                _ => executor.spawn_blocking(move || gate.wait()),
             }
         })
         .collect();
     let failed: TaskHandle<()> =
-        moirai.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
     assert!(failed.join().is_err());
-    assert!(!moirai.is_shutting_down());
-    let closing = moirai.clone();
+    assert!(!executor.is_shutting_down());
+    let closing = executor.clone();
     let shutdown = std::thread::spawn(move || closing.shutdown());
-    wait_until("the door is closed", || moirai.is_shutting_down());
+    wait_until("the door is closed", || executor.is_shutting_down());
     let ran = Counter::default();
-    for handle in spawn_each(&moirai, &ran) {
+    for handle in spawn_each(&executor, &ran) {
         assert!(handle.join().unwrap_err().is_shut_down());
     }
     assert!(!shutdown.is_finished());
@@ -85,48 +85,48 @@ fn a_shutdown_closes_the_door_and_waits_for_everything_active() {
 #[test]
 fn a_refused_task_has_an_id_of_its_own_and_no_record() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let accepted: Vec<_> = (0..100).map(|_| moirai.spawn_parallel(|| ()).id()).collect();
-    let first = moirai.shutdown();
+    let executor = workers(1);
+    let accepted: Vec<_> = (0..100).map(|_| executor.spawn_parallel(|| ()).id()).collect();
+    let first = executor.shutdown();
     assert_eq!((first.spawned, first.completed), (100, 100));
     let (ran, drops) = (Counter::default(), Counter::default());
     let mut ids: HashSet<_> = accepted.iter().copied().collect();
-    for mut handle in spawn_each(&moirai, &ran) {
+    for mut handle in spawn_each(&executor, &ran) {
         assert!(ids.insert(handle.id()), "an id was given twice");
         assert!(handle.is_finished());
-        assert_eq!(moirai.task_status(handle.id()), None);
-        assert!(!moirai.cancel_task(handle.id()));
+        assert_eq!(executor.task_status(handle.id()), None);
+        assert!(!executor.cancel_task(handle.id()));
         handle.cancel();
         handle.abort_handle().cancel();
-        let waited = moirai.block_on(moirai.wait_for_task(handle.id(), None));
+        let waited = executor.block_on(executor.wait_for_task(handle.id(), None));
         assert_eq!(waited, None);
         assert!(handle.try_join().unwrap().unwrap_err().is_shut_down());
         assert!(handle.try_join().unwrap().unwrap_err().is_result_taken());
     }
     for _ in 0..3 {
         let (owned, also) = (drops.on_drop(), drops.on_drop());
-        drop(moirai.spawn_blocking(move || drop(owned)));
-        let handle = moirai.spawn_async(async move { drop(also) });
-        assert!(moirai.block_on(handle).unwrap_err().is_shut_down());
+        drop(executor.spawn_blocking(move || drop(owned)));
+        let handle = executor.spawn_async(async move { drop(also) });
+        assert!(executor.block_on(handle).unwrap_err().is_shut_down());
     }
     wait_until("what refused tasks own is dropped", || drops.get() == 6);
     assert_eq!(ran.get(), 0);
-    assert!(!moirai.try_run());
-    let again = moirai.shutdown();
+    assert!(!executor.try_run());
+    let again = executor.shutdown();
     assert_balanced(&again);
     assert_eq!((again.spawned, again.completed), (100, 100), "refused spawns are left out");
-    assert_eq!(moirai.cleanup_stats().total_tasks, 100, "the books can still be read");
+    assert_eq!(executor.cleanup_stats().total_tasks, 100, "the books can still be read");
 }
 
 #[test]
 fn a_timeout_cancels_what_waits_and_says_what_it_was() {
     let _watchdog = watchdog();
-    let moirai = named("sht-list", 2).build().unwrap();
-    moirai.spawn_parallel(|| ()).join().unwrap();
+    let executor = named("sht-list", 2).build().unwrap();
+    executor.spawn_parallel(|| ()).join().unwrap();
     let failed: TaskHandle<()> =
-        moirai.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
     assert!(failed.join().is_err());
-    let by_user = moirai.spawn_async(pending::<()>());
+    let by_user = executor.spawn_async(pending::<()>());
     by_user.cancel();
     assert!(by_user.join().unwrap_err().is_cancelled());
     let (sender, dropped) = mpsc::channel();
@@ -137,13 +137,13 @@ fn a_timeout_cancels_what_waits_and_says_what_it_was() {
             let _owned = owned;
             pending::<()>().await;
         };
-        let (line, handle) = (line!(), moirai.task().name(name).spawn_async(waits));
-        wait_until("it waits", || moirai.task_stats(handle.id()).unwrap().polls > 0);
+        let (line, handle) = (line!(), executor.task().name(name).spawn_async(waits));
+        wait_until("it waits", || executor.task_stats(handle.id()).unwrap().polls > 0);
         (line, name, handle)
     };
     let waiting = [spawn("one"), spawn("two"), spawn("three")];
     let timeout = Duration::from_millis(50);
-    let report = moirai.shutdown_timeout(timeout);
+    let report = executor.shutdown_timeout(timeout);
     assert!(report.elapsed >= timeout && report.elapsed < timeout + LATE, "{report}");
     assert_balanced(&report);
     assert_eq!((report.spawned, report.completed, report.failed), (6, 1, 1));
@@ -159,7 +159,7 @@ fn a_timeout_cancels_what_waits_and_says_what_it_was() {
         assert!(listed.started_at.is_some());
         assert_eq!(listed.status, TaskStatus::Cancelled);
         assert!(handle.join().unwrap_err().is_shut_down());
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
         let text = report.to_string();
         assert!(text.contains(name) && text.contains(&id.to_string()), "{text}");
         let thread = dropped.try_recv().expect("dropped before the verdict is told");
@@ -171,9 +171,9 @@ fn a_timeout_cancels_what_waits_and_says_what_it_was() {
 fn a_timeout_is_not_waited_for_when_everything_ends_before() {
     let _watchdog = watchdog();
     for timeout in [common::HOUR, Duration::MAX] {
-        let moirai = workers(2);
-        let handles: Vec<_> = (0..100).map(|i| moirai.spawn_parallel(move || i)).collect();
-        let report = moirai.shutdown_timeout(timeout);
+        let executor = workers(2);
+        let handles: Vec<_> = (0..100).map(|i| executor.spawn_parallel(move || i)).collect();
+        let report = executor.shutdown_timeout(timeout);
         assert!(report.is_clean(), "{report}");
         assert_eq!(report.completed, 100);
         for (i, handle) in handles.into_iter().enumerate() {
@@ -185,10 +185,10 @@ fn a_timeout_is_not_waited_for_when_everything_ends_before() {
 #[test]
 fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).max_blocking_threads(1).build().unwrap();
+    let executor = Moirai::builder().worker_threads(1).max_blocking_threads(1).build().unwrap();
     let (gate, begun, ran) = (Gate::new(), Gate::new(), Counter::default());
     let (waiting, start) = (gate.clone(), begun.clone());
-    let runs = moirai.task().name("runs").spawn_blocking(move || {
+    let runs = executor.task().name("runs").spawn_blocking(move || {
         start.open();
         waiting.wait();
     });
@@ -196,10 +196,10 @@ fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
     let queued: Vec<_> = (0..3)
         .map(|_| {
             let ran = ran.clone();
-            moirai.task().name("queued").spawn_blocking(move || ran.add())
+            executor.task().name("queued").spawn_blocking(move || ran.add())
         })
         .collect();
-    let report = moirai.shutdown_timeout(Duration::from_millis(5));
+    let report = executor.shutdown_timeout(Duration::from_millis(5));
     assert!(report.elapsed < LATE, "{report}");
     assert_balanced(&report);
     assert_eq!((report.cancelled, report.still_active), (3, 1), "{report}");
@@ -217,7 +217,7 @@ fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
     gate.open();
     // A closure that runs is not interrupted.
     runs.join().unwrap();
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     assert_balanced(&report);
     assert_eq!((report.completed, report.cancelled, report.still_active), (1, 3, 0));
     assert_eq!(ran.get(), 0);
@@ -235,12 +235,12 @@ fn a_timeout_is_kept_also_when_every_worker_is_stuck() {
                 ran.add();
             };
             match i % 2 {
-                0 => held.moirai.spawn_parallel(body),
-                _ => held.moirai.spawn_async(async move { body() }),
+                0 => held.executor.spawn_parallel(body),
+                _ => held.executor.spawn_async(async move { body() }),
             }
         })
         .collect();
-    let report = held.moirai.shutdown_timeout(Duration::from_millis(20));
+    let report = held.executor.shutdown_timeout(Duration::from_millis(20));
     assert!(report.elapsed < LATE, "{report}");
     assert_balanced(&report);
     assert_eq!(report.spawned, 6);
@@ -256,7 +256,7 @@ fn a_timeout_is_kept_also_when_every_worker_is_stuck() {
     for handle in queued {
         assert!(handle.join().unwrap_err().is_shut_down());
     }
-    let report = held.moirai.shutdown();
+    let report = held.executor.shutdown();
     assert_balanced(&report);
     assert_eq!((report.completed, report.cancelled, report.still_active), (1, 5, 0));
     assert_eq!(ran.get(), 0);
@@ -265,17 +265,17 @@ fn a_timeout_is_kept_also_when_every_worker_is_stuck() {
 #[test]
 fn the_lists_of_a_report_are_bounded_and_the_counts_are_not() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
-    let handles: Vec<_> = (0..2_500).map(|_| moirai.spawn_async(pending::<()>())).collect();
-    wait_until("all have started", || moirai.load() == 0);
-    let report = moirai.shutdown_timeout(Duration::ZERO);
+    let executor = workers(2);
+    let handles: Vec<_> = (0..2_500).map(|_| executor.spawn_async(pending::<()>())).collect();
+    wait_until("all have started", || executor.load() == 0);
+    let report = executor.shutdown_timeout(Duration::ZERO);
     assert_balanced(&report);
     assert!(report.cancelled_tasks.len() + report.unfinished.len() >= 1_000);
     assert!(report.cancelled_tasks.len() <= 1_000 && report.unfinished.len() <= 1_000);
     for handle in handles {
         assert!(handle.join().unwrap_err().is_shut_down());
     }
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     assert_eq!((report.cancelled, report.still_active), (2_500, 0));
     assert!(report.to_string().lines().count() < 50, "a few readable lines");
 }
@@ -284,26 +284,27 @@ fn the_lists_of_a_report_are_bounded_and_the_counts_are_not() {
 fn a_shutdown_can_be_called_twice_and_from_many_threads() {
     let _watchdog = watchdog();
     for round in 0..30 {
-        let moirai = workers(1 + round % 2);
+        let executor = workers(1 + round % 2);
         let gate = Gate::new();
         for _ in 0..20 {
             let gate = gate.clone();
-            moirai.spawn_async(async move { gate.passed().await });
+            executor.spawn_async(async move { gate.passed().await });
         }
         let barrier = Arc::new(Barrier::new(4));
         let threads: Vec<_> = (0..4)
             .map(|i| {
-                let (moirai, barrier, gate) = (moirai.clone(), Arc::clone(&barrier), gate.clone());
+                let (executor, barrier, gate) =
+                    (executor.clone(), Arc::clone(&barrier), gate.clone());
                 std::thread::spawn(move || {
                     barrier.wait();
                     match i {
                         0 => {
-                            wait_until("another has begun", || moirai.is_shutting_down());
+                            wait_until("another has begun", || executor.is_shutting_down());
                             gate.open();
-                            moirai.shutdown()
+                            executor.shutdown()
                         }
-                        1 => moirai.shutdown_timeout(common::HOUR),
-                        _ => moirai.shutdown(),
+                        1 => executor.shutdown_timeout(common::HOUR),
+                        _ => executor.shutdown(),
                     }
                 })
             })
@@ -314,7 +315,7 @@ fn a_shutdown_can_be_called_twice_and_from_many_threads() {
             assert_eq!((report.spawned, report.completed), (20, 20), "{report}");
             assert!(report.is_clean());
         }
-        assert!(moirai.shutdown().is_clean());
+        assert!(executor.shutdown().is_clean());
     }
 }
 
@@ -322,20 +323,20 @@ fn a_shutdown_can_be_called_twice_and_from_many_threads() {
 fn inside_a_task_a_shutdown_returns_and_goes_on_behind_it() {
     let _watchdog = watchdog();
     type Call = fn(&Moirai) -> ShutdownReport;
-    let wait: Call = |moirai| moirai.shutdown();
-    let limited: Call = |moirai| moirai.shutdown_timeout(common::HOUR);
+    let wait: Call = |executor| executor.shutdown();
+    let limited: Call = |executor| executor.shutdown_timeout(common::HOUR);
     for call in [wait, limited] {
         for kind in 0..4 {
-            let moirai = workers(1);
+            let executor = workers(1);
             let gate = Gate::new();
-            let (passed, inner) = (gate.clone(), moirai.clone());
-            let other = moirai.spawn_async(async move { passed.passed().await });
+            let (passed, inner) = (gate.clone(), executor.clone());
+            let other = executor.spawn_async(async move { passed.passed().await });
             let stop = move || (call(&inner), inner.is_shutting_down());
             let handle = match kind {
-                0 => moirai.spawn_async(async move { stop() }),
-                1 => moirai.spawn_parallel(stop),
-                2 => moirai.spawn_blocking(stop),
-                _ => moirai.spawn_parallel(|| moirai::block_on(async move { stop() })),
+                0 => executor.spawn_async(async move { stop() }),
+                1 => executor.spawn_parallel(stop),
+                2 => executor.spawn_blocking(stop),
+                _ => executor.spawn_parallel(|| moirai::block_on(async move { stop() })),
             };
             let (report, closed) = handle.join().unwrap();
             assert!(closed);
@@ -344,49 +345,49 @@ fn inside_a_task_a_shutdown_returns_and_goes_on_behind_it() {
             assert!(report.still_active >= 1, "itself, at least: {report}");
             // It waits for the other, as it would outside.
             assert!(!other.is_finished());
-            assert!(moirai.spawn_parallel(|| ()).join().unwrap_err().is_shut_down());
+            assert!(executor.spawn_parallel(|| ()).join().unwrap_err().is_shut_down());
             gate.open();
             other.join().unwrap();
-            let report = moirai.shutdown();
+            let report = executor.shutdown();
             assert_eq!((report.completed, report.still_active), (2, 0), "{report}");
         }
     }
     // And cancels the other, where there is no time.
-    let moirai = workers(1);
-    let (other, inner) = (moirai.spawn_async(pending::<()>()), moirai.clone());
-    moirai.spawn_async(async move { inner.shutdown_timeout(Duration::ZERO) }).join().unwrap();
+    let executor = workers(1);
+    let (other, inner) = (executor.spawn_async(pending::<()>()), executor.clone());
+    executor.spawn_async(async move { inner.shutdown_timeout(Duration::ZERO) }).join().unwrap();
     assert!(other.join().unwrap_err().is_shut_down());
-    assert_balanced(&moirai.shutdown());
+    assert_balanced(&executor.shutdown());
 }
 
 #[test]
 fn a_shutdown_inside_block_on_does_not_wait_for_itself() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let done = moirai.spawn_async(yield_now());
-    let report = moirai.block_on(async {
-        let report = moirai.shutdown();
+    let executor = workers(1);
+    let done = executor.spawn_async(yield_now());
+    let report = executor.block_on(async {
+        let report = executor.shutdown();
         done.await.unwrap();
         report
     });
     assert_balanced(&report);
     assert_eq!(report.completed, 1);
     // And one that is under way ends what others wait for in `block_on`.
-    let moirai = workers(1);
-    let waiting = moirai.spawn_async(pending::<()>());
-    let other = moirai.clone();
+    let executor = workers(1);
+    let waiting = executor.spawn_async(pending::<()>());
+    let other = executor.clone();
     let thread = std::thread::spawn(move || other.block_on(waiting));
-    moirai.shutdown_timeout(Duration::ZERO);
+    executor.shutdown_timeout(Duration::ZERO);
     assert!(thread.join().unwrap().unwrap_err().is_shut_down());
 }
 
 #[test]
 fn a_task_may_spawn_and_wait_while_it_is_shut_down() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let refused = Counter::default();
     for _ in 0..10 {
-        let (inner, refused) = (moirai.clone(), refused.clone());
+        let (inner, refused) = (executor.clone(), refused.clone());
         // A destructor that uses the executor, in the middle of its end.
         let owned = OnDrop::new(move || {
             let handle = inner.spawn_async(async {});
@@ -395,13 +396,13 @@ fn a_task_may_spawn_and_wait_while_it_is_shut_down() {
             }
             inner.shutdown_timeout(Duration::ZERO);
         });
-        moirai.spawn_async(async move {
+        executor.spawn_async(async move {
             let _owned = owned;
             pending::<()>().await;
         });
     }
-    moirai.shutdown_timeout(Duration::ZERO);
-    let report = moirai.shutdown();
+    executor.shutdown_timeout(Duration::ZERO);
+    let report = executor.shutdown();
     assert_balanced(&report);
     assert_eq!((report.spawned, report.cancelled), (10, 10));
     assert_eq!(refused.get(), 10);
@@ -423,25 +424,25 @@ fn a_timeout_is_kept_whatever_tasks_do() {
     let cases: [Misbehaviour; 5] = [
         (
             "ignores it",
-            |moirai, gate| {
+            |executor, gate| {
                 let gate = gate.clone();
-                drop(moirai.spawn_async(async move { gate.wait() }));
+                drop(executor.spawn_async(async move { gate.wait() }));
             },
             1,
         ),
         (
             "blocks for ever",
-            |moirai, gate| {
+            |executor, gate| {
                 let gate = gate.clone();
-                drop(moirai.spawn_blocking(move || gate.wait()));
+                drop(executor.spawn_blocking(move || gate.wait()));
             },
             1,
         ),
         (
             "spins",
-            |moirai, gate| {
+            |executor, gate| {
                 let gate = gate.clone();
-                drop(moirai.spawn_parallel(move || {
+                drop(executor.spawn_parallel(move || {
                     while !gate.is_open() {
                         std::hint::spin_loop();
                     }
@@ -451,9 +452,9 @@ fn a_timeout_is_kept_whatever_tasks_do() {
         ),
         (
             "panics as it is dropped",
-            |moirai, _| {
+            |executor, _| {
                 let bomb = Drops(|| panic!("{PURPOSE}"));
-                drop(moirai.spawn_async(async move {
+                drop(executor.spawn_async(async move {
                     let _bomb = bomb;
                     std::future::pending::<()>().await;
                 }));
@@ -462,10 +463,10 @@ fn a_timeout_is_kept_whatever_tasks_do() {
         ),
         (
             "sleeps as it is dropped",
-            |moirai, gate| {
+            |executor, gate| {
                 let gate = gate.clone();
                 let sleeper = Drops(move || gate.wait());
-                drop(moirai.spawn_async(async move {
+                drop(executor.spawn_async(async move {
                     let _sleeper = sleeper;
                     std::future::pending::<()>().await;
                 }));
@@ -475,15 +476,15 @@ fn a_timeout_is_kept_whatever_tasks_do() {
     ];
     for (what, misbehave, active) in cases {
         watchdog.feed(what);
-        let moirai = workers(2);
+        let executor = workers(2);
         let gate = Gate::new();
-        misbehave(&moirai, &gate);
+        misbehave(&executor, &gate);
         let others: Vec<_> =
-            (0..100).map(|_| moirai.spawn_async(std::future::pending::<()>())).collect();
-        wait_until("it runs", || moirai.tasks().iter().all(|task| task.started_at.is_some()));
+            (0..100).map(|_| executor.spawn_async(std::future::pending::<()>())).collect();
+        wait_until("it runs", || executor.tasks().iter().all(|task| task.started_at.is_some()));
         let timeout = Duration::from_millis(20);
         let start = Instant::now();
-        let report = moirai.shutdown_timeout(timeout);
+        let report = executor.shutdown_timeout(timeout);
         let took = start.elapsed();
         gate.open();
         assert_balanced(&report);
@@ -498,18 +499,18 @@ fn a_timeout_is_kept_whatever_tasks_do() {
 #[test]
 fn a_timeout_is_kept_with_more_tasks_than_can_be_cancelled_in_it() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let dropped = Counter::default();
     for _ in 0..300_000 {
         let guard = dropped.on_drop();
-        moirai.spawn_async(async move {
+        executor.spawn_async(async move {
             let _guard = guard;
             std::future::pending::<()>().await;
         });
     }
-    wait_until("all wait", || moirai.load() == 0);
+    wait_until("all wait", || executor.load() == 0);
     let start = Instant::now();
-    let report = moirai.shutdown_timeout(Duration::ZERO);
+    let report = executor.shutdown_timeout(Duration::ZERO);
     let took = start.elapsed();
     assert_balanced(&report);
     assert!(took < Duration::from_millis(1_000), "{took:?}");

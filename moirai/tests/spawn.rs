@@ -10,31 +10,31 @@ use moirai::prelude::*;
 #[test]
 fn every_way_to_spawn_runs_the_task_and_books_its_kind() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let check = |handle: TaskHandle<i32>, expected: i32, kind: TaskKind, priority: Priority| {
         let id = handle.id();
         assert_eq!(handle.join().unwrap(), expected);
-        let stats = moirai.task_stats(id).unwrap();
+        let stats = executor.task_stats(id).unwrap();
         assert_eq!((stats.id, stats.kind, stats.priority), (id, kind, priority));
         assert_eq!(stats.status, TaskStatus::Completed);
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
         assert_eq!((stats.name, stats.error), (None, None));
         assert_eq!(stats.polls, 1);
         let (started, finished) = (stats.started_at.unwrap(), stats.finished_at.unwrap());
         assert!(stats.spawned_at <= started && started <= finished);
         assert_eq!(stats.worker.is_some(), kind != TaskKind::Blocking);
-        assert!(stats.worker.is_none_or(|worker| worker < moirai.worker_count()));
+        assert!(stats.worker.is_none_or(|worker| worker < executor.worker_count()));
     };
     use {Priority::Normal, TaskKind::*};
-    check(moirai.spawn(|| 1), 1, Parallel, Normal);
-    check(moirai.spawn_async(async { 2 }), 2, Async, Normal);
-    check(moirai.spawn_parallel(|| 3), 3, Parallel, Normal);
-    check(moirai.spawn_blocking(|| 4), 4, Blocking, Normal);
+    check(executor.spawn(|| 1), 1, Parallel, Normal);
+    check(executor.spawn_async(async { 2 }), 2, Async, Normal);
+    check(executor.spawn_parallel(|| 3), 3, Parallel, Normal);
+    check(executor.spawn_blocking(|| 4), 4, Blocking, Normal);
     for priority in Priority::ALL {
-        check(moirai.spawn_with_priority(|| 5, priority), 5, Parallel, priority);
-        check(moirai.task().priority(priority).spawn_async(async { 6 }), 6, Async, priority);
-        check(moirai.task().priority(priority).spawn_parallel(|| 7), 7, Parallel, priority);
-        check(moirai.task().priority(priority).spawn_blocking(|| 8), 8, Blocking, priority);
+        check(executor.spawn_with_priority(|| 5, priority), 5, Parallel, priority);
+        check(executor.task().priority(priority).spawn_async(async { 6 }), 6, Async, priority);
+        check(executor.task().priority(priority).spawn_parallel(|| 7), 7, Parallel, priority);
+        check(executor.task().priority(priority).spawn_blocking(|| 8), 8, Blocking, priority);
     }
 }
 
@@ -48,28 +48,28 @@ fn a_task_of_ones_own_type_can_be_spawned() {
         }
     }
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    assert_eq!(moirai.spawn(Sum(vec![1, 2, 3])).join().unwrap(), 6);
-    assert_eq!(moirai.spawn_with_priority(Sum(vec![4]), Priority::Low).join().unwrap(), 4);
+    let executor = workers(1);
+    assert_eq!(executor.spawn(Sum(vec![1, 2, 3])).join().unwrap(), 6);
+    assert_eq!(executor.spawn_with_priority(Sum(vec![4]), Priority::Low).join().unwrap(), 4);
 }
 
 #[test]
 fn the_times_of_a_task_add_up() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let handle = moirai.spawn_async(async {
+    let executor = workers(1);
+    let handle = executor.spawn_async(async {
         for _ in 0..9 {
             yield_now().await;
         }
     });
     let id = handle.id();
     handle.join().unwrap();
-    let stats = moirai.task_stats(id).unwrap();
+    let stats = executor.task_stats(id).unwrap();
     assert_eq!(stats.polls, 10);
     let whole = stats.finished_at.unwrap().saturating_since(stats.spawned_at);
     assert_eq!(stats.queue_time().unwrap() + stats.execution_time().unwrap(), whole);
     assert!(stats.busy <= whole, "{:?} of {whole:?}", stats.busy);
-    let later = moirai.task_stats(id).unwrap();
+    let later = executor.task_stats(id).unwrap();
     assert!(later.age() >= stats.age());
     assert!(stats.age().is_some());
 }
@@ -77,31 +77,33 @@ fn the_times_of_a_task_add_up() {
 #[test]
 fn each_spawn_is_booked_at_the_line_that_called_it() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let check = |line: u32, id: TaskId| {
-        wait_until("it has ended", || moirai.task_status(id).is_some_and(TaskStatus::is_terminal));
-        let location = moirai.task_stats(id).unwrap().location;
+        wait_until("it has ended", || {
+            executor.task_status(id).is_some_and(TaskStatus::is_terminal)
+        });
+        let location = executor.task_stats(id).unwrap().location;
         assert_eq!((location.file(), location.line()), (file!(), line));
     };
     let low = Priority::Low;
-    let (line, handle) = (line!(), moirai.spawn(|| ()));
+    let (line, handle) = (line!(), executor.spawn(|| ()));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.spawn_async(async {}));
+    let (line, handle) = (line!(), executor.spawn_async(async {}));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.spawn_parallel(|| ()));
+    let (line, handle) = (line!(), executor.spawn_parallel(|| ()));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.spawn_blocking(|| ()));
+    let (line, handle) = (line!(), executor.spawn_blocking(|| ()));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.spawn_with_priority(|| (), low));
+    let (line, handle) = (line!(), executor.spawn_with_priority(|| (), low));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.task().spawn_async(async {}));
+    let (line, handle) = (line!(), executor.task().spawn_async(async {}));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.task().spawn_parallel(|| ()));
+    let (line, handle) = (line!(), executor.task().spawn_parallel(|| ()));
     check(line, handle.id());
-    let (line, handle) = (line!(), moirai.task().spawn_blocking(|| ()));
+    let (line, handle) = (line!(), executor.task().spawn_blocking(|| ()));
     check(line, handle.id());
     // The free functions, inside a task of this executor.
-    let ids = moirai.spawn_async(async {
+    let ids = executor.spawn_async(async {
         let (first, a) = (line!(), moirai::spawn_async(async {}));
         let (second, b) = (line!(), moirai::spawn_parallel(|| ()));
         let (third, c) = (line!(), moirai::spawn_blocking(|| ()));
@@ -117,10 +119,10 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
         let third = (line!(), executor.spawn_with_priority(|| (), Priority::High)).0;
         [first, second, third]
     }
-    let lines = generic(moirai.executor());
+    let lines = generic(executor.executor());
     for line in lines {
         wait_until("the task is on the books", || {
-            moirai
+            executor
                 .tasks()
                 .iter()
                 .any(|task| (task.location.file(), task.location.line()) == (file!(), line))
@@ -131,34 +133,34 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
 #[test]
 fn names_are_kept_and_cut_at_a_character() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let name_of = |handle: TaskHandle<()>| {
         let id = handle.id();
         handle.join().unwrap();
-        moirai.task_stats(id).unwrap().name
+        executor.task_stats(id).unwrap().name
     };
     assert_eq!(
-        name_of(moirai.task().name("static").spawn_parallel(|| ())).as_deref(),
+        name_of(executor.task().name("static").spawn_parallel(|| ())).as_deref(),
         Some("static")
     );
     let owned = format!("owned {}", 7);
     assert_eq!(
-        name_of(moirai.task().name(owned).spawn_async(async {})).as_deref(),
+        name_of(executor.task().name(owned).spawn_async(async {})).as_deref(),
         Some("owned 7")
     );
     let exact = "x".repeat(256);
-    let kept = name_of(moirai.task().name(exact.clone()).spawn_blocking(|| ()));
+    let kept = name_of(executor.task().name(exact.clone()).spawn_blocking(|| ()));
     assert_eq!(kept.as_deref(), Some(&*exact));
     // One byte, and then two for each character: the limit of 256 falls into the middle of one.
     let long = format!("a{}", "é".repeat(100_000));
-    let kept = name_of(moirai.task().name(long.clone()).spawn_async(async {})).unwrap();
+    let kept = name_of(executor.task().name(long.clone()).spawn_async(async {})).unwrap();
     assert_eq!(kept.len(), 255);
     assert!(long.starts_with(&*kept));
     // A name is there while the task is active, too.
     let gate = Gate::new();
     let waiting = gate.clone();
-    let handle = moirai.task().name("waiting").spawn_async(async move { waiting.passed().await });
-    assert_eq!(moirai.task_stats(handle.id()).unwrap().name.as_deref(), Some("waiting"));
+    let handle = executor.task().name("waiting").spawn_async(async move { waiting.passed().await });
+    assert_eq!(executor.task_stats(handle.id()).unwrap().name.as_deref(), Some("waiting"));
     gate.open();
     handle.join().unwrap();
 }
@@ -166,17 +168,20 @@ fn names_are_kept_and_cut_at_a_character() {
 #[test]
 fn when_a_handle_says_finished_the_books_say_so_too() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for i in 0..2_000 {
-        let handle =
-            if i % 2 == 0 { moirai.spawn_async(async {}) } else { moirai.spawn_parallel(|| ()) };
+        let handle = if i % 2 == 0 {
+            executor.spawn_async(async {})
+        } else {
+            executor.spawn_parallel(|| ())
+        };
         let id = handle.id();
         if i % 3 == 0 {
             handle.join().unwrap();
         } else {
-            moirai.block_on(handle).unwrap();
+            executor.block_on(handle).unwrap();
         }
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
     }
 }
 
@@ -184,23 +189,23 @@ fn when_a_handle_says_finished_the_books_say_so_too() {
 fn load_counts_what_is_ready_to_run_on_workers() {
     let _watchdog = watchdog();
     let held = hold(Moirai::builder());
-    assert_eq!(held.moirai.load(), 0, "what runs is not queued");
-    let queued: Vec<_> = (0..5).map(|_| held.moirai.spawn_parallel(|| ())).collect();
-    let urgent = held.moirai.spawn_with_priority(|| (), Priority::Critical);
-    assert_eq!(held.moirai.load(), 6);
+    assert_eq!(held.executor.load(), 0, "what runs is not queued");
+    let queued: Vec<_> = (0..5).map(|_| held.executor.spawn_parallel(|| ())).collect();
+    let urgent = held.executor.spawn_with_priority(|| (), Priority::Critical);
+    assert_eq!(held.executor.load(), 6);
     let gate = Gate::new();
     let waiting = gate.clone();
-    let blocking = held.moirai.spawn_blocking(move || waiting.wait());
-    assert_eq!(held.moirai.load(), 6, "the blocking queue is not counted");
+    let blocking = held.executor.spawn_blocking(move || waiting.wait());
+    assert_eq!(held.executor.load(), 6, "the blocking queue is not counted");
     for handle in &queued {
-        assert_eq!(held.moirai.task_status(handle.id()), Some(TaskStatus::Queued));
+        assert_eq!(held.executor.task_status(handle.id()), Some(TaskStatus::Queued));
     }
     held.gate.open();
     for handle in queued {
         handle.join().unwrap();
     }
     urgent.join().unwrap();
-    assert_eq!(held.moirai.load(), 0);
+    assert_eq!(held.executor.load(), 0);
     gate.open();
     blocking.join().unwrap();
 }
@@ -209,25 +214,25 @@ fn load_counts_what_is_ready_to_run_on_workers() {
 fn try_run_runs_one_queued_task_on_the_calling_thread() {
     let _watchdog = watchdog();
     let held = hold(Moirai::builder());
-    assert!(!held.moirai.try_run(), "nothing is queued");
+    assert!(!held.executor.try_run(), "nothing is queued");
     let handles: Vec<_> =
-        (0..3).map(|_| held.moirai.spawn_parallel(|| std::thread::current().id())).collect();
-    let here = held.moirai.spawn_async(async {
+        (0..3).map(|_| held.executor.spawn_parallel(|| std::thread::current().id())).collect();
+    let here = held.executor.spawn_async(async {
         (std::thread::current().id(), Moirai::worker_index(), Moirai::current().is_some())
     });
     for left in (0..4).rev() {
-        assert!(held.moirai.try_run());
-        assert_eq!(held.moirai.load(), left);
+        assert!(held.executor.try_run());
+        assert_eq!(held.executor.load(), left);
     }
-    assert!(!held.moirai.try_run());
+    assert!(!held.executor.try_run());
     for handle in handles {
         let id = handle.id();
         assert_eq!(handle.join().unwrap(), std::thread::current().id());
-        assert_eq!(held.moirai.task_stats(id).unwrap().worker, None);
+        assert_eq!(held.executor.task_stats(id).unwrap().worker, None);
     }
     let id = here.id();
     assert_eq!(here.join().unwrap(), (std::thread::current().id(), None, true));
-    assert_eq!(held.moirai.task_stats(id).unwrap().worker, None);
+    assert_eq!(held.executor.task_stats(id).unwrap().worker, None);
     assert!(Moirai::current().is_none());
     held.gate.open();
 }
@@ -235,19 +240,19 @@ fn try_run_runs_one_queued_task_on_the_calling_thread() {
 #[test]
 fn workers_know_who_they_are() {
     let _watchdog = watchdog();
-    let moirai = named("spn-who", 3).build().unwrap();
-    assert_eq!(moirai.worker_count(), 3);
+    let executor = named("spn-who", 3).build().unwrap();
+    assert_eq!(executor.worker_count(), 3);
     assert_eq!(Moirai::worker_index(), None);
     for _ in 0..20 {
-        let handle = moirai.spawn_async(async { (Moirai::worker_index(), threads::own_name()) });
+        let handle = executor.spawn_async(async { (Moirai::worker_index(), threads::own_name()) });
         let id = handle.id();
         let (index, thread) = handle.join().unwrap();
         assert!(thread.starts_with("spn-who"), "{thread}");
         assert!(index.is_some_and(|index| index < 3));
-        assert_eq!(moirai.task_stats(id).unwrap().worker, index);
+        assert_eq!(executor.task_stats(id).unwrap().worker, index);
     }
     let (index, thread) =
-        moirai.spawn_blocking(|| (Moirai::worker_index(), threads::own_name())).join().unwrap();
+        executor.spawn_blocking(|| (Moirai::worker_index(), threads::own_name())).join().unwrap();
     assert_eq!(index, None);
     assert!(thread.starts_with("spn-who"), "{thread}");
 }
@@ -261,8 +266,8 @@ fn current_is_the_executor_that_runs_the_caller() {
     fn leave(mark: &'static str) {
         Moirai::current().expect("inside a task").task().name(mark).spawn_parallel(|| ());
     }
-    let has = |moirai: &Moirai, mark: &str| {
-        moirai.tasks().iter().any(|task| task.name.as_deref() == Some(mark))
+    let has = |executor: &Moirai, mark: &str| {
+        executor.tasks().iter().any(|task| task.name.as_deref() == Some(mark))
     };
     outer.spawn_async(async { leave("async") }).join().unwrap();
     outer.spawn_parallel(|| leave("parallel")).join().unwrap();
@@ -286,7 +291,7 @@ fn current_is_the_executor_that_runs_the_caller() {
 
 /// Spawns a hundred tasks of each priority, the least urgent first, each of which writes its priority down.
 fn spawn_of_each_priority(
-    moirai: &Moirai,
+    executor: &Moirai,
     order: &Arc<Mutex<Vec<Priority>>>,
 ) -> Vec<TaskHandle<()>> {
     Priority::ALL
@@ -294,7 +299,7 @@ fn spawn_of_each_priority(
         .flat_map(|priority| std::iter::repeat_n(*priority, 100))
         .map(|priority| {
             let order = Arc::clone(order);
-            moirai.spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
+            executor.spawn_with_priority(move || order.lock().unwrap().push(priority), priority)
         })
         .collect()
 }
@@ -307,12 +312,12 @@ fn urgent_tasks_go_first() {
         let order = Arc::default();
         // From outside, and from a task on the only worker.
         let handles = if inside {
-            let (inner, order) = (held.moirai.clone(), Arc::clone(&order));
-            let spawner = held.moirai.spawn(move || spawn_of_each_priority(&inner, &order));
+            let (inner, order) = (held.executor.clone(), Arc::clone(&order));
+            let spawner = held.executor.spawn(move || spawn_of_each_priority(&inner, &order));
             held.gate.open();
             spawner.join().unwrap()
         } else {
-            let handles = spawn_of_each_priority(&held.moirai, &order);
+            let handles = spawn_of_each_priority(&held.executor, &order);
             held.gate.open();
             handles
         };
@@ -347,10 +352,10 @@ fn tasks_that_are_not_urgent_run_while_urgent_ones_keep_coming() {
         let (ran, urgent) = (Arc::new(Counter::default()), Counter::default());
         for _ in 0..2 {
             let (ran, urgent) = (Arc::clone(&ran), urgent.clone());
-            held.moirai.spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
+            held.executor.spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
         }
         let (mark, before) = (Arc::clone(&ran), urgent.clone());
-        let patient = held.moirai.spawn_with_priority(
+        let patient = held.executor.spawn_with_priority(
             move || {
                 mark.add();
                 before.get()

@@ -39,15 +39,15 @@ fn watched() -> (MoiraiBuilder, Arc<Told>) {
 fn a_task_that_blocks_its_worker_is_told_by_name_once_and_when_it_is_over() {
     let _watchdog = watchdog();
     let (builder, told) = watched();
-    let moirai = builder.build().unwrap();
+    let executor = builder.build().unwrap();
     let gate = Gate::new();
     let (line, stuck) = (line!() + 1, {
         let gate = gate.clone();
-        moirai.task().name("culprit").spawn_async(async move { gate.wait() })
+        executor.task().name("culprit").spawn_async(async move { gate.wait() })
     });
     let id = stuck.id();
-    wait_until("it is listed", || !moirai.stalled().is_empty());
-    let stalled = moirai.stalled();
+    wait_until("it is listed", || !executor.stalled().is_empty());
+    let stalled = executor.stalled();
     let [stall] = &stalled[..] else { panic!("one stall: {stalled:?}") };
     assert_eq!((stall.id, stall.kind), (id, TaskKind::Async));
     assert_eq!(stall.name.as_deref(), Some("culprit"));
@@ -58,13 +58,13 @@ fn a_task_that_blocks_its_worker_is_told_by_name_once_and_when_it_is_over() {
     }
     assert!(stall.to_string().contains("culprit"), "{stall}");
     let age = stall.age;
-    wait_until("it grows older", || moirai.stalled()[0].age > age + BUDGET);
+    wait_until("it grows older", || executor.stalled()[0].age > age + BUDGET);
     wait_until("the hook is told", || told.begun.lock().unwrap().len() == 1);
     assert!(told.over.lock().unwrap().is_empty());
     gate.open();
     stuck.join().unwrap();
     wait_until("it is over", || told.over.lock().unwrap().len() == 1);
-    assert!(moirai.stalled().is_empty());
+    assert!(executor.stalled().is_empty());
     let over = &told.over.lock().unwrap()[0];
     assert!(over.id == id && over.age >= age + BUDGET);
     assert_eq!(told.begun.lock().unwrap().len(), 1, "a stall is told once");
@@ -77,9 +77,9 @@ fn a_loop_is_told_from_a_call_that_blocks() {
         return;
     }
     let (builder, _told) = watched();
-    let moirai = builder.build().unwrap();
+    let executor = builder.build().unwrap();
     let gate = Gate::new();
-    let spinning = moirai.spawn_async({
+    let spinning = executor.spawn_async({
         let gate = gate.clone();
         async move {
             while !gate.is_open() {
@@ -87,8 +87,8 @@ fn a_loop_is_told_from_a_call_that_blocks() {
             }
         }
     });
-    wait_until("it is listed", || !moirai.stalled().is_empty());
-    assert_eq!(moirai.stalled()[0].computes, Some(true));
+    wait_until("it is listed", || !executor.stalled().is_empty());
+    assert_eq!(executor.stalled()[0].computes, Some(true));
     gate.open();
     spinning.join().unwrap();
 }
@@ -98,22 +98,22 @@ fn closures_may_compute_for_as_long_as_they_like_unless_they_have_a_budget() {
     let _watchdog = watchdog();
     for budget in [None, Some(BUDGET)] {
         let (builder, told) = watched();
-        let moirai = builder.parallel_stall_budget(budget).build().unwrap();
+        let executor = builder.parallel_stall_budget(budget).build().unwrap();
         let gate = Gate::new();
         let block = || {
             let gate = gate.clone();
             move || gate.wait()
         };
-        let closure = moirai.spawn_parallel(block());
-        let blocking = moirai.spawn_blocking(block());
+        let closure = executor.spawn_parallel(block());
+        let blocking = executor.spawn_blocking(block());
         // A stall that is seen shows that the others were looked at, too.
-        let stuck = moirai.spawn_async({
+        let stuck = executor.spawn_async({
             let block = block();
             async move { block() }
         });
         let expected = if budget.is_some() { 2 } else { 1 };
-        wait_until("stalls are listed", || moirai.stalled().len() == expected);
-        let has = |id| moirai.stalled().iter().any(|stall| stall.id == id);
+        wait_until("stalls are listed", || executor.stalled().len() == expected);
+        let has = |id| executor.stalled().iter().any(|stall| stall.id == id);
         assert!(has(stuck.id()) && !has(blocking.id()));
         assert_eq!(has(closure.id()), budget.is_some());
         gate.open();
@@ -128,20 +128,20 @@ fn closures_may_compute_for_as_long_as_they_like_unless_they_have_a_budget() {
 fn a_task_that_waits_is_no_stall_and_neither_is_one_that_has_said_that_it_blocks() {
     let _watchdog = watchdog();
     let (builder, told) = watched();
-    let moirai = builder.build().unwrap();
+    let executor = builder.build().unwrap();
     let gate = Gate::new();
-    let says = moirai.spawn_async({
+    let says = executor.spawn_async({
         let gate = gate.clone();
         async move { moirai::block_in_place(|| gate.wait()) }
     });
-    let waits = moirai.spawn_async(moirai::time::sleep(10 * BUDGET));
-    let stuck = moirai.spawn_async({
+    let waits = executor.spawn_async(moirai::time::sleep(10 * BUDGET));
+    let stuck = executor.spawn_async({
         let gate = gate.clone();
         async move { gate.wait() }
     });
     waits.join().unwrap();
-    wait_until("the stall is listed", || moirai.stalled().len() == 1);
-    assert_eq!(moirai.stalled()[0].id, stuck.id());
+    wait_until("the stall is listed", || executor.stalled().len() == 1);
+    assert_eq!(executor.stalled()[0].id, stuck.id());
     gate.open();
     says.join().unwrap();
     stuck.join().unwrap();
@@ -158,18 +158,18 @@ fn a_hook_that_hangs_does_not_hold_up_a_shutdown() {
     }
     let _watchdog = watchdog();
     let (in_hook, gate) = (Gate::new(), Gate::new());
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(1)
         .stall_budget(BUDGET)
         .plugin(Hangs(in_hook.clone()))
         .build()
         .unwrap();
-    let stuck = moirai.spawn_async({
+    let stuck = executor.spawn_async({
         let gate = gate.clone();
         async move { gate.wait() }
     });
-    wait_until("it is listed", || !moirai.stalled().is_empty());
-    let report = moirai.shutdown_timeout(BUDGET);
+    wait_until("it is listed", || !executor.stalled().is_empty());
+    let report = executor.shutdown_timeout(BUDGET);
     assert!(report.elapsed < Duration::from_secs(5), "{report}");
     assert_eq!(report.unfinished.len(), 1);
     in_hook.open();

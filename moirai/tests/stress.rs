@@ -33,25 +33,25 @@ fn quiet_panic() {
     std::panic::resume_unwind(Box::new("on purpose"));
 }
 
-fn spawn_one(moirai: &Moirai, random: &mut Random, seen: &Arc<Seen>) -> TaskHandle<u64> {
+fn spawn_one(executor: &Moirai, random: &mut Random, seen: &Arc<Seen>) -> TaskHandle<u64> {
     seen.spawned.fetch_add(1, Ordering::Relaxed);
     match random.below(8) {
-        0 => moirai.spawn_async(async { 0 }),
-        1 => moirai.spawn_async(async {
+        0 => executor.spawn_async(async { 0 }),
+        1 => executor.spawn_async(async {
             for _ in 0..3 {
                 yield_now().await;
             }
             1
         }),
-        2 => moirai.spawn_async(async {
+        2 => executor.spawn_async(async {
             std::future::pending::<()>().await;
             2
         }),
-        3 => moirai.spawn_parallel(|| (0..100).sum()),
-        4 => moirai.spawn_blocking(|| 4),
+        3 => executor.spawn_parallel(|| (0..100).sum()),
+        4 => executor.spawn_blocking(|| 4),
         5 => {
             let seen = Arc::clone(seen);
-            moirai.task().name("panics").spawn_parallel(move || {
+            executor.task().name("panics").spawn_parallel(move || {
                 seen.panicked.fetch_add(1, Ordering::Relaxed);
                 quiet_panic();
                 5
@@ -60,31 +60,31 @@ fn spawn_one(moirai: &Moirai, random: &mut Random, seen: &Arc<Seen>) -> TaskHand
         6 => {
             // A task that spawns, and waits for, a task of its own.
             let seen = Arc::clone(seen);
-            moirai.spawn_async(async move {
-                let moirai = Moirai::current().expect("inside a task");
+            executor.spawn_async(async move {
+                let executor = Moirai::current().expect("inside a task");
                 seen.spawned.fetch_add(1, Ordering::Relaxed);
                 // Refused, once the executor shuts down.
-                moirai.spawn_async(async { 6 }).await.unwrap_or(0)
+                executor.spawn_async(async { 6 }).await.unwrap_or(0)
             })
         }
-        _ => moirai.spawn_with_priority(|| 7, Priority::ALL[random.below(4) as usize]),
+        _ => executor.spawn_with_priority(|| 7, Priority::ALL[random.below(4) as usize]),
     }
 }
 
-fn hammer(moirai: &Moirai, seed: u64, seen: &Arc<Seen>) {
+fn hammer(executor: &Moirai, seed: u64, seen: &Arc<Seen>) {
     let mut random = Random(seed);
     let mut handles = Vec::new();
     let mut old = Vec::new();
     for _ in 0..SPAWNS {
-        let handle = spawn_one(moirai, &mut random, seen);
+        let handle = spawn_one(executor, &mut random, seen);
         old.push(handle.id());
         match random.below(6) {
             0 => handle.cancel(),
             1 => {
-                moirai.cancel_task(handle.id());
+                executor.cancel_task(handle.id());
             }
-            2 => drop(moirai.wait_for_task(handle.id(), Some(Duration::ZERO))),
-            3 => drop(moirai.task_stats(handle.id())),
+            2 => drop(executor.wait_for_task(handle.id(), Some(Duration::ZERO))),
+            3 => drop(executor.task_stats(handle.id())),
             _ => {}
         }
         if random.below(2) == 0 {
@@ -96,14 +96,14 @@ fn hammer(moirai: &Moirai, seed: u64, seen: &Arc<Seen>) {
                 handle.cancel();
                 let id = handle.id();
                 let _ = handle.join();
-                let status = moirai.task_status(id);
+                let status = executor.task_status(id);
                 assert!(status.is_none_or(TaskStatus::is_terminal), "{status:?} after join");
             }
         }
         if random.below(256) == 0 {
-            moirai.cleanup_completed_tasks();
+            executor.cleanup_completed_tasks();
             for id in old.drain(..) {
-                let stats = moirai.task_stats(id);
+                let stats = executor.task_stats(id);
                 assert!(stats.is_none_or(|stats| stats.id == id), "a stranger's record");
             }
         }
@@ -114,7 +114,7 @@ fn hammer(moirai: &Moirai, seed: u64, seen: &Arc<Seen>) {
 fn the_books_balance_whatever_happens_at_once() {
     for seed in 1..=3_u64 {
         println!("seed {seed}");
-        let moirai = Moirai::builder()
+        let executor = Moirai::builder()
             .worker_threads(4)
             .cleanup_config(CleanupConfig {
                 max_retained_tasks: 500,
@@ -127,29 +127,29 @@ fn the_books_balance_whatever_happens_at_once() {
         let seen = Arc::new(Seen::default());
         std::thread::scope(|scope| {
             for thread in 1..=3 {
-                let (moirai, seen) = (&moirai, &seen);
-                scope.spawn(move || hammer(moirai, seed * 1_000 + thread, seen));
+                let (executor, seen) = (&executor, &seen);
+                scope.spawn(move || hammer(executor, seed * 1_000 + thread, seen));
             }
-            let moirai = &moirai;
+            let executor = &executor;
             scope.spawn(move || {
                 for _ in 0..200 {
-                    for task in moirai.tasks() {
+                    for task in executor.tasks() {
                         assert!(task.started_at.is_none_or(|started| started >= task.spawned_at));
                         assert_eq!(task.finished_at.is_some(), task.status.is_terminal());
                     }
-                    let _ = moirai.cleanup_stats();
+                    let _ = executor.cleanup_stats();
                     std::thread::yield_now();
                 }
             });
         });
         // Those that wait for ever are cancelled here.
-        let report = moirai.shutdown_timeout(Duration::from_millis(200));
-        let again = moirai.shutdown_timeout(Duration::from_secs(20));
+        let report = executor.shutdown_timeout(Duration::from_millis(200));
+        let again = executor.shutdown_timeout(Duration::from_secs(20));
         assert_eq!(again.still_active, 0, "{report}\n{again}");
         assert_eq!(again.spawned, again.completed + again.failed + again.cancelled);
         assert_eq!(again.failed, seen.panicked.load(Ordering::Relaxed));
         assert!(again.spawned <= seen.spawned.load(Ordering::Relaxed));
-        let stats = moirai.cleanup_stats();
+        let stats = executor.cleanup_stats();
         assert_eq!(stats.active_tasks, 0);
     }
 }
@@ -158,16 +158,16 @@ fn the_books_balance_whatever_happens_at_once() {
 fn shutting_down_in_the_middle_loses_no_task() {
     for seed in 1..=20_u64 {
         println!("seed {seed}");
-        let moirai = Moirai::builder().worker_threads(2).build().unwrap();
+        let executor = Moirai::builder().worker_threads(2).build().unwrap();
         let seen = Arc::new(Seen::default());
         std::thread::scope(|scope| {
             for thread in 0..2 {
-                let (moirai, seen) = (&moirai, &seen);
+                let (executor, seen) = (&executor, &seen);
                 scope.spawn(move || {
                     let mut random = Random(seed * 100 + thread + 1);
                     let mut refused = 0;
                     while refused < 50 {
-                        let mut handle = spawn_one(moirai, &mut random, seen);
+                        let mut handle = spawn_one(executor, &mut random, seen);
                         if let Some(Err(error)) = handle.try_join()
                             && error.is_shut_down()
                         {
@@ -179,11 +179,11 @@ fn shutting_down_in_the_middle_loses_no_task() {
             for _ in 0..seed * 50 {
                 std::thread::yield_now();
             }
-            moirai.shutdown_timeout(Duration::from_millis(1));
+            executor.shutdown_timeout(Duration::from_millis(1));
         });
-        let report = moirai.shutdown_timeout(Duration::from_secs(20));
+        let report = executor.shutdown_timeout(Duration::from_secs(20));
         assert_eq!(report.still_active, 0, "{report}");
         assert_eq!(report.spawned, report.completed + report.failed + report.cancelled);
-        assert_eq!(moirai.cleanup_stats().active_tasks, 0);
+        assert_eq!(executor.cleanup_stats().active_tasks, 0);
     }
 }

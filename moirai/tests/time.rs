@@ -16,28 +16,28 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// An executor whose time is in the hand of the test.
 fn paused(n: usize) -> (Moirai, Arc<ManualClock>) {
-    let moirai = workers(n);
-    let hand = moirai.pause_time();
-    (moirai, hand)
+    let executor = workers(n);
+    let hand = executor.pause_time();
+    (executor, hand)
 }
 
 /// Waits until the task waits for something.
-fn wait_until_it_waits<T>(moirai: &Moirai, task: &TaskHandle<T>) {
-    wait_until("the task waits", || moirai.task_stats(task.id()).is_some_and(|s| s.polls > 0));
+fn wait_until_it_waits<T>(executor: &Moirai, task: &TaskHandle<T>) {
+    wait_until("the task waits", || executor.task_stats(task.id()).is_some_and(|s| s.polls > 0));
 }
 
 #[test]
 fn a_sleep_of_an_hour_ends_with_the_advance_that_completes_it_and_not_before() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(2);
-    let task = moirai.spawn_async(async {
+    let (executor, hand) = paused(2);
+    let task = executor.spawn_async(async {
         let start = Instant::now();
         time::sleep(HOUR).await;
         start.elapsed()
     });
-    wait_until_it_waits(&moirai, &task);
+    wait_until_it_waits(&executor, &task);
     hand.advance(HOUR - Duration::from_nanos(1));
-    moirai.block_on(async {
+    executor.block_on(async {
         for _ in 0..100 {
             moirai::yield_now().await;
         }
@@ -50,9 +50,9 @@ fn a_sleep_of_an_hour_ends_with_the_advance_that_completes_it_and_not_before() {
 #[test]
 fn a_day_of_a_service_passes_in_an_instant() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(2);
+    let (executor, hand) = paused(2);
     let ticks = Counter::default();
-    let service = moirai.spawn_async({
+    let service = executor.spawn_async({
         let ticks = ticks.clone();
         async move {
             let mut every = time::interval(Duration::from_secs(60));
@@ -73,9 +73,9 @@ fn a_day_of_a_service_passes_in_an_instant() {
 #[test]
 fn time_is_paused_from_inside_and_only_there() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let other = workers(1);
-    moirai.block_on(async {
+    executor.block_on(async {
         assert!(time::advance(SECOND).await.unwrap_err().is_not_paused());
         time::pause().unwrap();
         let before = Instant::now();
@@ -101,10 +101,10 @@ fn real_time_works_on_any_thread_and_is_never_early() {
     let start = std::time::Instant::now();
     futures_lite::future::block_on(time::sleep(wait));
     assert!(start.elapsed() >= wait);
-    let moirai = workers(2);
+    let executor = workers(2);
     let sleeps: Vec<_> = (0..200_u32)
         .map(|i| {
-            moirai.spawn_async(async move {
+            executor.spawn_async(async move {
                 let wait = Duration::from_micros(u64::from(i % 20) * 250);
                 let start = Instant::now();
                 time::sleep(wait).await;
@@ -121,28 +121,28 @@ fn real_time_works_on_any_thread_and_is_never_early() {
 #[test]
 fn a_sleep_that_is_dropped_lets_its_waker_go() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(1);
+    let (executor, hand) = paused(1);
     let dropped = Counter::default();
     let guard = dropped.on_drop();
-    let task = moirai.spawn_async(async move {
+    let task = executor.spawn_async(async move {
         let _guard = guard;
         time::sleep(HOUR).await;
     });
-    wait_until_it_waits(&moirai, &task);
+    wait_until_it_waits(&executor, &task);
     task.cancel();
     assert!(task.join().unwrap_err().is_cancelled());
     wait_until("the future is dropped", || dropped.get() == 1);
     hand.advance(HOUR);
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     assert_eq!((report.cancelled, report.still_active), (1, 0));
 }
 
 #[test]
 fn a_timeout_ends_what_takes_too_long_and_leaves_the_rest_alone() {
     let _watchdog = watchdog();
-    let (moirai, _hand) = paused(1);
+    let (executor, _hand) = paused(1);
     let dropped = Counter::default();
-    moirai.block_on(async {
+    executor.block_on(async {
         assert_eq!(time::timeout(Duration::ZERO, async { 7 }).await, Ok(7));
         assert_eq!(time::timeout(Duration::MAX, async { 7 }).await, Ok(7));
         let guard = dropped.on_drop();
@@ -164,8 +164,8 @@ fn a_timeout_ends_what_takes_too_long_and_leaves_the_rest_alone() {
 #[test]
 fn a_timeout_is_kept_by_a_future_that_is_always_ready() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let endless = moirai.spawn_async(async {
+    let executor = workers(1);
+    let endless = executor.spawn_async(async {
         let event = moirai::sync::Event::new();
         event.set();
         time::timeout(Duration::from_millis(5), async {
@@ -186,8 +186,8 @@ fn missed_ticks_are_made_up_for_as_chosen() {
         (MissedTickBehavior::Delay, [0, 10, 35, 45]),
         (MissedTickBehavior::Skip, [0, 10, 30, 40]),
     ] {
-        let (moirai, _hand) = paused(1);
-        let ticks = moirai.block_on(async move {
+        let (executor, _hand) = paused(1);
+        let ticks = executor.block_on(async move {
             let start = Instant::now();
             let mut every = time::interval(10 * SECOND);
             every.set_missed_tick_behavior(behavior);
@@ -214,32 +214,32 @@ fn missed_ticks_are_made_up_for_as_chosen() {
 fn a_manual_clock_moves_the_books_and_the_time_together() {
     let _watchdog = watchdog();
     let (clock, hand) = Clock::manual();
-    let moirai = Moirai::builder().worker_threads(1).clock(clock).build().unwrap();
-    let task = moirai.spawn_async(async { time::sleep(HOUR).await });
-    wait_until_it_waits(&moirai, &task);
+    let executor = Moirai::builder().worker_threads(1).clock(clock).build().unwrap();
+    let task = executor.spawn_async(async { time::sleep(HOUR).await });
+    wait_until_it_waits(&executor, &task);
     hand.advance(HOUR);
     let id = task.id();
     task.join().unwrap();
-    let stats = moirai.task_stats(id).unwrap();
+    let stats = executor.task_stats(id).unwrap();
     assert_eq!(stats.execution_time(), Some(HOUR));
 }
 
 #[test]
 fn a_task_past_its_deadline_is_timed_out_and_cancelled_in_the_books() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(1);
+    let (executor, hand) = paused(1);
     let dropped = Counter::default();
     let guard = dropped.on_drop();
-    let task = moirai.task().name("late").timeout(SECOND).spawn_async(async move {
+    let task = executor.task().name("late").timeout(SECOND).spawn_async(async move {
         let _guard = guard;
         pending::<()>().await;
     });
     let id = task.id();
-    wait_until_it_waits(&moirai, &task);
-    assert_eq!(moirai.task_status(id), Some(TaskStatus::Running));
+    wait_until_it_waits(&executor, &task);
+    assert_eq!(executor.task_status(id), Some(TaskStatus::Running));
     hand.advance(SECOND);
     assert!(task.join().unwrap_err().is_timed_out());
-    assert_eq!(moirai.task_status(id), Some(TaskStatus::Cancelled));
+    assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
     assert_eq!(dropped.get(), 1);
 }
 
@@ -247,14 +247,15 @@ fn a_task_past_its_deadline_is_timed_out_and_cancelled_in_the_books() {
 fn a_deadline_counts_from_the_spawn_and_a_queued_task_never_runs() {
     let _watchdog = watchdog();
     let held = hold(Moirai::builder().worker_threads(1));
-    let hand = held.moirai.pause_time();
+    let hand = held.executor.pause_time();
     let ran = Counter::default();
     let counted = ran.clone();
-    let queued = held.moirai.task().timeout(SECOND).spawn_parallel(move || counted.add());
+    let queued = held.executor.task().timeout(SECOND).spawn_parallel(move || counted.add());
     let counted = ran.clone();
-    let at_once = held.moirai.task().timeout(Duration::ZERO).spawn_parallel(move || counted.add());
+    let at_once =
+        held.executor.task().timeout(Duration::ZERO).spawn_parallel(move || counted.add());
     let counted = ran.clone();
-    let never = held.moirai.task().timeout(Duration::MAX).spawn_parallel(move || counted.add());
+    let never = held.executor.task().timeout(Duration::MAX).spawn_parallel(move || counted.add());
     hand.advance(SECOND);
     held.gate.open();
     assert!(queued.join().unwrap_err().is_timed_out());
@@ -266,9 +267,9 @@ fn a_deadline_counts_from_the_spawn_and_a_queued_task_never_runs() {
 #[test]
 fn a_closure_past_its_deadline_can_ask_and_completes_if_it_returns() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(2);
+    let (executor, hand) = paused(2);
     let started = Arc::new(AtomicBool::new(false));
-    let computing = moirai.task().timeout(SECOND).spawn_parallel({
+    let computing = executor.task().timeout(SECOND).spawn_parallel({
         let started = Arc::clone(&started);
         move || {
             started.store(true, SeqCst);
@@ -287,12 +288,12 @@ fn a_closure_past_its_deadline_can_ask_and_completes_if_it_returns() {
 #[test]
 fn a_task_that_ends_in_time_leaves_no_deadline_behind() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(1);
-    let task = moirai.task().timeout(SECOND).spawn_async(async { 7 });
+    let (executor, hand) = paused(1);
+    let task = executor.task().timeout(SECOND).spawn_async(async { 7 });
     let id = task.id();
     assert_eq!(task.join().unwrap(), 7);
     hand.advance(HOUR);
-    assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+    assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
 }
 
 #[test]
@@ -301,17 +302,17 @@ fn a_token_cancels_its_tasks_of_every_kind() {
     let held = hold(Moirai::builder().worker_threads(1).max_blocking_threads(1));
     let token = moirai::sync::CancellationToken::new();
     let gate = Gate::new();
-    let blocker = held.moirai.spawn_blocking({
+    let blocker = held.executor.spawn_blocking({
         let gate = gate.clone();
         move || gate.wait()
     });
-    let task = || held.moirai.task().cancel_token(token.child_token());
+    let task = || held.executor.task().cancel_token(token.child_token());
     let tasks = [
         task().spawn_async(pending::<()>()),
         task().spawn_parallel(|| ()),
         task().spawn_blocking(|| ()),
     ];
-    let alone = held.moirai.spawn_parallel(|| 7);
+    let alone = held.executor.spawn_parallel(|| 7);
     token.cancel();
     let after = task().spawn_parallel(|| ());
     held.gate.open();
@@ -320,7 +321,7 @@ fn a_token_cancels_its_tasks_of_every_kind() {
     for task in tasks.into_iter().chain([after]) {
         let id = task.id();
         assert!(task.join().unwrap_err().is_cancelled());
-        assert_eq!(held.moirai.task_stats(id).unwrap().started_at, None);
+        assert_eq!(held.executor.task_stats(id).unwrap().started_at, None);
     }
     assert_eq!(alone.join().unwrap(), 7);
 }
@@ -328,15 +329,15 @@ fn a_token_cancels_its_tasks_of_every_kind() {
 #[test]
 fn whoever_cancels_first_decides_and_the_end_is_one() {
     let _watchdog = watchdog();
-    let (moirai, hand) = paused(1);
+    let (executor, hand) = paused(1);
     let token = moirai::sync::CancellationToken::new();
     let task =
-        moirai.task().timeout(SECOND).cancel_token(token.clone()).spawn_async(pending::<()>());
+        executor.task().timeout(SECOND).cancel_token(token.clone()).spawn_async(pending::<()>());
     let id = task.id();
     token.cancel();
     hand.advance(SECOND);
-    moirai.cancel_task(id);
+    executor.cancel_task(id);
     task.cancel();
     assert!(task.join().unwrap_err().is_cancelled());
-    assert_eq!(moirai.shutdown().cancelled, 1);
+    assert_eq!(executor.shutdown().cancelled, 1);
 }

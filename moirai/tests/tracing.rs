@@ -93,16 +93,16 @@ fn start_and_shutdown_are_told() {
     let _alone = alone();
     let infos = || told().iter().filter(|told| told.is_ours(Level::INFO)).count();
     let before = infos();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     assert_eq!(infos(), before + 1, "{:?}", told());
-    common::assert_runs(&moirai);
+    common::assert_runs(&executor);
     assert_eq!(infos(), before + 1, "tasks are not told of at this level");
-    moirai.shutdown();
+    executor.shutdown();
     let after = infos();
     assert!(after > before + 1, "{:?}", told());
     // Without an explicit shutdown, too.
-    let moirai = common::workers(1);
-    drop(moirai);
+    let executor = common::workers(1);
+    drop(executor);
     assert!(infos() > after + 1, "{:?}", told());
 }
 
@@ -111,9 +111,9 @@ fn a_stall_is_told_once_and_again_when_it_is_over() {
     let _watchdog = watchdog();
     let _alone = alone();
     let budget = Duration::from_millis(20);
-    let moirai = Moirai::builder().worker_threads(1).stall_budget(budget).build().unwrap();
+    let executor = Moirai::builder().worker_threads(1).stall_budget(budget).build().unwrap();
     let gate = Gate::new();
-    let stuck = moirai.task().name("stall-told").spawn_async({
+    let stuck = executor.task().name("stall-told").spawn_async({
         let gate = gate.clone();
         async move { gate.wait() }
     });
@@ -129,8 +129,8 @@ fn a_stall_is_told_once_and_again_when_it_is_over() {
     ];
     wait_until("it is told", || !find(&begun).is_empty());
     // Some looks later it is still told once.
-    let age = moirai.stalled()[0].age;
-    wait_until("it goes on", || moirai.stalled()[0].age > age + 3 * budget);
+    let age = executor.stalled()[0].age;
+    wait_until("it goes on", || executor.stalled()[0].age > age + 3 * budget);
     let told = find(&begun);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].is_ours(Level::WARN));
@@ -145,14 +145,14 @@ fn a_stall_is_told_once_and_again_when_it_is_over() {
 fn the_panic_of_a_detached_task_is_told() {
     let _watchdog = watchdog();
     let _alone = alone();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     let fail = || std::panic::resume_unwind(Box::new(format!("{PURPOSE}, detached")));
     for (kind, name) in
         ["detached-async", "detached-parallel", "detached-blocking"].into_iter().enumerate()
     {
         let gate = Gate::new();
         let passed = gate.clone();
-        let task = moirai.task().name(name);
+        let task = executor.task().name(name);
         let line = line!() + 2;
         let handle: TaskHandle<()> = match kind {
             0 => task.spawn_async(async move {
@@ -171,7 +171,7 @@ fn the_panic_of_a_detached_task_is_told() {
         let id = handle.id();
         drop(handle);
         gate.open();
-        wait_until("it has failed", || moirai.task_status(id) == Some(TaskStatus::Failed));
+        wait_until("it has failed", || executor.task_status(id) == Some(TaskStatus::Failed));
         wait_until("it is told", || !find(&[name]).is_empty());
         let warnings = find(&[name]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -185,9 +185,9 @@ fn the_panic_of_a_detached_task_is_told() {
 fn the_panic_of_a_task_that_is_waited_for_is_not_told() {
     let _watchdog = watchdog();
     let _alone = alone();
-    let moirai = common::workers(1);
+    let executor = common::workers(1);
     for i in 0..3 {
-        let task = moirai.task().name("waited-for");
+        let task = executor.task().name("waited-for");
         let fail = || std::panic::resume_unwind(Box::new(PURPOSE));
         let handle: TaskHandle<()> = match i {
             0 => task.spawn_async(async move { fail() }),
@@ -197,12 +197,12 @@ fn the_panic_of_a_task_that_is_waited_for_is_not_told() {
         assert!(handle.join().unwrap_err().is_panicked());
     }
     // Nor is the end of a task whose handle is gone, if it is no panic.
-    let cancelled = moirai.task().name("waited-for").spawn_async(std::future::pending::<()>());
+    let cancelled = executor.task().name("waited-for").spawn_async(std::future::pending::<()>());
     let id = cancelled.id();
     drop(cancelled);
-    moirai.cancel_task(id);
-    moirai.shutdown();
-    drop(moirai);
+    executor.cancel_task(id);
+    executor.shutdown();
+    drop(executor);
     let warnings: Vec<_> =
         find(&["waited-for"]).into_iter().filter(|told| told.level <= Level::WARN).collect();
     assert!(warnings.is_empty(), "{warnings:?}");
@@ -213,7 +213,7 @@ fn a_sweep_is_told() {
     let _watchdog = watchdog();
     let _alone = alone();
     let (clock, hand) = Clock::manual();
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(1)
         .clock(clock)
         .cleanup_config(CleanupConfig {
@@ -223,12 +223,12 @@ fn a_sweep_is_told() {
         .build()
         .unwrap();
     for _ in 0..137 {
-        moirai.spawn_parallel(|| ()).join().unwrap();
+        executor.spawn_parallel(|| ()).join().unwrap();
     }
     hand.advance(Duration::from_secs(61));
     wait_until("all are swept", || {
         hand.advance(Duration::from_secs(1));
-        moirai.cleanup_stats().total_tasks == 0
+        executor.cleanup_stats().total_tasks == 0
     });
     let sweeps = || -> Vec<Told> {
         told().into_iter().filter(|told| told.is_ours(Level::DEBUG) && told.has(&["137"])).collect()
@@ -240,15 +240,15 @@ fn a_sweep_is_told() {
 }
 
 /// Spawns one task of each kind that tells a message of its own.
-fn tell(moirai: &Moirai, mark: &'static str) {
+fn tell(executor: &Moirai, mark: &'static str) {
     let handles = [
-        moirai.spawn_async(async move {
+        executor.spawn_async(async move {
             info!("{mark} first poll");
             yield_now().await;
             info!("{mark} second poll");
         }),
-        moirai.spawn_parallel(move || info!("{mark} parallel")),
-        moirai.spawn_blocking(move || info!("{mark} blocking")),
+        executor.spawn_parallel(move || info!("{mark} parallel")),
+        executor.spawn_blocking(move || info!("{mark} blocking")),
     ];
     for handle in handles {
         handle.join().unwrap();
@@ -267,24 +267,24 @@ const MESSAGES: [&str; 4] = ["first poll", "second poll", "parallel", "blocking"
 fn tasks_inherit_the_span_of_their_spawn_when_asked_to() {
     let _watchdog = watchdog();
     let _alone = alone();
-    let moirai = Moirai::builder().worker_threads(1).inherit_spans(true).build().unwrap();
+    let executor = Moirai::builder().worker_threads(1).inherit_spans(true).build().unwrap();
     info_span!("outer").in_scope(|| {
-        info_span!("inner").in_scope(|| tell(&moirai, "inherited"));
+        info_span!("inner").in_scope(|| tell(&executor, "inherited"));
     });
     for message in MESSAGES {
         assert_eq!(spans_of(&format!("inherited {message}")), ["outer", "inner"], "{message}");
     }
     // One task's span is none of the next one's, and of what the thread does outside.
-    tell(&moirai, "outside");
+    tell(&executor, "outside");
     for message in MESSAGES {
         assert!(spans_of(&format!("outside {message}")).is_empty(), "{message}");
     }
     // Also after a panic, and from task to task.
     let failed: TaskHandle<()> = info_span!("panics")
-        .in_scope(|| moirai.spawn_parallel(|| std::panic::resume_unwind(Box::new(PURPOSE))));
+        .in_scope(|| executor.spawn_parallel(|| std::panic::resume_unwind(Box::new(PURPOSE))));
     assert!(failed.join().is_err());
     let nested = info_span!("grand").in_scope(|| {
-        moirai.spawn_async(async {
+        executor.spawn_async(async {
             let child = moirai::spawn_parallel(|| info!("grandchild"));
             child.await.unwrap();
         })
@@ -297,8 +297,8 @@ fn tasks_inherit_the_span_of_their_spawn_when_asked_to() {
 fn tasks_inherit_no_span_by_default() {
     let _watchdog = watchdog();
     let _alone = alone();
-    let moirai = common::workers(1);
-    info_span!("unwanted").in_scope(|| tell(&moirai, "default"));
+    let executor = common::workers(1);
+    info_span!("unwanted").in_scope(|| tell(&executor, "default"));
     for message in MESSAGES {
         assert!(spans_of(&format!("default {message}")).is_empty(), "{message}");
     }

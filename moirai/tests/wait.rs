@@ -11,9 +11,9 @@ use futures_lite::future::{block_on, poll_once};
 use moirai::prelude::*;
 
 /// A task that waits at the gate, and its id.
-fn waiting(moirai: &Moirai, gate: &Gate) -> TaskId {
+fn waiting(executor: &Moirai, gate: &Gate) -> TaskId {
     let gate = gate.clone();
-    moirai.spawn_async(async move { gate.passed().await }).id()
+    executor.spawn_async(async move { gate.passed().await }).id()
 }
 
 #[test]
@@ -23,9 +23,9 @@ fn the_future_can_be_sent_and_outlives_the_borrow() {
     }
     let _watchdog = watchdog();
     let gate = Gate::new();
-    let moirai = workers(1);
+    let executor = workers(1);
     let wait = {
-        let borrowed = &moirai;
+        let borrowed = &executor;
         check(borrowed.wait_for_task(waiting(borrowed, &gate), None))
     };
     let thread = std::thread::spawn(move || block_on(wait));
@@ -36,24 +36,24 @@ fn the_future_can_be_sent_and_outlives_the_borrow() {
 #[test]
 fn the_terminal_status_is_delivered() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     for timeout in [None, Some(common::PATIENCE), Some(Duration::MAX)] {
         let gate = Gate::new();
-        let id = waiting(&moirai, &gate);
-        let wait = moirai.wait_for_task(id, timeout);
+        let id = waiting(&executor, &gate);
+        let wait = executor.wait_for_task(id, timeout);
         gate.open();
         assert_eq!(block_on(wait), Some(TaskStatus::Completed));
-        assert_eq!(moirai.task_status(id), Some(TaskStatus::Completed));
+        assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
         // Of one that has ended, at once.
-        let mut again = Box::pin(moirai.wait_for_task(id, timeout));
+        let mut again = Box::pin(executor.wait_for_task(id, timeout));
         assert_eq!(block_on(poll_once(&mut again)), Some(Some(TaskStatus::Completed)));
     }
-    let failing: TaskHandle<()> = moirai.spawn_blocking(|| {
+    let failing: TaskHandle<()> = executor.spawn_blocking(|| {
         std::panic::resume_unwind(Box::new(common::PURPOSE));
     });
-    assert_eq!(block_on(moirai.wait_for_task(failing.id(), None)), Some(TaskStatus::Failed));
-    let cancelled = moirai.spawn_async(pending::<()>());
-    let wait = moirai.wait_for_task(cancelled.id(), None);
+    assert_eq!(block_on(executor.wait_for_task(failing.id(), None)), Some(TaskStatus::Failed));
+    let cancelled = executor.spawn_async(pending::<()>());
+    let wait = executor.wait_for_task(cancelled.id(), None);
     cancelled.cancel();
     assert_eq!(block_on(wait), Some(TaskStatus::Cancelled));
 }
@@ -61,13 +61,14 @@ fn the_terminal_status_is_delivered() {
 #[test]
 fn an_unknown_id_is_none_at_once() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).cleanup_config(keep(0, HOUR)).build().unwrap();
-    let handle = moirai.spawn_parallel(|| ());
+    let executor =
+        Moirai::builder().worker_threads(1).cleanup_config(keep(0, HOUR)).build().unwrap();
+    let handle = executor.spawn_parallel(|| ());
     let evicted = handle.id();
     handle.join().unwrap();
     for id in [evicted, "7".parse().unwrap(), u64::MAX.to_string().parse().unwrap()] {
         for timeout in [None, Some(Duration::ZERO), Some(HOUR)] {
-            let mut wait = Box::pin(moirai.wait_for_task(id, timeout));
+            let mut wait = Box::pin(executor.wait_for_task(id, timeout));
             assert_eq!(block_on(poll_once(&mut wait)), Some(None), "{id}, {timeout:?}");
         }
     }
@@ -76,30 +77,30 @@ fn an_unknown_id_is_none_at_once() {
 #[test]
 fn the_present_status_is_given_when_the_time_is_up() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     let gate = Gate::new();
-    let id = waiting(&moirai, &gate);
-    wait_until("it waits", || moirai.task_status(id) == Some(TaskStatus::Running));
+    let id = waiting(&executor, &gate);
+    wait_until("it waits", || executor.task_status(id) == Some(TaskStatus::Running));
     let start = Instant::now();
     let timeout = Duration::from_millis(20);
-    assert_eq!(block_on(moirai.wait_for_task(id, Some(timeout))), Some(TaskStatus::Running));
+    assert_eq!(block_on(executor.wait_for_task(id, Some(timeout))), Some(TaskStatus::Running));
     assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
-    let mut wait = Box::pin(moirai.wait_for_task(id, Some(Duration::ZERO)));
+    let mut wait = Box::pin(executor.wait_for_task(id, Some(Duration::ZERO)));
     assert_eq!(block_on(poll_once(&mut wait)), Some(Some(TaskStatus::Running)));
     gate.open();
     // Timers of many lengths, one of them cancelled.
-    let slow = moirai.spawn_async(pending::<()>()).id();
-    drop(Box::pin(moirai.wait_for_task(slow, Some(Duration::from_millis(1)))));
+    let slow = executor.spawn_async(pending::<()>()).id();
+    drop(Box::pin(executor.wait_for_task(slow, Some(Duration::from_millis(1)))));
     let waits: Vec<_> = (1..=10)
         .rev()
-        .map(|i| (i, moirai.wait_for_task(slow, Some(Duration::from_millis(i)))))
+        .map(|i| (i, executor.wait_for_task(slow, Some(Duration::from_millis(i)))))
         .collect();
     for (i, wait) in waits {
-        assert!(moirai.block_on(wait).unwrap().is_active(), "after {i} ms");
+        assert!(executor.block_on(wait).unwrap().is_active(), "after {i} ms");
     }
     let held = hold(Moirai::builder());
-    let queued = held.moirai.spawn_parallel(|| ()).id();
-    let wait = held.moirai.wait_for_task(queued, Some(Duration::from_millis(1)));
+    let queued = held.executor.spawn_parallel(|| ()).id();
+    let wait = held.executor.wait_for_task(queued, Some(Duration::from_millis(1)));
     assert_eq!(block_on(wait), Some(TaskStatus::Queued));
     held.gate.open();
 }
@@ -107,28 +108,29 @@ fn the_present_status_is_given_when_the_time_is_up() {
 #[test]
 fn the_status_is_delivered_though_the_record_is_evicted_at_once() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(2).cleanup_config(keep(0, HOUR)).build().unwrap();
+    let executor =
+        Moirai::builder().worker_threads(2).cleanup_config(keep(0, HOUR)).build().unwrap();
     for i in 0..500 {
         let gate = Gate::new();
-        let id = waiting(&moirai, &gate);
-        let mut wait = Box::pin(moirai.wait_for_task(id, None));
+        let id = waiting(&executor, &gate);
+        let mut wait = Box::pin(executor.wait_for_task(id, None));
         assert!(block_on(poll_once(&mut wait)).is_none());
         gate.open();
-        let status = if i % 2 == 0 { block_on(wait) } else { moirai.block_on(wait) };
+        let status = if i % 2 == 0 { block_on(wait) } else { executor.block_on(wait) };
         assert_eq!(status, Some(TaskStatus::Completed));
-        assert_eq!(moirai.task_status(id), None);
+        assert_eq!(executor.task_status(id), None);
     }
     // Blocking and cancelled ones, too.
     let gate = Gate::new();
     let inner = gate.clone();
-    let blocking = moirai.spawn_blocking(move || inner.wait()).id();
-    let cancelled = moirai.spawn_async(pending::<()>()).id();
-    let mut waits = [blocking, cancelled].map(|id| Box::pin(moirai.wait_for_task(id, None)));
+    let blocking = executor.spawn_blocking(move || inner.wait()).id();
+    let cancelled = executor.spawn_async(pending::<()>()).id();
+    let mut waits = [blocking, cancelled].map(|id| Box::pin(executor.wait_for_task(id, None)));
     for wait in &mut waits {
         assert!(block_on(poll_once(wait)).is_none());
     }
     gate.open();
-    moirai.cancel_task(cancelled);
+    executor.cancel_task(cancelled);
     let ended = waits.map(block_on);
     assert_eq!(ended, [Some(TaskStatus::Completed), Some(TaskStatus::Cancelled)]);
 }
@@ -136,13 +138,13 @@ fn the_status_is_delivered_though_the_record_is_evicted_at_once() {
 #[test]
 fn many_can_wait_and_each_may_give_up() {
     let _watchdog = watchdog();
-    let moirai = workers(2);
+    let executor = workers(2);
     let gate = Gate::new();
-    let id = waiting(&moirai, &gate);
+    let id = waiting(&executor, &gate);
     let mut waiters: Vec<_> = (0..300)
         .map(|i| {
             let timeout = [None, Some(HOUR), Some(Duration::MAX)][i % 3];
-            (Box::pin(moirai.wait_for_task(id, timeout)), CountingWaker::new())
+            (Box::pin(executor.wait_for_task(id, timeout)), CountingWaker::new())
         })
         .collect();
     for (wait, (_, waker)) in &mut waiters {
@@ -169,14 +171,14 @@ fn many_can_wait_and_each_may_give_up() {
 fn waiters_on_threads_and_in_tasks_are_all_told() {
     let _watchdog = watchdog();
     for round in 0..20 {
-        let moirai = workers(1 + round % 2);
+        let executor = workers(1 + round % 2);
         let gate = Gate::new();
-        let id = waiting(&moirai, &gate);
+        let id = waiting(&executor, &gate);
         let inside: Vec<_> =
-            (0..20).map(|_| moirai.spawn_async(moirai.wait_for_task(id, None))).collect();
+            (0..20).map(|_| executor.spawn_async(executor.wait_for_task(id, None))).collect();
         let outside: Vec<_> = (0..4)
             .map(|_| {
-                let wait = moirai.wait_for_task(id, None);
+                let wait = executor.wait_for_task(id, None);
                 std::thread::spawn(move || block_on(wait))
             })
             .collect();
@@ -193,25 +195,26 @@ fn waiters_on_threads_and_in_tasks_are_all_told() {
 #[test]
 fn no_wake_up_is_lost_between_the_look_and_the_registration() {
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(2).cleanup_config(keep(5, HOUR)).build().unwrap();
+    let executor =
+        Moirai::builder().worker_threads(2).cleanup_config(keep(5, HOUR)).build().unwrap();
     for i in 0..3_000 {
         let id = match i % 3 {
-            0 => moirai.spawn_async(yield_now()).id(),
-            1 => moirai.spawn_parallel(|| ()).id(),
-            _ => moirai.spawn_async(async {}).id(),
+            0 => executor.spawn_async(yield_now()).id(),
+            1 => executor.spawn_parallel(|| ()).id(),
+            _ => executor.spawn_async(async {}).id(),
         };
         // The only task that ends, so a record that is gone never meets a waiter.
-        assert_eq!(block_on(moirai.wait_for_task(id, None)), Some(TaskStatus::Completed));
+        assert_eq!(block_on(executor.wait_for_task(id, None)), Some(TaskStatus::Completed));
     }
 }
 
 #[test]
 fn a_wait_ends_with_the_executor() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let id = moirai.spawn_async(pending::<()>()).id();
-    let (wait, timed) = (moirai.wait_for_task(id, None), moirai.wait_for_task(id, Some(HOUR)));
+    let executor = workers(1);
+    let id = executor.spawn_async(pending::<()>()).id();
+    let (wait, timed) = (executor.wait_for_task(id, None), executor.wait_for_task(id, Some(HOUR)));
     let thread = std::thread::spawn(move || (block_on(wait), block_on(timed)));
-    drop(moirai);
+    drop(executor);
     assert_eq!(thread.join().unwrap(), (Some(TaskStatus::Cancelled), Some(TaskStatus::Cancelled)));
 }

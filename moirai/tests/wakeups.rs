@@ -49,20 +49,20 @@ impl Wave {
 }
 
 /// One thread's part of a wave: `size` tasks.
-fn spawn(moirai: &Moirai, kind: Kind, size: usize, wave: &Arc<Wave>) {
+fn spawn(executor: &Moirai, kind: Kind, size: usize, wave: &Arc<Wave>) {
     let mut wakers = Vec::new();
     for _ in 0..size {
         let wave = Arc::clone(wave);
         match kind {
-            Kind::Closures => drop(moirai.spawn_parallel(move || wave.one_done())),
-            Kind::Async => drop(moirai.spawn_async(async move {
+            Kind::Closures => drop(executor.spawn_parallel(move || wave.one_done())),
+            Kind::Async => drop(executor.spawn_async(async move {
                 yield_now().await;
                 wave.one_done();
             })),
             Kind::Woken => {
                 let (sender, receiver) = async_channel::bounded::<()>(1);
                 wakers.push(sender);
-                drop(moirai.spawn_async(async move {
+                drop(executor.spawn_async(async move {
                     let _ = receiver.recv().await;
                     wave.one_done();
                 }));
@@ -77,7 +77,7 @@ fn spawn(moirai: &Moirai, kind: Kind, size: usize, wave: &Arc<Wave>) {
 
 /// Runs waves of one size; each of `threads` threads spawns its share.
 fn run(
-    moirai: &Moirai,
+    executor: &Moirai,
     kind: Kind,
     threads: usize,
     size: usize,
@@ -88,13 +88,13 @@ fn run(
         watchdog.feed(format!("wave {number} of {size} {kind:?} from {threads} threads"));
         let wave = Arc::new(Wave { left: AtomicUsize::new(size), waiter: std::thread::current() });
         if threads == 1 {
-            spawn(moirai, kind, size, &wave);
+            spawn(executor, kind, size, &wave);
         } else {
             std::thread::scope(|scope| {
                 for thread in 0..threads {
                     let wave = &wave;
                     let share = size / threads + usize::from(thread < size % threads);
-                    scope.spawn(move || spawn(moirai, kind, share, wave));
+                    scope.spawn(move || spawn(executor, kind, share, wave));
                 }
             });
         }
@@ -104,13 +104,13 @@ fn run(
 
 fn gate(kind: Kind, threads: usize) {
     let watchdog = watchdog();
-    let moirai = common::workers(2);
+    let executor = common::workers(2);
     let mut total = 0;
     for (size, waves) in WAVES {
-        run(&moirai, kind, threads, size, waves, &watchdog);
+        run(&executor, kind, threads, size, waves, &watchdog);
         total += size * waves;
     }
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     assert_eq!((report.spawned, report.completed), (total as u64, total as u64), "{report}");
 }
 
@@ -148,10 +148,10 @@ fn woken_tasks_from_three_threads() {
 fn one_worker_and_many() {
     let watchdog = watchdog();
     for workers in [1, 8] {
-        let moirai = common::workers(workers);
+        let executor = common::workers(workers);
         for kind in [Kind::Closures, Kind::Async, Kind::Woken] {
             for size in [1, 3, 50] {
-                run(&moirai, kind, 1, size, WAVES[2].1, &watchdog);
+                run(&executor, kind, 1, size, WAVES[2].1, &watchdog);
             }
         }
     }

@@ -67,8 +67,8 @@ fn run(arguments: &Arguments) -> ExitCode {
     let mut alone = Vec::new();
     let mut curves: Vec<Vec<(f64, f64)>> = vec![Vec::new(); WORK.len()];
     for &count in &counts {
-        let moirai = match Moirai::builder().worker_threads(count).build() {
-            Ok(moirai) => moirai,
+        let executor = match Moirai::builder().worker_threads(count).build() {
+            Ok(executor) => executor,
             Err(error) => {
                 eprintln!("scaling: {error}");
                 return ExitCode::FAILURE;
@@ -76,7 +76,7 @@ fn run(arguments: &Arguments) -> ExitCode {
         };
         let mut row = String::new();
         for (index, (_, work)) in WORK.into_iter().enumerate() {
-            let took = median(&moirai, arguments.rounds, work).as_secs_f64();
+            let took = median(&executor, arguments.rounds, work).as_secs_f64();
             if alone.len() == index {
                 alone.push(took);
             }
@@ -101,15 +101,15 @@ fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// The median time of `work` inside a task, of which nobody else has a part: its spawner sleeps.
-fn median(moirai: &Moirai, rounds: usize, work: fn()) -> Duration {
+fn median(executor: &Moirai, rounds: usize, work: fn()) -> Duration {
     let mut times: Vec<Duration> = (0..=rounds)
         .map(|_| {
-            let task = moirai.spawn_parallel(move || {
+            let task = executor.spawn_parallel(move || {
                 let start = Instant::now();
                 work();
                 start.elapsed()
             });
-            moirai.block_on(task).expect("it does not panic")
+            executor.block_on(task).expect("it does not panic")
         })
         // The first finds the threads their places.
         .skip(1)

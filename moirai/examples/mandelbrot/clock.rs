@@ -24,7 +24,7 @@ pub(crate) struct Clock {
 }
 
 /// Starts the clock.
-pub(crate) fn start(moirai: &Moirai) -> Clock {
+pub(crate) fn start(executor: &Moirai) -> Clock {
     let (sender, receiver) = async_channel::bounded::<()>(1);
     let stop = Arc::new(AtomicBool::new(false));
     let timer = std::thread::spawn({
@@ -37,7 +37,7 @@ pub(crate) fn start(moirai: &Moirai) -> Clock {
             }
         }
     });
-    let task = moirai.task().name("clock").spawn_async(async move {
+    let task = executor.task().name("clock").spawn_async(async move {
         let mut ticks = Ticks::default();
         let mut last = Instant::now();
         while receiver.recv().await.is_ok() {
@@ -52,11 +52,11 @@ pub(crate) fn start(moirai: &Moirai) -> Clock {
 
 impl Clock {
     /// Stops it.
-    pub(crate) fn stop(self, moirai: &Moirai) -> Result<Ticks, TaskError> {
+    pub(crate) fn stop(self, executor: &Moirai) -> Result<Ticks, TaskError> {
         self.stop.store(true, Ordering::Relaxed);
         if self.timer.join().is_err() {
             eprintln!("the timer has panicked");
         }
-        moirai.block_on(self.task)
+        executor.block_on(self.task)
     }
 }

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let moirai = Moirai::builder().worker_threads(args.workers).build()?;
+    let executor = Moirai::builder().worker_threads(args.workers).build()?;
     let size = (args.width, args.height);
 
     // What one thread needs, for comparison.
@@ -46,9 +46,9 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
 
     // The same in parallel, inside a task, so that both workers are in it; and a clock that wants to tick meanwhile.
     let bar = self::bar(args.height, &format!("{} workers", args.workers));
-    let clock = clock::start(&moirai);
+    let clock = clock::start(&executor);
     let start = Instant::now();
-    let render = moirai.task().name("render").spawn_parallel({
+    let render = executor.task().name("render").spawn_parallel({
         let bar = bar.clone();
         move || {
             let mut picture = Picture::new(size);
@@ -57,10 +57,10 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     // Not by `join`, by which this thread would lend a third hand.
-    let picture = moirai.block_on(render)?;
+    let picture = executor.block_on(render)?;
     let took = start.elapsed();
     bar.finish();
-    let ticks = clock.stop(&moirai)?;
+    let ticks = clock.stop(&executor)?;
 
     if picture != alone {
         return Err("the two pictures differ".into());

@@ -60,34 +60,35 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     if let Some(workers) = options.workers {
         builder = builder.worker_threads(workers);
     }
-    let moirai = builder.build()?;
+    let executor = builder.build()?;
     server::silence_planned_panics();
 
-    let listener = moirai.block_on(async_net::TcpListener::bind("127.0.0.1:0"))?;
+    let listener = executor.block_on(async_net::TcpListener::bind("127.0.0.1:0"))?;
     let address = listener.local_addr()?;
     println!(
         "{} workers serve {} clients on {address}; one request in {} misbehaves{}",
-        moirai.worker_count(),
+        executor.worker_count(),
         options.clients,
         load::MISBEHAVES,
         if options.seconds.is_none() { "; Ctrl-C ends it" } else { "" },
     );
-    moirai.task().name("accept").spawn_async(server::accept(listener));
-    moirai.task().name("load").spawn_async(load::clients(
+    executor.task().name("accept").spawn_async(server::accept(listener));
+    executor.task().name("load").spawn_async(load::clients(
         address,
         options.clients,
         Arc::clone(&echoes),
     ));
     let table = {
-        let (moirai, echoes, caught) = (moirai.clone(), Arc::clone(&echoes), Arc::clone(&caught));
-        std::thread::spawn(move || table::show(&moirai, &echoes, &caught))
+        let (executor, echoes, caught) =
+            (executor.clone(), Arc::clone(&echoes), Arc::clone(&caught));
+        std::thread::spawn(move || table::show(&executor, &echoes, &caught))
     };
     let report = match options.seconds {
         Some(seconds) => {
             std::thread::sleep(seconds);
-            moirai.shutdown_timeout(GRACE)
+            executor.shutdown_timeout(GRACE)
         }
-        None => moirai.shutdown_on_ctrl_c(GRACE)?.wait(),
+        None => executor.shutdown_on_ctrl_c(GRACE)?.wait(),
     };
     table.join().map_err(|_| "the table panicked")?;
     println!("\n{report}");

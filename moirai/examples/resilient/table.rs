@@ -118,18 +118,18 @@ impl ExecutorPlugin for Caught {
 }
 
 /// Prints a line every second until the executor shuts down.
-pub(crate) fn show(moirai: &Moirai, echoes: &Echoes, caught: &Caught) {
+pub(crate) fn show(executor: &Moirai, echoes: &Echoes, caught: &Caught) {
     println!(
         "{:>7} {:>9} {:>9} {:>9} | {:>7} {:>7} {:>9} | {:>7} {:>6}  caught last",
         "echoes", "p50", "p99", "longest", "active", "failed", "cancelled", "stalled", "caught"
     );
-    while !moirai.is_shutting_down() {
+    while !executor.is_shutting_down() {
         let second = Instant::now();
-        while second.elapsed() < Duration::from_secs(1) && !moirai.is_shutting_down() {
+        while second.elapsed() < Duration::from_secs(1) && !executor.is_shutting_down() {
             thread::sleep(Duration::from_millis(20));
         }
         let Summary { count, p50, p99, most } = echoes.since();
-        let stats = moirai.cleanup_stats();
+        let stats = executor.cleanup_stats();
         let last = caught.last.lock().expect("nobody panics with it").take();
         println!(
             "{count:>7} {:>9} {:>9} {:>9} | {:>7} {:>7} {:>9} | {:>7} {:>6}  {}",
@@ -139,7 +139,7 @@ pub(crate) fn show(moirai: &Moirai, echoes: &Echoes, caught: &Caught) {
             stats.active_tasks,
             stats.failed_tasks,
             stats.cancelled_tasks,
-            moirai.stalled().len(),
+            executor.stalled().len(),
             caught.count(),
             last.map_or_else(String::new, |stall| stall.to_string()),
         );

@@ -69,14 +69,14 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
     if let Some(threads) = options.threads {
         builder = builder.worker_threads(threads);
     }
-    let moirai = builder.build()?;
+    let executor = builder.build()?;
     waves::silence_planned_panics();
 
     let start = Instant::now();
     let tally = Arc::new(Tally::default());
     let end = options.seconds.map(|seconds| start + seconds);
     let driver = waves::drive(Arc::clone(&tally), options.tasks, end);
-    let mut driver = moirai.task().name("driver").spawn_async(driver);
+    let mut driver = executor.task().name("driver").spawn_async(driver);
 
     let mut faults = Vec::new();
     let mut watch = Watch::new();
@@ -84,7 +84,7 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
     let driven = loop {
         let driven = driver.join_timeout(LOOK);
         let (now, ended) = (Instant::now(), tally.ended());
-        let stats = moirai.cleanup_stats();
+        let stats = executor.cleanup_stats();
         watch.look(ended);
         check_retained(&stats, &mut faults);
         let since = now - shown.0;
@@ -103,7 +103,7 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
 
     // One more, for the driver itself.
     let counted = Counts { completed: 1, ..Counts::default() } + tally.counts();
-    let report = moirai.shutdown();
+    let report = executor.shutdown();
     println!("{report}");
     let booked =
         Counts { completed: report.completed, failed: report.failed, cancelled: report.cancelled };

@@ -95,7 +95,7 @@ pub(crate) fn silence_planned_panics() {
 
 /// Runs wave after wave.
 pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
-    let Some(moirai) = Moirai::current() else {
+    let Some(executor) = Moirai::current() else {
         return;
     };
     let mut handles = Vec::with_capacity(WAVE);
@@ -103,7 +103,7 @@ pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
         let left = tasks - tally.ended();
         let wave = left.min(WAVE as u64);
         for number in 0..wave {
-            handles.push(spawn(&moirai, number));
+            handles.push(spawn(&executor, number));
         }
         let mut counts = Counts::default();
         for (number, handle) in handles.drain(..).enumerate() {
@@ -115,23 +115,23 @@ pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
 
 /// Spawns one of each kind: of a thousand tasks one blocks, one panics, one is cancelled while it waits for ever; of the
 /// others, half are async and half are closures, and some of the async ones give way a few times.
-fn spawn(moirai: &Moirai, number: u64) -> TaskHandle<u64> {
+fn spawn(executor: &Moirai, number: u64) -> TaskHandle<u64> {
     match number % 1000 {
-        1 => moirai.spawn_blocking(move || number),
-        2 => moirai.spawn_parallel(|| panic::panic_any(Planned)),
+        1 => executor.spawn_blocking(move || number),
+        2 => executor.spawn_parallel(|| panic::panic_any(Planned)),
         3 => {
-            let handle = moirai.spawn_async(future::pending());
+            let handle = executor.spawn_async(future::pending());
             handle.cancel();
             handle
         }
-        4..100 => moirai.spawn_async(async move {
+        4..100 => executor.spawn_async(async move {
             for _ in 0..number % 3 {
                 yield_now().await;
             }
             number
         }),
-        even if even % 2 == 0 => moirai.spawn_async(async move { number }),
-        _ => moirai.spawn_parallel(move || number),
+        even if even % 2 == 0 => executor.spawn_async(async move { number }),
+        _ => executor.spawn_parallel(move || number),
     }
 }
 

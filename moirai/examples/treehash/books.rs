@@ -19,11 +19,11 @@ pub(crate) struct Books {
 
 impl Books {
     /// Reads the books of an executor that was shut down.
-    pub(crate) fn new(moirai: &Moirai, report: ShutdownReport) -> Self {
-        let mut slowest = moirai.tasks();
+    pub(crate) fn new(executor: &Moirai, report: ShutdownReport) -> Self {
+        let mut slowest = executor.tasks();
         slowest.sort_by_key(|task| std::cmp::Reverse(task.busy));
         slowest.truncate(SLOWEST);
-        Self { report, stats: moirai.cleanup_stats(), slowest }
+        Self { report, stats: executor.cleanup_stats(), slowest }
     }
 }
 

@@ -46,21 +46,21 @@ impl Job {
     }
 
     /// Starts the task of a directory.
-    pub(crate) fn spawn_walk(self: Arc<Self>, moirai: &Moirai, directory: PathBuf) {
-        let task = moirai.task().name(self.name(&directory));
+    pub(crate) fn spawn_walk(self: Arc<Self>, executor: &Moirai, directory: PathBuf) {
+        let task = executor.task().name(self.name(&directory));
         // Nobody waits for its handle: what it finds comes through the channel. Boxed, because it spawns its own kind.
         let walk: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(self.walk(directory));
         drop(task.spawn_async(walk));
     }
 
     async fn walk(self: Arc<Self>, directory: PathBuf) {
-        let Some(moirai) = Moirai::current() else {
+        let Some(executor) = Moirai::current() else {
             return;
         };
         let _permit = self.directories.take().await;
         let path = relative(&self.options.root, &directory);
         let all = self.options.all;
-        let list = moirai.task().name(self.name(&directory));
+        let list = executor.task().name(self.name(&directory));
         let listing = match list.spawn_blocking(move || Listing::of(&directory, all)).await {
             Ok(Ok(listing)) => listing,
             Ok(Err(error)) => return self.tell_unreadable(path, &error.to_string()),
@@ -74,12 +74,12 @@ impl Job {
             special,
         });
         for directory in directories {
-            Arc::clone(&self).spawn_walk(&moirai, directory);
+            Arc::clone(&self).spawn_walk(&executor, directory);
         }
         for path in files {
             let permit = self.files.take().await;
             let name = self.name(&path);
-            let task = moirai.task().name(name.clone());
+            let task = executor.task().name(name.clone());
             drop(task.spawn_async(Arc::clone(&self).hash(name, path, permit)));
         }
     }

@@ -34,12 +34,12 @@ pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome
     if let Some(threads) = options.threads {
         builder = builder.worker_threads(threads);
     }
-    let moirai = builder.build()?;
+    let executor = builder.build()?;
 
     let start = Instant::now();
     let (events, told) = async_channel::unbounded();
     // The tasks alone hold the job, and so the channel's sending end: it closes when the last of them has ended.
-    Job::new(options, events).spawn_walk(&moirai, options.root.clone());
+    Job::new(options, events).spawn_walk(&executor, options.root.clone());
 
     let bar = progress_bar();
     let mut tree = Tree::new();
@@ -49,13 +49,13 @@ pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome
         }
         false
     };
-    let interrupted = moirai.block_on(future::or(interruption(interrupt), notes));
+    let interrupted = executor.block_on(future::or(interruption(interrupt), notes));
     let report = if interrupted {
         let deadline = options.deadline;
         bar.suspend(|| eprintln!("interrupted: tasks may go on for {deadline:?}"));
-        moirai.shutdown_timeout(deadline)
+        executor.shutdown_timeout(deadline)
     } else {
-        moirai.shutdown()
+        executor.shutdown()
     };
     // What was told during the shutdown.
     while let Ok(event) = told.try_recv() {
@@ -67,11 +67,11 @@ pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome
     let verify = options.verify && !interrupted;
     Ok(Outcome {
         tree,
-        books: Books::new(&moirai, report),
+        books: Books::new(&executor, report),
         sequential: verify.then(|| Tree::sequential(&options.root, options.all)),
         interrupted,
         elapsed,
-        workers: moirai.worker_count(),
+        workers: executor.worker_count(),
     })
 }
 

@@ -175,9 +175,9 @@ fn an_unreadable_file_is_reported_and_the_others_are_hashed() {
 
 #[test]
 fn a_file_that_is_gone_is_an_error_of_that_file() {
-    let moirai = moirai::Moirai::builder().worker_threads(1).build().unwrap();
+    let executor = moirai::Moirai::builder().worker_threads(1).build().unwrap();
     let gone = Folder::new().0.join("gone");
-    let error = moirai.block_on(async { file::hash("gone", gone).await.unwrap_err() });
+    let error = executor.block_on(async { file::hash("gone", gone).await.unwrap_err() });
     assert!(matches!(error, Trouble::Io(_)), "{error:?}");
 }
 

@@ -17,14 +17,14 @@ pub(crate) struct Counted {
 }
 
 /// Counts the words of all files.
-pub(crate) fn files(moirai: &Moirai, files: &[PathBuf]) -> Counted {
+pub(crate) fn files(executor: &Moirai, files: &[PathBuf]) -> Counted {
     match files {
         [] => Counted::default(),
         [file] => one_file(file),
         _ => {
             let (left, right) = files.split_at(files.len() / 2);
             let (left, right) =
-                moirai.join(|| self::files(moirai, left), || self::files(moirai, right));
+                executor.join(|| self::files(executor, left), || self::files(executor, right));
             left.merge(right)
         }
     }
@@ -65,8 +65,8 @@ impl Counted {
 }
 
 /// The most frequent first; equally frequent ones by their bytes, the last first.
-pub(crate) fn by_frequency(moirai: &Moirai, words: HashMap<Word, u64>) -> Vec<(Word, u64)> {
+pub(crate) fn by_frequency(executor: &Moirai, words: HashMap<Word, u64>) -> Vec<(Word, u64)> {
     let mut words: Vec<_> = words.into_iter().collect();
-    moirai::par::sort_unstable_by(moirai, &mut words, |a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
+    moirai::par::sort_unstable_by(executor, &mut words, |a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
     words
 }

@@ -42,13 +42,13 @@ fn main() -> ExitCode {
 
 /// Says how many files could not be read.
 fn run(args: &Args) -> io::Result<usize> {
-    let moirai = Moirai::new().map_err(io::Error::other)?;
+    let executor = Moirai::new().map_err(io::Error::other)?;
     let files = files::below(&args.folder)?;
-    let total = count::files(&moirai, &files);
+    let total = count::files(&executor, &files);
     for error in &total.errors {
         eprintln!("wordcount: {error}");
     }
-    let words = count::by_frequency(&moirai, total.words);
+    let words = count::by_frequency(&executor, total.words);
     let mut out = BufWriter::new(io::stdout().lock());
     for (word, count) in words.iter().take(args.top) {
         write!(out, "{count:7} ")?;

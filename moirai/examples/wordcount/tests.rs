@@ -35,10 +35,10 @@ fn by_the_system(folder: &Path) -> Vec<(Vec<u8>, u64)> {
 }
 
 fn ours(folder: &Path) -> Vec<(Vec<u8>, u64)> {
-    let moirai = Moirai::builder().worker_threads(4).build().unwrap();
-    let counted = count::files(&moirai, &files::below(folder).unwrap());
+    let executor = Moirai::builder().worker_threads(4).build().unwrap();
+    let counted = count::files(&executor, &files::below(folder).unwrap());
     assert_eq!(counted.errors, Vec::<String>::new());
-    let words = count::by_frequency(&moirai, counted.words);
+    let words = count::by_frequency(&executor, counted.words);
     words.into_iter().map(|(word, count)| (word.into_vec(), count)).collect()
 }
 

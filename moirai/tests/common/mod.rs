@@ -216,31 +216,31 @@ pub(crate) fn keep(limit: usize, retention: Duration) -> CleanupConfig {
 
 /// An executor whose only worker is held at a gate, with nobody to take its seat: what is spawned stays queued.
 pub(crate) struct Held {
-    pub(crate) moirai: Moirai,
+    pub(crate) executor: Moirai,
     pub(crate) gate: Gate,
     pub(crate) holder: TaskHandle<()>,
 }
 
 /// Holds the only worker of the executor that `builder` makes.
 pub(crate) fn hold(builder: MoiraiBuilder) -> Held {
-    let moirai =
+    let executor =
         builder.worker_threads(1).spare_threads(0).compensation_threads(0).build().unwrap();
     let (gate, started) = (Gate::new(), Gate::new());
     let holder = {
         let (gate, started) = (gate.clone(), started.clone());
-        moirai.spawn_parallel(move || {
+        executor.spawn_parallel(move || {
             started.open();
             gate.wait();
         })
     };
     started.wait();
-    Held { moirai, gate, holder }
+    Held { executor, gate, holder }
 }
 
 /// Asserts that the executor still runs tasks of each kind.
 #[track_caller]
-pub(crate) fn assert_runs(moirai: &Moirai) {
-    assert_eq!(moirai.spawn_async(async { 1 }).join().unwrap(), 1);
-    assert_eq!(moirai.spawn_parallel(|| 2).join().unwrap(), 2);
-    assert_eq!(moirai.spawn_blocking(|| 3).join().unwrap(), 3);
+pub(crate) fn assert_runs(executor: &Moirai) {
+    assert_eq!(executor.spawn_async(async { 1 }).join().unwrap(), 1);
+    assert_eq!(executor.spawn_parallel(|| 2).join().unwrap(), 2);
+    assert_eq!(executor.spawn_blocking(|| 3).join().unwrap(), 3);
 }

@@ -92,8 +92,8 @@ pub(super) fn groups() -> Vec<Group> {
                 Case {
                     peer: "moirai",
                     run: || {
-                        let moirai = Ours::executor();
-                        repeat(|tree| moirai.scope(|_| sum(tree)))
+                        let executor = Ours::executor();
+                        repeat(|tree| executor.scope(|_| sum(tree)))
                     },
                 },
                 chili_tree(),

@@ -48,13 +48,13 @@ fn work() {
 /// Runs `f` while tasks ping-pong.
 fn beside_ping_pong(f: impl FnOnce() -> Duration) -> Duration {
     let stop = Arc::new(AtomicBool::new(false));
-    let moirai = Ours::executor();
+    let executor = Ours::executor();
     let tasks: Vec<_> = (0..TASKS / 2)
         .flat_map(|_| {
             let (ping, pinged) = async_channel::bounded::<()>(1);
             let (pong, ponged) = async_channel::bounded::<()>(1);
             let stop = Arc::clone(&stop);
-            let first = moirai.spawn_async(async move {
+            let first = executor.spawn_async(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let sent = ping.send(()).await;
                     if sent.is_err() || ponged.recv().await.is_err() {
@@ -62,7 +62,7 @@ fn beside_ping_pong(f: impl FnOnce() -> Duration) -> Duration {
                     }
                 }
             });
-            let second = moirai.spawn_async(async move {
+            let second = executor.spawn_async(async move {
                 while pinged.recv().await.is_ok() && pong.send(()).await.is_ok() {}
             });
             [first, second]
@@ -71,7 +71,7 @@ fn beside_ping_pong(f: impl FnOnce() -> Duration) -> Duration {
     let took = f();
     stop.store(true, Ordering::Relaxed);
     for task in tasks {
-        moirai.block_on(task).expect("it does not panic");
+        executor.block_on(task).expect("it does not panic");
     }
     took
 }

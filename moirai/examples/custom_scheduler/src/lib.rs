@@ -8,9 +8,9 @@
 //! use shortest_job_first::ShortestJobFirst;
 //! use std::time::Duration;
 //!
-//! let moirai = Moirai::builder().worker_threads(1).scheduler(ShortestJobFirst::new()).build()?;
-//! let report = moirai.task().expected_duration(Duration::from_millis(50)).spawn_parallel(|| "long");
-//! let lookup = moirai.task().expected_duration(Duration::from_micros(10)).spawn_parallel(|| "short");
+//! let executor = Moirai::builder().worker_threads(1).scheduler(ShortestJobFirst::new()).build()?;
+//! let report = executor.task().expected_duration(Duration::from_millis(50)).spawn_parallel(|| "long");
+//! let lookup = executor.task().expected_duration(Duration::from_micros(10)).spawn_parallel(|| "short");
 //! assert_eq!((report.join().unwrap(), lookup.join().unwrap()), ("long", "short"));
 //! # Ok::<(), moirai::BuildError>(())
 //! ```

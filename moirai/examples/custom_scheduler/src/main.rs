@@ -12,10 +12,10 @@ fn length(number: u32) -> Duration {
     if number.is_multiple_of(10) { Duration::from_millis(20) } else { Duration::from_micros(200) }
 }
 
-fn mean_wait(moirai: &Moirai) -> Duration {
+fn mean_wait(executor: &Moirai) -> Duration {
     // All are there before the first begins.
     let ((open, opened), (begun, begins)) = (mpsc::channel(), mpsc::channel());
-    let gate = moirai.spawn_parallel(move || {
+    let gate = executor.spawn_parallel(move || {
         begun.send(()).expect("it is waited for");
         let () = opened.recv().expect("it is opened");
     });
@@ -24,7 +24,7 @@ fn mean_wait(moirai: &Moirai) -> Duration {
     let jobs: Vec<_> = (0..100)
         .map(|number| {
             let length = length(number);
-            moirai.task().expected_duration(length).spawn_parallel(move || {
+            executor.task().expected_duration(length).spawn_parallel(move || {
                 let waited = start.elapsed();
                 while start.elapsed() < waited + length {
                     std::hint::spin_loop();

@@ -13,9 +13,9 @@ use moirai::prelude::*;
 #[test]
 fn a_task_can_join_another_on_the_only_worker() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let inner = moirai.clone();
-    let sum = moirai.spawn_parallel(move || {
+    let executor = workers(1);
+    let inner = executor.clone();
+    let sum = executor.spawn_parallel(move || {
         let a = inner.spawn_parallel(|| 1).join().unwrap();
         let b = inner.spawn_async(async { 2 }).join().unwrap();
         let c = inner.spawn_blocking(|| 3).join().unwrap();
@@ -24,39 +24,39 @@ fn a_task_can_join_another_on_the_only_worker() {
     });
     assert_eq!(sum.join().unwrap(), 10);
     // Inside an async task, too, where it holds up the poll.
-    let inner = moirai.clone();
-    let sum = moirai.spawn_async(async move { inner.spawn_async(async { 5 }).join().unwrap() });
+    let inner = executor.clone();
+    let sum = executor.spawn_async(async move { inner.spawn_async(async { 5 }).join().unwrap() });
     assert_eq!(sum.join().unwrap(), 5);
-    assert_runs(&moirai);
+    assert_runs(&executor);
 }
 
 #[test]
 fn joins_can_be_nested_fifty_deep() {
-    fn depth(moirai: &Moirai, left: u32) -> u32 {
+    fn depth(executor: &Moirai, left: u32) -> u32 {
         if left == 0 {
             return 0;
         }
-        let inner = moirai.clone();
+        let inner = executor.clone();
         let below = if left.is_multiple_of(2) {
-            moirai.spawn_parallel(move || depth(&inner, left - 1))
+            executor.spawn_parallel(move || depth(&inner, left - 1))
         } else {
-            moirai.spawn_async(async move { depth(&inner, left - 1) })
+            executor.spawn_async(async move { depth(&inner, left - 1) })
         };
         below.join().unwrap() + 1
     }
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let inner = moirai.clone();
-    assert_eq!(moirai.spawn_parallel(move || depth(&inner, 50)).join().unwrap(), 50);
-    assert_runs(&moirai);
+    let executor = workers(1);
+    let inner = executor.clone();
+    assert_eq!(executor.spawn_parallel(move || depth(&inner, 50)).join().unwrap(), 50);
+    assert_runs(&executor);
 }
 
 #[test]
 fn block_on_makes_progress_on_the_only_worker() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let inner = moirai.clone();
-    let handle = moirai.spawn_parallel(move || {
+    let executor = workers(1);
+    let inner = executor.clone();
+    let handle = executor.spawn_parallel(move || {
         inner.block_on(async {
             let handle = moirai::spawn_async(async {
                 yield_now().await;
@@ -69,15 +69,15 @@ fn block_on_makes_progress_on_the_only_worker() {
         })
     });
     assert_eq!(handle.join().unwrap(), 42);
-    assert_runs(&moirai);
+    assert_runs(&executor);
 }
 
 #[test]
 fn block_in_place_lends_the_seat() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
-    let inner = moirai.clone();
-    let handle = moirai.spawn_async(async move {
+    let executor = workers(1);
+    let inner = executor.clone();
+    let handle = executor.spawn_async(async move {
         let (sender, receiver) = mpsc::channel();
         inner.spawn_async(async move { sender.send(8).unwrap() });
         let borrowed = &receiver;
@@ -89,36 +89,36 @@ fn block_in_place_lends_the_seat() {
     assert_eq!(handle.join().unwrap(), (8, true, Some(0)));
     // Elsewhere it just calls.
     assert_eq!(block_in_place(|| 9), 9);
-    assert_eq!(moirai.spawn_blocking(|| block_in_place(|| 10)).join().unwrap(), 10);
+    assert_eq!(executor.spawn_blocking(|| block_in_place(|| 10)).join().unwrap(), 10);
 }
 
 #[test]
 fn a_worker_goes_on_serving_while_a_task_waits() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     type Wait = fn(&Moirai, TaskHandle<()>);
     let waits: [Wait; 4] = [
         |_, handle| handle.join().unwrap(),
         |_, mut handle| handle.join_timeout(common::PATIENCE).unwrap().unwrap(),
-        |moirai, handle| moirai.block_on(handle).unwrap(),
+        |executor, handle| executor.block_on(handle).unwrap(),
         |_, handle| block_in_place(|| futures_lite::future::block_on(handle)).unwrap(),
     ];
     for wait in waits {
         let (gate, begun) = (Gate::new(), Gate::new());
-        let (passed, start, inner) = (gate.clone(), begun.clone(), moirai.clone());
-        let waiting = moirai.spawn_parallel(move || {
+        let (passed, start, inner) = (gate.clone(), begun.clone(), executor.clone());
+        let waiting = executor.spawn_parallel(move || {
             let below = inner.spawn_async(async move { passed.passed().await });
             start.open();
             wait(&inner, below);
         });
         begun.wait();
         for i in 0..50 {
-            let task = moirai.spawn_async(async move {
+            let task = executor.spawn_async(async move {
                 yield_now().await;
                 i
             });
             assert_eq!(task.join().unwrap(), i);
-            assert_eq!(moirai.spawn_parallel(move || i).join().unwrap(), i);
+            assert_eq!(executor.spawn_parallel(move || i).join().unwrap(), i);
         }
         assert!(!waiting.is_finished());
         gate.open();
@@ -129,16 +129,16 @@ fn a_worker_goes_on_serving_while_a_task_waits() {
 #[test]
 fn a_task_that_waits_for_itself_is_told() {
     let _watchdog = watchdog();
-    let moirai = workers(1);
+    let executor = workers(1);
     // By join, in an async task and in closures.
     let (sender, receiver) = async_channel::bounded::<TaskHandle<bool>>(1);
     let own = receiver.clone();
-    let handle = moirai.spawn_async(async move {
+    let handle = executor.spawn_async(async move {
         own.recv().await.unwrap().join().is_err_and(|error| error.is_would_deadlock())
     });
     let id = handle.id();
     sender.send_blocking(handle).unwrap();
-    ended_well(&moirai, id);
+    ended_well(&executor, id);
     for blocking in [false, true] {
         let own = receiver.clone();
         let wait = move || {
@@ -151,14 +151,14 @@ fn a_task_that_waits_for_itself_is_told() {
             true
         };
         let handle =
-            if blocking { moirai.spawn_blocking(wait) } else { moirai.spawn_parallel(wait) };
+            if blocking { executor.spawn_blocking(wait) } else { executor.spawn_parallel(wait) };
         let id = handle.id();
         sender.send_blocking(handle).unwrap();
-        ended_well(&moirai, id);
+        ended_well(&executor, id);
     }
     // By await, and by block_on.
     let own = receiver.clone();
-    let handle = moirai.spawn_async(async move {
+    let handle = executor.spawn_async(async move {
         let mut handle = own.recv().await.unwrap();
         assert!((&mut handle).await.unwrap_err().is_would_deadlock());
         let blocked = moirai::block_on(&mut handle);
@@ -167,24 +167,24 @@ fn a_task_that_waits_for_itself_is_told() {
     });
     let id = handle.id();
     sender.send_blocking(handle).unwrap();
-    ended_well(&moirai, id);
-    assert_runs(&moirai);
+    ended_well(&executor, id);
+    assert_runs(&executor);
 }
 
 /// Waits for the task to end, and asserts that it did not panic.
-fn ended_well(moirai: &Moirai, id: TaskId) {
-    let status = moirai.block_on(moirai.wait_for_task(id, None));
-    assert_eq!(status, Some(TaskStatus::Completed), "{:?}", moirai.task_stats(id));
+fn ended_well(executor: &Moirai, id: TaskId) {
+    let status = executor.block_on(executor.wait_for_task(id, None));
+    assert_eq!(status, Some(TaskStatus::Completed), "{:?}", executor.task_stats(id));
 }
 
 #[test]
 fn a_lock_held_across_a_wait_is_not_met_on_the_same_stack() {
     let _watchdog = watchdog();
     for threads in 1..=2 {
-        let moirai = workers(threads);
+        let executor = workers(threads);
         let lock = Arc::new(Mutex::new(0));
-        let (inner, own) = (moirai.clone(), Arc::clone(&lock));
-        let handle = moirai.spawn_parallel(move || {
+        let (inner, own) = (executor.clone(), Arc::clone(&lock));
+        let handle = executor.spawn_parallel(move || {
             let mut held = own.lock().unwrap();
             // Both are queued behind this task; the second wants what it holds.
             let below = inner.spawn_parallel(|| 1);
@@ -198,7 +198,7 @@ fn a_lock_held_across_a_wait_is_not_met_on_the_same_stack() {
         });
         handle.join().unwrap().join().unwrap();
         assert_eq!(*lock.lock().unwrap(), 11);
-        assert_runs(&moirai);
+        assert_runs(&executor);
     }
 }
 
@@ -215,11 +215,11 @@ fn a_wait_starts_no_other_task_on_its_stack() {
         DEPTH.set(depth);
         (depth, result)
     }
-    let moirai = workers(2);
+    let executor = workers(2);
     let handles: Vec<_> = (0..60)
         .map(|i| {
-            let inner = moirai.clone();
-            moirai.spawn_parallel(move || {
+            let inner = executor.clone();
+            executor.spawn_parallel(move || {
                 nested(|| {
                     let below = inner.spawn_parallel(move || nested(|| i).0);
                     if i % 2 == 0 { below.join() } else { inner.block_on(below) }.unwrap()
@@ -231,7 +231,7 @@ fn a_wait_starts_no_other_task_on_its_stack() {
         assert_eq!(handle.join().unwrap(), (0, 0));
     }
     // A thread that is no worker runs nobody's task either.
-    let (depth, inner) = nested(|| moirai.spawn_parallel(|| nested(|| ()).0).join().unwrap());
+    let (depth, inner) = nested(|| executor.spawn_parallel(|| nested(|| ()).0).join().unwrap());
     assert_eq!((depth, inner), (0, 0));
 }
 
@@ -239,7 +239,7 @@ fn a_wait_starts_no_other_task_on_its_stack() {
 fn the_blocking_pool_uses_its_threads_and_no_more() {
     const LIMIT: usize = 3;
     let _watchdog = watchdog();
-    let moirai = Moirai::builder().worker_threads(1).max_blocking_threads(LIMIT).build().unwrap();
+    let executor = Moirai::builder().worker_threads(1).max_blocking_threads(LIMIT).build().unwrap();
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     // Nobody passes it unless three run at once.
     let barrier = Arc::new(Barrier::new(LIMIT));
@@ -247,7 +247,7 @@ fn the_blocking_pool_uses_its_threads_and_no_more() {
         .map(|_| {
             let (running, most) = (Arc::clone(&running), Arc::clone(&most));
             let barrier = Arc::clone(&barrier);
-            moirai.spawn_blocking(move || {
+            executor.spawn_blocking(move || {
                 let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
                 barrier.wait();
@@ -263,7 +263,7 @@ fn the_blocking_pool_uses_its_threads_and_no_more() {
 
 /// An executor of one worker and one blocking thread, which is held, with a full queue behind it.
 fn full_queue() -> (Moirai, Gate, Counter) {
-    let moirai = Moirai::builder()
+    let executor = Moirai::builder()
         .worker_threads(1)
         .max_blocking_threads(1)
         .blocking_queue_limit(2)
@@ -271,32 +271,32 @@ fn full_queue() -> (Moirai, Gate, Counter) {
         .unwrap();
     let (gate, begun, started) = (Gate::new(), Gate::new(), Counter::default());
     let (waiting, start) = (gate.clone(), begun.clone());
-    moirai.spawn_blocking(move || {
+    executor.spawn_blocking(move || {
         start.open();
         waiting.wait();
     });
     begun.wait();
     for _ in 0..2 {
         let count = started.clone();
-        moirai.spawn_blocking(move || {
+        executor.spawn_blocking(move || {
             count.add();
         });
     }
-    (moirai, gate, started)
+    (executor, gate, started)
 }
 
 #[test]
 fn a_spawn_on_a_full_queue_waits_for_room() {
     let _watchdog = watchdog();
-    let (moirai, gate, started) = full_queue();
-    let (inner, opened) = (moirai.clone(), gate.clone());
+    let (executor, gate, started) = full_queue();
+    let (inner, opened) = (executor.clone(), gate.clone());
     let spawner = std::thread::spawn(move || {
         let handle = inner.spawn_blocking(|| 4);
         (opened.is_open(), handle)
     });
     // The pool serves nobody meanwhile, the workers serve everybody.
     for _ in 0..20 {
-        moirai.spawn_async(yield_now()).join().unwrap();
+        executor.spawn_async(yield_now()).join().unwrap();
     }
     assert!(!spawner.is_finished());
     gate.open();
@@ -309,17 +309,17 @@ fn a_spawn_on_a_full_queue_waits_for_room() {
 #[test]
 fn a_worker_that_waits_for_room_hands_its_seat_on() {
     let _watchdog = watchdog();
-    let (moirai, gate, started) = full_queue();
-    let (begun, inner, opened) = (Gate::new(), moirai.clone(), gate.clone());
+    let (executor, gate, started) = full_queue();
+    let (begun, inner, opened) = (Gate::new(), executor.clone(), gate.clone());
     let start = begun.clone();
-    let spawner = moirai.spawn_parallel(move || {
+    let spawner = executor.spawn_parallel(move || {
         start.open();
         let handle = inner.spawn_blocking(|| 5);
         (opened.is_open(), handle)
     });
     begun.wait();
     // It runs on the only worker, whose seat the spawner has; and lets the spawner go on.
-    moirai.spawn_async(async move { gate.open() }).join().unwrap();
+    executor.spawn_async(async move { gate.open() }).join().unwrap();
     let (had_room, handle) = spawner.join().unwrap();
     assert!(had_room);
     assert_eq!(handle.join().unwrap(), 5);
@@ -331,14 +331,14 @@ fn a_worker_that_waits_for_room_hands_its_seat_on() {
 fn idle_threads_of_the_pool_and_of_the_reserve_end() {
     let _watchdog = watchdog();
     let prefix = "seat-keep";
-    let moirai = named(prefix, 1).blocking_keep_alive(Duration::from_millis(10)).build().unwrap();
+    let executor = named(prefix, 1).blocking_keep_alive(Duration::from_millis(10)).build().unwrap();
     // The worker, the cleanup worker, and the progress thread.
     wait_until("the permanent threads run", || threads::count(prefix) == 3);
     let barrier = Arc::new(Barrier::new(8));
     let handles: Vec<_> = (0..8)
         .map(|_| {
             let barrier = Arc::clone(&barrier);
-            moirai.spawn_blocking(move || {
+            executor.spawn_blocking(move || {
                 barrier.wait();
                 threads::count(prefix)
             })
@@ -347,10 +347,10 @@ fn idle_threads_of_the_pool_and_of_the_reserve_end() {
     for handle in handles {
         assert!(handle.join().unwrap() > 2);
     }
-    let inner = moirai.clone();
-    moirai.spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap()).join().unwrap();
+    let inner = executor.clone();
+    executor.spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap()).join().unwrap();
     wait_until("the others have ended", || threads::count(prefix) == 3);
-    assert_runs(&moirai);
+    assert_runs(&executor);
 }
 
 #[test]
@@ -358,9 +358,9 @@ fn idle_threads_of_the_pool_and_of_the_reserve_end() {
 fn threads_of_the_pool_are_used_again() {
     let _watchdog = watchdog();
     let prefix = "seat-again";
-    let moirai = named(prefix, 1).blocking_keep_alive(common::HOUR).build().unwrap();
+    let executor = named(prefix, 1).blocking_keep_alive(common::HOUR).build().unwrap();
     for _ in 0..200 {
-        moirai.spawn_blocking(|| ()).join().unwrap();
+        executor.spawn_blocking(|| ()).join().unwrap();
     }
     // A thread is not idle yet when its task's result is out: a few, but not one for each task.
     assert!(threads::count(prefix) < 30, "{}", threads::count(prefix));
