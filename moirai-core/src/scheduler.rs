@@ -1,49 +1,53 @@
-//! What a scheduler crate implements.
+//! The interface between the executor and a scheduler: what a scheduler crate implements.
 //!
-//! A scheduler is a set of queues, and nothing else: it decides in which order and on which worker tasks run. Starting
-//! threads, putting them to sleep and waking them is the executor's work, so a scheduler needs no knowledge of it. Two
-//! traits: [`Scheduler`] is the part that all threads share, [`LocalQueue`] is the part that one worker owns.
+//! A scheduler is a set of queues and nothing else: it decides in which order, and on which worker, tasks run. Starting threads,
+//! putting them to sleep and waking them is the executor's work, of which a scheduler needs to know nothing. It implements two
+//! traits: [`Scheduler`] is the part that all threads share, and [`LocalQueue`] is the part that each worker owns.
 //!
 //! # The contract
 //!
-//! 1. **Exactly once.** Each task pushed is handed out by exactly one `pop`, `take` or `reclaim`.
-//! 2. **Visible.** A task whose push returned [`Visibility::Shared`] is found by a later `pop` of *any* local queue; one whose push
-//!    returned [`Visibility::Worker`] by a later `pop` of *that* worker's queue; either by a later `take`: unless another call
-//!    got it first. "Later" is by happens-before, with a `fence(SeqCst)` between on both sides: the executor puts these fences,
-//!    and builds its promise that no wake-up is lost on this rule.
-//! 3. **The slot.** A task whose push returned [`Visibility::Slot`] is found by the owner's later `pop`s, and by others at the latest
-//!    when they find nothing else in two `pop`s in a row. There is one slot: a push that puts another task there returns
-//!    what has become of the task that was in it, and so is not [`Visibility::Slot`].
-//! 4. **No spurious nothing.** `pop` and `take` return `None` only if at some moment during the call there was no task that
-//!    rule 2 lets them find: a lost race is tried again, not reported as empty.
-//! 5. **Drained.** When nobody else uses the scheduler, `take` called until it says `None` hands out every task, wherever it is
-//!    queued, slots included. The executor does this at shutdown.
-//! 6. **Workers come and go.** A local queue moves between threads, and is dropped when its worker retires, or when its thread
-//!    unwinds. What was queued through it stays in the scheduler, and rule 5 holds for it.
-//! 7. **Tasks are not destroyed.** Dropping one is allowed (the executor then books it as cancelled), but a scheduler does it only
-//!    when it is dropped itself, and then it drops them all.
-//! 8. **Counted.** [`len`](Scheduler::len) is exact when nothing moves.
-//! 9. **No panics**, except of a second `start`; and no blocking beyond short critical sections. Tasks are not run, dropped or
-//!    compared by user code inside of one.
-//! 10. **What it claims, it keeps.** Order, fairness and priorities are each scheduler's own. What it promises of them it says in its
-//!     [`Guarantees`], and is held to.
+//! 1. **Exactly once.** Each task that is pushed is returned by exactly one call of `pop`, `take` or `reclaim`.
+//! 2. **Visible.** A task whose push returned [`Visibility::Shared`] is found by a later `pop` of *any* local queue, one whose push
+//!    returned [`Visibility::Worker`] by a later `pop` of *that* worker's queue, and both by a later `take`, unless another call
+//!    has taken it first. A call is *later* if the push happens before it; or if a `fence(SeqCst)` that follows the push comes
+//!    before a `fence(SeqCst)` that precedes the call. The executor supplies these fences, and its guarantee that no wake-up is
+//!    lost rests on this rule.
+//! 3. **The slot.** A task whose push returned [`Visibility::Slot`] is found by later `pop`s of the worker that pushed it, and by
+//!    another worker at the latest in the second of two consecutive `pop`s that find nothing else. Each worker has one slot: a push
+//!    that puts another task there returns the visibility of the task that it displaced, which is never [`Visibility::Slot`].
+//! 4. **No spurious `None`.** `pop` and `take` return `None` only if, at some moment during the call, no task was queued that rule
+//!    2 lets them find. A call that loses a race for a task looks again; it does not report the queue as empty.
+//! 5. **Drained.** While no other thread uses the scheduler, calling `take` until it returns `None` yields every task, wherever it
+//!    is queued, slots included. The executor does this at shutdown.
+//! 6. **Workers come and go.** A local queue moves between threads, and is dropped when its worker retires or when the worker's
+//!    thread unwinds. Tasks that were queued through it stay in the scheduler, and rule 5 holds for them.
+//! 7. **Tasks are not destroyed.** Dropping a task is sound (the executor then records it as cancelled), but a scheduler drops
+//!    tasks only when it is dropped itself, and then it drops all that it has.
+//! 8. **Counted.** [`len`](Scheduler::len) is exact while no task is being pushed or taken.
+//! 9. **No panics and no blocking.** Only a second call of `start` may panic. No call blocks for longer than a short critical
+//!    section, and within a critical section no task is run or dropped, and none is compared by user code.
+//! 10. **Guarantees hold.** Order, fairness and the treatment of priorities are up to each scheduler. What it promises about them
+//!     it declares in its [`Guarantees`], and that it must keep.
 //!
-//! | call | by | may cost |
+//! | call | called by | may take |
 //! | --- | --- | --- |
-//! | `start` | one thread, once | anything |
+//! | `start` | one thread, once | any time |
 //! | `Scheduler::push`, `take`, `len` | any thread, at any time | a short critical section |
-//! | `LocalQueue::push`, `pop` | the thread in the worker's seat | once or twice for every poll of a task: nanoseconds |
-//! | `prefer_injector` | the thread in the worker's seat | nanoseconds |
+//! | `LocalQueue::push`, `pop` | the thread that holds the worker's core, once or twice for every poll of a task | nanoseconds |
+//! | `prefer_injector` | the thread that holds the worker's core | nanoseconds |
 //! | `reclaim` | the executor's watchdog, while the worker runs a task | a short critical section |
-//! | dropping a `LocalQueue` | any thread, once | anything |
+//! | dropping a `LocalQueue` | any thread, once | any time |
 //!
-//! Schedulers are generic over what they schedule, so that tests and models can drive the code that users get with tokens. One that
-//! wants to know something of what it schedules asks for [`Schedulable`]. The kit `moirai_scheduler::conformance` holds any
-//! scheduler to all of this.
+//! A worker's *core* is what the worker owns, its local queue included. One thread holds it at a time, and can hand it off to
+//! another, for instance before it blocks.
+//!
+//! Schedulers are generic over what they schedule, so that tests and models can run the very code that users get with tokens in
+//! place of tasks. A scheduler that has to know more about a task than its priority requires [`Schedulable`]. The kit in
+//! `moirai_scheduler::conformance` tests any scheduler against the whole contract.
 //!
 //! # Example
 //!
-//! A complete scheduler: the task that was queued last goes first.
+//! A complete scheduler, which runs the task that was queued last first:
 //!
 //! ```
 //! use moirai_core::shim::sync::{Arc, Mutex};
@@ -102,69 +106,77 @@ pub use schedulable::Schedulable;
 
 use crate::Priority;
 
-/// Why a task is pushed.
+/// The reason why a worker queues a task: a hint about when, and on which worker, the task is best run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueueReason {
-    /// It is new, and a future: its spawner is likely to wait for it soon, and then it is best run by the same worker.
+    /// The task is new, and is a future: its spawner is likely to await it soon, so it is best run next by the same worker.
     Spawned,
-    /// It is new, and meant to run beside its spawner: a closure that computes.
+    /// The task is new, and is meant to run in parallel with its spawner: a closure that computes.
     Offered,
-    /// It waited for something that has happened. Running it soon, on this worker, finds the data in the cache.
+    /// The task waited for something that has now happened. If it runs soon, and on this worker, it finds its data in the cache.
     Woken,
-    /// It gave way of its own accord, or was stopped at the end of its turn: everything queued before goes first.
+    /// The task yielded, or was stopped at the end of its turn: everything that was queued before it should go first. The executor
+    /// also uses this reason to put back a task that it took only to see whether there was one.
     Yielded,
 }
 
 impl QueueReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 4] = [Self::Spawned, Self::Offered, Self::Woken, Self::Yielded];
 }
 
-/// Who can reach a task that was pushed.
+/// Which workers can find a task that was pushed. The executor decides by it which worker to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a task that others can take may be worth a wake-up"]
 pub enum Visibility {
-    /// Every worker. The executor wakes a sleeping worker if none is looking for work.
+    /// Every worker finds the task. The executor wakes a sleeping worker unless one is already searching for work.
     Shared,
-    /// The worker that pushed it takes it next; others only as a last resort. The executor wakes nobody. Only for a push by a
-    /// worker.
+    /// The worker that pushed the task takes it next; other workers take it only as a last resort (rule 3). The executor wakes no
+    /// worker. Only a push by a worker may return this.
     Slot,
-    /// One worker, named by its index. The executor wakes that one, if it sleeps.
+    /// One worker, given by its index, finds the task. The executor wakes that worker if it sleeps.
     Worker(usize),
 }
 
 /// The part of a scheduler that all threads share. See the [module](self) for the contract.
 pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
-    /// The part that one worker owns.
+    /// The part of the scheduler that one worker owns.
     type Local: LocalQueue<T>;
 
-    /// Makes the local queues of `workers` workers; called once. The queue at index *i* is that of worker *i*. What was pushed
-    /// before is kept.
+    /// Creates the local queues of `workers` workers. The queue at index *i* belongs to worker *i*. Tasks that were pushed before
+    /// are kept.
+    ///
+    /// The executor calls this once. A scheduler may panic at a second call.
     fn start(&self, workers: usize) -> Vec<Self::Local>;
 
-    /// Queues a task, from a thread that is no worker. [`Visibility::Slot`] would be a lie.
+    /// Queues a task on behalf of a thread that is not a worker.
+    ///
+    /// Must not return [`Visibility::Slot`], because such a thread has no slot.
     fn push(&self, task: T, priority: Priority) -> Visibility;
 
-    /// Takes a task, for a thread that is no worker.
+    /// Takes a task on behalf of a thread that is not a worker. Returns `None` if none is queued (rules 4 and 5).
     fn take(&self) -> Option<T>;
 
-    /// Takes a task that is queued where worker `worker` looks first, and others last or not at all: for an executor that
-    /// has seen that this worker does not go on, and pushes it again. May be called while it does go on. The default takes none,
-    /// which is right for a scheduler whose workers all look in the same places.
+    /// Takes a task that is queued where worker `worker` looks first and other workers look last or not at all.
+    ///
+    /// The executor calls this for a worker that has made no progress for a while, and pushes the task again through
+    /// [`push`](Self::push), so that other workers find it. The worker may resume, and use its local queue, during the call. The
+    /// default returns `None`, which is right for a scheduler whose workers all look in the same places.
     fn reclaim(&self, worker: usize) -> Option<T> {
         let _ = worker;
         None
     }
 
-    /// How many tasks are queued, everywhere, slots included. Exact when nothing moves, close to it otherwise.
+    /// Returns the number of queued tasks, wherever they are queued, slots included. It is exact while no task is being pushed or
+    /// taken, and close to exact otherwise.
     fn len(&self) -> usize;
 
-    /// Whether nothing is queued, as exact as [`len`](Self::len).
+    /// Returns `true` if no task is queued, with the same precision as [`len`](Self::len).
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What it guarantees of order, fairness and priorities. The default guarantees nothing.
+    /// Returns what the scheduler guarantees about order, fairness and priorities. The default guarantees nothing.
     fn guarantees(&self) -> Guarantees {
         #[expect(deprecated, reason = "schedulers that know only the old name are asked by it")]
         self.claims()
@@ -177,16 +189,20 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
     }
 }
 
-/// The part of a scheduler that one worker owns. The right to use it can move from thread to thread.
+/// The part of a scheduler that one worker owns. One thread uses it at a time, but not always the same one. See the [module](self)
+/// for the contract.
 pub trait LocalQueue<T: Send + 'static>: Send + 'static {
-    /// Queues a task.
+    /// Queues a task on behalf of the worker. `reason` is a hint that a scheduler may disregard.
     fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility;
 
-    /// Takes the next task, from wherever there is one.
+    /// Takes the next task for the worker, wherever in the scheduler it is queued. Returns `None` if there is none that the
+    /// contract lets this worker find (rules 2 to 4).
     fn pop(&mut self) -> Option<T>;
 
-    /// Has the next [`pop`](Self::pop) look first into the injector, where threads that are no workers queue tasks. The executor calls it
-    /// when its tasks take long. A queue that looks there at each `pop` need not implement it: the default does nothing.
+    /// Makes the next [`pop`](Self::pop) look first into the injector, the queue for tasks from threads that are not workers.
+    ///
+    /// The executor calls this when the worker's tasks take so long that a queue which counts its `pop`s would look into the
+    /// injector too rarely. The default does nothing, which is right for a queue that looks there at every `pop`.
     fn prefer_injector(&mut self) {
         #[expect(deprecated, reason = "queues that know only the old name are told by it")]
         self.look_outside();

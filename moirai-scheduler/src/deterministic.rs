@@ -1,26 +1,27 @@
-//! The order is drawn from a seed.
+//! A scheduler whose order is drawn from a seed.
 //!
 //! # When to use it
 //!
-//! In simulation: `moirai::sim` runs a whole executor on one thread around it, so that the same seed gives the same run. In an
-//! ordinary executor, whose workers come as they please, it shuffles, which finds bugs, too, but cannot be replayed.
+//! In simulation: `moirai::sim` runs a whole executor around it on a single thread, so that the same seed gives the same run. In an
+//! ordinary executor, whose workers run at speeds of their own, it shuffles the tasks. That finds bugs, too, but cannot be
+//! replayed.
 //!
 //! # Guarantees
 //!
-//! - One thread that makes the same calls in the same order gets the same tasks, on every machine.
-//! - Every task that waits can be next. There is no order, no fairness, and priorities are disregarded: what depends on those is
-//!   to be found out.
+//! - A single thread that makes the same calls in the same order gets the same tasks, on every machine.
+//! - Every task that waits can be next. There is no order and no fairness, and priorities are disregarded: code that depends on any
+//!   of these is to be found out.
 //!
 //! # Two ways to draw
 //!
-//! [`Strategy::Uniform`]: each task that waits is as likely as the others. Finds what needs many small surprises.
+//! [`Strategy::Uniform`]: each waiting task has the same chance to be next. This finds bugs that need many small surprises.
 //!
-//! [`Strategy::Pct`], for *probabilistic concurrency testing* (Burckhardt, Kothari, Musuvathi and Nagarakatti, 2010): each task has a
-//! random priority, and the highest goes first, always; at `depth` − 1 randomly chosen steps the task that would go next falls below all others,
-//! for good. A bug of *depth* d is one that shows whenever d steps come in the right order. In a run of n tasks and k steps this
-//! finds it with a probability of at least 1 / (n·k^(d−1)); drawing uniformly, the chance can be exponentially small. A task that
-//! [yields](QueueReason::Yielded) waits behind all others once, or draws another priority for once, with the same chance: so one which polls
-//! for something does not keep it from happening.
+//! [`Strategy::Pct`], for *probabilistic concurrency testing* (Burckhardt, Kothari, Musuvathi and Nagarakatti, 2010): each task has
+//! a random priority, and the highest always goes first; at `depth` − 1 randomly chosen steps the task that would go next falls
+//! below all others, for good. A bug of *depth* d is one that shows whenever d steps come in the right order. In a run of n tasks
+//! and k steps this strategy finds it with a probability of at least 1 / (n·k^(d−1)); if tasks are drawn uniformly, the chance can
+//! be exponentially small. A task that [yields](QueueReason::Yielded) waits behind all others once, or draws another priority for
+//! that one time, with equal chances: so a task that polls for something does not keep it from happening.
 
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -31,7 +32,7 @@ use moirai_core::{LocalQueue, Priority, QueueReason, Schedulable, Scheduler, Vis
 use crate::ranked::Ranked;
 use crate::rng::{SplitMix64, mix};
 
-/// A scheduler whose order is drawn from a seed. See the [module](self). Clones are the same scheduler.
+/// A scheduler whose order is drawn from a seed. See the [module](self). A clone is a handle to the same scheduler.
 ///
 /// ```
 /// # #[derive(Debug, PartialEq)] struct Token(u64);
@@ -52,27 +53,27 @@ use crate::rng::{SplitMix64, mix};
 /// ```
 pub struct Deterministic<T>(Arc<Mutex<DrawState<T>>>);
 
-/// One worker's part of [`Deterministic`].
+/// The local queue of one worker of a [`Deterministic`] scheduler.
 pub struct DeterministicLocal<T>(Deterministic<T>);
 
-/// How the next task is drawn.
+/// The way in which the next task is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// Each with the same chance.
+    /// Each waiting task has the same chance.
     Uniform,
-    /// By random priorities that change `depth` − 1 times.
+    /// By random priorities, which change `depth` − 1 times.
     Pct {
-        /// The depth of the bugs that are hunted; zero counts as one.
+        /// The depth of the bugs to be found; zero counts as one, and more than 1,000 as 1,000.
         depth: u32,
-        /// About how many steps a run has; the changes are spread over as many. Zero counts as one.
+        /// The approximate number of steps in a run, over which the changes are spread. Zero counts as one.
         steps: u64,
     },
 }
 
 impl Strategy {
-    /// One that is drawn from the seed, too: half of the seeds draw uniformly, the others by priorities, for bugs of depth one to four in
-    /// runs of 16 to 65,536 steps.
+    /// Draws a strategy from the seed: half of the seeds draw uniformly, and the others by priorities, for bugs of depth one to
+    /// four in runs of 16 to 65,536 steps.
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let mut rng = SplitMix64::new(mix(!seed));
@@ -86,10 +87,10 @@ impl Strategy {
 
 struct DrawState<T> {
     rng: SplitMix64,
-    reason: ReadySet<T>,
+    ready: ReadySet<T>,
 }
 
-/// What waits.
+/// The tasks that wait.
 enum ReadySet<T> {
     Uniform(Vec<T>),
     Pct(Pct<T>),
@@ -97,38 +98,38 @@ enum ReadySet<T> {
 
 struct Pct<T> {
     heap: BinaryHeap<Ranked<(Rank, u64), T>>,
-    /// From which priorities are made.
+    /// The number from which, with the number of each task, the priorities are made.
     salt: u64,
-    /// The steps at which the next task falls, the last one first.
+    /// The steps at which the next task falls, in descending order.
     changes: Vec<u64>,
-    /// Those that have fallen; the first fell least.
+    /// The tasks that have fallen; the first is the highest of them.
     fallen: Vec<u64>,
     steps: u64,
     pushed: u64,
 }
 
-/// Who goes first: the greatest.
+/// The rank of a waiting task. The greatest goes first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// It gave way, as the so many-th last.
+    /// The task yielded; one that yielded later ranks lower.
     Yielded(u64),
-    /// It fell at a change of priorities.
+    /// The task fell at a change of priorities; one that fell later ranks lower.
     Fallen(u64),
     Drawn(u64),
 }
 
 impl<T: Schedulable> Deterministic<T> {
-    /// A scheduler without tasks, whose [strategy](Strategy::of_seed) is drawn from the seed, too.
+    /// Creates a scheduler without tasks, whose [strategy](Strategy::of_seed) is drawn from the seed, too.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::with_strategy(seed, Strategy::of_seed(seed))
     }
 
-    /// A scheduler without tasks.
+    /// Creates a scheduler without tasks.
     #[must_use]
     pub fn with_strategy(seed: u64, strategy: Strategy) -> Self {
         let mut rng = SplitMix64::new(mix(seed));
-        let reason = match strategy {
+        let ready = match strategy {
             Strategy::Uniform => ReadySet::Uniform(Vec::new()),
             Strategy::Pct { depth, steps } => {
                 let steps = usize::try_from(steps.max(1)).unwrap_or(usize::MAX);
@@ -145,10 +146,10 @@ impl<T: Schedulable> Deterministic<T> {
                 })
             }
         };
-        Self(Arc::new(Mutex::new(DrawState { rng, reason })))
+        Self(Arc::new(Mutex::new(DrawState { rng, ready })))
     }
 
-    /// Draws a number below `bound`, zero if the bound is: for whatever else is to follow from the seed.
+    /// Draws a number below `bound`, or zero if `bound` is zero: for whatever else must follow from the seed.
     #[must_use]
     pub fn draw(&self, bound: usize) -> usize {
         self.0.lock().rng.below(bound)
@@ -156,7 +157,7 @@ impl<T: Schedulable> Deterministic<T> {
 
     fn add(&self, task: T, reason: QueueReason) -> Visibility {
         let mut state = self.0.lock();
-        match &mut state.reason {
+        match &mut state.ready {
             ReadySet::Uniform(tasks) => tasks.push(task),
             ReadySet::Pct(pct) => pct.push(task, reason),
         }
@@ -165,7 +166,7 @@ impl<T: Schedulable> Deterministic<T> {
 
     fn draw_task(&self) -> Option<T> {
         let state = &mut *self.0.lock();
-        match &mut state.reason {
+        match &mut state.ready {
             ReadySet::Uniform(tasks) => {
                 let place = state.rng.below(tasks.len());
                 (place < tasks.len()).then(|| tasks.swap_remove(place))
@@ -228,7 +229,7 @@ impl<T: Schedulable> Scheduler<T> for Deterministic<T> {
     }
 
     fn len(&self) -> usize {
-        match &self.0.lock().reason {
+        match &self.0.lock().ready {
             ReadySet::Uniform(tasks) => tasks.len(),
             ReadySet::Pct(pct) => pct.heap.len(),
         }

@@ -1,21 +1,22 @@
-//! The task whose deadline comes first goes first.
+//! A scheduler that runs the task with the earliest deadline first.
 //!
 //! # When to use it
 //!
-//! When requests have to be answered within times of their own: of all orders on one worker, this one meets every deadline if any order
-//! does (Liu and Layland, 1973; Dertouzos, 1974, for tasks that come at any time). When there is more work than can be done it is a
-//! poor choice, because it goes on working at what is already late: limit what is let in, or give tasks a `timeout`, which is a
-//! deadline that cancels.
+//! When requests must be answered within times of their own. Of all orders on one worker, this one meets every deadline if any
+//! order does (Liu and Layland, 1973; Dertouzos, 1974, for tasks that arrive at any time). When there is more work than can be done
+//! it is a poor choice, because it keeps working on what is already late: limit what is admitted, or give tasks a `timeout`, which
+//! is a deadline that cancels.
 //!
 //! # Guarantees
 //!
-//! - No task is handed out while one with an earlier deadline waits. Tasks with the same deadline, and those without, which come last, are
-//!   handed out in the order in which they were pushed.
-//! - A task is as urgent as it was when it was spawned, however often it waits in between.
-//! - Priorities are disregarded. Tasks without a deadline can wait for ever.
-//! - **Misses are counted**: tasks that a worker got for the first time after their deadline had passed; see [`Misses`].
+//! - No task is handed out while one with an earlier deadline waits. Tasks with the same deadline are handed out in the order in
+//!   which they were pushed, and so are those without one, which come last.
+//! - A task stays as urgent as it was when it was spawned, however often it waits in between.
+//! - Priorities are disregarded. Tasks without a deadline can wait forever.
+//! - **Missed deadlines are counted**: tasks that a worker took for the first time after their deadline had passed; see [`Misses`].
 //!
-//! It is a binary heap under a lock, so a push or pop costs the logarithm of the number of waiting tasks, and workers take turns.
+//! The tasks are in a binary heap under a lock. So a push or a pop costs the logarithm of the number of waiting tasks, and the
+//! workers contend for the lock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -51,10 +52,11 @@ use crate::ranked::Ranked;
 /// ```
 pub struct EarliestDeadline<T>(Arc<SharedHeap<T>>);
 
-/// One worker's part of [`EarliestDeadline`].
+/// The local queue of one worker of an [`EarliestDeadline`] scheduler.
 pub struct EarliestDeadlineLocal<T>(Arc<SharedHeap<T>>);
 
-/// How many deadlines were missed, read while the scheduler is the executor's.
+/// A handle that reads the count of missed deadlines, also after the scheduler was given to an executor. See
+/// [`EarliestDeadline::misses`].
 #[derive(Clone, Debug)]
 pub struct Misses(Arc<AtomicU64>);
 
@@ -64,13 +66,13 @@ struct SharedHeap<T> {
 }
 
 struct Heap<T> {
-    /// By deadline, then by arrival.
+    /// Ordered by deadline, then by arrival.
     heap: BinaryHeap<Reverse<Ranked<(u64, u64), T>>>,
     pushed: u64,
 }
 
 impl<T: Schedulable> EarliestDeadline<T> {
-    /// A scheduler without tasks or workers.
+    /// Creates a scheduler without tasks or workers.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(SharedHeap {
@@ -79,7 +81,7 @@ impl<T: Schedulable> EarliestDeadline<T> {
         }))
     }
 
-    /// The count of missed deadlines.
+    /// Returns a handle to the count of missed deadlines. Get it before the scheduler is given to an executor.
     #[must_use]
     pub fn misses(&self) -> Misses {
         Misses(Arc::clone(&self.0.misses))
@@ -87,10 +89,10 @@ impl<T: Schedulable> EarliestDeadline<T> {
 }
 
 impl Misses {
-    /// How many tasks a worker got for the first time after their deadline.
+    /// Returns the number of tasks that a worker took for the first time after their deadline.
     #[must_use]
     pub fn get(&self) -> u64 {
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed, because it is only a count.
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -115,7 +117,7 @@ impl<T: Schedulable> SharedHeap<T> {
         let Reverse(waiting) = self.queue.lock().heap.pop()?;
         let task = waiting.task;
         if task.home().is_none() && task.is_late() {
-            // Ordering: Relaxed: a count.
+            // Ordering: Relaxed, because it is only a count.
             self.misses.fetch_add(1, Ordering::Relaxed);
         }
         Some(task)
@@ -158,7 +160,7 @@ impl<T: Schedulable> LocalQueue<T> for EarliestDeadlineLocal<T> {
 
 impl<T> fmt::Debug for EarliestDeadline<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed, because it is only a count.
         let misses = self.0.misses.load(Ordering::Relaxed);
         f.debug_struct("EarliestDeadline").field("misses", &misses).finish_non_exhaustive()
     }

@@ -1,20 +1,20 @@
-//! One queue for all.
+//! A scheduler with one queue for all workers.
 //!
 //! # When to use it
 //!
-//! When the order in which work came must be the order in which it begins, as with a queue in front of a pool of threads; and as
-//! the plainest scheduler there is, to compare others with. It is at its best with tasks of some microseconds and more, and few
-//! workers: all of them meet at the two ends of one queue.
+//! When tasks must begin in the order in which they were pushed, as with a queue in front of a pool of threads; and as the simplest
+//! scheduler there is, with which to compare others. It is at its best with tasks that take some microseconds or more, and with few
+//! workers, because all of them contend for the two ends of one queue.
 //!
 //! # Guarantees
 //!
-//! - **Strict order**: whoever pushed it and whatever its priority, the task that waits longest is handed out next. Nothing is
-//!   ever passed over. (Tasks *begin* in this order; on several workers they run side by side.)
-//! - One exception is the executor's: a worker that waits for the other half of a `join` looks whether there is work by taking a task and
-//!   putting it back, at the end.
+//! - **Strict order**: the task that has waited longest is handed out next, whichever thread pushed it and whatever its priority.
+//!   No task is ever passed over. (Tasks *begin* in this order; on several workers they run in parallel.)
+//! - The executor makes one exception: a worker that waits in a `join` or a scope finds out whether there is work by taking a task
+//!   and putting it back, at the end of the queue.
 //! - Priorities are disregarded.
-//! - A task that wakes another does not find it run next, on the same worker, as it would with [`WorkStealing`](crate::WorkStealing):
-//!   tasks that talk to each other wait for everything else that is queued, each time.
+//! - A task that was woken does not run next on the worker that woke it, as it would with [`WorkStealing`](crate::WorkStealing):
+//!   tasks that communicate wait for everything else that is queued, each time.
 //!
 //! The queue is crossbeam's injector: a list of blocks, lock-free at both ends.
 
@@ -40,11 +40,11 @@ use crate::queue::Injector;
 /// ```
 pub struct GlobalFifo<T>(Arc<Injector<T>>);
 
-/// One worker's part of [`GlobalFifo`].
+/// The local queue of one worker of a [`GlobalFifo`] scheduler.
 pub struct GlobalFifoLocal<T>(Arc<Injector<T>>);
 
 impl<T> GlobalFifo<T> {
-    /// A scheduler without tasks or workers.
+    /// Creates a scheduler without tasks or workers.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Injector::new()))

@@ -1,23 +1,23 @@
 //! The schedulers of [Moirai], and the protocol by which its workers sleep and wake.
 //!
-//! A scheduler is a set of queues: it decides in which order and on which worker tasks run. What it has to promise is
-//! the contract of [`moirai_core::scheduler`]. It is generic over what it schedules, so that tests and models drive the
-//! very code that users get with plain tokens.
+//! A scheduler is a set of queues: it decides in which order, and on which worker, tasks run. What it must promise is the contract
+//! of [`moirai_core::scheduler`]. Each scheduler is generic over what it schedules, so that tests and models can drive the very
+//! code that users get with plain tokens.
 //!
 //! | item | what it is |
 //! | --- | --- |
-//! | [`WorkStealing`] | the default scheduler: a queue per worker, batches stolen when it runs dry, bands for priorities |
-//! | [`GlobalFifo`] | one queue for all, in strict order |
-//! | [`PriorityBands`] | a queue for each priority: strict, strict with ageing, or weighted |
-//! | [`EarliestDeadline`] | the earliest deadline first; misses are counted |
-//! | [`ThreadPerCore`] | each worker has its own tasks, and nobody steals |
-//! | [`Deterministic`] | the order is drawn from a seed; for simulation |
-//! | [`conformance`] | the kit that holds any scheduler to the contract; a feature |
-//! | [`Sleepers`] | lets workers sleep when there is nothing to do, without losing a wake-up; works around any scheduler |
+//! | [`WorkStealing`] | the default scheduler: one queue per worker, stealing in batches, bands for priorities |
+//! | [`GlobalFifo`] | one queue for all workers, in strict order |
+//! | [`PriorityBands`] | one queue for each priority: strict, strict with ageing, or weighted |
+//! | [`EarliestDeadline`] | the task with the earliest deadline first; missed deadlines are counted |
+//! | [`ThreadPerCore`] | each worker has its own tasks, and none steals |
+//! | [`Deterministic`] | the order is drawn from a seed, for simulation |
+//! | [`conformance`] | a kit that tests any scheduler against the contract; requires the feature `conformance` |
+//! | [`Sleepers`] | puts workers to sleep when there is nothing to do, without losing a wake-up; works with any scheduler |
 //!
 //! # Example
 //!
-//! Two workers, a thread that hands them work, and a stop:
+//! Two workers, a thread that gives them work, and a stop:
 //!
 //! ```
 //! use moirai_core::{LocalQueue, Priority, Scheduler};

@@ -1,30 +1,31 @@
-//! A queue for each priority.
+//! A scheduler with one queue for each priority.
 //!
 //! # When to use it
 //!
-//! When priorities matter more than anything else. [`WorkStealing`] knows priorities, too, but bends them for
-//! the sake of fairness by fixed rules; here the rule is yours:
+//! When priorities matter more than anything else. [`WorkStealing`] knows priorities, too, but bends them for the sake of fairness
+//! by fixed rules. Here you choose the rule:
 //!
 //! | | the next task is | a task of low priority |
 //! | --- | --- | --- |
-//! | [`strict`](PriorityBands::strict) | of the highest priority that waits | can wait for ever |
-//! | strict, with [`ageing`](PriorityBands::ageing) | the same, unless a band was passed over too often | waits its turns |
-//! | [`weighted`](PriorityBands::weighted) | of each band in proportion to its weight | gets its share |
+//! | [`strict`](PriorityBands::strict) | one of the highest priority that waits | can wait forever |
+//! | strict, with [`ageing`](PriorityBands::ageing) | the same, unless a band was passed over too often | waits for its turns |
+//! | [`weighted`](PriorityBands::weighted) | from each band in proportion to its weight | gets its share |
 //!
 //! # Guarantees
 //!
-//! - **Strict**: no task is handed out while one of a higher priority waits. (What is in another worker's slot does not count: that worker
-//!   is about to run it.)
-//! - **Ageing** by *n*: a band in which tasks wait is passed over by a worker at most *n* times in a row; then its turn has come, the
-//!   highest of those whose turn has come first. So between two turns of a band a worker takes at most *n* + 2 others, and before a
-//!   task of the highest priority at most three of lower ones.
-//! - **Weighted**: while tasks wait in all the bands, of as many tasks as the sum of the weights a worker takes as many of each band as
-//!   its weight. The turns are spread out evenly, by the smooth weighted round robin of nginx. Empty bands leave their turns to others.
+//! - **Strict**: no task is handed out while one of a higher priority waits. (A task in another worker's slot does not count: that
+//!   worker is about to run it.)
+//! - **Ageing** by *n*: a worker passes over a band in which tasks wait at most *n* times in a row. Then it is the turn of that
+//!   band; if several bands are due, the highest goes first. So between two turns of a band a worker takes at most *n* + 2 other
+//!   tasks, and before a task of the highest priority at most three of lower ones.
+//! - **Weighted**: while tasks wait in all bands, in each round of as many tasks as the sum of the weights a worker takes from each
+//!   band as many tasks as its weight. The turns are spread out evenly, by the smooth weighted round robin of nginx. Empty bands
+//!   leave their turns to others.
 //! - Critical, high and low tasks are handed out in the order in which they were pushed, within their priority. Normal ones are
-//!   as [`WorkStealing`] has them: queued by worker, and stolen when one runs dry. Most tasks are normal, and so cost what they
-//!   cost there.
+//!   treated as [`WorkStealing`] treats them: they are queued by worker, and stolen when a worker has none. Most tasks are normal,
+//!   and so cost what they cost there.
 //!
-//! What is said of one worker holds of each: with several, each counts its own turns.
+//! All of this holds for each worker by itself: if there are several, each counts its own turns.
 
 use std::fmt;
 
@@ -32,10 +33,10 @@ use moirai_core::{Guarantees, LocalQueue, Priority, QueueReason, Scheduler, Visi
 
 use crate::work_stealing::{INJECTOR_EVERY, SLOT_RUN, WorkStealing, WorkStealingLocal};
 
-/// Bands, the highest priority first.
+/// The number of bands. Band 0 is that of the highest priority.
 const BANDS: usize = Priority::ALL.len();
 
-/// Where normal tasks are.
+/// The index of the band of normal tasks.
 const NORMAL: usize = 2;
 
 /// A scheduler with a queue for each priority. See the [module](self).
@@ -52,39 +53,39 @@ const NORMAL: usize = 2;
 /// assert_eq!(worker.pop(), Some("low"));
 /// ```
 pub struct PriorityBands<T> {
-    /// Where the tasks are.
+    /// The queues that contain the tasks.
     queues: WorkStealing<T>,
     policy: Policy,
 }
 
-/// Whose turn it is.
+/// How the band is chosen whose turn it is.
 #[derive(Clone, Copy, Debug)]
 enum Policy {
     Strict { ageing: Option<u32> },
     Weighted([u32; BANDS]),
 }
 
-/// One worker's part of [`PriorityBands`].
+/// The local queue of one worker of a [`PriorityBands`] scheduler.
 pub struct PriorityBandsLocal<T> {
     queues: WorkStealingLocal<T>,
     policy: Policy,
-    /// How often each band was passed over in a row while tasks waited in it.
+    /// The number of times that each band was passed over in a row while tasks waited in it.
     passed: [u32; BANDS],
-    /// What each band has coming by its weight.
+    /// The credit of each band, which grows by its weight.
     credit: [i64; BANDS],
-    /// Whether the last look found nothing.
+    /// Whether the last `pop` found nothing.
     empty_handed: bool,
 }
 
 impl<T> PriorityBands<T> {
-    /// The highest priority that waits goes first, always.
+    /// Creates a scheduler in which the highest priority that waits always goes first.
     #[must_use]
     pub fn strict() -> Self {
         Self::with(Policy::Strict { ageing: None })
     }
 
-    /// Each priority gets turns in proportion to its weight, here from [`Low`](Priority::Low) to [`Critical`](Priority::Critical). A
-    /// weight of zero counts as one: every band has turns.
+    /// Creates a scheduler in which each priority gets turns in proportion to its weight. The weights are given from
+    /// [`Low`](Priority::Low) to [`Critical`](Priority::Critical). A weight of zero counts as one, so every band has turns.
     #[must_use]
     pub fn weighted(low_to_critical: [u32; 4]) -> Self {
         let mut weights = low_to_critical.map(|weight| weight.max(1));
@@ -92,8 +93,8 @@ impl<T> PriorityBands<T> {
         Self::with(Policy::Weighted(weights))
     }
 
-    /// A band that was passed over `passes` times in a row by a worker gets the next turn. Zero counts as one. For strict bands;
-    /// weighted ones need no ageing, and this changes nothing.
+    /// Gives a band the next turn once a worker has passed it over `passes` times in a row. Zero counts as one. This is for strict
+    /// bands; weighted ones need no ageing, and are not changed.
     #[must_use]
     pub fn ageing(mut self, passes: u32) -> Self {
         if let Policy::Strict { ageing } = &mut self.policy {
@@ -112,7 +113,7 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
 
     /// # Panics
     ///
-    /// When called a second time.
+    /// If it is called a second time.
     fn start(&self, workers: usize) -> Vec<Self::Local> {
         let local = |queues| PriorityBandsLocal {
             queues,
@@ -141,11 +142,11 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
     }
 
     fn guarantees(&self) -> Guarantees {
-        // Of the turns of normal tasks, one in so many is that of the one that waits longest, wherever it is.
+        // Of this many turns of normal tasks, one goes to the normal task that has waited longest, wherever it is queued.
         let turns = INJECTOR_EVERY + SLOT_RUN + 1;
         match self.policy {
             Policy::Strict { ageing: None } => Guarantees::none().inversion(0),
-            // The bands that are due, each at most once.
+            // At most the other three bands are due, once each.
             Policy::Strict { ageing: Some(passes) } => Guarantees::none()
                 .inversion(3)
                 .fairness(passes.saturating_add(3).saturating_mul(turns)),
@@ -186,7 +187,7 @@ impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
 }
 
 impl<T: Send + 'static> PriorityBandsLocal<T> {
-    /// There is more than normal tasks.
+    /// Takes a task when not all of the queued tasks are normal.
     #[cold]
     fn pop_in_turn(&mut self) -> Option<T> {
         let [critical, high] = self.queues.bands().elevated();
@@ -209,13 +210,13 @@ impl<T: Send + 'static> PriorityBandsLocal<T> {
         }
     }
 
-    /// Takes from the highest band that has something.
+    /// Takes a task from the highest band that has one.
     fn highest(&mut self) -> Option<T> {
         let elevated = if self.queues.bands().has_elevated() { self.take_from(0) } else { None };
         elevated.or_else(|| self.queues.find_normal()).or_else(|| self.queues.bands().take_low())
     }
 
-    /// The highest band that waits, or one that was passed over too often.
+    /// Returns the highest band in which tasks wait, or one that was passed over too often.
     fn aged(&mut self, passes: u32, waits: [bool; BANDS]) -> Option<usize> {
         let due = (0..BANDS).find(|&band| waits[band] && self.passed[band] >= passes);
         let next = due.or_else(|| waits.iter().position(|waits| *waits))?;
@@ -226,7 +227,7 @@ impl<T: Send + 'static> PriorityBandsLocal<T> {
         Some(next)
     }
 
-    /// The band that has most coming, of those that wait.
+    /// Returns the band with the most credit of those in which tasks wait.
     fn by_weight(&mut self, weights: [u32; BANDS], waits: [bool; BANDS]) -> Option<usize> {
         if waits.iter().filter(|waits| **waits).count() <= 1 {
             return waits.iter().position(|waits| *waits);

@@ -1,12 +1,12 @@
-//! The queues that the schedulers stand on, behind one small interface.
+//! The queues that the schedulers are built on, behind one small interface.
 //!
-//! Ordinarily they are crossbeam's. loom cannot see into those, so under models a double takes their place, and the
-//! schedulers' own code is explored as it is. The double earns its keep in the ordinary tests, where it has to pass the
-//! same tests of behaviour as crossbeam's queues.
+//! Normally they are crossbeam's. loom cannot see into those, so under models a double takes their place, and the code of the
+//! schedulers themselves is explored as it is. In the ordinary tests the double has to pass the same tests of behaviour as
+//! crossbeam's queues.
 //!
-//! Three types each: a [`Worker`] is the right to push to one FIFO queue and to pop from it, a [`Stealer`] the right to
-//! take from its other side, and an [`Injector`] is a FIFO queue for everyone. What steals says `None` only if there
-//! was nothing: a lost race is tried again (rule 4 of the scheduler's contract).
+//! There are three types of each: a [`Worker`] is the right to push to a FIFO queue and to pop from it, a [`Stealer`] is the right
+//! to take from the other side of that queue, and an [`Injector`] is a FIFO queue that any thread may use. A steal returns `None`
+//! only if there was nothing: after a lost race it tries again (rule 4 of the scheduler's contract).
 
 #[cfg(not(moirai_loom))]
 mod crossbeam;

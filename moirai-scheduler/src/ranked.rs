@@ -1,8 +1,8 @@
-//! What waits in a heap.
+//! The element of the heaps in which tasks wait.
 
 use std::cmp::Ordering;
 
-/// A task that is compared by its rank alone.
+/// A task that is compared by its rank alone, never by itself.
 pub(crate) struct Ranked<R, T> {
     pub(crate) rank: R,
     pub(crate) task: T,

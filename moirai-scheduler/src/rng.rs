@@ -1,8 +1,9 @@
-//! Numbers drawn from a seed.
+//! A generator of pseudo-random numbers, drawn from a seed.
 
-/// Steele, Lea and Flood's SplitMix64 (2014): the same numbers from the same seed, on every machine and in every version of this crate.
+/// The generator SplitMix64 of Steele, Lea and Flood (2014). The same seed gives the same numbers, on every machine and in every
+/// version of this crate.
 ///
-/// It is what the [`Deterministic`](crate::Deterministic) scheduler and the conformance kit draw from. It is not meant for cryptography.
+/// The [`Deterministic`](crate::Deterministic) scheduler and the conformance kit draw from it. It is not suitable for cryptography.
 ///
 /// ```
 /// use moirai_scheduler::rng::SplitMix64;
@@ -14,27 +15,27 @@
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// A generator that begins with `seed`.
+    /// Creates a generator that starts from `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub const fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)
     }
 
-    /// A number below `bound`, near enough to evenly; zero if the bound is.
+    /// Returns a number below `bound`, nearly evenly distributed; zero if `bound` is zero.
     pub fn below(&mut self, bound: usize) -> usize {
         let place = (u128::from(self.next_u64()) * bound as u128) >> 64;
-        // Below `bound`.
+        // The result is below `bound`, so it fits.
         usize::try_from(place).unwrap_or(0)
     }
 }
 
-/// Spreads the bits of a number over all of them: the finalizer of [`SplitMix64`].
+/// Spreads the bits of a number over all bits of the result: the finalizer of [`SplitMix64`].
 pub(crate) const fn mix(number: u64) -> u64 {
     let number = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let number = (number ^ number >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);

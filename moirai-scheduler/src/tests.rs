@@ -1,4 +1,4 @@
-//! Tests of the whole, and the models.
+//! Tests of whole schedulers, and the parts that models share.
 
 pub(crate) mod bag;
 

@@ -1,28 +1,29 @@
-//! Each worker has its own tasks, and nobody steals.
+//! A scheduler in which each worker has its own tasks, and none steals.
 //!
 //! # When to use it
 //!
-//! When the data are divided among the workers, and a task that runs on the wrong one pays for it: caches and stores that are cut into
-//! shards, connections that keep their state. Where work is uneven, workers idle beside others that are overloaded;
+//! When the data are divided among the workers, and a task that runs on the wrong worker pays for it: with sharded caches and
+//! stores, or with connections that keep their state. Where work is uneven, some workers idle while others are overloaded;
 //! [`WorkStealing`](crate::WorkStealing) is for that.
 //!
-//! Which worker is a task's:
+//! There are two ways to decide to which worker a task belongs:
 //!
 //! | | by |
 //! | --- | --- |
-//! | [`hashed`](ThreadPerCore::hashed) | its [affinity](Schedulable::affinity): `task().affinity(shard)`. Tasks of which none was said are spread out |
-//! | [`sticky`](ThreadPerCore::sticky) | where it ran first; a new one goes to the worker that spawns it, from other threads to each worker in turn |
+//! | [`hashed`](ThreadPerCore::hashed) | its [affinity](Schedulable::affinity): `task().affinity(shard)`. Tasks without a specified affinity are spread over the workers |
+//! | [`sticky`](ThreadPerCore::sticky) | the worker that ran it first; a new task goes to the worker that spawns it, or from other threads to each worker in turn |
 //!
 //! # Guarantees
 //!
-//! - A task runs on its worker, always, unless that worker does not go on for many milliseconds, in a blocking call, say: then the
-//!   executor's watchdog [reclaims](Scheduler::reclaim) what waits there, and any worker may run it. (And unless a thread that is no
-//!   worker asks for a task, by `try_run`.)
-//! - The tasks of one worker are handed out in the order in which they were pushed by any one thread. Those pushed by the worker
-//!   itself and those pushed by others wait in two queues; each is looked at first at least every [`INBOX_EVERY`]th time.
+//! - A task always runs on its worker, with two exceptions. If that worker makes no progress for many milliseconds, for instance in
+//!   a blocking call, the executor's watchdog [reclaims](Scheduler::reclaim) the tasks that wait for it, and any worker may run
+//!   them. And a thread that is not a worker may ask for a task, by `try_run`.
+//! - The tasks of one worker that were pushed by the same thread are handed out in the order of their pushes. Those that the worker
+//!   itself has pushed and those that other threads have pushed wait in two queues; of these, each is looked at first at least once
+//!   in [`INBOX_EVERY`] times.
 //! - Priorities are disregarded.
 //!
-//! A push to the worker's own queue, and a pop from there, touch nothing that another worker writes.
+//! A push to the worker's own queue, and a pop from it, touch no memory that another worker writes.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -36,7 +37,7 @@ use moirai_core::{
 
 use crate::queue::{Injector, Stealer, Worker};
 
-/// Of every so many looks, a worker makes one first for what other threads have pushed.
+/// Once in this many times that it looks for a task, a worker looks first at what other threads have pushed.
 pub const INBOX_EVERY: u32 = 61;
 
 /// A scheduler that places tasks on workers. See the [module](self).
@@ -53,40 +54,40 @@ pub const INBOX_EVERY: u32 = 61;
 /// let scheduler = ThreadPerCore::hashed();
 /// let mut workers = scheduler.start(4);
 /// let Visibility::Worker(place) = scheduler.push(Token(1), Priority::Normal) else { unreachable!() };
-/// // Of the same affinity, so for the same worker, which alone finds them.
+/// // The same affinity means the same worker, and only that one finds the tasks.
 /// assert_eq!(scheduler.push(Token(2), Priority::Normal), Visibility::Worker(place));
 /// assert_eq!(workers[(place + 1) % 4].pop(), None);
 /// assert_eq!(workers[place].pop(), Some(Token(1)));
 /// ```
 pub struct ThreadPerCore<T>(Arc<SharedInboxes<T>>);
 
-/// One worker's part of [`ThreadPerCore`].
+/// The local queue of one worker of a [`ThreadPerCore`] scheduler.
 pub struct ThreadPerCoreLocal<T> {
     shared: Arc<SharedInboxes<T>>,
     index: usize,
     queue: Worker<T>,
-    /// Looks until the next one that starts with what others have pushed.
+    /// Counts down to the next time that the worker looks first at what others have pushed.
     until_inbox: u32,
-    /// Whether the last look around began with the worker's inbox.
+    /// Whether the last `look_around` began with the worker's inbox.
     inbox_first: bool,
 }
 
 struct SharedInboxes<T> {
     placement: Placement,
-    /// What any worker may run: pushed before the start, or for a worker that does not go on.
+    /// The tasks that any worker may run: pushed before the start, or for a worker that makes no progress.
     anywhere: Injector<T>,
-    /// Where the next task goes that belongs nowhere.
+    /// Chooses the worker of the next task that belongs to none.
     next: CachePadded<AtomicUsize>,
     /// Written once, by `start`.
     worker_queues: OnceLock<Box<[CachePadded<WorkerQueue<T>>]>>,
 }
 
 struct WorkerQueue<T> {
-    /// What others have pushed.
+    /// What other threads have pushed.
     inbox: Injector<T>,
     stealer: Stealer<T>,
-    /// The worker does not go on: what is for it goes anywhere, until it pops again. Written only then, so that reading it
-    /// at every push from elsewhere and at every pop disturbs nobody.
+    /// Set while the worker makes no progress: what is pushed for it goes to `anywhere`, until it pops again. Written only then, so
+    /// reading it at every push from another thread and at every pop disturbs no other worker.
     stuck: AtomicBool,
 }
 
@@ -97,13 +98,13 @@ enum Placement {
 }
 
 impl<T: Schedulable> ThreadPerCore<T> {
-    /// Tasks of the same affinity run on the same worker.
+    /// Creates a scheduler in which tasks of the same affinity run on the same worker.
     #[must_use]
     pub fn hashed() -> Self {
         Self::with(Placement::Hashed)
     }
 
-    /// Tasks stay where they ran first.
+    /// Creates a scheduler in which tasks stay on the worker that ran them first.
     #[must_use]
     pub fn sticky() -> Self {
         Self::with(Placement::Sticky)
@@ -120,27 +121,28 @@ impl<T: Schedulable> ThreadPerCore<T> {
 }
 
 impl<T: Schedulable> SharedInboxes<T> {
-    /// The worker_queues; none before the start.
+    /// Returns the queues of all workers; empty before the start.
     fn worker_queues(&self) -> &[CachePadded<WorkerQueue<T>>] {
         self.worker_queues.get().map_or(&[], |worker_queues| worker_queues)
     }
 
-    /// The worker of a task, among `workers`. `here` is who pushes it, if that is a worker.
+    /// Returns the worker of a task, among `workers`. `here` is the worker that pushes it, if it is pushed by one.
     fn place(&self, task: &T, here: Option<usize>, workers: usize) -> usize {
         match self.placement {
             Placement::Hashed => spread(task.affinity(), workers),
             Placement::Sticky => {
                 let home = task.home().filter(|home| *home < workers);
-                // Ordering: Relaxed: only to be spread.
+                // Ordering: Relaxed, because the number serves only to spread tasks.
                 home.or(here).unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed) % workers)
             }
         }
     }
 
-    /// Queues a task for another worker than the caller, or from a thread that is none.
+    /// Queues a task for a worker, on behalf of another worker or a thread that is none.
     fn push_to(&self, worker: usize, task: T) -> Visibility {
         let worker_queue = &self.worker_queues()[worker];
-        // Ordering: Relaxed: whoever sees it late pushes to the inbox, which is reclaimed at the next look.
+        // Ordering: Relaxed, because a thread that sees it late pushes to the inbox, which is reclaimed the next time that the
+        // watchdog looks.
         if worker_queue.stuck.load(Ordering::Relaxed) {
             self.anywhere.push(task);
             return Visibility::Shared;
@@ -150,11 +152,11 @@ impl<T: Schedulable> SharedInboxes<T> {
     }
 }
 
-/// One of `places` by a number, neighbours far from each other (Fibonacci hashing).
+/// Returns one of `places` for a number, neighbours far from each other (Fibonacci hashing).
 fn spread(number: u64, places: usize) -> usize {
     let hash = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let place = (u128::from(hash) * places as u128) >> 64;
-    // Below `places`.
+    // The result is below `places`, so it fits.
     usize::try_from(place).unwrap_or(0)
 }
 
@@ -163,7 +165,7 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
 
     /// # Panics
     ///
-    /// When called a second time.
+    /// If it is called a second time.
     fn start(&self, workers: usize) -> Vec<Self::Local> {
         let (worker_queues, queues): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
@@ -211,7 +213,7 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
 
     fn reclaim(&self, worker: usize) -> Option<T> {
         let worker_queue = self.0.worker_queues().get(worker)?;
-        // Ordering: Relaxed: see `push_to`.
+        // Ordering: Relaxed, see `push_to`.
         worker_queue.stuck.store(true, Ordering::Relaxed);
         worker_queue.inbox.steal().or_else(|| worker_queue.stealer.steal())
     }
@@ -244,7 +246,7 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
     #[inline]
     fn pop(&mut self) -> Option<T> {
         let worker_queue = &self.shared.worker_queues()[self.index];
-        // Ordering: Relaxed, both: see `push_to`.
+        // Ordering: Relaxed, both, see `push_to`.
         if worker_queue.stuck.load(Ordering::Relaxed) {
             worker_queue.stuck.store(false, Ordering::Relaxed);
         }
@@ -264,11 +266,11 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
 }
 
 impl<T: Schedulable> ThreadPerCoreLocal<T> {
-    /// What others have pushed for this worker, or for any.
+    /// Takes a task that others have pushed for this worker, or for any.
     fn look_around(&mut self) -> Option<T> {
         let inbox = &self.shared.worker_queues()[self.index].inbox;
         let anywhere = &self.shared.anywhere;
-        // As a rule it is empty. When it is not, the two take turns.
+        // Usually `anywhere` is empty. When it is not, the two take turns.
         if anywhere.is_empty() {
             return inbox.steal();
         }

@@ -1,4 +1,4 @@
-//! Schedulers with one fault each, and the case of the kit that finds it.
+//! Tests of the conformance kit: schedulers with one fault each, and the case that finds it.
 #![cfg(feature = "conformance")]
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Guarantees, LocalQueue, Order, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::conformance::Token;
 
-/// What is wrong with a scheduler.
+/// The fault of a scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
@@ -34,7 +34,7 @@ enum Fault {
 
 type Queue = Mutex<VecDeque<Token>>;
 
-/// A queue for all and one for each worker, each under a lock; and a fault.
+/// A scheduler with one queue for all workers and one for each of them, each under a lock; and a fault.
 struct Faulty(Arc<Inner>);
 
 struct Inner {
@@ -67,7 +67,7 @@ impl Inner {
         self.fault == fault
     }
 
-    /// Puts a task into a queue, or not.
+    /// Puts a task into a queue, unless the fault is to drop it.
     fn put(&self, queue: &Queue, token: Token) {
         let pushes = self.pushes.fetch_add(1, Ordering::Relaxed) + 1;
         if self.is(Fault::DropsOneInAThousand) && pushes.is_multiple_of(1_000) {
@@ -121,7 +121,7 @@ impl Scheduler<Token> for Faulty {
     fn push(&self, token: Token, _: Priority) -> Visibility {
         let workers = self.0.workers();
         if self.0.is(Fault::WakesAnother) && workers.len() > 1 {
-            // Put where the last one looks alone, and told to the first.
+            // Put where only the last worker looks, while the first one is woken.
             self.0.put(&workers[workers.len() - 1], token);
             return Visibility::Worker(0);
         }
@@ -160,7 +160,7 @@ impl Scheduler<Token> for Faulty {
     }
 }
 
-/// Every so many looks, a worker looks first into the queue for all.
+/// Once in this many times that it looks for a task, a worker looks first in the queue for all.
 const SHARED_EVERY: usize = 8;
 
 impl LocalQueue<Token> for Local {
@@ -225,7 +225,7 @@ mod found {
     use super::{Fault, faulty};
     use moirai_scheduler::conformance::{CASES, check};
 
-    /// The case has to find the fault, and to say something of it.
+    /// Checks that the case finds the fault, with a message that contains `says`.
     fn found_by(fault: Fault, case: &str, says: &str) {
         // A race between threads may need a second chance where processors are scarce.
         let find = || check(case, || faulty(fault)).err();
@@ -300,7 +300,7 @@ mod found {
     }
 
     #[test]
-    fn tasks_that_are_carried_are_missed() {
+    fn tasks_in_flight_are_missed() {
         found_by(Fault::CarriesInTheOpen, "no_spurious_nothing", "found nothing");
     }
 
@@ -367,7 +367,7 @@ mod found {
     }
 
     #[test]
-    fn loom_tasks_that_are_carried_are_missed() {
+    fn loom_tasks_in_flight_are_missed() {
         found_by(models::loom_two_workers_get_two_tasks, || faulty(Fault::CarriesInTheOpen));
     }
 

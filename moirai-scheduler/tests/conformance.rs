@@ -1,4 +1,4 @@
-//! The schedulers in the box, held to the contract.
+//! Tests of the schedulers of this crate against the contract.
 #![cfg(feature = "conformance")]
 
 use moirai_scheduler::{

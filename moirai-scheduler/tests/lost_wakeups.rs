@@ -1,4 +1,4 @@
-//! The lost-wake-up gate: waves of work for workers that are about to sleep, each under a watchdog.
+//! Stress tests for lost wake-ups: waves of work for workers that are about to sleep, each under a watchdog.
 //!
 //! Where a wake-up is lost, a wave hangs until some other push happens to wake a worker.
 #![cfg(not(moirai_loom))]
@@ -12,10 +12,10 @@ use std::time::Duration;
 use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::{Sleepers, WorkStealing};
 
-/// How long a wave may take.
+/// The time that a wave may take.
 const WATCHDOG: Duration = Duration::from_secs(20);
 
-/// A task: how many more it pushes from the worker that runs it.
+/// A task: the number of further tasks that it pushes from the worker that runs it.
 type Token = usize;
 
 struct Pool {
@@ -88,7 +88,7 @@ fn work(pool: &Pool, index: usize, mut local: impl LocalQueue<Token>, done: &Sen
     }
 }
 
-/// `waves` waves of `tasks` tasks, pushed by `producers` threads that are no workers.
+/// Runs `waves` waves of `tasks` tasks, pushed by each of `producers` threads that are not workers.
 fn from_outside(workers: usize, producers: usize, waves: usize, tasks: usize) {
     let running = Running::start(workers);
     let start = Arc::new(Barrier::new(producers + 1));
@@ -99,7 +99,7 @@ fn from_outside(workers: usize, producers: usize, waves: usize, tasks: usize) {
                 for wave in 0..waves {
                     start.wait();
                     for task in 0..tasks {
-                        // Mostly normal ones; the bands take their turns.
+                        // Mostly normal tasks; the bands take their turns.
                         let priority = Priority::ALL[if task % 7 == 0 { wave % 4 } else { 1 }];
                         let _ = pool.scheduler.push(0, priority);
                         pool.sleepers.notify();
@@ -119,7 +119,7 @@ fn from_outside(workers: usize, producers: usize, waves: usize, tasks: usize) {
     running.stop();
 }
 
-/// `waves` waves of one task that pushes `tasks` more, from its worker.
+/// Runs `waves` waves of one task that pushes `tasks` more, from its worker.
 fn from_inside(workers: usize, waves: usize, tasks: usize) {
     let running = Running::start(workers);
     for wave in 0..waves {

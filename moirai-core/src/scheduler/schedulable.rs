@@ -1,37 +1,39 @@
-//! What a scheduler may ask of what it schedules.
+//! What a scheduler may ask about a task.
 
 use std::time::Duration;
 
-/// What a scheduler may ask of what it schedules, beyond the priority that comes with each push.
+/// What a scheduler may ask about a task, beyond the priority that comes with each push.
 ///
-/// The executor's tasks answer with what was said of them when they were spawned: `task().deadline(…)`, `.affinity(…)`,
-/// `.expected_duration(…)`. The answers cost nothing to a task of which nothing was said, and do not change while it is queued,
-/// but for [`is_late`](Self::is_late).
+/// The executor's tasks answer with what their spawner specified: `task().deadline(…)`, `.affinity(…)`, `.expected_duration(…)`. A
+/// task for which nothing was specified pays nothing for these methods. The answers do not change while the task is queued, with
+/// the exception of [`is_late`](Self::is_late).
 pub trait Schedulable: Send + 'static {
-    /// Which task it is: no other in the same executor has this number.
+    /// Returns the number of the task, which no other task of the same executor has.
     fn number(&self) -> u64;
 
-    /// Tasks with the same affinity are best run by the same worker. A task of which nothing was said has one of its own.
+    /// Returns the affinity of the task. Tasks with the same affinity are best run by the same worker. A task for which none was
+    /// specified has an affinity of its own.
     fn affinity(&self) -> u64 {
         self.number()
     }
 
-    /// By when it should have run: a moment on the executor's clock, only to be compared with others. Smaller is earlier.
+    /// Returns the moment by which the task should have run, on the clock of the executor; earlier moments are smaller numbers. The
+    /// number has no meaning beyond a comparison with the deadline of another task.
     fn deadline(&self) -> Option<u64> {
         None
     }
 
-    /// Whether its deadline has passed, as of now. Reads the clock if there is a deadline.
+    /// Returns `true` if the deadline has passed by now. Reads the clock if the task has a deadline.
     fn is_late(&self) -> bool {
         false
     }
 
-    /// How long it is expected to compute.
+    /// Returns how long the task is expected to compute.
     fn expected_duration(&self) -> Option<Duration> {
         None
     }
 
-    /// The worker that ran it first, if it ran on one.
+    /// Returns the index of the worker that ran the task first, if it has run on a worker.
     fn home(&self) -> Option<usize> {
         None
     }

@@ -1,8 +1,8 @@
-//! The list of the kit's cases, and the macro that makes a test of each.
+//! The list of the cases of the kit, and the macro that makes a test of each.
 
-/// Expands to a call of the macro that is named in the brackets, with what else was given and the names of all cases behind it.
+/// Expands to a call of the macro that is named in the brackets, with the other given tokens, followed by the names of all cases.
 ///
-/// This is the one list of the cases: [`CASES`](crate::conformance::CASES), [`check`](crate::conformance::check) and
+/// This is the only list of the cases: [`CASES`](crate::conformance::CASES), [`check`](crate::conformance::check) and
 /// [`conformance_tests!`](crate::conformance_tests) are made from it. Each name is that of a function of the kit.
 #[doc(hidden)]
 #[macro_export]
@@ -26,7 +26,7 @@ macro_rules! __conformance_cases {
     };
 }
 
-/// The same for the models.
+/// The same, for the models.
 #[cfg(moirai_loom)]
 #[doc(hidden)]
 #[macro_export]
@@ -45,8 +45,8 @@ macro_rules! __conformance_models {
     };
 }
 
-/// Makes the tests of the [kit](crate::conformance) for a scheduler: a module of the given name, and in it a test for each case. The
-/// expression makes a new scheduler; it is evaluated anew for every case.
+/// Makes the tests of the [kit](crate::conformance) for a scheduler: a module with the given name that contains a test for each
+/// case. The expression makes a new scheduler, and is evaluated anew for every case.
 #[cfg(not(moirai_loom))]
 #[macro_export]
 macro_rules! conformance_tests {
@@ -59,8 +59,8 @@ macro_rules! conformance_tests {
     };
 }
 
-/// Makes the models of the [kit](crate::conformance) for a scheduler: a module of the given name, and in it a test for each model. The
-/// expression makes a new scheduler; it is evaluated anew for every execution.
+/// Makes the models of the [kit](crate::conformance) for a scheduler: a module with the given name that contains a test for each
+/// model. The expression makes a new scheduler, and is evaluated anew for every execution.
 #[cfg(moirai_loom)]
 #[macro_export]
 macro_rules! conformance_tests {

@@ -1,4 +1,4 @@
-//! Running one case of the kit by its name.
+//! Runs one case of the kit by its name.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,10 +17,11 @@ use super::violation::{CaseResult, Violation};
 
 macro_rules! names_and_dispatch {
     ($($case:ident)*) => {
-        /// The names of the cases.
+        /// The names of all cases.
         pub const CASES: [&str; [$(stringify!($case)),*].len()] = [$(stringify!($case)),*];
 
-        /// Runs the case of this name. `None` if there is none; otherwise the name comes back as one that lives for ever.
+        /// Runs the case with this name, and returns its result together with the name as a static string. Returns `None` if there
+        /// is no such case.
         fn run<S: Scheduler<Token>>(
             name: &str,
             new: &(dyn Fn() -> S + Sync),
@@ -38,11 +39,11 @@ macro_rules! names_and_dispatch {
 
 crate::__conformance_cases! { [names_and_dispatch] }
 
-/// Runs a case, one of [`CASES`], on schedulers that `new` makes. A panic of the scheduler is a violation.
+/// Runs a case, one of [`CASES`], on schedulers that `new` makes. A panic of the scheduler counts as a violation.
 ///
 /// # Errors
 ///
-/// [`Violation`] says what was wrong.
+/// A [`Violation`] that says what was wrong, if the scheduler breaks the contract.
 ///
 /// # Panics
 ///
@@ -54,11 +55,11 @@ pub fn check<S: Scheduler<Token>>(case: &str, new: impl Fn() -> S + Sync) -> Res
     found.map_err(|message| Violation::new(name, message))
 }
 
-/// Fails if the scheduler breaks the contract in this case.
+/// Panics if the scheduler breaks the contract in this case.
 ///
 /// # Panics
 ///
-/// With what was wrong.
+/// With a description of what was wrong, or if there is no such case.
 pub fn assert_case<S: Scheduler<Token>>(case: &str, new: impl Fn() -> S + Sync) {
     if let Err(violation) = check(case, new) {
         panic!("the scheduler breaks its contract: {violation}");

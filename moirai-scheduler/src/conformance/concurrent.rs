@@ -1,4 +1,4 @@
-//! Threads that push, take, sleep, retire and unwind.
+//! The cases with several threads, which push, take, sleep, retire and unwind.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -12,18 +12,18 @@ use super::violation::CaseResult;
 use crate::Sleepers;
 use crate::rng::SplitMix64;
 
-/// How long nothing may happen before tasks count as lost.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time after which tasks count as lost if none has come out.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which tokens have come out.
-struct Ledger {
+/// Records which tokens have come out.
+struct TokenCounts {
     times: Vec<AtomicU8>,
     out: AtomicUsize,
-    /// Set when something is wrong.
+    /// Set when something is wrong, to stop all threads.
     stop: AtomicBool,
 }
 
-impl Ledger {
+impl TokenCounts {
     fn new(tokens: usize) -> Self {
         Self {
             times: (0..tokens).map(|_| AtomicU8::new(0)).collect(),
@@ -49,7 +49,7 @@ impl Ledger {
         self.out.load(Ordering::Relaxed)
     }
 
-    /// Waits until all have come out, or nothing has for long, or something came twice.
+    /// Waits until all tokens have come out, or none has for [`TIMEOUT`], or one has come out twice.
     fn watch(&self) {
         let mut seen = (0, Instant::now());
         while !self.is_over() {
@@ -57,7 +57,7 @@ impl Ledger {
             let count = self.count();
             if count != seen.0 {
                 seen = (count, Instant::now());
-            } else if seen.1.elapsed() > PATIENCE {
+            } else if seen.1.elapsed() > TIMEOUT {
                 self.stop.store(true, Ordering::Relaxed);
             }
         }
@@ -79,15 +79,15 @@ impl Ledger {
     }
 }
 
-/// Stops the others if a thread unwinds, which the scope then passes on.
-fn contained(ledger: &Ledger, f: impl FnOnce()) {
+/// Runs `f`. If it unwinds, stops the other threads, and unwinds further, into the scope.
+fn contained(tokens: &TokenCounts, f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        ledger.stop.store(true, Ordering::Relaxed);
+        tokens.stop.store(true, Ordering::Relaxed);
         resume_unwind(payload);
     }
 }
 
-/// Runs threads, and gives the first panic of one as an error.
+/// Runs threads, waits for them, and returns the panic of one of them as an error.
 fn scope<'env>(
     f: impl for<'scope> FnOnce(&'scope thread::Scope<'scope, 'env>, &mut Threads<'scope>),
 ) -> CaseResult {
@@ -106,14 +106,14 @@ fn scope<'env>(
 
 struct Threads<'scope>(Vec<thread::ScopedJoinHandle<'scope, ()>>);
 
-/// A number for a token, in order, below `end`.
+/// Returns the next number for a token, in order, while it is below `end`.
 fn next(numbers: &AtomicUsize, end: usize) -> Option<u64> {
     let number = numbers.fetch_add(1, Ordering::Relaxed);
     (number < end).then_some(number as u64)
 }
 
 fn draw_priority(rng: &mut SplitMix64) -> Priority {
-    // Mostly normal ones, as in life.
+    // Mostly normal ones, as in practice.
     if rng.below(4) > 0 { Priority::Normal } else { Priority::ALL[rng.below(4)] }
 }
 
@@ -122,18 +122,18 @@ pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
 ) -> CaseResult {
     const TOKENS: usize = 1_000_000;
     let scheduler = new();
-    let ledger = Ledger::new(TOKENS);
+    let tokens = TokenCounts::new(TOKENS);
     let numbers = AtomicUsize::new(0);
     let locals = scheduler.start(3);
     scope(|scope, threads| {
-        let (scheduler, ledger, numbers) = (&scheduler, &ledger, &numbers);
+        let (scheduler, tokens, numbers) = (&scheduler, &tokens, &numbers);
         for (index, mut local) in locals.into_iter().enumerate() {
             threads.0.push(scope.spawn(move || {
-                contained(ledger, || {
+                contained(tokens, || {
                     let mut rng = SplitMix64::new(index as u64);
-                    while !ledger.is_over() {
+                    while !tokens.is_over() {
                         match local.pop() {
-                            Some(token) => ledger.out(&token),
+                            Some(token) => tokens.out(&token),
                             None => thread::yield_now(),
                         }
                         for _ in 0..rng.below(3) {
@@ -141,8 +141,8 @@ pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
                             let reason = QueueReason::ALL[rng.below(4)];
                             let _ = local.push(Token::new(number), draw_priority(&mut rng), reason);
                         }
-                        // The last worker retires early, in the middle of it all.
-                        if index == 2 && ledger.count() > TOKENS / 2 {
+                        // The last worker retires early, while the others are at work.
+                        if index == 2 && tokens.count() > TOKENS / 2 {
                             break;
                         }
                     }
@@ -151,15 +151,15 @@ pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
         }
         for index in 0..2 {
             threads.0.push(scope.spawn(move || {
-                contained(ledger, || {
+                contained(tokens, || {
                     let mut rng = SplitMix64::new(10 + index);
                     while let Some(number) = next(numbers, TOKENS) {
                         let _ = scheduler.push(Token::new(number), draw_priority(&mut rng));
-                        if ledger.is_over() {
+                        if tokens.is_over() {
                             break;
                         }
-                        // Lets what waits stay bounded.
-                        while number as usize > ledger.count() + 50_000 && !ledger.is_over() {
+                        // Keeps the number of waiting tasks bounded.
+                        while number as usize > tokens.count() + 50_000 && !tokens.is_over() {
                             thread::yield_now();
                         }
                     }
@@ -167,28 +167,28 @@ pub(super) fn exactly_once_under_stress<S: Scheduler<Token>>(
             }));
         }
         threads.0.push(scope.spawn(move || {
-            contained(ledger, || {
-                while !ledger.is_over() {
+            contained(tokens, || {
+                while !tokens.is_over() {
                     match scheduler.take() {
-                        Some(token) => ledger.out(&token),
+                        Some(token) => tokens.out(&token),
                         None => thread::yield_now(),
                     }
                 }
             });
         }));
-        ledger.watch();
+        tokens.watch();
     })?;
-    ledger.verdict()
+    tokens.verdict()
 }
 
-/// Where threads meet before each of many short races.
+/// The point at which threads meet before each of many short races.
 struct Barrier {
     arrived: AtomicUsize,
     threads: usize,
 }
 
 impl Barrier {
-    /// Waits for the others; `round` counts from one.
+    /// Waits for the other threads, or until `over` is set. `round` counts from one.
     fn meet(&self, round: usize, over: &AtomicBool) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
         let mut looks = 0_u32;
@@ -196,14 +196,14 @@ impl Barrier {
             && !over.load(Ordering::Relaxed)
         {
             looks += 1;
-            // So that they start within nanoseconds of each other, if there are processors for all.
+            // Spins, so that the threads start within nanoseconds of each other if there is a processor for each.
             if looks.is_multiple_of(2_000) { thread::yield_now() } else { std::hint::spin_loop() }
         }
     }
 }
 
 pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
-    /// Most races are lost where little is left: many rounds with few tasks, and some with many.
+    /// Most races are lost where few tasks are left: so there are many rounds with few tasks, and some with many.
     const ROUNDS: usize = 10_000;
     /// Where processors are scarce the threads rarely meet, and fewer rounds have to do.
     const LIMIT: Duration = Duration::from_secs(5);
@@ -235,7 +235,7 @@ pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
                         }
                     }
                     barrier.meet(2 * round + 1, over);
-                    // By workers, if each finds everything, and as threads that are none.
+                    // Taken by workers, if each of them finds every task, and otherwise by threads that are not workers.
                     let by_workers = all_see_all.load(Ordering::Relaxed) && round % 3 > 0;
                     for _ in 0..each(round) {
                         let found = if by_workers { local.pop() } else { scheduler.take() };
@@ -260,7 +260,7 @@ pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
     Ok(())
 }
 
-/// Says when it is dropped by unwinding.
+/// Sets the flag if it is dropped while the thread unwinds.
 struct Set<'a>(&'a AtomicBool);
 
 impl Drop for Set<'_> {
@@ -276,11 +276,11 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
     const WAVES: usize = 2_000;
     let scheduler = new();
     let sleepers = Sleepers::new(WORKERS);
-    let ledger = Ledger::new(WAVES * 4);
+    let tokens = TokenCounts::new(WAVES * 4);
     let over = AtomicBool::new(false);
     let wake = |visibility: Visibility, here: Option<usize>| match visibility {
         Visibility::Shared => sleepers.notify(),
-        // As the executor does.
+        // The same as the executor does.
         Visibility::Slot if here.is_some() => {}
         Visibility::Slot => sleepers.notify(),
         Visibility::Worker(worker) if Some(worker) == here => {}
@@ -289,16 +289,16 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
     let locals = scheduler.start(WORKERS);
     let waited = scope(|scope, threads| {
         for (index, mut local) in locals.into_iter().enumerate() {
-            let (sleepers, ledger, over, wake) = (&sleepers, &ledger, &over, &wake);
+            let (sleepers, tokens, over, wake) = (&sleepers, &tokens, &over, &wake);
             threads.0.push(scope.spawn(move || {
-                contained(ledger, || {
+                contained(tokens, || {
                     let stop = || over.load(Ordering::Relaxed);
                     while let Some(token) = local
                         .pop()
                         .or_else(|| sleepers.next(index, || local.pop(), || false, stop, || ()))
                     {
-                        ledger.out(&token);
-                        // Each task from outside makes another of its own, each of those nothing.
+                        tokens.out(&token);
+                        // Each task from another thread makes one more, and those make none.
                         if token.number() % 2 == 0 {
                             let reason = QueueReason::ALL[token.number() as usize / 4 % 4];
                             let follower = Token::new(token.number() + 1);
@@ -313,16 +313,16 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
                 let token = Token::new((wave * 4 + half * 2) as u64);
                 wake(scheduler.push(token, Priority::ALL[wave % 4]), None);
             }
-            // Until all is done, and the workers fall asleep.
+            // Waits until all tasks are done, and the workers fall asleep.
             let start = Instant::now();
-            let done = || ledger.count() >= (wave + 1) * 4 || ledger.stop.load(Ordering::Relaxed);
-            while !done() && start.elapsed() < PATIENCE {
+            let done = || tokens.count() >= (wave + 1) * 4 || tokens.stop.load(Ordering::Relaxed);
+            while !done() && start.elapsed() < TIMEOUT {
                 thread::yield_now();
             }
             if !done() {
-                ledger.stop.store(true, Ordering::Relaxed);
+                tokens.stop.store(true, Ordering::Relaxed);
             }
-            if ledger.stop.load(Ordering::Relaxed) {
+            if tokens.stop.load(Ordering::Relaxed) {
                 break;
             }
             if wave % 8 == 0 {
@@ -333,7 +333,7 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
         sleepers.wake_all();
     });
     waited?;
-    ledger.verdict().map_err(|message| {
+    tokens.verdict().map_err(|message| {
         format!("rule 2: workers slept while tasks waited, {} of them: {message}", scheduler.len())
     })
 }
@@ -344,7 +344,7 @@ pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
     const TOKENS: usize = 300;
     for round in 0..20 {
         let scheduler = new();
-        let ledger = Ledger::new(TOKENS);
+        let tokens = TokenCounts::new(TOKENS);
         let mut locals = scheduler.start(2);
         for number in 0..TOKENS as u64 {
             let token = Token::new(number);
@@ -355,17 +355,17 @@ pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
                 place => locals[place as usize - 1].push(token, priority, reason),
             };
         }
-        // The second worker is replaced by another thread, which goes on for a while.
+        // The second worker's queue moves to another thread, which uses it for a while.
         let (mut second, first) = (locals.remove(1), locals.remove(0));
         scope(|scope, threads| {
-            let ledger = &ledger;
+            let tokens = &tokens;
             threads.0.push(scope.spawn(move || {
                 for _ in 0..TOKENS / 10 {
-                    second.pop().iter().for_each(|token| ledger.out(token));
+                    second.pop().iter().for_each(|token| tokens.out(token));
                 }
                 drop(second);
             }));
-            // The first one retires meanwhile, or later.
+            // Meanwhile the first worker retires, on this thread or on another one.
             if round % 2 == 0 {
                 drop(first);
             } else {
@@ -373,9 +373,9 @@ pub(super) fn a_retired_worker_loses_nothing<S: Scheduler<Token>>(
             }
         })?;
         while let Some(token) = scheduler.take() {
-            ledger.out(&token);
+            tokens.out(&token);
         }
-        ledger.verdict().map_err(|message| format!("rule 6, after workers retired: {message}"))?;
+        tokens.verdict().map_err(|message| format!("rule 6, after workers retired: {message}"))?;
     }
     Ok(())
 }
@@ -387,11 +387,11 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
     /// What the thread unwinds with; no message is printed for it.
     struct Unwinding;
     let scheduler = new();
-    let ledger = Ledger::new(TOKENS);
+    let tokens = TokenCounts::new(TOKENS);
     let mut locals = scheduler.start(2);
     let mut unwinding = locals.remove(0);
     let unwound = thread::scope(|scope| {
-        let ledger = &ledger;
+        let tokens = &tokens;
         let thread = scope.spawn(move || {
             for number in 0..TOKENS {
                 let reason = QueueReason::ALL[number % 4];
@@ -402,7 +402,7 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
                 );
             }
             if let Some(token) = unwinding.pop() {
-                ledger.out(&token);
+                tokens.out(&token);
             }
             resume_unwind(Box::new(Unwinding));
         });
@@ -413,11 +413,11 @@ pub(super) fn a_panic_in_the_middle_loses_nothing<S: Scheduler<Token>>(
     {
         return Err(format!("rule 9: it panicked: {}", Panic::message_of(&*payload)));
     }
-    // The others go on.
+    // The others continue.
     while let Some(token) = locals[0].pop().or_else(|| scheduler.take()) {
-        ledger.out(&token);
+        tokens.out(&token);
     }
-    ledger
+    tokens
         .verdict()
         .map_err(|message| format!("rule 6, after a worker's thread unwound: {message}"))?;
     let visibility = locals[0].push(Token::new(0), Priority::Normal, QueueReason::Woken);

@@ -1,4 +1,4 @@
-//! What a scheduler claims, it is held to.
+//! The cases that test whether a scheduler keeps its [`Guarantees`](moirai_core::Guarantees) (rule 10).
 
 use moirai_core::{LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility};
 
@@ -6,10 +6,10 @@ use super::token::Token;
 use super::violation::CaseResult;
 use crate::rng::SplitMix64;
 
-/// How a task comes in.
+/// The way in which a task is pushed.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    /// `None`: from a thread that is no worker.
+    /// `None`: by a thread that is not a worker.
     reason: Option<QueueReason>,
     priority: Priority,
 }
@@ -100,11 +100,11 @@ pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(
     let Some(bound) = new().guarantees().fairness else { return Ok(()) };
     let ways = ways();
     for victim in &ways {
-        // Rivals that come in one way, and rivals that come in all of them by turns.
+        // Rivals that are all pushed in one way, and rivals that are pushed in all ways by turns.
         let sole = ways.iter().map(std::slice::from_ref);
         for (warm, rivals) in sole.chain([&ways[..]]).enumerate() {
             let mut one = One::new(new())?;
-            // Its counters are anywhere.
+            // Brings the counters of the scheduler to arbitrary values.
             for _ in 0..warm * 7 {
                 one.push(*victim);
                 let _ = one.local.pop();

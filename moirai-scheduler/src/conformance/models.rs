@@ -1,7 +1,7 @@
-//! Models of two or three threads, for every interleaving within a bound on preemptions.
+//! Models with two or three threads, for every interleaving within a bound on preemptions.
 //!
-//! A model fails in one of three ways: an assertion, an access that races, or a worker that sleeps for ever, which loom reports as a
-//! deadlock. They see what goes through [`moirai_core::shim`].
+//! A model fails in one of three ways: by an assertion, by an access that races, or by a worker that sleeps forever, which loom
+//! reports as a deadlock. The models see what goes through [`moirai_core::shim`].
 
 use loom::thread;
 use moirai_core::shim::sync::Arc;
@@ -17,7 +17,7 @@ fn explore(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// What is left, by number, and what came out before.
+/// Returns the sorted numbers of the tokens in `found` and of those that are left in the scheduler.
 fn all<S: Scheduler<Token>>(scheduler: &S, found: impl IntoIterator<Item = Token>) -> Vec<u64> {
     let left = std::iter::from_fn(|| scheduler.take());
     let mut numbers: Vec<_> = found.into_iter().chain(left).map(|token| token.number()).collect();
@@ -25,7 +25,7 @@ fn all<S: Scheduler<Token>>(scheduler: &S, found: impl IntoIterator<Item = Token
     numbers
 }
 
-/// Rules 1 and 4.
+/// Checks rules 1 and 4: two threads that are not workers take one task each.
 pub fn loom_two_takers_get_two_tasks<S: Scheduler<Token>>(
     new: impl Fn() -> S + Send + Sync + 'static,
 ) {
@@ -44,7 +44,7 @@ pub fn loom_two_takers_get_two_tasks<S: Scheduler<Token>>(
     });
 }
 
-/// Rules 1 and 4.
+/// Checks rules 1 and 4: two workers take one task each, if both tasks are visible to both.
 pub fn loom_two_workers_get_two_tasks<S: Scheduler<Token>>(
     new: impl Fn() -> S + Send + Sync + 'static,
 ) {
@@ -63,7 +63,7 @@ pub fn loom_two_workers_get_two_tasks<S: Scheduler<Token>>(
     });
 }
 
-/// Rules 1 and 9.
+/// Checks rules 1, 4 and 9: a worker and another thread compete for a single task.
 pub fn loom_one_task_goes_to_one_of_two_takers<S: Scheduler<Token>>(
     new: impl Fn() -> S + Send + Sync + 'static,
 ) {
@@ -82,7 +82,8 @@ pub fn loom_one_task_goes_to_one_of_two_takers<S: Scheduler<Token>>(
     });
 }
 
-/// Rule 2: whoever does not see the flag of a worker that then looks has pushed early enough to be found.
+/// Checks rule 2: if a producer does not see the flag of a worker that then looks, it has pushed early enough for the task to be
+/// found.
 pub fn loom_a_push_is_found_or_the_flag_is_seen<S: Scheduler<Token>>(
     new: impl Fn() -> S + Send + Sync + 'static,
 ) {
@@ -107,7 +108,7 @@ pub fn loom_a_push_is_found_or_the_flag_is_seen<S: Scheduler<Token>>(
     });
 }
 
-/// Rules 1 to 4, for what a worker pushes while another looks.
+/// Checks rules 1 to 4 for what a worker pushes while another looks.
 pub fn loom_workers_share_what_one_of_them_pushed<S: Scheduler<Token>>(
     new: impl Fn() -> S + Send + Sync + 'static,
 ) {
@@ -132,7 +133,7 @@ pub fn loom_workers_share_what_one_of_them_pushed<S: Scheduler<Token>>(
     });
 }
 
-/// Rules 2 and 4, with a worker that sleeps: a wake-up that is lost is a deadlock.
+/// Checks rules 2 and 4 with a worker that sleeps: a wake-up that is lost is a deadlock.
 pub fn loom_no_wake_up_is_lost<S: Scheduler<Token>>(new: impl Fn() -> S + Send + Sync + 'static) {
     explore(move || {
         let scheduler = Arc::new(new());
@@ -151,7 +152,7 @@ pub fn loom_no_wake_up_is_lost<S: Scheduler<Token>>(new: impl Fn() -> S + Send +
     });
 }
 
-/// Rules 1 and 6.
+/// Checks rules 1 and 6: a worker retires while another thread takes.
 pub fn loom_a_worker_retires_while_another_takes<S: Scheduler<Token>>(
     new: impl Fn() -> S + Send + Sync + 'static,
 ) {

@@ -1,4 +1,4 @@
-//! Random calls on one thread, beside a model of what has to be found.
+//! The cases with a single thread: random calls, compared with a model of what has to be found.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,38 +11,39 @@ use super::token::Token;
 use super::violation::CaseResult;
 use crate::rng::SplitMix64;
 
-/// How many workers the scheduler has.
+/// The number of workers of the scheduler.
 const WORKERS: usize = 3;
 
-/// How many runs, and how many calls in each.
+/// The number of runs, and of calls in each run.
 const RUNS: u64 = 300;
 const CALLS: usize = 400;
 
-/// A scheduler, and what must be in it.
-struct Beside<S: Scheduler<Token>> {
+/// A scheduler, and a model of what must be in it.
+struct Fixture<S: Scheduler<Token>> {
     scheduler: S,
     locals: Vec<Option<S::Local>>,
-    /// What was pushed and has not come out.
+    /// The tokens that were pushed and have not come out.
     inside: BTreeMap<u64, Inside>,
-    /// Of what each worker pushed and may be in its slot: how many can be there at most.
+    /// Of the tokens that each worker pushed and that may be in its slot, the number that can be there at most.
     hidden: [usize; WORKERS],
     pushed: u64,
-    /// The workers whose last push went into the slot, and nothing has come out since.
+    /// The workers whose last push went into the slot, if no token has come out since.
     slot_is_full: [bool; WORKERS],
-    /// How often each worker found nothing in a row, while what was in a slot stayed there.
+    /// The number of times in a row that each worker found nothing, while what was in a slot stayed there.
     in_vain: [u32; WORKERS],
     rng: SplitMix64,
 }
 
-/// A task that is queued.
+/// A token that is queued.
 struct Inside {
     visibility: Visibility,
     by: Option<usize>,
-    /// It may be in the slot of who pushed it: because that was said, or because a task that was there may have made room for it.
+    /// It may be in the slot of the worker that pushed it: because the push said so, or because it may have displaced a token that
+    /// was there.
     maybe_hidden: bool,
 }
 
-impl<S: Scheduler<Token>> Beside<S> {
+impl<S: Scheduler<Token>> Fixture<S> {
     fn new(scheduler: S, seed: u64) -> Result<Self, String> {
         let locals: Vec<_> = scheduler.start(WORKERS).into_iter().map(Some).collect();
         if locals.len() != WORKERS {
@@ -154,7 +155,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         Ok(())
     }
 
-    /// Of what each worker pushed, how much may be in its slot.
+    /// Returns the number of tokens of each worker that may be in its slot.
     fn maybe_hidden(&self) -> [usize; WORKERS] {
         let mut count = [0; WORKERS];
         let hidden = self.inside.values().filter(|inside| inside.maybe_hidden);
@@ -232,7 +233,7 @@ impl<S: Scheduler<Token>> Beside<S> {
         self.count()
     }
 
-    /// Rule 5.
+    /// Takes every token, and checks that none was left out (rule 5).
     fn drain(&mut self) -> CaseResult {
         while !self.inside.is_empty() {
             self.take()?;
@@ -247,11 +248,11 @@ impl<S: Scheduler<Token>> Beside<S> {
 pub(super) fn random_operations<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     for seed in 0..RUNS {
         let run = || {
-            let mut beside = Beside::new(new(), seed)?;
+            let mut fixture = Fixture::new(new(), seed)?;
             for _ in 0..CALLS {
-                beside.call_something(seed % 2 == 1)?;
+                fixture.call_something(seed % 2 == 1)?;
             }
-            beside.drain()
+            fixture.drain()
         };
         run().map_err(|message: String| format!("{message} (in run {seed})"))?;
     }
@@ -260,19 +261,19 @@ pub(super) fn random_operations<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync
 
 pub(super) fn drained<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync)) -> CaseResult {
     for seed in 0..20 {
-        let mut beside = Beside::new(new(), seed)?;
+        let mut fixture = Fixture::new(new(), seed)?;
         for worker in 0..WORKERS {
             for _ in 0..100 {
-                beside.push_by(worker)?;
-                let token = beside.token();
-                beside.push_from_outside(token)?;
+                fixture.push_by(worker)?;
+                let token = fixture.token();
+                fixture.push_from_outside(token)?;
             }
         }
-        // As at shutdown: the workers have gone, or sit idle.
+        // As at shutdown: the workers have gone, or are idle.
         if seed % 2 == 0 {
-            beside.locals.clear();
+            fixture.locals.clear();
         }
-        beside.drain()?;
+        fixture.drain()?;
     }
     Ok(())
 }
@@ -282,8 +283,8 @@ pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(
 ) -> CaseResult {
     for locals_first in [true, false] {
         let alive = Arc::new(AtomicUsize::new(0));
-        let mut beside = Beside::new(new(), 1)?;
-        let Beside { scheduler, locals, .. } = &mut beside;
+        let mut fixture = Fixture::new(new(), 1)?;
+        let Fixture { scheduler, locals, .. } = &mut fixture;
         let mut number = 0;
         let mut token = || {
             number += 1;
@@ -298,7 +299,7 @@ pub(super) fn dropped_with_its_tasks<S: Scheduler<Token>>(
             }
         }
         let pushed = alive.load(Ordering::Relaxed);
-        let Beside { scheduler, locals, .. } = beside;
+        let Fixture { scheduler, locals, .. } = fixture;
         if locals_first {
             drop(locals);
             let left = alive.load(Ordering::Relaxed);
@@ -343,7 +344,7 @@ pub(super) fn started_once_with_what_was_pushed_before<S: Scheduler<Token>>(
     if found != 10 {
         return Err(format!("of 10 tasks pushed before `start`, a worker found {found}"));
     }
-    // A second start may panic, or not; it must not do harm.
+    // A second start may panic, or not. Either way it must do no harm.
     let again = catch_unwind(AssertUnwindSafe(|| drop(scheduler.start(2))));
     drop(again);
     let _ = scheduler.push(Token::new(11), Priority::Normal);

@@ -1,4 +1,4 @@
-//! What the kit schedules.
+//! The tokens that the kit schedules in place of tasks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use moirai_core::Schedulable;
 
-/// What the kit schedules: a number, and what a task could say of itself.
+/// What the kit schedules in place of a task: a number, and answers to everything that a scheduler may [ask](Schedulable).
 ///
-/// It can be cloned, so that a scheduler can be written that hands out twice, and be caught.
+/// A token can be cloned, so that the kit can be tested with a scheduler that hands out a task twice.
 #[derive(Debug)]
 pub struct Token {
     number: u64,
@@ -19,19 +19,19 @@ pub struct Token {
 }
 
 impl Token {
-    /// A token of which nothing more is said.
+    /// Creates a token for which nothing else is specified.
     #[must_use]
     pub fn new(number: u64) -> Self {
         Self { number, affinity: None, deadline: None, expected_duration: None, alive: None }
     }
 
-    /// Which one it is.
+    /// Returns the number of the token.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Says something of everything, drawn by `draw`, which gives a number below its argument.
+    /// Specifies everything that can be specified, drawn by `draw`, which returns a number below its argument.
     pub(super) fn describe(mut self, mut draw: impl FnMut(usize) -> usize) -> Self {
         self.deadline = (draw(4) > 0).then(|| draw(5) as u64);
         self.affinity = (draw(2) > 0).then(|| draw(3) as u64);
@@ -39,7 +39,7 @@ impl Token {
         self
     }
 
-    /// Counts those that exist.
+    /// Makes `alive` count this token, and its clones, as long as they exist.
     pub(super) fn counted(mut self, alive: &Arc<AtomicUsize>) -> Self {
         alive.fetch_add(1, Ordering::Relaxed);
         self.alive = Some(Arc::clone(alive));

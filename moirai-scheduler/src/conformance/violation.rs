@@ -1,15 +1,15 @@
-//! What the kit finds.
+//! The result of a case of the kit.
 
 use std::fmt;
 
-/// How a scheduler breaks the contract.
+/// A breach of the contract by a scheduler, as found by a case of the kit. Displays as the case and what was wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     case: &'static str,
     message: String,
 }
 
-/// What a case found.
+/// The result of a case: an error describes what was wrong.
 pub(super) type CaseResult = Result<(), String>;
 
 impl Violation {
@@ -17,7 +17,7 @@ impl Violation {
         Self { case, message }
     }
 
-    /// The case that found it.
+    /// Returns the name of the case that found the violation.
     #[must_use]
     pub fn case(&self) -> &'static str {
         self.case

@@ -1,14 +1,14 @@
-//! crossbeam's queues.
+//! The queues of crossbeam.
 
 use crossbeam_deque::Steal;
 
 /// The owner's side of a FIFO queue.
 pub(crate) struct Worker<T>(crossbeam_deque::Worker<T>);
 
-/// The side of a FIFO queue that everyone else may take from.
+/// The side of a FIFO queue from which any thread may take.
 pub(crate) struct Stealer<T>(crossbeam_deque::Stealer<T>);
 
-/// A FIFO queue that everyone may push to and take from.
+/// A FIFO queue to which any thread may push, and from which any thread may take.
 pub(crate) struct Injector<T>(crossbeam_deque::Injector<T>);
 
 impl<T> Worker<T> {
@@ -44,7 +44,7 @@ impl<T> Stealer<T> {
         until_settled(|| self.0.steal())
     }
 
-    /// Takes up to half of the queue: returns the oldest, moves the others to `into`.
+    /// Takes up to half of the queue: returns the oldest task, and moves the others to `into`.
     pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Option<T> {
         until_settled(|| self.0.steal_batch_and_pop(&into.0))
     }
@@ -71,14 +71,14 @@ impl<T> Injector<T> {
         until_settled(|| self.0.steal())
     }
 
-    /// Takes a batch: returns the oldest, moves the others to `into`.
+    /// Takes a batch: returns the oldest task, and moves the others to `into`.
     pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Option<T> {
         until_settled(|| self.0.steal_batch_and_pop(&into.0))
     }
 }
 
-/// A steal that lost a race says nothing about whether there is work, so it is tried again. The winner got a task: the
-/// system as a whole moves on.
+/// Repeats a steal while it loses a race, because a lost race says nothing about whether there is work. The winner got a task, so
+/// the system as a whole makes progress.
 fn until_settled<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {

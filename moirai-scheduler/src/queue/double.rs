@@ -1,17 +1,17 @@
-//! What loom sees in place of crossbeam's queues.
+//! The double that loom sees in place of crossbeam's queues.
 //!
-//! The same indices, moved by the same kinds of operations, without what makes the real ones grow. Rules:
+//! It has the same indices, moved by the same kinds of operations, without what makes the real queues grow. Rules:
 //!
 //! 1. A cell is written once, before `back` moves past it: in a deque by the owner, in an injector under its lock.
-//! 2. A cell is read once, by whoever moved `front` past it, and only after that.
-//! 3. No cell is used a second time, so nothing can overtake a slow reader. A queue holds [`CAPACITY`] tasks in its
-//!    life, and panics at the next one, which suits models and short tests.
+//! 2. A cell is read once, by the thread that moved `front` past it, and only after that.
+//! 3. No cell is used a second time, so no other thread can overtake a slow reader. A queue holds [`CAPACITY`] tasks in its life
+//!    and panics at the next one, which suits models and short tests.
 //!
-//! Where crossbeam is free to take more or less, the double does what is harder on its users: a batch from the injector
-//! takes everything, as crossbeam's does at the end of a block, so that nothing is left behind for a second thread to
-//! find. Moving `front` releases nothing and comes with no fence, because no cell is used again; so users may lean on
-//! no more of it than its order. Where crossbeam lets thieves wait for a task that is being written, the double lets
-//! those wait who push: loom cannot explore several loops that wait for each other.
+//! Where crossbeam is free to take more or less, the double does what is harder on its users: a batch from the injector takes
+//! everything, as crossbeam's does at the end of a block, so that nothing is left behind for a second thread to find. Moving
+//! `front` releases nothing and comes with no fence, because no cell is used again; so users can rely on no more of it than its
+//! order. Where crossbeam makes thieves wait for a task that is still being written, the double makes pushing threads wait: loom
+//! cannot explore several loops that wait for each other.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -20,7 +20,7 @@ use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 
-/// How many tasks a queue holds in its life.
+/// The number of tasks that a queue can hold in its life.
 pub(crate) const CAPACITY: usize = if cfg!(moirai_loom) { 4 } else { 64 };
 
 struct Ring<T> {
@@ -29,10 +29,10 @@ struct Ring<T> {
     cells: [UnsafeCell<Option<T>>; CAPACITY],
 }
 
-// SAFETY: a cell goes from its one writer to its one reader (rules 1 and 2), so tasks move between threads, which `T:
-// Send` allows, and are never shared.
+// SAFETY: A cell goes from its one writer to its one reader (rules 1 and 2). So tasks move between threads, which `T: Send` allows,
+// and are never shared.
 unsafe impl<T: Send> Sync for Ring<T> {}
-// SAFETY: as above; a ring that moves takes its tasks with it.
+// SAFETY: As above. A ring that is sent to another thread takes its tasks with it, which `T: Send` allows.
 unsafe impl<T: Send> Send for Ring<T> {}
 
 impl<T> Ring<T> {
@@ -48,10 +48,10 @@ impl<T> Ring<T> {
     ///
     /// # Safety
     ///
-    /// The caller is the only one who may, and `back` is not past the cell (rule 1).
+    /// The caller is the only thread that may write the cell, and `back` has not moved past it (rule 1).
     unsafe fn write(&self, index: usize, task: T) {
         self.cells[index].with_mut(|cell| {
-            // SAFETY: nobody else writes it (the caller's promise), and nobody reads it before it is published.
+            // SAFETY: By the promise of the caller no other thread writes the cell, and no thread reads it before it is published.
             unsafe { *cell = Some(task) }
         });
     }
@@ -60,33 +60,34 @@ impl<T> Ring<T> {
     ///
     /// # Safety
     ///
-    /// The caller has moved `front` past the cell (rule 2).
+    /// The caller has moved `front` past the cell (rule 2), and reads it once.
     unsafe fn read(&self, index: usize) -> T {
         self.cells[index]
             .with_mut(|cell| {
-                // SAFETY: nobody else reads it (the caller's promise), and by rule 3 nobody writes it again.
+                // SAFETY: By the promise of the caller no other thread reads the cell, and by rule 3 no thread writes it again.
                 unsafe { (*cell).take() }
             })
             .expect("a cell is read once, after it was written")
     }
 
     fn len(&self) -> usize {
-        // Ordering: Relaxed `front`, see the head of the file. Acquire `back`, as in `advance`.
+        // Ordering: Relaxed for `front`, see the head of the file. Acquire for `back` pairs with the Release store in `extend`, as
+        // in `advance`.
         let front = self.front.load(Ordering::Relaxed);
         let back = self.back.load(Ordering::Acquire);
         back.saturating_sub(front)
     }
 
-    /// Pushes several, which become visible at once.
+    /// Pushes several tasks, which become visible at once.
     ///
     /// # Safety
     ///
-    /// The caller is the only one who may push.
+    /// The caller is the only thread that may push.
     unsafe fn extend(&self, tasks: impl Iterator<Item = T>) {
-        // Ordering: Relaxed, only who may push writes it.
+        // Ordering: Relaxed, because only the thread that may push writes it.
         let mut back = self.back.load(Ordering::Relaxed);
         for task in tasks {
-            // SAFETY: the caller is the only one who may, and `back` has not moved yet.
+            // SAFETY: The caller is the only thread that may write the cell, and `back` has not moved past it yet.
             unsafe { self.write(back, task) };
             back += 1;
         }
@@ -94,7 +95,8 @@ impl<T> Ring<T> {
         self.back.store(back, Ordering::Release);
     }
 
-    /// Moves `front` by what `batch` says of the number of tasks there; the range is the caller's to read.
+    /// Moves `front` past as many tasks as `batch` wants of those that are there, and returns the range of cells that the caller
+    /// may now read.
     fn advance(&self, batch: impl Fn(usize) -> usize) -> Option<std::ops::Range<usize>> {
         loop {
             // Ordering: Relaxed, see the head of the file.
@@ -106,7 +108,7 @@ impl<T> Ring<T> {
                 return None;
             }
             let end = front + batch(len);
-            // Ordering: Relaxed. It makes the cells the caller's; what is in them was acquired with `back`.
+            // Ordering: Relaxed. The exchange makes the cells the caller's; their contents were acquired with `back`.
             if self.front.compare_exchange(front, end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
             {
                 return Some(front..end);
@@ -118,17 +120,17 @@ impl<T> Ring<T> {
 /// The owner's side of a FIFO queue.
 pub(crate) struct Worker<T> {
     ring: Arc<Ring<T>>,
-    /// The owner is one thread at a time.
+    /// Only one thread at a time is the owner.
     not_sync: PhantomData<Cell<()>>,
 }
 
-/// The side of a FIFO queue that everyone else may take from.
+/// The side of a FIFO queue from which any thread may take.
 pub(crate) struct Stealer<T>(Arc<Ring<T>>);
 
-/// A FIFO queue that everyone may push to and take from.
+/// A FIFO queue to which any thread may push, and from which any thread may take.
 pub(crate) struct Injector<T> {
     ring: Ring<T>,
-    /// Held by whoever pushes.
+    /// Held by the thread that pushes.
     pushing: Mutex<()>,
 }
 
@@ -147,12 +149,12 @@ impl<T> Worker<T> {
 
     pub(crate) fn pop(&self) -> Option<T> {
         let taken = self.ring.advance(|_| 1)?;
-        // SAFETY: `advance` moved `front` past this cell.
+        // SAFETY: `advance` moved `front` past this cell, for this thread.
         Some(unsafe { self.ring.read(taken.start) })
     }
 
     fn extend(&self, tasks: impl Iterator<Item = T>) {
-        // SAFETY: there is one worker for each deque, and it is not shared.
+        // SAFETY: Each deque has one `Worker`, and it is not shared between threads.
         unsafe { self.ring.extend(tasks) };
     }
 }
@@ -168,16 +170,16 @@ impl<T> Stealer<T> {
 
     pub(crate) fn steal(&self) -> Option<T> {
         let taken = self.0.advance(|_| 1)?;
-        // SAFETY: as in `Worker::pop`.
+        // SAFETY: As in `Worker::pop`.
         Some(unsafe { self.0.read(taken.start) })
     }
 
     pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Option<T> {
         let taken = self.0.advance(|len| len.div_ceil(2))?;
-        // SAFETY: as in `Worker::pop`.
+        // SAFETY: As in `Worker::pop`.
         let first = unsafe { self.0.read(taken.start) };
         into.extend((taken.start + 1..taken.end).map(|index| {
-            // SAFETY: as in `Worker::pop`.
+            // SAFETY: As in `Worker::pop`.
             unsafe { self.0.read(index) }
         }));
         Some(first)
@@ -191,7 +193,7 @@ impl<T> Injector<T> {
 
     pub(crate) fn push(&self, task: T) {
         let _pushing = self.pushing.lock();
-        // SAFETY: whoever holds the lock is the only one who pushes.
+        // SAFETY: Only the thread that holds the lock pushes.
         unsafe { self.ring.extend(std::iter::once(task)) };
     }
 
@@ -205,16 +207,16 @@ impl<T> Injector<T> {
 
     pub(crate) fn steal(&self) -> Option<T> {
         let taken = self.ring.advance(|_| 1)?;
-        // SAFETY: `advance` moved `front` past this cell.
+        // SAFETY: `advance` moved `front` past this cell, for this thread.
         Some(unsafe { self.ring.read(taken.start) })
     }
 
     pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Option<T> {
         let taken = self.ring.advance(|len| len)?;
-        // SAFETY: `advance` moved `front` past these cells.
+        // SAFETY: `advance` moved `front` past these cells, for this thread.
         let first = unsafe { self.ring.read(taken.start) };
         into.extend((taken.start + 1..taken.end).map(|index| {
-            // SAFETY: as above.
+            // SAFETY: As above.
             unsafe { self.ring.read(index) }
         }));
         Some(first)

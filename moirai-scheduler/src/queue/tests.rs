@@ -1,4 +1,4 @@
-//! What the schedulers rely on, asked of crossbeam's queues and of their double alike.
+//! Tests of what the schedulers rely on, run on crossbeam's queues and on their double alike.
 
 macro_rules! behaviour {
     ($name:ident) => {

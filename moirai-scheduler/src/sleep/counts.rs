@@ -1,24 +1,24 @@
-//! The notice that says how many workers sleep and how many search.
+//! The word of counts: how many workers sleep, how many search, and how many wake-ups are pending.
 //!
-//! Each contended change is one method here. What its caller then has to do is in the result.
+//! Each contended change is one method here, whose result tells the caller what it has to do next.
 
 use moirai_core::shim::sync::atomic::{AtomicU32, Ordering};
 
-/// Bits of a count.
+/// The number of bits of each count.
 const BITS: u32 = 15;
 const ONE_SLEEPING: u32 = 1;
 const ONE_SEARCHING: u32 = 1 << BITS;
-/// One look is has_pending_wake; twice this, more than one.
+/// Set while exactly one wake-up is pending; the next higher bit while more than one is.
 const PENDING_WAKE: u32 = 1 << (2 * BITS);
 const PENDING_MASK: u32 = PENDING_WAKE | MORE_PENDING;
 const MORE_PENDING: u32 = PENDING_WAKE << 1;
-/// The largest count.
+/// The largest value of a count.
 pub(super) const MAX: usize = (1 << BITS) - 1;
 
-/// How many workers sleep, how many search, and what the searchers owe (`sleep`, rules 1, 3 and 5).
+/// How many workers sleep, how many search, and how many wake-ups are pending for them (`sleep`, rules 1, 3 and 5).
 pub(super) struct SleepCounts(AtomicU32);
 
-/// The counts at one time.
+/// A snapshot of the counts.
 #[derive(Clone, Copy)]
 pub(super) struct CountsNow(u32);
 
@@ -38,13 +38,13 @@ impl CountsNow {
         self.0 & PENDING_MASK != 0
     }
 
-    /// Whether more than one look is has_pending_wake.
+    /// Returns `true` if more than one wake-up is pending.
     #[inline]
     pub(super) const fn has_more_pending(self) -> bool {
         self.0 & MORE_PENDING != 0
     }
 
-    /// Whether every worker is busy.
+    /// Returns `true` if every worker is busy.
     #[inline]
     pub(super) const fn all_busy(self) -> bool {
         self.0 & !PENDING_MASK == 0
@@ -68,44 +68,48 @@ impl SleepCounts {
         Self(AtomicU32::new(0))
     }
 
-    /// The counts, for whoever only wants to know them.
+    /// Reads the counts, without ordering anything by it.
     #[inline]
     pub(super) fn now(&self) -> CountsNow {
-        // Ordering: Relaxed, nothing is read by it.
+        // Ordering: Relaxed, because the caller reads no other memory on the strength of it.
         CountsNow(self.0.load(Ordering::Relaxed))
     }
 
-    /// The counts after a fence: what rule 2 calls the producer's look.
+    /// Reads the counts after a fence, as a producer does after its push (rules 1 and 9).
     #[inline]
     pub(super) fn after_fence(&self) -> CountsNow {
         #[cfg(not(moirai_tsan))]
         {
-            // Ordering: SeqCst pairs with the fence in `Sleepers::announce`. Of two fences one is first: either the
-            // sleeper's last look sees what was pushed before this one, or the load sees the sleeper.
+            // Ordering: SeqCst pairs with the fences in `Sleepers::announce` and `Search::start`. One of two such fences comes
+            // first: either the worker's look sees what was pushed before this fence, or this load sees the worker as sleeping or
+            // searching.
             moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
             self.now()
         }
-        // ThreadSanitizer does not know fences. One after the other, two read-modify-writes of this notice do what they
-        // do.
+        // ThreadSanitizer does not know fences. Two read-modify-writes of this word, one after the other, have the effect of two
+        // fences. Ordering: AcqRel pairs with that of `exchange`.
         #[cfg(moirai_tsan)]
         CountsNow(self.0.fetch_or(0, Ordering::AcqRel))
     }
 
-    /// SleepCounts the caller as searching, unless `limit` workers do already.
+    /// Counts the caller as searching, unless `limit` workers are searching already. Returns `true` if it did.
     pub(super) fn start_search(&self, limit: usize) -> bool {
         self.change(|now| (now.searching() < limit).then_some(CountsNow(now.0 + ONE_SEARCHING)))
             .is_some()
     }
 
-    /// SleepCounts the caller as no longer searching, because it found work. `wakes_next`: it wakes_next a wake-up for what else there
-    /// may be. Says whether that, or what all the searchers has_pending_wake, falls to the caller now.
+    /// Counts the caller as no longer searching, because it found work. `wakes_next`: its notice tells it to wake the next worker
+    /// (rule 5).
+    ///
+    /// Returns `true` if the caller was the last searcher and must wake another worker, for that reason or because a wake-up was
+    /// pending.
     #[must_use]
     pub(super) fn stop_search(&self, wakes_next: bool) -> bool {
         let left = self.change(|now| {
             let less = CountsNow(now.0 - ONE_SEARCHING);
             Some(match less.searching() {
                 0 => less.without_pending(),
-                // One that was notified in a chain does not know how many there are.
+                // A worker in a chain does not know how many tasks there are.
                 _ if wakes_next => less.with_more_pending(),
                 _ => less,
             })
@@ -115,8 +119,9 @@ impl SleepCounts {
         })
     }
 
-    /// SleepCounts the caller as sleeping, and if it was searching, as no longer that. Under the lock of the list. Says
-    /// whether the caller was the last who searched, and what the searchers has_pending_wake is its to pay.
+    /// Counts the caller as sleeping and, if it was `searching`, as no longer searching. The caller holds the lock of the list.
+    ///
+    /// Returns `true` if the caller was the last searcher, and so takes over the wake-ups that were pending.
     #[must_use]
     pub(super) fn announce(&self, searching: bool) -> bool {
         let was = self.change(|now| {
@@ -130,18 +135,18 @@ impl SleepCounts {
         searching && was.is_some_and(|was| was.searching() == 1 && was.has_pending_wake())
     }
 
-    /// SleepCounts one worker as no longer sleeping. Under the lock of the list.
+    /// Counts one worker fewer as sleeping. The caller holds the lock of the list.
     pub(super) fn withdraw(&self) {
         self.change(|now| Some(CountsNow(now.0 - ONE_SLEEPING)));
     }
 
-    /// SleepCounts nobody as sleeping. Under the lock of the list.
+    /// Counts no worker as sleeping. The caller holds the lock of the list.
     pub(super) fn withdraw_all(&self) {
         self.change(|now| Some(CountsNow(now.0 & !(MAX as u32))));
     }
 
-    /// Leaves a wake-up to those who search. `false` if the caller has to wake one itself, because nobody searches and
-    /// somebody sleeps.
+    /// Leaves a wake-up to the searching workers, or does nothing if all workers are busy. Returns `false` if the caller has to
+    /// wake a worker itself, because none is searching and one is sleeping.
     #[must_use]
     pub(super) fn add_pending_wake(&self) -> bool {
         let mut now = self.now();
@@ -164,9 +169,10 @@ impl SleepCounts {
         }
     }
 
-    /// The only searcher takes the debt upon itself if it is of one look, which it makes after this. Says whether it has.
+    /// Takes the pending wake-up off the counts if it is a single one and the caller is the only searcher; the caller must look
+    /// after this. Returns `true` if it was taken.
     pub(super) fn take_pending_wake(&self) -> bool {
-        // Its exchange reads that of the producer: so the look that follows sees what was pushed.
+        // This exchange reads the producer's in `add_pending_wake`, so the look that follows sees what was pushed.
         self.change(|now| {
             let one = now.has_pending_wake() && !now.has_more_pending() && now.searching() == 1;
             one.then_some(now.without_pending())
@@ -174,8 +180,8 @@ impl SleepCounts {
         .is_some()
     }
 
-    /// SleepCounts one worker as searching instead of sleeping. Under the lock of the list. `false` if the caller is to wake
-    /// nobody, because none sleeps or the wake-up was left to those who search.
+    /// Counts one worker as searching instead of sleeping, unless another searches. The caller holds the lock of the list. Returns
+    /// `false` if the caller must not wake a worker, because none is sleeping or because the wake-up was left to those that search.
     #[must_use]
     pub(super) fn claim_sleeper(&self) -> bool {
         while !self.add_pending_wake() {
@@ -188,12 +194,12 @@ impl SleepCounts {
         false
     }
 
-    /// SleepCounts one worker as searching instead of sleeping, whoever searches. Under the lock of the list.
+    /// Counts one worker as searching instead of sleeping, no matter how many others search. The caller holds the lock of the list.
     pub(super) fn claim_this_sleeper(&self) {
         self.change(|now| Some(CountsNow(now.0 - ONE_SLEEPING + ONE_SEARCHING)));
     }
 
-    /// Changes the notice to what `next` makes of it. Returns what it was, or `None` if `next` wanted no change.
+    /// Changes the word to what `next` makes of it. Returns the previous value, or `None` if `next` wanted no change.
     fn change(&self, next: impl Fn(CountsNow) -> Option<CountsNow>) -> Option<CountsNow> {
         let mut now = self.now();
         loop {
@@ -205,8 +211,10 @@ impl SleepCounts {
     }
 
     fn exchange(&self, now: CountsNow, next: CountsNow) -> Result<(), CountsNow> {
-        // Ordering: AcqRel. The argument in `sleep` needs no more of this notice than the order of its own changes,
-        // and fences; with AcqRel the read-modify-writes that stand for the fences under ThreadSanitizer pair, too.
+        // Ordering: AcqRel pairs with itself. By argument B in `sleep`, the exchange in `take_pending_wake` acquires what the
+        // producer released by its exchange in `add_pending_wake`: the look that follows has to find that push. For the rest the
+        // argument needs only the order of the changes of this word, and fences; under ThreadSanitizer these exchanges stand for
+        // the fences.
         self.0
             .compare_exchange_weak(now.0, next.0, Ordering::AcqRel, Ordering::Relaxed)
             .map(drop)

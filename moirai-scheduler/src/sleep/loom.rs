@@ -1,4 +1,4 @@
-//! The sleep protocol. A wake-up that is lost leaves a worker parked, which loom reports as a deadlock.
+//! Models of the sleep protocol. A wake-up that is lost leaves a worker parked, which loom reports as a deadlock.
 
 use crate::{Sleepers, WorkStealing};
 use loom::sync::Arc;
@@ -10,13 +10,13 @@ use crate::tests::bag::Bag;
 use crate::tests::models::{explore, explore_later};
 
 /// What the threads of a model share.
-struct World {
+struct Model {
     bag: Bag,
     sleepers: Sleepers,
     stop: AtomicBool,
 }
 
-impl World {
+impl Model {
     fn new(workers: usize) -> Arc<Self> {
         Arc::new(Self {
             bag: Bag::new(),
@@ -36,251 +36,251 @@ impl World {
     }
 }
 
-/// A worker that takes `tasks` tasks, and after that is busy for ever.
-fn worker(world: &Arc<World>, index: usize, tasks: usize) -> JoinHandle<usize> {
-    let world = world.clone();
-    thread::spawn(move || (0..tasks).map(|_| world.next(index).expect("nobody stops it")).sum())
+/// A worker that takes `tasks` tasks, and is busy forever after that.
+fn worker(model: &Arc<Model>, index: usize, tasks: usize) -> JoinHandle<usize> {
+    let model = model.clone();
+    thread::spawn(move || (0..tasks).map(|_| model.next(index).expect("it is not stopped")).sum())
 }
 
-fn producer(world: &Arc<World>, token: usize) -> JoinHandle<()> {
-    let world = world.clone();
-    thread::spawn(move || world.produce(token))
+fn producer(model: &Arc<Model>, token: usize) -> JoinHandle<()> {
+    let model = model.clone();
+    thread::spawn(move || model.produce(token))
 }
 
-/// Waits for all threads. What the workers took has to be `sum`, and nobody may be counted as what it is not.
-fn finish(world: &World, workers: Vec<JoinHandle<usize>>, sum: usize) {
+/// Waits for all workers. What they took must add up to `sum`, and no worker may still be counted as sleeping or searching.
+fn finish(model: &Model, workers: Vec<JoinHandle<usize>>, sum: usize) {
     let taken: usize = workers.into_iter().map(|it| it.join().unwrap()).sum();
     assert_eq!(taken, sum);
-    assert_eq!(world.sleepers.sleeping(), 0);
-    assert_eq!(world.sleepers.searching(), 0);
+    assert_eq!(model.sleepers.sleeping(), 0);
+    assert_eq!(model.sleepers.searching(), 0);
 }
 
 #[test]
 fn one_worker_sleeps_while_two_producers_push() {
     explore(3, || {
-        let world = World::new(1);
-        let other = producer(&world, 2);
-        let workers = vec![worker(&world, 0, 2)];
-        world.produce(1);
+        let model = Model::new(1);
+        let other = producer(&model, 2);
+        let workers = vec![worker(&model, 0, 2)];
+        model.produce(1);
         other.join().unwrap();
-        finish(&world, workers, 3);
+        finish(&model, workers, 3);
     });
 }
 
 #[test]
 fn two_sleepers_get_two_tasks_of_one_producer() {
-    // Each worker is busy for ever with its first task: if the second is not woken, nobody runs the other.
+    // Each worker is busy forever with its first task: if the second worker is not woken, no thread runs the other task.
     explore(2, || {
-        let world = World::new(2);
-        let workers = (0..2).map(|index| worker(&world, index, 1)).collect();
-        world.produce(1);
-        world.produce(2);
-        finish(&world, workers, 3);
+        let model = Model::new(2);
+        let workers = (0..2).map(|index| worker(&model, index, 1)).collect();
+        model.produce(1);
+        model.produce(2);
+        finish(&model, workers, 3);
     });
 }
 
 #[test]
 fn two_sleepers_get_two_tasks_of_two_producers() {
     explore(2, || {
-        let world = World::new(2);
-        let other = producer(&world, 2);
-        let workers = (0..2).map(|index| worker(&world, index, 1)).collect();
-        world.produce(1);
+        let model = Model::new(2);
+        let other = producer(&model, 2);
+        let workers = (0..2).map(|index| worker(&model, index, 1)).collect();
+        model.produce(1);
         other.join().unwrap();
-        finish(&world, workers, 3);
+        finish(&model, workers, 3);
     });
 }
 
 #[test]
 fn a_burst_wakes_one_after_the_other() {
-    // All sleep before the first push. The second push and the third share the bit, so it takes a chain to wake the
+    // All sleep before the first push. The second and the third push share the pending wake-up, so it takes a chain to wake the
     // third worker.
     explore_later(2, || {
-        let world = World::new(3);
-        let workers = (0..3).map(|index| worker(&world, index, 1)).collect();
-        while world.sleepers.sleeping() < 3 {
+        let model = Model::new(3);
+        let workers = (0..3).map(|index| worker(&model, index, 1)).collect();
+        while model.sleepers.sleeping() < 3 {
             thread::yield_now();
         }
         loom::explore();
         for token in 1..=3 {
-            world.produce(token);
+            model.produce(token);
         }
-        finish(&world, workers, 6);
+        finish(&model, workers, 6);
     });
 }
 
 #[test]
-fn the_last_searcher_hands_on() {
-    // Both sleep before the first push; the second push leaves the call to the first worker.
+fn the_last_searcher_wakes_the_next_worker() {
+    // Both sleep before the first push; the second push leaves its wake-up to the first worker.
     explore_later(3, || {
-        let world = World::new(2);
-        let workers = (0..2).map(|index| worker(&world, index, 1)).collect();
-        while world.sleepers.sleeping() < 2 {
+        let model = Model::new(2);
+        let workers = (0..2).map(|index| worker(&model, index, 1)).collect();
+        while model.sleepers.sleeping() < 2 {
             thread::yield_now();
         }
         loom::explore();
-        world.produce(1);
-        world.produce(2);
-        finish(&world, workers, 3);
+        model.produce(1);
+        model.produce(2);
+        finish(&model, workers, 3);
     });
 }
 
 #[test]
-fn a_busy_worker_takes_what_a_sleeper_was_called_for() {
-    // The main thread is a worker whose own pop competes with the one that it woke, and who sleeps in the end.
+fn a_busy_worker_takes_what_a_sleeper_was_notified_of() {
+    // The main thread is a worker that never sleeps, and whose own looks compete with those of the worker that it wakes.
     explore(2, || {
-        let world = World::new(2);
-        let other = worker(&world, 1, 1);
-        world.produce(1);
+        let model = Model::new(2);
+        let other = worker(&model, 1, 1);
+        model.produce(1);
         let mut mine = 0;
-        if let Some(token) = world.bag.take() {
+        if let Some(token) = model.bag.take() {
             mine += token;
-            world.produce(2);
+            model.produce(2);
         } else {
-            world.produce(2);
-            mine += world.bag.take().unwrap_or(0);
+            model.produce(2);
+            mine += model.bag.take().unwrap_or(0);
         }
         let theirs = other.join().unwrap();
-        mine += world.bag.take().unwrap_or(0);
+        mine += model.bag.take().unwrap_or(0);
         assert_eq!(mine + theirs, 3);
-        assert_eq!(world.sleepers.sleeping() + world.sleepers.searching(), 0);
+        assert_eq!(model.sleepers.sleeping() + model.sleepers.searching(), 0);
     });
 }
 
 #[test]
 fn a_stop_reaches_workers_that_announce_themselves() {
     explore(2, || {
-        let world = World::new(2);
+        let model = Model::new(2);
         let workers: Vec<_> = (0..2)
             .map(|index| {
-                let world = world.clone();
-                thread::spawn(move || assert_eq!(world.next(index), None))
+                let model = model.clone();
+                thread::spawn(move || assert_eq!(model.next(index), None))
             })
             .collect();
-        world.stop.store(true, Ordering::Relaxed);
-        world.sleepers.wake_all();
+        model.stop.store(true, Ordering::Relaxed);
+        model.sleepers.wake_all();
         for worker in workers {
             worker.join().unwrap();
         }
-        assert_eq!(world.sleepers.sleeping() + world.sleepers.searching(), 0);
+        assert_eq!(model.sleepers.sleeping() + model.sleepers.searching(), 0);
     });
 }
 
 #[test]
-fn a_worker_that_stops_passes_on_the_call_that_it_got() {
-    // One worker alone is told to stop. If the push wakes that one, it has to wake the other in its slot.
+fn a_worker_that_stops_passes_on_its_wake_up() {
+    // Only one of the workers is told to stop. If the push wakes that one, it has to wake the other in its place.
     explore(2, || {
-        let world = World::new(2);
+        let model = Model::new(2);
         let stopping = {
-            let world = world.clone();
+            let model = model.clone();
             thread::spawn(move || {
-                if world.next(0).is_some() {
-                    // It had not seen the stop yet. The other needs a task, too.
-                    world.produce(2);
+                if model.next(0).is_some() {
+                    // It has not seen the stop yet. The other worker needs a task, too.
+                    model.produce(2);
                 }
             })
         };
         let other = {
-            let world = world.clone();
+            let model = model.clone();
             thread::spawn(move || {
-                let pop = || world.bag.take();
-                world.sleepers.next(1, pop, || false, || false, || ())
+                let pop = || model.bag.take();
+                model.sleepers.next(1, pop, || false, || false, || ())
             })
         };
-        world.stop.store(true, Ordering::Relaxed);
-        world.produce(1);
+        model.stop.store(true, Ordering::Relaxed);
+        model.produce(1);
         assert!(other.join().unwrap().is_some());
-        world.sleepers.wake_all();
+        model.sleepers.wake_all();
         stopping.join().unwrap();
-        assert_eq!(world.sleepers.sleeping() + world.sleepers.searching(), 0);
+        assert_eq!(model.sleepers.sleeping() + model.sleepers.searching(), 0);
     });
 }
 
-/// A worker that waits for something in its seat. If it is told of a task, it takes it, and is busy for ever, as the thread would
-/// be that gets its seat.
-fn resting(world: &Arc<World>, event: &Arc<AtomicBool>) -> JoinHandle<usize> {
-    let (world, event) = (world.clone(), event.clone());
+/// A worker that waits for an event while it keeps its core. If there is a task for it, it takes the task and is busy forever, as
+/// the thread that gets its core would be.
+fn resting(model: &Arc<Model>, event: &Arc<AtomicBool>) -> JoinHandle<usize> {
+    let (model, event) = (model.clone(), event.clone());
     thread::spawn(move || {
         loop {
             let mut found = None;
             let has_work = || {
-                found = world.bag.take();
+                found = model.bag.take();
                 found.is_some()
             };
-            if world.sleepers.rest(0, || event.load(Ordering::Acquire), has_work) {
+            if model.sleepers.rest(0, || event.load(Ordering::Acquire), has_work) {
                 return 0;
             }
-            if let Some(token) = found.or_else(|| world.bag.take()) {
+            if let Some(token) = found.or_else(|| model.bag.take()) {
                 return token;
             }
         }
     })
 }
 
-fn happen(world: &World, event: &AtomicBool) {
+fn happen(model: &Model, event: &AtomicBool) {
     event.store(true, Ordering::Release);
-    world.sleepers.unparker(0).unpark();
+    model.sleepers.unparker(0).unpark();
 }
 
 #[test]
 fn a_worker_that_rests_wakes_when_it_happens() {
     explore(3, || {
-        let (world, event) = (World::new(1), Arc::new(AtomicBool::new(false)));
-        let worker = resting(&world, &event);
-        happen(&world, &event);
-        finish(&world, vec![worker], 0);
+        let (model, event) = (Model::new(1), Arc::new(AtomicBool::new(false)));
+        let worker = resting(&model, &event);
+        happen(&model, &event);
+        finish(&model, vec![worker], 0);
     });
 }
 
 #[test]
-fn a_worker_that_rests_is_called_for_work() {
-    // What it waits for does not happen.
+fn a_worker_that_rests_is_notified_of_work() {
+    // The event does not happen.
     explore(3, || {
-        let (world, event) = (World::new(1), Arc::new(AtomicBool::new(false)));
-        let worker = resting(&world, &event);
-        world.produce(1);
-        finish(&world, vec![worker], 1);
+        let (model, event) = (Model::new(1), Arc::new(AtomicBool::new(false)));
+        let worker = resting(&model, &event);
+        model.produce(1);
+        finish(&model, vec![worker], 1);
     });
 }
 
 #[test]
-fn a_call_for_a_worker_that_rests_goes_on_to_one_that_sleeps() {
+fn a_worker_that_rests_passes_its_wake_up_on_to_one_that_sleeps() {
     explore(2, || {
-        let (world, event) = (World::new(2), Arc::new(AtomicBool::new(false)));
-        let workers = vec![resting(&world, &event), worker(&world, 1, 1)];
-        world.produce(1);
-        world.produce(2);
-        finish(&world, workers, 3);
+        let (model, event) = (Model::new(2), Arc::new(AtomicBool::new(false)));
+        let workers = vec![resting(&model, &event), worker(&model, 1, 1)];
+        model.produce(1);
+        model.produce(2);
+        finish(&model, workers, 3);
     });
 }
 
 #[test]
 fn an_invitation_reaches_the_only_worker() {
     explore(3, || {
-        let world = World::new(1);
-        let worker = worker(&world, 0, 1);
-        let _ = world.bag.push(1, Priority::Normal);
-        world.sleepers.invite();
-        finish(&world, vec![worker], 1);
+        let model = Model::new(1);
+        let worker = worker(&model, 0, 1);
+        let _ = model.bag.push(1, Priority::Normal);
+        model.sleepers.invite();
+        finish(&model, vec![worker], 1);
     });
 }
 
 #[test]
 fn a_wake_for_nothing_does_no_harm() {
     explore(2, || {
-        let world = World::new(2);
-        let workers = (0..2).map(|index| worker(&world, index, 1)).collect();
-        world.sleepers.wake_all();
-        world.produce(1);
-        world.produce(2);
-        finish(&world, workers, 3);
+        let model = Model::new(2);
+        let workers = (0..2).map(|index| worker(&model, index, 1)).collect();
+        model.sleepers.wake_all();
+        model.produce(1);
+        model.produce(2);
+        finish(&model, workers, 3);
     });
 }
 
 #[test]
 fn work_stealing_workers_sleep_and_wake() {
-    // The two halves together: the second task may be in the first worker's hands, in a batch, when the second worker
-    // looks for the last time; and the first worker is busy for ever.
+    // The scheduler and the protocol together: the second task may be in a batch that the first worker is moving when the second
+    // worker looks for the last time; and the first worker is busy forever.
     explore(2, || {
         let scheduler = WorkStealing::new();
         let sleepers = Arc::new(Sleepers::new(2));
@@ -306,37 +306,37 @@ fn work_stealing_workers_sleep_and_wake() {
     });
 }
 
-/// A worker whose work only it can find, and that is busy for ever with the first of it.
-fn placed(world: &Arc<World>, own: &Bag, index: usize) -> JoinHandle<usize> {
-    let (world, own) = (world.clone(), own.clone());
+/// A worker whose work only it can find, and that is busy forever with the first task of it.
+fn placed(model: &Arc<Model>, own: &Bag, index: usize) -> JoinHandle<usize> {
+    let (model, own) = (model.clone(), own.clone());
     thread::spawn(move || {
-        let stop = || world.stop.load(Ordering::Relaxed);
-        world.sleepers.next(index, || own.take(), || false, stop, || ()).expect("nobody stops it")
+        let stop = || model.stop.load(Ordering::Relaxed);
+        model.sleepers.next(index, || own.take(), || false, stop, || ()).expect("it is not stopped")
     })
 }
 
-fn slot(world: &World, own: &Bag, index: usize, token: usize) {
+fn push_for(model: &Model, own: &Bag, index: usize, token: usize) {
     let _ = own.push(token, Priority::Normal);
-    world.sleepers.notify_worker(index);
+    model.sleepers.notify_worker(index);
 }
 
 #[test]
 fn the_one_worker_that_finds_it_is_woken() {
     explore(3, || {
-        let (world, own) = (World::new(1), Bag::new());
-        let worker = placed(&world, &own, 0);
-        slot(&world, &own, 0, 1);
-        finish(&world, vec![worker], 1);
+        let (model, own) = (Model::new(1), Bag::new());
+        let worker = placed(&model, &own, 0);
+        push_for(&model, &own, 0, 1);
+        finish(&model, vec![worker], 1);
     });
 }
 
 #[test]
 fn each_of_two_workers_is_woken_for_its_own() {
     explore(2, || {
-        let (world, own) = (World::new(2), [Bag::new(), Bag::new()]);
-        let workers = (0..2).map(|index| placed(&world, &own[index], index)).collect();
-        slot(&world, &own[1], 1, 2);
-        slot(&world, &own[0], 0, 1);
-        finish(&world, workers, 3);
+        let (model, own) = (Model::new(2), [Bag::new(), Bag::new()]);
+        let workers = (0..2).map(|index| placed(&model, &own[index], index)).collect();
+        push_for(&model, &own[1], 1, 2);
+        push_for(&model, &own[0], 0, 1);
+        finish(&model, workers, 3);
     });
 }

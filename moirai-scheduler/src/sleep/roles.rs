@@ -1,4 +1,5 @@
-//! What a worker without work is: searching, or announced. Each is a value, and whoever drops it has done its duty.
+//! The two roles of a worker without work: searching, or announced. Each is a value, whose drop does what the protocol asks of a
+//! worker that leaves the role.
 
 use std::mem;
 
@@ -6,34 +7,34 @@ use moirai_core::shim::sync::atomic::Ordering;
 
 use super::sleepers::{Sleepers, notice};
 
-/// The worker is counted as searching.
+/// A worker that is counted as searching.
 pub(super) struct Search<'a> {
     sleepers: &'a Sleepers,
-    /// Whether this search answers somebody's call, and which; `notice::NONE` if it began of itself.
+    /// The notice that this search answers; `notice::NONE` if the worker began it by itself.
     notice: u8,
 }
 
-/// The worker is in the list, or was taken from it since.
+/// A worker that is in the list, or has been taken from it since.
 pub(super) struct Announced<'a> {
     sleepers: &'a Sleepers,
     worker: usize,
-    /// Whether the worker wakes_next a call if it finds something: rule 5.
+    /// Whether the worker has to wake the next one if it finds something (rule 5).
     wakes_next: bool,
 }
 
 impl<'a> Search<'a> {
-    /// Begins to search, unless enough others do.
+    /// Begins to search. Returns `None` if as many workers as may are searching already.
     pub(super) fn start(sleepers: &'a Sleepers) -> Option<Self> {
         let started = sleepers.counts.start_search(sleepers.search_limit);
         // Ordering: SeqCst pairs with the fence in `SleepCounts::after_fence`: a producer that did not see this search has made its
-        // work visible to the look that follows. Argument B. Under ThreadSanitizer the exchange before stands for it.
+        // work visible to the look that follows (argument B). Under ThreadSanitizer the exchange in `start_search` stands for it.
         #[cfg(not(moirai_tsan))]
         moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
-        // Not `then_some`: a value made in vain would end a search that never began.
+        // Not `then_some`: a value that is made and not used would end a search that never began.
         started.then(|| Self { sleepers, notice: notice::NONE })
     }
 
-    /// Ends the search with a task in hand: rule 5.
+    /// Ends the search with a task in hand (rule 5).
     pub(super) fn found(self) {
         self.stop(self.notice == notice::WAKE_NEXT);
         mem::forget(self);
@@ -47,7 +48,7 @@ impl<'a> Search<'a> {
 }
 
 impl Drop for Search<'_> {
-    /// Ends the search without a look having come of it: rule 6.
+    /// Ends the search without a look, and passes the wake-up on if there was one (rule 6).
     fn drop(&mut self) {
         if model_failed() {
             return;
@@ -56,17 +57,17 @@ impl Drop for Search<'_> {
     }
 }
 
-/// When an announced worker is notified.
+/// The order in which announced workers are notified.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Before those that came earlier.
+    /// Before those that announced themselves earlier.
     First,
-    /// After everybody else.
+    /// After all others.
     Last,
 }
 
 impl Sleepers {
-    /// Rules 3 and 8: announces worker `worker`.
+    /// Announces worker `worker`: enters it into the list, and ends its search (rules 3 and 8).
     pub(super) fn announce<'a>(
         &'a self,
         worker: usize,
@@ -80,7 +81,7 @@ impl Sleepers {
                 Turn::Last => list.insert(0, worker),
             }
             let has_pending_wake = self.counts.announce(search.is_some());
-            // From here on the search is over: the notice counts this worker as sleeping.
+            // The search is over: the counts have this worker as sleeping.
             let notice = search.map_or(notice::NONE, |search| {
                 let notice = search.notice;
                 mem::forget(search);
@@ -88,9 +89,8 @@ impl Sleepers {
             });
             has_pending_wake || notice == notice::WAKE_NEXT
         };
-        // Ordering: SeqCst pairs with the fence in `SleepCounts::after_fence`: the producer sees the announcement, or the
-        // look that follows sees what it pushed. Argument A. Under ThreadSanitizer the exchange in `SleepCounts::announce`
-        // stands for it.
+        // Ordering: SeqCst pairs with the fence in `SleepCounts::after_fence`: the producer sees the announcement, or the look that
+        // follows sees what it pushed (argument A). Under ThreadSanitizer the exchange in `SleepCounts::announce` stands for it.
         #[cfg(not(moirai_tsan))]
         moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
         Announced { sleepers: self, worker, wakes_next }
@@ -98,19 +98,19 @@ impl Sleepers {
 }
 
 impl<'a> Announced<'a> {
-    /// Takes the worker off the list with a task in hand.
+    /// Takes the worker off the list with a task in hand (rule 4).
     pub(super) fn found(self) {
         self.withdraw(self.wakes_next);
         mem::forget(self);
     }
 
-    /// Sleeps until there is notice. `None` if it does not count as searching.
+    /// Sleeps until there is a notice. Returns `None` if the worker is not counted as searching, because all were woken (rule 7).
     pub(super) fn park(self) -> Option<Search<'a>> {
         let slot = &self.sleepers.slots[self.worker];
         {
             let parker = slot.parker.lock();
-            // Ordering: Acquire pairs with the Release stores in `Sleepers::call` and `wake_all`. A token without a
-            // notice is one that came after its worker had withdrawn.
+            // Ordering: Acquire pairs with the Release stores in `Sleepers::wake_one`, `wake_this` and `wake_all`. A token without
+            // a notice is one that came after the worker had withdrawn from an earlier sleep.
             while slot.notice.load(Ordering::Acquire) == notice::NONE {
                 parker.park();
             }
@@ -121,12 +121,13 @@ impl<'a> Announced<'a> {
         (notice != notice::STOPPED).then(|| Search { sleepers, notice })
     }
 
-    /// Rule 8: sleeps until there is notice, or something has happened. Says whether it has happened and there is no notice.
+    /// Sleeps until there is a notice, or `has_happened` returns `true` (rule 8). Returns `true` if it has happened and there is no
+    /// notice.
     pub(super) fn park_until(self, has_happened: impl Fn() -> bool) -> bool {
         let slot = &self.sleepers.slots[self.worker];
         let parker = slot.parker.lock();
         loop {
-            // Ordering: Acquire, as in `park`.
+            // Ordering: Acquire pairs with the Release stores in `Sleepers::wake_one`, `wake_this` and `wake_all`.
             if slot.notice.load(Ordering::Acquire) != notice::NONE {
                 return false;
             }
@@ -137,17 +138,18 @@ impl<'a> Announced<'a> {
         }
     }
 
-    /// Takes the notice that is there, by which a slot becomes fit for the next sleep.
+    /// Takes the notice out of the slot, which is then ready for the next sleep.
     fn take_notice(&self) -> u8 {
-        let place = &self.sleepers.slots[self.worker].notice;
-        // Ordering: Relaxed both, ordered by the lock of the list or by the load in `park`. Nobody writes it until this
-        // worker announces itself again.
-        let notice = place.load(Ordering::Relaxed);
-        place.store(notice::NONE, Ordering::Relaxed);
+        let slot = &self.sleepers.slots[self.worker].notice;
+        // Ordering: Relaxed, both, because the lock of the list or the load in `park` orders them. No other thread writes the
+        // notice until this worker announces itself again.
+        let notice = slot.load(Ordering::Relaxed);
+        slot.store(notice::NONE, Ordering::Relaxed);
         notice
     }
 
-    /// Rule 4. `wakes_next`: the worker wakes_next a call beyond that of its own, if it was notified.
+    /// Takes the worker off the list, or ends its search if it was notified (rule 4). `wakes_next`: the worker has to wake the next
+    /// one even if it was not notified.
     fn withdraw(&self, wakes_next: bool) {
         let sleepers = self.sleepers;
         let notice = {
@@ -167,14 +169,14 @@ impl<'a> Announced<'a> {
                     sleepers.wake_one(notice::WAKE_NEXT);
                 }
             }
-            // It may have looked before the push that it was notified for: that push's look is still has_pending_wake.
+            // The worker may have looked before the push that it was notified of, so another must still look for that push.
             _ => drop(Search { sleepers, notice }),
         }
     }
 }
 
 impl Drop for Announced<'_> {
-    /// Takes the worker off the list without a task: to stop, or because a closure panicked.
+    /// Takes the worker off the list without a task: it stops, or a closure panicked.
     fn drop(&mut self) {
         if model_failed() {
             return;
@@ -183,7 +185,7 @@ impl Drop for Announced<'_> {
     }
 }
 
-/// Whether this is the unwinding by which loom ends a model that failed. Its objects cannot be touched any more.
+/// Returns `true` while loom unwinds a model that failed: the objects of the model cannot be touched any more.
 fn model_failed() -> bool {
     cfg!(moirai_loom) && std::thread::panicking()
 }

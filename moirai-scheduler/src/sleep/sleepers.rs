@@ -1,4 +1,4 @@
-//! The workers that sleep, and how one of them is notified. See the [module](super).
+//! The sleeping workers, and how they are notified. See the [module](super).
 
 use std::fmt;
 
@@ -9,35 +9,39 @@ use moirai_sync::{Parker, Unparker};
 
 use super::counts::{self, SleepCounts};
 
-/// The workers that have nothing to do. See the [module](crate::sleep) for the protocol.
+/// The sleeping and searching workers of one executor. See the [module](crate::sleep) for the protocol.
+///
+/// A thread that pushes calls [`notify`](Self::notify) after the push, or [`notify_worker`](Self::notify_worker) if only one worker
+/// can find the task. A worker that runs out of tasks calls [`next`](Self::next), which returns the next one. There is an
+/// [example](crate#example) in the documentation of the crate.
 pub struct Sleepers {
     pub(super) counts: CachePadded<SleepCounts>,
-    /// How many may search at once.
+    /// The number of workers that may search at once.
     pub(super) search_limit: usize,
-    /// Who sleeps; the last to come is the first to be notified, while its cache is warm. As long as the counts say,
-    /// whenever the lock is free.
+    /// The sleeping workers. The last to come is the first to be notified, while its cache is warm. Whenever the lock is free, the
+    /// list is as long as the count of sleeping workers.
     pub(super) list: Mutex<Vec<usize>>,
     pub(super) slots: Box<[CachePadded<SleepSlot>]>,
 }
 
-/// Where a worker sleeps.
+/// Where one worker sleeps.
 pub(super) struct SleepSlot {
-    /// Why it was taken from the list; one of the constants of [`notice`]. Written under the lock of the list.
+    /// Why the worker was taken from the list: one of the constants of [`notice`]. Written under the lock of the list.
     pub(super) notice: AtomicU8,
-    /// Locked by the worker while it parks, and by nobody else.
+    /// Locked by the worker while it parks, and by no other thread.
     pub(super) parker: Mutex<Parker>,
     pub(super) unparker: Unparker,
 }
 
-/// What may be left for a sleeper.
+/// The notices that a sleeping worker can find in its slot.
 pub(super) mod notice {
     /// It was not taken from the list.
     pub(in super::super) const NONE: u8 = 0;
     /// Work was pushed.
     pub(in super::super) const NOTIFIED: u8 = 1;
-    /// Work was pushed, and there may be more than one can do: rule 5.
+    /// Work was pushed, and there may be more of it than this worker can do: it has to wake the next one (rule 5).
     pub(in super::super) const WAKE_NEXT: u8 = 2;
-    /// Everyone was woken: rule 7.
+    /// All workers were woken (rule 7).
     pub(in super::super) const STOPPED: u8 = 3;
 }
 
@@ -45,11 +49,11 @@ impl Sleepers {
     /// The largest number of workers.
     pub const MAX_WORKERS: usize = counts::MAX;
 
-    /// For `workers` workers, all of them busy.
+    /// Creates the state for `workers` workers, all of which count as busy.
     ///
     /// # Panics
     ///
-    /// If there are none, or more than [`MAX_WORKERS`](Self::MAX_WORKERS).
+    /// If `workers` is zero, or more than [`MAX_WORKERS`](Self::MAX_WORKERS).
     #[must_use]
     pub fn new(workers: usize) -> Self {
         assert!(
@@ -74,9 +78,12 @@ impl Sleepers {
         }
     }
 
-    /// Says that work was made visible, by the calling thread. Wakes a worker if one sleeps and none is searching.
+    /// Announces that the calling thread has made work visible that any worker can find. Wakes a worker if one is sleeping and none
+    /// is searching.
     ///
-    /// Costs a fence and a load if nobody sleeps, and takes a lock only to wake somebody.
+    /// Must be called after the push, by the thread that pushed; otherwise all workers may sleep on while the task waits.
+    ///
+    /// Costs a fence and a load if all workers are busy, and takes a lock only to wake a worker.
     #[inline]
     pub fn notify(&self) {
         let now = self.counts.after_fence();
@@ -85,9 +92,13 @@ impl Sleepers {
         }
     }
 
-    /// Says that work was made visible that only worker `worker` finds, by the calling thread. Wakes that worker if it sleeps.
+    /// Announces that the calling thread has made work visible that only worker `worker` finds. Wakes that worker if it is
+    /// sleeping.
     ///
-    /// Costs a fence and a load if nobody sleeps, and takes a lock otherwise. Does nothing if there is no such worker.
+    /// Must be called after the push, by the thread that pushed; otherwise the worker may sleep on while the task waits.
+    ///
+    /// Costs a fence and a load if no worker is sleeping, and takes a lock otherwise. If there is no worker with this index, none
+    /// is woken.
     #[inline]
     pub fn notify_worker(&self, worker: usize) {
         if self.counts.after_fence().sleeping() > 0 {
@@ -97,8 +108,9 @@ impl Sleepers {
         }
     }
 
-    /// Says that work was made visible that its owner will do itself if nobody comes, such as the half of a `join`. Wakes a worker
-    /// if one sleeps and none is searching: who is searching sees it.
+    /// Announces that the calling thread has made work visible that it will do itself if no worker takes it, such as one of the
+    /// closures of a `join`. Wakes a worker if one is sleeping and none is searching: a searching worker learns of the work through
+    /// the `invited` of [`next`](Self::next).
     #[inline]
     pub fn invite(&self) {
         let now = self.counts.after_fence();
@@ -107,7 +119,7 @@ impl Sleepers {
         }
     }
 
-    /// What wakes a worker that rests.
+    /// Returns the handle that wakes worker `worker` while it [rests](Self::rest).
     ///
     /// # Panics
     ///
@@ -117,13 +129,14 @@ impl Sleepers {
         self.slots[worker].unparker.clone()
     }
 
-    /// Wakes every worker that sleeps, to ask its `stop`, and to look for work.
+    /// Wakes every sleeping worker, so that it calls its `stop` and looks for work. To stop the workers, make `stop` return `true`
+    /// first.
     pub fn wake_all(&self) {
         let stopped = {
             let mut list = self.list.lock();
             self.counts.withdraw_all();
             for &worker in list.iter() {
-                // Ordering: Release pairs with the Acquire load in `Announced::park`.
+                // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
                 self.slots[worker].notice.store(notice::STOPPED, Ordering::Release);
             }
             std::mem::replace(&mut *list, Vec::with_capacity(self.slots.len()))
@@ -133,21 +146,21 @@ impl Sleepers {
         }
     }
 
-    /// How many workers sleep, or are about to. Nothing may be concluded from it about the queues.
+    /// Returns the number of workers that sleep or are about to. Nothing follows from it about the queues.
     #[must_use]
     pub fn sleeping(&self) -> usize {
         self.counts.now().sleeping()
     }
 
-    /// How many workers have nothing to do: those that sleep, and those that search. Nothing may be concluded from it about
-    /// the queues.
+    /// Returns the number of workers that have nothing to do: those that sleep, and those that search. Nothing follows from it
+    /// about the queues.
     #[must_use]
     pub fn idle(&self) -> usize {
         let now = self.counts.now();
         now.sleeping() + now.searching()
     }
 
-    /// How many workers are searching. Nothing may be concluded from it about the queues.
+    /// Returns the number of workers that are searching. Nothing follows from it about the queues.
     #[must_use]
     pub fn searching(&self) -> usize {
         self.counts.now().searching()
@@ -160,7 +173,7 @@ impl Sleepers {
         }
     }
 
-    /// Rule 9.
+    /// Wakes worker `worker` if it is in the list, and otherwise makes the searching workers look again (rule 9).
     #[cold]
     fn wake_this(&self, worker: usize) {
         {
@@ -171,13 +184,13 @@ impl Sleepers {
             };
             list.remove(at);
             self.counts.claim_this_sleeper();
-            // Ordering: Release pairs with the Acquire load in `Announced::park`.
+            // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
             self.slots[worker].notice.store(notice::NOTIFIED, Ordering::Release);
         }
         self.slots[worker].unparker.unpark();
     }
 
-    /// Has those who spin look once more: the one whose work was pushed may be among them.
+    /// Makes the spinning workers look once more: the one that the work was pushed for may be among them.
     #[inline]
     fn recheck(&self) {
         if self.counts.now().searching() > 0 {
@@ -185,7 +198,8 @@ impl Sleepers {
         }
     }
 
-    /// Rule 2.
+    /// Wakes the first worker of the list with `notice`, unless none is sleeping or a searching one can be left with the wake-up
+    /// (rule 2).
     pub(super) fn wake_one(&self, notice: u8) {
         let notified = {
             let mut list = self.list.lock();
@@ -195,7 +209,7 @@ impl Sleepers {
             let Some(worker) = list.pop() else {
                 unreachable!("the list is as long as the counts say")
             };
-            // Ordering: Release pairs with the Acquire load in `Announced::park`.
+            // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
             self.slots[worker].notice.store(notice, Ordering::Release);
             worker
         };

@@ -1,4 +1,4 @@
-//! Each change of the notice, and what it leaves to its caller.
+//! Each change of the counts, and what it leaves to its caller.
 
 use super::counts::{CountsNow, SleepCounts};
 
@@ -31,12 +31,12 @@ fn searches_are_limited() {
 }
 
 #[test]
-fn a_call_is_left_to_those_who_search() {
+fn a_wake_up_is_left_to_the_searching_workers() {
     let busy = counts(0, 0, false);
     assert!(busy.add_pending_wake());
     assert_eq!(read(&busy), (0, 0, false));
 
-    // A searcher that lingers watches for it, whether anybody sleeps or not.
+    // A spinning searcher watches for it, whether a worker sleeps or not.
     let spinning = counts(0, 1, false);
     assert!(spinning.add_pending_wake());
     assert_eq!(read(&spinning), (0, 1, true));
@@ -51,11 +51,11 @@ fn a_call_is_left_to_those_who_search() {
 }
 
 #[test]
-fn the_only_searcher_takes_a_debt_of_one_look_and_no_larger_one() {
+fn the_only_searcher_takes_a_single_pending_wake_up_and_no_more() {
     let one = counts(1, 1, true);
     one.take_pending_wake();
     assert_eq!(read(&one), (1, 1, false));
-    // What it then finds is all that there was: nobody is notified.
+    // What it then finds is all that there was: no worker is notified.
     assert!(!one.stop_search(false));
 
     let more = counts(1, 1, true);
@@ -70,7 +70,7 @@ fn the_only_searcher_takes_a_debt_of_one_look_and_no_larger_one() {
 }
 
 #[test]
-fn a_call_moves_a_worker_from_sleeping_to_searching() {
+fn waking_moves_a_worker_from_sleeping_to_searching() {
     let asleep = counts(2, 0, false);
     assert!(asleep.claim_sleeper());
     assert_eq!(read(&asleep), (1, 1, false));
@@ -81,7 +81,7 @@ fn a_call_moves_a_worker_from_sleeping_to_searching() {
 }
 
 #[test]
-fn only_the_last_searcher_who_found_something_pays() {
+fn only_the_last_searcher_that_found_something_wakes_another() {
     let two = counts(1, 2, true);
     assert!(!two.stop_search(false));
     assert_eq!(read(&two), (1, 1, true));
@@ -90,12 +90,12 @@ fn only_the_last_searcher_who_found_something_pays() {
 }
 
 #[test]
-fn without_a_debt_nobody_pays() {
+fn without_a_pending_wake_up_no_worker_is_woken() {
     assert!(!counts(1, 1, false).stop_search(false));
 }
 
 #[test]
-fn with_nobody_asleep_the_debt_is_gone() {
+fn with_no_worker_asleep_the_pending_wake_up_is_gone() {
     let one = counts(1, 1, true);
     one.withdraw();
     assert!(!one.stop_search(true));
@@ -103,14 +103,14 @@ fn with_nobody_asleep_the_debt_is_gone() {
 }
 
 #[test]
-fn a_chain_is_left_to_those_who_search_still() {
+fn a_chain_is_left_to_the_remaining_searchers() {
     let two = counts(1, 2, false);
     assert!(!two.stop_search(true));
     assert_eq!(read(&two), (1, 1, true));
 }
 
 #[test]
-fn the_last_searcher_to_announce_itself_takes_the_debt_along() {
+fn the_last_searcher_to_announce_itself_takes_over_the_pending_wake_up() {
     let two = counts(1, 2, true);
     assert!(!two.announce(true));
     assert_eq!(read(&two), (2, 1, true));

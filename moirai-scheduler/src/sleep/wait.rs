@@ -1,41 +1,43 @@
-//! What a worker without work does: it searches, lingers, announces itself, and sleeps.
+//! What a worker without work does: it searches, spins, announces itself, and sleeps.
 
 use std::time::{Duration, Instant};
 
 use super::roles::{Search, Turn};
 use super::sleepers::Sleepers;
 
-/// How long a searcher that found nothing watches the notice before it announces itself, letting other threads run between two
-/// looks. A few times as long as it takes to wake a thread: a task that comes within that time is run without a sleep and a
-/// wake-up. It is a time and not a number of looks, so that who shares his core with others, and is let run seldom, soon sleeps.
+/// How long a searcher that found nothing watches the counts before it announces itself, yielding to other threads between two
+/// reads. This is a few times as long as it takes to wake a thread: a task that comes within that time is run without a sleep and a
+/// wake-up. It is a time and not a number of reads, so that a worker that shares its processor with other threads, and runs seldom,
+/// soon sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(40);
 
-/// What a searcher has seen that lingered.
+/// What a spinning searcher has seen.
 enum Spun {
-    /// Nothing is has_pending_wake.
+    /// No wake-up was pending.
     NothingPending,
-    /// One look was has_pending_wake, and is now its own to make.
+    /// One wake-up was pending, which this searcher has taken, and must now look for.
     TookWake,
-    /// Something is has_pending_wake, by all who search.
+    /// Wake-ups are pending for all that search.
     SawWakes,
-    /// There is something for which it was invited.
+    /// There is work that was announced by [`invite`](Sleepers::invite).
     Invited,
 }
 
 impl Sleepers {
-    /// Gets worker `worker` its next task when it has none: looks for one by `pop`, and sleeps until there is one.
-    /// `None` as soon as `stop` says so.
+    /// Returns the next task of worker `worker`, which has none: looks for one with `pop`, and sleeps until there is one. Returns
+    /// `None` once `stop` returns `true`.
     ///
-    /// `parked` is notified each time that the worker is about to park. `invited` is asked, often, while it waits for a push: whether
-    /// there is something for which [`invite`](Self::invite) was notified.
+    /// `parked` is called each time the worker is about to park. `invited` is called often while the worker spins, and returns
+    /// whether there is work for which [`invite`](Self::invite) was called; `pop` must then look for that work, too.
     ///
-    /// The closures may be notified in any order and often. `stop` has to say `true` from the moment that
-    /// [`wake_all`](Self::wake_all) was notified for it; a stop for which nobody notified that is seen whenever the worker
-    /// wakes. `pop` is to find what the contract says a local queue finds.
+    /// The closures may be called in any order and any number of times. `stop` must return `true` from before
+    /// [`wake_all`](Self::wake_all) is called for the stop; a stop without such a call is seen only when the worker wakes for
+    /// another reason. `pop` must find what the contract says that a local queue finds; otherwise the worker may sleep while tasks
+    /// wait.
     ///
     /// # Panics
     ///
-    /// If there is no such worker, and when a closure does. Either leaves the other workers in good order.
+    /// If there is no such worker, or if a closure panics. Neither affects the other workers.
     pub fn next<T>(
         &self,
         worker: usize,
@@ -51,7 +53,7 @@ impl Sleepers {
                 return None;
             }
             if let Some(searching) = search.take() {
-                // Each debt that it takes is worth another while.
+                // Each pending wake-up that this worker takes is worth another while of spinning.
                 let mut spinning = true;
                 loop {
                     if let Some(task) = pop() {
@@ -70,7 +72,7 @@ impl Sleepers {
                 search = Some(searching);
             }
             let announced = self.announce(worker, Turn::First, search);
-            // Rule 3: once more, now that producers can see that we are about to sleep.
+            // Looks once more, now that producers can see that this worker is about to sleep (rule 3).
             if stop() {
                 return None;
             }
@@ -83,11 +85,13 @@ impl Sleepers {
         }
     }
 
-    /// Lets a worker sleep until something has happened that it waits for, as one that may be notified: rule 8. Says whether that has
-    /// happened; if not, there is work, and somebody else has to sit in the worker's seat.
+    /// Blocks worker `worker`, which keeps its core, until an event that it waits for has happened or there is work (rule 8).
     ///
-    /// `has_happened` must say so from before the worker's [`unparker`](Self::unparker) is used for it. `has_work` is to find what
-    /// the contract says a local queue finds, and to leave it there. The closures must not panic.
+    /// Returns `true` if the event has happened. Returns `false` if there is work, or the worker was notified: then the caller must
+    /// hand off the core to a thread that looks for work.
+    ///
+    /// `has_happened` must return `true` from before the worker's [`unparker`](Self::unparker) is used for the event. `has_work`
+    /// must find what the contract says that a local queue finds, and leave it there. The closures must not panic.
     ///
     /// # Panics
     ///
@@ -106,7 +110,7 @@ impl Sleepers {
         announced.park_until(has_happened)
     }
 
-    /// Rule 3: waits a moment for something to be has_pending_wake.
+    /// Watches the counts for up to [`SPIN_FOR`] (rule 3).
     fn spin(&self, invited: &impl Fn() -> bool) -> Spun {
         let start = Instant::now();
         loop {
@@ -120,7 +124,7 @@ impl Sleepers {
             if invited() {
                 return Spun::Invited;
             }
-            // A model needs one look: the next one sees no more than the one of rule 3 that follows.
+            // A model needs one read: a second one would see no more than the last look of rule 3 does.
             if cfg!(moirai_loom) || start.elapsed() >= SPIN_FOR {
                 return Spun::NothingPending;
             }

@@ -1,16 +1,15 @@
 //! The weakest scheduler that keeps the contract, for models of what is built around schedulers.
 //!
-//! It brings no fence and no lock of its own, so that the fences around it have to do all that the contract says they
-//! do.
+//! It has no fence and no lock of its own, so the fences around it have to do everything that the contract says they do.
 
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
-/// How many tokens fit.
+/// The number of tokens that fit.
 const CAPACITY: usize = if cfg!(moirai_loom) { 3 } else { 64 };
 
-/// Holds the tokens 1 to [`CAPACITY`], each once in its life, in no order.
+/// Contains the tokens 1 to [`CAPACITY`], each once in its life, in no order.
 #[derive(Clone)]
 pub(crate) struct Bag(Arc<[AtomicUsize; CAPACITY]>);
 

@@ -1,4 +1,4 @@
-//! The scheduler's contract, asked of the default scheduler and of the double that stands for all schedulers in models.
+//! Tests of the contract on the default scheduler, and on the double that stands for all schedulers in models.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use super::bag::Bag;
 use crate::{WorkStealing, WorkStealingLocal};
 
-/// Everything that is in the scheduler, by one worker's pops.
+/// Returns everything that is in the scheduler, by the `pop`s of one worker.
 fn drain(local: &mut impl LocalQueue<usize>) -> Vec<usize> {
     let mut out = Vec::new();
     let mut misses = 0;
@@ -36,7 +36,8 @@ fn two_workers<T: Send + 'static>() -> (WorkStealing<T>, [WorkStealingLocal<T>; 
     (scheduler, locals.try_into().unwrap())
 }
 
-/// Tokens `1..=tokens` from two threads that are no workers, taken by three workers and one that is none.
+/// Pushes the tokens `1..=tokens` from two threads that are not workers, and takes them with three workers and a thread that is
+/// none.
 fn hands_out_once(scheduler: &impl Scheduler<usize>, tokens: usize) {
     let taken: Vec<_> = (0..=tokens).map(|_| AtomicUsize::new(0)).collect();
     let left = AtomicUsize::new(tokens);
@@ -148,7 +149,7 @@ fn every_place_is_found_by_a_thread_that_is_no_worker() {
     let _ = first.push(4, Priority::Normal, QueueReason::Offered);
     let _ = first.push(5, Priority::Normal, QueueReason::Woken);
     let out: Vec<_> = std::iter::from_fn(|| scheduler.take()).collect();
-    // By priority; of the normal ones the injector's first; the slot last of all.
+    // By priority; of the normal ones first that in the injector, and the one in the slot last of all.
     assert_eq!(out, [3, 2, 1, 4, 0, 5]);
 }
 
@@ -178,7 +179,7 @@ fn another_workers_slot_is_reached_in_the_second_empty_handed_pop_in_a_row() {
     let _ = owner.push(1, Priority::Normal, QueueReason::Woken);
     assert_eq!(thief.pop(), None);
     assert_eq!(thief.pop(), Some(1));
-    // Having found something, it is patient again.
+    // Once it has found something, it leaves the slot alone again.
     let _ = owner.push(2, Priority::Normal, QueueReason::Woken);
     assert_eq!(thief.pop(), None);
     let _ = owner.push(3, Priority::Normal, QueueReason::Offered);
@@ -199,7 +200,7 @@ fn what_is_left_is_dropped_with_the_scheduler() {
     }
     drop(first);
     drop(second);
-    // A worker's queue outlives the worker: nothing is dropped before the scheduler is.
+    // A queue outlives its worker: no task is dropped before the scheduler is.
     assert_eq!(scheduler.len(), 12);
     assert_eq!(Arc::strong_count(&token), 13);
     drop(scheduler);

@@ -1,7 +1,7 @@
-//! Models: every interleaving, within a bound on preemptions.
+//! Helpers for models, which explore every interleaving within a bound on preemptions.
 //!
-//! A model fails in one of three ways: an assertion, an access that races, or a worker that sleeps for ever, which loom
-//! reports as a deadlock. `RUSTFLAGS="--cfg moirai_loom" cargo test --release -p moirai-scheduler loom` runs them.
+//! A model fails in one of three ways: by an assertion, by an access that races, or by a worker that sleeps forever, which loom
+//! reports as a deadlock. `RUSTFLAGS="--cfg moirai_loom" cargo test --release -p moirai-scheduler loom` runs the models.
 
 /// Explores `model` with at most `preemptions` preemptions.
 pub(crate) fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -10,7 +10,7 @@ pub(crate) fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'stat
     builder.check(model);
 }
 
-/// Explores `model` from where it calls `loom::explore` on. What comes before runs in one order.
+/// Explores `model` from its call of `loom::explore` on. What comes before runs in a single order.
 pub(crate) fn explore_later(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);

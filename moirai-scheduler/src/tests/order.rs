@@ -1,4 +1,4 @@
-//! The order in which one worker takes tasks, and the bounds of `work_stealing`, each to the task.
+//! Tests of the order in which one worker takes tasks, and of the bounds of `work_stealing`, exact to the task.
 
 use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
@@ -13,7 +13,7 @@ fn one_worker() -> (WorkStealing<&'static str>, Local) {
     (scheduler, local)
 }
 
-/// The places at which `wanted` comes among the next `pops` tasks, counted from one.
+/// Returns the positions of `wanted` among the next `pops` tasks, counted from one.
 fn places(local: &mut Local, pops: u32, wanted: &str) -> Vec<u32> {
     (1..=pops).filter(|_| local.pop() == Some(wanted)).collect::<Vec<_>>()
 }
@@ -71,11 +71,11 @@ fn the_slot_is_taken_three_times_in_a_row_and_no_more() {
     spawn(&mut local, "queued", 3);
     let mut order = Vec::new();
     for _ in 0..3 * (SLOT_RUN + 1) {
-        // The same task wakes itself each time that it runs.
+        // The same task wakes itself each time it runs.
         let visibility = local.push("self", Priority::Normal, QueueReason::Woken);
         let token = local.pop().unwrap();
         if token == "queued" {
-            // It is still in its slot, and this wake-up was one too many for the test.
+            // The task is still in its slot, and this wake-up was one too many for the test.
             assert_eq!(visibility, Visibility::Slot);
             assert_eq!(local.pop(), Some("self"));
             order.push(token);
@@ -122,7 +122,7 @@ fn those_behind_the_first_in_the_injector_take_their_turns_in_the_queue() {
 }
 
 #[test]
-fn a_worker_that_is_told_to_looks_in_the_injector_at_once() {
+fn a_worker_that_prefers_the_injector_looks_there_at_once() {
     let (scheduler, mut local) = one_worker();
     spawn(&mut local, "own", 10);
     let _ = scheduler.push("remote", Priority::Normal);
@@ -214,7 +214,7 @@ fn a_thief_takes_the_older_half_and_leaves_the_rest() {
         let _ = owner.push(token, Priority::Normal, QueueReason::Offered);
     }
     assert_eq!(thief.pop(), Some(0));
-    // 1, 2 and 3 came along, and can be stolen back one by one.
+    // The thief also got 1, 2 and 3, which can be stolen back one by one.
     assert_eq!((0..4).map(|_| owner.pop().unwrap()).sum::<i32>(), 22);
     assert_eq!(owner.pop(), Some(1));
     assert_eq!(scheduler.len(), 2);

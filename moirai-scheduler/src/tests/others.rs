@@ -1,4 +1,4 @@
-//! What each of the other schedulers says of itself, to the task.
+//! Tests of what each of the other schedulers promises, exact to the task.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use moirai_core::{LocalQueue, Priority, QueueReason, Schedulable, Scheduler, Vis
 use crate::thread_per_core::INBOX_EVERY;
 use crate::{Deterministic, EarliestDeadline, GlobalFifo, PriorityBands, Strategy, ThreadPerCore};
 
-/// A token that says what it is told to say.
+/// A token whose answers are given by its fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Said {
     number: u64,
@@ -43,7 +43,7 @@ fn said(number: u64) -> Said {
     Said { number, ..Said::default() }
 }
 
-/// Which priorities the next `pops` tasks have, while tasks wait in all bands.
+/// Returns the priorities of the next `pops` tasks, while tasks wait in all bands.
 fn drawn(scheduler: &PriorityBands<Priority>, pops: usize) -> Vec<Priority> {
     let mut worker = scheduler.start(1).remove(0);
     for priority in Priority::ALL {
@@ -62,7 +62,7 @@ fn count(drawn: &[Priority], priority: Priority) -> usize {
 fn strict_bands_hand_out_the_highest_and_weighted_ones_in_proportion() {
     let strict = drawn(&PriorityBands::strict(), 30);
     assert_eq!(count(&strict, Priority::Critical), 30);
-    // Low to critical; two rounds of fifteen, each with as many of a band as its weight, spread out.
+    // Weights from low to critical. Two rounds of fifteen tasks, each with as many of a band as its weight, spread out.
     let weighted = drawn(&PriorityBands::weighted([1, 2, 4, 8]), 30);
     for round in weighted.chunks(15) {
         let counts = Priority::ALL.map(|priority| count(round, priority));
@@ -151,7 +151,7 @@ fn a_sticky_task_goes_home_and_a_new_one_stays_where_it_was_spawned() {
         workers[0].push(said(2), Priority::Normal, QueueReason::Spawned),
         Visibility::Worker(0)
     );
-    // A home that is none any more.
+    // A home that does not exist.
     let lost = Said { home: Some(7), ..said(3) };
     assert_eq!(workers[1].push(lost, Priority::Normal, QueueReason::Woken), Visibility::Worker(1));
     let turns: BTreeSet<_> =
@@ -160,7 +160,7 @@ fn a_sticky_task_goes_home_and_a_new_one_stays_where_it_was_spawned() {
 }
 
 #[test]
-fn what_is_for_a_worker_that_does_not_go_on_goes_to_any() {
+fn the_tasks_of_a_worker_that_makes_no_progress_go_to_any_worker() {
     let scheduler = ThreadPerCore::hashed();
     let mut workers = scheduler.start(2);
     let token = |number| Said { affinity: Some(1), ..said(number) };
@@ -170,14 +170,14 @@ fn what_is_for_a_worker_that_does_not_go_on_goes_to_any() {
     let reclaimed = scheduler.reclaim(stuck).unwrap();
     assert_eq!(scheduler.push(reclaimed, Priority::Normal), Visibility::Shared);
     assert_eq!(workers[other].pop(), Some(token(1)));
-    // It goes on, and has its own again.
+    // The worker goes on, and gets its own tasks again.
     assert_eq!(workers[stuck].pop(), None);
     assert_eq!(scheduler.push(token(2), Priority::Normal), Visibility::Worker(stuck));
     assert_eq!(scheduler.reclaim(9), None);
 }
 
 #[test]
-fn what_others_push_is_looked_at_first_now_and_then() {
+fn what_others_have_pushed_is_looked_at_first_now_and_then() {
     let scheduler = ThreadPerCore::sticky();
     let mut worker = scheduler.start(1).remove(0);
     let _ = scheduler.push(said(0), Priority::Normal);
@@ -216,7 +216,7 @@ fn each_order_of_a_few_tasks_is_drawn_by_some_seed() {
     assert!(strategies.len() > 40);
 }
 
-/// Who runs at each of the next steps, when every task is pushed again as soon as it was popped.
+/// Returns which task runs at each of the next steps, if every task is pushed again as soon as it was popped.
 fn runs(strategy: Strategy, seed: u64, reason: QueueReason, steps: usize) -> Vec<u64> {
     let scheduler = Deterministic::with_strategy(seed, strategy);
     let mut worker = scheduler.start(1).remove(0);
@@ -241,7 +241,7 @@ fn by_priorities_one_task_goes_on_until_it_falls() {
             assert!(sequence.len() <= depth as usize, "{sequence:?}");
         }
     }
-    // Three changes that fall on three steps let four tasks run, one after the other.
+    // Three changes at three different steps let four tasks run, one after the other.
     let tasks = |seed| {
         let mut sequence =
             runs(Strategy::Pct { depth: 4, steps: 100 }, seed, QueueReason::Woken, 200);
@@ -252,7 +252,7 @@ fn by_priorities_one_task_goes_on_until_it_falls() {
 }
 
 #[test]
-fn who_yields_lets_all_others_go_on() {
+fn a_task_that_yields_lets_all_others_go_on() {
     for seed in 0..20 {
         let sequence =
             runs(Strategy::Pct { depth: 3, steps: 100 }, seed, QueueReason::Yielded, 400);

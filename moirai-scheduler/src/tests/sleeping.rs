@@ -1,4 +1,4 @@
-//! What [`Sleepers`] promises beyond the models: who is woken, and what bad input gets.
+//! Tests of what [`Sleepers`] promises beyond the models: which worker is woken, and what happens with bad input.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use moirai_core::{LocalQueue, Priority, Scheduler};
 
 use crate::{Sleepers, WorkStealing};
 
-/// Waits for a condition that other threads bring about.
+/// Waits for a condition that other threads bring about, for ten seconds at most.
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -19,8 +19,8 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Workers that count what they take and how often they park.
-struct Crew {
+/// Workers that count the tasks that they take, and how often they park.
+struct Fixture {
     scheduler: WorkStealing<usize>,
     sleepers: Sleepers,
     stop: AtomicBool,
@@ -28,74 +28,76 @@ struct Crew {
     parks: AtomicUsize,
 }
 
-/// Runs `test` beside `workers` workers, and stops them.
-fn with_crew(workers: usize, test: impl FnOnce(&Crew)) {
-    let crew = Arc::new(Crew {
+/// Runs `test` while `workers` workers run, and then stops them.
+fn with_workers(workers: usize, test: impl FnOnce(&Fixture)) {
+    let fixture = Arc::new(Fixture {
         scheduler: WorkStealing::new(),
         sleepers: Sleepers::new(workers),
         stop: AtomicBool::new(false),
         taken: AtomicUsize::new(0),
         parks: AtomicUsize::new(0),
     });
-    let locals = crew.scheduler.start(workers).into_iter().enumerate();
+    let locals = fixture.scheduler.start(workers).into_iter().enumerate();
     let threads: Vec<_> = locals
         .map(|(index, mut local)| {
-            let crew = Arc::clone(&crew);
+            let fixture = Arc::clone(&fixture);
             thread::spawn(move || {
-                let stop = || crew.stop.load(Ordering::Relaxed);
+                let stop = || fixture.stop.load(Ordering::Relaxed);
                 let parked = || {
-                    crew.parks.fetch_add(1, Ordering::Relaxed);
+                    fixture.parks.fetch_add(1, Ordering::Relaxed);
                 };
                 while local
                     .pop()
-                    .or_else(|| crew.sleepers.next(index, || local.pop(), || false, stop, parked))
+                    .or_else(|| {
+                        fixture.sleepers.next(index, || local.pop(), || false, stop, parked)
+                    })
                     .is_some()
                 {
-                    crew.taken.fetch_add(1, Ordering::Relaxed);
+                    fixture.taken.fetch_add(1, Ordering::Relaxed);
                 }
             })
         })
         .collect();
-    test(&crew);
-    crew.stop.store(true, Ordering::Relaxed);
-    crew.sleepers.wake_all();
+    test(&fixture);
+    fixture.stop.store(true, Ordering::Relaxed);
+    fixture.sleepers.wake_all();
     for thread in threads {
         thread.join().unwrap();
     }
-    assert_eq!((crew.sleepers.sleeping(), crew.sleepers.searching()), (0, 0));
+    assert_eq!((fixture.sleepers.sleeping(), fixture.sleepers.searching()), (0, 0));
 }
 
 #[test]
 fn one_push_wakes_one_worker_and_no_push_wakes_none() {
     const WAVES: usize = 2_000;
-    with_crew(4, |crew| {
-        let parks = || crew.parks.load(Ordering::Relaxed);
+    with_workers(4, |fixture| {
+        let parks = || fixture.parks.load(Ordering::Relaxed);
         wait_until("all asleep", || parks() == 4);
-        assert_eq!(crew.sleepers.sleeping(), 4);
+        assert_eq!(fixture.sleepers.sleeping(), 4);
         for wave in 1..=WAVES {
-            let _ = crew.scheduler.push(wave, Priority::Normal);
-            crew.sleepers.notify();
+            let _ = fixture.scheduler.push(wave, Priority::Normal);
+            fixture.sleepers.notify();
             wait_until("one worker did it and sleeps again", || {
-                crew.taken.load(Ordering::Relaxed) == wave && parks() >= 4 + wave
+                fixture.taken.load(Ordering::Relaxed) == wave && parks() >= 4 + wave
             });
             // Each worker that is woken parks once more.
             assert_eq!(parks(), 4 + wave);
-            assert_eq!(crew.sleepers.sleeping(), 4);
+            assert_eq!(fixture.sleepers.sleeping(), 4);
         }
     });
 }
 
 #[test]
 fn notifying_without_work_puts_everyone_back_to_sleep() {
-    with_crew(2, |crew| {
+    with_workers(2, |fixture| {
         for _ in 0..1_000 {
-            crew.sleepers.notify();
-            crew.sleepers.wake_all();
+            fixture.sleepers.notify();
+            fixture.sleepers.wake_all();
         }
-        wait_until("all asleep", || crew.sleepers.sleeping() == 2);
-        let _ = crew.scheduler.push(1, Priority::Normal);
-        crew.sleepers.notify();
-        wait_until("taken", || crew.taken.load(Ordering::Relaxed) == 1);
+        wait_until("all asleep", || fixture.sleepers.sleeping() == 2);
+        let _ = fixture.scheduler.push(1, Priority::Normal);
+        fixture.sleepers.notify();
+        wait_until("taken", || fixture.taken.load(Ordering::Relaxed) == 1);
     });
 }
 
@@ -128,7 +130,7 @@ fn work_found_at_the_last_look_is_taken() {
 fn at_most_half_of_the_workers_search() {
     for (workers, limit) in [(1, 1), (2, 1), (3, 1), (4, 2), (9, 4)] {
         let sleepers = Sleepers::new(workers);
-        // Each look starts another worker's search inside of it.
+        // Each look starts the search of another worker inside it.
         fn look(sleepers: &Sleepers, worker: usize, workers: usize) -> usize {
             let mut most = sleepers.searching();
             if worker < workers {

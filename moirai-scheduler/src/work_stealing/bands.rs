@@ -1,17 +1,15 @@
-//! Queues of their own for tasks that are not [`Normal`](Priority::Normal), and the bounds within which they go first
-//! or last.
+//! The bands: queues for the tasks that are not [`Normal`](Priority::Normal), and the bounds within which they go first or last.
 //!
 //! # The count
 //!
-//! A worker that has only normal tasks must not pay for the bands, so it looks at one number, which nobody writes
-//! meanwhile.
+//! A worker that has only normal tasks must not pay for the bands, so it reads a single number, which no thread writes while there
+//! are only normal tasks.
 //!
-//! 1. `elevated` is added to *before* a task goes into the critical or the high band, and taken from *after* it came
-//!    out. So it is never less than the number of tasks in there.
-//! 2. A `pop` that comes after a push, by happens-before or by the fences of rule 2 of the contract, reads the number
-//!    with that push's one in it. It is taken out again only once that task is handed out. So a task is never missed
-//!    for a stale zero.
-//! 3. A number that is too high for a moment costs a find into two empty queues.
+//! 1. `elevated` is incremented *before* a task is pushed to the critical or the high band, and decremented *after* the task was
+//!    taken out. So it is never less than the number of tasks in these bands.
+//! 2. A `pop` that comes after a push, by happens-before or by the fences of rule 2 of the contract, reads a number that includes
+//!    that push. The push is subtracted only once its task has been handed out. So no task is missed because of a stale zero.
+//! 3. A number that is too high for a moment costs a search in two empty queues.
 
 use crossbeam_utils::CachePadded;
 use moirai_core::Priority;
@@ -19,18 +17,18 @@ use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::queue::Injector;
 
-/// How many critical and high tasks a worker takes in a row while a normal or a low one waits.
+/// The number of critical and high tasks that a worker takes in a row while a normal or a low one waits.
 pub const ELEVATED_RUN: u32 = 16;
 
-/// Of every so many critical and high tasks that a worker takes, one is the oldest high one, if one waits.
+/// One in this many critical and high tasks that a worker takes is the oldest high one, if one waits.
 pub const HIGH_EVERY: u32 = 8;
 
-/// Of every so many looks for work, a worker makes one in the low band first.
+/// Once in this many times that it looks for a task, a worker looks in the low band first.
 pub const LOW_EVERY: u32 = 64;
 
 /// The bands.
 pub(crate) struct Bands<T> {
-    /// Tasks in the critical and the high band, or on their way in or out.
+    /// The number of tasks in the critical and the high band, or on their way in or out.
     elevated: CachePadded<AtomicUsize>,
     critical: Injector<T>,
     high: Injector<T>,
@@ -46,7 +44,7 @@ pub(super) enum Band {
 }
 
 impl Band {
-    /// The band of a priority; none for `Normal`.
+    /// Returns the band of a priority, or `None` for `Normal`.
     #[inline]
     pub(super) const fn of(priority: Priority) -> Option<Self> {
         match priority {
@@ -74,15 +72,15 @@ impl<T> Bands<T> {
             Band::High => &self.high,
             Band::Critical => &self.critical,
         };
-        // Ordering: Relaxed. Rule 2: what orders it before a pop's load is what orders the push itself.
+        // Ordering: Relaxed, because what orders this before the load of a `pop` is what orders the push itself (rule 2).
         self.elevated.fetch_add(1, Ordering::Relaxed);
         queue.push(task);
     }
 
-    /// Whether there may be critical or high tasks.
+    /// Returns `false` if there are no critical or high tasks. There may be none even if it returns `true` (rule 3).
     #[inline]
     pub(crate) fn has_elevated(&self) -> bool {
-        // Ordering: Relaxed, see rule 2.
+        // Ordering: Relaxed, because what orders the push orders this load, too (rule 2).
         self.elevated.load(Ordering::Relaxed) != 0
     }
 
@@ -94,7 +92,7 @@ impl<T> Bands<T> {
             self.critical.steal().or_else(|| self.high.steal())
         };
         if task.is_some() {
-            // Ordering: Relaxed. It follows the addition for this very task (rule 1) through the queue, so it never
+            // Ordering: Relaxed. Through the queue, it follows the increment for this very task (rule 1), so the number never
             // wraps.
             self.elevated.fetch_sub(1, Ordering::Relaxed);
         }
@@ -108,13 +106,13 @@ impl<T> Bands<T> {
         self.low.steal()
     }
 
-    /// Whether a low task waits.
+    /// Returns `true` if a low task waits.
     #[inline]
     pub(crate) fn has_low(&self) -> bool {
         !self.low.is_empty()
     }
 
-    /// Whether a critical task waits, and whether a high one does.
+    /// Returns whether a critical task waits, and whether a high one does.
     pub(crate) fn elevated(&self) -> [bool; 2] {
         [!self.critical.is_empty(), !self.high.is_empty()]
     }

@@ -1,4 +1,4 @@
-//! What one worker owns, and the order in which it looks for work.
+//! The part of the scheduler that one worker owns, and the order in which the worker looks for tasks.
 
 use std::fmt;
 
@@ -10,29 +10,29 @@ use super::shared::SharedQueues;
 use super::slot::{Put, SlotOwner};
 use crate::queue::Worker;
 
-/// How many times in a row a worker takes the task in its slot while one waits in its queue.
+/// The number of times in a row that a worker takes the task in its slot while another waits in its queue.
 pub const SLOT_RUN: u32 = 3;
 
-/// Of every so many looks for a normal task, a worker makes one in the shared injector first.
+/// Once in this many times that it looks for a normal task, a worker looks in the injector first.
 pub const INJECTOR_EVERY: u32 = 61;
 
-/// One worker's part of [`WorkStealing`](super::WorkStealing).
+/// The local queue of one worker of a [`WorkStealing`](super::WorkStealing) scheduler.
 pub struct WorkStealingLocal<T> {
     shared: Arc<SharedQueues<T>>,
     index: usize,
     queue: Worker<T>,
     slot: SlotOwner<T>,
-    /// Looks for work until the next one that starts in the low band.
+    /// Counts down to the next time that the worker looks in the low band first.
     until_low: u32,
-    /// Looks for a normal task until the next one that starts in the injector.
+    /// Counts down to the next time that the worker looks in the injector first.
     until_injector: u32,
-    /// Tasks taken from the slot in a row.
+    /// The number of tasks taken from the slot in a row.
     slot_run: u32,
-    /// Critical and high tasks taken in a row.
+    /// The number of critical and high tasks taken in a row.
     elevated_run: u32,
-    /// Critical and high tasks until the next one that is a high one by right.
+    /// Counts down to the next critical or high task that is taken from the high band first.
     until_high: u32,
-    /// Whether the last find found nothing.
+    /// Whether the last `pop` found nothing.
     found_nothing: bool,
     rng: XorShift,
 }
@@ -64,7 +64,7 @@ impl<T> WorkStealingLocal<T> {
         if due(&mut self.until_low, LOW_EVERY)
             && let Some(task) = self.shared.bands.take_low()
         {
-            // A run of elevated tasks goes on: its bound is for normal ones, too.
+            // The run of elevated tasks continues: its bound is for normal tasks, too.
             return Some(task);
         }
         if self.shared.bands.has_elevated() {
@@ -74,7 +74,7 @@ impl<T> WorkStealingLocal<T> {
         self.find_normal_task()
     }
 
-    /// Critical and high tasks first, within their bounds.
+    /// Looks for critical and high tasks first, within their bounds.
     #[cold]
     fn find_with_elevated(&mut self) -> Option<T> {
         if self.elevated_run >= ELEVATED_RUN {
@@ -92,25 +92,25 @@ impl<T> WorkStealingLocal<T> {
         self.find_normal_task()
     }
 
-    /// Rules 3 to 9 of the module's list.
+    /// Looks for a normal or low task, by rules 3 to 9 of the list at the head of the module.
     #[inline]
     fn find_normal_task(&mut self) -> Option<T> {
         self.find_nearby().or_else(|| self.find_elsewhere())
     }
 
-    /// A normal task, wherever it is but in another worker's slot: rules 3 to 7.
+    /// Takes a normal task from anywhere but another worker's slot (rules 3 to 7).
     #[inline]
     pub(crate) fn find_normal(&mut self) -> Option<T> {
         self.find_nearby().or_else(|| self.search())
     }
 
-    /// Whether a normal task waits where `find_normal` looks. A hint while others push and take.
+    /// Returns `true` if a normal task waits where `find_normal` looks. A hint while other threads push and take.
     pub(crate) fn has_normal(&self) -> bool {
         let others = || self.shared.remotes().iter().any(|remote| !remote.stealer.is_empty());
         self.slot.is_full() || !self.shared.injector.is_empty() || others()
     }
 
-    /// Rules 3 to 5.
+    /// Looks in the injector when its turn has come, in the slot, and in the worker's queue (rules 3 to 5).
     #[inline]
     fn find_nearby(&mut self) -> Option<T> {
         if due(&mut self.until_injector, INJECTOR_EVERY)
@@ -130,14 +130,15 @@ impl<T> WorkStealingLocal<T> {
         self.queue.pop()
     }
 
-    /// Rule 3. A batch, not one task: the others take their turns in the worker's queue, instead of waiting for one such find each.
+    /// Takes a batch from the injector (rule 3). With a single task, each of the others would have to wait for one such turn; from
+    /// a batch, they wait their turns in the worker's queue.
     #[inline(never)]
     fn steal_from_injector(&mut self) -> Option<T> {
         let _in_flight = self.shared.remotes()[self.index].steals.open();
         self.shared.injector.steal_batch_and_pop(&self.queue)
     }
 
-    /// Rules 6 to 9: the worker's own queue is empty.
+    /// Looks everywhere else, now that the worker's own queue is empty (rules 6 to 9).
     #[inline(never)]
     fn find_elsewhere(&mut self) -> Option<T> {
         self.search()
@@ -145,7 +146,7 @@ impl<T> WorkStealingLocal<T> {
             .or_else(|| self.find_in_slots(self.found_nothing))
     }
 
-    /// Rule 9, for a worker whose last find found nothing.
+    /// Takes a task from another worker's slot, if the last `pop` found nothing (rule 9).
     pub(crate) fn find_in_slots(&mut self, found_nothing: bool) -> Option<T> {
         if !found_nothing {
             return None;
@@ -155,7 +156,7 @@ impl<T> WorkStealingLocal<T> {
             .find_map(|victim| remotes[victim].slot.take())
     }
 
-    /// Rules 6 and 7.
+    /// Looks in the injector, the slot, and the other workers' queues, until it is certain that there is nothing (rules 6 and 7).
     fn search(&mut self) -> Option<T> {
         let Self { shared, index, queue, slot, slot_run, rng, .. } = self;
         let remotes = shared.remotes();
@@ -181,7 +182,7 @@ impl<T> WorkStealingLocal<T> {
         })
     }
 
-    /// The bands of the other priorities.
+    /// Returns the bands of the other priorities.
     #[inline]
     pub(crate) fn bands(&self) -> &Bands<T> {
         &self.shared.bands
@@ -229,7 +230,7 @@ impl<T> fmt::Debug for WorkStealingLocal<T> {
     }
 }
 
-/// Counts down, and says when it starts again from `every`: true once in `every` calls.
+/// Counts down, and starts again from `every` at zero. Returns `true` once in `every` calls.
 #[inline]
 fn due(left: &mut u32, every: u32) -> bool {
     *left -= 1;
@@ -240,13 +241,13 @@ fn due(left: &mut u32, every: u32) -> bool {
     due
 }
 
-/// All workers but `own`, in a circle from a random one on.
+/// Returns all workers but `own`, in a circle from a random one on.
 fn others(own: usize, workers: usize, rng: &mut XorShift) -> impl Iterator<Item = usize> + use<> {
     let start = rng.below(workers);
     (start..workers).chain(0..start).filter(move |&other| other != own)
 }
 
-/// Marsaglia's xorshift (2003): enough to keep thieves from crowding one victim.
+/// Marsaglia's xorshift (2003), which is good enough to keep thieves from crowding one victim.
 struct XorShift(u32);
 
 impl XorShift {
@@ -256,7 +257,7 @@ impl XorShift {
         Self((seed as u32).wrapping_mul(0x9E37_79B9) | 1)
     }
 
-    /// A number below `bound`, near enough to evenly; zero if the bound is.
+    /// Returns a number below `bound`, nearly evenly distributed; zero if `bound` is zero.
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 17;

@@ -14,14 +14,14 @@ use super::shared::{Remote, SharedQueues};
 use super::slot::slot;
 use crate::queue::{Injector, Stealer, Worker};
 
-/// The bounds together: a task in the injector waits for [`INJECTOR_EVERY`] looks for a normal task, of which each can wait for
-/// [`ELEVATED_RUN`] urgent ones, and for the turns of the low band between them.
+/// The bounds of the module together. A task in the injector waits while the worker looks [`INJECTOR_EVERY`] times for a normal
+/// task. Each of those can wait for [`ELEVATED_RUN`] elevated ones, and for the turns of the low band in between.
 const FAIRNESS: u32 = {
     let normal = INJECTOR_EVERY * (ELEVATED_RUN + 1);
     normal + normal / (LOW_EVERY - 1) + 2
 };
 
-/// A turn of the low band, and one of a normal task after a run of urgent ones.
+/// A turn of the low band, and one of a normal task after a run of elevated ones.
 const INVERSION: u32 = 2;
 
 /// The default scheduler. See the [module](crate::work_stealing) for the order in which tasks run.
@@ -47,7 +47,7 @@ pub struct WorkStealing<T> {
 }
 
 impl<T> WorkStealing<T> {
-    /// A scheduler without tasks or workers.
+    /// Creates a scheduler without tasks or workers.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -59,7 +59,7 @@ impl<T> WorkStealing<T> {
         }
     }
 
-    /// Whether the bands' count says that critical or high tasks are queued.
+    /// Returns `true` if the count of the bands says that critical or high tasks are queued.
     #[cfg(all(test, moirai_loom))]
     pub(crate) fn has_elevated(&self) -> bool {
         self.shared.bands.has_elevated()
@@ -77,7 +77,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
 
     /// # Panics
     ///
-    /// When called a second time.
+    /// If it is called a second time.
     fn start(&self, workers: usize) -> Vec<Self::Local> {
         let (remotes, owned): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! What all threads share of a [`WorkStealing`](super::WorkStealing) scheduler.
+//! The part of a [`WorkStealing`](super::WorkStealing) scheduler that all threads share.
 
 use std::sync::OnceLock;
 
@@ -9,16 +9,16 @@ use super::in_flight::{Settled, StealsInFlight};
 use super::slot::SlotThief;
 use crate::queue::{Injector, Stealer};
 
-/// What all threads share.
+/// The queues that all threads share.
 pub(super) struct SharedQueues<T> {
-    /// Normal tasks from threads that are no workers.
+    /// Normal tasks from threads that are not workers.
     pub(super) injector: Injector<T>,
     pub(super) bands: Bands<T>,
     /// Written once, by `start`.
     pub(super) remotes: OnceLock<Box<[CachePadded<Remote<T>>]>>,
 }
 
-/// What the others see of a worker.
+/// The part of one worker that all threads can reach.
 pub(super) struct Remote<T> {
     pub(super) stealer: Stealer<T>,
     pub(super) slot: SlotThief<T>,
@@ -26,12 +26,13 @@ pub(super) struct Remote<T> {
 }
 
 impl<T> SharedQueues<T> {
-    /// The remotes; none before the start.
+    /// Returns the shared parts of all workers; empty before the start.
     pub(super) fn remotes(&self) -> &[CachePadded<Remote<T>>] {
         self.remotes.get().map_or(&[], |remotes| remotes)
     }
 
-    /// Looks for a task until there is one, or until no batch was in in_flight during the find (`in_flight.rs`, rule 3).
+    /// Calls `find` until it returns a task, or until no batch was in flight during a call that returned none (`in_flight.rs`, rule
+    /// 3).
     pub(super) fn find_until_settled(&self, mut find: impl FnMut() -> Option<T>) -> Option<T> {
         let mut rounds = 0;
         loop {
@@ -40,7 +41,7 @@ impl<T> SharedQueues<T> {
             if found.is_some() || before.is_some_and(|before| self.steals_still(before)) {
                 return found;
             }
-            // A batch lands within nanoseconds, unless the thread that carries it was preempted.
+            // A batch lands within nanoseconds, unless the thread that moves it was preempted.
             rounds += 1;
             if rounds < 32 {
                 moirai_core::shim::hint::spin_loop();

@@ -1,4 +1,4 @@
-//! Rule 4 of the contract while a thief carries a batch: nobody takes that moment for emptiness.
+//! Models of rule 4 of the contract while a thief moves a batch: no thread mistakes that moment for emptiness.
 
 use crate::WorkStealing;
 use loom::sync::Arc;
@@ -8,7 +8,7 @@ use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler};
 use crate::tests::models::explore;
 
 #[test]
-fn a_worker_finds_what_another_carries_from_the_injector() {
+fn a_worker_finds_what_another_moves_from_the_injector() {
     explore(3, || {
         let scheduler = WorkStealing::new();
         let mut locals = scheduler.start(2);
@@ -22,7 +22,7 @@ fn a_worker_finds_what_another_carries_from_the_injector() {
 }
 
 #[test]
-fn a_thread_that_is_no_worker_finds_what_a_worker_carries() {
+fn a_thread_that_is_no_worker_finds_what_a_worker_moves() {
     explore(3, || {
         let scheduler = Arc::new(WorkStealing::new());
         let mut local = scheduler.start(1).remove(0);

@@ -1,4 +1,4 @@
-//! The queue of a stuck worker is put where all find, while the worker comes back.
+//! A model of reclaiming: the queue of a stuck worker is moved to where all workers look, while the worker comes back.
 
 use crate::WorkStealing;
 use loom::thread;
@@ -26,10 +26,10 @@ fn a_stuck_workers_tasks_are_run_once_when_it_returns_meanwhile() {
                 moved
             }
         });
-        // It comes back, and runs what it finds.
+        // The worker comes back, and runs what it finds.
         let mut found: Vec<_> = std::iter::from_fn(|| local.pop()).collect();
         assert!(watching.join().unwrap() <= 2);
-        // Now that nothing steals any more, what was put elsewhere is found there.
+        // Now that nothing moves any more, what was moved elsewhere is found there.
         found.extend(std::iter::from_fn(|| local.pop()));
         found.extend(std::iter::from_fn(|| scheduler.take()));
         found.sort_unstable();

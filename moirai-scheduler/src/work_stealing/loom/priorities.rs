@@ -1,5 +1,5 @@
-//! Rule 2 of the contract for every place that a task can be pushed to: whoever does not see the flag of one who then
-//! looks for work has pushed early enough to be found.
+//! Models of rule 2 of the contract for every place to which a task can be pushed: if a producer does not see the flag of a worker
+//! that then looks for work, it has pushed early enough for the task to be found.
 
 use crate::WorkStealing;
 use loom::sync::Arc;
@@ -64,16 +64,16 @@ fn the_count_of_elevated_tasks_is_never_too_low() {
             thread::spawn(move || scheduler.take())
         };
         let _ = scheduler.push(2, Priority::Critical);
-        // Pushed by this very thread: it is there, or the other has it.
+        // This thread has pushed one, so it is there, or the other thread has it.
         let mine = scheduler.take();
-        pushing.join().unwrap();
+        let _ = pushing.join().unwrap();
         let theirs = taking.join().unwrap();
         assert!(mine.is_some() || theirs == Some(2));
         let mut all: Vec<_> =
             [mine, theirs, scheduler.take(), scheduler.take()].into_iter().flatten().collect();
         all.sort_unstable();
         assert_eq!(all, [1, 2]);
-        // A count that went below zero would have wrapped, and be seen by a find.
+        // A count that went below zero would have wrapped, and this would see it.
         assert!(!scheduler.has_elevated());
     });
 }

@@ -1,4 +1,4 @@
-//! The slot: each task leaves it once, whole.
+//! Models of the slot: each task leaves it once, as a whole.
 
 use crate::work_stealing::slot::{Put, slot};
 use loom::thread;
@@ -16,12 +16,12 @@ fn a_task_displaced_and_a_task_stolen_are_two() {
                 Put::Stored => {}
                 Put::Displaced(token) | Put::Refused(token) => out.push(token),
             }
-            // So that loom looks at a theft between the two.
+            // So that loom explores a theft between the two.
             thread::yield_now();
         }
         out.extend(owner.take());
         out.extend(thieving.join().unwrap());
-        // The thief may have the slot in its hands while the owner looks; by now it has let go.
+        // The thief may hold the slot while the owner looks; by now it has released it.
         out.extend(owner.take());
         out.sort_unstable();
         assert_eq!(out, [Box::new(1), Box::new(2)]);
