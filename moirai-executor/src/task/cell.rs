@@ -10,53 +10,56 @@ use super::header::{Header, Schedule};
 use super::work::Work;
 use crate::panics;
 
-/// What the stage holds; see the table in the [module](super).
+/// The contents of the stage; see the table in the [parent module](super).
 pub(super) enum Stage<W: Work> {
     Work(W),
     Output(Result<W::Output, TaskError>),
     Empty,
 }
 
-/// The cell. The header comes first, so that a pointer to the cell is one to the header.
+/// The cell. The header comes first, so that a pointer to the cell is also a pointer to the header.
 #[repr(C)]
 pub(super) struct Cell<W: Work, S: Schedule> {
     pub(super) header: Header<S>,
     pub(super) stage: UnsafeCell<Stage<W>>,
 }
 
-/// The cell around a header.
+/// Returns the cell of which `header` is a part.
 ///
 /// # Safety
 ///
-/// The header is that of a `Cell<W, S>`, and alive for `'a`.
+/// The header must be that of a `Cell<W, S>`, which must be alive for `'a`.
 pub(super) unsafe fn cell_of<'a, W: Work, S: Schedule>(
     header: NonNull<Header<S>>,
 ) -> &'a Cell<W, S> {
-    // SAFETY: the header is the first field of a `#[repr(C)]` struct, and the pointer is that of the allocation.
+    // SAFETY: the header is the first field of a `#[repr(C)]` struct, the pointer is that of the whole allocation, and the caller
+    // guarantees the type and that the cell is alive.
     unsafe { header.cast().as_ref() }
 }
 
-/// See [`VTable::take_output`].
+/// Implements [`VTable::take_output`](super::header::VTable::take_output), and has the same obligations.
 pub(super) unsafe fn take_output<W: Work, S: Schedule>(header: NonNull<Header<S>>, place: *mut ()) {
-    // SAFETY: the vtable is the cell's own, and the caller's reference keeps it.
+    // SAFETY: this function is called through the cell's own vtable, so the types are right, and the caller's reference keeps the
+    // cell alive.
     let cell = unsafe { cell_of::<W, S>(header) };
     let output = cell.stage.with_mut(|stage| {
-        // SAFETY: the output is the caller's (rule 5), and with it the stage. Outputs are not pinned.
+        // SAFETY: the output is the caller's (rule 5), and with it the stage. The output may be moved, because outputs are not
+        // pinned.
         match unsafe { std::ptr::replace(stage, Stage::Empty) } {
             Stage::Output(output) => Some(output),
             Stage::Work(_) | Stage::Empty => None,
         }
     });
-    // SAFETY: the caller's place is an `Option` of this type.
+    // SAFETY: the caller guarantees that `place` points to an `Option` of this type.
     unsafe { place.cast::<Option<Result<W::Output, TaskError>>>().write(output) };
 }
 
-/// See [`VTable::drop_output`].
+/// Implements [`VTable::drop_output`](super::header::VTable::drop_output), and has the same obligations.
 pub(super) unsafe fn drop_output<W: Work, S: Schedule>(
     header: NonNull<Header<S>>,
 ) -> Option<Arc<str>> {
     let mut output: Option<Result<W::Output, TaskError>> = None;
-    // SAFETY: the caller's duties are the same, and the place is of the right type.
+    // SAFETY: this function's caller has the same obligations, and the place is of the right type.
     unsafe { take_output::<W, S>(header, (&raw mut output).cast()) };
     panics::contain(|| drop(output))
 }

@@ -1,4 +1,4 @@
-//! The part of a cell that does not depend on what the task runs.
+//! The header of a cell: the part that does not depend on the type of its work.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -14,44 +14,47 @@ use super::state::{CancelReason, State, TaskPtr};
 use crate::panics;
 
 /// What a cell needs from its executor.
+///
+/// The methods are called by the runner, unless they say otherwise.
 pub(crate) trait Schedule: Sized + 'static {
-    /// The task's record in the books: a permission to write its record.
+    /// The exclusive right to write the task's record in the registry.
     type Record: Send;
-    /// Where a task runs: the worker, or the thread, and what it knows of the time.
+    /// The place where a task runs: the worker or thread, and its last reading of the clock.
     type Context;
 
-    /// Queues a task that has become ready.
+    /// Queues a task that has become ready. Called by the thread that made it so.
     fn queue(&self, task: RawRunnable<Self>, reason: QueueReason);
 
-    /// Whether whatever is taken up now is to be cancelled.
+    /// Returns `true` if tasks that are taken from a queue now must be cancelled instead of polled.
     fn is_cancelling(&self) -> bool;
 
-    /// Who ends a task whose `Runnable` is dropped unrun.
+    /// Returns the reason for which a task is cancelled whose `RawRunnable` is dropped unrun.
     fn reason_if_dropped(&self) -> CancelReason;
 
-    /// Whether a panic's place is kept.
+    /// Returns `true` if the source locations of panics are recorded.
     fn wants_panic_locations(&self) -> bool;
 
-    /// The task is about to be run, for the `first` time or again.
+    /// Called before each poll; `first` is `true` for the first one.
     fn before_poll(&self, context: &Self::Context, record: &Self::Record, first: bool);
 
-    /// The task was run and waits, or is queued again.
+    /// Called after each poll that returned `Pending`, before the task waits or is queued again.
     fn after_poll(&self, context: &Self::Context, record: &Self::Record);
 
-    /// The task has ended: publishes the outcome. Without `context`, it was dropped unrun.
+    /// Publishes the outcome of a task that has ended. There is no `context` if the task was dropped unrun.
     fn finish(&self, context: Option<&Self::Context>, record: Self::Record, outcome: Outcome);
 
-    /// Tells those who wait for the id.
+    /// Notifies the callers that wait for the id.
     fn notify_watchers(&self, id: TaskId, status: TaskStatus);
 
-    /// A destructor panicked after the outcome.
+    /// Appends to the record of a task that has ended the message of a destructor that panicked. Called by the runner or the
+    /// handle.
     fn append_error(&self, id: TaskId, message: Arc<str>);
 
-    /// A cell was freed. The executor may be gone when this returns.
+    /// Called after a cell was freed, by the thread that freed it. The executor may be gone when this returns.
     ///
     /// # Safety
     ///
-    /// Called once for each cell that was published, after it was freed.
+    /// Must be called exactly once for each cell that was published, after it was freed.
     unsafe fn cell_freed(executor: NonNull<Self>);
 }
 
@@ -59,70 +62,70 @@ pub(crate) trait Schedule: Sized + 'static {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: TaskStatus,
-    /// What the panic said, or the panics of destructors.
+    /// The message of the panic, or of the panics of destructors.
     pub(crate) error: Option<Arc<str>>,
-    /// Who asked, if it was cancelled.
+    /// Who asked the task to stop. Meaningful only if it was cancelled.
     pub(crate) reason: CancelReason,
-    /// Whether nobody has a handle to see the error.
+    /// Whether the handle is gone, so that no caller sees the error.
     pub(crate) detached: bool,
 }
 
-/// What can be done with a cell without knowing what it runs.
+/// What can be done with a cell without knowing the type of its work.
 pub(super) struct VTable<S: Schedule> {
-    /// Runs the task. The caller gives up its `Runnable`.
+    /// Runs the task. The caller gives up its `RawRunnable`.
     pub(super) run: unsafe fn(NonNull<Header<S>>, &S::Context),
-    /// Ends the task unrun. The caller gives up its `Runnable`.
+    /// Ends the task unrun. The caller gives up its `RawRunnable`.
     pub(super) drop_unrun: unsafe fn(NonNull<Header<S>>),
-    /// Moves the output into the `Option<Result<T, TaskError>>` that the pointer names. The caller owns the output.
+    /// Moves the output into the `Option<Result<T, TaskError>>` that the pointer points to. The caller must own the output.
     pub(super) take_output: unsafe fn(NonNull<Header<S>>, *mut ()),
-    /// Drops the output, and says what the destructor said when it panicked. The caller owns the output.
+    /// Drops the output, and returns the message of its destructor if that panicked. The caller must own the output.
     pub(super) drop_output: unsafe fn(NonNull<Header<S>>) -> Option<Arc<str>>,
-    /// Frees the cell. The caller had the last reference.
+    /// Frees the cell. The caller must have dropped the last reference.
     pub(super) free: unsafe fn(NonNull<Header<S>>),
 }
 
-/// The part of a cell that does not depend on what the task runs.
+/// The part of a cell that does not depend on the type of its work.
 pub(crate) struct Header<S: Schedule> {
     pub(super) state: State,
     pub(super) vtable: &'static VTable<S>,
-    /// The executor. It outlives the cell: `Schedule::cell_freed` is how it knows.
+    /// The executor. It outlives the cell, whose end it learns by [`Schedule::cell_freed`].
     pub(super) executor: NonNull<S>,
     /// The runner's (rule 1). `None` once the task has ended.
     pub(super) record: UnsafeCell<Option<S::Record>>,
-    /// The place of rule 6.
+    /// The waker of the handle; rule 6 says who may use its place.
     pub(super) join_waker: UnsafeCell<Option<Waker>>,
-    /// The task's id; zero until it has one, which is before anybody but its spawner can ask.
+    /// The task's id. It is zero until the task has one, which is before any thread but the spawner can ask.
     pub(super) id: AtomicU64,
     pub(super) kind: TaskKind,
     pub(super) priority: Priority,
-    /// The runner's: whether it was run before.
+    /// The runner's (rule 1): whether the task was run before.
     pub(super) started: UnsafeCell<bool>,
-    /// The status at the end; written before COMPLETE.
+    /// The terminal status, written before COMPLETE is set.
     pub(super) final_status: AtomicU8,
 }
 
 impl<S: Schedule> Header<S> {
-    /// The task's id.
+    /// Returns the task's id.
     pub(crate) fn id(&self) -> TaskId {
-        // Ordering: Relaxed: written before the `Runnable` and the handle are made, and never again.
+        // Ordering: Relaxed: the id is written before the `RawRunnable` and the handle are made, and never again.
         let id = self.id.load(Ordering::Relaxed);
         TaskId::from_u64(id).expect("a task has its id before it is handed out")
     }
 
-    /// The executor.
+    /// Returns the executor.
     pub(crate) fn executor(&self) -> &S {
         // SAFETY: the executor outlives every cell; see the field.
         unsafe { self.executor.as_ref() }
     }
 
-    /// Drops the handle's waker, and says what its destructor said when it panicked.
+    /// Drops the handle's waker, and returns the message of its destructor if that panicked.
     ///
     /// # Safety
     ///
-    /// The place is the caller's (rule 6).
+    /// The place of the waker must be the caller's (rule 6).
     pub(super) unsafe fn drop_join_waker(&self) -> Option<Arc<str>> {
         let waker = self.join_waker.with_mut(|place| {
-            // SAFETY: the caller has the place.
+            // SAFETY: the place is the caller's, as the caller guarantees, so no other thread uses it.
             unsafe { std::ptr::replace(place, None) }
         });
         panics::contain(|| drop(waker))
@@ -134,11 +137,11 @@ impl<S: Schedule> Header<S> {
             TaskStatus::Cancelled => 2,
             _ => 0,
         };
-        // Ordering: Relaxed: `State::complete` releases it.
+        // Ordering: Relaxed: `State::complete` releases it afterwards.
         self.final_status.store(number, Ordering::Relaxed);
     }
 
-    /// The status at the end. Only for who has seen COMPLETE.
+    /// Returns the terminal status. The caller must have seen COMPLETE.
     pub(super) fn final_status(&self) -> TaskStatus {
         // Ordering: Relaxed: the caller acquired it with COMPLETE.
         match self.final_status.load(Ordering::Relaxed) {
@@ -149,26 +152,27 @@ impl<S: Schedule> Header<S> {
     }
 }
 
-/// The right to run a task: exactly one exists while the task is queued or polled. Dropping it ends the task.
+/// The right to run a task: exactly one exists while the task is queued or polled (rule 1). Dropping it ends the task (rule 7).
 pub(crate) struct RawRunnable<S: Schedule>(NonNull<Header<S>>);
 
-// SAFETY: the work and its output are `Send`, and the `Runnable` is alone with them (rule 1).
+// SAFETY: the work and its output are `Send`, and the owner of the `RawRunnable` has exclusive access to them (rule 1).
 unsafe impl<S: Schedule> Send for RawRunnable<S> {}
 
 impl<S: Schedule> RawRunnable<S> {
     /// # Safety
     ///
-    /// The caller has set ACTIVE, or was the runner and has kept it.
+    /// The caller must have set ACTIVE, or be the runner and have kept it set.
     pub(super) unsafe fn from_raw(header: NonNull<Header<S>>) -> Self {
         Self(header)
     }
 
     fn header(&self) -> &Header<S> {
-        // SAFETY: while the `Runnable` exists the task is not complete, and its own reference keeps the cell (rule 2).
+        // SAFETY: while the `RawRunnable` exists the task is not complete, and the task's own reference keeps the cell alive (rule
+        // 2).
         unsafe { self.0.as_ref() }
     }
 
-    /// The task, to be compared.
+    /// Returns the task's identity, for comparisons.
     pub(crate) fn ptr(&self) -> TaskPtr {
         TaskPtr::of(&self.header().state)
     }
@@ -185,16 +189,16 @@ impl<S: Schedule> RawRunnable<S> {
         self.header().kind
     }
 
-    /// The executor.
+    /// Returns the executor.
     pub(crate) fn executor(&self) -> &S {
         self.header().executor()
     }
 
-    /// What the books say of the task.
+    /// Calls `f` with the task's record.
     pub(crate) fn with_record<R>(&self, f: impl FnOnce(&S::Record) -> R) -> R {
         self.header().record.with(|record| {
-            // SAFETY: the record is the runner's (rule 1), which is who has the `Runnable`; it changes only as the task runs, for
-            // which the `Runnable` is given up.
+            // SAFETY: the record is the runner's (rule 1), which is the owner of the `RawRunnable`. It changes only while the task
+            // runs, for which the `RawRunnable` is given up.
             let record = unsafe { &*record };
             f(record.as_ref().expect("a task has its record until it has ended"))
         })
@@ -204,7 +208,7 @@ impl<S: Schedule> RawRunnable<S> {
     pub(crate) fn run(self, context: &S::Context) {
         let this = ManuallyDrop::new(self);
         let run = this.header().vtable.run;
-        // SAFETY: the `Runnable` is given up.
+        // SAFETY: the `RawRunnable` is given up: it is not dropped.
         unsafe { run(this.0, context) };
     }
 }
@@ -212,13 +216,13 @@ impl<S: Schedule> RawRunnable<S> {
 impl<S: Schedule> Drop for RawRunnable<S> {
     fn drop(&mut self) {
         let drop_unrun = self.header().vtable.drop_unrun;
-        // SAFETY: the `Runnable` is given up.
+        // SAFETY: the `RawRunnable` is given up: it is being dropped.
         unsafe { drop_unrun(self.0) };
     }
 }
 
 impl<S: Schedule> fmt::Debug for RawRunnable<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Runnable").field(&self.id()).finish()
+        f.debug_tuple("RawRunnable").field(&self.id()).finish()
     }
 }

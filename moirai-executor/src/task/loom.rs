@@ -1,4 +1,4 @@
-//! Models of the cell. What they run is the cell itself; only the executor is a double.
+//! Loom models of the cell. They run the cell itself; only the executor is a test double.
 
 use std::task::{Context, Poll};
 
@@ -16,7 +16,7 @@ fn model(f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-/// Counts its drops: an output or a future that is dropped twice or not at all is noticed.
+/// Counts its drops, so that a test notices an output or a future that is dropped twice or not at all.
 struct Tracked(Arc<AtomicUsize>);
 
 impl Drop for Tracked {
@@ -146,7 +146,7 @@ fn loom_the_handle_is_woken_or_sees_the_end() {
     model(|| {
         let (executor, mut handle) = TestExecutor::spawn(async { 7 });
         let gate = Arc::new(Gate::default());
-        // The waiter is a task of its own kind: its wake-ups are what is counted.
+        // The waiter is a task of a second executor, which counts the wake-ups: a woken task is queued.
         let (waiter, waiting) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
         waiter.run_queued();
         let waker = gate.take_waker().expect("the waiter waits");
@@ -243,7 +243,7 @@ fn loom_a_watcher_is_told_or_sees_the_end() {
         let seen = task.as_ref().map(super::TaskRef::watch);
         runner.join().unwrap();
         match seen {
-            // Not published any more: the outcome is there.
+            // The task was not listed any more, so the outcome is published.
             None => assert_eq!(executor.status(), Some(TaskStatus::Completed)),
             Some(Some(status)) => assert_eq!(status, TaskStatus::Completed),
             Some(None) => assert_eq!(*executor.told.lock(), Some(TaskStatus::Completed)),
@@ -275,12 +275,12 @@ fn loom_a_waker_that_outlives_the_task_frees_the_cell() {
     });
 }
 
-/// A waker that counts.
+/// The number of times a waker was woken.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
 fn count_waker(count: Arc<Count>) -> std::task::Waker {
-    // loom's `Arc` is not std's, which `Wake` wants: one of std's around it.
+    // `Wake` requires the `Arc` of std, so one is put around that of loom.
     struct Outer(Arc<Count>);
     impl std::task::Wake for Outer {
         fn wake(self: std::sync::Arc<Self>) {

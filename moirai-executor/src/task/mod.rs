@@ -1,48 +1,57 @@
-//! What a task is made of.
+//! The cell of a task: what a task is made of, and the protocol by which threads share it.
 //!
 //! One allocation, the *cell*, holds a [`Header`] and a stage: the future or closure, and later its output. The rest of the
-//! executor knows three pointers to it: a [`Runnable`], the right to run the task; a [`TaskHandle`]; and wakers. What the
-//! cell needs from the executor is behind [`Schedule`], so that models run this very code on a executor of their own.
+//! executor knows three kinds of pointers to it: a [`RawRunnable`], which is the right to run the task; a [`JoinHandle`]; and
+//! wakers. What the cell needs from its executor is behind the trait [`Schedule`], so that loom models can run this very code on an
+//! executor of their own.
 //!
 //! # The protocol
 //!
-//! One word of flags and a reference count ([`state`]):
+//! One word holds the flags and a reference count ([`state`]). The *runner* is the thread that holds the `RawRunnable`, or that is
+//! polling the task.
 //!
 //! | phase | ACTIVE | WOKEN | COMPLETE | the stage holds | who may touch the stage |
 //! | --- | --- | --- | --- | --- | --- |
-//! | queued | 1 | 0/1 | 0 | future | the owner of the `Runnable` |
+//! | queued | 1 | 0/1 | 0 | future | the owner of the `RawRunnable` |
 //! | polled | 1 | 0/1 | 0 | future | the runner |
-//! | waiting | 0 | 0 | 0 | future | nobody |
-//! | complete, handle alive | 0 | 0/1 | 1 | output, or nothing once it is taken | the handle |
-//! | complete, no handle | 0 | 0/1 | 1 | output, then nothing | the runner |
+//! | waiting | 0 | 0 | 0 | future | no thread |
+//! | complete, handle alive | 0 | 0 | 1 | output, or nothing once it is taken | the handle |
+//! | complete, no handle | 0 | 0 | 1 | output, then nothing | the runner |
 //!
-//! 1. **One `Runnable`.** ACTIVE is set exactly while one `Runnable` exists. Who sets it (the spawner, a waker, a canceller)
-//!    gets the `Runnable` and must queue it; who holds the `Runnable` is alone with the stage, the registry record and
-//!    the fields of the header marked *the runner's*. A wake that finds ACTIVE sets WOKEN instead, and the runner, when the
-//!    poll returns `Pending`, queues the task again. A task is born ACTIVE, so its first poll needs no exchange.
-//! 2. **References.** One belongs to the task until it is complete, whether or not anybody else has one: so a `Runnable` and
-//!    the registry's listing need none of their own, and a task that nothing will wake stays in the books, where
-//!    `cancel_task` and shutdown find it. One belongs to the handle, one to each waker. The last one frees the cell.
-//! 3. **The outcome.** Only the runner ends a task, and in this order: the future is dropped (guarded), the terminal status is
-//!    published in the registry, which also ends the listing by id, the hooks are told, the output is put in its place,
-//!    COMPLETE is set, then the handle's waker and those who wait by id are told. So whoever learns of the end finds the
-//!    books settled. A poll that returns `QueueReason` has decided `Completed`, one that unwinds `Failed`; CANCEL decides
-//!    `Cancelled`, but only between polls: the exchange that ends a poll sees it or is seen by it.
-//! 4. **Cancelling** is CANCEL, and ACTIVE if the task waits; whoever sets ACTIVE queues it. So a cancelled future is dropped
-//!    by a worker, and never inside the caller's `cancel`.
-//! 5. **The output** belongs to the handle if HANDLE was set when COMPLETE was, else to the runner. The exchange that clears
-//!    HANDLE sees COMPLETE or is seen by it, so exactly one of them drops it.
-//! 6. **The handle's waker.** While JOIN_WAKER is clear its place is the handle's. While it is set the place is only read.
-//!    The handle clears the bit to replace the waker, which fails once the task is complete. Whoever completes the task with
-//!    the bit set wakes by reference and then clears it. Whichever comes last of that and of the clearing of HANDLE drops the
-//!    waker: never the freeing of the cell, or cells whose wakers are each other's would be freed in a chain, or never.
-//! 7. **A `Runnable` that is dropped** unrun ends the task as cancelled by shutdown, then and there.
+//! 1. **One `RawRunnable`.** ACTIVE is set exactly while one `RawRunnable` exists. The thread that sets it (spawner, waker or
+//!    canceller) gets the `RawRunnable` and must queue it. The owner of the `RawRunnable` has exclusive access to the stage, to the
+//!    registry record and to the fields of the header that are marked as *the runner's*. A wake that finds ACTIVE set sets WOKEN
+//!    instead, and the runner queues the task again when the poll returns `Pending`. A task is created ACTIVE, so its first poll
+//!    needs no exchange.
+//! 2. **References.** One belongs to the task itself until it is complete, whether or not there are others. Therefore a
+//!    `RawRunnable` and the registry's listing need none of their own, and a task that nothing will wake stays in the registry,
+//!    where `cancel_task` and shutdown find it. One belongs to the handle, and one to each waker. Dropping the last one frees the
+//!    cell.
+//! 3. **The outcome.** Only the runner ends a task, and in this order: the future is dropped (its panics are caught); the terminal
+//!    status is published in the registry, which also ends the listing by id, and the hooks are called; the output is stored in the
+//!    stage; COMPLETE is set; then the handle's waker and the tasks that wait for the id are notified. So a thread that learns of
+//!    the end finds the record already final. A poll that returns `Poll::Ready` has decided `Completed`, and one that unwinds has
+//!    decided `Failed` (or `Cancelled`, if it is the unwinding that stops the fork-join of a cancelled task). CANCEL decides
+//!    `Cancelled`, but only between polls: the exchange that ends a poll either sees CANCEL or is seen by the exchange that sets
+//!    it.
+//! 4. **Cancelling** sets CANCEL, and also ACTIVE if the task waits; the thread that sets ACTIVE queues the task. So the future of
+//!    a cancelled task is dropped by a worker, and never inside the caller's `cancel`.
+//! 5. **The output** belongs to the handle if HANDLE was set when COMPLETE was set, and to the runner otherwise. The exchange that
+//!    clears HANDLE either sees COMPLETE or is seen by the exchange that sets it, so exactly one of the two drops the output.
+//! 6. **The handle's waker.** While JOIN_WAKER is clear, the place of the waker is the handle's. While it is set, the place is only
+//!    read. To replace the waker, the handle clears the bit, which fails once the task is complete. A runner that completes the
+//!    task with the bit set wakes the waker by reference and then clears the bit. Whichever comes last, this clearing or the
+//!    clearing of HANDLE, drops the waker. The freeing of the cell never drops it: otherwise cells that hold each other's wakers
+//!    would be freed in a chain, or never.
+//! 7. **A `RawRunnable` that is dropped** unrun ends the task as cancelled at once, on the thread that drops it. If no cancellation
+//!    was asked for before, the reason is that of [`Schedule::reason_if_dropped`]: the executor's shutdown, once that has begun.
 //! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.
-//! 9. **Alone with the cell.** Who has a reference and sees that it is the only one needs no exchange any more: a new
-//!    reference comes from an old one, or from the books, which publish the task as long as its own reference exists.
+//! 9. **The last reference.** A thread that has a reference and sees that it is the only one needs no exchange any more: a new
+//!    reference is made from an existing one or through the registry, and the registry lists the task only as long as the task's
+//!    own reference exists. A runner that is alone with the cell does not even set COMPLETE.
 //!
-//! The idea of header, vtable and state word is that of tokio's and of async-task's cells; that a task is born active, and
-//! that the books hold the reference which keeps it alive, is what makes ours differ.
+//! Header, vtable and state word follow the cells of tokio and of async-task. Two things differ here: a task is created active, and
+//! what keeps it alive is the reference that goes with its listing in the registry (rule 2).
 
 mod cell;
 mod header;

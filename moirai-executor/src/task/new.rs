@@ -1,4 +1,4 @@
-//! Making a task's cell.
+//! Allocating a task's cell, publishing it and freeing it.
 
 use std::ptr::NonNull;
 
@@ -14,11 +14,13 @@ use super::state::State;
 use super::work::Work;
 use crate::panics;
 
-/// A task in the books: the right to run it, and its handle.
+/// A task that has a record: the right to run it, and its handle.
 pub(crate) type Spawned<T, S> = (RawRunnable<S>, JoinHandle<T, S>);
 
-/// A cell whose task has no id yet. The registry lists a task by its cell's address from the moment it has an id, so the
-/// cell comes first, ready to be cancelled.
+/// A cell whose task has no id yet.
+///
+/// From the moment a task has an id the registry lists it by the address of its cell. So the cell is made first, and is ready to be
+/// cancelled by then.
 pub(crate) struct NewTask<W: Work + 'static, S: Schedule>(Box<Cell<W, S>>);
 
 impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
@@ -26,7 +28,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
     ///
     /// # Safety
     ///
-    /// The executor outlives the cell; it is told by `cell_freed` if the cell was published.
+    /// The executor must outlive the cell. It learns by `cell_freed` that a cell which was published is freed.
     pub(crate) unsafe fn new(
         executor: NonNull<S>,
         kind: TaskKind,
@@ -59,55 +61,58 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
         }))
     }
 
-    /// Drops the cell, and the work with it, whose destructor is not the spawner's problem.
+    /// Drops the cell and the work in it. A panic of the work's destructor is logged, and does not reach the spawner.
     pub(crate) fn refuse(self) {
         if let Some(message) = panics::contain(|| drop(self.0)) {
             tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
         }
     }
 
-    /// Gives the task its record in the books. `register` gets the cell's address to publish it; from then on the cell may be
-    /// cancelled by id. Without an record the cell is dropped, and the work with it.
+    /// Gives the task its record in the registry.
+    ///
+    /// `register` is called with the cell's address, to list it; from then on the task may be cancelled by id. If it returns
+    /// `None`, the cell and the work in it are dropped.
     pub(crate) fn publish(
         self,
         register: impl FnOnce(NonNull<Header<S>>) -> Option<(TaskId, S::Record)>,
     ) -> Option<Spawned<W::Output, S>> {
-        // From here on the cell is reached through this pointer alone, so that those to come are not invalidated.
+        // From here on the cell is reached only through this pointer, so that no pointer derived from it is invalidated.
         let cell = NonNull::from(Box::leak(self.0));
         let header = cell.cast::<Header<S>>();
         let Some((id, record)) = register(header) else {
-            // SAFETY: the pointer is the box's, and nobody else was given it.
+            // SAFETY: the pointer is that of the box leaked above, and `register` has passed it to no other thread.
             Self(unsafe { Box::from_raw(cell.as_ptr()) }).refuse();
             return None;
         };
-        // SAFETY: the cell is alive: the task's own reference goes when it completes, and it has not run.
+        // SAFETY: the cell is alive, because the task's own reference is dropped only when it completes, and it has not run yet.
         let published = unsafe { header.as_ref() };
-        // Ordering: Relaxed: who reads it has the `Runnable` or the handle from here.
+        // Ordering: Relaxed: a thread that reads the id has the `RawRunnable` or the handle, which are made below.
         published.id.store(id.get(), Ordering::Relaxed);
         published.record.with_mut(|place| {
-            // SAFETY: the runner's field, and there is no other `Runnable` yet.
+            // SAFETY: the field is the runner's (rule 1), and there is no `RawRunnable` yet.
             unsafe { *place = Some(record) };
         });
-        // SAFETY: the task is born ACTIVE, and this is its one `Runnable`.
+        // SAFETY: the task was created ACTIVE, and this is its one `RawRunnable`.
         let runnable = unsafe { RawRunnable::from_raw(header) };
-        // SAFETY: the task is born with HANDLE and a reference for the handle, and its output is `W::Output`.
+        // SAFETY: the task was created with HANDLE set and a reference for the handle; this is its only handle; and its output is
+        // `W::Output`.
         let handle = unsafe { JoinHandle::from_raw(header) };
         Some((runnable, handle))
     }
 }
 
-/// See [`VTable::free`].
+/// Frees a cell; see [`VTable::free`].
 unsafe fn free<W: Work, S: Schedule>(header: NonNull<Header<S>>) {
     let cell = header.cast::<Cell<W, S>>();
-    // SAFETY: the caller had the last reference, so nobody else uses the cell. `NewTask::new` made it as a
-    // `Box` of this type.
+    // SAFETY: the caller had the last reference, so no other thread uses the cell. `NewTask::new` made it as a `Box` of this type.
     let cell = unsafe { Box::from_raw(cell.as_ptr()) };
     let executor = cell.header.executor;
-    // A model sees by these that all uses of the cell come before its end; otherwise they are nothing.
+    // These accesses let a loom model check that all uses of the cell happen before it is freed. Otherwise they do nothing.
     cell.stage.with_mut(|_| ());
     cell.header.join_waker.with_mut(|_| ());
-    // Nothing of the user's is left in it: the stage is empty, and the handle's waker gone (rules 5 and 6).
+    // No user code runs here: the stage is empty, and the handle's waker has been dropped (rules 5 and 6).
     drop(cell);
-    // SAFETY: the cell was published, or nobody could have had a reference, and this is its end.
+    // SAFETY: the cell was published, since otherwise there would be no references to it, and it was freed just now, which happens
+    // once.
     unsafe { S::cell_freed(executor) };
 }

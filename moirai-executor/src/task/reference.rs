@@ -1,4 +1,4 @@
-//! A reference to a task's cell.
+//! Counted references to a task's cell.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -9,11 +9,11 @@ use moirai_core::{QueueReason, TaskStatus};
 use super::header::{Header, RawRunnable, Schedule};
 use super::state::{CancelReason, TaskPtr, Wake};
 
-/// One reference to a cell: keeps its memory, and can wake, cancel and watch the task.
+/// One reference to a cell: keeps it alive, and can wake, cancel and watch the task.
 pub(crate) struct TaskRef<S: Schedule>(NonNull<Header<S>>);
 
-// SAFETY: through a reference only the state word, the outcome and what does not change are touched; all are `Sync`. The
-// stage, which need not be, belongs to the runner and the handle.
+// SAFETY: a reference gives access only to the state word, to the terminal status and to fields that do not change, all of which
+// are `Sync`. The stage, which need not be, belongs to the runner and the handle.
 unsafe impl<S: Schedule> Send for TaskRef<S> {}
 // SAFETY: as above.
 unsafe impl<S: Schedule> Sync for TaskRef<S> {}
@@ -23,29 +23,29 @@ impl<S: Schedule> TaskRef<S> {
     ///
     /// # Safety
     ///
-    /// The cell is alive, and stays so during the call.
+    /// The cell must be alive, and must stay so during the call.
     pub(crate) unsafe fn acquire(header: NonNull<Header<S>>) -> Self {
-        // SAFETY: the cell is alive, says the caller.
+        // SAFETY: the caller guarantees that the cell is alive.
         unsafe { header.as_ref() }.state.add_reference();
         Self(header)
     }
 
-    /// Takes over a reference that the caller has.
+    /// Makes a `TaskRef` of a reference that the caller has.
     ///
     /// # Safety
     ///
-    /// The caller has a reference, and gives it up.
+    /// The caller must have a reference, and gives it up.
     pub(super) unsafe fn adopt(header: NonNull<Header<S>>) -> Self {
         Self(header)
     }
 
-    /// The header.
+    /// Returns the header.
     pub(crate) fn header(&self) -> &Header<S> {
         // SAFETY: this reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }
 
-    /// The task, to be compared.
+    /// Returns the task's identity, for comparisons.
     pub(crate) fn ptr(&self) -> TaskPtr {
         TaskPtr::of(&self.header().state)
     }
@@ -54,32 +54,34 @@ impl<S: Schedule> TaskRef<S> {
         self.0
     }
 
-    /// Wakes the task. The reference is kept until the task is queued and the executor has been told: it is what keeps the
-    /// executor, because the task may have ended by then.
+    /// Wakes the task.
+    ///
+    /// This reference must be kept until the task is queued and the executor is notified: it keeps the executor alive, because the
+    /// task may have ended by then.
     pub(super) fn wake(&self) {
         if self.header().state.wake() == Wake::Queue {
             self.queue();
         }
     }
 
-    /// Asks the task to stop.
+    /// Asks the task to stop, and queues it if it waits.
     pub(crate) fn cancel(&self, reason: CancelReason) {
         if self.header().state.cancel(reason) == Wake::Queue {
             self.queue();
         }
     }
 
-    /// Asks to be told the end through `Schedule::notify_watchers`; the status, if the task has ended already.
+    /// Requests a call of [`Schedule::notify_watchers`] when the task ends. Returns the terminal status if it has ended already.
     pub(crate) fn watch(&self) -> Option<TaskStatus> {
         self.header().state.watch().then(|| self.header().final_status())
     }
 
-    /// Queues the `Runnable` that setting ACTIVE has just made (rule 1).
+    /// Queues the task, for a caller that has just set ACTIVE and so owns the `RawRunnable` (rule 1).
     fn queue(&self) {
         let executor = self.header().executor;
-        // SAFETY: ACTIVE was set by the caller, so this is the one `Runnable`.
+        // SAFETY: the caller has set ACTIVE, so this is the one `RawRunnable`.
         let task = unsafe { RawRunnable::from_raw(self.0) };
-        // SAFETY: the executor outlives every cell, and this reference keeps the cell until `queue` has returned.
+        // SAFETY: the executor outlives every cell, and this reference keeps the cell alive until `queue` has returned.
         unsafe { executor.as_ref() }.queue(task, QueueReason::Woken);
     }
 }
@@ -95,7 +97,7 @@ impl<S: Schedule> Drop for TaskRef<S> {
     fn drop(&mut self) {
         if self.header().state.drop_reference() {
             let free = self.header().vtable.free;
-            // SAFETY: this was the last reference.
+            // SAFETY: this was the last reference, so no other thread uses the cell.
             unsafe { free(self.0) };
         }
     }

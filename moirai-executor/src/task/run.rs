@@ -1,4 +1,4 @@
-//! Running a task, and ending it.
+//! Running a task and ending it: the runner's side of a cell.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -15,41 +15,42 @@ use super::waker;
 use super::work::Work;
 use crate::panics::{self, Caught};
 
-/// See `VTable::run`.
+/// Runs a task until it waits or ends; see `VTable::run`.
 ///
 /// # Safety
 ///
-/// The header is that of a `Cell<W, S>`, and the caller gives up its `Runnable`.
+/// The header must be that of a `Cell<W, S>`. The caller must own the task's `RawRunnable`, and gives it up.
 pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
     header: NonNull<Header<S>>,
     context: &S::Context,
 ) {
-    // SAFETY: the cell lives while the `Runnable` does; every return below follows from giving that up.
+    // SAFETY: the cell is alive as long as the right to run the task is held (rule 2). Every path below that gives this right up,
+    // to a queue or by ending the task or its poll, returns at once.
     let cell = unsafe { cell_of::<W, S>(header) };
     let executor = cell.header.executor();
     let first = cell.header.started.with_mut(|started| {
-        // SAFETY: the runner's field.
+        // SAFETY: the field is the runner's (rule 1).
         !unsafe { std::ptr::replace(started, true) }
     });
     if cell.header.state.start_poll() == PollStart::Cancelled || executor.is_cancelling() {
         if executor.is_cancelling() {
-            // Recorded before anything else can be: a user's request that came first stays what it is.
+            // The shutdown is noted as the reason, unless a user's request came first.
             let _ = cell.header.state.cancel(CancelReason::Shutdown);
         }
         let ending = Ended::cancelled(cell.header.state.reason());
-        // SAFETY: the `Runnable` is given up.
+        // SAFETY: the `RawRunnable` was the caller's, and is given up here.
         return unsafe { end::<W, S>(header, Some(context), ending) };
     }
     cell.header.record.with(|record| {
-        // SAFETY: the runner's field.
+        // SAFETY: the field is the runner's (rule 1).
         let record = unsafe { &*record };
         executor.before_poll(
             context,
-            record.as_ref().expect("an record stays until the end"),
+            record.as_ref().expect("a record stays until the end"),
             first,
         );
     });
-    // SAFETY: the waker is used during the poll only, and the task lives meanwhile.
+    // SAFETY: the waker is used only during the poll, and the cell is alive meanwhile, because the task is not complete (rule 2).
     let waker = unsafe { waker::borrowed(header) };
     let polled = panics::catch(executor.wants_panic_locations(), || {
         let poll = || poll_stage(cell, &mut Context::from_waker(&waker));
@@ -61,15 +62,15 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
     let ending = match polled {
         Ok(Poll::Pending) => {
             cell.header.record.with(|record| {
-                // SAFETY: the runner's field.
+                // SAFETY: the field is the runner's (rule 1).
                 let record = unsafe { &*record };
                 executor
-                    .after_poll(context, record.as_ref().expect("an record stays until the end"));
+                    .after_poll(context, record.as_ref().expect("a record stays until the end"));
             });
             match cell.header.state.after_poll() {
                 AfterPoll::Waits => return,
                 AfterPoll::QueueAgain => {
-                    // SAFETY: ACTIVE was kept, and with it the `Runnable`.
+                    // SAFETY: ACTIVE was kept set, and with it the right to the one `RawRunnable`.
                     let task = unsafe { RawRunnable::from_raw(header) };
                     return executor.queue(task, QueueReason::Yielded);
                 }
@@ -82,7 +83,7 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
             reason: CancelReason::User,
             output: Ok(output),
         },
-        // Only a task that was asked to stop is unwound like this.
+        // Only the fork-join of a task that was asked to stop unwinds like this.
         Err(Caught::Cancelled) => Ended::cancelled(cell.header.state.reason()),
         Err(Caught::Panic(panic)) => Ended {
             status: TaskStatus::Failed,
@@ -91,36 +92,36 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
             output: Err(TaskError::Panicked(panic)),
         },
     };
-    // SAFETY: the `Runnable` is given up.
+    // SAFETY: the `RawRunnable` was the caller's, and is given up here.
     unsafe { end::<W, S>(header, Some(context), ending) };
 }
 
-/// See `VTable::drop_unrun`.
+/// Ends a task unrun (rule 7); see `VTable::drop_unrun`.
 ///
 /// # Safety
 ///
 /// As for [`run`].
 pub(super) unsafe fn drop_unrun<W: Work + 'static, S: Schedule>(header: NonNull<Header<S>>) {
-    // SAFETY: as in `run`.
+    // SAFETY: the cell is alive as long as the right to run the task is held (rule 2), which is given up below.
     let cell = unsafe { cell_of::<W, S>(header) };
     let _ = cell.header.state.cancel(cell.header.executor().reason_if_dropped());
     let ending = Ended::cancelled(cell.header.state.reason());
-    // SAFETY: the `Runnable` is given up.
+    // SAFETY: the `RawRunnable` was the caller's, and is given up here.
     unsafe { end::<W, S>(header, None, ending) };
 }
 
 fn poll_stage<W: Work, S: Schedule>(cell: &Cell<W, S>, cx: &mut Context<'_>) -> Poll<W::Output> {
     cell.stage.with_mut(|stage| {
-        // SAFETY: the stage is the runner's.
+        // SAFETY: the stage is the runner's (rule 1).
         let Stage::Work(work) = (unsafe { &mut *stage }) else {
             unreachable!("a task that is not complete has its work in place")
         };
-        // SAFETY: the work stays where it is until it is dropped there.
+        // SAFETY: the work is never moved: it stays in the cell until it is dropped there.
         unsafe { std::pin::Pin::new_unchecked(work) }.poll(cx)
     })
 }
 
-/// How a task ends, and what its handle gets.
+/// How a task ends, and the result that its handle gets.
 struct Ended<T> {
     status: TaskStatus,
     error: Option<Arc<str>>,
@@ -139,47 +140,49 @@ impl<T> Ended<T> {
     }
 }
 
-/// Ends a task, in the order of rule 3.
+/// Ends a task: drops the work, publishes the outcome and notifies those who wait, in the order of rule 3.
 ///
 /// # Safety
 ///
-/// The header is that of a `Cell<W, S>`, and the caller gives up its `Runnable`: it must not use the cell again. (It is
-/// handed over as a pointer because a reference as an argument would have to be good until the return.)
+/// The header must be that of a `Cell<W, S>`. The caller must own the task's `RawRunnable`, and gives it up: it must not use the
+/// cell again. (The header is passed as a pointer because a reference that is passed as an argument must be valid until the
+/// function returns.)
 unsafe fn end<W: Work + 'static, S: Schedule>(
     header: NonNull<Header<S>>,
     context: Option<&S::Context>,
     ending: Ended<W::Output>,
 ) {
     let Ended { status, mut error, reason, output } = ending;
-    // SAFETY: the task's own reference keeps the cell until COMPLETE is set; from then on what `complete` says.
+    // SAFETY: the task's own reference keeps the cell alive until `complete` is called. If that returns `Remaining`, it does so
+    // until the end of this function; otherwise the cell is not used again.
     let cell = unsafe { cell_of::<W, S>(header) };
     let executor = cell.header.executor();
     let id = cell.header.id();
     let dropped = panics::contain(|| {
         cell.stage.with_mut(|stage| {
-            // SAFETY: the stage is the runner's. The work is dropped where it was pinned; the assignment stores the new
-            // value even if the destructor unwinds.
+            // SAFETY: the stage is the runner's (rule 1). The work is dropped in the place where it was pinned. The assignment
+            // stores the new value even if the destructor unwinds.
             unsafe { *stage = Stage::Empty };
         });
     });
     add(&mut error, dropped);
     let detached = !cell.header.state.has_handle();
     let output = if detached {
-        // Dropped before the outcome is published, so that what its destructor says is in the record.
+        // The output is dropped before the outcome is published, so that a panic of its destructor is part of the record.
         add(&mut error, panics::contain(|| drop(output)));
         None
     } else {
         Some(output)
     };
     let record = cell.header.record.with_mut(|record| {
-        // SAFETY: the runner's field.
-        unsafe { &mut *record }.take().expect("an record stays until the end")
+        // SAFETY: the field is the runner's (rule 1).
+        unsafe { &mut *record }.take().expect("a record stays until the end")
     });
     executor.finish(context, record, Outcome { status, error, reason, detached });
     cell.header.set_final_status(status);
     if let Some(output) = output {
         cell.stage.with_mut(|stage| {
-            // SAFETY: the stage is the runner's, and empty.
+            // SAFETY: the stage is the runner's until COMPLETE is set, and empty.
             unsafe { *stage = Stage::Output(output) };
         });
     }
@@ -188,14 +191,15 @@ unsafe fn end<W: Work + 'static, S: Schedule>(
     else {
         return;
     };
-    // SAFETY: the task's own reference (rule 2), which goes at the end of this function.
+    // SAFETY: this is the task's own reference (rule 2), which `complete` has left to the runner. It is dropped at the end of this
+    // function.
     let task = unsafe { TaskRef::adopt(header) };
     if wake_handle {
         wake_join_waker(task.header());
     }
     if drop_output {
         let drop_output = cell.header.vtable.drop_output;
-        // SAFETY: the output is the runner's (rule 5).
+        // SAFETY: the output is the runner's, because `complete` found HANDLE clear (rule 5).
         if let Some(message) = unsafe { drop_output(task.as_ptr()) } {
             executor.append_error(id, message);
         }
@@ -205,18 +209,18 @@ unsafe fn end<W: Work + 'static, S: Schedule>(
     }
 }
 
-/// Wakes the handle's waker, and gives its place back (rule 6).
+/// Wakes the handle's waker and clears JOIN_WAKER; drops the waker if the handle is gone (rule 6).
 fn wake_join_waker<S: Schedule>(header: &Header<S>) {
     let mut panicked = panics::contain(|| {
         header.join_waker.with(|waker| {
-            // SAFETY: COMPLETE and JOIN_WAKER are set: the place is only read until JOIN_WAKER is cleared, below.
+            // SAFETY: COMPLETE and JOIN_WAKER are set, so the place is only read until JOIN_WAKER is cleared below.
             if let Some(waker) = unsafe { &*waker } {
                 waker.wake_by_ref();
             }
         });
     });
     if header.state.release_join_waker() {
-        // SAFETY: the handle was gone before the bit was cleared, so it left the place to the runner.
+        // SAFETY: the handle was gone before JOIN_WAKER was cleared, so the place is the runner's.
         panicked = panicked.or(unsafe { header.drop_join_waker() });
     }
     if let Some(message) = panicked {
@@ -225,7 +229,7 @@ fn wake_join_waker<S: Schedule>(header: &Header<S>) {
     }
 }
 
-/// Adds what a destructor said to what is known.
+/// Appends the message of a destructor that panicked to the error.
 fn add(error: &mut Option<Arc<str>>, message: Option<Arc<str>>) {
     if let Some(message) = message {
         *error = Some(panics::joined(error.as_deref(), &message));

@@ -1,39 +1,40 @@
-//! The state word of a task's cell. This file alone reads and writes it; see the rules in the [module](super).
+//! The state word of a task's cell. Only this file reads and writes it; the rules are those of the [parent module](super).
 
-#[cfg(not(moirai_tsan))]
 use std::ptr::NonNull;
 
+#[cfg(not(moirai_tsan))]
 use moirai_core::shim::sync::atomic::fence;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 
-/// A `Runnable` exists: the task is queued, or it is being polled.
+/// A `RawRunnable` exists: the task is queued or being polled.
 const ACTIVE: usize = 1;
-/// It was woken while it was active.
+/// The task was woken while it was active.
 const WOKEN: usize = 1 << 1;
-/// Its outcome is published. Nothing but references changes any more.
+/// The outcome is published. From now on only HANDLE, JOIN_WAKER, WATCHED and the references change.
 const COMPLETE: usize = 1 << 2;
-/// Its handle exists.
+/// The task's handle exists.
 const HANDLE: usize = 1 << 3;
-/// The place for the handle's waker is lent to whoever completes the task.
+/// The handle's waker is set, for the runner that completes the task: its place is only read (rule 6).
 const JOIN_WAKER: usize = 1 << 4;
-/// It was asked to stop.
+/// The task was asked to stop.
 const CANCEL: usize = 1 << 5;
-/// The first to ask was the executor's shutdown.
+/// The executor's shutdown was the first to ask it to stop.
 const SHUTDOWN: usize = 1 << 6;
-/// Somebody waits for it by id.
+/// A caller waits for the task by id.
 const WATCHED: usize = 1 << 7;
-/// The first to ask was its deadline.
+/// The task's deadline was the first to ask it to stop.
 const DEADLINE: usize = 1 << 8;
 /// One reference.
 const REFERENCE: usize = 1 << 9;
-/// With this many references the process is aborted, as `Arc` does: they cannot be real.
+/// A reference count, with the flags below it, beyond which the process is aborted, as `Arc` does: so many references cannot be
+/// real.
 const TOO_MANY: usize = usize::MAX / 2;
 
-/// The state word.
+/// The state word: flags in the low bits, the reference count above them.
 #[derive(Debug)]
 pub(super) struct State(AtomicUsize);
 
-/// Who asks a task to stop.
+/// Who asked a task to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CancelReason {
     /// A handle, an id or a token.
@@ -44,93 +45,93 @@ pub(crate) enum CancelReason {
     Deadline,
 }
 
-/// What the runner finds when it takes a task up.
+/// What the runner is to do with a task that it has taken from a queue.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PollStart {
     /// Poll it.
     Poll,
-    /// It was asked to stop: do not poll it.
+    /// End it without a poll: it was asked to stop.
     Cancelled,
 }
 
-/// What the runner owes after a poll that returned `Pending`.
+/// What the runner is to do after a poll that returned `Pending`.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AfterPoll {
-    /// Nothing: the task waits. The runner must not touch the cell again.
+    /// Nothing, because the task waits. The runner must not touch the cell again.
     Waits,
-    /// The task was woken meanwhile: the runner queues it again.
+    /// Queue the task again, because it was woken meanwhile.
     QueueAgain,
-    /// The task was asked to stop meanwhile: the runner ends it.
+    /// End the task, because it was asked to stop meanwhile.
     Cancelled,
 }
 
-/// What the runner owes after it has published the outcome.
+/// What the runner is to do after it has published the outcome.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Completed {
-    /// Nothing: the task's reference is gone, and the runner must not touch the cell again.
+    /// Nothing. The task's own reference is gone, and the runner must not touch the cell again.
     Done,
-    /// These, and then to drop the task's reference.
+    /// Do what the fields say, and then drop the task's own reference.
     Remaining {
-        /// Drop the output: there is no handle to take it.
+        /// Drop the output, because there is no handle to take it.
         drop_output: bool,
-        /// Wake the handle's waker.
+        /// Wake the handle's waker, and release it.
         wake_handle: bool,
-        /// Tell those who wait for the id.
+        /// Notify the callers that wait for the id.
         notify_watchers: bool,
     },
 }
 
-/// What a handle owes that goes.
+/// What a handle that is being dropped is to do.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HandleDropped {
     /// Drop the output, unless it was taken.
     pub(super) drop_output: bool,
-    /// Drop the waker: nobody else uses its place any more.
+    /// Drop the waker, whose place no other thread uses any more.
     pub(super) drop_waker: bool,
 }
 
-/// What a waker or a canceller owes.
+/// What a waker or a canceller is to do.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     /// Nothing.
     Nothing,
-    /// The task was waiting and is active now: the caller has its `Runnable` and queues it.
+    /// Queue the task, which was waiting and is active now: the caller has its `RawRunnable`.
     Queue,
 }
 
 impl State {
-    /// A task that is queued for its first poll, with a handle.
+    /// Returns the state of a task that is queued for its first poll and has a handle.
     pub(super) fn new() -> Self {
-        // References: one for the time until it is complete (rule 2), one for the handle.
+        // Two references: the task's own (rule 2), and the handle's.
         Self(AtomicUsize::new(ACTIVE | HANDLE | (2 * REFERENCE)))
     }
 
-    /// The runner takes the task up.
+    /// Called by the runner before a poll: clears WOKEN, and looks for CANCEL.
     pub(super) fn start_poll(&self) -> PollStart {
-        // Ordering: Acquire pairs with the Release of `cancel`. What a waker did before its wake is seen either through
-        // the queue (the wake made the task active) or through the exchange below.
+        // Ordering: Acquire pairs with the Release of `cancel`. What a waker did before its wake is visible either through the
+        // queue, if the wake made the task active, or through the exchange below.
         let mut state = self.0.load(Ordering::Acquire);
         if state & WOKEN != 0 {
-            // A wake between two polls asks for nothing but the poll that now comes.
-            // Ordering: Acquire pairs with the Release of `wake`: the poll sees what the waker did before.
+            // A wake before this poll asks for nothing more than this poll.
+            // Ordering: Acquire pairs with the Release of `wake`: the poll sees what the waker did before the wake.
             state = self.0.fetch_and(!WOKEN, Ordering::Acquire);
         }
         if state & CANCEL != 0 { PollStart::Cancelled } else { PollStart::Poll }
     }
 
-    /// Whether it was asked to stop, for the runner in the middle of a poll.
+    /// Returns `true` if the task was asked to stop. For the runner in the middle of a poll.
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
-        // Ordering: Relaxed: who does not see it yet sees it later, at the latest at the end of the poll.
+        // Ordering: Relaxed: a runner that does not see the bit yet sees it later, at the latest at the end of the poll.
         self.0.load(Ordering::Relaxed) & CANCEL != 0
     }
 
-    /// The poll returned `Pending`.
+    /// Ends a poll that returned `Pending`: clears ACTIVE, unless the task was woken or asked to stop meanwhile.
     pub(super) fn after_poll(&self) -> AfterPoll {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -138,8 +139,8 @@ impl State {
                 return AfterPoll::Cancelled;
             }
             let next = if state & WOKEN != 0 { state & !WOKEN } else { state & !ACTIVE };
-            // Ordering: Release hands the future on to whoever activates the task next (the Acquire of `wake` and
-            // `cancel`). Acquire pairs with the Release of a `wake` that found the task active.
+            // Ordering: Release pairs with the Acquire of the `wake` or `cancel` that makes the task active next, and passes the
+            // future on to it. Acquire pairs with the Release of a `wake` that found the task active.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if state & WOKEN != 0 => return AfterPoll::QueueAgain,
                 Ok(_) => return AfterPoll::Waits,
@@ -148,12 +149,12 @@ impl State {
         }
     }
 
-    /// The outcome is published, the output in its place: the task is complete.
+    /// Marks the task as complete. Called by the runner once the outcome is published and the output is in its place.
     pub(super) fn complete(&self) -> Completed {
-        // Ordering: Relaxed: what is done when it shows the runner alone is the runner's own, until `drop_reference` acquires.
+        // Ordering: Relaxed: a runner that finds itself alone uses only what is its own, until `drop_reference` acquires.
         let mut state = self.0.load(Ordering::Relaxed);
         if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
-            // Rule 9: nobody is left to see that the task is complete.
+            // No thread is left that could see that the task is complete (rule 9).
             return Completed::Remaining {
                 drop_output: true,
                 wake_handle: false,
@@ -166,12 +167,13 @@ impl State {
                 ACTIVE,
                 "only the runner completes, once"
             );
-            // The usual end, a handle that has not asked yet: the runner is done with the cell. The handle's reference
-            // keeps it, so the task's own is not the last.
+            // The usual end is one with a handle that has set no waker: then the runner is done with the cell. The handle's
+            // reference keeps the cell, so the task's own is not the last.
             let done = state & (HANDLE | JOIN_WAKER | WATCHED) == HANDLE;
             let next = (state | COMPLETE) & !(ACTIVE | WOKEN);
             let next = if done { next - REFERENCE } else { next };
-            // Ordering: Release hands the output and the outcome to whoever sees COMPLETE, and all uses of the cell to
+            // Ordering: Release pairs with the Acquire of `is_complete`, `watch`, `change_unless_complete` and `drop_handle`, and
+            // with that of `drop_reference`: it passes the output and the outcome to a thread that sees COMPLETE, and the cell to
             // whoever frees it; Acquire takes the waker that `set_join_waker` released.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if done => return Completed::Done,
@@ -187,7 +189,7 @@ impl State {
         }
     }
 
-    /// Somebody wakes the task.
+    /// Makes the task active if it waits; otherwise notes the wake for the runner, unless the task is complete.
     pub(super) fn wake(&self) -> Wake {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -195,10 +197,10 @@ impl State {
                 return Wake::Nothing;
             }
             let waits = state & ACTIVE == 0;
-            // WOKEN is stored even when it is set already: the exchange is what releases the caller's writes to the poll.
+            // The exchange is made even if WOKEN is set already, because it is what releases the caller's writes to the poll.
             let next = state | if waits { ACTIVE } else { WOKEN };
-            // Ordering: Release shows the next poll what the caller did before the wake (`start_poll`, `after_poll`);
-            // Acquire takes over the future that `after_poll` released.
+            // Ordering: Release pairs with the Acquire of `start_poll` and `after_poll`: the next poll sees what the caller did
+            // before the wake. Acquire pairs with the Release of `after_poll`, and takes over the future.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if waits => return Wake::Queue,
                 Ok(_) => return Wake::Nothing,
@@ -207,7 +209,7 @@ impl State {
         }
     }
 
-    /// Somebody asks the task to stop.
+    /// Asks the task to stop, and makes it active if it waits. Does nothing if it was asked before, or is complete.
     pub(super) fn cancel(&self, reason: CancelReason) -> Wake {
         let flags = match reason {
             CancelReason::User => CANCEL,
@@ -220,7 +222,8 @@ impl State {
                 return Wake::Nothing;
             }
             let waits = state & ACTIVE == 0;
-            // Ordering: as in `wake`.
+            // Ordering: Release pairs with the Acquire of `start_poll`. Acquire pairs with the Release of `after_poll`, and takes
+            // over the future.
             match self.0.compare_exchange_weak(
                 state,
                 state | flags | ACTIVE,
@@ -234,16 +237,16 @@ impl State {
         }
     }
 
-    /// Marks the task as watched, and says whether it was complete already.
+    /// Marks the task as watched, and returns `true` if it was complete already.
     pub(super) fn watch(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `complete`, for the outcome. The read-modify-write decides: either
-        // this sees COMPLETE, or `complete` sees WATCHED.
+        // Ordering: Acquire pairs with the Release of `complete`, for the outcome; Release pairs with the Acquire of `complete`.
+        // The read-modify-write decides: either this sees COMPLETE, or `complete` sees WATCHED.
         self.0.fetch_or(WATCHED, Ordering::AcqRel) & COMPLETE != 0
     }
 
-    /// Who asked the task to stop.
+    /// Returns who was the first to ask the task to stop. The caller must have seen CANCEL.
     pub(super) fn reason(&self) -> CancelReason {
-        // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange.
+        // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange as these flags.
         match self.0.load(Ordering::Relaxed) & (SHUTDOWN | DEADLINE) {
             0 => CancelReason::User,
             SHUTDOWN => CancelReason::Shutdown,
@@ -251,44 +254,48 @@ impl State {
         }
     }
 
-    /// Whether the outcome is published.
+    /// Returns `true` if the task is complete.
     pub(super) fn is_complete(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `complete`: the output is there.
+        // Ordering: Acquire pairs with the Release of `complete`: the caller sees the output.
         self.0.load(Ordering::Acquire) & COMPLETE != 0
     }
 
-    /// Whether the handle exists. A hint, unless the caller is the handle.
+    /// Returns `true` if the handle exists. A hint, unless the caller is the handle.
     pub(super) fn has_handle(&self) -> bool {
         // Ordering: Relaxed, a hint.
         self.0.load(Ordering::Relaxed) & HANDLE != 0
     }
 
-    /// The handle lends its waker. False if the task is complete: the waker stays the handle's.
+    /// Sets JOIN_WAKER for the handle. Returns `false` if the task is complete: then the place of the waker stays the handle's.
     pub(super) fn set_join_waker(&self) -> bool {
         self.change_unless_complete(|state| state | JOIN_WAKER)
     }
 
-    /// The handle takes its waker back. False if the task is complete: the waker stays lent for ever.
+    /// Clears JOIN_WAKER for the handle. Returns `false` if the task is complete: then only the runner clears the bit.
     pub(super) fn unset_join_waker(&self) -> bool {
         self.change_unless_complete(|state| state & !JOIN_WAKER)
     }
 
-    /// Whether the waker is lent. Exact for the handle, which alone lends and takes back, until the task is complete.
+    /// Returns `true` if JOIN_WAKER is set. Exact for the handle until the task is complete, because until then only the handle
+    /// changes the bit.
     pub(super) fn has_join_waker(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `release_join_waker`: the runner is done with the place.
+        // Ordering: Acquire pairs with the Release of `release_join_waker`: if the bit is clear, the runner is done with the place.
         self.0.load(Ordering::Acquire) & JOIN_WAKER != 0
     }
 
-    /// The runner has used the lent waker. True if the handle is gone: the waker is the runner's to drop.
+    /// Clears JOIN_WAKER for the runner, which has used the waker. Returns `true` if the handle is gone: then the runner must drop
+    /// the waker.
     pub(super) fn release_join_waker(&self) -> bool {
-        // Ordering: Release hands the place back to the handle, Acquire takes it from a handle that went meanwhile. The
-        // read-modify-write decides: either this sees that HANDLE is clear, or `drop_handle` sees that JOIN_WAKER is.
+        // Ordering: Release pairs with the Acquire of `has_join_waker` and `drop_handle`, and returns the place to the handle.
+        // Acquire pairs with the Release of `drop_handle`, for a handle that was dropped meanwhile. The read-modify-write decides:
+        // either this sees that HANDLE is clear, or `drop_handle` sees that JOIN_WAKER is.
         self.0.fetch_and(!JOIN_WAKER, Ordering::AcqRel) & HANDLE == 0
     }
 
     fn change_unless_complete(&self, change: impl Fn(usize) -> usize) -> bool {
-        // Ordering: Release hands the waker to the Acquire of `complete`; Acquire on either way out: after success the
-        // handle may write the waker's place, after failure it takes the output that `complete` released.
+        // Ordering: Release pairs with the Acquire of `complete`, and passes the waker on to it. Acquire pairs, on failure, with
+        // the Release of `complete`: the handle may take the output. On success it needs no partner, because no other thread
+        // touches the place of the waker before COMPLETE is set.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
                 (state & COMPLETE == 0).then(|| change(state))
@@ -296,30 +303,34 @@ impl State {
             .is_ok()
     }
 
-    /// The handle goes, and its reference with it, if nothing else is to be done for that: false if there is.
+    /// Drops the handle together with its reference, if that is all there is to do. Returns `false`, and changes nothing, if it is
+    /// not, or if the state changed meanwhile.
     pub(super) fn drop_idle_handle(&self) -> bool {
-        // Ordering: Relaxed: only where to begin.
+        // Ordering: Relaxed: only the value to begin with.
         let state = self.0.load(Ordering::Relaxed);
         if state & (COMPLETE | JOIN_WAKER) != 0 {
             return false;
         }
-        // The task is not complete, so its own reference is there, and the handle's is not the last.
+        // The task is not complete, so its own reference exists, and the handle's is not the last.
         let next = (state & !HANDLE) - REFERENCE;
-        // Ordering: Release hands all uses of the cell to whoever frees it, through `complete` or `drop_reference`.
+        // Ordering: Release pairs with the Acquire of `complete` and `drop_reference`: all uses of the cell by the handle happen
+        // before it is freed.
         self.0.compare_exchange(state, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// The handle goes. The reference stays.
+    /// Clears HANDLE, for a handle that is being dropped. Its reference stays, and is dropped by the caller.
     pub(super) fn drop_handle(&self) -> HandleDropped {
-        // Ordering: Acquire pairs with the Release of `complete`, and of whoever gave the second last reference up.
+        // Ordering: Acquire pairs with the Release of `complete`, and with that of the `drop_reference` that dropped the second
+        // last reference.
         let state = self.0.load(Ordering::Acquire);
         if state & COMPLETE != 0 && state / REFERENCE == 1 {
-            // Rule 9: the handle is alone with the cell. The runner is done with the waker, too, or its reference was there.
+            // The handle is alone with the cell (rule 9), and the runner is done with the waker, too: otherwise its reference would
+            // still be there.
             return HandleDropped { drop_output: true, drop_waker: true };
         }
-        // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `release_join_waker`, for the waker;
-        // Release lets them see that the handle is done with the cell. The read-modify-write decides: either this sees
-        // COMPLETE, or `complete` sees no HANDLE.
+        // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `release_join_waker`, for the waker.
+        // Release pairs with the Acquire of the same two: they see that the handle is done with the cell. The read-modify-write
+        // decides: either this sees COMPLETE, or `complete` sees that HANDLE is clear.
         let state = self.0.fetch_and(!HANDLE, Ordering::AcqRel);
         HandleDropped {
             drop_output: state & COMPLETE != 0,
@@ -327,27 +338,30 @@ impl State {
         }
     }
 
-    /// One more reference.
+    /// Adds a reference. Aborts the process if there are too many.
     pub(super) fn add_reference(&self) {
-        // Ordering: Relaxed, as in `Arc`: who adds a reference has one.
+        // Ordering: Relaxed, as in `Arc`: a thread that adds a reference has one, or holds the lock on the task's listing.
         if self.0.fetch_add(REFERENCE, Ordering::Relaxed) > TOO_MANY {
             std::process::abort();
         }
     }
 
-    /// One reference less. True if it was the last: the caller frees the cell.
+    /// Drops a reference. Returns `true` if it was the last: then the caller must free the cell.
     pub(super) fn drop_reference(&self) -> bool {
-        // Ordering: Acquire pairs with the Release below, and in `complete` and `drop_idle_handle`, of all the others.
+        // Ordering: Acquire pairs with the Release of all the other references' ends: below, in `complete` and in
+        // `drop_idle_handle`.
         if self.0.load(Ordering::Acquire) / REFERENCE == 1 {
-            // Rule 9.
+            // The caller is alone with the cell (rule 9).
             return true;
         }
-        // Ordering: Release and the fence, as in `Arc`: all uses of the cell happen before it is freed.
+        // Ordering: Release pairs with the Acquire above, or with the fence below, of the thread that drops the last reference; the
+        // fence also pairs with the Release of `complete` and `drop_idle_handle`. As in `Arc`, all uses of the cell happen before
+        // it is freed.
         let last = self.0.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
         if last {
             #[cfg(not(moirai_tsan))]
             fence(Ordering::Acquire);
-            // ThreadSanitizer does not know fences.
+            // ThreadSanitizer does not understand fences, so a load takes the place of this one.
             #[cfg(moirai_tsan)]
             let _ = self.0.load(Ordering::Acquire);
         }
@@ -355,7 +369,8 @@ impl State {
     }
 }
 
-/// Which task: the address of its state word. To be compared; and, while the cell is alive, to ask whether it was cancelled.
+/// Identifies a task by the address of its state word. It can be compared and, while the cell is alive, asked whether the task was
+/// cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TaskPtr(NonNull<State>);
 
@@ -364,14 +379,14 @@ impl TaskPtr {
         Self(NonNull::from(state))
     }
 
-    /// Whether the task was asked to stop.
+    /// Returns `true` if the task was asked to stop.
     ///
     /// # Safety
     ///
-    /// The cell is alive.
+    /// The cell must be alive.
     #[inline]
     pub(crate) unsafe fn is_cancelled(self) -> bool {
-        // SAFETY: promised by the caller.
+        // SAFETY: the caller guarantees that the cell is alive, and the state word is a part of it.
         unsafe { self.0.as_ref() }.is_cancelled()
     }
 }

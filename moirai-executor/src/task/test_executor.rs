@@ -1,4 +1,4 @@
-//! A executor for tests and models: one queue, and books that allow one outcome a task.
+//! An executor for tests and models: it has one queue, and checks that its task has exactly one outcome.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -12,13 +12,13 @@ use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::{CancelReason, Header, JoinHandle, NewTask, Outcome, RawRunnable, Schedule, TaskRef};
 
-/// The record of the one task that a test makes: using it twice does not compile, losing it is noticed.
+/// The record of the one task of a test. Using it twice does not compile, and a test notices if it is lost.
 pub(super) struct TestRecord;
 
 #[derive(Default)]
 pub(super) struct TestExecutor {
     queue: Mutex<VecDeque<RawRunnable<TestExecutor>>>,
-    /// Where the task is found by id, until its end.
+    /// The listing by which the task is found by id until it ends.
     listing: Mutex<Option<Address>>,
     outcome: Mutex<Option<Outcome>>,
     pub(super) told: Mutex<Option<TaskStatus>>,
@@ -29,20 +29,20 @@ pub(super) struct TestExecutor {
 
 struct Address(NonNull<Header<TestExecutor>>);
 
-// SAFETY: only turned into a reference under the lock of the listing, while the task is published.
+// SAFETY: the pointer is made a reference only under the lock of the listing, while the task is listed and so its cell alive.
 unsafe impl Send for Address {}
 
 pub(super) type Spawned<T> = (Arc<TestExecutor>, JoinHandle<T, TestExecutor>);
 
 impl TestExecutor {
-    /// A executor with one queued task.
+    /// Returns an executor with one queued task, and the handle of the task.
     pub(super) fn spawn<F>(future: F) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let executor = Arc::new(Self::default());
-        // SAFETY: every test keeps the executor until the cell is freed, and checks that it was.
+        // SAFETY: every test keeps the executor until the cell is freed, and checks that it was freed.
         let cell = unsafe {
             NewTask::new(NonNull::from(&*executor), TaskKind::Async, Priority::Normal, future)
         };
@@ -55,7 +55,7 @@ impl TestExecutor {
         (executor, handle)
     }
 
-    /// Runs what is queued until nothing is.
+    /// Runs queued tasks until the queue is empty.
     pub(super) fn run_queued(&self) {
         loop {
             let task = self.queue.lock().pop_front();
@@ -70,17 +70,18 @@ impl TestExecutor {
         self.queue.lock().len()
     }
 
-    /// Drops what is queued.
+    /// Drops the queued tasks unrun.
     pub(super) fn drop_queued(&self) {
         let queued = std::mem::take(&mut *self.queue.lock());
         drop(queued);
     }
 
-    /// The task, found by its id.
+    /// Looks the task up, as if by its id.
     pub(super) fn find(&self) -> Option<TaskRef<Self>> {
         let listing = self.listing.lock();
         let address = listing.as_ref()?;
-        // SAFETY: the task is unlisted, under this lock, before it gives up its own reference.
+        // SAFETY: the cell is alive during the call: the task's listing is ended under this lock before its own reference is
+        // dropped.
         Some(unsafe { TaskRef::acquire(address.0) })
     }
 
@@ -122,7 +123,7 @@ impl Schedule for TestExecutor {
     }
 
     fn before_poll(&self, (): &(), _: &TestRecord, _: bool) {
-        // Ordering: Relaxed, a count.
+        // Ordering: Relaxed: a count.
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -144,14 +145,14 @@ impl Schedule for TestExecutor {
     }
 
     unsafe fn cell_freed(executor: NonNull<Self>) {
-        // SAFETY: tests keep the executor until they have seen the count.
+        // SAFETY: tests keep the executor until they have checked the count.
         let executor = unsafe { executor.as_ref() };
-        // Ordering: Relaxed, a count.
+        // Ordering: Relaxed: a count.
         executor.freed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Something that happens once, with room for one waker: registers, then looks again.
+/// An event that happens once, with room for the waker of one waiting task, which stores its waker and then looks again.
 #[derive(Default)]
 pub(super) struct Gate {
     open: AtomicBool,
@@ -173,7 +174,7 @@ impl Gate {
     }
 }
 
-/// Resolves when the gate is open.
+/// A future that resolves when the gate is open.
 pub(super) struct Wait(pub(super) Arc<Gate>);
 
 impl Future for Wait {

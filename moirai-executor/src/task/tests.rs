@@ -138,7 +138,7 @@ fn wakers_of_one_task_are_alike_and_of_two_are_not() {
     assert!(a.will_wake(&a.clone()));
     assert!(!a.will_wake(&b));
     drop((a, b));
-    // By value: the handle goes before its executor, which has to outlive the cell.
+    // By value, so that each handle is dropped before its executor, which must outlive the cell.
     for (executor, handle) in tasks {
         handle.task().cancel(CancelReason::User);
         executor.run_queued();

@@ -1,15 +1,15 @@
-//! What a task runs: a future, or a closure.
+//! The work of a task: a future or a closure.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What a task runs.
+/// The work of a task: every `Send` future whose output is `Send`.
 pub(crate) trait Work: Send {
-    /// What it returns.
+    /// The output of the task.
     type Output: Send;
 
-    /// Runs until it is done or has to wait.
+    /// Runs the work until it is done or must wait.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output>;
 }
 
@@ -34,7 +34,7 @@ impl<F> Closure<F> {
     }
 }
 
-// The closure is moved out before it is called, and nothing points into it before.
+// The closure is moved out before it is called, and nothing points into it until then.
 impl<F> Unpin for Closure<F> {}
 
 impl<F: FnOnce() -> R, R> Future for Closure<F> {

@@ -1,63 +1,75 @@
-//! Moments.
+//! Moments in time.
 
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
 use super::current::current;
 
-/// A moment on the clock of the executor that runs the caller, which may be a manual one; else on the system's.
+/// A moment in time, by the clock of the executor that runs the caller, which may be a manual one, or by the system's clock outside
+/// of executors.
 ///
-/// Sums and differences never panic: they end at the clock's far end (some thirty years from now), and at its start.
+/// The operators never panic. A duration of more than thirty years that is added counts as thirty years. A sum or difference that
+/// the clock cannot express is the moment itself, and the time since a later moment is zero.
+///
+/// ```
+/// use moirai::time::Instant;
+/// use std::time::Duration;
+///
+/// let start = Instant::now();
+/// let deadline = start + Duration::from_secs(1);
+/// assert_eq!(deadline - start, Duration::from_secs(1));
+/// assert_eq!(start - deadline, Duration::ZERO);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(std::time::Instant);
 
-/// What counts as for ever.
+/// The longest duration that is added to a moment. It stands for forever.
 const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 impl Instant {
-    /// The moment now.
+    /// Returns the present moment.
     #[must_use]
     pub fn now() -> Self {
         Self(current().now())
     }
 
-    /// How much time has passed since.
+    /// Returns the time that has passed since this moment; zero if it is in the future.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Self::now().saturating_duration_since(*self)
     }
 
-    /// The time from an earlier moment to this one; zero if that moment is later.
+    /// Returns the time from `earlier` to this moment; zero if `earlier` is in fact later.
     #[must_use]
     pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
         self.0.saturating_duration_since(earlier.0)
     }
 
-    /// As [`saturating_duration_since`](Self::saturating_duration_since).
+    /// Returns the time from `earlier` to this moment, like [`saturating_duration_since`](Self::saturating_duration_since).
     #[must_use]
     pub fn duration_since(&self, earlier: Self) -> Duration {
         self.saturating_duration_since(earlier)
     }
 
-    /// The moment later by `duration`; `None` beyond what the clock can express.
+    /// Returns the moment that is later by `duration`; `None` if the clock cannot express it.
     #[must_use]
     pub fn checked_add(&self, duration: Duration) -> Option<Self> {
         self.0.checked_add(duration).map(Self)
     }
 
-    /// The moment earlier by `duration`; `None` beyond what the clock can express.
+    /// Returns the moment that is earlier by `duration`; `None` if the clock cannot express it.
     #[must_use]
     pub fn checked_sub(&self, duration: Duration) -> Option<Self> {
         self.0.checked_sub(duration).map(Self)
     }
 
-    /// As the standard library's.
+    /// Returns the moment as an instant of the standard library.
     #[must_use]
     pub const fn into_std(self) -> std::time::Instant {
         self.0
     }
 
-    /// From the standard library's.
+    /// Makes a moment of an instant of the standard library.
     #[must_use]
     pub const fn from_std(instant: std::time::Instant) -> Self {
         Self(instant)
@@ -68,8 +80,7 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        let far = || self.0.checked_add(FAR).unwrap_or(self.0);
-        Self(self.0.checked_add(duration.min(FAR)).unwrap_or_else(far))
+        Self(self.0.checked_add(duration.min(FAR)).unwrap_or(self.0))
     }
 }
 
@@ -82,7 +93,7 @@ impl AddAssign<Duration> for Instant {
 impl Sub<Duration> for Instant {
     type Output = Self;
 
-    /// The earlier moment; this one if the clock cannot express it.
+    /// Returns the moment that is earlier by `duration`; this moment itself if the clock cannot express it.
     fn sub(self, duration: Duration) -> Self {
         Self(self.0.checked_sub(duration).unwrap_or(self.0))
     }

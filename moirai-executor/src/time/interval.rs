@@ -1,4 +1,4 @@
-//! Something at regular intervals.
+//! Ticks at regular intervals.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -10,22 +10,23 @@ use super::current::current;
 use super::instant::Instant;
 use super::sleep::Deadline;
 
-/// How late a tick may be without counting as missed.
+/// The longest time by which a tick may be late without counting as missed.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// Ticks every `period`, the first time at once. A period of zero ticks whenever it is asked.
+/// Returns an interval that ticks every `period`, the first time at once. With a period of zero a tick is always due.
 ///
 /// ```
-/// # use moirai_core::ExecutorControl;
-/// # let executor = moirai_executor::HybridExecutor::builder().worker_threads(1).build()?;
-/// # executor.block_on(async {
-/// use moirai_executor::time::interval;
+/// use moirai::prelude::*;
+/// use moirai::time::interval;
 /// use std::time::Duration;
-/// let mut every = interval(Duration::from_millis(2));
-/// let first = every.tick().await;
-/// assert_eq!(every.tick().await - first, Duration::from_millis(2));
-/// # });
-/// # Ok::<(), moirai_core::BuildError>(())
+///
+/// let executor = Moirai::new()?;
+/// executor.block_on(async {
+///     let mut every = interval(Duration::from_millis(2));
+///     let first = every.tick().await;
+///     assert_eq!(every.tick().await - first, Duration::from_millis(2));
+/// });
+/// # Ok::<(), BuildError>(())
 /// ```
 pub fn interval(period: Duration) -> Interval {
     Interval {
@@ -35,22 +36,22 @@ pub fn interval(period: Duration) -> Interval {
     }
 }
 
-/// Ticks at `start`, and then every `period`.
+/// Returns an interval that ticks at `start`, and then every `period`; see [`interval`].
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     let mut interval = interval(period);
     interval.deadline.reset(start);
     interval
 }
 
-/// What happens after a tick that was asked for too late: more than 5 ms after it was due.
+/// What happens after ticks were missed: when a tick is taken more than 5 ms late, and the following one is due already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
-    /// The missed ticks follow at once, until the interval has caught up.
+    /// The missed ticks follow at once, until the interval has caught up with the time.
     #[default]
     Burst,
     /// The next tick is a full period after the late one.
     Delay,
-    /// The missed ticks are left out: the next one is at the next multiple of the period after the start.
+    /// The missed ticks are skipped: the next one is at the next multiple of the period after the start.
     Skip,
 }
 
@@ -66,7 +67,7 @@ impl MissedTickBehavior {
             Self::Skip => {
                 let late = (now - due).as_nanos();
                 let into = late.checked_rem(period.as_nanos()).unwrap_or(0);
-                // Less than the period or, for a period of zero, zero.
+                // `into` is less than the period or, for a period of zero, zero.
                 let left = period.as_nanos() - into;
                 now + Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
             }
@@ -74,7 +75,7 @@ impl MissedTickBehavior {
     }
 }
 
-/// Ticks at regular intervals. Made by [`interval`] and [`interval_at`].
+/// Ticks at regular intervals. Returned by [`interval`] and [`interval_at`].
 #[derive(Debug)]
 pub struct Interval {
     deadline: Deadline,
@@ -83,12 +84,14 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick, and gives the moment when it was due. May be dropped at any time: no tick is lost.
+    /// Waits for the next tick, and returns the moment at which it was due.
+    ///
+    /// The future may be dropped at any time: no tick is lost by that.
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// As [`tick`](Self::tick), for those who poll.
+    /// Polls for the next tick, and returns the moment at which it was due; see [`tick`](Self::tick).
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(budget::poll(cx, |cx| self.deadline.poll(cx)));
         let due = self.deadline.moment();
@@ -97,24 +100,24 @@ impl Interval {
         Poll::Ready(due)
     }
 
-    /// What happens after a tick that was asked for too late.
+    /// Returns what happens after ticks were missed.
     #[must_use]
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.missed
     }
 
-    /// Sets what happens after a tick that was asked for too late. Default: [`MissedTickBehavior::Burst`].
+    /// Sets what happens after ticks were missed. The default is [`MissedTickBehavior::Burst`].
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed = behavior;
     }
 
-    /// The period.
+    /// Returns the period.
     #[must_use]
     pub fn period(&self) -> Duration {
         self.period
     }
 
-    /// The next tick is a full period from now.
+    /// Moves the next tick to a full period from now.
     pub fn reset(&mut self) {
         self.deadline.reset(self.deadline.now() + self.period);
     }

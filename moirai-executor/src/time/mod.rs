@@ -1,23 +1,24 @@
-//! Time for async code: waiting for a moment, limits, ticks, and a clock that tests can move.
+//! Time for async code: sleeps, timeouts, intervals, and a clock that tests can move.
 //!
-//! A [`Sleep`], a [`Timeout`] and an [`Interval`] can be awaited on any thread, and in a task of any executor. They cost one entry in
-//! a timing wheel, and are forgotten when they are dropped. They are exact to a quarter of a millisecond, and never early. One thread,
-//! `moirai-timer`, wakes who waits; it is started at the first wait, and ends when there was none for a second. Workers that are busy
-//! look, too, every fifth of a millisecond: when every processor is busy, the thread has to wait for one.
+//! A [`Sleep`], a [`Timeout`] and an [`Interval`] can be awaited on any thread, and in a task of any executor. Each takes one entry
+//! in a timing wheel, which is freed when it is dropped. They are exact to a quarter of a millisecond, and never early. One thread,
+//! `moirai-timer`, wakes the tasks that wait. It is started at the first wait, and ends when no task has waited for a second.
+//! Workers that are busy look for timers that are due, too, every fifth of a millisecond, because the thread has to wait for a
+//! processor when every processor is busy.
 //!
 //! # Time in tests
 //!
-//! An executor's time can be taken in controller: with [`pause`], with `pause_time` of the executor, or with a manual
-//! [`Clock`](moirai_core::Clock) given to its builder. From then on what is waited for inside that executor is due when
-//! [`advance`] has moved the clock so far, and [`Instant::now`] says what that clock says. Other executors, and other tests
-//! in the process, are not touched.
+//! A test can take control of an executor's time: with [`pause()`], with [`pause_time`](crate::HybridExecutor::pause_time) of the
+//! executor, or by giving its builder a manual [`Clock`](moirai_core::Clock). From then on a deadline in that executor has come
+//! when [`advance`] has moved the clock so far, and [`Instant::now`] returns the time of that clock. Other executors, and other
+//! tests in the process, are not affected.
 //!
 //! ```
-//! use moirai_executor::{HybridExecutor, time};
-//! use moirai_core::ExecutorControl;
+//! use moirai::prelude::*;
+//! use moirai::time;
 //! use std::time::Duration;
 //!
-//! let executor = HybridExecutor::builder().worker_threads(1).build()?;
+//! let executor = Moirai::new()?;
 //! executor.block_on(async {
 //!     time::pause().unwrap();
 //!     let start = time::Instant::now();
@@ -26,7 +27,7 @@
 //!     hour.await;
 //!     assert_eq!(start.elapsed(), Duration::from_secs(3600));
 //! });
-//! # Ok::<(), moirai_core::BuildError>(())
+//! # Ok::<(), BuildError>(())
 //! ```
 
 mod current;

@@ -1,4 +1,4 @@
-//! Taking an executor's time in controller.
+//! Taking control of an executor's time.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,15 +7,16 @@ use crate::runtime::context::Context;
 use crate::timer::driver::TimeSource;
 use crate::yield_now::yield_now;
 
-/// Stops the time of the executor that runs the caller: from now on it moves by [`advance`] alone. If it is stopped already
-/// nothing changes. It cannot be started again; a test makes an executor of its own.
+/// Stops the time of the executor that runs the caller: from now on it moves only by [`advance`], or by the clock that
+/// [`pause_time`](crate::HybridExecutor::pause_time) returns. If the time is stopped already, nothing changes. It cannot be started
+/// again, so a test should make an executor of its own. The [module](super) has an example.
 ///
-/// What is waited for already goes on by the system's time, so call it first. The books are kept by the clock that the executor
-/// was built with.
+/// A wait that has begun before goes on by the system's time, so call this first. The records of tasks are kept by the clock that
+/// the executor was built with.
 ///
 /// # Errors
 ///
-/// [`TimeError`] if no executor runs the caller.
+/// A [`TimeError`] if no executor runs the caller.
 pub fn pause() -> Result<(), TimeError> {
     Context::with(|context| {
         let context = context.ok_or(TimeError(Kind::NoExecutor))?;
@@ -24,12 +25,12 @@ pub fn pause() -> Result<(), TimeError> {
     })
 }
 
-/// Moves the stopped time of the executor that runs the caller, wakes all whose moment has come, and lets the tasks run that were
-/// queued before.
+/// Moves the stopped time of the executor that runs the caller by `duration`, wakes the tasks whose deadlines have come, and
+/// yields, so that tasks that were queued before can run. The [module](super) has an example.
 ///
 /// # Errors
 ///
-/// [`TimeError`] if no executor runs the caller, or if its time is not stopped.
+/// A [`TimeError`] if no executor runs the caller, or if its time is not stopped.
 pub async fn advance(duration: Duration) -> Result<(), TimeError> {
     let controller = Context::with(|context| {
         let context = context.ok_or(TimeError(Kind::NoExecutor))?;
@@ -45,7 +46,7 @@ pub async fn advance(duration: Duration) -> Result<(), TimeError> {
     Ok(())
 }
 
-/// Why the time cannot be moved.
+/// The reason why an executor's time cannot be stopped or moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeError(Kind);
 
@@ -56,13 +57,13 @@ enum Kind {
 }
 
 impl TimeError {
-    /// Whether no executor runs the caller.
+    /// Returns `true` if no executor runs the caller.
     #[must_use]
     pub fn is_no_executor(&self) -> bool {
         self.0 == Kind::NoExecutor
     }
 
-    /// Whether the executor's time is not stopped.
+    /// Returns `true` if the executor's time is not stopped.
     #[must_use]
     pub fn is_not_paused(&self) -> bool {
         self.0 == Kind::NotPaused

@@ -1,4 +1,4 @@
-//! Waiting for a moment.
+//! Waiting for a moment in time.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,46 +12,48 @@ use super::instant::Instant;
 use crate::timer::driver::{Driver, TimeSource};
 use crate::timer::queue::TimerKey;
 
-/// Waits for `duration`. One of zero has passed at the first poll; `Duration::MAX` never does.
+/// Waits for `duration`. A duration of zero has passed at the first poll, and `Duration::MAX` never passes.
 ///
 /// ```
-/// # use moirai_core::ExecutorControl;
-/// # let executor = moirai_executor::HybridExecutor::builder().worker_threads(1).build()?;
-/// # executor.block_on(async {
+/// use moirai::prelude::*;
+/// use moirai::time::sleep;
 /// use std::time::Duration;
-/// moirai_executor::time::sleep(Duration::from_millis(1)).await;
-/// # });
-/// # Ok::<(), moirai_core::BuildError>(())
+///
+/// let executor = Moirai::new()?;
+/// executor.block_on(sleep(Duration::from_millis(1)));
+/// # Ok::<(), BuildError>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep(Deadline::after(current(), duration))
 }
 
-/// Waits until `deadline`.
+/// Waits until `deadline`; see [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep(Deadline { source: current(), deadline, unpolled: false, key: None })
 }
 
-/// Resolves at its deadline: at most a quarter of a millisecond late, plus what it takes to wake the task, and never early. Made by
-/// [`sleep`] and [`sleep_until`]. Dropping it forgets the deadline.
+/// A future that resolves at its deadline. Returned by [`sleep`] and [`sleep_until`].
+///
+/// It is late by at most a quarter of a millisecond and the time that it takes to wake the task, and never early. Dropping it
+/// removes its timer.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep(Deadline);
 
 impl Sleep {
-    /// When it resolves.
+    /// Returns the moment at which this resolves.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.0.deadline
     }
 
-    /// Whether the deadline has passed.
+    /// Returns `true` if the deadline has passed.
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
         self.0.has_passed()
     }
 
-    /// Sets another deadline; the next poll is the first for it.
+    /// Sets another deadline. It takes effect at the next poll.
     pub fn reset(&mut self, deadline: Instant) {
         self.0.reset(deadline);
     }
@@ -65,22 +67,22 @@ impl Future for Sleep {
     }
 }
 
-/// What a [`Sleep`] is made of, without a share in the task's budget.
+/// The core of a [`Sleep`], which does not use the task's budget.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     source: TimeSource,
     deadline: Instant,
-    /// Whether it was in the future, for long enough, when the clock was looked at last, and nobody has asked since.
+    /// Whether the deadline was at least [`FRESH`] in the future when the clock was read last, and has not been polled since.
     unpolled: bool,
     key: Option<TimerKey>,
 }
 
-/// A deadline so far off is taken for not yet passed at its first poll, without a look at the clock. If it has, after all, the
-/// timer's thread says so at once.
+/// A deadline so far in the future is assumed not to have passed at its first poll, without a look at the clock. If it has passed
+/// after all, the timer thread wakes the task at once.
 const FRESH: Duration = Duration::from_millis(1);
 
 impl Deadline {
-    /// So far from now, on the clock of `source`.
+    /// Returns the deadline that is `duration` from now, by the clock of `source`.
     pub(crate) fn after(source: TimeSource, duration: Duration) -> Self {
         let deadline = Instant::from_std(source.now()) + duration;
         Self { source, deadline, unpolled: duration >= FRESH, key: None }
@@ -108,7 +110,7 @@ impl Deadline {
         self.unpolled = false;
     }
 
-    /// Has the waker woken at the deadline, whatever it was asked to do before; false if the deadline has passed.
+    /// Has the waker woken at the deadline, in place of one that was set before. Returns `false` if the deadline has passed.
     pub(crate) fn wake_at(&mut self, waker: &Waker) -> bool {
         let unpolled = std::mem::take(&mut self.unpolled);
         if !unpolled && self.has_passed() {

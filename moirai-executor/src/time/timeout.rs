@@ -1,4 +1,4 @@
-//! A limit on how long a future may take.
+//! Limits on the time that a future may take.
 
 use std::fmt;
 use std::future::Future;
@@ -12,28 +12,30 @@ use super::current::current;
 use super::instant::Instant;
 use super::sleep::Deadline;
 
-/// Runs `future` for at most `duration`. When the time is up first, the output is [`Elapsed`]; the future is dropped with the
+/// Runs `future` for at most `duration`. If the time is up first, the output is [`Elapsed`]; the future is dropped with the
 /// [`Timeout`].
 ///
-/// The future is polled first, so one that is ready at once is so also with a duration of zero. A poll in progress is not interrupted.
+/// The future is polled before the clock is looked at, so one that is ready at once is in time even if the duration is zero. A poll
+/// in progress is not interrupted.
 ///
 /// ```
-/// # use moirai_core::ExecutorControl;
-/// # let executor = moirai_executor::HybridExecutor::builder().worker_threads(1).build()?;
-/// # executor.block_on(async {
-/// use moirai_executor::time::timeout;
+/// use moirai::prelude::*;
+/// use moirai::time::timeout;
 /// use std::time::Duration;
-/// assert_eq!(timeout(Duration::from_secs(1), async { 1 }).await, Ok(1));
-/// let never = std::future::pending::<()>();
-/// assert!(timeout(Duration::from_millis(1), never).await.is_err());
-/// # });
-/// # Ok::<(), moirai_core::BuildError>(())
+///
+/// let executor = Moirai::new()?;
+/// executor.block_on(async {
+///     assert_eq!(timeout(Duration::from_secs(1), async { 1 }).await, Ok(1));
+///     let never = std::future::pending::<()>();
+///     assert!(timeout(Duration::from_millis(1), never).await.is_err());
+/// });
+/// # Ok::<(), BuildError>(())
 /// ```
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout { future, deadline: Deadline::after(current(), duration) }
 }
 
-/// Runs `future` until `deadline` at most; see [`timeout`].
+/// Runs `future` until `deadline` at the latest; see [`timeout`].
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     let mut limit = Deadline::after(current(), Duration::ZERO);
     limit.reset(deadline);
@@ -41,7 +43,7 @@ pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
 }
 
 pin_project! {
-    /// Resolves to what a future returns, or to [`Elapsed`]. Made by [`timeout`] and [`timeout_at`].
+    /// A future that resolves to the output of another, or to [`Elapsed`]. Returned by [`timeout`] and [`timeout_at`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Timeout<F> {
@@ -52,7 +54,7 @@ pin_project! {
 }
 
 impl<F> Timeout<F> {
-    /// The future, without the limit.
+    /// Returns the future without its limit.
     pub fn into_inner(self) -> F {
         self.future
     }
@@ -66,12 +68,12 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        // Looked at even if the future has used up the task's budget, or it could run on for ever.
+        // The deadline is polled even if the future has used up the task's budget. Otherwise the future could go on forever.
         this.deadline.poll(cx).map(|()| Err(Elapsed(())))
     }
 }
 
-/// The time was up.
+/// The error of a [`Timeout`]: the time was up before the future was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 

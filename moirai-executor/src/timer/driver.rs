@@ -1,4 +1,5 @@
-//! Who hands out what is due: a thread for the system's time, whoever moves the clock for a manual one.
+//! The drivers of timers, which wake the wakers that are due: for the system's time on a thread, for a manual clock on the thread
+//! that advances it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,16 +13,16 @@ use parking_lot::{Condvar, Mutex};
 use super::queue::{TimerKey, TimerQueue, Wakeup};
 use crate::panics;
 
-/// Nanoseconds in a tick of the system's time, as a power of two: 0.26 ms.
+/// The length of a tick of the system's time in nanoseconds, as a power of two: 0.26 ms.
 const TICK_BITS: u32 = 18;
 
-/// How long the thread waits for another deadline before it ends.
+/// How long the timer thread waits for another deadline before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// How many wheels the system's time has.
+/// The number of wheels for the system's time.
 const SHARDS: usize = 8;
 
-/// Which time counts: the system's, or that of a manual clock.
+/// The time that applies: the system's, or that of a manual clock.
 #[derive(Clone)]
 pub(crate) enum TimeSource {
     System,
@@ -29,7 +30,7 @@ pub(crate) enum TimeSource {
 }
 
 impl TimeSource {
-    /// The moment now.
+    /// Returns the present moment.
     pub(crate) fn now(&self) -> Instant {
         match self {
             Self::System => Instant::now(),
@@ -45,9 +46,9 @@ impl TimeSource {
     }
 }
 
-/// Wakes those who wait for a moment.
+/// Wakes wakers at their deadlines, by the time of one source.
 pub(crate) struct Driver {
-    /// The moment of tick zero.
+    /// The moment of tick 0.
     origin: Instant,
     queue: TimerQueue<Waker>,
     time: Time,
@@ -58,7 +59,7 @@ enum Time {
     Manual { controller: Arc<ManualClock>, listener: OnceLock<ListenerKey> },
 }
 
-/// The thread that serves the system's time.
+/// The shared state of the thread that serves the system's time.
 #[derive(Default)]
 struct TimerThread {
     state: Mutex<ThreadState>,
@@ -73,7 +74,7 @@ struct ThreadState {
 
 static SYSTEM: OnceLock<Driver> = OnceLock::new();
 
-/// Wakes somebody. It is user code: contained, so that one bad waker does not stop every deadline of the process.
+/// Wakes a waker. This is user code, whose panics are caught: one bad waker must not stop all timers of the process.
 fn wake(waker: Waker) {
     if let Some(message) = panics::contain(|| waker.wake()) {
         tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
@@ -81,8 +82,9 @@ fn wake(waker: Waker) {
 }
 
 impl Driver {
-    /// Wakes some of those whose moment has come by the system's time, on a thread that is busy anyway: when every processor
-    /// is, the timer's own thread has to wait for one.
+    /// Wakes some of the wakers that are due by the system's time.
+    ///
+    /// Called by workers that are busy anyway: when every processor is busy, the timer thread has to wait for one.
     pub(crate) fn fire_due() {
         if let Some(system) = SYSTEM.get() {
             let now = system.tick_now();
@@ -100,9 +102,9 @@ impl Driver {
         })
     }
 
-    /// For the time of a manual clock.
+    /// Makes a driver for the time of a manual clock.
     pub(crate) fn manual(controller: Arc<ManualClock>) -> Arc<Self> {
-        // So that the clock shows the present moment when it shows what it shows now.
+        // The origin is chosen so that the clock's present reading stands for the present moment.
         let shown = Duration::from_nanos(controller.nanos());
         let now = Instant::now();
         let driver = Arc::new(Self {
@@ -110,20 +112,20 @@ impl Driver {
             queue: TimerQueue::new(1),
             time: Time::Manual { controller: Arc::clone(&controller), listener: OnceLock::new() },
         });
-        let told = Arc::downgrade(&driver);
+        let weak = Arc::downgrade(&driver);
         let key = controller.listen(move || {
-            if let Some(driver) = told.upgrade() {
+            if let Some(driver) = weak.upgrade() {
                 driver.fire();
             }
         });
         if let Time::Manual { listener, .. } = &driver.time {
-            // The first and only one.
+            // This cannot fail, because no key has been set before.
             let _ = listener.set(key);
         }
         driver
     }
 
-    /// The clock's controller, if it is a manual one.
+    /// Returns the manual clock of which this is the driver; `None` for the system's time.
     pub(crate) fn controller(&self) -> Option<&Arc<ManualClock>> {
         match &self.time {
             Time::System(_) => None,
@@ -141,7 +143,7 @@ impl Driver {
         }
     }
 
-    /// The tick at whose beginning a moment has come.
+    /// Returns the first tick at whose beginning `moment` has come.
     fn tick_of(&self, moment: Instant) -> u64 {
         let nanos = moment.saturating_duration_since(self.origin).as_nanos();
         let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
@@ -151,7 +153,7 @@ impl Driver {
         }
     }
 
-    /// The tick that has begun last.
+    /// Returns the present tick: the last that has begun.
     fn tick_now(&self) -> u64 {
         match &self.time {
             Time::System(_) => {
@@ -162,15 +164,19 @@ impl Driver {
         }
     }
 
-    /// Has the waker woken at the deadline. It comes back if the deadline has passed.
+    /// Has the waker woken at the deadline, unless its timer is removed before.
+    ///
+    /// # Errors
+    ///
+    /// The waker, if the deadline has passed. This can only be with a manual clock.
     pub(crate) fn insert(&self, deadline: Instant, waker: Waker) -> Result<TimerKey, Waker> {
         let tick = self.tick_of(deadline);
         match &self.time {
             Time::System(timer_thread) => {
-                // The caller has looked at the clock, and the thread looks again before it sleeps.
+                // Nothing is due here: the caller has looked at the clock, and the timer thread looks again before it sleeps.
                 let (key, wakeup) = self.queue.insert(shard_of_thread(), tick, waker, || false)?;
-                if wakeup == Wakeup::Ring && !self.wake_thread(timer_thread) {
-                    // Nobody would wake the task: it looks again of its own accord.
+                if wakeup == Wakeup::Needed && !self.wake_thread(timer_thread) {
+                    // No thread would wake the task, so it is woken now, and looks at the clock again by itself.
                     if let Some(waker) = self.queue.remove(key) {
                         waker.wake();
                     }
@@ -178,14 +184,14 @@ impl Driver {
                 Ok(key)
             }
             Time::Manual { controller, .. } => {
-                // An advance moves the clock, then takes the lock: so it finds the waker, or is seen here.
+                // An advance moves the clock and then takes the lock: either it finds the waker, or this sees the clock moved.
                 let is_due = || controller.nanos() >= tick;
                 self.queue.insert(0, tick, waker, is_due).map(|(key, _)| key)
             }
         }
     }
 
-    /// Has another waker woken; false if the first was woken already.
+    /// Replaces the waker of a timer. Returns `false` if the timer has fired already.
     pub(crate) fn update(&self, key: TimerKey, waker: &Waker) -> bool {
         match self.queue.with(key, |present| present.will_wake(waker)) {
             Some(true) => true,
@@ -194,23 +200,23 @@ impl Driver {
         }
     }
 
-    /// Forgets a deadline.
+    /// Removes a timer, if it has not fired.
     pub(crate) fn remove(&self, key: TimerKey) {
-        // User code, and no lock is held.
+        // Dropping the waker is user code, and no lock is held.
         drop(self.queue.remove(key));
     }
 
-    /// The tick of the earliest deadline, or one before it at which there is something to be sorted.
+    /// Returns the tick of the earliest deadline, or an earlier one at which timers are to be moved down in the wheel.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.queue.set_next_wake()
     }
 
-    /// Wakes those whose deadline has come.
+    /// Wakes the wakers whose deadlines have come.
     fn fire(&self) {
         self.queue.fire(self.tick_now(), wake);
     }
 
-    /// Wakes the thread, or starts it. False if it cannot be started.
+    /// Wakes the timer thread, or starts it. Returns `false` if it cannot be started.
     fn wake_thread(&self, timer_thread: &TimerThread) -> bool {
         let mut state = timer_thread.state.lock();
         state.woken = true;
@@ -224,9 +230,9 @@ impl Driver {
             Ok(_) => state.running = true,
             Err(error) => {
                 drop(state);
-                static TOLD: Once = Once::new();
-                TOLD.call_once(|| {
-                    tracing::warn!(target: "moirai", %error, "the timer's thread could not be started: who waits for a moment polls");
+                static LOGGED: Once = Once::new();
+                LOGGED.call_once(|| {
+                    tracing::warn!(target: "moirai", %error, "the timer thread could not be started: tasks that wait for a deadline poll the clock until it can");
                 });
                 return false;
             }
@@ -234,7 +240,7 @@ impl Driver {
         true
     }
 
-    /// The body of the thread.
+    /// The body of the timer thread.
     fn run(&self) {
         let Time::System(timer_thread) = &self.time else { return };
         loop {
@@ -252,7 +258,8 @@ impl Driver {
             });
             let timed_out = timer_thread.wakeup.wait_for(&mut state, left).timed_out();
             if next.is_none() && timed_out && !state.woken {
-                // The next_wake says that whoever adds a deadline rings, and so finds that nobody runs.
+                // `next_wake` is `AWAKE` now, so a thread that adds a deadline wakes this one, and then sees that it is not
+                // running.
                 state.running = false;
                 return;
             }
@@ -285,11 +292,11 @@ impl fmt::Debug for TimeSource {
     }
 }
 
-/// A number that differs between threads.
+/// Returns a number that differs between threads, to choose a wheel.
 fn shard_of_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        // Ordering: Relaxed: only to be spread.
+        // Ordering: Relaxed: the numbers only have to be spread.
         static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     SHARD.try_with(|shard| *shard).unwrap_or(0)

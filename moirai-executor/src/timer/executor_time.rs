@@ -1,4 +1,4 @@
-//! Which time an executor has.
+//! The time of an executor.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,12 +6,12 @@ use moirai_core::{Clock, ManualClock};
 
 use super::driver::{Driver, TimeSource};
 
-/// An executor's time: the system's, until it is paused.
+/// The time of an executor: the system's until it is paused, then that of a manual clock.
 #[derive(Debug, Default)]
 pub(crate) struct ExecutorTime(OnceLock<Arc<Driver>>);
 
 impl ExecutorTime {
-    /// That of a clock.
+    /// Returns the time of an executor with this clock: paused from the start if the clock is a manual one.
     pub(crate) fn of(clock: &Clock) -> Self {
         let source = Self::default();
         if let Some(controller) = clock.as_manual() {
@@ -25,12 +25,13 @@ impl ExecutorTime {
         self.0.get().map_or(TimeSource::System, |driver| TimeSource::Manual(Arc::clone(driver)))
     }
 
-    /// The next moment for which somebody waits, in nanoseconds of a clock that was stopped.
+    /// Returns the earliest tick of a manual clock, in nanoseconds, at which a timer may be due. `None` if there is none, or if the
+    /// time is the system's.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.0.get()?.next_due()
     }
 
-    /// Stops the time, if it runs, and gives the controller that moves it.
+    /// Stops the time if it is not stopped yet, and returns the clock that moves it.
     pub(crate) fn pause(&self) -> Arc<ManualClock> {
         let driver = self.0.get_or_init(|| {
             let (_, controller) = Clock::manual();

@@ -1,4 +1,4 @@
-//! Who waits for which moment, and who tells them.
+//! Timers: wakers that are woken at a deadline, by the system's time or by that of a manual clock.
 
 pub(crate) mod driver;
 pub(crate) mod executor_time;

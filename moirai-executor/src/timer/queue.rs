@@ -1,28 +1,33 @@
-//! Pending deadlines behind locks, and the agreement between those who add one and the one who sleeps until the first.
+//! Pending deadlines behind locks, and the protocol between the threads that add deadlines and the one that sleeps until the first.
 //!
-//! The deadlines are in several wheels, so that threads which add and remove at the same time do so under different locks.
+//! The deadlines are in several wheels, so that threads which add and remove deadlines at the same time do so under different
+//! locks.
 //!
-//! # The next_wake
+//! # The next wake-up
 //!
-//! `next_wake` is the tick until which the *timer_thread*, who hands out what is due, means to sleep.
+//! `next_wake` is the tick until which the *timer thread*, which wakes the wakers that are due, intends to sleep.
 //!
-//! 1. Before it sleeps the timer_thread stores [`AWAKE`] into `next_wake`, then looks through the wheels under their locks, then stores the tick
-//!    of the earliest deadline that it saw, and sleeps until then, unless the wakeup was woken since step one.
-//! 2. Who adds a deadline puts it into a wheel under its lock, then reads `next_wake`. If the deadline is earlier, it lowers `next_wake` to it,
-//!    and then rings the wakeup. `AWAKE` is later than any deadline.
-//! 3. If the timer_thread's look into a wheel came before the insertion, then so did its store of `AWAKE`, by the wheel's lock: so rule 2
-//!    reads `AWAKE`, or what was stored after it. In the first case it rings; in the second it compares with the tick until
-//!    which the timer_thread means to sleep. If the look came after, then the timer_thread has seen the deadline. So it never oversleeps one.
-//!    Nor does it oversleep one whose adder read what another adder had lowered it to. That one rings, after which the timer_thread begins
-//!    at rule 1 again; and if its look then comes before the insertion, the adder has read what was stored after the lowering.
-//! 4. The wakeup is a flag under a lock that the timer_thread holds from reading it to falling asleep: it cannot be woken in between.
+//! 1. Before it sleeps, the timer thread stores [`AWAKE`] into `next_wake`, then looks through the wheels under their locks, and
+//!    then stores the tick of the earliest deadline that it saw. It sleeps until then, unless it was notified in the meantime.
+//! 2. A thread that adds a deadline inserts it into a wheel under the wheel's lock, and then reads `next_wake`. If the deadline is
+//!    earlier, it lowers `next_wake` to the deadline, and then notifies the timer thread. `AWAKE` is later than any deadline.
+//! 3. If the timer thread's look into a wheel came before the insertion, then so did its store of `AWAKE`, by the wheel's lock. So
+//!    the read of rule 2 returns `AWAKE`, or a value that was stored after it. In the first case the adder notifies the timer
+//!    thread; in the second it compares the deadline with the tick until which the timer thread intends to sleep. If the look came
+//!    after the insertion, then the timer thread has seen the deadline. So it never oversleeps one. Nor does it oversleep a
+//!    deadline whose adder read a value to which another adder had lowered `next_wake`. That other adder notifies the timer thread,
+//!    which then begins at rule 1 again; and if its look then comes before the insertion, the adder has in fact read a value that
+//!    was stored after the lowering.
+//! 4. The notification is a flag under a lock that the timer thread holds from reading the flag to falling asleep: no notification
+//!    comes in between.
 //!
-//! So `next_wake` is never later than a deadline for long, and a thread that is busy anyway can see by it that something is due: the
-//! timer_thread may have to wait for a processor.
+//! So `next_wake` is never later than a deadline for long, and a busy thread can see by it that something is due. This helps when
+//! the timer thread has to wait for a processor.
 //!
 //! # Each deadline once
 //!
-//! 5. What was inserted is handed out under the wheel's lock: either to the timer_thread, because it is due, or to who removes it.
+//! 5. Every item that was inserted leaves its wheel under the wheel's lock, and once: either because it is due, to the thread that
+//!    calls [`fire`](TimerQueue::fire) or [`fire_some`](TimerQueue::fire_some), or to the thread that removes it.
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
@@ -33,28 +38,28 @@ use super::wheel::{Wheel, WheelKey};
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// Rule 1: the timer_thread is looking.
+/// The value of `next_wake` while the timer thread looks through the wheels (rule 1), and while there are no deadlines.
 pub(crate) const AWAKE: u64 = u64::MAX;
 
-/// How many steps the timer_thread takes under one hold of a lock.
+/// The number of steps that are taken under one hold of a wheel's lock.
 const STEPS: usize = if cfg!(moirai_loom) { 2 } else { 128 };
 
-/// A deadline's key.
+/// Identifies one insertion into a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerKey {
     shard: u32,
     entry: WheelKey,
 }
 
-/// Whether the wakeup is to be woken.
+/// Whether the caller must notify the timer thread (rule 2).
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wakeup {
-    Ring,
-    Leave,
+    Needed,
+    NotNeeded,
 }
 
-/// See the [module](self).
+/// Pending deadlines in several wheels; see the [module](self).
 #[derive(Debug)]
 pub(crate) struct TimerQueue<T> {
     wheels: Box<[CachePadded<Mutex<Wheel<T>>>]>,
@@ -62,16 +67,22 @@ pub(crate) struct TimerQueue<T> {
 }
 
 impl<T> TimerQueue<T> {
-    /// So many wheels, at least one.
-    pub(crate) fn new(queue: usize) -> Self {
+    /// Makes a queue with this number of wheels, but at least one.
+    pub(crate) fn new(wheels: usize) -> Self {
         let wheel = || CachePadded::new(Mutex::new(Wheel::new()));
         Self {
-            wheels: (0..queue.max(1)).map(|_| wheel()).collect(),
+            wheels: (0..wheels.max(1)).map(|_| wheel()).collect(),
             next_wake: AtomicU64::new(AWAKE),
         }
     }
 
-    /// Rule 2. `hint` chooses the wheel. Without a key, `is_due` said under the lock that it is too late to wait.
+    /// Inserts an item that is due at `tick` (rule 2). `hint` chooses the wheel.
+    ///
+    /// The caller must notify the timer thread if the result says so.
+    ///
+    /// # Errors
+    ///
+    /// The item, if `is_due`, which is called under the wheel's lock, returns `true`.
     pub(crate) fn insert(
         &self,
         hint: usize,
@@ -87,25 +98,29 @@ impl<T> TimerQueue<T> {
             }
             wheel.insert(tick, item)
         };
-        // Ordering: Relaxed: rule 3 leans on the wheel's lock, and on the order of one variable's values.
+        // Ordering: Relaxed: rule 3 relies on the wheel's lock, and on the modification order of this one variable.
         let earliest = tick < self.next_wake.load(Ordering::Relaxed);
         let wakeup = if earliest {
-            // Ordering: Relaxed: that the timer_thread sees the wakeup is what counts.
+            // Ordering: Relaxed: what counts is that the timer thread sees the notification.
             self.next_wake.fetch_min(tick, Ordering::Relaxed);
-            Wakeup::Ring
+            Wakeup::Needed
         } else {
-            Wakeup::Leave
+            Wakeup::NotNeeded
         };
         #[allow(clippy::cast_possible_truncation)]
         Ok((TimerKey { shard: shard as u32, entry }, wakeup))
     }
 
-    /// Rule 5.
+    /// Removes an item, unless it left its wheel before (rule 5).
     pub(crate) fn remove(&self, key: TimerKey) -> Option<T> {
         self.wheels[key.shard as usize].lock().remove(key.entry)
     }
 
-    /// Puts something else in the key, and gives back what was there, or what was to be put there if it was handed out since.
+    /// Replaces an item, and returns the old one.
+    ///
+    /// # Errors
+    ///
+    /// The new item, if the old one has left its wheel.
     pub(crate) fn replace(&self, key: TimerKey, item: T) -> Result<T, T> {
         match self.wheels[key.shard as usize].lock().get_mut(key.entry) {
             Some(old) => Ok(std::mem::replace(old, item)),
@@ -113,17 +128,18 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Looks at what is in the key, unless it was handed out.
+    /// Calls `look` with an item under the wheel's lock, unless the item has left its wheel.
     pub(crate) fn with<R>(&self, key: TimerKey, look: impl FnOnce(&T) -> R) -> Option<R> {
         self.wheels[key.shard as usize].lock().get_mut(key.entry).map(|item| look(item))
     }
 
-    /// Rule 5: hands out what is due, with no lock held.
+    /// Removes the items that are due at `tick` (rule 5), and passes them to `due` with no lock held.
     pub(crate) fn fire(&self, tick: u64, mut due: impl FnMut(T)) {
         while self.fire_some(tick, &mut due) {}
     }
 
-    /// As [`fire`](Self::fire), but takes only a few steps in each wheel, and says whether there may be more.
+    /// Like [`fire`](Self::fire), but takes only [`STEPS`] steps in each wheel. Returns `true` if there may be more items that are
+    /// due.
     pub(crate) fn fire_some(&self, tick: u64, mut due: impl FnMut(T)) -> bool {
         let mut batch = Vec::new();
         let mut more = false;
@@ -134,22 +150,22 @@ impl<T> TimerQueue<T> {
         more
     }
 
-    /// Whether something may be due at `tick`, for who has not the timer_thread's patience.
+    /// Returns `true` if something may be due at `tick`. A hint for threads that are not the timer thread.
     pub(crate) fn may_be_due(&self, tick: u64) -> bool {
         // Ordering: Relaxed: a hint.
         self.next_wake.load(Ordering::Relaxed) <= tick
     }
 
-    /// Rule 1, but for the sleep: the tick until which to sleep, `None` without deadlines.
+    /// Does what rule 1 asks for before the sleep, and returns the tick until which to sleep; `None` if there are no deadlines.
     pub(crate) fn set_next_wake(&self) -> Option<u64> {
-        // Ordering: Relaxed: rule 3.
+        // Ordering: Relaxed: rule 3 relies on the wheels' locks, and on the modification order of this one variable.
         self.next_wake.store(AWAKE, Ordering::Relaxed);
         let next = self.wheels.iter().filter_map(|wheel| wheel.lock().next()).min();
         self.next_wake.store(next.unwrap_or(AWAKE), Ordering::Relaxed);
         next
     }
 
-    /// How many deadlines are pending.
+    /// Returns the number of deadlines that are pending.
     pub(crate) fn len(&self) -> usize {
         self.wheels.iter().map(|wheel| wheel.lock().len()).sum()
     }

@@ -1,82 +1,85 @@
-//! Deadlines in order, at a constant price: a hierarchical timing wheel.
+//! A hierarchical timing wheel, which keeps deadlines in order at a constant cost for each.
 //!
-//! Time is counted in *ticks*. A deadline is kept on the level of the highest digit, to the base of 64, in which it differs from
-//! the wheel's present tick, in the slot that this digit names; a slot holds the numbers of its entries. So what is due within the next 64 ticks is on the
-//! lowest level, exact to the tick; what is further off is moved down, a level at a time, when its slot is reached. A deadline is
-//! inserted and removed in constant time, and is moved at most [`LEVELS`] times.
+//! Time is counted in *ticks*. A deadline and the wheel's present tick are compared as numbers in base 64: the highest digit in
+//! which they differ determines the level on which the deadline is kept, and the deadline's value of that digit the slot on this
+//! level. A slot holds the indices of its entries. So a deadline in the present block of 64 ticks is on the lowest level, exact to
+//! the tick, and one that is further off is moved down by at least one level when its slot is reached. A deadline is inserted and
+//! removed in constant time, and is moved at most [`LEVELS`] times.
 //!
-//! Two things follow from taking the *differing* digit: a slot that holds something lies ahead of the present tick on its
-//! level, so nothing wraps around; and all of a level comes before all of the level above.
+//! Two things follow from taking the *differing* digit: a slot that holds entries never lies behind the present tick on its level,
+//! so nothing wraps around; and all deadlines of a level come before all those of the level above.
 //!
-//! The idea is that of Varghese and Lauck (*Hashed and Hierarchical Timing Wheels*, 1987), in the form that tokio's timer has; unlike
-//! tokio's, the entries are in pages of the wheel's own, named by numbers, so that there is nothing unsafe about them.
+//! The idea is that of Varghese and Lauck (*Hashed and Hierarchical Timing Wheels*, 1987), in the form that tokio's timer has.
+//! Unlike tokio's, the entries are in pages that the wheel owns, and are named by indices, so that no unsafe code is needed for
+//! them.
 
 use std::mem;
 
-/// Digits of 6 bits: enough for every tick.
+/// The number of levels. Each stands for a digit of 6 bits, and together they cover every tick.
 const LEVELS: usize = 11;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 
-/// Entries in a page.
+/// The number of entries in a page.
 const PAGE: usize = 1 << PAGE_BITS;
 const PAGE_BITS: u32 = if cfg!(moirai_loom) { 2 } else { 10 };
 
-/// The end of the list of free entries.
+/// Marks the end of the list of free entries.
 const NONE: u32 = u32::MAX;
 
-/// In the slot_index of an entry that was taken out.
+/// Stands in a slot's list in the place of an entry that was removed.
 const GONE: u32 = u32::MAX;
 
-/// A slot that had more entries than this gives its memory back when it is empty.
+/// A slot whose list has room for more entries than this frees its memory when it becomes empty. A list is compacted only if more
+/// than this many were removed.
 const KEPT: usize = 64;
 
-/// Names one insertion; the number is never used again.
+/// Identifies one insertion. Its number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WheelKey {
     index: u32,
     number: u64,
 }
 
-/// Deadlines, each with what is handed out when it is reached.
+/// Deadlines, each with an item that is returned when the deadline is reached.
 #[derive(Debug)]
 pub(crate) struct Wheel<T> {
-    /// Everything up to this tick was handed out.
+    /// The present tick: all items that are due before it have been returned.
     now: u64,
     slots: Box<[WheelSlot]>,
     /// A bit for each slot that is not empty.
     occupied: [u64; LEVELS],
-    /// A slot whose entries are being moved down.
+    /// The slot that [`fire`](Self::fire) has begun to empty, if its steps were used up before it was done.
     moving: Option<SlotIndex>,
     pages: Vec<Box<[TimerEntry<T>]>>,
     free: u32,
     live: usize,
-    /// Counts insertions.
+    /// The number of insertions so far.
     number: u64,
 }
 
-/// A cache line of its own: entries are touched in any order.
+/// An entry. It has a cache line of its own, because entries are accessed in any order.
 #[derive(Debug)]
 #[repr(align(64))]
 struct TimerEntry<T> {
     deadline: u64,
-    /// Zero while the entry is free.
+    /// The number of the insertion; 0 while the entry is free.
     number: u64,
     item: Option<T>,
-    /// Where it is in its slot; the next free entry, if it is free.
+    /// The entry's position in the list of its slot; while the entry is free, the index of the next free entry.
     position: u32,
     slot_index: SlotIndex,
 }
 
-/// The entries of a slot, by number.
+/// The entries of a slot.
 #[derive(Debug, Default)]
 struct WheelSlot {
-    /// With [`GONE`] in the slot_index of what was taken out.
+    /// The indices of the entries, with [`GONE`] in the place of each that was removed.
     entries: Vec<u32>,
     gone: usize,
 }
 
-/// A slot of a level.
+/// The index of a slot among the slots of all levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SlotIndex(u16);
 
@@ -105,12 +108,12 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// How many deadlines are pending.
+    /// Returns the number of deadlines that are pending.
     pub(crate) fn len(&self) -> usize {
         self.live
     }
 
-    /// Adds a deadline. One that has passed is due at once.
+    /// Inserts an item. If its deadline has passed, it is due at once.
     pub(crate) fn insert(&mut self, deadline: u64, item: T) -> WheelKey {
         let deadline = deadline.max(self.now);
         if self.free == NONE {
@@ -130,13 +133,13 @@ impl<T> Wheel<T> {
         WheelKey { index, number }
     }
 
-    /// What was inserted under this key, unless it was handed out since.
+    /// Returns the item with this key; `None` if it was returned or removed since.
     pub(crate) fn get_mut(&mut self, key: WheelKey) -> Option<&mut T> {
         let entry = self.known(key)?;
         entry.item.as_mut()
     }
 
-    /// Takes out what was inserted under this key, unless it was handed out since.
+    /// Removes the item with this key; `None` if it was returned or removed since.
     pub(crate) fn remove(&mut self, key: WheelKey) -> Option<T> {
         self.known(key)?;
         self.unlink(key.index);
@@ -145,8 +148,10 @@ impl<T> Wheel<T> {
         item
     }
 
-    /// Hands out what is due at `tick`, but does not take more than `steps` steps, of which each hands one out or moves one
-    /// down. Says whether there may be more.
+    /// Advances the wheel towards `tick`, and passes the items that are due to `due`.
+    ///
+    /// Takes at most `steps` steps, of which each passes on one item, moves one entry down, or leaves a slot that has become empty.
+    /// Returns `true` if the steps were used up, and there may be more items that are due.
     pub(crate) fn fire(&mut self, tick: u64, mut steps: usize, mut due: impl FnMut(T)) -> bool {
         loop {
             let (slot_index, at) = match self.moving {
@@ -180,7 +185,8 @@ impl<T> Wheel<T> {
         false
     }
 
-    /// When to look again: at the first deadline, or when a slot is to be moved down. `None` without deadlines.
+    /// Returns the tick at which to call [`fire`](Self::fire) next: that of the first deadline, or an earlier one at which entries
+    /// are to be moved down. `None` if there are no deadlines.
     pub(crate) fn next(&self) -> Option<u64> {
         if self.moving.is_some() {
             return Some(self.now);
@@ -188,7 +194,7 @@ impl<T> Wheel<T> {
         self.first().map(|(_, at)| at)
     }
 
-    /// The first slot that holds something, and the tick at which it begins.
+    /// Returns the first slot that holds entries, and the tick at which it begins.
     fn first(&self) -> Option<(SlotIndex, u64)> {
         let level = self.occupied.iter().position(|&occupied| occupied != 0)?;
         let slot = self.occupied[level].trailing_zeros() as usize;
@@ -204,7 +210,7 @@ impl<T> Wheel<T> {
         let slot_index = SlotIndex::new(level as usize, slot);
         self.occupied[level as usize] |= 1 << slot;
         let entries = &mut self.slots[slot_index.index()].entries;
-        // Fewer than 2^32: there are not so many entries, and at most as many places of such that are gone.
+        // Fewer than 2^32: there are fewer entries than that, and removed ones take up at most as many places again.
         #[allow(clippy::cast_possible_truncation)]
         let position = entries.len() as u32;
         entries.push(index);
@@ -213,8 +219,8 @@ impl<T> Wheel<T> {
         entry.position = position;
     }
 
-    /// Takes an entry out of its slot. The others stay where they are, so that none of them need be touched: with many deadlines
-    /// each is a cache miss.
+    /// Removes an entry from the list of its slot. The others keep their positions, so that none of them is accessed: with many
+    /// deadlines each access is a cache miss.
     fn unlink(&mut self, index: u32) {
         let entry = self.entry(index);
         let (position, slot_index) = (entry.position, entry.slot_index);
@@ -228,7 +234,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Takes the last entry out of a slot.
+    /// Removes the last entry from the list of a slot.
     fn pop(&mut self, slot_index: SlotIndex) -> Option<u32> {
         let slot = &mut self.slots[slot_index.index()];
         while let Some(index) = slot.entries.pop() {
@@ -244,7 +250,7 @@ impl<T> Wheel<T> {
         None
     }
 
-    /// A slot holds nothing any more.
+    /// Marks a slot as empty.
     fn vacate(&mut self, slot_index: SlotIndex) {
         let slot = &mut self.slots[slot_index.index()];
         slot.gone = 0;
@@ -255,7 +261,7 @@ impl<T> Wheel<T> {
         self.occupied[slot_index.index() / SLOTS] &= !(1 << (slot_index.index() % SLOTS));
     }
 
-    /// Leaves out what is gone, which is more than half: so each removal pays for at most one entry that is moved.
+    /// Compacts the list of a slot, of which more than half is gone: so each removal pays for at most one entry that is moved.
     fn close_up(&mut self, slot_index: SlotIndex) {
         let slot = &mut self.slots[slot_index.index()];
         slot.gone = 0;
@@ -268,7 +274,7 @@ impl<T> Wheel<T> {
         self.slots[slot_index.index()].entries = entries;
     }
 
-    /// Frees an entry that is not linked.
+    /// Frees an entry that is in no slot, and returns its item.
     fn release(&mut self, index: u32) -> Option<T> {
         let free = mem::replace(&mut self.free, index);
         self.live -= 1;
@@ -302,7 +308,7 @@ impl<T> Wheel<T> {
         self.free = first;
     }
 
-    /// Gives memory back when nothing is pending.
+    /// Frees the pages when nothing is pending.
     fn trim(&mut self) {
         if self.live == 0 && self.pages.len() > 1 {
             self.pages = Vec::new();
@@ -365,7 +371,7 @@ mod tests {
     #[test]
     fn a_slot_closes_up_when_more_than_half_of_it_is_gone() {
         let mut wheel = Wheel::new();
-        // All in one slot of a higher level.
+        // These are all in one slot of a higher level.
         let base = 1 << 30;
         let keys: Vec<_> = (0..1_000).map(|i| wheel.insert(base + i, i)).collect();
         let longest = |wheel: &Wheel<u64>| wheel.slots.iter().map(|slot| slot.entries.len()).max();
@@ -378,14 +384,14 @@ mod tests {
         let mut due = fire_all(&mut wheel, base + 500);
         due.sort_unstable();
         assert_eq!(due, (0..50).map(|i| 10 * i + 7).collect::<Vec<_>>());
-        // What was moved is still found by its key.
+        // Entries whose positions have changed are still found by their keys.
         for i in (507..1_000).step_by(10) {
             assert_eq!(wheel.remove(keys[i]), Some(i as u64));
         }
         assert_eq!((wheel.len(), wheel.next()), (0, None));
     }
 
-    /// Against a sorted map, with a generator of its own so that a failing seed can be tried again.
+    /// Compares the wheel with a sorted map. The test has its own random numbers, so that a failing seed can be tried again.
     #[test]
     fn it_agrees_with_a_sorted_map_whatever_is_done() {
         for seed in 1..=200_u64 {

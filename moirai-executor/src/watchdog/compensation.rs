@@ -1,14 +1,15 @@
-//! How many rescuers there are, and whether they are needed: their protocol with the watchdog thread.
+//! The number of compensation threads, and whether they are needed: their protocol with the watchdog thread.
 //!
-//! Everything is under one lock.
+//! All of the state is behind one lock.
 //!
-//! 1. The watchdog thread *asks*: it notes that the workers are stuck, and if a rescuer rests it is told; otherwise a thread is started,
-//!    up to the limit.
-//! 2. A rescuer that finds nothing to do while the workers are stuck looks again every so often. When they are not, it
-//!    *rests*: it waits to be told, and retires when it was not for a while.
-//! 3. One that is about to retire looks once more whether the workers are stuck, under the lock. So whoever asks finds it resting
-//!    and keeps it, or finds it gone and starts another.
-//! 4. A parallel closure, or a piece of fork-join work, is run only while fewer rescuers run such than threads are blocked.
+//! 1. The watchdog thread *asks* for a compensation thread: it notes that the workers are stuck, and notifies a compensation thread
+//!    that rests. If none rests, a thread is started, up to the limit.
+//! 2. A compensation thread that finds nothing to do while the workers are stuck looks again at intervals. When they are not stuck,
+//!    it *rests*: it waits to be notified, and retires if that has not happened for a while.
+//! 3. A compensation thread that is about to retire checks once more, under the lock, whether the workers are stuck. So a thread
+//!    that asks either finds it resting, and keeps it, or finds it gone, and starts another.
+//! 4. A compensation thread runs a parallel closure or a stolen job only while fewer compensation threads do so than threads are
+//!    blocked.
 
 use std::time::Duration;
 
@@ -17,33 +18,33 @@ use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// See the [module](self).
+/// The state of the compensation threads; see the [module](self).
 pub(crate) struct Compensation {
     state: Mutex<CompensationState>,
-    /// They are needed, or they are to stop.
+    /// Notified when compensation threads are needed, or must stop.
     needed: Condvar,
-    /// How many there may be.
+    /// The largest number of compensation threads.
     limit: usize,
 }
 
 #[derive(Debug, Default)]
 struct CompensationState {
     stop: bool,
-    /// Whether no worker goes on, or one that goes on is short of another that is blocked.
+    /// Whether compensation threads are needed: no worker goes on, or some thread is blocked, whose place another may take.
     stuck: bool,
-    /// How many threads were blocked at the last look.
+    /// The number of threads that were blocked at the last tick.
     blocked: usize,
-    /// How many rescuers run what computes.
+    /// The number of compensation threads that run a parallel closure or a stolen job.
     computing: usize,
-    rescuers: usize,
+    threads: usize,
     resting: usize,
-    /// Numbers them, for their names.
+    /// The number of compensation threads requested so far, by which they are named.
     started: usize,
-    /// Activities that are free.
+    /// The indices of activities that no compensation thread has.
     activities: Vec<usize>,
 }
 
-/// A rescuer that is to be started.
+/// A compensation thread that the caller must start.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Request {
@@ -51,14 +52,14 @@ pub(crate) struct Request {
     pub(crate) activity: usize,
 }
 
-/// What a rescuer does that found nothing to do.
+/// What a compensation thread that has found nothing to do must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Idle {
     LookAgain,
     Retire,
 }
 
-/// The right to run what computes; rule 4.
+/// The right to run a parallel closure or a stolen job (rule 4).
 pub(crate) struct Computing<'a>(&'a Compensation);
 
 impl Drop for Computing<'_> {
@@ -68,9 +69,9 @@ impl Drop for Computing<'_> {
 }
 
 impl Compensation {
-    /// Up to `limit` rescuers, whose activities begin at `first_lane`.
-    pub(crate) fn new(limit: usize, first_lane: usize) -> Self {
-        let activities = (first_lane..first_lane + limit).rev().collect();
+    /// Creates the state for up to `limit` compensation threads, whose activities begin at the index `first_activity`.
+    pub(crate) fn new(limit: usize, first_activity: usize) -> Self {
+        let activities = (first_activity..first_activity + limit).rev().collect();
         Self {
             state: Mutex::new(CompensationState { activities, ..CompensationState::default() }),
             needed: Condvar::new(),
@@ -78,14 +79,15 @@ impl Compensation {
         }
     }
 
-    /// What the last look has found.
+    /// Notes what the watchdog thread has found in a tick.
     pub(crate) fn report(&self, stuck: bool, blocked: usize) {
         let mut state = self.state.lock();
         state.stuck = stuck;
         state.blocked = blocked;
     }
 
-    /// Rule 1: one more is needed.
+    /// Asks for one more compensation thread (rule 1). If a request is returned, the caller must start the thread, or call
+    /// [`ended`](Self::ended).
     pub(crate) fn ask(&self) -> Option<Request> {
         let mut state = self.state.lock();
         state.stuck = true;
@@ -93,32 +95,33 @@ impl Compensation {
             self.needed.notify_one();
             return None;
         }
-        if state.stop || state.rescuers == self.limit {
+        if state.stop || state.threads == self.limit {
             return None;
         }
         let activity = state.activities.pop()?;
-        state.rescuers += 1;
+        state.threads += 1;
         state.started += 1;
         Some(Request { number: state.started, activity })
     }
 
-    /// A rescuer has ended without retiring, or was not started.
+    /// Notes that a compensation thread has ended without retiring, or could not be started.
     pub(crate) fn ended(&self, activity: usize) {
         self.state.lock().end(activity);
     }
 
-    /// How many are awake.
+    /// Returns the number of compensation threads that are not resting.
     pub(crate) fn awake(&self) -> usize {
         let state = self.state.lock();
-        state.rescuers - state.resting
+        state.threads - state.resting
     }
 
+    /// Returns `true` if compensation threads are needed.
     pub(crate) fn is_stuck(&self) -> bool {
         let state = self.state.lock();
         state.stuck && !state.stop
     }
 
-    /// Rule 4.
+    /// Returns the right to run a parallel closure or a stolen job, if rule 4 allows one more.
     pub(crate) fn may_compute(&self) -> Option<Computing<'_>> {
         let mut state = self.state.lock();
         (state.computing < state.blocked).then(|| {
@@ -127,7 +130,8 @@ impl Compensation {
         })
     }
 
-    /// Rules 2 and 3, for the rescuer in `activity`: waits, for as long as `look` while the workers are stuck, else for `keep_alive`.
+    /// Waits until the compensation thread with this `activity` is notified (rules 2 and 3): for at most `look` while the workers
+    /// are stuck, and for at most `keep_alive` otherwise.
     pub(crate) fn idle(&self, activity: usize, look: Duration, keep_alive: Duration) -> Idle {
         self.idle_by(activity, |mut state| {
             let limit = if state.stuck { look } else { keep_alive };
@@ -136,7 +140,7 @@ impl Compensation {
         })
     }
 
-    /// Rules 2 and 3. `wait` waits, and says whether the time was up.
+    /// Applies rules 2 and 3. `wait` releases the lock and waits, and returns `true` if the wait timed out.
     fn idle_by<'a>(
         &'a self,
         activity: usize,
@@ -167,7 +171,7 @@ impl Compensation {
 
 impl CompensationState {
     fn end(&mut self, activity: usize) {
-        self.rescuers -= 1;
+        self.threads -= 1;
         self.activities.push(activity);
     }
 }
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_come_back_and_the_limit_holds() {
+    fn activities_are_reused_and_the_limit_holds() {
         let compensation = Compensation::new(2, 5);
         let first = compensation.ask().unwrap();
         let second = compensation.ask().unwrap();

@@ -1,11 +1,11 @@
-//! Whether another thread computes or blocks.
+//! Finding out whether another thread computes or blocks.
 //!
-//! By the thread's own clock it can be seen whether it was on a processor. One that was not may still compute, and wait for a
-//! processor because there are too few; so the system is asked whether it sleeps.
+//! The thread's own clock shows whether it was on a processor. A thread that was not may still be computing, and waiting for a
+//! processor because there are too few. So the operating system is asked, too, whether it sleeps.
 
 use std::time::Duration;
 
-/// How long a thread has been on a processor.
+/// The time for which a thread has been on a processor.
 pub(crate) type CpuTime = Duration;
 
 #[cfg(all(target_os = "linux", not(moirai_loom)))]
@@ -13,7 +13,7 @@ mod linux {
     use std::sync::atomic::{AtomicI32, Ordering};
     use std::time::Duration;
 
-    /// The clock of one thread.
+    /// The processor-time clock of one thread.
     #[derive(Default)]
     pub(crate) struct CpuClock {
         clock: AtomicI32,
@@ -21,22 +21,24 @@ mod linux {
     }
 
     impl CpuClock {
-        /// From now on it is the calling thread's.
+        /// Makes this the clock of the calling thread.
         pub(crate) fn set_to_this_thread(&self) {
             let mut clock: libc::clockid_t = 0;
-            // SAFETY: no argument, and it cannot fail.
+            // SAFETY: the call has no arguments and cannot fail.
             let this = unsafe { libc::pthread_self() };
-            // SAFETY: `this` is a live thread, and the pointer is to a place of the right type.
+            // SAFETY: `this` is a live thread, the calling one, and the pointer is to a live variable of the right type.
             let error = unsafe { libc::pthread_getcpuclockid(this, &raw mut clock) };
-            // Ordering: Relaxed: a number that names a clock of the system's.
+            // Ordering: Relaxed: a number by which the system names a clock. Nothing else is read through it.
             self.clock.store(if error == 0 { clock } else { 0 }, Ordering::Relaxed);
-            // SAFETY: no argument, and it cannot fail.
+            // SAFETY: the call has no arguments and cannot fail.
             let thread = unsafe { libc::gettid() };
             self.thread.store(thread, Ordering::Relaxed);
         }
 
-        /// What it shows; `None` if the thread is gone. (The system may have given its number to another one: then it is that
-        /// one's time, and somebody is taken for computing.)
+        /// Returns the time that the clock shows; `None` if the thread is gone.
+        ///
+        /// The system may have given the number of a thread that is gone to another one. Then the time is that of the other, and a
+        /// thread is taken for computing that is not.
         pub(crate) fn read(&self) -> Option<Duration> {
             // Ordering: Relaxed, as above.
             let clock = self.clock.load(Ordering::Relaxed);
@@ -44,7 +46,7 @@ mod linux {
                 return None;
             }
             let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            // SAFETY: the pointer is to a place of the right type; a clock that is gone is an error.
+            // SAFETY: the pointer is to a live variable of the right type. For a clock that is gone the call returns an error.
             let error = unsafe { libc::clock_gettime(clock, &raw mut time) };
             if error != 0 {
                 return None;
@@ -52,11 +54,12 @@ mod linux {
             Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
         }
 
-        /// Whether the thread sleeps now: waits for something other than a processor. False if the system does not say.
+        /// Returns `true` if the thread sleeps now: if it waits for something other than a processor. `false` if the system does
+        /// not tell.
         pub(crate) fn sleeps(&self) -> bool {
             let thread = self.thread.load(Ordering::Relaxed);
             let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat"));
-            // The state follows the name, which is in brackets and may hold any character.
+            // The state follows the name of the thread, which is in parentheses and may contain any character.
             let state =
                 stat.ok().and_then(|stat| Some(*stat.rsplit_once(") ")?.1.as_bytes().first()?));
             matches!(state, Some(b'S' | b'D' | b'T'))
@@ -68,7 +71,7 @@ mod linux {
 mod elsewhere {
     use std::time::Duration;
 
-    /// Nothing is known of a thread.
+    /// Knows nothing of any thread.
     #[derive(Default)]
     pub(crate) struct CpuClock;
 

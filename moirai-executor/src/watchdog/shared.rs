@@ -1,4 +1,4 @@
-//! What the watchdog thread, the workers and the rescuers share.
+//! The state that the watchdog thread, the workers and the compensation threads share.
 
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -11,19 +11,20 @@ use super::arming::Arming;
 use super::compensation::Compensation;
 use super::stalls::StallDetector;
 
-/// What the watchdog thread, the workers and the rescuers share.
+/// The state that the watchdog thread, the workers and the compensation threads share.
 pub(crate) struct Watchdog {
     pub(crate) arming: Arming,
     pub(crate) activities: Activities,
     pub(crate) compensation: Compensation,
     pub(crate) stall_detector: StallDetector,
-    /// How much rescuers have run.
+    /// The number of tasks and stolen jobs that compensation threads have run.
     pub(crate) compensated: AtomicUsize,
     pub(crate) state: Mutex<WatchdogState>,
-    /// The thread was armed, or it is to stop, or it has ended.
+    /// Notified when the watchdog thread is armed or must stop, and when it has ended.
     pub(crate) changed: Condvar,
-    /// Whether there is a thread at all.
+    /// Whether there is a watchdog thread at all.
     pub(crate) on: bool,
+    /// Whether there may be compensation threads.
     pub(crate) compensates: bool,
 }
 
@@ -31,21 +32,21 @@ pub(crate) struct Watchdog {
 pub(crate) struct WatchdogState {
     pub(crate) stop: bool,
     pub(crate) armed: bool,
-    /// The thread runs.
+    /// Whether the watchdog thread runs.
     pub(crate) running: bool,
 }
 
 impl Watchdog {
-    /// With up to `rescuers` rescuers.
-    pub(crate) fn new(config: &ExecutorConfig, rescuers: usize) -> Self {
+    /// Creates the state for up to `threads` compensation threads.
+    pub(crate) fn new(config: &ExecutorConfig, threads: usize) -> Self {
         let workers = config.worker_threads;
-        let activities = Activities::new(workers, rescuers);
+        let activities = Activities::new(workers, threads);
         let stall_detector = StallDetector::new(config, activities.len());
-        let compensates = rescuers > 0;
+        let compensates = threads > 0;
         Self {
             arming: Arming::new(),
             activities,
-            compensation: Compensation::new(rescuers, workers),
+            compensation: Compensation::new(threads, workers),
             compensated: AtomicUsize::new(0),
             state: Mutex::new(WatchdogState::default()),
             changed: Condvar::new(),
@@ -55,34 +56,34 @@ impl Watchdog {
         }
     }
 
-    /// A thread takes the core of `worker`.
+    /// Notes that the calling thread takes over the core of `worker`.
     pub(crate) fn enter(&self, worker: usize) {
         self.activities.activity(worker).enter();
     }
 
-    /// Worker `worker` goes on to something else.
+    /// Notes that `worker` goes on to something else.
     #[inline]
     pub(crate) fn step(&self, worker: usize) {
         self.activities.activity(worker).step();
     }
 
-    /// Worker `worker` polls a task.
+    /// Notes that `worker` polls a task.
     #[inline]
     pub(crate) fn in_task(&self, worker: usize, task: TaskId) {
         self.activities.activity(worker).in_task(task);
     }
 
-    /// Worker `worker` runs a piece of fork-join work.
+    /// Notes that `worker` runs a stolen job.
     pub(crate) fn in_stolen_job(&self, worker: usize) {
         self.activities.activity(worker).in_stolen_job();
     }
 
-    /// Worker `worker` finds nothing to do.
+    /// Notes that `worker` has found nothing to do.
     pub(crate) fn in_nothing(&self, worker: usize) {
         self.activities.activity(worker).in_nothing();
     }
 
-    /// A worker is not idle any more. Rule 2.
+    /// Wakes the watchdog thread if it is not armed (rule 2). Must be called by a worker after it has stopped being idle.
     #[inline]
     pub(crate) fn busy(&self) {
         if self.on && self.arming.is_to_wake() {
@@ -98,7 +99,8 @@ impl Watchdog {
         self.changed.notify_one();
     }
 
-    /// Ends the threads, and waits for the watchdog thread until `deadline`: it may be inside of somebody's hook.
+    /// Makes the watchdog thread and the compensation threads end, and waits for the watchdog thread, but only until `deadline`: it
+    /// may be in the hook of a plugin.
     pub(crate) fn stop(&self, deadline: Instant) {
         self.compensation.stop();
         let mut state = self.state.lock();

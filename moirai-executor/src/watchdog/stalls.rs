@@ -1,22 +1,22 @@
-//! Says which tasks keep their threads.
+//! Stalls: polls that keep a thread for longer than their budget.
 //!
-//! The watchdog thread sees at each look what each thread is in, and since which look. A task that is the same for longer than its
-//! budget is a *stall*: it is reported when it is seen, and again, with how long it took in all, when it is over. So ages are
-//! exact to about the time between two looks.
+//! At each tick the watchdog thread sees what each thread is in, and since which tick. A poll that goes on for longer than its
+//! task's budget is a *stall*. It is reported when it is noticed, and again, with its total age, when it is over. So ages are exact
+//! to about the time between two ticks.
 
 use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::Mutex;
 use moirai_core::{ExecutorConfig, Stall, TaskKind};
 
-/// How many lines a second are logged about stalls. The hooks are told of all.
+/// The largest number of lines that are logged about stalls in a second. The hooks are called for all.
 const LINES: u32 = 100;
 
-/// What is known of stalls, and who is told.
+/// The budgets of polls, and the stalls that go on.
 pub(crate) struct StallDetector {
     async_budget: Option<Duration>,
     parallel_budget: Option<Duration>,
-    /// The stalls that go on now, by activity.
+    /// The stalls that go on now, by the index of the activity.
     pub(crate) stalls: Mutex<Vec<Option<OngoingStall>>>,
     pub(crate) lines: Mutex<RateLimit>,
 }
@@ -34,7 +34,7 @@ impl OngoingStall {
     }
 }
 
-/// Counts lines, by the second.
+/// Limits the number of log lines in a second.
 #[derive(Default)]
 pub(crate) struct RateLimit {
     second: Option<Instant>,
@@ -43,7 +43,8 @@ pub(crate) struct RateLimit {
 }
 
 impl RateLimit {
-    /// Whether a line may be logged, and how many were left out before it.
+    /// Returns `None` if no line may be logged now; otherwise counts one, and returns the number of lines that were left out before
+    /// it.
     pub(crate) fn allow(&mut self, now: Instant) -> Option<u32> {
         let over = |second: Instant| now.saturating_duration_since(second).as_secs() >= 1;
         if self.second.is_none_or(over) {
@@ -70,12 +71,12 @@ impl StallDetector {
         }
     }
 
-    /// Whether there is anything to watch.
+    /// Returns `true` if any kind of task has a budget.
     pub(crate) fn is_on(&self) -> bool {
         self.async_budget.is_some() || self.parallel_budget.is_some()
     }
 
-    /// Whether a poll that has been going on for `age` may be a stall.
+    /// Returns `true` if a poll that has been going on for `age` may be a stall, depending on the kind of its task.
     pub(crate) fn may_be_stall(&self, age: Duration) -> bool {
         let over = |budget: Option<Duration>| budget.is_some_and(|budget| age >= budget);
         over(self.async_budget) || over(self.parallel_budget)
@@ -90,12 +91,12 @@ impl StallDetector {
     }
 }
 
-/// What became of a look at one activity.
+/// Whether the poll that a thread is in has been judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reported {
-    /// Look again.
+    /// It must be judged again at the next tick.
     NotYet,
-    /// It is reported, or it is none of ours.
+    /// It was reported, or its task has no budget.
     Done,
 }
 

@@ -1,16 +1,16 @@
-//! Models of the queue.
+//! Loom models of the timer queue.
 
 use super::*;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::thread;
 
 #[test]
-fn loom_timer_inserted_while_the_keeper_falls_asleep() {
+fn loom_timer_inserted_while_the_timer_thread_falls_asleep() {
     let mut builder = ::loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(|| {
         let queue = Arc::new(TimerQueue::new(1));
-        // The timer_thread has slept until an earlier deadline, which is over, and there is a later one.
+        // The timer thread has slept until an earlier deadline, which has passed, and there is a later one.
         let _ = queue.insert(0, 3, 3, || false).unwrap();
         let _ = queue.insert(0, 9, 9, || false).unwrap();
         assert_eq!(queue.set_next_wake(), Some(3));
@@ -19,15 +19,15 @@ fn loom_timer_inserted_while_the_keeper_falls_asleep() {
         let adders = [5, 7].map(|tick| {
             let (queue, wakeup) = (Arc::clone(&queue), Arc::clone(&wakeup));
             thread::spawn(move || {
-                let (_, wake_thread) = queue.insert(0, tick, tick, || false).unwrap();
-                if wake_thread == Wakeup::Ring {
+                let (_, wake) = queue.insert(0, tick, tick, || false).unwrap();
+                if wake == Wakeup::Needed {
                     *wakeup.lock() = true;
                 }
             })
         });
         let mut sleeps_until = queue.set_next_wake();
         if std::mem::take(&mut *wakeup.lock()) {
-            // Rung before it slept: it looks once more.
+            // It was woken before it slept, so it looks once more.
             sleeps_until = queue.set_next_wake();
         }
         adders.into_iter().for_each(|adder| adder.join().unwrap());
@@ -36,7 +36,7 @@ fn loom_timer_inserted_while_the_keeper_falls_asleep() {
         if woken {
             assert_eq!(queue.set_next_wake(), Some(5));
         }
-        // Whoever is busy meanwhile sees when the first is due.
+        // A worker that is busy meanwhile sees when the first deadline is due.
         assert!(queue.may_be_due(5) && !queue.may_be_due(4));
     });
 }
@@ -45,7 +45,7 @@ fn loom_timer_inserted_while_the_keeper_falls_asleep() {
 fn loom_timer_cancelled_while_it_fires_is_handed_out_once() {
     ::loom::model(|| {
         let queue = Arc::new(TimerQueue::new(1));
-        let (place, _) = queue.insert(0, 5, 5, || false).unwrap();
+        let (key, _) = queue.insert(0, 5, 5, || false).unwrap();
         let timer_thread = thread::spawn({
             let queue = Arc::clone(&queue);
             move || {
@@ -54,10 +54,10 @@ fn loom_timer_cancelled_while_it_fires_is_handed_out_once() {
                 fired
             }
         });
-        let cancelled = usize::from(queue.remove(place).is_some());
-        // The entry may serve somebody else by now: the old place must not name it.
+        let cancelled = usize::from(queue.remove(key).is_some());
+        // The entry may be in use for another deadline by now: the old key must not name it.
         let (other, _) = queue.insert(0, 70, 70, || false).unwrap();
-        assert_eq!(queue.remove(place), None);
+        assert_eq!(queue.remove(key), None);
         assert_eq!(timer_thread.join().unwrap() + cancelled, 1);
         assert_eq!(queue.remove(other), Some(70));
     });

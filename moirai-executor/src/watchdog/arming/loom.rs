@@ -1,4 +1,4 @@
-//! Models of the arming.
+//! Loom models of arming and disarming.
 
 use super::*;
 use moirai_core::shim::sync::atomic::AtomicUsize;

@@ -1,11 +1,11 @@
-//! Models of the compensation.
+//! Loom models of the protocol of compensation threads.
 
 use super::*;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::thread;
 
 #[test]
-fn loom_reserve_retiring_against_work_arriving() {
+fn loom_compensation_thread_retiring_against_work_arriving() {
     ::loom::model(|| {
         let compensation = Arc::new(Compensation::new(1, 0));
         let start = compensation.ask().expect("there is none yet");
@@ -13,14 +13,14 @@ fn loom_reserve_retiring_against_work_arriving() {
         let rescuer = thread::spawn({
             let compensation = Arc::clone(&compensation);
             move || {
-                // The time is up without a notification.
+                // The wait times out without a notification.
                 compensation.idle_by(start.activity, |state| {
                     drop(state);
                     (compensation.state.lock(), true)
                 })
             }
         });
-        // Work arrives.
+        // The watchdog thread sees work that waits.
         let started = compensation.ask().is_some();
         let idle = match rescuer.join() {
             Ok(idle) => idle,
