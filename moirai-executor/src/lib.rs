@@ -33,7 +33,6 @@ mod group;
 mod handle;
 mod panics;
 mod parallel;
-#[doc(hidden)]
 pub mod registry;
 mod runtime;
 pub mod sim;

@@ -1,4 +1,4 @@
-//! P8: what the registry says that it holds is what it holds. In a process of its own, under a counting allocator.
+//! Guarantee P8: the registry holds as many bytes as it reports. This is a process of its own, because it has a counting allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::Location;
@@ -9,22 +9,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::{CleanupConfig, Clock, Priority, TaskKind, TaskStatus};
 use moirai_executor::registry::{NewRecord, RecordEnd, Registry, Writer};
 
-/// Counts the bytes that are allocated.
+/// An allocator that counts the bytes that are allocated and not freed yet.
 struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: every call is passed on to the system's allocator, which meets the trait's conditions.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's duties are the same.
+        // SAFETY: the caller keeps the conditions of `alloc`, which are the same here.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's duties are the same.
+        // SAFETY: the caller keeps the conditions of `dealloc`, which are the same here: `memory` comes from `System.alloc`.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -42,14 +42,15 @@ fn tasks(registry: &Registry, writer: &mut Writer, count: usize, name: Option<&s
             name: name.map(|name| Arc::from(format!("{name} {number}"))),
             task: NonNull::<u64>::dangling().cast(),
         };
-        // SAFETY: finished at once.
+        // SAFETY: the writer is one of this registry, with which the record is finished at once; the address is aligned, and never
+        // read from.
         let entry = unsafe { registry.register(writer, new, registry.now()) };
         let end = RecordEnd { status: TaskStatus::Completed, ticks: registry.now(), error: None };
         registry.finish(writer, entry, end);
     }
 }
 
-/// Asserts that the registry's figure is within 5 % of the allocator's.
+/// Asserts that the bytes that the registry reports are within 5 % of those that the allocator counts. Returns the latter.
 fn assert_true(registry: &Registry, before: usize, what: &str) -> usize {
     let held = HELD.load(Ordering::Relaxed) - before;
     let said = registry.cleanup_stats().memory_bytes;
@@ -57,14 +58,14 @@ fn assert_true(registry: &Registry, before: usize, what: &str) -> usize {
     held
 }
 
-/// One after the other: the allocator counts for the whole process.
+/// One test with two parts, one after the other, because the allocator counts for the whole process.
 #[test]
 fn memory_is_bounded_and_what_is_said_of_it_is_true() {
     the_registry_says_what_it_holds_to_within_five_percent();
     names_do_not_pile_up_at_a_steady_rate();
 }
 
-/// Names and messages are freed at the rate at which their records go, not at that of somebody else's collector.
+/// Names and messages are freed at the rate at which their records are evicted, not at that of a collector that others share.
 fn names_do_not_pile_up_at_a_steady_rate() {
     let before = HELD.load(Ordering::Relaxed);
     let config = CleanupConfig { max_retained_tasks: 1_000, ..CleanupConfig::default() };
@@ -98,7 +99,7 @@ fn the_registry_says_what_it_holds_to_within_five_percent() {
     assert_true(&registry, before, "half of them with a name");
 
     assert_eq!(registry.cleanup_now(), 2 * RECORDS - 100);
-    // What epochs hold back is freed as threads pin on.
+    // What pinned epochs have kept from being freed is freed as the thread goes on to pin.
     let mut held = usize::MAX;
     for _ in 0..10_000 {
         tasks(&registry, &mut writer, 1, None);

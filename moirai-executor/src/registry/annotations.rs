@@ -1,4 +1,4 @@
-//! What few records have: a name, a message, hints for the scheduler.
+//! The parts that few records have: a name, an error message, hints for the scheduler.
 
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::record::Hints;
 use crate::panics;
 
-/// What few records have, and the spawn place, whose pointer it takes. Never changed once a slot links it: a new one takes
-/// its place, and it is retired.
+/// The rare parts of a record, with the spawn location, whose place in the slot the pointer to them takes.
+///
+/// Never changed once a slot links it: to add something, a slot links a new one, and the old one is retired.
 #[derive(Clone, Debug)]
 pub(super) struct Annotations {
     pub(super) location: &'static Location<'static>,
@@ -18,7 +19,7 @@ pub(super) struct Annotations {
 }
 
 impl Annotations {
-    /// The same, with one more message.
+    /// Returns a copy with one more error message, which is appended to the first if there is one.
     pub(super) fn with_error(&self, error: Arc<str>) -> Self {
         let error = match &self.error {
             None => error,
@@ -27,7 +28,8 @@ impl Annotations {
         Self { error: Some(error), ..self.clone() }
     }
 
-    /// Bytes held: this, and the texts with their counts. A text that is shared with a copy of the record counts here.
+    /// Returns the bytes held: this, and the texts with their reference counts. A text that is shared with a copy of the record
+    /// counts here in full.
     pub(super) fn bytes(&self) -> usize {
         let of = |text: &Option<Arc<str>>| {
             text.as_ref()
@@ -37,12 +39,12 @@ impl Annotations {
         size_of::<Self>() + of(&self.name) + of(&self.error) + hints
     }
 
-    /// Moves it to the heap, as a pointer with the mark.
+    /// Moves it to the heap, and returns the pointer with the mark (the low bit set).
     pub(super) fn into_marked(self) -> *mut () {
         Box::into_raw(Box::new(self)).cast::<()>().map_addr(|address| address | 1)
     }
 
-    /// The text that a pointer with the mark names; `None` without the mark.
+    /// Returns the annotations that a pointer with the mark points to, or `None` if it does not have the mark.
     pub(super) fn from_marked(pointer: *mut ()) -> Option<NonNull<Self>> {
         if pointer.addr() & 1 == 0 {
             return None;

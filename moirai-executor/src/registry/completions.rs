@@ -1,26 +1,28 @@
-//! The completions of one set of books, in order.
+//! The log of one writer's completions, in order.
 //!
-//! A list of segments. One thread at a time appends: whoever uses the books. One thread at a time takes from the head: whoever
-//! holds the evictor's lock. An entry is the number of a slot and the time of the end, so that who compares rings touches no
-//! slot; it is published by the Release store of `tail`, which counts all entries ever. A segment is freed by the taker when he moves on to the next one, which is there only when the appender
-//! has remaining the first for good.
+//! A log is a linked list of segments. One thread at a time appends to it: the one that has the writer. One thread at a time takes
+//! from its head: the one that holds the evictor's lock. An entry is the number of a slot and the time at which its task ended, so
+//! that comparing logs touches no slot. It is published by the Release store of `tail`, which counts all entries ever appended. The
+//! taker frees a segment when it moves on to the next, which exists only once the appender has left the first for good.
 
 use std::ptr;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Entries of a segment.
+/// The number of entries in a segment.
 const SEGMENT: usize = if cfg!(moirai_loom) { 2 } else { 64 };
 
-/// See the [module](self).
+/// The log of one writer; see the [module](self).
 #[derive(Debug)]
 pub(super) struct CompletionLog {
+    /// The number of entries ever appended.
     tail: AtomicU64,
-    /// The appender's.
+    /// The segment that is appended to. Only the appender uses it.
     last: AtomicPtr<Segment>,
-    /// The first segment ever; the taker begins here.
+    /// The first segment of all, at which the taker begins.
     first: AtomicPtr<Segment>,
+    /// The number of entries ever taken.
     head: CachePadded<AtomicU64>,
     segments: AtomicUsize,
 }
@@ -32,19 +34,20 @@ struct Segment {
     next: AtomicPtr<Segment>,
 }
 
-/// The taker's index in a log.
+/// The taker's position in a log.
 #[derive(Debug)]
 pub(super) struct LogCursor {
-    /// The segment of the entry that was peeked last; null before the first.
+    /// The segment of the next entry, or, if none of it is left, the one before; null before the first peek.
     segment: *mut Segment,
-    /// How many entries of that segment are remaining, the one that was peeked last included.
+    /// The number of entries of that segment that have not been taken.
     remaining: usize,
+    /// The number of entries ever taken.
     taken: u64,
-    /// The tail when it was looked at last. The appender's line is not asked for what is known.
+    /// The tail when it was loaded last, so that the appender's cache line is not touched for entries that are known.
     tail: u64,
 }
 
-// SAFETY: the pointer is used under the evictor's lock only, which moves with it.
+// SAFETY: the pointer is used only by the thread that holds the evictor's lock; the cursor is part of what the lock guards.
 unsafe impl Send for LogCursor {}
 
 impl CompletionLog {
@@ -58,23 +61,25 @@ impl CompletionLog {
         }
     }
 
-    /// Appends. Only for who has the log's books.
+    /// Appends an entry. Only for the thread that has the log's writer.
     #[inline]
     pub(super) fn push(&self, slot: u32, ended: u64) {
-        // Ordering: Relaxed: the appender's own.
+        // Ordering: Relaxed: only appenders write it, one after the other.
         let tail = self.tail.load(Ordering::Relaxed);
         let index = tail as usize % SEGMENT;
         if index == 0 {
             self.append_segment();
         }
-        // Ordering: Relaxed: the appender's own.
+        // Ordering: Relaxed: only appenders write it, one after the other.
         let segment = self.last.load(Ordering::Relaxed);
-        // SAFETY: the last segment is freed only after another has been appended.
+        // SAFETY: `append_segment` has made at least one, and the taker frees the last segment only after another has been
+        // appended.
         let segment = unsafe { &*segment };
-        // Ordering: Relaxed: published by the store of the tail.
+        // Ordering: Relaxed: published by the store of the tail below.
         segment.slots[index].store(slot, Ordering::Relaxed);
         segment.ends[index].store(ended, Ordering::Relaxed);
-        // Ordering: Release pairs with the Acquire of `peek`: the entry is there, the slot's fields are, and its segment is linked.
+        // Ordering: Release pairs with the Acquire loads in `peek_behind` and `len`: the entry and the fields of its slot have been
+        // written, and its segment is linked.
         self.tail.store(tail + 1, Ordering::Release);
     }
 
@@ -85,37 +90,43 @@ impl CompletionLog {
             ends: std::array::from_fn(|_| AtomicU64::new(0)),
             next: AtomicPtr::new(ptr::null_mut()),
         }));
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed: only a count.
         self.segments.fetch_add(1, Ordering::Relaxed);
-        // Ordering: Relaxed: the appender's own.
+        // Ordering: Relaxed: only appenders write it, one after the other.
         let last = self.last.load(Ordering::Relaxed);
-        // SAFETY: the last segment is freed only after another has been appended.
+        // SAFETY: the pointer is null, or that of the last segment, which the taker frees only after another has been appended.
         let link = unsafe { last.as_ref() }.map_or(&self.first, |last| &last.next);
         // Ordering: Relaxed: published with the first entry, by the store of the tail.
         link.store(segment, Ordering::Relaxed);
         self.last.store(segment, Ordering::Relaxed);
     }
 
-    /// How many completions have not been taken; a moment's view. Never more than there were at some moment of the call.
+    /// Returns the number of completions that have not been taken. It may be out of date at once, but is never more than there were
+    /// at some moment during the call.
     pub(super) fn len(&self) -> usize {
-        // Ordering: Acquire: the heads that made room for this tail are seen.
+        // Ordering: Acquire pairs with the Release store in `push`: the evictions that made room for that completion are seen in
+        // the head below.
         let tail = self.tail.load(Ordering::Acquire);
-        // Ordering: Relaxed: a later head makes the answer smaller.
-        tail.saturating_sub(self.head.load(Ordering::Relaxed)) as usize
+        // Ordering: Acquire pairs with the Release store in `advance`: a thread that sees room for its record also sees the eviction
+        // that made the room counted, and so do those that see the thread's completion. With less, one of them could count more
+        // retained records than the limit allows. A head that is later than the tail only makes the result smaller.
+        let head = self.head.load(Ordering::Acquire);
+        tail.saturating_sub(head) as usize
     }
 
-    /// Bytes of the segments that are held.
+    /// Returns the bytes of the segments that are held.
     pub(super) fn segment_bytes(&self) -> usize {
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed: only a count.
         self.segments.load(Ordering::Relaxed) * size_of::<Segment>()
     }
 
-    /// The oldest entry, and when its task ended. Under the evictor's lock.
+    /// Returns the slot of the oldest entry, and when its task ended. The caller holds the evictor's lock.
     pub(super) fn peek(&self, cursor: &mut LogCursor) -> Option<(u32, u64)> {
         self.peek_behind(cursor, 0)
     }
 
-    /// The entry that comes so many after the oldest. Under the evictor's lock.
+    /// Returns the entry that comes `skip` entries after the oldest, as [`peek`](Self::peek) does. The caller holds the evictor's
+    /// lock.
     pub(super) fn peek_behind(
         &self,
         cursor: &mut LogCursor,
@@ -123,7 +134,7 @@ impl CompletionLog {
     ) -> Option<(u32, u64)> {
         let number = cursor.taken + skip as u64;
         if number >= cursor.tail {
-            // Ordering: Acquire pairs with the Release of `push`.
+            // Ordering: Acquire pairs with the Release store in `push`: the entries below the tail, and their segments, are seen.
             cursor.tail = self.tail.load(Ordering::Acquire);
             if number >= cursor.tail {
                 return None;
@@ -132,28 +143,29 @@ impl CompletionLog {
         if cursor.remaining == 0 {
             cursor.move_on(self);
         }
-        // SAFETY: the taker's segment is freed by him alone.
+        // SAFETY: `move_on` has set it at the first entry, and only the taker, which is the caller, frees segments.
         let mut segment = unsafe { &*cursor.segment };
         let mut remaining = cursor.remaining;
         while skip >= remaining {
             skip -= remaining;
             remaining = SEGMENT;
-            // Ordering: Relaxed: acquired with the tail, which says that there is an entry in it.
+            // Ordering: Relaxed: acquired with the tail, according to which there is an entry in the next segment.
             let next = segment.next.load(Ordering::Relaxed);
-            // SAFETY: linked before its first entry was published, and freed by the taker alone, when he has come so far.
+            // SAFETY: the segment was linked before its first entry was published, and only the taker frees it, once it has come
+            // that far.
             segment = unsafe { &*next };
         }
         let index = SEGMENT - remaining + skip;
-        // Ordering: Relaxed both: acquired with the tail.
+        // Ordering: Relaxed, both: acquired with the tail.
         let ended = segment.ends[index].load(Ordering::Relaxed);
         Some((segment.slots[index].load(Ordering::Relaxed), ended))
     }
 
-    /// Takes what `peek` returned.
+    /// Takes the entry that `peek` returned. The caller holds the evictor's lock.
     pub(super) fn advance(&self, cursor: &mut LogCursor) {
         cursor.taken += 1;
         cursor.remaining -= 1;
-        // Ordering: Release pairs with nothing that must see more than the number; the evictor's lock does the rest.
+        // Ordering: Release pairs with the Acquire load in `len`: the eviction of the entry has been counted.
         self.head.store(cursor.taken, Ordering::Release);
     }
 }
@@ -163,36 +175,37 @@ impl LogCursor {
         Self { segment: ptr::null_mut(), remaining: 0, taken: 0, tail: 0 }
     }
 
-    /// How many entries were taken ever.
+    /// Returns the number of entries ever taken.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// Goes to the next segment, and frees this one. The tail says that there is an entry in the next.
+    /// Goes to the next segment, in which there is an entry according to the tail, and frees the present one.
     fn move_on(&mut self, log: &CompletionLog) {
         let old = self.segment;
-        // SAFETY: the taker's segment is freed by him alone.
+        // SAFETY: the pointer is null, or that of the cursor's segment, which only the taker, which is the caller, frees.
         let link = unsafe { old.as_ref() }.map_or(&log.first, |old| &old.next);
         // Ordering: Relaxed: acquired with the tail.
         self.segment = link.load(Ordering::Relaxed);
         assert!(!self.segment.is_null(), "a segment is linked before its first entry is published");
         self.remaining = SEGMENT;
         if !old.is_null() {
-            // SAFETY: made by `Box::into_raw`; the appender has gone on to the next, and the taker has just now.
+            // SAFETY: the segment was made by `Box::into_raw`. The appender went on to the next before it published an entry there,
+            // and the taker has gone on just now, so no thread uses it any more.
             drop(unsafe { Box::from_raw(old) });
-            // Ordering: Relaxed: a count.
+            // Ordering: Relaxed: only a count.
             log.segments.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Frees the segments that are remaining. The log must not be used again.
+    /// Frees the remaining segments. The log must not be used again.
     pub(super) fn free(&mut self, log: &CompletionLog) {
         let mut next = self.segment;
         if next.is_null() {
             next = log.first.load(Ordering::Relaxed);
         }
         while !next.is_null() {
-            // SAFETY: made by `Box::into_raw`; nobody appends or takes any more.
+            // SAFETY: the segment was made by `Box::into_raw`, and no thread appends or takes any more.
             let segment = unsafe { Box::from_raw(next) };
             next = segment.next.load(Ordering::Relaxed);
         }

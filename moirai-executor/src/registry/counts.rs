@@ -1,4 +1,4 @@
-//! Counting.
+//! Counts of tasks, of evictions, and of the bytes of annotations.
 
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use moirai_core::shim::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 use super::annotations::Annotations;
 use super::record::NewRecord;
 
-/// Why records go.
+/// Why a record is evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EvictionCause {
     Age,
@@ -18,38 +18,39 @@ pub(super) enum EvictionCause {
     Request,
 }
 
-/// Tasks since the start.
+/// The numbers of tasks since the registry was created; see [`Registry::totals`](super::Registry::totals).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Registered.
+    /// Tasks that were registered.
     pub spawned: u64,
-    /// Returned a value.
+    /// Tasks that returned a value.
     pub completed: u64,
-    /// Panicked.
+    /// Tasks that panicked.
     pub failed: u64,
-    /// Were cancelled.
+    /// Tasks that were cancelled.
     pub cancelled: u64,
 }
 
-/// Everything that is counted.
+/// All counts of one registry.
 #[derive(Debug)]
 pub(super) struct Counts {
     writers: Box<[CachePadded<WriterCounts>]>,
-    /// By status; written under the evictor's lock.
+    /// Evictions by status, at the index of `index_of`. Written under the evictor's lock.
     pub(super) evicted: [AtomicU64; 3],
-    /// By cause; written under the evictor's lock.
+    /// Evictions by cause: age, count, request. Written under the evictor's lock.
     pub(super) causes: [AtomicU64; 3],
-    /// Bytes of linked annotation_total. Below zero for a moment when a record goes before its annotations was added up.
+    /// The bytes of all annotations that slots link. Negative for a moment if a record is evicted before its annotations were
+    /// added.
     annotation_total: AtomicIsize,
-    /// Nanoseconds, plus one; zero before the first.
+    /// How long the last sweep took, in nanoseconds, plus one; zero before the first sweep.
     pub(super) last_sweep: AtomicU64,
 }
 
-/// The counts of one set of writers. One thread at a time writes them.
+/// The counts of one writer. One thread at a time writes them.
 #[derive(Debug, Default)]
 pub(super) struct WriterCounts {
     spawned: AtomicU64,
-    /// By status.
+    /// By status, at the index of `index_of`.
     finished: [AtomicU64; 3],
 }
 
@@ -61,10 +62,11 @@ fn index_of(status: TaskStatus) -> usize {
     }
 }
 
-/// Adds one to a count that has one writer at a time.
+/// Adds one to a count that one thread at a time writes.
 fn bump(count: &AtomicU64) {
-    // Ordering: Relaxed: the writer's own. Release pairs with the Acquire of the readers: whatever was counted before by
-    // others, and led to this, is seen by who sees this.
+    // Ordering: Relaxed: the caller stored it, or the thread that wrote before and handed the count on. Release pairs with the
+    // Acquire loads in `sum_finished`, `sum_spawned` and `Registry::cleanup_stats`: a thread that sees this count sees everything
+    // that was counted before it and led to it, by whichever thread.
     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Release);
 }
 
@@ -81,9 +83,9 @@ impl WriterCounts {
 }
 
 impl Counts {
-    pub(super) fn new(sets: usize) -> Self {
+    pub(super) fn new(writer_count: usize) -> Self {
         Self {
-            writers: (0..sets).map(|_| CachePadded::default()).collect(),
+            writers: (0..writer_count).map(|_| CachePadded::default()).collect(),
             evicted: Default::default(),
             causes: Default::default(),
             annotation_total: AtomicIsize::new(0),
@@ -96,7 +98,7 @@ impl Counts {
         &self.writers[writer]
     }
 
-    /// A record was dropped. Under the evictor's lock.
+    /// Counts the eviction of a record. The caller holds the evictor's lock.
     pub(super) fn evicted(&self, status: TaskStatus, cause: EvictionCause) {
         bump(&self.evicted[index_of(status)]);
         let cause = match cause {
@@ -107,7 +109,7 @@ impl Counts {
         bump(&self.causes[cause]);
     }
 
-    /// A record begins with a annotations.
+    /// Adds the bytes of the annotations with which a record begins.
     pub(super) fn add_annotations(&self, new: &NewRecord) {
         let annotations = Annotations {
             location: new.location,
@@ -118,35 +120,42 @@ impl Counts {
         self.annotation_bytes(annotations.bytes(), None);
     }
 
-    /// Annotations of this many bytes was added, in place of what is retired.
+    /// Adds `added` bytes of annotations that a slot links now, and subtracts those of the `retired` ones, which it links no
+    /// longer.
     pub(super) fn annotation_bytes(&self, added: usize, retired: Option<NonNull<Annotations>>) {
-        // SAFETY: unlinked, and not retired yet: whoever asks does so before.
+        // SAFETY: the annotations are unlinked but not retired yet, because every caller retires them only after this call; so they
+        // have not been freed.
         let gone = retired.map_or(0, |annotations| unsafe { annotations.as_ref() }.bytes());
-        // Ordering: Relaxed: a count. Bytes of things in memory fit an `isize`.
+        // The bytes of things in memory fit in an `isize`. Ordering: Relaxed: only a count.
         self.annotation_total.fetch_add(added as isize - gone as isize, Ordering::Relaxed);
     }
 
+    /// Stores how long a sweep took.
     pub(super) fn swept(&self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX - 1);
-        // Ordering: Relaxed: a index_of.
+        // Ordering: Relaxed: only a figure to show.
         self.last_sweep.store(nanos + 1, Ordering::Relaxed);
     }
 
+    /// Returns the number of tasks that have ended, by status.
     pub(super) fn sum_finished(&self) -> [u64; 3] {
         std::array::from_fn(|status| {
-            // Ordering: Acquire; see `bump`.
+            // Ordering: Acquire pairs with the Release store in `bump`: the spawn of a task that is counted here, and the evictions
+            // that made room for it, are seen by later loads.
             self.writers.iter().map(|of| of.finished[status].load(Ordering::Acquire)).sum()
         })
     }
 
+    /// Returns the number of tasks that were registered.
     pub(super) fn sum_spawned(&self) -> u64 {
-        // Ordering: Acquire; see `bump`.
+        // Ordering: Acquire pairs with the Release store in `bump`, as in `sum_finished`.
         self.writers.iter().map(|of| of.spawned.load(Ordering::Acquire)).sum()
     }
 
+    /// Returns the bytes held on the heap, with those of all annotations.
     pub(super) fn bytes(&self) -> usize {
         let writers = self.writers.len() * size_of::<CachePadded<WriterCounts>>();
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed: only a count.
         writers + usize::try_from(self.annotation_total.load(Ordering::Relaxed)).unwrap_or(0)
     }
 }

@@ -1,7 +1,8 @@
-//! Where blocks wait that nobody holds.
+//! The depot: the blocks that no writer holds.
 //!
-//! A block is *held* by a set of books, *down* when nobody holds it and less than half of it is free, or *ready*. Its state
-//! changes under the depot's lock only; the number in [`Block::state_number`] says which, and where in the list of ready ones.
+//! A block is *held* by a writer, *released* when no writer holds it and less than half of it is free, or *ready*. Its state
+//! changes only under the depot's lock; the number in [`Block::depot_state`] is the state, and for a ready block also its index in
+//! the list of ready blocks.
 
 use std::ptr::NonNull;
 
@@ -13,22 +14,23 @@ use super::page::{ALL_FREE, Block, HALF, PAGE_BLOCKS, Page};
 
 const HELD: u32 = 0;
 const RELEASED: u32 = 1;
-/// This, plus the index in the list.
+/// The state of a ready block is this, plus its index in the list.
 const READY: u32 = 2;
 
-/// See the [module](self).
+/// The depot; see the [module](self).
 #[derive(Debug)]
 pub(super) struct Depot(Mutex<DepotState>);
 
 #[derive(Debug)]
 struct DepotState {
-    /// The numbers of blocks that are ready. The last one, whose slots are the likeliest to be in a cache, goes first.
+    /// The numbers of the ready blocks. The last one is taken first, because its slots are the most likely to be in a cache.
     ready: Vec<u32>,
-    /// Places in the directory whose pages were released.
+    /// The numbers of pages that were released, and whose places in the directory are empty.
     vacant: Vec<u32>,
-    /// The first state_number that was never used.
+    /// The lowest page number that was never used.
     next: u32,
-    /// Pages of which a block was free, but held, when their release_page was tried, and is ready now.
+    /// Pages with a block that became wholly free while it was held, and was released since. An attempt to release the page in
+    /// between would have failed because of that block.
     rechecks: Vec<u32>,
 }
 
@@ -42,11 +44,11 @@ impl Depot {
         }))
     }
 
-    /// A block for a new holder, with the slots that he may allocate.
+    /// Takes a block for a writer, and returns its number with the mask of the slots that the writer may allocate.
     ///
     /// # Panics
     ///
-    /// If all of more than four billion slots are in use.
+    /// If all slots, more than four billion, are in use.
     pub(super) fn take(&self, directory: &Directory) -> (u32, u64) {
         let mut state = self.0.lock();
         if let Some(number) = state.ready.pop() {
@@ -58,10 +60,10 @@ impl Depot {
             state.next += 1;
             state.next - 1
         });
-        assert!(number < Directory::capacity(), "more than four billion tasks are on the books");
+        assert!(number < Directory::capacity(), "more than four billion tasks have records");
         let page = directory.insert(number);
         let first = number * PAGE_BLOCKS as u32;
-        // The lowest go first.
+        // In reverse, because the last of the list is taken first: so the lowest is.
         for (offset, block) in page.blocks.iter().enumerate().skip(1).rev() {
             block.fill();
             state.make_ready(first + offset as u32, block);
@@ -70,41 +72,44 @@ impl Depot {
         (first, ALL_FREE)
     }
 
-    /// A holder is done with a block.
+    /// Takes back a block that its writer has used up. It becomes ready if half of it is free by now (rule 6).
     pub(super) fn release_block(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
         let block = block(directory, number);
-        // Whoever half_freed the half before has taken the lock before, and its slots are seen; whoever takes it later will find
-        // the block down.
+        // If the thread that freed the half has had the lock already, the slots that it freed are seen here. If it takes the lock
+        // later, it finds the block released, and makes it ready.
         let returned = block.freed();
         if returned.count_ones() >= HALF {
             state.make_ready(number, block);
         } else {
             set(block, RELEASED);
         }
-        // It became free while it was held, and then its page could not be released.
+        // The block became wholly free while it was held, and meanwhile its page could not be released.
         if returned == ALL_FREE {
             state.rechecks.push(number / PAGE_BLOCKS as u32);
         }
     }
 
-    /// Moves the pages to `candidates` that may be released since a block was put down.
+    /// Moves to `candidates` the pages that can perhaps be released since one of their blocks is no longer held.
     pub(super) fn rechecks(&self, candidates: &mut Vec<u32>) {
         candidates.append(&mut self.0.lock().rechecks);
     }
 
-    /// JobHeader of a block's slots have come back.
+    /// Makes a block ready if no writer holds it. Called by the thread that has freed the slot with which half of the block is free
+    /// (rule 6).
     pub(super) fn half_freed(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
         let block = block(directory, number);
-        // The half is looked at again: before the lock was had, the block may have been taken, used up, and put down once more.
+        // The free slots are counted again: before this thread had the lock, the block may have been taken, used up and released
+        // once more.
         if get(block) == RELEASED && block.freed().count_ones() >= HALF {
             state.make_ready(number, block);
         }
     }
 
-    /// Takes a page out of the directory if all its blocks are ready and free. Under the evictor's lock, so that no slot is
-    /// on its way back.
+    /// Takes a page out of the directory if all its blocks are ready and wholly free, and returns it for the caller to retire.
+    ///
+    /// The caller holds the evictor's lock, so that no thread is about to free a slot of the page.
     pub(super) fn release_page(&self, directory: &Directory, number: u32) -> Option<NonNull<Page>> {
         let mut state = self.0.lock();
         let page = directory.page(number)?;
@@ -124,7 +129,7 @@ impl Depot {
         Some(page)
     }
 
-    /// Bytes held.
+    /// Returns the bytes held on the heap.
     pub(super) fn bytes(&self) -> usize {
         let state = self.0.lock();
         let numbers = state.ready.capacity() + state.vacant.capacity() + state.rechecks.capacity();
@@ -138,7 +143,7 @@ impl DepotState {
         self.ready.push(number);
     }
 
-    /// Takes a block out of the list; the last one takes its state_number.
+    /// Takes a block out of the list. The last one in the list takes its index.
     fn make_unready(&mut self, directory: &Directory, ready: &Block) {
         let index = get(ready) - READY;
         self.ready.swap_remove(index as usize);
@@ -149,7 +154,7 @@ impl DepotState {
     }
 }
 
-/// The block with this number. It is in use, or ready: its page is there.
+/// Returns the block with this number, which is held, released or ready: its page exists.
 fn block(directory: &Directory, number: u32) -> &Block {
     let page =
         directory.page(number / PAGE_BLOCKS as u32).expect("a block's page is released with it");
@@ -157,11 +162,11 @@ fn block(directory: &Directory, number: u32) -> &Block {
 }
 
 fn get(block: &Block) -> u32 {
-    // Ordering: Relaxed: under the depot's lock.
+    // Ordering: Relaxed: read and written only under the depot's lock.
     block.depot_state.load(Ordering::Relaxed)
 }
 
 fn set(block: &Block, state: u32) {
-    // Ordering: Relaxed: under the depot's lock.
+    // Ordering: Relaxed: read and written only under the depot's lock.
     block.depot_state.store(state, Ordering::Relaxed);
 }

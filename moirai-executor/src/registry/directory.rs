@@ -1,4 +1,4 @@
-//! Where pages are found by number.
+//! The directory, in which pages are found by their numbers: an array of leaves, which are arrays of entries.
 
 use std::ptr;
 
@@ -6,16 +6,17 @@ use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Orderin
 
 use super::page::{PAGE_SLOTS, Page};
 
-/// Pages of a leaf.
+/// The number of pages in a leaf.
 const LEAF: usize = if cfg!(moirai_loom) { 4 } else { 2_048 };
-/// Leaves. Together a little less than 2³² slots, so that the numbers of the last slots stay free for ids that name none.
+/// The number of leaves. All together have a little less than 2³² slots, so that the highest slot numbers are free for ids that
+/// name no record.
 const LEAVES: usize = if cfg!(moirai_loom) { 1 } else { 2_047 };
 
-/// Where pages are found by number. Neither it nor its leaves are freed before the registry is.
+/// The directory. Its leaves are made as they are needed, and freed only with the registry.
 #[derive(Debug)]
 pub(super) struct Directory {
     leaves: Box<[AtomicPtr<Leaf>]>,
-    /// The generation of slots in pages that are new.
+    /// The generation with which the slots of the first page at a place begin.
     first: u32,
     leaves_made: AtomicUsize,
     pages: AtomicUsize,
@@ -23,11 +24,11 @@ pub(super) struct Directory {
 
 type Leaf = [DirectoryEntry; LEAF];
 
-/// Where one page is, or was and may be again.
+/// The place of one page, which may be empty.
 #[derive(Debug)]
 struct DirectoryEntry {
     page: AtomicPtr<Page>,
-    /// The generation with which the slots of the next page here begin.
+    /// The generation with which the slots of the next page at this place begin.
     next_generation: AtomicU32,
 }
 
@@ -41,82 +42,87 @@ impl Directory {
         }
     }
 
-    /// How many pages there can be.
+    /// Returns the greatest possible number of pages.
     pub(super) const fn capacity() -> u32 {
         (LEAF * LEAVES) as u32
     }
 
     fn entry(&self, page: u32) -> Option<&DirectoryEntry> {
         let leaf = self.leaves.get(page as usize / LEAF)?;
-        // Ordering: Acquire pairs with the Release of `insert`.
+        // Ordering: Acquire pairs with the Release store of the leaf in `insert`: its entries are seen.
         let leaf = leaf.load(Ordering::Acquire);
-        // SAFETY: leaves are freed only with the directory.
+        // SAFETY: the pointer is null, or that of a leaf that `insert` made; leaves are freed only with the directory, which is
+        // borrowed.
         let leaf = unsafe { leaf.as_ref() }?;
         Some(&leaf[page as usize % LEAF])
     }
 
-    /// The page with this number.
+    /// Returns the page with this number, if there is one.
     ///
-    /// The reference is good as long as the page is not released: while the caller has pinned an epoch, holds a slot or a
-    /// block of the page, or a lock that keeps pages from being released.
+    /// The caller must keep the page from being freed while it uses the reference: by a pinned epoch, by holding a slot or a block
+    /// of the page, or by a lock without which no page is released.
     pub(super) fn page(&self, page: u32) -> Option<&Page> {
-        // Ordering: Acquire pairs with the Release of `insert`: the slots are there.
+        // Ordering: Acquire pairs with the Release store of the page in `insert`: its slots are seen.
         let page = self.entry(page)?.page.load(Ordering::Acquire);
-        // SAFETY: a page is retired behind an epoch after it was taken out, and the caller keeps it otherwise.
+        // SAFETY: the pointer is null, or that of a page that was in the directory when it was loaded. A page is freed only after
+        // it was taken out and no epoch is pinned that saw it there, so a caller's pin keeps it; a caller without a pin keeps it
+        // from being taken out (see above).
         unsafe { page.as_ref() }
     }
 
-    /// The page of a slot.
+    /// Returns the page of the slot with this number. The same conditions apply as for [`page`](Self::page).
     pub(super) fn page_of(&self, slot: u32) -> Option<&Page> {
         self.page(slot / PAGE_SLOTS as u32)
     }
 
-    /// Puts a new page in a entry that has none. Under the depot's lock.
+    /// Puts a new page at a place that is empty, and returns it. The caller holds the depot's lock.
     pub(super) fn insert(&self, number: u32) -> &Page {
         let leaf = &self.leaves[number as usize / LEAF];
-        // Ordering: Relaxed: leaves are made under the depot's lock.
+        // Ordering: Relaxed: leaves are made only under the depot's lock.
         if leaf.load(Ordering::Relaxed).is_null() {
             let fresh: Box<Leaf> = Box::new(std::array::from_fn(|_| DirectoryEntry {
                 page: AtomicPtr::new(ptr::null_mut()),
                 next_generation: AtomicU32::new(self.first),
             }));
-            // Ordering: Release pairs with the Acquire of `entry`.
+            // Ordering: Release pairs with the Acquire load in `entry`: the entries have been written.
             leaf.store(Box::into_raw(fresh), Ordering::Release);
             self.leaves_made.fetch_add(1, Ordering::Relaxed);
         }
         let entry = self.entry(number).expect("its leaf was just made sure of");
-        // Ordering: Relaxed: written under the depot's lock.
+        // Ordering: Relaxed: written only under the depot's lock.
         let generation = entry.next_generation.load(Ordering::Relaxed);
         let page = Box::into_raw(Box::new(Page::new(generation)));
-        // Ordering: Release pairs with the Acquire of `page`.
+        // Ordering: Release pairs with the Acquire load in `page`: the slots have been written.
         entry.page.store(page, Ordering::Release);
         self.pages.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: just made, and released only under the depot's lock, when it is not in use.
+        // SAFETY: the page was made just now. It can be released only under the depot's lock, which the caller holds, and after
+        // that only while none of its blocks is held.
         unsafe { &*page }
     }
 
-    /// Takes a page out, under the depot's lock, and leaves its next generation. The caller retires it.
+    /// Takes a page out of the directory, where it leaves the page's next generation. The caller holds the depot's lock, and
+    /// retires the page.
     pub(super) fn remove(&self, number: u32) -> Option<ptr::NonNull<Page>> {
         let entry = self.entry(number)?;
-        // Ordering: Relaxed: put there under the same lock.
+        // Ordering: Relaxed: stored under the same lock.
         let page = ptr::NonNull::new(entry.page.load(Ordering::Relaxed))?;
         entry.page.store(ptr::null_mut(), Ordering::Relaxed);
         self.pages.fetch_sub(1, Ordering::Relaxed);
-        // SAFETY: not retired yet.
+        // SAFETY: the page is retired by the caller, after this, and so has not been freed yet.
         let next = unsafe { page.as_ref() }.next_generation();
-        // Ordering: Relaxed: read under the depot's lock.
+        // Ordering: Relaxed: read only under the depot's lock.
         entry.next_generation.store(next, Ordering::Relaxed);
         Some(page)
     }
 
-    /// The numbers below which all pages are.
+    /// Returns a number above those of all pages that this thread can know of.
     pub(super) fn end(&self) -> u32 {
         (self.leaves_made.load(Ordering::Relaxed) * LEAF) as u32
     }
 
-    /// Bytes held, pages included.
+    /// Returns the bytes held on the heap, pages included.
     pub(super) fn bytes(&self) -> usize {
-        // Ordering: Relaxed, all: counts.
+        // Ordering: Relaxed, all: only counts.
         LEAVES * size_of::<AtomicPtr<Leaf>>()
             + self.leaves_made.load(Ordering::Relaxed) * size_of::<Leaf>()
             + self.pages.load(Ordering::Relaxed) * Page::bytes()
@@ -130,12 +136,13 @@ impl Drop for Directory {
             if leaf.is_null() {
                 continue;
             }
-            // SAFETY: made by `Box::into_raw` in `insert`, and freed only here.
+            // SAFETY: the leaf was made by `Box::into_raw` in `insert`, and is freed only here.
             let leaf = unsafe { Box::from_raw(leaf) };
             for entry in leaf.iter() {
                 let page = entry.page.load(Ordering::Relaxed);
                 if !page.is_null() {
-                    // SAFETY: made by `Box::into_raw` in `insert`, and not taken out. Texts of its slots: see `Registry`'s drop.
+                    // SAFETY: the page was made by `Box::into_raw` in `insert`, and has not been taken out. (The drop of `Registry`
+                    // has freed the annotations of its slots.)
                     drop(unsafe { Box::from_raw(page) });
                 }
             }

@@ -1,4 +1,4 @@
-//! Dropping records: the oldest first, in bounded batches, under one lock.
+//! The evictor: evicts records, the oldest first, in bounded batches, under one lock.
 
 use super::completions::CompletionLog;
 use super::completions::LogCursor;
@@ -10,48 +10,49 @@ use super::store::Store;
 use crossbeam_utils::CachePadded;
 use moirai_core::TaskStatus;
 
-/// Records dropped in one hold of the lock by a sweep, or by request.
+/// The most records that are evicted while the lock is held once, by a sweep, by request, or by a thread that completes a task.
 pub(super) const BATCH: usize = if cfg!(moirai_loom) { 1 } else { 256 };
 
-/// Pages released in one hold of the lock.
+/// The most pages that are released while the lock is held once.
 const PAGE_BATCH: usize = 4;
 
-/// Takes from the cursors of the logs.
+/// Takes from the heads of all logs. It is guarded by the lock that the text calls the evictor's lock.
 #[derive(Debug)]
 pub(super) struct Evictor {
     cursors: Box<[EvictionCursor]>,
-    /// Pages of which a whole block was free at some moment since the last release_pages.
+    /// Pages of which some block became wholly free since their release was last attempted.
     candidates: Vec<u32>,
-    /// When the last task ended of those that ended under the lock; see rule 9.
+    /// The time of the last end among the tasks that completed under the lock (rule 9).
     last: u64,
-    /// How often a share was kept.
+    /// The number of calls of `evict_fair` so far.
     rounds: u64,
 }
 
-/// Where the evictor stands in one log.
+/// The evictor's position in one log.
 #[derive(Debug)]
 struct EvictionCursor {
     position: LogCursor,
-    /// Completions from the oldest on that the share being kept leaves to the log's owner.
+    /// The number of completions, from the oldest on, that the present eviction defers to the log's owner.
     deferred: usize,
-    /// The oldest completion that is not deferred, once it was looked at: its slot, and when it ended.
+    /// The oldest completion that is not deferred, if it has been read: its slot, and when its task ended.
     oldest: Option<(u32, u64)>,
-    /// Completions before this number were deferred at look number `since` already.
+    /// Completions with lower numbers than this were already deferred in the round `since`.
     deferred_until: u64,
+    /// The number of the round in which `deferred_until` was set.
     since: u64,
 }
 
-/// Leaving records to the owners of their logs; see rule 10.
+/// How an eviction defers records to the owners of their logs (rule 10).
 pub(super) struct Deferral {
-    /// The log that nothing is deferred in.
+    /// The log of the thread that evicts, in which nothing is deferred.
     own: usize,
-    /// How many records are too many.
+    /// The number of records beyond the limit.
     excess: usize,
-    /// How many may be deferred.
+    /// The most records that may be deferred in all.
     most: usize,
 }
 
-/// Slots of one block, to be given back at once.
+/// Slots of one block that were made free, to be returned to it together.
 #[derive(Default)]
 struct SlotRun {
     block: u32,
@@ -59,8 +60,8 @@ struct SlotRun {
 }
 
 impl EvictionCursor {
-    /// Whether the next completion was deferred to its owner before, and he has had time since. It is enough to look at that of
-    /// the oldest one: they go from the head.
+    /// Returns whether the oldest completion was deferred to its owner before, and the owner has had time to evict it: two rounds
+    /// for each log. Those behind it need not be checked, because completions are taken from the head.
     fn is_overdue(&self, rounds: u64, store: &Store) -> bool {
         self.position.taken() < self.deferred_until
             && rounds - self.since > 2 * store.logs.len() as u64
@@ -84,14 +85,14 @@ impl Evictor {
         }
     }
 
-    /// Drops the oldest records until at most `limit` are deferred, but no more than `most`. Says how many.
+    /// Evicts the oldest records until at most `limit` are retained, but no more than `most`. Returns the number evicted.
     pub(super) fn evict_to_limit(&mut self, store: &Store, limit: usize, most: usize) -> usize {
         let excess = store.retained().saturating_sub(limit);
         self.evict(store, u64::MAX, excess.min(most), EvictionCause::Count, None)
     }
 
-    /// Rule 10: drops what is beyond the limit, but leaves some of what is in other logs than `own` to their owners. Says how
-    /// many it dropped, at most a batch.
+    /// Evicts records beyond the limit, but defers up to `most_deferred` of those in logs other than `own` to the owners of the
+    /// logs (rule 10). Returns the number evicted, which is at most [`BATCH`].
     pub(super) fn evict_fair(
         &mut self,
         store: &Store,
@@ -116,8 +117,9 @@ impl Evictor {
         dropped
     }
 
-    /// Drops the oldest records that ended not later than `until`, at most `most`. Says how many. What it may deferral to others
-    /// counts among those in excess.
+    /// Evicts the oldest records whose tasks ended at `until` or before, at most `most`, and returns the number evicted.
+    ///
+    /// With a `deferral` it stops once evicted and deferred records together make up the excess.
     pub(super) fn evict(
         &mut self,
         store: &Store,
@@ -132,7 +134,8 @@ impl Evictor {
         let mut deferred = 0;
         let excess = deferral.as_ref().map_or(most, |deferral| deferral.excess);
         while dropped < most && dropped + deferred < excess {
-            // The log with the oldest head, and how far it may be followed before another one's is older.
+            // Find the log whose head is the oldest. `second` is the time of the next oldest head, up to which that log can be
+            // followed.
             let mut first: Option<(usize, u64)> = None;
             let mut second = u64::MAX;
             for index in 0..self.cursors.len() {
@@ -167,7 +170,7 @@ impl Evictor {
                 }
                 let log = &store.logs[index];
                 let (slot, _) = log.peek(&mut cursor.position).expect("one behind it was seen");
-                // Counted before the log shows room, so that no more are seen retained than there are.
+                // Counted before the log shows that there is room, so that no thread sees more records retained than there are.
                 self.free(store, &pin, slot, cause, &mut run);
                 log.advance(&mut self.cursors[index].position);
                 dropped += 1;
@@ -180,13 +183,13 @@ impl Evictor {
         dropped
     }
 
-    /// When a task ends under the lock: not before the one that did so last.
+    /// Returns the time at which a task that completes under the lock ends: `ticks`, but not before the last one that did.
     pub(super) fn in_order(&mut self, ticks: u64) -> u64 {
         self.last = self.last.max(ticks);
         self.last
     }
 
-    /// Drops the record of a task that has just ended, and whose slot is free already.
+    /// Counts the eviction of a task that has just ended and whose slot was made free at once, and returns the slot to its block.
     pub(super) fn drop_unretained(
         &mut self,
         store: &Store,
@@ -199,7 +202,7 @@ impl Evictor {
         self.free_run(store, &mut run);
     }
 
-    /// The oldest completion of one log that is not deferred to others.
+    /// Returns the oldest completion of one log that is not deferred: its slot, and when its task ended.
     #[inline]
     fn oldest(&mut self, store: &Store, index: usize) -> Option<(u32, u64)> {
         let cursor = &mut self.cursors[index];
@@ -209,7 +212,7 @@ impl Evictor {
         cursor.oldest
     }
 
-    /// When the oldest record ended.
+    /// Returns when the task of the oldest retained record ended.
     pub(super) fn oldest_end(&mut self, store: &Store) -> Option<u64> {
         (0..self.cursors.len())
             .filter_map(|index| self.oldest(store, index))
@@ -217,6 +220,7 @@ impl Evictor {
             .min()
     }
 
+    /// Makes the slot of a retained record free, counts that, and adds the slot to the run.
     #[inline]
     fn free(
         &mut self,
@@ -231,7 +235,7 @@ impl Evictor {
         self.freed(store, pin, slot, (status, cause), &freed, run);
     }
 
-    /// Counts a record that was dropped, and adds its slot to the run.
+    /// Counts the eviction of a record whose slot was made free, retires its annotations, and adds the slot to the run.
     fn freed(
         &mut self,
         store: &Store,
@@ -243,7 +247,7 @@ impl Evictor {
     ) {
         store.counts.evicted(status, cause);
         if let Some(annotations) = freed.annotations {
-            // SAFETY: unlinked just now, by the one who retires it.
+            // SAFETY: the caller has just unlinked them, under the evictor's lock, and they are retired only here.
             unsafe { store.retire_annotations(pin, annotations) };
         }
         let Some(generation) = freed.generation else { return };
@@ -257,7 +261,8 @@ impl Evictor {
         run.slots |= 1 << (slot as usize % BLOCK_SLOTS);
     }
 
-    /// Rule 5 and 6: one exchange for a run.
+    /// Returns the slots of a run to their block, by one read-modify-write (rule 5). If that makes half of the block free, it tells
+    /// the depot (rule 6).
     fn free_run(&mut self, store: &Store, run: &mut SlotRun) {
         let slots = std::mem::take(&mut run.slots);
         if slots == 0 {
@@ -274,7 +279,8 @@ impl Evictor {
         }
     }
 
-    /// Releases some of the pages that hold no task. Says how many, and whether there are more candidates.
+    /// Releases some of the pages that have no records (rule 7). Returns the number released, and whether there are more
+    /// candidates.
     pub(super) fn release_pages(&mut self, store: &Store) -> (usize, bool) {
         let pin = reclaim::pin();
         store.depot.rechecks(&mut self.candidates);
@@ -287,7 +293,9 @@ impl Evictor {
             page.set_candidate(false);
             if let Some(page) = store.depot.release_page(&store.directory, number) {
                 released += 1;
-                // SAFETY: a `Box`, taken out of the directory just now, by the one who retires it.
+                // SAFETY: the page was allocated as a `Box` of plain data, which may be dropped on any thread and calls no user
+                // code. It was taken out of the directory just now, so a thread that pins from now on does not find it, and it is
+                // retired only here.
                 unsafe { pin.retire(page, Page::bytes(), &store.garbage) };
             }
         }
@@ -298,14 +306,14 @@ impl Evictor {
         (released, more)
     }
 
-    /// Frees the logs' segments; nobody uses them any more.
+    /// Frees the segments of the logs, which must not be used again.
     pub(super) fn free_logs(&mut self, logs: &[CachePadded<CompletionLog>]) {
         for (cursor, log) in self.cursors.iter_mut().zip(logs) {
             cursor.position.free(log);
         }
     }
 
-    /// Bytes held.
+    /// Returns the bytes held on the heap.
     pub(super) fn bytes(&self) -> usize {
         self.candidates.capacity() * size_of::<u32>()
             + self.cursors.len() * size_of::<EvictionCursor>()

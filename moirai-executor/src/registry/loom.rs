@@ -1,4 +1,4 @@
-//! Models of the registry: the code itself, with blocks and pages of two slots.
+//! Loom models of the registry: of the code itself, with blocks and pages of two slots.
 
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -11,10 +11,10 @@ use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 
 use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
-/// Every interleaving: all models but one are small enough.
+/// Checks every interleaving. All models but one are small enough for that.
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    // Not what the environment says.
+    // Whatever the environment variables say.
     builder.preemption_bound = None;
     builder.check(f);
 }
@@ -42,7 +42,8 @@ fn new_task(name: &str) -> NewRecord {
 }
 
 fn register(registry: &Registry, writer: &mut Writer, name: &str, ticks: u64) -> ActiveRecord {
-    // SAFETY: every model drops its entries before the registry.
+    // SAFETY: each model passes a writer of this registry, finishes the record with this registry and such a writer, if at all, and
+    // does not use the record after it has dropped the registry; `new_task` has an aligned address, which no model reads from.
     unsafe { registry.register(writer, new_task(name), ticks) }
 }
 
@@ -52,7 +53,7 @@ fn finish(registry: &Registry, writer: &mut Writer, entry: ActiveRecord, ticks: 
     id
 }
 
-/// The record of this id, if it is there, is that of the task that was spawned then.
+/// Returns whether the record with this id, if there is one, is that of the task that was spawned at `ticks` with this name.
 fn is_own(registry: &Registry, id: TaskId, name: &str, ticks: u64) -> bool {
     registry.stats(id).is_none_or(|stats| {
         stats.id == id
@@ -63,7 +64,7 @@ fn is_own(registry: &Registry, id: TaskId, name: &str, ticks: u64) -> bool {
 
 #[test]
 fn loom_lookup_of_a_slot_that_is_used_again() {
-    // Without a bound it takes too long: a reader looks at every field, at every age of it.
+    // Without a bound it takes too long: a reader loads every field, each of which may return any of several values.
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
@@ -137,7 +138,7 @@ fn loom_two_finishers_at_the_bound() {
 }
 
 #[test]
-fn loom_two_finishers_that_leave_to_each_other() {
+fn loom_two_finishers_that_defer_to_each_other() {
     model(|| {
         let mut registry = unshared(1, 2);
         registry.batch = 1;
@@ -158,7 +159,7 @@ fn loom_two_finishers_that_leave_to_each_other() {
             })
         });
         let [_, newest] = finishers.map(|finisher| finisher.join().unwrap());
-        // One more than the limit may be left, and the newest never goes.
+        // One more than the limit may be retained, and the newest is never evicted.
         assert!((1..=2).contains(&registry.retained()), "{}", registry.retained());
         assert_eq!(registry.status(newest), Some(TaskStatus::Completed));
         registry.cleanup_now();
@@ -184,7 +185,8 @@ fn loom_two_finishers_that_look_at_the_bound_without_a_lock() {
             thread::spawn(move || finish(&registry, &mut writer, entry, ticks + 1))
         });
         let [first, second] = finishers.map(|finisher| finisher.join().unwrap());
-        // The one whose fence is last has seen both, and never do both drop a record for the same excess.
+        // The thread whose fence is the later one has seen both completions, and the two never evict a record each for the same
+        // excess.
         assert_eq!(registry.retained(), 1);
         assert_eq!(registry.status(first), None, "the newest is kept");
         assert_eq!(registry.status(second), Some(TaskStatus::Completed));
@@ -198,7 +200,8 @@ fn loom_a_block_that_is_used_up_is_exchanged_while_a_sweep_releases_its_page() {
         let registry = registry(0, 2);
         let mut holder = registry.writer();
         let mut finisher = registry.writer();
-        // The page is used up, and its block still held: the next task takes it over, or puts it down, as the slots come back.
+        // The page is used up, and its block still held: to register the next task is to take over the freed slots or to release
+        // the block, depending on how many slots are free by then.
         let old = [1, 2].map(|ticks| register(&registry, &mut holder, "", ticks));
         let sweeper = thread::spawn({
             let registry = Arc::clone(&registry);
@@ -229,7 +232,7 @@ fn loom_a_block_changes_hands_while_a_sweep_releases_its_page() {
         let registry = registry(0, 2);
         let mut holder = registry.writer();
         let mut finisher = registry.writer();
-        // The first page is used up and put down, the second is held with one slot free.
+        // The block of the first page is used up and released; that of the second is held and has one slot free.
         let old = [1, 2].map(|ticks| register(&registry, &mut holder, "", ticks));
         let held = register(&registry, &mut holder, "", 3);
         let sweeper = thread::spawn({
@@ -263,22 +266,22 @@ fn loom_with_task_against_finish() {
         let registry = registry(0, 1);
         let mut writer = registry.writer();
         let filler = register(&registry, &mut writer, "", 1);
-        // Written when the task has ended, as freeing it would be; loom notices a use at the same time.
+        // Written when the task has ended, where its cell would be freed; loom reports a read at the same time.
         let cell = Arc::new(UnsafeCell::new(0));
         let listed = || NewRecord { task: NonNull::from(&*cell).cast(), ..new_task("") };
-        // SAFETY: finished below.
+        // SAFETY: the writer is one of this registry, with which the record is finished below; `cell` is aligned and lives longer.
         let entry = unsafe { registry.register(&mut writer, listed(), 1) };
         let id = entry.id();
         let other = thread::spawn({
             let registry = Arc::clone(&registry);
             move || {
                 let found = registry.with_task(id, |task| {
-                    // SAFETY: the cell is alive for the whole model.
+                    // SAFETY: the address is that of `cell`, which lives until the end of the model.
                     let cell = unsafe { task.cast::<UnsafeCell<u32>>().as_ref() };
-                    // SAFETY: that nobody writes meanwhile is what the model shows.
+                    // SAFETY: no thread writes meanwhile, which is what the model shows.
                     cell.with(|value| unsafe { *value })
                 });
-                // Who finds no task finds its end.
+                // A thread that does not find the task finds that it has ended.
                 let status = registry.status(id);
                 assert!(found.is_some() || status.is_none_or(TaskStatus::is_terminal));
                 found
@@ -286,11 +289,11 @@ fn loom_with_task_against_finish() {
         });
         finish(&registry, &mut writer, entry, 2);
         cell.with_mut(|value| {
-            // SAFETY: that nobody reads meanwhile is what the model shows.
+            // SAFETY: no thread reads meanwhile, which is what the model shows.
             unsafe { *value = 2 }
         });
-        // Slot and memory go to another task, which must not be found under the old id.
-        // SAFETY: finished below.
+        // The slot and the memory of the cell go to another task, which must not be found by the old id.
+        // SAFETY: as above; this record, too, is finished below.
         let next = unsafe { registry.register(&mut writer, listed(), 1) };
         assert_eq!(next.id().slot(), id.slot());
         assert!(other.join().unwrap().is_none_or(|value| value == 0), "a stranger");
@@ -341,19 +344,19 @@ fn loom_sweep_against_stop() {
         finish(&registry, &mut writer, entry, 0);
         hand.advance(Duration::from_nanos(1));
         registry.sweep_signal().recheck();
-        // However far it has come, it ends.
+        // However far the cleanup thread has come, it ends.
         registry.sweep_signal().stop();
         worker.join().unwrap();
     });
 }
 
 #[test]
-fn loom_a_completion_after_the_alarm_is_cleared_wakes_the_worker() {
+fn loom_a_completion_after_a_signal_is_requested_wakes_the_cleanup_thread() {
     model(|| {
         let registry = registry(10, 1);
         let mut writer = registry.writer();
         let entry = register(&registry, &mut writer, "", 1);
-        // As the worker does after an empty second recheck: from here on it waits without limit.
+        // As the cleanup thread does when its second check finds nothing retained: from here on it waits without limit.
         registry.sweep_signal().request_signal();
         let worker = thread::spawn({
             let registry = Arc::clone(&registry);

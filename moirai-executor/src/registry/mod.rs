@@ -1,60 +1,131 @@
-//! The books: every task's record, found by id without a lock, in bounded memory.
+//! The registry: a table with a record of every task, found by id without a lock, in bounded memory.
+//!
+//! A record says what a task is (kind, priority, name, the place that spawned it), how far it has come (status, worker, polls) and
+//! when. It is opened when the task is spawned and finished when the task ends; in between the task is *active*. The record of a
+//! task that has ended is *retained* until the registry evicts it: because it has grown older than
+//! [`CleanupConfig::task_retention_duration`], because it is not among the newest [`CleanupConfig::max_retained_tasks`], or by
+//! request. The id of an evicted record names nothing, forever: no id is given out twice. The record of an active task is never
+//! evicted, and the number of active tasks is not limited here.
+//!
+//! An executor has one registry, but the module needs nothing else of the executor: it can keep records of work of any kind.
+//!
+//! - [`Registry::new`] makes a registry for a fixed number of *workers*, which are threads that register or finish many tasks. Each
+//!   of them takes one [`Writer`] from [`Registry::writer`] and keeps it. Other threads borrow one of a few that are shared, each
+//!   behind a lock, for the length of a call of [`Registry::with_shared_writer`].
+//! - [`Registry::register`] opens a record and returns an [`ActiveRecord`], the right to write that record. It travels with the
+//!   task from thread to thread; [`ActiveRecord::start`] and [`ActiveRecord::polled`] note the task's progress.
+//! - [`Registry::finish`] takes it back when the task ends. Any writer of the same registry will do, not only that which registered
+//!   the task.
+//! - Every thread may read at any time: [`status`](Registry::status), [`stats`](Registry::stats), [`snapshot`](Registry::snapshot),
+//!   [`totals`](Registry::totals), [`cleanup_stats`](Registry::cleanup_stats). [`with_task`](Registry::with_task) leads from the id
+//!   of an active task to the task itself.
+//! - `finish` evicts what is beyond the count, unless [`CleanupConfig::enable_automatic_cleanup`] is off. Records that are too old
+//!   are evicted, and empty pages are released, only by [`sweep`](Registry::sweep) and [`cleanup_now`](Registry::cleanup_now): an
+//!   owner other than the executor, which has a thread for it, calls `sweep` every [`CleanupConfig::cleanup_interval`].
+//!
+//! All times are *ticks* of the registry's [`Clock`](moirai_core::Clock), as [`Registry::now`] returns them.
+//!
+//! ```
+//! use std::panic::Location;
+//! use std::ptr::NonNull;
+//!
+//! use moirai_core::{CleanupConfig, Clock, Priority, TaskKind, TaskStatus};
+//! use moirai_executor::registry::{NewRecord, RecordEnd, Registry};
+//!
+//! let config = CleanupConfig { max_retained_tasks: 1_000, ..CleanupConfig::default() };
+//! let registry = Registry::new(config, 1, Clock::system());
+//! let mut writer = registry.writer();
+//!
+//! let job = 7_u64;
+//! let new = NewRecord {
+//!     kind: TaskKind::Parallel,
+//!     priority: Priority::Normal,
+//!     location: Location::caller(),
+//!     name: Some("checksum".into()),
+//!     hints: None,
+//!     task: NonNull::from(&job).cast(),
+//! };
+//! // SAFETY: the record is finished below, with this registry, and so before the registry is dropped. `job` is aligned to more than
+//! // two, and lives longer than the record is active.
+//! let record = unsafe { registry.register(&mut writer, new, registry.now()) };
+//! let id = record.id();
+//! assert_eq!(registry.status(id), Some(TaskStatus::Queued));
+//!
+//! let started = registry.now();
+//! record.start(Some(0), started);
+//! // Here the job is done.
+//! let ticks = registry.now();
+//! record.polled(ticks.saturating_sub(started));
+//! registry.finish(&mut writer, record, RecordEnd { status: TaskStatus::Completed, ticks, error: None });
+//!
+//! let stats = registry.stats(id).expect("it is among the newest thousand");
+//! assert_eq!((stats.status, stats.polls), (TaskStatus::Completed, 1));
+//! assert_eq!(stats.name.as_deref(), Some("checksum"));
+//! ```
+//!
+//! The rest of this page is the protocol, for those who work on the module; the code cites its rules by number.
 //!
 //! # Slots
 //!
-//! A record is a [`slot`], one cache line of atomics in a [`page`] of 64 KiB. A `TaskId` is *generation‖slot*: the number of the slot,
-//! and how often it has been used. Pages are found through a [`directory`] that is never freed.
+//! A record is a `slot`: one cache line of atomics in a `page` of 64 KiB. A [`TaskId`] is *generation‖slot*: the number of the
+//! slot, and a generation that grows each time the slot is used. Pages are found through a `directory`, which is freed only with
+//! the registry.
 //!
-//! 1. **Owners.** A slot is free, or it belongs to one task. From `register` to `finish` its fields are written by whoever runs
-//!    the task, one thread after another, by plain stores; from then on by whoever holds the evictor's lock.
+//! 1. **Owners.** A slot is free, or it belongs to one task. From `register` to `finish` its fields are written by the thread that
+//!    runs the task, one thread after another, by plain stores; from then on by the thread that holds the evictor's lock.
 //! 2. **The word** holds generation and status. `register` writes the fields behind a release fence and then stores the word;
-//!    `finish` stores the finish time and then the word; eviction stores the word with the next generation, free.
-//! 3. **Readers** pin an epoch, find the slot, load the word, the fields, and behind an acquire fence the word again. A
-//!    field of a later task makes the second load see at least that task's *free* word, so what is returned is one
-//!    task's record, or nothing; see [`slot`].
-//! 4. **The listing** is how a task is reached by id while it is active: the address of its cell. It is locked by its low bit for
-//!    as long as it takes to add a reference to the cell. `finish` stores the terminal word, *then* takes the address out
-//!    (one compare-and-swap, which waits for the lock), and only then publishes the completion: so whoever finds no
-//!    address finds a terminal word or a later generation, and whoever holds the lock keeps the slot from being evicted.
+//!    `finish` stores the finish time and then the word; an eviction stores the word with the next generation and the status
+//!    *free*.
+//! 3. **Readers** pin an epoch, find the slot, load the word, then the fields, and, behind an acquire fence, the word again. If a
+//!    reader has loaded a field of a later task, its second load of the word returns the *free* word that preceded that task, or a
+//!    later one, and so differs from the first. What a reader returns is therefore the record of one task, or nothing.
+//! 4. **The published address** is how an active task is reached by id: the address of the task's cell. It is locked by its low bit
+//!    for as long as it takes to add a reference to the cell. `finish` stores the terminal word, *then* takes the address out (one
+//!    compare-and-swap, which waits for that lock), and only then publishes the completion. So a thread that finds no address finds
+//!    a terminal word or a later generation, and a thread that holds the lock keeps the slot from being evicted.
 //!
 //! # Blocks
 //!
-//! 5. Slots change hands in [blocks](page::Block) of 64. A set of [`Writer`] holds one block and allocates from a mask of its own. Evicted
-//!    slots go into the block's shared mask, one read-modify-write for a run of slots. When the mask of its own is
-//!    used up, the holder takes the shared one over, if at least half of the block is in it, or puts the block down and takes
-//!    another from the [`depot`].
-//! 6. A block that nobody holds is ready for the next holder when half of it is free. Its state is under the depot's lock;
-//!    who crosses the half by freeing looks there, and so does who puts the block down, so none is forgotten. Both count the
-//!    free slots under the lock: a holder may have been there between the crossing and the look.
-//! 7. A page all of whose blocks are ready and free is released by the sweep, with its next generation left in the directory.
+//! 5. Slots change hands in blocks of 64 (`page::Block`). A [`Writer`] holds one block and allocates from a mask of its own.
+//!    Evicted slots go into the block's shared mask, by one read-modify-write for a run of slots. When its own mask is used up, the
+//!    writer takes over the shared mask if at least half of the block is in it; otherwise it releases the block and takes another
+//!    from the `depot`.
+//! 6. A block that no writer holds is ready for the next writer when half of it is free. Its state is under the depot's lock. Both
+//!    the thread that frees the slot with which half of the block is free and the writer that releases the block check the block
+//!    there, so none is forgotten. Both count the free slots under the lock: in the time between, another writer may have taken and
+//!    used the block.
+//! 7. A page of which all blocks are ready and wholly free is released by the sweep, which leaves the page's next generation in the
+//!    directory.
 //!
 //! # Completions
 //!
-//! 8. Each set of books has a [ring](completions) of its completions, in order: a task ends, for the books, not before the one before it.
-//!    One thread at a time appends, and publishes by a store of the tail; the [`evictor`], under its lock, takes from the heads,
-//!    the globally oldest first.
-//! 9. The number retained is checked every `batch` completions of a worker, and every completion of a guest. The check takes no
-//!    lock, but stands behind a SeqCst fence, which follows the completion. Of all sets of books, take the one whose last fence
-//!    is last: it saw every completion that the others had published before theirs, and what they have published since is
-//!    within their batches. So a worker adds at most `batch` to the limit, and a guest one; the batch is such that all
-//!    together are never more than an eighth, nor 64 a worker, over the limit. Records are counted again under the lock before
-//!    any is dropped. Where that leaves no room for a batch, completing and evicting happen under the evictor's lock, room
-//!    being made before the terminal status can be read: the limit is exact.
+//! 8. Each writer has a log of its completions (`completions`), in order: an end that was timed before the last one in the log is
+//!    recorded with the time of that one. One thread at a time appends, and publishes by a store of the tail; the `evictor`, under
+//!    its lock, takes from the heads of all logs, the globally oldest completion first.
+//! 9. The number of retained records is checked after every `batch` completions of a worker, and after every completion of a shared
+//!    writer. The check takes no lock, but it stands behind a SeqCst fence, which follows the completion. Consider the writer whose
+//!    last fence is the last of all: it saw every completion that the others had published before their own last fences, and what
+//!    they have published since is within their batches. So a worker takes the number over the limit by at most `batch`, and a
+//!    shared writer by one. The batch is such that all together are never more than an eighth of the limit, nor more than 64
+//!    records per worker, over the limit. The records are counted again under the lock before any is evicted. Where the limit
+//!    leaves no room for a batch, a task completes under the evictor's lock, and room is made for its record before its terminal
+//!    status can be read: such a limit is exact.
+//! 10. A record that another core wrote is expensive to evict, and its slot is expensive to use again. So a thread that finds too
+//!     many records evicts those of its own log, and defers the others among the oldest to the owners of their logs, each of which
+//!     checks the limit within a batch of its own. It defers at most `max_deferred` records in all; so if the excess is no more
+//!     than that and another thread holds the lock, it does not wait for the lock. Together with the batches this is what rule 9
+//!     allows. It does not defer what was deferred to the same owner some rounds before: an owner that is idle or stuck does not
+//!     keep old records from being evicted. In every case the only records evicted are those that are not among the newest that the
+//!     limit allows.
 //!
-//! 10. A record that another core wrote is dear to evict, and its slot dear to use again: so whoever finds too many evicts those
-//!    of his own ring, and leaves the others among the oldest to the rings' owners, who will look within a batch of their own.
-//!    He leaves no more than `leave` in all, so if there are no more too many and somebody else has the lock, he does not wait
-//!    for it; together with the batches that is what rule 9 allows. And he leaves to nobody what was left to him for some
-//!    rounds before: an owner that is idle, or stuck, does not keep old records from being evicted. Either way only such are
-//!    evicted as are not among the newest that the limit allows.
+//! As each worker has a writer of its own, a worker's task costs its record one read-modify-write from spawn to finish, that of
+//! rule 4, and no lock.
 //!
-//! Writer are a worker's own; threads that are no workers share a few [guests'](Registry::with_shared_writer), each behind a lock. So from
-//! spawn to finish a task costs its record one read-modify-write, that of rule 4, and no lock.
-
-#![allow(
-    rustdoc::private_intra_doc_links,
-    reason = "the module is public for benches only; its text is for those who work on it"
-)]
+//! [`CleanupConfig::task_retention_duration`]: moirai_core::CleanupConfig::task_retention_duration
+//! [`CleanupConfig::max_retained_tasks`]: moirai_core::CleanupConfig::max_retained_tasks
+//! [`CleanupConfig::enable_automatic_cleanup`]: moirai_core::CleanupConfig::enable_automatic_cleanup
+//! [`CleanupConfig::cleanup_interval`]: moirai_core::CleanupConfig::cleanup_interval
+//! [`TaskId`]: moirai_core::TaskId
 
 mod annotations;
 mod completions;

@@ -1,28 +1,28 @@
-//! Pages of slots, and the blocks in which slots change hands.
+//! Pages of slots, and the blocks of slots that writers hold.
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::slot::Slot;
 
-/// Slots of a block: the bits of a mask.
+/// The number of slots in a block: the bits of a mask.
 pub(super) const BLOCK_SLOTS: usize = if cfg!(moirai_loom) { 2 } else { 64 };
-/// Blocks of a page: 64 KiB of slots.
+/// The number of blocks in a page, which make 64 KiB of slots.
 pub(super) const PAGE_BLOCKS: usize = if cfg!(moirai_loom) { 1 } else { 16 };
-/// Slots of a page.
+/// The number of slots in a page.
 pub(super) const PAGE_SLOTS: usize = BLOCK_SLOTS * PAGE_BLOCKS;
-/// A mask with all slots free.
+/// The mask of a block whose slots are all free.
 pub(super) const ALL_FREE: u64 = u64::MAX >> (64 - BLOCK_SLOTS);
-/// With this many free slots a block is worth taking.
+/// The number of free slots from which a block is worth taking.
 pub(super) const HALF: u32 = BLOCK_SLOTS as u32 / 2;
 
-/// Slots, and which of them are free.
+/// An array of slots, and the blocks that they form.
 #[derive(Debug)]
 pub(super) struct Page {
     slots: Box<[Slot]>,
     pub(super) blocks: Box<[Block]>,
-    /// The highest generation of any slot. Written under the evictor's lock.
+    /// The highest generation with which any slot of the page goes on. Written under the evictor's lock.
     highest: AtomicU32,
-    /// Whether the evictor remembers the page as one that may be released. Under its lock.
+    /// Whether the page is in the evictor's list of candidates for release. Read and written under the evictor's lock.
     candidate: AtomicBool,
 }
 
@@ -36,7 +36,7 @@ impl Page {
         }
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes that a page takes on the heap.
     pub(super) const fn bytes() -> usize {
         size_of::<Self>() + PAGE_SLOTS * size_of::<Slot>() + PAGE_BLOCKS * size_of::<Block>()
     }
@@ -49,60 +49,63 @@ impl Page {
         &self.slots
     }
 
-    /// A slot of the page goes on with this generation.
+    /// Notes that a slot of the page goes on with this generation. The caller holds the evictor's lock.
     pub(super) fn note_generation(&self, generation: u32) {
-        // Ordering: Relaxed, both: under the evictor's lock.
+        // Ordering: Relaxed, both: read and written only under the evictor's lock.
         if generation > self.highest.load(Ordering::Relaxed) {
             self.highest.store(generation, Ordering::Relaxed);
         }
     }
 
-    /// The generation from which the slots go on once the page has been released and made again: beyond all used.
+    /// Returns the generation with which the slots of the next page at this place must begin: higher than any that was used.
     pub(super) fn next_generation(&self) -> u32 {
-        // Ordering: Relaxed: under the evictor's lock.
+        // Ordering: Relaxed: the caller holds the evictor's lock.
         self.highest.load(Ordering::Relaxed)
     }
 
-    /// Marks the page as a candidate, or not, and says whether it was one. Under the evictor's lock.
+    /// Sets whether the page is a candidate for release, and returns whether it was one. The caller holds the evictor's lock.
     pub(super) fn set_candidate(&self, candidate: bool) -> bool {
-        // Ordering: Relaxed: under the evictor's lock.
+        // Ordering: Relaxed, both: read and written only under the evictor's lock.
         let before = self.candidate.load(Ordering::Relaxed);
         self.candidate.store(candidate, Ordering::Relaxed);
         before
     }
 }
 
-/// The slots of a block that have come back; see rule 5. Those that its holder can allocate are in his own mask.
+/// A run of slots that one writer holds at a time (rule 5).
+///
+/// The mask here has the slots that were freed since the block was last taken; those that its holder may allocate are in the
+/// holder's own mask.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     freed: AtomicU64,
-    /// See [`depot`](super::depot); under its lock.
+    /// The state in the [`depot`](super::depot), under whose lock it is read and written.
     pub(super) depot_state: AtomicU32,
 }
 
 impl Block {
-    /// Gives slots back. Returns how many are back, before and after.
+    /// Adds `slots` to the freed ones. Returns the mask of freed slots before and after.
     pub(super) fn free_slots(&self, slots: u64) -> (u64, u64) {
-        // Ordering: Release pairs with the Acquire of `take`: who allocates the slots finds their words free.
+        // Ordering: Release pairs with the Acquire of `take_freed`: the thread that allocates the slots finds their words free.
         let before = self.freed.fetch_or(slots, Ordering::Release);
         (before, before | slots)
     }
 
-    /// Takes everything that has come back.
+    /// Takes all freed slots, for the holder of the block to allocate.
     pub(super) fn take_freed(&self) -> u64 {
         // Ordering: Acquire pairs with the Release of `free_slots`.
         self.freed.swap(0, Ordering::Acquire)
     }
 
-    /// What has come back.
+    /// Returns the mask of freed slots.
     pub(super) fn freed(&self) -> u64 {
-        // Ordering: Relaxed: a hint, or decided by the depot's lock.
+        // Ordering: Relaxed: a hint for the block's holder; where a decision is made by it, the depot's lock orders it.
         self.freed.load(Ordering::Relaxed)
     }
 
-    /// All slots of a block that was never used.
+    /// Marks all slots of a block that was never used as free.
     pub(super) fn fill(&self) {
-        // Ordering: Relaxed: made ready under the depot's lock.
+        // Ordering: Relaxed: the block is made ready under the depot's lock, and taken under it.
         self.freed.store(ALL_FREE, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! Reading.
+//! Reading records and counts.
 
 use std::time::Duration;
 
@@ -13,20 +13,25 @@ use super::slot::Record;
 use super::task_registry::Registry;
 
 impl Registry {
-    /// Tasks since the start. They balance: no task is counted as ended that is not counted as spawned.
+    /// Returns the numbers of tasks since the registry was created. No task is counted as ended that is not counted as spawned.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        // Ends first: a spawn that is counted meanwhile makes one more active, and not one less.
+        // The ends first: a task that is spawned meanwhile makes the number of active tasks greater by one, and not less.
         let [completed, cancelled, failed] = self.store.counts.sum_finished();
         let spawned = self.store.counts.sum_spawned();
         Totals { spawned, completed, failed, cancelled }
     }
 
-    /// What the registry holds now, and what has been dropped from it.
+    /// Returns what the registry holds now, and what has been evicted from it.
+    ///
+    /// It takes the evictor's lock for a moment. While automatic cleanup is on, the numbers of retained records together do not
+    /// exceed the limit by more than [`new`](Self::new) says.
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         let totals = self.totals();
-        // Evictions last: a record that goes meanwhile makes one less retained, and not one more.
+        // The evictions last: a record that is evicted meanwhile makes the number of retained ones less by one, and not greater.
+        // Ordering: Acquire pairs with the Release store in `bump`, as for the ends; what must be ordered here, that these loads
+        // come after those of the ends, the Acquire loads in `sum_finished` see to already.
         let evicted: [u64; 3] =
             std::array::from_fn(|status| self.store.counts.evicted[status].load(Ordering::Acquire));
         let [by_age, by_count, by_request] =
@@ -48,13 +53,13 @@ impl Registry {
         stats.evicted_by_age = by_age;
         stats.evicted_by_count = by_count;
         stats.evicted_by_request = by_request;
-        // Ordering: Relaxed: a number.
+        // Ordering: Relaxed: only a figure to show.
         let last_sweep = self.store.counts.last_sweep.load(Ordering::Relaxed);
         stats.last_sweep = last_sweep.checked_sub(1).map(Duration::from_nanos);
         stats
     }
 
-    /// Where the task stands.
+    /// Returns the status of a task, or `None` if there is no record with this id. It takes no lock.
     #[must_use]
     pub fn status(&self, id: TaskId) -> Option<TaskStatus> {
         let _pin = reclaim::pin();
@@ -62,7 +67,7 @@ impl Registry {
         if word.generation() == id.generation() { word.status() } else { None }
     }
 
-    /// The task's record.
+    /// Returns a copy of the record of a task, or `None` if there is no record with this id. It takes no lock.
     #[must_use]
     pub fn stats(&self, id: TaskId) -> Option<TaskStats> {
         let record = {
@@ -72,7 +77,9 @@ impl Registry {
         Some(task_stats(id, record, &self.clock.converter()))
     }
 
-    /// All records.
+    /// Returns a copy of every record, active and retained, ordered by slot.
+    ///
+    /// It takes no lock, and copies one record after the other: a task that is registered or evicted meanwhile may be there or not.
     #[must_use]
     pub fn snapshot(&self) -> Vec<TaskStats> {
         let mut records = Vec::new();
@@ -87,7 +94,10 @@ impl Registry {
         records.into_iter().map(|(id, record)| task_stats(id, record, &now)).collect()
     }
 
-    /// Calls `f` with the id of each active task, until it returns false; says whether it never did. It may be called back into.
+    /// Calls `f` with the id of each active task, until `f` returns `false`. Returns whether it never did.
+    ///
+    /// A task that is registered meanwhile may be left out, and one that `f` is called for may have ended by then. No lock is held
+    /// and no epoch pinned while `f` runs, so it may call any method of the registry.
     pub fn each_active(&self, mut f: impl FnMut(TaskId) -> bool) -> bool {
         let mut ids = Vec::new();
         (0..self.store.directory.end()).all(|page| {
@@ -100,7 +110,8 @@ impl Registry {
         })
     }
 
-    /// Looks at one page: at a page at a time, so that reclamation is not held up by a long list.
+    /// Calls `f` with the id, status and slot of every record of one page. It pins an epoch for the page only, so that a long list
+    /// does not hold up reclamation.
     fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &super::slot::Slot)) {
         let number = page;
         let _pin = reclaim::pin();
@@ -120,6 +131,7 @@ impl Registry {
     }
 }
 
+/// Converts a record into the form in which users see it.
 fn task_stats(id: TaskId, record: Record, now: &Converter) -> TaskStats {
     let word = record.word;
     let spawned_at = now.timestamp(record.spawned);
@@ -129,7 +141,8 @@ fn task_stats(id: TaskId, record: Record, now: &Converter) -> TaskStats {
         stats.status = status;
     }
     stats.name = record.name;
-    // These are written before the word that says so: not yet true while it does not.
+    // The time of the start and the error are written before the word with the status that they belong to: until then they are left
+    // out.
     let started = record.started.filter(|_| stats.status != TaskStatus::Queued);
     stats.started_at = started.map(|ticks| now.timestamp(ticks));
     stats.finished_at = stats.status.is_terminal().then(|| now.timestamp(record.finished));

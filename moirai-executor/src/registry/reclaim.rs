@@ -1,42 +1,42 @@
-//! Freeing what a reader may still look at: crossbeam's epochs, or, under loom, which cannot see them, the end of the model.
+//! Deferred freeing of what readers may still be using: by crossbeam's epochs, or, under loom, which cannot see those, not at all.
 //!
-//! The collector is the registries' own, one for the process. crossbeam's default one is shared with whatever else the program
-//! links; pinning it may run destructors of strangers, and the registry pins under its locks. What is retired here is plain
-//! data, so freeing it under a lock calls nobody. And the default one collects at a pace of its own, which may be slower
-//! than that at which texts are retired; here whoever retires collects in proportion.
+//! The collector is the registries' own, one for the process. crossbeam's default collector is shared with everything else that the
+//! program links: pinning it may run the destructors of others, and the registry pins under its locks. What is retired here is
+//! plain data, so freeing it under a lock calls no foreign code. The default collector also collects at its own pace, which may be
+//! slower than that at which annotations are retired; here a thread that retires collects in proportion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How much is retired and not freed yet. Its clones count together.
+/// The amount of what is retired and not freed yet. Clones share one count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Garbage {
     bytes: Arc<AtomicUsize>,
-    /// How many things have been retired.
+    /// The number of things ever retired.
     retired: Arc<AtomicUsize>,
 }
 
-/// Things retired between two collections. One collection frees several times as many.
+/// The number of things that are retired between two collections. One collection frees several times as many.
 const PACE: usize = 32;
 
 impl Garbage {
-    /// Bytes that are retired and not freed yet.
+    /// Returns the bytes that are retired and not freed yet.
     pub(super) fn bytes(&self) -> usize {
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed: only a count.
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts something that is retired, and says whether it is time to collect.
+    /// Counts something that is retired, and returns whether it is time to collect.
     #[cfg(not(moirai_loom))]
     fn add(&self, bytes: usize) -> bool {
-        // Ordering: Relaxed, both: counts.
+        // Ordering: Relaxed, both: only counts.
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.retired.fetch_add(1, Ordering::Relaxed) % PACE == PACE - 1
     }
 
-    /// Collects until nothing is left, or no more can be freed now because somebody reads.
+    /// Collects until nothing is left, or until no more can be freed now because a thread is reading.
     pub(super) fn collect(&self) {
-        /// Nothing is freed before two epochs have passed, and each collection can end one.
+        /// Collections between two checks. Nothing is freed before two epochs have passed, and each collection can end one.
         const EPOCHS: usize = 4;
         let mut before = usize::MAX;
         loop {
@@ -71,22 +71,23 @@ mod imp {
         static HANDLE: LocalHandle = collector().register();
     }
 
-    /// While it lives, nothing is freed that was reachable when it was made.
+    /// A pinned epoch: while it lives, nothing is freed that was reachable when it was made.
     pub(in super::super) struct Pin(Guard);
 
+    /// Pins the current epoch.
     pub(in super::super) fn pin() -> Pin {
         let guard = HANDLE.try_with(LocalHandle::pin);
-        // A thread that is being torn down takes part once more.
+        // A thread whose thread-locals are being destroyed registers anew for this pin.
         Pin(guard.unwrap_or_else(|_| collector().register().pin()))
     }
 
     impl Pin {
-        /// Frees `what`, which holds this many bytes, when nobody looks at it any more.
+        /// Frees `what`, which holds `bytes` bytes, once no thread can be using it any more.
         ///
         /// # Safety
         ///
-        /// It was allocated as a `Box`, can be dropped on any thread, calls nothing of the user's when it is, is not reachable
-        /// for who pins from now on, and is retired once.
+        /// `what` was allocated as a `Box`. It can be dropped on any thread, and calls no user code when it is. A thread that pins
+        /// from now on cannot reach it. It is retired only once.
         pub(in super::super) unsafe fn retire<T>(
             &self,
             what: NonNull<T>,
@@ -98,19 +99,21 @@ mod imp {
             let count = garbage.bytes.clone();
             let free = move || {
                 let what = std::ptr::with_exposed_provenance_mut::<T>(address);
-                // SAFETY: a `Box`, retired once; the epoch has passed, so nobody looks at it.
+                // SAFETY: the caller has promised that it was allocated as a `Box`, is unreachable, and is retired once; every
+                // thread that was pinned when it was retired has unpinned since, so none uses it.
                 drop(unsafe { Box::from_raw(what) });
-                // Ordering: Relaxed: a count.
+                // Ordering: Relaxed: only a count.
                 count.fetch_sub(bytes, Ordering::Relaxed);
             };
-            // SAFETY: the closure owns what it frees, which may be dropped anywhere, says the caller.
+            // SAFETY: the closure owns what it captures and what it frees, and the caller has promised that this may be dropped on
+            // any thread.
             unsafe { self.0.defer_unchecked(free) };
             if collect {
                 self.flush();
             }
         }
 
-        /// Hands this thread's garbage over, and frees some of what nobody looks at any more.
+        /// Passes this thread's garbage to the collector, and frees some of what no thread uses any more.
         pub(in super::super) fn flush(&self) {
             self.0.flush();
         }
@@ -123,8 +126,8 @@ mod imp {
 
     use super::Garbage;
 
-    /// Nothing is freed before the end of the model: what is retired is leaked. Whether it may be freed is a question to the
-    /// epochs, not to the protocol; that it is *unreachable* is what the models show.
+    /// Does nothing: what is retired is leaked in a model. That a thing may be freed then is for the epochs to guarantee, not for
+    /// the protocol; the models show that it is *unreachable*.
     pub(in super::super) struct Pin;
 
     pub(in super::super) fn pin() -> Pin {
@@ -134,7 +137,7 @@ mod imp {
     impl Pin {
         /// # Safety
         ///
-        /// As in the other build.
+        /// As in the build without loom.
         pub(in super::super) unsafe fn retire<T>(&self, _: NonNull<T>, _: usize, _: &Garbage) {}
 
         pub(in super::super) fn flush(&self) {}

@@ -1,4 +1,4 @@
-//! What is written down of a task, and what is read of it.
+//! What is written into a record, and what is known of a task when it ends.
 
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -7,42 +7,44 @@ use std::time::Duration;
 
 use moirai_core::{Priority, TaskKind, TaskStatus};
 
-/// What is written down of a task when it is spawned.
+/// What a record says of a task from the beginning; see [`Registry::register`](super::Registry::register).
 #[derive(Debug)]
 pub struct NewRecord {
-    /// What sort of work it is.
+    /// What sort of work the task is.
     pub kind: TaskKind,
     /// How urgent it is.
     pub priority: Priority,
     /// Where it was spawned.
     pub location: &'static Location<'static>,
-    /// Its name, cut to the limit.
+    /// Its name, which is kept whole: a limit on its length, such as [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES), is the
+    /// caller's to apply.
     pub name: Option<Arc<str>>,
-    /// What was said of it for its scheduler.
+    /// Hints for the task's scheduler.
     pub hints: Option<Box<Hints>>,
-    /// What it is reached by while it is active. Aligned to at least two.
+    /// The address that [`Registry::with_task`](super::Registry::with_task) passes on while the task is active. It must be aligned
+    /// to at least two.
     pub task: NonNull<()>,
 }
 
-/// What was said of a task for its scheduler.
+/// Hints that a task was spawned with, for its scheduler.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints {
-    /// By when it should have run, in ticks of the clock.
+    /// The time by which the task should have run, in ticks of the clock.
     pub deadline: Option<u64>,
-    /// Tasks with the same number belong together.
+    /// A number that tasks which belong together have in common.
     pub affinity: Option<u64>,
-    /// How long it is expected to compute.
+    /// How long the task is expected to compute.
     pub expected_duration: Option<Duration>,
 }
 
-/// What is written down of a task when it ends.
+/// What a record says of a task from its end on; see [`Registry::finish`](super::Registry::finish).
 #[derive(Debug)]
 pub struct RecordEnd {
-    /// The terminal status.
+    /// The status of the task from now on, which must be a terminal one.
     pub status: TaskStatus,
-    /// When it ended.
+    /// When the task ended, in ticks of the registry's clock.
     pub ticks: u64,
-    /// What its panic said.
+    /// The message of the task's panic, which is kept whole.
     pub error: Option<Arc<str>>,
 }
 
@@ -51,9 +53,9 @@ pub struct RecordEnd {
 pub struct FinishedTask {
     /// What sort of work it was.
     pub kind: TaskKind,
-    /// From spawn to first run, in ticks; zero if it never ran.
+    /// The time from spawn to first run, in ticks; zero if it never ran.
     pub queue_ticks: u64,
-    /// How long it was running, in ticks.
+    /// How long it was running over all its polls, in ticks.
     pub busy_ticks: u64,
     /// How often it was polled.
     pub polls: u32,

@@ -1,8 +1,8 @@
-//! One record: a cache line of atomics.
+//! A slot: one record in a cache line of atomics.
 //!
-//! What is rare shares a place: the spawn place is a pointer to a `Location`, or, marked by its low bit, to a [`Annotations`] that has
-//! the location, the name and the message. Kind, priority and worker are in the word, beside generation and status.
-//! `polls` stays at its greatest value, and so does `busy`, rather than wrap.
+//! What few records have shares a field: `about` is a pointer to the spawn location, a `Location`, or, marked by its low bit, to
+//! [`Annotations`], which have the location, the name, the error message and the hints. Kind, priority and worker are in the word,
+//! beside generation and status. `polls` and `busy` saturate.
 
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -17,7 +17,7 @@ use super::annotations::Annotations;
 use super::record::{FinishedTask, Hints, NewRecord, RecordEnd};
 use super::state_word::StateWord;
 
-/// Marks a `Annotations` in `about`, and the lock in `published`.
+/// The low bit of a pointer: in `about` it marks [`Annotations`], in `published` it is the lock.
 const MARK: usize = 1;
 
 /// One record.
@@ -26,21 +26,21 @@ const MARK: usize = 1;
 pub(super) struct Slot {
     word: AtomicU64,
     spawned: AtomicU64,
-    /// Zero: never. Else the ticks, plus one.
+    /// The ticks of the first run, plus one; zero if the task has not run.
     started: AtomicU64,
     finished: AtomicU64,
     busy: AtomicU64,
     polls: AtomicU32,
-    /// The task's cell while it is active; with [`MARK`], locked.
+    /// The address of the task while it is active, null otherwise; locked if it has [`MARK`] (rule 4).
     published: AtomicPtr<()>,
-    /// A `Location`, or, with [`MARK`], a `Annotations`.
+    /// A `Location`, or, with [`MARK`], [`Annotations`].
     about: AtomicPtr<()>,
 }
 
 #[cfg(not(moirai_loom))]
 const _: () = assert!(size_of::<Slot>() == 64);
 
-/// The fields of one task, read together.
+/// A copy of the record of one task.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) word: StateWord,
@@ -54,13 +54,13 @@ pub(super) struct Record {
     pub(super) error: Option<Arc<str>>,
 }
 
-/// What is left of a record that was dropped.
+/// What remains to be done for a record whose slot was made free.
 #[must_use]
 #[derive(Debug)]
 pub(super) struct FreedRecord {
-    /// To be retired.
+    /// The annotations that the slot linked, for the caller to retire.
     pub(super) annotations: Option<NonNull<Annotations>>,
-    /// That with which the slot goes on; `None` if its generations are used up.
+    /// The generation with which the slot goes on; `None` if its generations are used up, and it must not be used again.
     pub(super) generation: Option<u32>,
 }
 
@@ -78,30 +78,32 @@ impl Slot {
         }
     }
 
-    /// The word, as its writer sees it.
+    /// Returns the word. For the thread that may write the slot (rule 1).
     fn own_word(&self) -> StateWord {
-        // Ordering: Relaxed: the caller wrote it, or has the slot from who did.
+        // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         StateWord(self.word.load(Ordering::Relaxed))
     }
 
     pub(super) fn word(&self) -> StateWord {
-        // Ordering: Acquire pairs with the Release of every store of the word.
+        // Ordering: Acquire pairs with the Release store in `set_word`: the fields written before the word are seen.
         StateWord(self.word.load(Ordering::Acquire))
     }
 
     fn set_word(&self, word: StateWord) {
-        // Ordering: Release pairs with the Acquire of `word` and `read`.
+        // Ordering: Release pairs with the Acquire load in `word`.
         self.word.store(word.0, Ordering::Release);
     }
 
-    /// Rule 2: the record of a new task. The caller has allocated the slot. Returns the generation.
+    /// Writes the record of a new task (rule 2), and returns its generation. The caller has allocated the slot.
     #[inline]
     pub(super) fn register(&self, new: NewRecord, ticks: u64) -> u32 {
         let NewRecord { kind, priority, location, name, hints, task } = new;
         let generation = self.own_word().generation();
-        // Pairs with the Acquire fence of `read`: a reader that sees one of the stores below sees the *free* word before them.
+        // Ordering: Release pairs with the Acquire fence of `read`, and with the Acquire loads of `published` in `with_task`: a
+        // thread that sees one of the stores below sees the *free* word before them. Without it a reader could return the fields of
+        // two tasks as one record.
         fence(Ordering::Release);
-        // Ordering: Relaxed, all of them: the fence before and the Release of the word behind them are what counts.
+        // Ordering: Relaxed, all of them: the fence above and the Release store of the word below order them.
         self.spawned.store(ticks, Ordering::Relaxed);
         self.started.store(0, Ordering::Relaxed);
         self.finished.store(0, Ordering::Relaxed);
@@ -112,48 +114,50 @@ impl Slot {
         } else {
             Annotations { location, name, error: None, hints }.into_marked()
         };
-        // Ordering: Release pairs with the Acquire of `read`, which follows the pointer before it has looked at the word again.
+        // Ordering: Release pairs with the Acquire load of `about` in `read`, which follows the pointer before it has loaded the
+        // word again.
         self.about.store(about, Ordering::Release);
         self.published.store(task.as_ptr(), Ordering::Relaxed);
         self.set_word(StateWord::queued(generation, kind, priority));
         generation
     }
 
-    /// Queued → running.
+    /// Queued → running. To be called at most once.
     pub(super) fn start(&self, worker: Option<usize>, ticks: u64) {
-        // Ordering: Relaxed: the Release of the word is what counts. A worker that took its start from the end of its last
-        // task may have done so before this one was spawned.
+        // Ordering: Relaxed: the Release store of the word orders it. A worker takes the end of its last task as the start of the
+        // next, which may have been spawned after that: hence the greater of the two.
         let spawned = self.spawned.load(Ordering::Relaxed);
         self.started.store(ticks.max(spawned).saturating_add(1), Ordering::Relaxed);
         self.set_word(self.own_word().with_status(TaskStatus::Running).with_worker(worker));
     }
 
-    /// What was said of the task for its scheduler. Only for the slot's writer.
+    /// Returns the hints for the task's scheduler. For the thread that may write the slot (rule 1).
     pub(super) fn hints(&self) -> Hints {
-        // Ordering: Relaxed: the slot's writer, or who has it from him.
+        // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let annotations = Annotations::from_marked(self.about.load(Ordering::Relaxed));
-        // SAFETY: only the slot's writer, which is the caller, replaces and retires it.
+        // SAFETY: only the thread that may write the slot, which is the caller, replaces and retires the annotations that it links.
         let hints =
             annotations.and_then(|annotations| unsafe { annotations.as_ref() }.hints.as_deref());
         hints.copied().unwrap_or_default()
     }
 
-    /// The worker that ran the task first. Only for the slot's writer.
+    /// Returns the worker that ran the task first. For the thread that may write the slot (rule 1).
     pub(super) fn worker(&self) -> Option<usize> {
         self.own_word().worker()
     }
 
-    /// Counts a poll.
+    /// Counts a poll that took `busy` ticks.
     pub(super) fn polled(&self, busy: u64) {
-        // Ordering: Relaxed: one writer, and a reader may see either value.
+        // Ordering: Relaxed: one thread writes, and a reader may see either value.
         let polls = self.polls.load(Ordering::Relaxed).saturating_add(1);
         self.polls.store(polls, Ordering::Relaxed);
         let busy = self.busy.load(Ordering::Relaxed).saturating_add(busy);
         self.busy.store(busy, Ordering::Relaxed);
     }
 
-    /// Running (or queued) → terminal, and unlisted (rule 4). The caller publishes the completion. The bytes are those of
-    /// annotations added.
+    /// Running (or queued) → terminal, and then no longer published (rule 4). The caller publishes the completion.
+    ///
+    /// Also returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
     #[inline]
     pub(super) fn finish(
         &self,
@@ -170,8 +174,8 @@ impl Slot {
         (finished, retired, added)
     }
 
-    /// Running (or queued) → free, under the evictor's lock, for a task whose record is not kept: no terminal status is ever
-    /// to be read from it. NewTask (rule 4: who finds no address finds a later generation).
+    /// Running (or queued) → free, and then no longer published, for a task whose record is not retained: no terminal status can be
+    /// read from it. A thread that finds no address finds a later generation (rule 4). The caller holds the evictor's lock.
     pub(super) fn finish_unretained(&self, ticks: u64) -> (FinishedTask, FreedRecord) {
         let finished = self.summary(ticks);
         let freed = self.set_free();
@@ -179,9 +183,9 @@ impl Slot {
         (finished, freed)
     }
 
-    /// Writes when the task ended, and tells what is known of it.
+    /// Stores when the task ended, and returns what is known of it.
     fn summary(&self, ticks: u64) -> FinishedTask {
-        // Ordering: Relaxed: the Release of the word is what counts.
+        // Ordering: Relaxed, all: the caller may write the slot, and the Release store of the word orders what is written here.
         let started = self.started.load(Ordering::Relaxed);
         let spawned = self.spawned.load(Ordering::Relaxed);
         self.finished.store(ticks.max(started.saturating_sub(1)).max(spawned), Ordering::Relaxed);
@@ -193,13 +197,16 @@ impl Slot {
         }
     }
 
+    /// Takes the address out, once no thread has it locked. The caller has stored the word that ends the task before.
     fn unpublish(&self) {
-        // Ordering: Relaxed: only where to begin.
+        // Ordering: Relaxed: the compare-and-swap below checks it.
         let mut task = self.published.load(Ordering::Relaxed);
         let mut spins = 0;
         loop {
             let unlocked = task.map_addr(|address| address & !MARK);
-            // Ordering: Release: who finds no address finds the terminal word. Acquire: what was done under the lock is done.
+            // Ordering: the Release half pairs with the Acquire loads in `with_task`: a thread that finds no address finds the
+            // terminal or free word. The Acquire half pairs with the Release store that unlocks: what was done under the lock
+            // happens before the task goes on to give up its cell.
             match self.published.compare_exchange_weak(
                 unlocked,
                 ptr::null_mut(),
@@ -217,25 +224,33 @@ impl Slot {
         }
     }
 
-    /// Rule 4: calls `f` with the address of the task's cell, if the task of this generation is active.
+    /// Calls `f` with the address of the task while it is locked (rule 4). Returns `None` if the task of this generation is not
+    /// active.
+    ///
+    /// The caller has pinned an epoch, which keeps the slot's page.
     pub(super) fn with_task<R>(
         &self,
         generation: u32,
         f: impl FnOnce(NonNull<()>) -> R,
     ) -> Option<R> {
+        // Ordering: Acquire pairs with the Release half of `unpublish`: if there is no address, this thread sees the terminal or
+        // free word from now on.
         let mut task = self.published.load(Ordering::Acquire);
         let mut spins = 0;
         let task = loop {
-            // Ordering: Acquire pairs with the Release of `unpublish`: see there.
             if task.is_null() || self.word().generation() != generation {
                 return None;
             }
             if task.addr() & MARK != 0 {
                 relax(&mut spins);
+                // Ordering: Acquire pairs with the Release half of `unpublish`, as above.
                 task = self.published.load(Ordering::Acquire);
                 continue;
             }
             let locked = task.map_addr(|address| address | MARK);
+            // Ordering: Acquire on success pairs with the Release fence of `register`, directly or through the Release store that
+            // unlocks: if the address is that of a later task, the check below finds a later generation. On failure it pairs with
+            // `unpublish`, as above.
             match self.published.compare_exchange_weak(
                 task,
                 locked,
@@ -246,50 +261,56 @@ impl Slot {
                 Err(seen) => task = seen,
             }
         };
-        // Nobody unlists, evicts or reuses the slot while it is locked: now the answer is exact.
+        // While the address is locked the task cannot be unpublished, nor its slot evicted or reused: this second check is exact.
         let _unlock = Unlock { published: &self.published, task };
         let right = self.word().generation() == generation;
         NonNull::new(task).filter(|_| right).map(f)
     }
 
-    /// Adds a message. Only for the slot's writer (rule 1). Returns what is to be retired, and the bytes added.
+    /// Adds an error message. For the thread that may write the slot (rule 1).
+    ///
+    /// Returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
     pub(super) fn add_error(&self, error: Arc<str>) -> (Option<NonNull<Annotations>>, usize) {
-        // Ordering: Relaxed: the slot's writer, or who has it from him.
+        // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let about = self.about.load(Ordering::Relaxed);
         let annotations = match Annotations::from_marked(about) {
-            // SAFETY: only the slot's writer, which is the caller, replaces and retires it.
+            // SAFETY: only the thread that may write the slot, which is the caller, replaces and retires the annotations that it
+            // links.
             Some(old) => unsafe { old.as_ref() }.with_error(error),
             None => {
-                // SAFETY: without the mark it is the `&'static Location` that `register` stored.
+                // SAFETY: a pointer without the mark is the `&'static Location` that `register` stored for this task.
                 let location = unsafe { &*about.cast::<Location<'static>>() };
                 Annotations { location, name: None, error: Some(error), hints: None }
             }
         };
         let added = annotations.bytes();
-        // Ordering: Release pairs with the Acquire of `read`.
+        // Ordering: Release pairs with the Acquire load of `about` in `read`, which follows the pointer.
         self.about.store(annotations.into_marked(), Ordering::Release);
         (Annotations::from_marked(about), added)
     }
 
-    /// Terminal → free, under the evictor's lock. Returns the status that it had, too.
+    /// Terminal → free. Also returns the status that the task had. The caller holds the evictor's lock.
     pub(super) fn evict(&self) -> (TaskStatus, FreedRecord) {
         let status = self.own_word().status().unwrap_or(TaskStatus::Completed);
         debug_assert!(status.is_terminal(), "only what has ended is evicted");
         (status, self.set_free())
     }
 
+    /// Stores the free word with the next generation, and unlinks the annotations.
     fn set_free(&self) -> FreedRecord {
-        // Ordering: Relaxed: the slot's writer, or who has it from him.
+        // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let about = self.about.load(Ordering::Relaxed);
         let (next, usable) = match self.own_word().generation().checked_add(1) {
             Some(next) => (next, true),
             None => (0, false),
         };
-        // Generation zero is never asked for.
+        // No id has the generation zero, so a slot whose generations are used up is never found.
         self.set_word(StateWord::free(next));
         let annotations = Annotations::from_marked(about);
         if annotations.is_some() {
-            // Unlinked before it is retired: who pins later does not find it.
+            // They are unlinked before they are retired, so that a thread which pins later does not find them.
+            // Ordering: Release pairs with the Acquire load of `about` in `read`: a reader that finds null finds the free word too,
+            // and gives up; with less it might have to try again.
             self.about.store(ptr::null_mut(), Ordering::Release);
         }
         FreedRecord { annotations, generation: usable.then_some(next) }
@@ -300,43 +321,48 @@ impl Slot {
         if let Some(annotations) =
             Annotations::from_marked(self.about.swap(ptr::null_mut(), Ordering::Relaxed))
         {
-            // SAFETY: made by `Box::into_raw`, and just unlinked; nobody reads records any more.
+            // SAFETY: they were made by `Box::into_raw`, and are unlinked by the swap; the registry is being dropped, so no thread
+            // reads records any more.
             drop(unsafe { Box::from_raw(annotations.as_ptr()) });
         }
     }
 
-    /// Rule 3. The caller has pinned an epoch.
+    /// Reads the record of this generation (rule 3); `None` if it is not there any more. The caller has pinned an epoch.
     pub(super) fn read(&self, generation: u32) -> Option<Record> {
         loop {
             let word = self.word();
             if word.generation() != generation || word.status().is_none() {
                 return None;
             }
-            // Ordering: Relaxed: validated below.
+            // Ordering: Relaxed: what is loaded here counts only if the word has not changed below.
             let spawned = self.spawned.load(Ordering::Relaxed);
             let started = self.started.load(Ordering::Relaxed);
             let finished = self.finished.load(Ordering::Relaxed);
             let busy = self.busy.load(Ordering::Relaxed);
             let polls = self.polls.load(Ordering::Relaxed);
-            // Ordering: Acquire pairs with the Release of every store of it: what it names is written.
+            // Ordering: Acquire pairs with the Release stores of `about` in `register`, `add_error` and `set_free`: what the
+            // pointer leads to has been written.
             let about = self.about.load(Ordering::Acquire);
             let annotations = Annotations::from_marked(about).map(|annotations| {
-                // SAFETY: it was linked when it was loaded, behind the pin, so it is not freed before the pin ends.
+                // SAFETY: they were linked when the pointer was loaded, which was after the caller had pinned an epoch, so they are
+                // not freed before the pin ends; and they are never changed.
                 unsafe { annotations.as_ref() }.clone()
             });
-            // Pairs with the Release fence of `register`.
+            // Ordering: Acquire pairs with the Release fence of `register`: if a field above is a later task's, the word below is
+            // not the same.
             fence(Ordering::Acquire);
-            // Ordering: Relaxed, behind the fence.
+            // Ordering: Relaxed: the fence above orders it.
             let again = StateWord(self.word.load(Ordering::Relaxed));
             if again != word {
-                // It moved on, which it does at most three times before it is another task's.
+                // The word of one task changes at most three times (running, terminal, free), so this does not go on.
                 continue;
             }
             let annotations = match annotations {
                 Some(annotations) => annotations,
                 None if about.is_null() => continue,
                 None => {
-                    // SAFETY: the word has not changed: this is what `register` stored for this task, a `&'static Location`.
+                    // SAFETY: the word has not changed, so the pointer is one of this task's; it has no mark and is not null, so it
+                    // is the `&'static Location` that `register` stored.
                     let location = unsafe { &*about.cast::<Location<'static>>() };
                     Annotations { location, name: None, error: None, hints: None }
                 }
@@ -358,7 +384,7 @@ impl Slot {
     }
 }
 
-/// Unlocks a published, also if what is done under the lock panics: the task could never end.
+/// Unlocks the published address when dropped, also by a panic under the lock: otherwise the task could never end.
 struct Unlock<'a> {
     published: &'a AtomicPtr<()>,
     task: *mut (),
@@ -366,12 +392,14 @@ struct Unlock<'a> {
 
 impl Drop for Unlock<'_> {
     fn drop(&mut self) {
-        // Ordering: Release pairs with the Acquire of `unpublish` and of the next to lock.
+        // Ordering: Release pairs with the Acquire half of `unpublish`, and with the Acquire of the next thread that locks in
+        // `with_task`.
         self.published.store(self.task, Ordering::Release);
     }
 }
 
-/// Waits for the lock of a published, which is held for a few instructions, unless its holder is not running.
+/// Waits a little for the lock of a published address, which is held for a few instructions: spins at first, and later yields,
+/// since the holder may have been preempted.
 fn relax(spins: &mut u32) {
     if *spins < 32 {
         *spins += 1;

@@ -1,6 +1,7 @@
-//! The word of a slot: the only field that says whose the others are.
+//! The word of a slot, which decides to which task the other fields belong.
 //!
-//! From the lowest bit: status 3 (zero: free), kind 2, priority 2, one unused, worker 13, unused, generation 32.
+//! From the lowest bit: status (3 bits, zero for a free slot), kind (2), priority (2), one unused bit, worker (13), 11 unused bits,
+//! generation (32).
 
 use moirai_core::{Priority, TaskKind, TaskStatus};
 
@@ -39,7 +40,7 @@ impl StateWord {
         (self.0 >> 32) as u32
     }
 
-    /// `None` for a slot that is free.
+    /// Returns the task's status, or `None` for a slot that is free.
     pub(super) fn status(self) -> Option<TaskStatus> {
         Some(match self.0 & Self::STATUS {
             1 => TaskStatus::Queued,
@@ -74,7 +75,8 @@ impl StateWord {
         Priority::ALL[(self.0 >> Self::PRIORITY & 0b11) as usize]
     }
 
-    /// At most 4,096 workers: thirteen bits, zero for none.
+    /// Returns the word with a worker; the word must not have one yet. Thirteen bits hold the index plus one, or zero for no
+    /// worker, which is enough for the 4,096 workers that an executor may have.
     pub(super) fn with_worker(self, worker: Option<usize>) -> Self {
         let number = worker.map_or(0, |worker| worker as u64 + 1) & 0x1FFF;
         Self(self.0 | number << Self::WORKER)

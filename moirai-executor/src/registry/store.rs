@@ -1,4 +1,4 @@
-//! What the writers, the evictor and the readers share.
+//! The state that writers, the evictor and readers share.
 
 use std::ptr::NonNull;
 
@@ -16,43 +16,44 @@ use super::reclaim::{Garbage, Pin};
 pub(super) struct Store {
     pub(super) directory: Directory,
     pub(super) depot: Depot,
-    /// The completions of each set of writer: the workers', then the guests'.
+    /// The completions of each writer: those of the workers, then the shared ones.
     pub(super) logs: Box<[CachePadded<CompletionLog>]>,
     pub(super) counts: Counts,
     pub(super) garbage: Garbage,
 }
 
 impl Store {
-    /// With slots that begin with `generation`.
-    pub(super) fn new(sets: usize, generation: u32) -> Self {
+    /// Creates an empty store for `writer_count` writers, with slots that begin with `generation`.
+    pub(super) fn new(writer_count: usize, generation: u32) -> Self {
         Self {
             directory: Directory::new(generation),
             depot: Depot::new(),
-            logs: (0..sets).map(|_| CachePadded::new(CompletionLog::new())).collect(),
-            counts: Counts::new(sets),
+            logs: (0..writer_count).map(|_| CachePadded::new(CompletionLog::new())).collect(),
+            counts: Counts::new(writer_count),
             garbage: Garbage::default(),
         }
     }
 
-    /// How many records of ended tasks there are.
+    /// Returns the number of retained records, as far as this thread can see. Takes no lock.
     pub(super) fn retained(&self) -> usize {
         self.logs.iter().map(|log| log.len()).sum()
     }
 
-    /// Retires a annotations.
+    /// Frees `annotations` once no reader can be looking at them any more.
     ///
     /// # Safety
     ///
-    /// It was unlinked from its slot by the caller, before `pin` was made or after, and is retired once.
+    /// The caller has unlinked them from their slot (whether before `pin` was made or after), and retires them only once.
     pub(super) unsafe fn retire_annotations(&self, pin: &Pin, annotations: NonNull<Annotations>) {
         self.counts.annotation_bytes(0, Some(annotations));
-        // SAFETY: not retired yet.
+        // SAFETY: they are retired below, and so have not been freed yet.
         let bytes = unsafe { annotations.as_ref() }.bytes();
-        // SAFETY: a `Box` of plain data, unlinked, and retired once, says the caller.
+        // SAFETY: a `Box` of plain data, which may be dropped on any thread and calls no user code; the caller has unlinked it, and
+        // retires it only once.
         unsafe { pin.retire(annotations, bytes, &self.garbage) };
     }
 
-    /// What the slots hold that have no eviction before them any more.
+    /// Frees the annotations that the slots still link. For the drop of the registry, after which no record is evicted or read.
     pub(super) fn free_annotations(&self) {
         for number in 0..self.directory.end() {
             let Some(page) = self.directory.page(number) else {

@@ -1,4 +1,4 @@
-//! Dropping records by age, by number and by request, in bounded batches.
+//! Evicting records by age, by count and by request, in bounded batches.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,28 @@ use super::evictor::{BATCH, Evictor};
 use super::task_registry::Registry;
 use super::writer::Writer;
 
-/// What a sweep did.
+/// What a [`sweep`](Registry::sweep) has done.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct SweepReport {
-    /// Records dropped because they were too old.
+    /// The number of records that were evicted because they were too old.
     pub by_age: usize,
-    /// Records dropped because there were too many.
+    /// The number of records that were evicted because there were too many.
     pub by_count: usize,
-    /// Pages released.
+    /// The number of pages that were released, of 64 KiB each.
     pub pages: usize,
-    /// How long it took.
+    /// How long the sweep took.
     pub took: Duration,
-    /// Bytes that the registry holds now.
+    /// The bytes that the registry holds after it.
     pub bytes: usize,
 }
 
 impl Registry {
-    /// One tick of the cleanup worker: drops what is too old, and what is too many, and releases pages that hold no task. The
-    /// lock is held for a bounded number of records at a time, and handed to whoever waits for it in between.
+    /// Evicts the records that are too old or too many, releases the pages that have no records left, and frees what no reader uses
+    /// any more.
+    ///
+    /// The executor's cleanup thread calls this once an interval. It evicts even if automatic cleanup is off. The evictor's lock is
+    /// held for a bounded number of records at a time, and handed to a thread that waits for it in between.
     pub fn sweep(&self) -> SweepReport {
         let start = Instant::now();
         let by_age = self.drop_expired(EvictionCause::Age);
@@ -41,7 +44,10 @@ impl Registry {
         SweepReport { by_age, by_count, pages, took, bytes: self.bytes() }
     }
 
-    /// Drops everything that ended before the call and is beyond either limit, and says how many.
+    /// Evicts by request: the records of tasks that ended before the call and that are too old or too many. Returns the number
+    /// evicted.
+    ///
+    /// It also releases pages and frees memory, as [`sweep`](Self::sweep) does.
     pub fn cleanup_now(&self) -> usize {
         let retained = self.retained();
         let dropped = self.drop_expired(EvictionCause::Request);
@@ -52,10 +58,11 @@ impl Registry {
         dropped
     }
 
-    /// Drops what had ended longer ago than the retention when this was called.
+    /// Evicts the records of tasks that had ended longer ago than the retention duration when this was called. Returns the number
+    /// evicted.
     fn drop_expired(&self, cause: EvictionCause) -> usize {
         let now = self.clock.converter();
-        // Before the clock's start: nothing can be that old.
+        // `None` is a time before the start of the clock: nothing can be that old.
         let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
             return 0;
         };
@@ -64,7 +71,7 @@ impl Registry {
         })
     }
 
-    /// Drops what is beyond the limit, of the `retained` that there were.
+    /// Evicts the records beyond the limit, of the `retained` ones that there were. Returns the number evicted.
     fn drop_excess(&self, retained: usize, cause: EvictionCause) -> usize {
         let limit = self.config.max_retained_tasks;
         self.in_batches(retained.saturating_sub(limit), |evictor, most| {
@@ -73,7 +80,7 @@ impl Registry {
         })
     }
 
-    /// Calls `evict` with a bounded number until it does less, or `total` is reached.
+    /// Calls `evict` with a bounded number until it evicts fewer than that, or `total` is reached. Returns the sum.
     fn in_batches(
         &self,
         total: usize,
@@ -92,6 +99,7 @@ impl Registry {
         dropped
     }
 
+    /// Releases the pages that have no records left, a few at a time. Returns the number released.
     fn release_pages(&self) -> usize {
         let mut released = 0;
         loop {
@@ -104,7 +112,7 @@ impl Registry {
         }
     }
 
-    /// Bytes that the registry holds.
+    /// Returns the bytes that the registry holds.
     pub(super) fn bytes(&self) -> usize {
         let segments: usize = self.store.logs.iter().map(|log| log.segment_bytes()).sum();
         let evictor = self.evictor.lock().bytes();

@@ -1,24 +1,26 @@
-//! What wakes the thread that drops records when they are too old.
+//! The signal that wakes the cleanup thread, which evicts records that are too old.
 //!
-//! It sweeps once an interval, and waits on a condition variable in between, so that a stop ends it at once. With nothing
-//! retained it does not wake at all. For that, whoever completes a task looks at one flag:
+//! The thread sweeps once an interval, and waits on a condition variable in between, so that a stop ends it at once. With nothing
+//! retained it does not wake at all. For that, a thread that completes a task reads one flag:
 //!
-//! 1. After a sweep that leaves nothing, the worker sets `wants_signal`, and waits one more interval.
-//! 2. If there is still nothing, it waits without limit.
-//! 3. Who completes a task publishes it, and then looks at `wants_signal`; if it is set he takes the lock, clears it, and notifies.
+//! 1. After a sweep that leaves nothing retained, the cleanup thread sets `wants_signal`, and waits for one more interval.
+//! 2. If there is still nothing retained, it waits without limit.
+//! 3. A thread that completes a task publishes the completion and then loads `wants_signal`; if it is set, the thread takes the
+//!    lock, clears it, and notifies the cleanup thread.
 //!
-//! There is no fence between publishing and looking, and none is needed. One who saw the flag still clear looked before its
-//! setting had reached him, and had published before he looked; a store reaches every processor within microseconds, and the
-//! second recheck comes at least [`SETTLE`](crate::cleanup) later, however short the interval is: it finds his record. One who looks after that
-//! sees the flag set.
+//! There is no fence between publishing and loading, and none is needed. A thread that finds the flag still clear has loaded it
+//! before the store that sets it had reached that thread's processor, and had published its completion before. A store reaches
+//! every processor within microseconds, and the second check for retained records comes at least [`SETTLE`](super::sweeper) after
+//! the flag was set, however short the interval is: it finds the record. A thread that loads the flag later finds it set.
 
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
-/// What wakes the cleanup worker.
+/// The signal that wakes the cleanup thread; see the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct SweepSignal {
-    /// Set: the worker looks by itself. Clear: it wants to be signalled of the next completion.
+    /// Set while the cleanup thread wants to be signalled when the next task completes; clear while it sweeps once an interval
+    /// anyway.
     wants_signal: AtomicBool,
     state: Mutex<SignalState>,
     changed: Condvar,
@@ -27,7 +29,7 @@ pub(crate) struct SweepSignal {
 #[derive(Debug, Default)]
 pub(crate) struct SignalState {
     stop: bool,
-    /// Something was retained since the worker asked to be signalled.
+    /// Whether a task has completed since the cleanup thread asked to be signalled.
     signalled: bool,
 }
 
@@ -40,10 +42,10 @@ pub(crate) enum Woken {
 }
 
 impl SweepSignal {
-    /// Rule 3. Called after every completion.
+    /// Signals the cleanup thread if it has asked for that (rule 3). Called after every completion.
     #[inline]
     pub(crate) fn completed(&self) {
-        // Ordering: Relaxed: see the module.
+        // Ordering: Relaxed: the delay until the second check makes up for it; see the module.
         if self.wants_signal.load(Ordering::Relaxed) {
             self.signal();
         }
@@ -52,33 +54,34 @@ impl SweepSignal {
     #[cold]
     fn signal(&self) {
         let mut state = self.state.lock();
-        // Ordering: Relaxed: under the lock.
+        // Ordering: Relaxed: the lock orders it; a load without the lock may see either value.
         self.wants_signal.store(false, Ordering::Relaxed);
         state.signalled = true;
         self.changed.notify_all();
     }
 
+    /// Ends every wait, from now on.
     pub(crate) fn stop(&self) {
         self.state.lock().stop = true;
         self.changed.notify_all();
     }
 
-    /// The manual clock has moved.
+    /// Makes the cleanup thread read the clock again, because a manual clock has moved.
     pub(crate) fn recheck(&self) {
-        // Under the lock, so that it does not fall between the worker's recheck at the clock and its wait.
+        // Under the lock, so that this cannot come between the cleanup thread's reading of the clock and its wait.
         let _state = self.state.lock();
         self.changed.notify_all();
     }
 
-    /// Asks to be signalled of the next completion.
+    /// Asks to be signalled when the next task completes (rule 1).
     pub(crate) fn request_signal(&self) {
         let mut state = self.state.lock();
         state.signalled = false;
-        // Ordering: Relaxed: see the module.
+        // Ordering: Relaxed: the delay until the second check makes up for it; see the module.
         self.wants_signal.store(true, Ordering::Relaxed);
     }
 
-    /// Rule 2: waits without limit. False: until a stop.
+    /// Waits without limit (rule 2). Returns `true` once signalled, and `false` on a stop.
     pub(crate) fn sleep_until_signalled(&self) -> bool {
         let without_limit = |changed: &Condvar, state: &mut MutexGuard<'_, SignalState>| {
             changed.wait(state);
@@ -87,7 +90,8 @@ impl SweepSignal {
         self.wait(true, without_limit) == Woken::Signalled
     }
 
-    /// Waits until a stop, until signalled if `until_signalled`, or until `wait` says that the time is up.
+    /// Waits until a stop, until a signal if `until_signalled` is set, or until `wait`, which waits on the condition variable once,
+    /// returns `true` because the time is up.
     pub(crate) fn wait(
         &self,
         until_signalled: bool,

@@ -1,4 +1,4 @@
-//! The thread that drops records when they are too old; what wakes it is [`sweep_signal`](crate::registry::SweepSignal).
+//! The cleanup thread, which evicts records when they are too old. [`sweep_signal`](super::sweep_signal) wakes it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use super::sweep_signal::{SignalState, Woken};
 use super::task_registry::Registry;
 use crate::panics;
 
-/// The least time between asking to be told and the second look.
+/// The least time between the request to be signalled and the second check for retained records.
 const SETTLE: Duration = Duration::from_millis(1);
 
-/// A listener on a manual clock, which ends with this.
+/// A listener on a manual clock, which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct ClockListener(Arc<ManualClock>, Option<ListenerKey>);
 
@@ -32,7 +32,7 @@ impl Drop for ClockListener {
     }
 }
 
-/// The body of the thread.
+/// Sweeps once an interval while there are retained records, until a stop: the body of the cleanup thread.
 pub(crate) fn sweep_when_due(registry: &Registry) {
     let sweep_signal = registry.sweep_signal();
     loop {
@@ -46,7 +46,7 @@ pub(crate) fn sweep_when_due(registry: &Registry) {
         sweep_signal.request_signal();
         let woken = match sweep_signal.wait(true, interval(registry, SETTLE)) {
             Woken::TimeUp => {
-                // The second look. Pages may have become free since the first, though nothing is retained.
+                // The second check. Pages may have become free since the first, though nothing is retained.
                 sweep(registry);
                 if registry.retained() > 0 || sweep_signal.sleep_until_signalled() {
                     continue;
@@ -61,15 +61,15 @@ pub(crate) fn sweep_when_due(registry: &Registry) {
     }
 }
 
-/// Waits for one interval, from now, on the registry's clock, and, unless that is a manual one, for `least`; to be called
-/// again until it says that the time is up.
+/// Returns a function that waits for one interval from now by the registry's clock, and, unless that is a manual one, for at least
+/// `least`. It is to be called until it returns `true`, which means that the time is up.
 fn interval(
     registry: &Registry,
     least: Duration,
 ) -> impl FnMut(&Condvar, &mut MutexGuard<'_, SignalState>) -> bool {
     let length = registry.config().cleanup_interval;
     let manual = registry.clock().as_manual().map(|hand| {
-        // Zero is refused, and what the clock cannot express is never reached.
+        // The executor refuses an interval of zero. One that the clock cannot express is never reached.
         let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         (Arc::clone(hand), hand.nanos().saturating_add(nanos))
     });
@@ -95,7 +95,8 @@ fn interval(
     }
 }
 
-/// Sweeps, and tells of it if anything went. Whatever panics in between does not end the thread.
+/// Sweeps, and logs what was done, if anything was. A panic, in the sweep or in a subscriber, is logged and does not end the
+/// thread.
 fn sweep(registry: &Registry) {
     if let Some(message) = panics::contain(|| log_report(&registry.sweep())) {
         tracing::error!(target: "moirai", panic = &*message, "a sweep panicked");

@@ -1,4 +1,4 @@
-//! The registry as a whole.
+//! The registry as a whole: its parts, its configuration and its limits.
 
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
@@ -9,65 +9,83 @@ use super::store::Store;
 use super::sweep_signal::SweepSignal;
 use super::writer::{self, Writer};
 
-/// How many sets of writer threads share that are no workers.
+/// The number of writers that threads which are not workers share.
 const SHARED_WRITERS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
 
-/// The records of all tasks of one executor. See the [module](self).
+/// A table of task records: see the [module](super).
+///
+/// It is shared by reference; every method but [`with_one_shared_writer`](Self::with_one_shared_writer) takes `&self`.
 #[derive(Debug)]
 pub struct Registry {
     pub(super) config: CleanupConfig,
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) workers: usize,
-    /// How many of the workers' writer were handed out.
+    /// Tells this registry from all others of the process, so that a writer of another one is refused.
+    pub(super) identity: u64,
+    /// The number of workers' writers that have been handed out.
     pub(super) writers_made: Mutex<usize>,
     pub(super) shared_writers: Box<[Mutex<Writer>]>,
-    /// How many of them are used.
+    /// The number of shared writers in use.
     pub(super) used_shared_writers: usize,
     pub(super) evictor: Mutex<Evictor>,
-    /// A worker's completions between two looks at the limit; zero where it is exact. See rule 9.
+    /// The number of a worker's completions between two checks of the limit; zero if the limit is exact (rule 9).
     pub(super) batch: usize,
-    /// Records beyond the limit that who completes leaves to others. See rule 10.
+    /// The most records beyond the limit that a thread which completes a task defers to other writers' owners (rule 10).
     pub(super) max_deferred: usize,
     pub(super) refused: AtomicU64,
     pub(super) sweep_signal: SweepSignal,
 }
 
 impl Registry {
-    /// Empty writer for this many workers.
+    /// Creates an empty registry for `workers` workers, each of which can take a [`writer`](Self::writer) of its own; zero is
+    /// allowed.
+    ///
+    /// `config` is used as it is; [`CleanupConfig::validate`] is not called. `clock` is the one whose ticks the records are written
+    /// in.
+    ///
+    /// While automatic cleanup is on, a limit of fewer than 32 + 16 × `workers` retained records is kept exactly. A larger one may
+    /// be exceeded for a while, by at most an eighth, and by at most 64 records for each worker (of which there is taken to be at
+    /// least one).
     #[must_use]
     pub fn new(config: CleanupConfig, workers: usize, clock: Clock) -> Self {
         Self::starting_at(config, workers, clock, 1)
     }
 
-    /// The same, with one set of writer for all threads that are no workers: which thread it is makes no difference to the ids.
+    /// Makes all threads that are not workers share one writer, so that ids do not depend on which thread registers a task. For
+    /// simulations.
     #[must_use]
     pub fn with_one_shared_writer(mut self) -> Self {
         self.used_shared_writers = 1;
         self
     }
 
-    /// Empty writer whose slots begin with `generation`.
+    /// Creates an empty registry whose slots begin with `generation`.
     pub(super) fn starting_at(
         config: CleanupConfig,
         workers: usize,
         clock: Clock,
         generation: u32,
     ) -> Self {
-        let sets = workers + SHARED_WRITERS;
-        // Rule 9: what the shared_writers may add comes off what is left to the workers.
+        let writer_count = workers + SHARED_WRITERS;
+        // An eighth of the limit, less what the shared writers may add to it, is divided among the workers (rule 9).
         let slack = (config.max_retained_tasks / 8).saturating_sub(SHARED_WRITERS) / workers.max(1);
-        // Rule 10: half of it for what is not looked at yet, half for what is left to others.
+        // Half of a worker's share is for completions that are not checked yet, half for records that are deferred to others (rule
+        // 10).
         let batch = slack.min(writer::MAX_BATCH - SHARED_WRITERS) / 2;
+        let identity = next_identity();
         Self {
-            store: Store::new(sets, generation),
+            store: Store::new(writer_count, generation),
             workers,
+            identity,
             writers_made: Mutex::new(0),
             used_shared_writers: SHARED_WRITERS,
-            shared_writers: (workers..sets).map(|index| Mutex::new(Writer::new(index))).collect(),
-            evictor: Mutex::new(Evictor::new(sets)),
+            shared_writers: (workers..writer_count)
+                .map(|index| Mutex::new(Writer::new(identity, index)))
+                .collect(),
+            evictor: Mutex::new(Evictor::new(writer_count)),
             batch,
-            // No more than two workers' share, or looking past it would take longer than evicting.
+            // No more than the share of two workers: to pass over more records would take longer than to evict them.
             max_deferred: batch * workers.min(2),
             refused: AtomicU64::new(0),
             sweep_signal: SweepSignal::default(),
@@ -76,69 +94,85 @@ impl Registry {
         }
     }
 
-    /// The writer of the next worker.
+    /// Returns the writer of the next worker.
+    ///
+    /// A writer is for one thread at a time. It is never given back: its block stays reserved until the registry is dropped.
     ///
     /// # Panics
     ///
-    /// If more are asked for than there are workers.
+    /// If it is called more often than there are workers.
     pub fn writer(&self) -> Writer {
         let mut writers_made = self.writers_made.lock();
-        assert!(*writers_made < self.workers, "each worker has one set of writer");
+        assert!(*writers_made < self.workers, "each worker has one writer");
         *writers_made += 1;
-        Writer::new(*writers_made - 1)
+        Writer::new(self.identity, *writers_made - 1)
     }
 
-    /// Calls `f` with writer that threads share that are no workers. `f` runs under a lock, and must not come back here.
+    /// Calls `f` with one of the writers that threads share which are not workers, and returns what `f` returns.
+    ///
+    /// The writer is locked while `f` runs. `f` may register and finish tasks, but it must call neither this method nor
+    /// [`close_barrier`](Self::close_barrier): that may deadlock.
     pub fn with_shared_writer<R>(&self, f: impl FnOnce(&mut Writer) -> R) -> R {
         f(&mut self.shared_writers[thread_number() % self.used_shared_writers].lock())
     }
 
-    /// Waits until every call of [`with_shared_writer`](Self::with_shared_writer) that is in progress is over.
+    /// Waits until every call of [`with_shared_writer`](Self::with_shared_writer) that is in progress has returned.
+    ///
+    /// A shutdown first sets its flag and then calls this: a later caller of `with_shared_writer` sees the flag, and what an
+    /// earlier one has registered is seen by the caller of this.
     pub fn close_barrier(&self) {
         for writer in &self.shared_writers {
             drop(writer.lock());
         }
     }
 
-    /// Gives the lock to whoever waits for it, rather than to the next batch.
+    /// Hands the evictor's lock to a thread that waits for it, if there is one, so that the next batch does not take it first.
     pub(super) fn yield_lock(&self) {
         moirai_core::shim::sync::hand_over(&self.evictor);
     }
 
-    /// A fresh id that names no record, and never will.
+    /// Returns a fresh id that names no record, and never will: for a task that is refused.
     pub fn refused_id(&self) -> TaskId {
-        /// The slots from here on do not exist; see `directory`.
+        /// The first of the slot numbers that no page has; see `directory`.
         const RESERVED: u32 = u32::MAX - 0xFFFF;
-        // Ordering: Relaxed: the number has only to be fresh.
+        // Ordering: Relaxed: the number only has to be fresh.
         let number = self.refused.fetch_add(1, Ordering::Relaxed);
         let generation = (number % u64::from(u32::MAX)) as u32 + 1;
         let slot = RESERVED + ((number / u64::from(u32::MAX)) as u32 & 0xFFFF);
-        TaskId::from_parts(generation, slot).expect("the generation is not zero")
+        TaskId::from_parts(generation, slot)
+            .unwrap_or_else(|| unreachable!("the generation is not zero"))
     }
 
-    /// The moment now, in ticks.
+    /// Returns the current time in ticks of the registry's clock.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.clock.ticks()
     }
 
-    /// What wakes the cleanup worker.
+    /// Returns the signal that wakes the cleanup thread.
     pub(crate) fn sweep_signal(&self) -> &SweepSignal {
         &self.sweep_signal
     }
 
-    /// The clock that the ticks come from.
+    /// Returns the clock that the ticks come from.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// How long records are kept.
+    /// Returns the limits of retention.
     pub(crate) fn config(&self) -> &CleanupConfig {
         &self.config
     }
 }
 
-/// A number for the calling thread, to spread threads over the shared_writers' writer.
+/// Returns a number that no other registry of the process has.
+fn next_identity() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    // Ordering: Relaxed: the number only has to be unique.
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Returns a number for the calling thread, by which threads are spread over the shared writers.
 fn thread_number() -> usize {
     use std::cell::Cell;
     use std::sync::atomic::AtomicUsize;
@@ -150,7 +184,7 @@ fn thread_number() -> usize {
     if number != usize::MAX {
         return number;
     }
-    // Ordering: Relaxed: only to spread.
+    // Ordering: Relaxed: the number only spreads the threads.
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) & (usize::MAX >> 1);
     NUMBER.set(number);
     number

@@ -1,4 +1,4 @@
-//! The promises that live in the registry, on a clock that moves when it is told to.
+//! Tests of the guarantees that the registry gives, most of them on a manual clock.
 
 use std::collections::HashSet;
 use std::panic::Location;
@@ -38,7 +38,8 @@ fn new_task() -> NewRecord {
 }
 
 fn register(registry: &Registry, writer: &mut Writer) -> ActiveRecord {
-    // SAFETY: tests finish their entries, or forget them, before the registry goes.
+    // SAFETY: each test passes a writer of this registry, finishes the record with this registry and such a writer, if at all, and
+    // does not use the record after it has dropped the registry; `new_task` has an aligned address, which no test reads from.
     unsafe { registry.register(writer, new_task(), registry.clock().ticks()) }
 }
 
@@ -62,7 +63,8 @@ fn a_record_tells_one_tasks_story() {
     let mut writer = registry.writer();
     let name: Arc<str> = "a name".into();
     let new = NewRecord { name: Some(Arc::clone(&name)), ..new_task() };
-    // SAFETY: finished below.
+    // SAFETY: the writer is one of this registry, with which the record is finished below; the address is aligned, and never read
+    // from.
     let entry = unsafe { registry.register(&mut writer, new, registry.clock().ticks()) };
     let id = entry.id();
     assert_eq!(registry.status(id), Some(TaskStatus::Queued));
@@ -109,12 +111,27 @@ fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
 }
 
 #[test]
+#[should_panic(expected = "the writer is one of another registry")]
+fn a_registry_registers_no_task_with_a_writer_of_another() {
+    let [(first, _), (second, _)] = [(); 2].map(|()| registry(limit(8)));
+    register(&first, &mut second.writer());
+}
+
+#[test]
+#[should_panic(expected = "the writer is one of another registry")]
+fn a_registry_finishes_no_task_with_a_writer_of_another() {
+    let [(first, _), (second, _)] = [(); 2].map(|()| registry(limit(8)));
+    let entry = register(&first, &mut first.writer());
+    finish(&first, &mut second.writer(), entry);
+}
+
+#[test]
 fn a_small_limit_is_exact_and_keeps_the_newest() {
     let (registry, hand) = registry(limit(3));
     let mut writer = registry.writer();
     let entries: Vec<_> = (0..8).map(|_| register(&registry, &mut writer)).collect();
     let mut ids = Vec::new();
-    // Ends in another order than it began, in two sets of writer.
+    // They end in another order than they began, with two writers.
     for (number, entry) in entries.into_iter().rev().enumerate() {
         hand.advance(Duration::from_nanos(1));
         ids.push(if number % 2 == 0 {
@@ -162,11 +179,11 @@ fn a_large_limit_holds_to_within_its_slack() {
 }
 
 #[test]
-fn guests_do_not_add_to_the_slack_of_the_workers() {
+fn shared_writers_do_not_add_to_the_slack_of_the_workers() {
     let (registry, _hand) = registry(limit(10_000));
     let mut writer = registry.writer();
     std::thread::scope(|scope| {
-        // Each thread that is no worker may have writer of its own.
+        // So many that each of the shared writers is used.
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..5_000 {
@@ -176,14 +193,14 @@ fn guests_do_not_add_to_the_slack_of_the_workers() {
         }
         for _ in 0..50_000 {
             one(&registry, &mut writer);
-            // Not `retained`, which looks at one ring after the other.
+            // Not `retained`, which counts one log after the other.
             assert!(registry.cleanup_stats().completed_tasks <= 10_000 + 64);
         }
     });
 }
 
 #[test]
-fn an_evicted_id_answers_none_for_ever_and_no_id_comes_twice() {
+fn an_evicted_id_answers_none_forever_and_no_id_is_given_out_twice() {
     let (registry, _hand) = registry(limit(2));
     let mut writer = registry.writer();
     let mut seen = HashSet::new();
@@ -306,7 +323,7 @@ fn the_pages_of_a_burst_come_back_and_old_ids_stay_unknown() {
         let entries: Vec<_> = (0..50_000).map(|_| register(&registry, &mut writer)).collect();
         assert!(registry.cleanup_stats().memory_bytes > before + 47 * (64 << 10));
         old.extend(entries.into_iter().map(|entry| finish(&registry, &mut writer, entry)));
-        // Pages go when no thread looks something up that may still see them; those of other tests do, too.
+        // Pages are freed once no thread reads that may still see them, and threads of other tests read, too.
         let deadline = std::time::Instant::now() + Duration::from_secs(20);
         loop {
             registry.sweep();
@@ -325,24 +342,25 @@ fn the_pages_of_a_burst_come_back_and_old_ids_stay_unknown() {
 }
 
 #[test]
-fn a_page_that_became_free_while_it_was_held_is_released_once_its_block_is_put_down() {
+fn a_page_that_became_free_while_its_block_was_held_is_released_once_the_block_is() {
     let (registry, _hand) = registry(limit(0));
     let mut writer = registry.writer();
     for _ in 0..BLOCK_SLOTS {
         one(&registry, &mut writer);
     }
     assert_eq!(registry.sweep().pages, 0, "its block is held");
-    // As when the last slots come back between the holder's look at them and his putting the block down.
+    // As when the last slots are freed after the writer has looked at them and before it releases the block.
     registry.store.depot.release_block(&registry.store.directory, 0);
     assert_eq!(registry.sweep().pages, 1);
 }
 
 #[test]
-fn a_late_look_at_a_block_that_was_used_up_again_does_not_make_it_ready() {
+fn a_late_check_of_a_block_that_was_used_up_again_does_not_make_it_ready() {
     let (registry, _hand) = registry(limit(usize::MAX));
     let mut writer = registry.writer();
     let mut entries: Vec<_> = (0..=BLOCK_SLOTS).map(|_| register(&registry, &mut writer)).collect();
-    // The first block is used up and put down. Somebody who crossed its half in an earlier life of it comes to look now.
+    // The first block is used up and released. A thread that made half of it free when it was released before comes to check it
+    // only now.
     registry.store.depot.half_freed(&registry.store.directory, 0);
     entries.extend((0..PAGE_SLOTS).map(|_| register(&registry, &mut writer)));
     let unlike: HashSet<_> = entries.iter().map(ActiveRecord::id).collect();
@@ -365,12 +383,12 @@ fn a_refused_id_names_nothing() {
 }
 
 #[test]
-fn a_task_is_listed_from_its_registration_to_its_end() {
+fn a_task_is_published_from_its_registration_to_its_end() {
     let (registry, _hand) = registry(limit(10));
     let mut writer = registry.writer();
     let mut cell = 7_u64;
     let task = NonNull::from(&mut cell).cast();
-    // SAFETY: finished below.
+    // SAFETY: the writer is one of this registry, with which the record is finished below; `cell` is aligned and lives longer.
     let entry = unsafe { registry.register(&mut writer, NewRecord { task, ..new_task() }, 1) };
     let id = entry.id();
     assert_eq!(registry.with_task(id, |found| found == task), Some(true));
@@ -401,7 +419,8 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
                         let name =
                             (round % 16 == 0).then(|| Arc::from(format!("{worker}-{round}")));
                         let new = NewRecord { name: name.clone(), ..new_task() };
-                        // SAFETY: finished below.
+                        // SAFETY: the writer is one of this registry, with which the record is finished below; the address is
+                        // aligned, and never read from.
                         let entry = unsafe {
                             registry.register(&mut writer, new, registry.clock().ticks())
                         };
@@ -443,10 +462,10 @@ fn finishing_looking_up_and_sweeping_at_once_keeps_every_promise() {
 #[test]
 fn a_sweep_lets_others_in_between_its_batches() {
     const RECORDS: u64 = 50_000;
-    // Whether anybody comes while a sweep lasts is up to the machine, so it has more than one chance. If the whole sweep held the
-    // lock once, none would do.
-    let let_in = (0..200).any(|_| somebody_gets_the_lock_during_a_sweep_of(RECORDS));
-    assert!(let_in, "nobody got the lock during a sweep");
+    // Whether another thread comes while a sweep lasts is up to the machine, so there are many attempts. If a sweep held the lock
+    // throughout, all would fail.
+    let acquired = (0..200).any(|_| somebody_gets_the_lock_during_a_sweep_of(RECORDS));
+    assert!(acquired, "nobody got the lock during a sweep");
 }
 
 fn somebody_gets_the_lock_during_a_sweep_of(records: u64) -> bool {
@@ -460,19 +479,19 @@ fn somebody_gets_the_lock_during_a_sweep_of(records: u64) -> bool {
             registry.cleanup_now();
             done.store(true, Ordering::Relaxed);
         });
-        let mut let_in = false;
+        let mut acquired = false;
         while !done.load(Ordering::Relaxed) {
-            // Takes the same lock.
+            // Takes the lock that the sweep takes.
             registry.append_error(ids[0], "x".into());
             let evicted = registry.cleanup_stats().evicted_by_request;
-            let_in |= evicted > 0 && evicted < records;
+            acquired |= evicted > 0 && evicted < records;
         }
-        let_in
+        acquired
     })
 }
 
 #[test]
-fn a_small_limit_is_exact_also_for_who_lists_the_records() {
+fn a_small_limit_is_exact_also_for_a_thread_that_lists_the_records() {
     for most in [0, 2] {
         let registry = Registry::new(limit(most), 2, Clock::system());
         let done = AtomicBool::new(false);
@@ -504,8 +523,9 @@ fn a_small_limit_is_exact_also_for_who_lists_the_records() {
 }
 
 #[test]
-fn an_end_that_was_timed_before_another_but_booked_after_it_is_the_newer() {
-    // By the exact way, and by the other: there, the old one at the head must not outlive its age behind a young one.
+fn an_end_that_was_timed_before_another_but_recorded_after_it_is_the_newer() {
+    // With an exact limit, and with one that is kept by batches: there, the record with the older time must not be kept too long
+    // because it stands in the log behind one with a younger time.
     for most in [1, 10_000] {
         let config =
             CleanupConfig { task_retention_duration: Duration::from_secs(10), ..limit(most) };

@@ -1,4 +1,4 @@
-//! Opening and closing records.
+//! Registering and finishing tasks, and enforcing the limit on the way.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -15,13 +15,24 @@ use super::task_registry::Registry;
 use super::writer::{ActiveRecord, Writer};
 
 impl Registry {
-    /// Opens a record.
+    /// Opens the record of a new task, which is queued and was spawned at `ticks`, and returns the right to write the record.
+    ///
+    /// From now on the task is found by its id.
     ///
     /// # Safety
     ///
-    /// The entry is not used after the registry has been dropped.
+    /// - The record must be finished with this registry, if it is finished at all.
+    /// - The record must not be used after this registry has been dropped.
+    /// - `new.task` must be aligned to at least two. It must stay valid, for whatever the callers of [`with_task`](Self::with_task)
+    ///   do with it, until [`finish`](Self::finish) has taken the record; if it never does, for as long as `with_task` may be
+    ///   called.
+    ///
+    /// # Panics
+    ///
+    /// If `writer` is one of another registry, or if all slots, more than four billion, are in use.
     #[inline]
     pub unsafe fn register(&self, writer: &mut Writer, new: NewRecord, ticks: u64) -> ActiveRecord {
+        self.check(writer);
         if new.name.is_some() || new.hints.is_some() {
             self.store.counts.add_annotations(&new);
         }
@@ -34,6 +45,13 @@ impl Registry {
         ActiveRecord { slot: NonNull::from(slot), id }
     }
 
+    /// Refuses the writer of another registry: that of the same index of this one may be in use by another thread.
+    #[inline]
+    fn check(&self, writer: &Writer) {
+        assert!(writer.registry == self.identity, "the writer is one of another registry");
+    }
+
+    /// Allocates a slot of the writer's block, and returns its number.
     #[inline]
     fn allocate(&self, writer: &mut Writer) -> u32 {
         if writer.free == 0 {
@@ -45,7 +63,8 @@ impl Registry {
         block * BLOCK_SLOTS as u32 + bit
     }
 
-    /// Rule 5.
+    /// Gets a writer that has no slots left new ones: those of its block that were freed, if they are half of the block, or another
+    /// block (rule 5).
     #[cold]
     fn refill(&self, writer: &mut Writer) {
         if let Some(number) = writer.block {
@@ -65,7 +84,19 @@ impl Registry {
         writer.free = free;
     }
 
-    /// Closes a record: the task has ended.
+    /// Finishes the record of a task that has ended, and returns what is known of the task.
+    ///
+    /// `writer` may be any writer of this registry. If a call of [`with_task`](Self::with_task) for this task is in progress, this
+    /// waits until it has returned; no later call finds the task. Unless automatic cleanup is off, this evicts retained records
+    /// beyond the limit.
+    ///
+    /// The time of the end is raised to that of the spawn, of the start, and of the last end by the same writer, if it is before
+    /// them. `end.status` must be a terminal status: with any other one the record is counted as completed but shows that status,
+    /// and its eviction panics in debug builds.
+    ///
+    /// # Panics
+    ///
+    /// If `writer` is one of another registry. The record stays active then.
     #[inline]
     pub fn finish(
         &self,
@@ -73,15 +104,17 @@ impl Registry {
         entry: ActiveRecord,
         mut end: RecordEnd,
     ) -> FinishedTask {
+        self.check(writer);
         let status = end.status;
         let (finished, retired, added) = if self.is_exact() {
             self.finish_exactly(writer, &entry, end)
         } else {
-            // Rule 8: the time was read before the writer were had, perhaps by another thread than that of the last end.
+            // The times in a log must not go backwards (rule 8). This one was read before the caller had the writer, perhaps by
+            // another thread than the one that read that of the last end.
             writer.last = writer.last.max(end.ticks);
             end.ticks = writer.last;
             let result = entry.slot().finish(end);
-            // Counted before it is published, so that no more are seen evicted than ended.
+            // Counted before it is published, so that no thread sees more evictions than ends.
             self.store.counts.of(writer.index).finished(status);
             self.store.logs[writer.index].push(entry.id.slot(), writer.last);
             writer.unchecked += 1;
@@ -100,25 +133,25 @@ impl Registry {
         finished
     }
 
-    /// Counts annotations that was added to a record, and retires what it replaces.
+    /// Counts the bytes of annotations that were added to a record, and retires those that they replace.
     #[cold]
     fn annotations_added(&self, added: usize, replaced: Option<NonNull<Annotations>>) {
         self.store.counts.annotation_bytes(added, None);
         if let Some(annotations) = replaced {
             let pin = reclaim::pin();
-            // SAFETY: unlinked by the caller, and retired only by who unlinked it.
+            // SAFETY: the caller has just unlinked them, and only the thread that unlinks annotations retires them.
             unsafe { self.store.retire_annotations(&pin, annotations) };
-            // At once: this thread may not retire anything for a long time.
+            // Now, because this thread may not retire anything else for a long time.
             pin.flush();
         }
     }
 
-    /// Whether completing and evicting happen together; see rule 9.
+    /// Returns whether tasks complete under the evictor's lock, because the limit leaves no room for a batch (rule 9).
     fn is_exact(&self) -> bool {
         self.batch == 0 && self.config.enable_automatic_cleanup
     }
 
-    /// Completes under the evictor's lock, and makes room before.
+    /// Finishes a record under the evictor's lock, and makes room for it before (rule 9).
     #[cold]
     fn finish_exactly(
         &self,
@@ -133,7 +166,7 @@ impl Registry {
         let ended = end.ticks;
         match self.config.max_retained_tasks.checked_sub(1) {
             Some(others) => {
-                // Before the terminal status can be read, so that never more than the limit are.
+                // Before the terminal status can be read, so that there are never more such records than the limit.
                 evictor.evict_to_limit(&self.store, others, usize::MAX);
                 let result = entry.slot().finish(end);
                 self.store.counts.of(writer.index).finished(status);
@@ -142,7 +175,7 @@ impl Registry {
             }
             None => {
                 let (finished, freed) = entry.slot().finish_unretained(end.ticks);
-                // Counted as dropped before it is counted as ended: it is never one that is retained.
+                // Counted as evicted before it is counted as ended, so that it never counts as retained.
                 evictor.drop_unretained(&self.store, number, status, &freed);
                 self.store.counts.of(writer.index).finished(status);
                 (finished, None, 0)
@@ -150,13 +183,15 @@ impl Registry {
         }
     }
 
-    /// Evicts what is beyond the limit, for who has just completed to the log `own`.
+    /// Evicts records beyond the limit, for the thread that has just appended a completion to the log `own`.
     fn enforce_limit(&self, own: usize) {
         let config = &self.config;
         if !config.enable_automatic_cleanup {
             return;
         }
-        // Between the caller's completion and its look; rule 9.
+        // Ordering: the SeqCst fence, between the caller's completion and its check of the limit, pairs with the same fence of
+        // every other thread: of any two, the one whose fence is later sees what the other had published before its fence (rule 9).
+        // With less, each of two threads could miss the completion of the other, and neither evict.
         fence(Ordering::SeqCst);
         let limit = config.max_retained_tasks;
         loop {
@@ -164,7 +199,7 @@ impl Registry {
             if excess == 0 {
                 return;
             }
-            // Rule 10: as little may be left to the next look.
+            // An excess this small may be left to the next check (rule 10).
             let evictor = if excess <= self.max_deferred {
                 self.evictor.try_lock()
             } else {
@@ -179,16 +214,23 @@ impl Registry {
         }
     }
 
-    /// How many records of ended tasks there are.
+    /// Returns the number of retained records: those of tasks that have ended.
+    ///
+    /// It takes no lock. The logs are counted one after the other, so while tasks end on several threads the sum can differ from
+    /// the number at any one moment; see [`cleanup_stats`](Self::cleanup_stats) for numbers that keep within the limit.
     #[must_use]
     pub fn retained(&self) -> usize {
         self.store.retained()
     }
 
-    /// Adds a message to the record of a task that has ended, if it is still there.
+    /// Adds an error message to the record of a task that has ended, if the record is still retained.
+    ///
+    /// It is for what the destructor of a task panics with. A record that has a message already gets both, joined, and cut to
+    /// [`MAX_MESSAGE_BYTES`](moirai_core::text::MAX_MESSAGE_BYTES).
     pub fn append_error(&self, id: TaskId, message: Arc<str>) {
         let evictor = self.evictor.lock();
-        // Ended, and not evicted under the lock: the evictor's lock makes the caller the slot's writer (rule 1).
+        // If the task has ended and is not evicted, then this thread may write the slot, because it holds the evictor's lock (rule
+        // 1).
         let page = self.store.directory.page_of(id.slot());
         let slot = page.map(|page| page.slot(id.slot())).filter(|slot| {
             let word = slot.word();
@@ -201,9 +243,13 @@ impl Registry {
         self.annotations_added(added, replaced);
     }
 
-    /// Calls `f` with what an active task is reached by; see rule 4. `f` must be short, and not come back here.
+    /// Calls `f` with the address that an active task was registered with, and returns what `f` returns; `None` if no task with
+    /// this id is active.
+    ///
+    /// The address is locked while `f` runs: a thread that finishes the task, or looks it up here, waits for it by spinning. So `f`
+    /// must be short, and must not call back into the registry, which may deadlock. It may panic.
     pub fn with_task<R>(&self, id: TaskId, f: impl FnOnce(NonNull<()>) -> R) -> Option<R> {
-        // Keeps the page while the slot is looked at, and until it is unlocked.
+        // The pin keeps the page until the address is unlocked.
         let _pin = reclaim::pin();
         self.store.directory.page_of(id.slot())?.slot(id.slot()).with_task(id.generation(), f)
     }

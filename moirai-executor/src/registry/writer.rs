@@ -1,4 +1,4 @@
-//! What a worker, or whoever locks a guest's, writes records with.
+//! The writer, with which a thread registers and finishes tasks, and the active record, with which a task's progress is written.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -8,71 +8,87 @@ use moirai_core::TaskId;
 use super::record::Hints;
 use super::slot::Slot;
 
-/// By how much each worker may take the number retained over the limit, its share of the guests' included; see rule 9.
+/// The most records by which each worker may take the number of retained records over the limit, with its share of what the shared
+/// writers may add (rule 9).
 pub(super) const MAX_BATCH: usize = 64;
 
-/// A block of slots, a ring, and counts. One thread uses them at a time.
+/// What a thread needs to register and finish tasks without a lock: a block of slots to allocate from, a log of completions, and
+/// counts.
+///
+/// A worker takes one from [`Registry::writer`](super::Registry::writer); other threads share some through
+/// [`Registry::with_shared_writer`](super::Registry::with_shared_writer). It can be used only with the registry that it comes
+/// from: any other refuses it with a panic.
 #[derive(Debug)]
 pub struct Writer {
-    /// The number of the ring, and of the counts.
+    /// The identity of its registry.
+    pub(super) registry: u64,
+    /// The index of its log and of its counts.
     pub(super) index: usize,
     /// The block that is held.
     pub(super) block: Option<u32>,
-    /// Its slots that can be allocated.
+    /// The mask of the slots of that block that can be allocated.
     pub(super) free: u64,
-    /// Completions since the last look at the limit.
+    /// The number of completions since the last check of the limit.
     pub(super) unchecked: usize,
-    /// When the last task ended.
+    /// The time at which the last task ended, in ticks.
     pub(super) last: u64,
 }
 
 impl Writer {
-    pub(super) fn new(index: usize) -> Self {
-        Self { index, block: None, free: 0, unchecked: 0, last: 0 }
+    pub(super) fn new(registry: u64, index: usize) -> Self {
+        Self { registry, index, block: None, free: 0, unchecked: 0, last: 0 }
     }
 }
 
-/// The active record of one task: a permission to write it, which ends with the task. While it exists the slot stays.
+/// The right to write the record of one active task, from [`Registry::register`](super::Registry::register) until
+/// [`Registry::finish`](super::Registry::finish) takes it back.
+///
+/// It can be sent to other threads, but only one at a time can use it. If it is dropped without being finished, the record stays
+/// active until the registry is dropped, and its slot is not used again.
 pub struct ActiveRecord {
     pub(super) slot: NonNull<Slot>,
     pub(super) id: TaskId,
 }
 
-// SAFETY: the slot is made of atomics; that one thread at a time writes it is what handing the entry on is for.
+// SAFETY: the slot is made of atomics, and may be used by any thread. One thread at a time writes it, because an active record is
+// neither `Sync` nor `Clone`, and sending it orders what one thread has written before what the next one writes.
 unsafe impl Send for ActiveRecord {}
 
 impl ActiveRecord {
-    /// The task's id.
+    /// Returns the task's id.
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.id
     }
 
     pub(super) fn slot(&self) -> &Slot {
-        // SAFETY: a slot is not evicted, and its page not released, before its task has ended, which takes the entry; that the
-        // registry outlives the entry is what `register` asks for.
+        // SAFETY: a slot is not evicted, and its page not released, before its task is finished, which consumes this; and the
+        // caller of `register` has promised that this is not used after the registry has been dropped.
         unsafe { self.slot.as_ref() }
     }
 
-    /// What was said of the task for its scheduler.
+    /// Returns the hints for the task's scheduler that it was registered with, or empty ones.
     #[must_use]
     pub fn hints(&self) -> Hints {
         self.slot().hints()
     }
 
-    /// The worker that ran it first.
+    /// Returns the worker that ran the task first; `None` before [`start`](Self::start), and if that was called without a worker.
     #[must_use]
     pub fn worker(&self) -> Option<usize> {
         self.slot().worker()
     }
 
-    /// The task is about to be run for the first time.
+    /// Notes that the task is about to be run for the first time: its status becomes [`Running`](moirai_core::TaskStatus::Running).
+    ///
+    /// `ticks` is the time now; if it is before the spawn, the time of the spawn is recorded. `worker` is the index of the worker,
+    /// if one runs the task; there is room in the record for indices up to 8,190. To be called at most once.
     #[inline]
     pub fn start(&self, worker: Option<usize>, ticks: u64) {
         self.slot().start(worker, ticks);
     }
 
-    /// The task was polled, for this many ticks.
+    /// Counts a poll that took `busy` ticks. The sums saturate.
     #[inline]
     pub fn polled(&self, busy: u64) {
         self.slot().polled(busy);

@@ -1,4 +1,4 @@
-//! Rule 10: each worker evicts its own records, and no promise is weaker for it.
+//! Tests that each worker evicts its own records (rule 10), and that no guarantee is weaker for it.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn two_workers() -> (Registry, Arc<ManualClock>, [Writer; 2]) {
     (registry, hand, writer)
 }
 
-/// A task on one of the workers, a nanosecond after the one before.
+/// Registers and finishes a task with one of the writers, a nanosecond after the one before.
 fn next(registry: &Registry, hand: &ManualClock, writer: &mut Writer) -> TaskId {
     hand.advance(Duration::from_nanos(1));
     one(registry, writer)
@@ -24,7 +24,7 @@ fn is_kept(registry: &Registry, id: &TaskId) -> bool {
 #[test]
 fn the_newest_are_kept_and_the_slack_holds_whoever_completes() {
     let (registry, hand, mut writer) = two_workers();
-    // One after the other, in runs, and one of them far more often.
+    // The two workers alternate by task, alternate by runs of 500 tasks, and one of them completes far more than the other.
     let patterns: [fn(usize) -> usize; 3] =
         [|task| task % 2, |task| task / 500 % 2, |task| usize::from(task % 10 == 0)];
     let mut ids = Vec::new();
@@ -73,7 +73,7 @@ fn the_slack_of_many_workers_holds_and_what_is_left_to_them_is_bounded() {
         next(&registry, &hand, &mut writer[task % WORKERS]);
         assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.max_deferred);
     }
-    // Then all but one of them rest.
+    // Then all but one of them are idle.
     for _ in 0..2 * LIMIT {
         next(&registry, &hand, &mut writer[0]);
         assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.max_deferred);
