@@ -1,11 +1,13 @@
-//! Cheap time.
+//! A clock that is cheap to read.
 //!
-//! A task's times are read as *ticks*: a raw reading of the processor's time-stamp counter where that is invariant (10 ns
-//! against 23 for `Instant::now`), of the monotonic clock elsewhere. Ticks become a [`Timestamp`] only when somebody asks.
-//! The conversion is anchored at two moments: the clock's start and *now*, both read from the counter and from the
-//! monotonic clock. So there is no calibration to wait for, the error at both ends is that of one reading, and it
-//! shrinks, relative to the span, the longer the clock runs; a rate measured once would drift away instead. A moment
-//! before the start is the start, and one after now (the counters of two cores differ by a little) is now.
+//! The times of a task are read as *ticks*: where the processor's time-stamp counter is invariant, a raw reading of that counter
+//! (10 ns, against 23 for `Instant::now`), and elsewhere a reading of the monotonic clock. Ticks are converted into a [`Timestamp`]
+//! only when a caller asks for one.
+//!
+//! The conversion is anchored at two moments, the clock's start and *now*, each of which is read both from the counter and from the
+//! monotonic clock. So there is no calibration to wait for, the error at both ends is that of one reading, and it shrinks, relative
+//! to the span, the longer the clock runs. A rate that was measured once would drift away instead. A moment before the start is
+//! converted to the start, and one after now to now (the counters of two processors differ by a little).
 
 mod manual;
 
@@ -18,10 +20,21 @@ pub use manual::{ListenerKey, ManualClock};
 use crate::Timestamp;
 
 /// A clock that is cheap to read. Clones show the same time.
+///
+/// ```
+/// use moirai_core::Clock;
+///
+/// let clock = Clock::system();
+/// let start = clock.ticks();
+/// let end = clock.ticks();
+/// let converter = clock.converter();
+/// assert!(converter.timestamp(start) <= converter.timestamp(end));
+/// assert!(converter.timestamp(end) <= converter.now());
+/// ```
 #[derive(Clone)]
 pub struct Clock {
     source: ClockSource,
-    /// The start on the wall clock, in nanoseconds since the Unix epoch.
+    /// The wall-clock time of the start, in nanoseconds since the Unix epoch.
     origin: u64,
 }
 
@@ -31,7 +44,7 @@ enum ClockSource {
     Manual(Arc<ManualClock>),
 }
 
-/// One moment as two clocks show it.
+/// One moment, as two clocks show it.
 #[derive(Clone, Copy)]
 struct Anchor {
     ticks: u64,
@@ -39,8 +52,8 @@ struct Anchor {
 }
 
 impl Anchor {
-    /// Reads both clocks, as close to each other as it gets: the best of a few tries, since the thread may be
-    /// interrupted between two readings.
+    /// Reads both clocks as close to each other as possible: the best of `tries` tries, because the thread may be interrupted
+    /// between two readings.
     fn read(counter: &quanta::Clock, tries: u32) -> Self {
         let mut best = Self { ticks: counter.raw(), instant: Instant::now() };
         let mut best_gap = u64::MAX;
@@ -58,7 +71,7 @@ impl Anchor {
 }
 
 impl Clock {
-    /// The system's clock, starting now.
+    /// Creates a clock that shows the system's time, and starts now.
     #[must_use]
     pub fn system() -> Self {
         let counter = quanta::Clock::new();
@@ -67,43 +80,44 @@ impl Clock {
         Self { source: ClockSource::Counter { counter, start }, origin }
     }
 
-    /// A clock that stands still until [`ManualClock::advance`] moves it, for tests and simulation.
+    /// Creates a clock that stands still until [`ManualClock::advance`] moves it, for tests and simulation. It starts at the Unix
+    /// epoch, and one tick is one nanosecond.
     ///
     /// ```
     /// use moirai_core::Clock;
     /// use std::time::Duration;
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let before = clock.now();
-    /// hand.advance(Duration::from_secs(3600));
+    /// manual.advance(Duration::from_secs(3600));
     /// assert_eq!(clock.now().saturating_since(before), Duration::from_secs(3600));
     /// ```
     #[must_use]
     pub fn manual() -> (Self, Arc<ManualClock>) {
-        let hand = Arc::new(ManualClock::default());
-        (Self { source: ClockSource::Manual(Arc::clone(&hand)), origin: 0 }, hand)
+        let manual = Arc::new(ManualClock::default());
+        (Self { source: ClockSource::Manual(Arc::clone(&manual)), origin: 0 }, manual)
     }
 
-    /// The hand of a manual clock; `None` for the system's.
+    /// Returns the control of this clock if it is a manual one, and `None` if it shows the system's time.
     #[must_use]
     pub fn as_manual(&self) -> Option<&Arc<ManualClock>> {
         match &self.source {
-            ClockSource::Manual(hand) => Some(hand),
+            ClockSource::Manual(manual) => Some(manual),
             ClockSource::Counter { .. } => None,
         }
     }
 
-    /// The moment now, in ticks: cheap, and to be converted by [`converter`](Self::converter).
+    /// Returns the current time in ticks, which is cheap. A [`converter`](Self::converter) converts them.
     #[inline]
     #[must_use]
     pub fn ticks(&self) -> u64 {
         match &self.source {
             ClockSource::Counter { counter, .. } => counter.raw(),
-            ClockSource::Manual(hand) => hand.nanos(),
+            ClockSource::Manual(manual) => manual.nanos(),
         }
     }
 
-    /// Roughly how long `ticks` ticks are, by a rate that was measured when the process first made a clock. For
-    /// histograms, and whatever else needs it cheaply rather than exactly.
+    /// Returns about how long `ticks` ticks are, by a rate that was measured when the process first created a clock. It is for
+    /// histograms, and other uses that need it to be cheap rather than exact.
     #[inline]
     #[must_use]
     pub fn rough_duration(&self, ticks: u64) -> Duration {
@@ -113,7 +127,8 @@ impl Clock {
         })
     }
 
-    /// Roughly how many ticks `duration` is, by the same rate.
+    /// Returns about how many ticks `duration` is, by the same rate as [`rough_duration`](Self::rough_duration). The result
+    /// saturates.
     #[must_use]
     pub fn rough_ticks(&self, duration: Duration) -> u64 {
         const SAMPLE: u64 = 1 << 30;
@@ -122,7 +137,7 @@ impl Clock {
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
-    /// What turns ticks read up to now into timestamps.
+    /// Returns a converter for ticks that were read up to now.
     #[must_use]
     pub fn converter(&self) -> Converter {
         match &self.source {
@@ -131,19 +146,19 @@ impl Clock {
                 Converter {
                     origin: self.origin,
                     start: start.ticks,
-                    // The clock may be asked before its counter has moved at all.
+                    // The converter may be created before the counter has moved at all.
                     ticks: now.ticks.saturating_sub(start.ticks).max(1),
                     nanos: as_nanos(now.instant.saturating_duration_since(start.instant)),
                 }
             }
-            ClockSource::Manual(hand) => {
-                let nanos = hand.nanos();
+            ClockSource::Manual(manual) => {
+                let nanos = manual.nanos();
                 Converter { origin: self.origin, start: 0, ticks: nanos.max(1), nanos }
             }
         }
     }
 
-    /// The moment now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.converter().now()
@@ -161,38 +176,40 @@ fn as_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Turns ticks into timestamps, as of the moment when it was made. All conversions by one converter agree with each
-/// other: they keep the order of the ticks, and none is later than [`now`](Self::now).
+/// Converts ticks into timestamps, as of the moment at which it was created.
+///
+/// All conversions by one converter are consistent: they keep the order of the ticks, and none is later than [`now`](Self::now).
 #[derive(Clone, Copy, Debug)]
 pub struct Converter {
     origin: u64,
     start: u64,
-    /// Ticks from the start to now; not zero.
+    /// The ticks from the start to now; not zero.
     ticks: u64,
-    /// Nanoseconds from the start to now.
+    /// The nanoseconds from the start to now.
     nanos: u64,
 }
 
 impl Converter {
-    /// The moment when the converter was made.
+    /// Returns the moment at which the converter was created.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         Timestamp::new(self.origin, self.nanos)
     }
 
-    /// The moment at which the clock showed `ticks`.
+    /// Returns the moment at which the clock showed `ticks`; the clock's start if that was before it, and [`now`](Self::now) if it
+    /// is later than that.
     #[must_use]
     pub fn timestamp(&self, ticks: u64) -> Timestamp {
         Timestamp::new(self.origin, self.nanos_of(ticks.saturating_sub(self.start)))
     }
 
-    /// How long `ticks` ticks are.
+    /// Returns how long `ticks` ticks are, at most the time from the clock's start to [`now`](Self::now).
     #[must_use]
     pub fn duration(&self, ticks: u64) -> Duration {
         Duration::from_nanos(self.nanos_of(ticks))
     }
 
-    /// The ticks that the clock showed `duration` before [`now`](Self::now); `None` if that is before its start.
+    /// Returns the ticks that the clock showed `duration` before [`now`](Self::now), or `None` if that was before its start.
     #[must_use]
     pub fn ticks_before_now(&self, duration: Duration) -> Option<u64> {
         let back = u64::try_from(duration.as_nanos()).ok()?;

@@ -1,4 +1,4 @@
-//! Old names of types. They go with the next version.
+//! Old names of types. They will be removed in the next version.
 
 use crate::scheduler;
 
@@ -19,7 +19,7 @@ mod tests {
     use super::{Claims, Ready};
     use crate::{LocalQueue, Priority, Recorder, Scheduler, TaskSample, Visibility};
 
-    /// A scheduler, a local queue and a recorder that know only the old names.
+    /// A scheduler, a local queue and a recorder that implement only the old names.
     #[derive(Default)]
     struct Old(AtomicUsize);
 
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_implements_the_old_names_is_reached_by_the_new_ones() {
+    fn implementations_of_the_old_names_are_called_through_the_new_ones() {
         let old = Old::default();
         assert_eq!(old.guarantees().fairness, Some(7));
         old.core_handed_off(0);

@@ -1,4 +1,4 @@
-//! Why a task has no result, and why an executor was not built.
+//! The reasons why a task has no result, and why an executor was not built.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,64 +8,65 @@ use parking_lot::Mutex;
 
 use crate::text;
 
-/// Why a task has no result.
+/// The reason why a task has no result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task was cancelled: by its handle, by id, or by a token.
+    /// The task was cancelled: by its handle, by its id, by its group, or by a token. A blocking task is cancelled, too, if no
+    /// thread could be started for it.
     Cancelled,
     /// The task's deadline passed.
     TimedOut,
-    /// The task panicked.
+    /// The task panicked. The panic can be passed on by [`Panic::into_payload`].
     Panicked(Panic),
     /// The executor was shut down before the task ended, or before it was spawned.
     ShutDown,
-    /// The task was refused: as many tasks were active as `max_active_tasks` allows.
+    /// The task was refused, because as many tasks were active as `max_active_tasks` or the task's group allows.
     AtCapacity,
-    /// A task waited for itself, which would never end.
+    /// A task waited for its own result, which would never come.
     WouldDeadlock,
-    /// The result was taken already, by an earlier `try_join`, `join_timeout` or poll.
+    /// The result has been taken before, by `try_join`, by `join_timeout` or by a poll.
     ResultTaken,
 }
 
 impl TaskError {
-    /// Whether the task was cancelled by handle, id or token.
+    /// Returns `true` if the task was cancelled, but not by its deadline or a shutdown.
     #[must_use]
     pub const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
     }
 
-    /// Whether the task's deadline passed.
+    /// Returns `true` if the task's deadline passed.
     #[must_use]
     pub const fn is_timed_out(&self) -> bool {
         matches!(self, Self::TimedOut)
     }
 
-    /// Whether the task panicked.
+    /// Returns `true` if the task panicked.
     #[must_use]
     pub const fn is_panicked(&self) -> bool {
         matches!(self, Self::Panicked(_))
     }
 
-    /// Whether the executor was shut down.
+    /// Returns `true` if the executor was shut down before the task ended, or before it was spawned.
     #[must_use]
     pub const fn is_shut_down(&self) -> bool {
         matches!(self, Self::ShutDown)
     }
 
-    /// Whether the task was refused because too many were active.
+    /// Returns `true` if the task was refused because too many were active.
     #[must_use]
     pub const fn is_at_capacity(&self) -> bool {
         matches!(self, Self::AtCapacity)
     }
 
-    /// Whether a task waited for itself.
+    /// Returns `true` if a task waited for its own result.
     #[must_use]
     pub const fn is_would_deadlock(&self) -> bool {
         matches!(self, Self::WouldDeadlock)
     }
 
-    /// Whether the result was taken before.
+    /// Returns `true` if the result has been taken before.
     #[must_use]
     pub const fn is_result_taken(&self) -> bool {
         matches!(self, Self::ResultTaken)
@@ -78,39 +79,42 @@ impl fmt::Display for TaskError {
             Self::Cancelled => f.write_str("the task was cancelled"),
             Self::TimedOut => f.write_str("the task's deadline passed"),
             Self::Panicked(panic) => write!(f, "the task {panic}"),
-            Self::ShutDown => f.write_str("the executor was shut down before the task ended"),
+            Self::ShutDown => f.write_str("the executor was shut down before the task was spawned or had ended"),
             Self::AtCapacity => f.write_str(
-                "the task was refused: the executor's limit on tasks is reached; wait for room with \
-                 `spawn_*_when_free`, or raise the limit",
+                "the task was refused: a limit on tasks is reached (`max_active_tasks`, the group's `max_tasks`, or \
+                 `blocking_queue_limit`); wait for room with `task().spawn_*_when_free`, or raise the limit",
             ),
-            Self::WouldDeadlock => f.write_str("the task waited for its own end"),
-            Self::ResultTaken => f.write_str("the task's result was taken before"),
+            Self::WouldDeadlock => f.write_str("the task waited for its own result, which would never come"),
+            Self::ResultTaken => f.write_str("the task's result has already been taken"),
         }
     }
 }
 
 impl std::error::Error for TaskError {}
 
-/// What is known of a panic: its message, where it happened if that was captured, and the payload.
+/// A panic that was caught: its message, its payload, and its location if that was captured.
 pub struct Panic(Box<PanicInfo>);
 
-/// Boxed, so that a result that may be a panic is not much larger than the value.
+/// Boxed, so that a result that may be a panic is not much larger than its value.
 struct PanicInfo {
     message: Arc<str>,
     location: Option<Arc<str>>,
-    // Behind a lock only so that `Panic` is `Sync`; nobody ever waits for it.
+    // The lock is there only to make `Panic` `Sync`. No thread ever waits for it.
     payload: Mutex<Box<dyn Any + Send>>,
 }
 
 impl Panic {
-    /// Describes a panic by what `catch_unwind` returned.
+    /// Creates a panic from the payload that `catch_unwind` returned, and the location, as `file:line:column`, if it is known.
     #[must_use]
     pub fn new(payload: Box<dyn Any + Send>, location: Option<Arc<str>>) -> Self {
         let message = Self::message_of(&*payload);
         Self(Box::new(PanicInfo { message, location, payload: Mutex::new(payload) }))
     }
 
-    /// The message of a panic, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) at a character boundary.
+    /// Returns the message of a panic with this payload, cut to at most [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) bytes at a
+    /// character boundary.
+    ///
+    /// If the payload is neither a `&'static str` nor a `String`, the message is `a payload that is not a string`.
     #[must_use]
     pub fn message_of(payload: &(dyn Any + Send)) -> Arc<str> {
         let message = payload
@@ -121,19 +125,19 @@ impl Panic {
         text::cut(message, text::MAX_MESSAGE_BYTES).into()
     }
 
-    /// What the panic said, cut to [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES).
+    /// Returns the message, cut to at most [`MAX_MESSAGE_BYTES`](text::MAX_MESSAGE_BYTES) bytes.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Where it happened, as `file:line:column`; known only with `capture_panic_location(true)`.
+    /// Returns where the panic happened, as `file:line:column`. It is known only with `capture_panic_location(true)`.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }
 
-    /// The payload, for `std::panic::resume_unwind`.
+    /// Returns the payload, with which [`resume_unwind`](std::panic::resume_unwind) goes on panicking.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
         self.0.payload.into_inner()
@@ -159,47 +163,48 @@ impl fmt::Display for Panic {
     }
 }
 
-/// Why an executor was not built. Nothing was started, or what was started has been stopped again.
+/// The reason why an executor was not built. Threads that had been started have been stopped again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A field of the configuration has a value that means nothing.
+    /// A field of the configuration has a value that is not allowed.
     #[non_exhaustive]
     InvalidField {
-        /// The field, as in [`ExecutorConfig`](crate::ExecutorConfig).
+        /// The name of the field, as in [`ExecutorConfig`](crate::ExecutorConfig).
         field: &'static str,
-        /// The value that was refused.
+        /// The value that was refused, as its `Debug` prints it, cut to [`MAX_NAME_BYTES`](text::MAX_NAME_BYTES) bytes.
         value: String,
-        /// What is allowed, and what to do.
+        /// What is allowed, and what to do instead.
         remedy: &'static str,
     },
-    /// The operating system would not start a thread.
+    /// The operating system did not start a thread.
     #[non_exhaustive]
     ThreadNotStarted {
         /// The thread's name.
         thread: String,
-        /// The stack size that was asked for, in bytes.
+        /// The stack size that was asked for, in bytes; `None` if the choice was the standard library's.
         stack_size: Option<usize>,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl BuildError {
-    /// Refuses `value` for `field`.
+    /// Creates the error that refuses `value` for `field`.
     #[must_use]
     pub fn invalid(field: &'static str, value: impl fmt::Debug, remedy: &'static str) -> Self {
         let value = format!("{value:?}");
         Self::InvalidField { field, value: text::cut(&value, text::MAX_NAME_BYTES).into(), remedy }
     }
 
-    /// Reports that `thread` could not be started.
+    /// Creates the error that reports that `thread` could not be started.
     #[must_use]
     pub fn thread(thread: String, stack_size: Option<usize>, source: io::Error) -> Self {
         Self::ThreadNotStarted { thread, stack_size, source }
     }
 
-    /// The field of the configuration that is to blame, if one is.
+    /// Returns the name of the field to change: the one that was refused, or, if a thread could not be started, `thread_stack_size`
+    /// if it is set and `worker_threads` otherwise.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {

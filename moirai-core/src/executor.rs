@@ -1,4 +1,4 @@
-//! How an executor is configured, and what it can be asked.
+//! The configuration of an executor, and the traits through which it is used.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ mod traits;
 
 pub use traits::{Executor, ExecutorControl, TaskManager, TaskSpawner};
 
-/// How long, and how many, records of ended tasks are kept.
+/// The limits on how long, and how many, records of ended tasks are kept.
 ///
-/// Queued and running tasks are never dropped, whatever the limits.
+/// A record that exceeds either limit is evicted. The records of queued and running tasks are never evicted.
 ///
 /// ```
 /// use moirai_core::CleanupConfig;
@@ -21,17 +21,29 @@ pub use traits::{Executor, ExecutorControl, TaskManager, TaskSpawner};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct CleanupConfig {
-    /// How long the record of an ended task is kept, counted from its end. Default: 5 minutes. `Duration::MAX` keeps it
-    /// until the count or a request evicts it; zero drops it at the next sweep.
+    /// How long the record of an ended task is kept, counted from the task's end. Default: 5 minutes.
+    ///
+    /// Every duration is allowed. A record that is older is evicted by the next sweep, so it may stay for up to one
+    /// [`cleanup_interval`](Self::cleanup_interval) longer. With zero, it is evicted by the next sweep after the task's end. With
+    /// [`Duration::MAX`] no record is ever too old, and only [`max_retained_tasks`](Self::max_retained_tasks) limits them.
     pub task_retention_duration: Duration,
-    /// How often the cleanup worker looks for records that are too old. Default: 30 seconds. Zero is refused while
-    /// automatic cleanup is on.
+    /// How long the cleanup thread waits between two sweeps, in which it evicts the records that are too old. Default: 30 seconds.
+    ///
+    /// While automatic cleanup is on, [`validate`](Self::validate) refuses zero. With a duration beyond what the system's clock can
+    /// express, such as [`Duration::MAX`], the thread never sweeps. While no record of an ended task is retained, the thread sleeps
+    /// without a limit.
     pub cleanup_interval: Duration,
-    /// Whether records are dropped without being asked for: by age through the cleanup worker, by count at once.
-    /// Default: on. When off, nothing goes until somebody calls `cleanup_completed_tasks`.
+    /// Whether records are evicted without a request: those beyond [`max_retained_tasks`](Self::max_retained_tasks) when further
+    /// tasks end, and those that are too old by the cleanup thread. Default: `true`.
+    ///
+    /// If `false`, there is no cleanup thread, and every record is kept until `cleanup_completed_tasks` is called, which applies
+    /// both limits.
     pub enable_automatic_cleanup: bool,
-    /// How many records of ended tasks are kept, the newest ones. Default: 10,000. Zero keeps none; `usize::MAX` leaves
-    /// it to the age.
+    /// The number of records of ended tasks that are kept: those of the tasks that ended last. Default: 10,000.
+    ///
+    /// Zero keeps none, and `usize::MAX` as many as [`task_retention_duration`](Self::task_retention_duration) allows. When there
+    /// are more, the records of the tasks that ended first are evicted. A limit of fewer than 32 + 16 × workers is kept exactly. A
+    /// larger one may be exceeded for a while, by at most an eighth, and by at most 64 records for each worker.
     pub max_retained_tasks: usize,
 }
 
@@ -47,7 +59,7 @@ impl Default for CleanupConfig {
 }
 
 impl CleanupConfig {
-    /// Checks that every field means something.
+    /// Checks that every field has a value that makes sense.
     ///
     /// # Errors
     ///
@@ -65,37 +77,39 @@ impl CleanupConfig {
     }
 }
 
-/// What the registry holds now, and what has been dropped from it since the start: a snapshot.
+/// A snapshot of what the registry holds now, and of what has been evicted from it since the executor was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CleanupStats {
-    /// Records in the registry now: active, completed, cancelled and failed together.
+    /// The number of records in the registry: those of active, completed, cancelled and failed tasks together.
     pub total_tasks: usize,
-    /// Queued and running tasks.
+    /// The number of queued and running tasks.
     pub active_tasks: usize,
-    /// Records of tasks that returned a value.
+    /// The number of records of tasks that returned a value.
     pub completed_tasks: usize,
-    /// Records of tasks that were cancelled.
+    /// The number of records of tasks that were cancelled.
     pub cancelled_tasks: usize,
-    /// Records of tasks that panicked.
+    /// The number of records of tasks that panicked.
     pub failed_tasks: usize,
-    /// How long ago the task ended whose terminal record is the oldest retained.
+    /// How long ago the task ended whose record is the oldest one retained; `None` if no record of an ended task is retained.
     pub oldest_completed_task_age: Option<Duration>,
-    /// Bytes that the registry holds.
+    /// The number of bytes that the registry holds.
     pub memory_bytes: usize,
-    /// Records dropped because they were older than `task_retention_duration`, since the start.
+    /// The number of records that were evicted because they were older than `task_retention_duration`.
     pub evicted_by_age: u64,
-    /// Records dropped because there were more than `max_retained_tasks`, since the start.
+    /// The number of records that were evicted because there were more than `max_retained_tasks`.
     pub evicted_by_count: u64,
-    /// Records dropped by `cleanup_completed_tasks()`, since the start.
+    /// The number of records that were evicted by `cleanup_completed_tasks()`.
     pub evicted_by_request: u64,
     /// How long the last sweep took; `None` before the first one.
     pub last_sweep: Option<Duration>,
 }
 
-/// How an executor is set up. `ExecutorConfig::default()` suits a service; every field can be set by a method of the
-/// builder too.
+/// The configuration of an executor.
+///
+/// The default suits a service. Each field can also be set by a method of the builder. A value that is not allowed makes `build()`
+/// fail, with an error that names the field; see [`validate`](Self::validate).
 ///
 /// ```
 /// use moirai_core::ExecutorConfig;
@@ -105,48 +119,75 @@ pub struct CleanupStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct ExecutorConfig {
-    /// How many workers run async tasks and parallel closures. Default: what `available_parallelism` says. 1 to
+    /// The number of workers, which run async tasks and parallel closures.
+    ///
+    /// Default: what [`available_parallelism`](std::thread::available_parallelism) returns, or 1 if that fails. Must be from 1 to
     /// [`MAX_WORKER_THREADS`](Self::MAX_WORKER_THREADS).
     pub worker_threads: usize,
-    /// What the names of the executor's threads begin with. Default: `"moirai"`. Not empty, without NUL bytes, at most
-    /// [`MAX_NAME_BYTES`](crate::text::MAX_NAME_BYTES) bytes.
+    /// What the names of the executor's threads begin with. Default: `"moirai"`, so the first worker's name is `moirai-worker-0`.
+    ///
+    /// Must not be empty, contain NUL bytes, or be longer than [`MAX_NAME_BYTES`](crate::text::MAX_NAME_BYTES) bytes. The system
+    /// may show less of it: Linux shows the first 15 bytes of a thread's name.
     pub thread_name_prefix: String,
     /// The stack size of the executor's threads, in bytes. Default: `None`, the standard library's choice (2 MiB).
+    ///
+    /// Must not be zero. If the system cannot start a thread with a stack of this size, `build()` fails.
     pub thread_stack_size: Option<usize>,
-    /// How long records of ended tasks are kept.
+    /// How long, and how many, records of ended tasks are kept.
     pub cleanup: CleanupConfig,
-    /// How many threads may run blocking tasks at once. Default: 512. At least 1.
+    /// The largest number of threads that run blocking tasks at the same time. Default: 512. Must be at least 1.
+    ///
+    /// The threads are started when they are needed. Blocking tasks beyond their number are queued.
     pub max_blocking_threads: usize,
-    /// How long a thread of the blocking pool waits for more work before it ends. Default: 10 seconds.
+    /// How long a blocking thread or a spare thread that has nothing to do is kept before it ends. Default: 10 seconds.
+    ///
+    /// With zero it ends at once, and with [`Duration::MAX`] when the executor is shut down.
     pub blocking_keep_alive: Duration,
-    /// How many blocking tasks may wait for a thread; `spawn_blocking` waits while there are as many. Default: 100,000.
-    /// At least 1.
+    /// The largest number of blocking tasks that wait for a thread. Default: 100,000. Must be at least 1.
+    ///
+    /// While there are as many, `spawn_blocking` blocks its caller, `try_spawn_blocking` returns the closure, and
+    /// `spawn_blocking_when_free` waits.
     pub blocking_queue_limit: usize,
-    /// How many tasks may be active, queued and running together. At the limit a plain `spawn` is refused: its handle gives
-    /// `TaskError::AtCapacity`; `try_spawn_*` gives the work back, and `spawn_*_when_free` waits. Default: `None`, no
-    /// limit, and then nothing is counted. Not zero.
+    /// The largest number of active tasks, queued and running ones together. Default: `None`, which is no limit, and then active
+    /// tasks are not counted. Must not be zero.
+    ///
+    /// At the limit, a plain `spawn` is refused, and its handle returns [`TaskError::AtCapacity`](crate::TaskError::AtCapacity);
+    /// `try_spawn_*` returns the work, and `spawn_*_when_free` waits.
     pub max_active_tasks: Option<usize>,
-    /// How many spare threads there may be. A worker that blocks in `join`, `block_on` or `block_in_place` hands its core to one, so that
-    /// the executor loses no worker meanwhile. Default: 512. With none left, or zero, a worker that blocks keeps its core.
+    /// The largest number of spare threads. Default: 512.
+    ///
+    /// A worker that blocks in `join`, `block_on` or `block_in_place` hands its core off to a spare thread, so that the executor
+    /// does not lose a worker meanwhile. With zero, or when all spare threads are in use, it keeps its core, and the executor has
+    /// one worker less until it goes on.
     pub spare_threads: usize,
-    /// How many compensation threads there may be. While workers are stuck without having said so, these run what waits: async tasks
-    /// always, and parallel closures for workers that are blocked rather than computing. Default: `None`, which is as many as there are
-    /// workers, and at least 4. Never more than [`MAX_COMPENSATION_THREADS`](Self::MAX_COMPENSATION_THREADS). Zero turns them off.
+    /// The largest number of compensation threads. Default: `None`, which is the number of workers, and at least 4. Zero turns
+    /// compensation threads off. A number above [`MAX_COMPENSATION_THREADS`](Self::MAX_COMPENSATION_THREADS) is lowered to that.
+    ///
+    /// While workers are stuck without having handed off their cores, compensation threads run what is queued: async tasks always,
+    /// and parallel closures in place of workers that are blocked rather than computing.
     pub compensation_threads: Option<usize>,
-    /// The old name of two settings: if it is set, it takes the place of both [`spare_threads`](Self::spare_threads) and
+    /// The old name of two settings. If it is set, it takes the place of both [`spare_threads`](Self::spare_threads) and
     /// [`compensation_threads`](Self::compensation_threads). Default: `None`.
     #[deprecated(since = "0.1.0", note = "set `spare_threads` and `compensation_threads`")]
     pub reserve_workers: Option<usize>,
-    /// How long a poll of an async task may take before it is reported as a stall. Default: `Some(100 ms)`. `None` turns that off.
+    /// How long a poll of an async task may take before it is reported as a [`Stall`](crate::Stall). Default: `Some`, with 100 ms.
+    /// `None` turns the reports off.
+    ///
+    /// Stalls are noticed some 20 ms late, so a budget below that is of little use.
     pub stall_budget: Option<Duration>,
-    /// How long a parallel closure may take before it is reported as a stall. Default: `None`, which is for ever: closures are
-    /// there to compute.
+    /// How long a parallel closure may take before it is reported as a [`Stall`](crate::Stall). Default: `None`, which is forever,
+    /// because closures are there to compute.
     pub parallel_stall_budget: Option<Duration>,
-    /// Whether to learn where panics happen, by chaining onto the process's panic hook. Default: off.
+    /// Whether the locations of panics are recorded; see [`Panic::location`](crate::Panic::location). Default: `false`.
+    ///
+    /// If `true`, the executor chains onto the panic hook of the process, once, and does not undo that when it ends.
     pub capture_panic_location: bool,
-    /// Whether each task runs inside the `tracing` span that was current where it was spawned. Default: off.
+    /// Whether each task runs inside of the `tracing` span that was current where it was spawned. Default: `false`.
     pub inherit_spans: bool,
-    /// Whether queue and execution times of all tasks are recorded. Default: on.
+    /// Whether what tasks and workers do is recorded, including the queue and execution times of all tasks. Default: `true`.
+    ///
+    /// If `false`, the executor's [`Recorder`](crate::Recorder) is not called, and the numbers that `Moirai::metrics()` returns
+    /// stay zero.
     pub record_metrics: bool,
 }
 
@@ -177,23 +218,24 @@ impl Default for ExecutorConfig {
 }
 
 impl ExecutorConfig {
-    /// The most workers that an executor can have.
+    /// The largest number of workers that an executor can have.
     pub const MAX_WORKER_THREADS: usize = 4_096;
 
-    /// The most compensation threads that an executor can have: each has an entry that the watchdog looks at.
+    /// The largest number of compensation threads that an executor can have. It is limited because the watchdog looks at an entry
+    /// for each of them.
     pub const MAX_COMPENSATION_THREADS: usize = 1_024;
 
-    /// Checks that every field means something. `build()` calls it before it starts anything.
+    /// Checks that every field has a value that makes sense. `build()` calls this before it starts anything.
     ///
     /// # Errors
     ///
-    /// [`BuildError::InvalidField`] for the first field that does not.
+    /// [`BuildError::InvalidField`] for the first field that has not.
     pub fn validate(&self) -> Result<(), BuildError> {
         if !(1..=Self::MAX_WORKER_THREADS).contains(&self.worker_threads) {
             return Err(BuildError::invalid(
                 "worker_threads",
                 self.worker_threads,
-                "must be from 1 to 4096; leave it out for one worker per core",
+                "must be from 1 to 4096; leave it out for one worker per processor",
             ));
         }
         if self.thread_name_prefix.is_empty() {

@@ -1,13 +1,13 @@
-//! The name of a task.
+//! The ids of tasks.
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-/// The identity of one task within one executor, never given to another task of it.
+/// The id of a task. Within one executor no two tasks have the same id.
 ///
-/// An id is a generation and a slot of the registry, packed into one word; looking a task up by its id needs no hashing
-/// and no lock. Ids are unique within one executor: the id of a task of another executor may happen to name a task here.
+/// An id is a slot of the registry and the slot's generation, packed into one word, so a record is found by its id without hashing
+/// and without a lock. A task of another executor may have the same id.
 ///
 /// ```
 /// use moirai_core::TaskId;
@@ -21,13 +21,13 @@ use std::str::FromStr;
 pub struct TaskId(NonZeroU64);
 
 impl TaskId {
-    /// The id as a number.
+    /// Returns the id as a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// The id with this number; `None` for zero, which names no task.
+    /// Returns the id with this number, or `None` for zero, which is not an id.
     #[must_use]
     pub const fn from_u64(number: u64) -> Option<Self> {
         match NonZeroU64::new(number) {
@@ -36,7 +36,7 @@ impl TaskId {
         }
     }
 
-    /// The id of the task in `slot` during `generation`; `None` for generation zero, which is never used.
+    /// Returns the id of the task in `slot` during `generation`, or `None` for generation zero, which is never used.
     #[must_use]
     pub const fn from_parts(generation: u32, slot: u32) -> Option<Self> {
         if generation == 0 {
@@ -45,13 +45,13 @@ impl TaskId {
         Self::from_u64(((generation as u64) << 32) | slot as u64)
     }
 
-    /// The registry slot that this id names.
+    /// Returns the index of the registry's slot.
     #[must_use]
     pub const fn slot(self) -> u32 {
         self.0.get() as u32
     }
 
-    /// The generation of the slot that this id names.
+    /// Returns the generation of the slot.
     #[must_use]
     pub const fn generation(self) -> u32 {
         (self.0.get() >> 32) as u32
@@ -73,19 +73,19 @@ impl fmt::Debug for TaskId {
 impl FromStr for TaskId {
     type Err = ParseTaskIdError;
 
-    /// Reads what [`Display`](fmt::Display) wrote.
+    /// Parses what [`Display`](fmt::Display) prints: the id's number in decimal.
     fn from_str(text: &str) -> Result<Self, ParseTaskIdError> {
         text.parse().map(Self).map_err(|_| ParseTaskIdError(()))
     }
 }
 
-/// The text is not the decimal number of a task id.
+/// The error of parsing a text that is not the decimal number of a task id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseTaskIdError(());
 
 impl fmt::Display for ParseTaskIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a task id is a decimal number from 1 to 18446744073709551615, as its Display prints it")
+        f.write_str("not a task id: expected a decimal number from 1 to 18446744073709551615")
     }
 }
 

@@ -1,8 +1,8 @@
-//! What every part of [Moirai] shares: ids, statuses, configuration, errors, the traits that schedulers, recorders and
-//! plugins implement, the clock, and the [`shim`] through which the workspace takes its atomics, locks and threads.
+//! The types and traits that all crates of [Moirai] share: ids, statuses, configuration, errors, the traits that schedulers,
+//! recorders and plugins implement, the clock, and the [`shim`] from which the workspace takes its atomics, locks and threads.
 //!
-//! Most users depend on the facade crate `moirai`, which re-exports what they need from here. Depend on this crate to
-//! write a scheduler, a recorder or a plugin of your own.
+//! Most users depend on the facade crate `moirai`, which re-exports what they need from here. Depend on this crate to write a
+//! scheduler, a recorder or a plugin of your own.
 //!
 //! [Moirai]: https://docs.rs/moirai
 #![forbid(unsafe_code)]

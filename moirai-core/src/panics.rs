@@ -1,4 +1,4 @@
-//! Calling code that may panic where a panic must not spread: wakers, destructors, callbacks, plugins.
+//! Containing the panics of user code where they must not spread: wakers, destructors, callbacks, plugins.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use crate::Panic;
 
-/// Calls `foreign` and ends its panic here, if there is one. Returns the panic's message, cut to
-/// [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES); the panic hook has reported the panic by then.
+/// Calls `foreign` and contains its panic, if it panics. Returns the panic's message, cut to
+/// [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES) bytes. The panic hook has run by then.
 ///
-/// Use it where unwinding would skip work that is owed to others, such as the rest of a list of wakers, or would abort the process
-/// because a destructor is running.
+/// Use it where unwinding would skip work that others rely on, such as waking the rest of a list of wakers, or would abort the
+/// process because a destructor is running.
 ///
-/// Under `--cfg moirai_loom` a panic passes through, because loom reports what a model found by panicking on the model's threads.
+/// Under `--cfg moirai_loom` the panic is not contained, because loom reports the errors of a model by panicking on the model's
+/// threads.
 ///
 /// ```
 /// use moirai_core::panics::contain;
@@ -31,8 +32,8 @@ pub fn contain(foreign: impl FnOnce()) -> Option<Arc<str>> {
     Some(message)
 }
 
-/// Drops the payload of a panic. If its destructor panics too, the second payload is dropped in the same way; a third is leaked, or
-/// there would be no end to it.
+/// Drops the payload of a panic. If its destructor panics as well, the second payload is dropped in the same way. A third one is
+/// leaked, because this could go on without end.
 fn dispose(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
         && let Err(third) = catch_unwind(AssertUnwindSafe(|| drop(second)))
@@ -45,7 +46,7 @@ fn dispose(payload: Box<dyn Any + Send>) {
 mod tests {
     use super::contain;
 
-    /// Panics as it is dropped, with a payload that does the same.
+    /// Panics when it is dropped, with a payload that does the same.
     struct Bomb(u32);
 
     impl Drop for Bomb {

@@ -1,59 +1,78 @@
-//! Hooks into the life of an executor and its tasks.
+//! Hooks that an executor calls.
 
 use std::sync::Arc;
 
 use crate::{Stall, TaskId, TaskStatus};
 
-/// Hooks into the life of an executor and of its tasks. Every method has an empty default.
+/// Hooks that an executor calls in the course of its own life and of its tasks' lives. Each method does nothing by default.
 ///
-/// Hooks run on the thread where the thing happens, inside the executor: keep them short. A hook that panics is caught
-/// and reported once through `tracing`; the task and the worker go on. Without a plugin, hooks cost nothing. A hook must not
-/// wait for the task that it is told of, nor for a shutdown of its executor: neither would end before the hook does.
+/// A hook runs inside of the executor, on the thread on which the event happens, so it should be short. If it panics, the panic is
+/// contained, and the first one of each plugin is logged through `tracing`; the task and the worker go on. An executor without
+/// plugins does not pay for hooks.
 ///
-/// An `Arc` of a plugin is a plugin, for those who want to look at its state later.
+/// A hook must not wait for the task that it is called for, nor for a shutdown of its executor: neither ends before the hook
+/// returns.
+///
+/// An `Arc` of a plugin is a plugin, too, so the caller can keep a reference to it.
+///
+/// ```
+/// use moirai_core::{ExecutorPlugin, TaskId, TaskStatus};
+///
+/// struct PrintFailures;
+///
+/// impl ExecutorPlugin for PrintFailures {
+///     fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
+///         if outcome == TaskStatus::Failed {
+///             eprintln!("task {id} panicked");
+///         }
+///     }
+/// }
+/// ```
 pub trait ExecutorPlugin: Send + Sync + 'static {
-    /// A worker is about to run its first task. Called once per worker, on the thread that opens it.
+    /// Called once for each worker, before it runs its first task, on the thread that opens it.
     fn on_worker_start(&self, worker: usize) {
         let _ = worker;
     }
 
-    /// A worker has run its last task. Called once per worker that started, on the thread that closes it.
+    /// Called once for each worker that has started, after it has run its last task, on the thread that closes it.
     fn on_worker_stop(&self, worker: usize) {
         let _ = worker;
     }
 
-    /// A task has got its id and is about to be queued.
+    /// Called when a task has its id and is about to be queued.
     fn before_spawn(&self, id: TaskId) {
         let _ = id;
     }
 
-    /// A task has been queued; it may have run already.
+    /// Called when a task has been queued. It may have run already.
     fn after_spawn(&self, id: TaskId) {
         let _ = id;
     }
 
-    /// A task is about to be run for the first time. Once per task, and not at all for one that is cancelled before.
+    /// Called once for each task, before it runs for the first time; not called for a task that is cancelled before that.
     fn before_execute(&self, id: TaskId) {
         let _ = id;
     }
 
-    /// A task has ended. Once per task; whoever waits for the task is told only after this has returned.
+    /// Called once for each task, when it has ended with the status `outcome`. Callers that wait for the task see its end only
+    /// after the hook has returned.
     fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
         let _ = (id, outcome);
     }
 
-    /// A task's poll has gone on past its budget. Once per stall. Called on a thread that watches over all workers: who is slow
-    /// here is slow to see the next stall.
+    /// Called once for each stall, when a poll has exceeded its budget. It is called on the watchdog thread, which watches all
+    /// workers: while this hook runs, no further stall is noticed.
     fn on_stall(&self, stall: &Stall) {
         let _ = stall;
     }
 
-    /// A stall is over; its age is how long it took. Once per stall that was told, unless the executor ends before.
+    /// Called when a stall that was reported is over, unless the executor ends before. [`Stall::age`] is then how long the poll
+    /// took.
     fn on_stall_over(&self, stall: &Stall) {
         let _ = stall;
     }
 
-    /// The executor has begun to shut down. Once.
+    /// Called once, when the executor begins to shut down.
     fn on_shutdown(&self) {}
 }
 

@@ -1,44 +1,44 @@
-//! What a shutdown did.
+//! The report of a shutdown.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::TaskStats;
 
-/// What a shutdown did, and what it left.
+/// What a shutdown has done, and what it has left. Its `Display` is for people to read.
 ///
-/// The counts are taken since the executor's start and balance: `spawned` is the sum of the other four. Spawns that were
-/// refused because the executor was closed are in none of them.
+/// The counts are those since the executor was started. `spawned` is the sum of `completed`, `failed`, `cancelled` and
+/// `still_active`; spawns that were refused are counted by `refused` alone.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Tasks accepted.
+    /// The number of tasks that were accepted.
     pub spawned: u64,
-    /// Tasks that returned a value.
+    /// The number of tasks that returned a value.
     pub completed: u64,
-    /// Tasks that panicked.
+    /// The number of tasks that panicked.
     pub failed: u64,
-    /// Tasks that were cancelled, by whatever means.
+    /// The number of tasks that were cancelled, by whatever means.
     pub cancelled: u64,
-    /// Tasks that were still queued or running when the call returned.
+    /// The number of tasks that were still queued or running when the call returned.
     pub still_active: u64,
-    /// Spawns that were refused, because a limit was reached or the executor was shutting down. They are not in `spawned`.
+    /// The number of spawns that were refused, because a limit was reached or the executor was shutting down.
     pub refused: u64,
-    /// The tasks that this shutdown cancelled, at most [`MAX_LISTED`](Self::MAX_LISTED). One that never started has no
-    /// `started_at`.
+    /// The records of the tasks that the shutdown has cancelled, at most [`MAX_LISTED`](Self::MAX_LISTED) of them. That of a task
+    /// which never ran has no `started_at`.
     pub cancelled_tasks: Vec<TaskStats>,
-    /// The tasks that were still active when the call returned, at most [`MAX_LISTED`](Self::MAX_LISTED).
+    /// The records of tasks that were still active when the call returned, at most [`MAX_LISTED`](Self::MAX_LISTED) of them.
     pub unfinished: Vec<TaskStats>,
     /// How long the call took.
     pub elapsed: Duration,
 }
 
 impl ShutdownReport {
-    /// The most tasks that each list of a report holds.
+    /// The largest number of records in each list of a report.
     pub const MAX_LISTED: usize = 1_000;
 
-    /// Whether the shutdown had to cancel nothing, and left nothing.
+    /// Returns `true` if the shutdown cancelled no task and left none active.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.still_active == 0 && self.cancelled_tasks.is_empty()
@@ -47,7 +47,7 @@ impl ShutdownReport {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many tasks of each list are printed.
+        /// The number of tasks of each list that are printed.
         const LINES: usize = 10;
         write!(
             f,

@@ -1,8 +1,8 @@
-//! The one door through which the workspace takes its atomics, locks and threads.
+//! The atomics, locks and threads of the whole workspace, which takes them from here alone.
 //!
-//! Ordinarily these are the standard library's atomics and parking_lot's locks. With `--cfg moirai_loom` they are loom's,
-//! so that models explore every interleaving of the very code that users get. The interfaces are those of the ordinary
-//! build, cut down to what the workspace uses: locks without poisoning, and cells that hand out pointers to closures.
+//! In an ordinary build these are the standard library's atomics and parking_lot's locks. With `--cfg moirai_loom` they are loom's,
+//! so that models explore every interleaving of the very code that users get. The interfaces are those of the ordinary build,
+//! reduced to what the workspace uses: locks without poisoning, and cells that pass pointers to closures.
 
 #[cfg(not(moirai_loom))]
 mod native;

@@ -1,4 +1,4 @@
-//! Tasks that keep their thread.
+//! Stalls: polls that keep a thread for longer than their budget.
 
 use std::fmt;
 use std::panic::Location;
@@ -7,31 +7,34 @@ use std::time::Duration;
 
 use crate::{TaskId, TaskKind};
 
-/// A task whose poll goes on for longer than its budget, and so keeps its thread from other tasks.
+/// A task whose poll has exceeded its budget, and so keeps its thread from other tasks.
+///
+/// The budgets are [`stall_budget`](crate::ExecutorConfig::stall_budget) and
+/// [`parallel_stall_budget`](crate::ExecutorConfig::parallel_stall_budget).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stall {
-    /// The task.
+    /// The task's id.
     pub id: TaskId,
-    /// Its name, if it has one.
+    /// The task's name, if it has one.
     pub name: Option<Arc<str>>,
     /// What kind of task it is.
     pub kind: TaskKind,
-    /// Where it was spawned.
+    /// The place in the source at which the task was spawned.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::stats::serialize_location"))]
     pub location: &'static Location<'static>,
-    /// The worker that polls it; `None` if it is a thread that helps out while the workers are stuck.
+    /// The index of the worker that polls the task; `None` if it is a compensation thread.
     pub worker: Option<usize>,
-    /// How long the poll has been going on, or how long it took if it is over; to within some ten milliseconds.
+    /// How long the poll has been going on, or, if it is over, how long it took; exact to about ten milliseconds.
     pub age: Duration,
-    /// Whether the thread was on a processor lately: true for an endless loop, false for a call that blocks. `None` where the
-    /// system does not tell.
+    /// Whether the thread has been on a processor lately: `true` suggests an endless loop, `false` a call that blocks. `None` if
+    /// the system does not tell.
     pub computes: Option<bool>,
 }
 
 impl Stall {
-    /// A stall.
+    /// Creates a stall without a name, of age zero, of which it is not known whether the thread computes.
     #[must_use]
     pub const fn new(
         id: TaskId,
@@ -52,7 +55,7 @@ impl fmt::Display for Stall {
         write!(f, " ({}), spawned at {}, has kept ", self.kind, self.location)?;
         match self.worker {
             Some(worker) => write!(f, "worker {worker}")?,
-            None => f.write_str("a thread that helps out")?,
+            None => f.write_str("a compensation thread")?,
         }
         write!(f, " for {:.1?}", self.age)?;
         match self.computes {

@@ -1,4 +1,4 @@
-//! One task's record, copied out of the registry.
+//! The record of one task, as users see it.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -6,44 +6,46 @@ use std::time::Duration;
 
 use crate::{Priority, TaskId, TaskKind, TaskStatus, Timestamp};
 
-/// One task's record: a snapshot.
+/// A copy of one task's record, as it was at [`observed_at`](Self::observed_at).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TaskStats {
     /// The task's id.
     pub id: TaskId,
-    /// The name that the task builder gave it, cut to [`MAX_NAME_BYTES`](crate::text::MAX_NAME_BYTES).
+    /// The name that was given to the task builder, cut to [`MAX_NAME_BYTES`](crate::text::MAX_NAME_BYTES) bytes.
     pub name: Option<Arc<str>>,
-    /// What sort of work it is.
+    /// What kind of task it is.
     pub kind: TaskKind,
-    /// Where it stood.
+    /// The status.
     pub status: TaskStatus,
-    /// How urgent it is.
+    /// The priority.
     pub priority: Priority,
-    /// When it was spawned.
+    /// When the task was spawned.
     pub spawned_at: Timestamp,
-    /// When it was first run; `None` if it never was. Never before `spawned_at`.
+    /// When the task was first run; `None` if it has not run. Never before `spawned_at`.
     pub started_at: Option<Timestamp>,
-    /// When it ended; `None` while it is active.
+    /// When the task ended; `None` while it is active.
     pub finished_at: Option<Timestamp>,
-    /// How often it was polled. A closure counts one.
+    /// The number of polls that have returned. A closure that has run counts one.
     pub polls: u32,
-    /// How long it was running on a thread, over all its polls.
+    /// How long the task has been running on a thread, over all polls that have returned.
     pub busy: Duration,
-    /// The worker that ran it last; `None` for blocking tasks and for what a foreign thread ran.
+    /// The index of the worker that ran the task first; `None` if it has not run, or if a thread that is not a worker ran it first,
+    /// as with blocking tasks.
     pub worker: Option<usize>,
-    /// Where it was spawned.
+    /// The place in the source at which the task was spawned.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize_location"))]
     pub location: &'static Location<'static>,
-    /// The message of a failed task's panic, cut to [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES).
+    /// The message of the panic that ended the task, and of a panic of a destructor of the task, together cut to
+    /// [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES) bytes; `None` if neither panicked.
     pub error: Option<Arc<str>>,
-    /// When this snapshot was taken.
+    /// When this copy was made.
     pub observed_at: Timestamp,
 }
 
 impl TaskStats {
-    /// The record of a task that was queued at `spawned_at` and has done nothing yet.
+    /// Creates the record of a task that was queued at `spawned_at` and has not run yet.
     #[must_use]
     pub fn queued(
         id: TaskId,
@@ -70,21 +72,21 @@ impl TaskStats {
         }
     }
 
-    /// How long it waited before it was first run; `None` if it never was.
+    /// Returns how long the task waited before it was first run, or `None` if it has not run.
     #[must_use]
     pub fn queue_time(&self) -> Option<Duration> {
         Some(self.started_at?.saturating_since(self.spawned_at))
     }
 
-    /// The time from its first run to its end, waits included; `None` if it never ran or has not ended.
+    /// Returns the time from the task's first run to its end, or `None` if it has not run or has not ended.
     ///
-    /// For the time that it was actually running, see [`busy`](Self::busy).
+    /// The times in which it waited between two polls are included; [`busy`](Self::busy) is the time without them.
     #[must_use]
     pub fn execution_time(&self) -> Option<Duration> {
         Some(self.finished_at?.saturating_since(self.started_at?))
     }
 
-    /// How long ago it had ended when this snapshot was taken; `None` while it is active.
+    /// Returns how long before this copy was made the task ended, or `None` while it is active.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         Some(self.observed_at.saturating_since(self.finished_at?))

@@ -1,31 +1,32 @@
-//! Where a task stands, what sort it is, and how urgent.
+//! The status, the priority and the kind of a task.
 
 use std::fmt;
 
-/// Where a task stands. It only ever moves to the right: `Queued`, `Running`, then one of the three terminal statuses.
+/// The status of a task. It goes from `Queued` to `Running` and then to one of the three terminal statuses. It never goes back, and
+/// may skip `Running`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TaskStatus {
-    /// Spawned, and not started yet.
+    /// The task was spawned, and has not run yet.
     Queued,
-    /// Started. An async task stays `Running` while it waits for something.
+    /// The task has begun to run. An async task stays `Running` while it waits.
     Running,
-    /// Returned a value.
+    /// The task returned a value.
     Completed,
-    /// Stopped before it returned: by its handle, by id, by a token, by a deadline or by shutdown.
+    /// The task was stopped before it returned: by its handle, its id, its group, a token, its deadline or a shutdown.
     Cancelled,
-    /// Panicked.
+    /// The task panicked.
     Failed,
 }
 
 impl TaskStatus {
-    /// Queued or running.
+    /// Returns `true` if the task is queued or running.
     #[must_use]
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Queued | Self::Running)
     }
 
-    /// Completed, cancelled or failed: the status will not change again.
+    /// Returns `true` if the task was completed, cancelled or failed. The status will not change any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         !self.is_active()
@@ -44,23 +45,26 @@ impl fmt::Display for TaskStatus {
     }
 }
 
-/// How urgent a task is. More urgent tasks are taken first, within a bound that keeps the others moving.
+/// The priority of a task.
+///
+/// A scheduler that regards priorities, as the default one does, takes tasks of a higher priority first, within a bound that keeps
+/// the others moving.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Priority {
-    /// When nothing else waits, and every so often anyway.
+    /// Taken when nothing else waits, and now and then even if something does.
     Low,
     /// The default.
     #[default]
     Normal,
-    /// Before what is normal.
+    /// Taken before tasks of normal priority.
     High,
-    /// Before everything else.
+    /// Taken before all other tasks.
     Critical,
 }
 
 impl Priority {
-    /// All four, from the least urgent to the most.
+    /// All priorities, from the lowest to the highest.
     pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
 }
 
@@ -75,16 +79,16 @@ impl fmt::Display for Priority {
     }
 }
 
-/// What sort of work a task is.
+/// The kind of a task, which decides where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum TaskKind {
-    /// A future, polled on the workers.
+    /// A future, which is polled on the workers.
     Async,
-    /// A closure that computes, on the workers.
+    /// A closure that computes, which runs on a worker.
     Parallel,
-    /// A closure that may block, on a thread of the blocking pool.
+    /// A closure that may block, which runs on a thread of the blocking pool.
     Blocking,
 }
 

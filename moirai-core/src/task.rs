@@ -2,8 +2,8 @@
 
 /// Work that runs once, on a worker, and returns a value.
 ///
-/// Every `FnOnce() -> R` is a task; implement the trait for a type of your own where a name, or state that tests can look
-/// at, is worth having.
+/// Every closure `FnOnce() -> R` is a task. Implement the trait for a type of your own if it is worth having a name for the type,
+/// or fields that tests can look at.
 ///
 /// ```
 /// use moirai_core::Task;
@@ -19,15 +19,16 @@
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Task`",
-    label = "not a closure `FnOnce() -> R + Send + 'static`, and no `Task` of its own",
+    label = "neither a closure `FnOnce() -> R + Send + 'static` nor a type that implements `Task`",
     note = "to run a future, such as an `async` block, use `spawn_async`",
     note = "a task and its output must be `Send + 'static`"
 )]
 pub trait Task: Send + 'static {
-    /// What the task returns.
+    /// The type of the value that the task returns.
     type Output: Send + 'static;
 
-    /// Does the work. A panic is caught by the executor and reported as `TaskError::Panicked`.
+    /// Does the work. The executor catches a panic, and the task's handle returns it as
+    /// [`TaskError::Panicked`](crate::TaskError::Panicked).
     fn run(self) -> Self::Output;
 }
 

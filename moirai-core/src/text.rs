@@ -1,12 +1,12 @@
-//! Limits on text that users hand in: names, and messages of panics.
+//! Limits on the length of texts that come from users: names, and messages of panics.
 
-/// The most bytes kept of a task's name.
+/// The largest number of bytes of a task's name that are kept.
 pub const MAX_NAME_BYTES: usize = 256;
 
-/// The most bytes kept of a panic's message.
+/// The largest number of bytes of a panic's message that are kept.
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 
-/// The longest prefix of `text` of at most `limit` bytes that ends at a character boundary.
+/// Returns the longest prefix of `text` that has at most `limit` bytes and ends at a character boundary.
 ///
 /// ```
 /// assert_eq!(moirai_core::text::cut("grün", 3), "gr");

@@ -1,33 +1,35 @@
-//! Counting with one writer, or with many.
+//! Access to counts that one thread writes, or several.
 //!
-//! The counts are statistics: each is right by itself, nothing else is read on the strength of one, and so every access is
-//! `Relaxed`. With nothing to order there is nothing for a model to check, which is why these are the standard library's
-//! atomics and not the workspace's shim.
+//! The counts are statistics: each is right by itself, and no thread concludes from one what another is. So every access is
+//! `Relaxed`. Because nothing is ordered there is nothing for a model to check, and these are the standard library's atomics
+//! instead of those of the workspace's shim.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How a number is changed.
+/// A way to change a number that other threads read.
 pub(crate) trait Access {
-    /// Adds to a number, and returns what it was. Wraps.
+    /// Adds `amount` to a number, and returns what it was before. Wraps on overflow.
     fn add(number: &AtomicU64, amount: u64) -> u64;
 
-    /// Makes a number no more than `value`.
+    /// Lowers a number to `value` if it is greater.
     fn lower(number: &AtomicU64, value: u64);
 
-    /// Makes a number no less than `value`.
+    /// Raises a number to `value` if it is less.
     fn raise(number: &AtomicU64, value: u64);
 }
 
-/// There is one writer at a time: a plain load and a plain store do. Were there two, counts would be lost, and no more.
+/// For numbers that one thread at a time writes: a plain load and a plain store are enough. If two threads write at the same time,
+/// counts are lost, and nothing worse happens.
 pub(crate) struct Exclusive;
 
-/// There may be several writers.
+/// For numbers that several threads may write.
 pub(crate) struct SharedAccess;
 
 impl Access for Exclusive {
     #[inline]
     fn add(number: &AtomicU64, amount: u64) -> u64 {
-        // Ordering: Relaxed, as all here. Two writers in turn are ordered by what passed the turn on.
+        // Ordering: Relaxed, like all here. When another thread becomes the writer, it is ordered after the one before by whatever
+        // made it the writer.
         let old = number.load(Ordering::Relaxed);
         number.store(old.wrapping_add(amount), Ordering::Relaxed);
         old
@@ -65,12 +67,12 @@ impl Access for SharedAccess {
     }
 }
 
-/// Reads a number.
+/// Returns the value of a number.
 pub(crate) fn read(number: &AtomicU64) -> u64 {
     number.load(Ordering::Relaxed)
 }
 
-/// A sum of nanoseconds in two words: 512 blocking threads that are always busy would fill one in fourteen months.
+/// A sum of nanoseconds in two words, because 512 blocking threads that are always busy would fill one word in fourteen months.
 #[derive(Debug, Default)]
 pub(crate) struct Sum {
     low: AtomicU64,
@@ -86,7 +88,7 @@ impl Sum {
         }
     }
 
-    /// The sum; too small by 2⁶⁴ for the instant between the two stores of a carry.
+    /// Returns the sum. Between the two stores of an addition that carries, it is too small by 2⁶⁴.
     pub(crate) fn read(&self) -> u128 {
         (u128::from(read(&self.high)) << 64) | u128::from(read(&self.low))
     }

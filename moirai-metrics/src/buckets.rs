@@ -1,47 +1,47 @@
-//! The buckets of the histograms: log-linear, as in HdrHistogram by Gil Tene.
+//! The buckets of the histograms. They are log-linear, as in HdrHistogram by Gil Tene.
 //!
-//! Each power of two is cut into [`STEPS`] buckets of equal width, and what is below `STEPS` has a bucket for each value.
-//! So a bucket is at most an eighth as wide as its least value, and its middle is within a sixteenth, 6.25 %, of every
-//! value in it. 496 buckets cover all of `u64`: 3,968 bytes.
+//! Each power of two is divided into [`STEPS`] buckets of equal width, and each value below `STEPS` has a bucket of its own. So a
+//! bucket is at most an eighth as wide as its least value, and its middle is within a sixteenth, 6.25 %, of every value in it. 496
+//! buckets, of 3,968 bytes together, cover all of `u64`.
 
-/// Buckets for each power of two.
+/// The number of buckets for each power of two.
 const STEPS: usize = 1 << STEP_BITS;
 
 const STEP_BITS: u32 = 3;
 
-/// How many buckets there are.
+/// The number of buckets.
 pub(crate) const BUCKETS: usize = (u64::BITS - STEP_BITS + 1) as usize * STEPS;
 
-/// The bucket that holds `value`.
+/// Returns the index of the bucket that holds `value`.
 #[inline]
 pub(crate) const fn index_of(value: u64) -> usize {
     if value < STEPS as u64 {
         return value as usize;
     }
-    // How far to shift to be left with the leading one and the bits of the step.
+    // By shifting this far, only the leading one and the bits of the step remain.
     let shift = value.ilog2() - STEP_BITS;
-    // The leading one, still there, adds the `STEPS` buckets of the small values.
+    // The leading one, which is still there, adds the `STEPS` buckets of the small values.
     shift as usize * STEPS + (value >> shift) as usize
 }
 
-/// The least value in a bucket.
+/// Returns the least value of a bucket.
 pub(crate) const fn least(index: usize) -> u64 {
     let (shift, step) = parts(index);
     step << shift
 }
 
-/// The greatest value in a bucket.
+/// Returns the greatest value of a bucket.
 pub(crate) const fn greatest(index: usize) -> u64 {
     let (shift, step) = parts(index);
     (step << shift) + ((1 << shift) - 1)
 }
 
-/// The value that stands for all values in a bucket.
+/// Returns the value that stands for all values of a bucket.
 pub(crate) const fn middle(index: usize) -> u64 {
     least(index).midpoint(greatest(index))
 }
 
-/// How far the values in a bucket are shifted, and what is left of them then.
+/// Returns how far the values of a bucket are shifted, and what remains of them.
 const fn parts(index: usize) -> (usize, u64) {
     if index < STEPS {
         return (0, index as u64);

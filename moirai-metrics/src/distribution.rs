@@ -1,4 +1,4 @@
-//! A histogram as it stood at one moment.
+//! Snapshots of histograms.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,8 +8,20 @@ use crate::buckets;
 
 /// What a [`Histogram`](crate::Histogram) had counted at one moment.
 ///
-/// Quantiles are within 6.25 % of the true ones; count, sum, mean, least and greatest are exact once nobody writes any
-/// more.
+/// Quantiles are exact to within 6.25 %. Count, sum, mean, minimum and maximum are exact once no thread writes to the histogram any
+/// more; until then they are consistent with each other, but may lack what was being counted.
+///
+/// ```
+/// use moirai_metrics::Histogram;
+/// use std::time::Duration;
+///
+/// let (one, other) = (Histogram::new(), Histogram::new());
+/// one.record(Duration::from_millis(1));
+/// other.record(Duration::from_millis(3));
+/// let mut both = one.snapshot();
+/// both.merge(&other.snapshot());
+/// assert_eq!(both.mean(), Some(Duration::from_millis(2)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -17,17 +29,17 @@ use crate::buckets;
     serde(try_from = "Fields")
 )]
 pub struct HistogramSnapshot {
-    /// The counts that are not zero, by bucket.
+    /// The counts that are not zero, by the index of the bucket.
     counts: BTreeMap<usize, u64>,
     sum: Duration,
-    /// Of an empty histogram: zero, as is `max`.
+    /// Zero if the histogram is empty, as is `max`.
     min: Duration,
     max: Duration,
 }
 
 impl HistogramSnapshot {
-    /// Takes what was read while others wrote. The sum and the extremes may be behind the counts then, or ahead of them, and
-    /// the sum may lack a carry: they are held to what the counts allow.
+    /// Creates a snapshot from what was read while other threads may have been writing. The sum and the extremes may then be behind
+    /// the counts or ahead of them, and the sum may lack a carry, so they are clamped to what the counts allow.
     pub(crate) fn new(
         counts: impl Iterator<Item = (usize, u64)>,
         sum: u128,
@@ -55,46 +67,48 @@ impl HistogramSnapshot {
         }
     }
 
-    /// How many durations were counted.
+    /// Returns the number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.values().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
-    /// All of them together.
+    /// Returns the sum of all durations. It saturates at [`Duration::MAX`].
     #[must_use]
     pub fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// The shortest; `None` if there is none.
+    /// Returns the shortest duration, or `None` if there is none.
     #[must_use]
     pub fn min(&self) -> Option<Duration> {
         (!self.is_empty()).then_some(self.min)
     }
 
-    /// The longest; `None` if there is none.
+    /// Returns the longest duration, or `None` if there is none.
     #[must_use]
     pub fn max(&self) -> Option<Duration> {
         (!self.is_empty()).then_some(self.max)
     }
 
-    /// The average; `None` if there is none.
+    /// Returns the average of all durations, or `None` if there is none.
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {
         let count = u128::from(self.count());
         Some(from_nanos(self.sum.as_nanos().checked_div(count)?))
     }
 
-    /// The duration that the share `q` of all does not exceed, to within 6.25 %; `None` if there is none. `quantile(0.5)` is
-    /// the median. Below 0 counts as 0, the shortest; above 1 as 1, the longest.
+    /// Returns the duration that a share `q` of all durations does not exceed, to within 6.25 %, or `None` if there is none.
+    ///
+    /// `quantile(0.5)` is the median. A share below 0, and NaN, counts as 0, which is the shortest duration; a share above 1 counts
+    /// as 1, which is the longest.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let count = self.count();
-        // A share that is no number gives rank 1.
+        // NaN gives rank 1.
         let rank = (q.clamp(0.0, 1.0) * count as f64).ceil() as u64;
         let rank = rank.clamp(1, count.max(1));
-        // These two are known exactly.
+        // The extremes are known exactly.
         if rank == count {
             return self.max();
         }
@@ -109,19 +123,19 @@ impl HistogramSnapshot {
         Some(Duration::from_nanos(buckets::middle(index)).clamp(self.min, self.max))
     }
 
-    /// The median, to within 6.25 %; `None` if there is none.
+    /// Returns the median, to within 6.25 %, or `None` if there is none.
     #[must_use]
     pub fn p50(&self) -> Option<Duration> {
         self.quantile(0.5)
     }
 
-    /// What 99 of 100 do not exceed, to within 6.25 %; `None` if there is none.
+    /// Returns the duration that 99 of 100 do not exceed, to within 6.25 %, or `None` if there is none.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {
         self.quantile(0.99)
     }
 
-    /// Whether nothing was counted.
+    /// Returns `true` if nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
@@ -141,7 +155,7 @@ impl HistogramSnapshot {
         }
     }
 
-    /// How many are at most `nanos` long: exact where a bucket ends at `nanos`, too few elsewhere.
+    /// Returns how many durations are at most `nanos` long: exactly if a bucket ends at `nanos`, otherwise too few.
     pub(crate) fn count_up_to(&self, nanos: u64) -> u64 {
         let within =
             self.counts.iter().take_while(|&(&index, _)| buckets::greatest(index) <= nanos);
@@ -151,7 +165,7 @@ impl HistogramSnapshot {
 
 fn from_nanos(nanos: u128) -> Duration {
     const SECOND: u128 = 1_000_000_000;
-    // A sum of u64 counts of u64 nanoseconds is more than a `Duration` holds only if nearly all counts are used up.
+    // A sum of `u64` counts of `u64` nanoseconds exceeds what a `Duration` holds only if nearly all counts are used up.
     u64::try_from(nanos / SECOND)
         .map_or(Duration::MAX, |secs| Duration::new(secs, (nanos % SECOND) as u32))
 }
@@ -171,7 +185,7 @@ impl fmt::Display for HistogramSnapshot {
     }
 }
 
-/// What a serialized histogram consists of.
+/// The fields of a serialized histogram.
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
 struct Fields {
@@ -185,11 +199,11 @@ struct Fields {
 impl TryFrom<Fields> for HistogramSnapshot {
     type Error = String;
 
-    /// Refuses buckets that do not exist; whatever else does not fit the counts is held to them.
+    /// Refuses buckets that do not exist. What else is not consistent with the counts is clamped to what they allow.
     fn try_from(fields: Fields) -> Result<Self, String> {
         if let Some((index, _)) = fields.counts.range(buckets::BUCKETS..).next() {
-            let buckets = buckets::BUCKETS;
-            return Err(format!("there is no bucket {index}: a histogram has {buckets}"));
+            let last = buckets::BUCKETS - 1;
+            return Err(format!("there is no bucket {index}: a histogram has buckets 0 to {last}"));
         }
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let (sum, min, max) = (fields.sum.as_nanos(), nanos(fields.min), nanos(fields.max));

@@ -1,4 +1,4 @@
-//! A histogram while it is being written.
+//! Histograms that are being written.
 
 use std::array;
 use std::fmt;
@@ -9,10 +9,10 @@ use crate::access::{Access, Exclusive, SharedAccess, Sum, read};
 use crate::buckets::{self, BUCKETS};
 use crate::distribution::HistogramSnapshot;
 
-/// Durations, counted in buckets: from nothing to 584 years, to within 6.25 %, in 4 KiB.
+/// A histogram of durations from zero to 584 years, in buckets that are exact to within 6.25 %. It takes 4 KiB.
 ///
-/// It can be written and read from several threads at once. The executor's own histograms are of this type; it is as good
-/// for the latencies of a program.
+/// Several threads can write and read it at the same time. The executor's own histograms are of this type, and a program can use it
+/// for latencies of its own.
 ///
 /// ```
 /// use moirai_metrics::Histogram;
@@ -36,7 +36,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// An empty histogram.
+    /// Creates an empty histogram.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -47,15 +47,15 @@ impl Histogram {
         }
     }
 
-    /// Counts a duration. One that is longer than 584 years counts as that.
+    /// Counts a duration. One that is longer than 584 years (`u64::MAX` nanoseconds) is counted as if it were that long.
     #[inline]
     pub fn record(&self, duration: Duration) {
         self.count::<SharedAccess>(duration);
     }
 
-    /// Counts a duration, without any atomic read-modify-write: for the one thread that writes to this histogram.
+    /// Counts a duration without any atomic read-modify-write. It is for a histogram that one thread at a time writes to.
     ///
-    /// If several threads write at once, and one of them by this method, counts are lost; nothing worse happens.
+    /// If several threads write at the same time, and one of them by this method, counts are lost; nothing worse happens.
     #[inline]
     pub fn record_exclusive(&self, duration: Duration) {
         self.count::<Exclusive>(duration);
@@ -70,9 +70,7 @@ impl Histogram {
         A::raise(&self.most, nanos);
     }
 
-    /// What has been counted so far.
-    ///
-    /// What is counted meanwhile may be in it or not.
+    /// Returns what has been counted so far. A duration that is being counted meanwhile may be included or not.
     #[must_use]
     pub fn snapshot(&self) -> HistogramSnapshot {
         let counts = self.counts.iter().map(read).enumerate();

@@ -1,13 +1,12 @@
-//! What the tasks and workers of a [Moirai] executor do, in numbers: counters for each worker, and histograms of queue and
-//! execution times for each kind of task.
+//! Metrics of a [Moirai] executor: counters for each worker, and histograms of queue and execution times for each kind of task.
 //!
-//! [`MetricsRecorder`] is a [`moirai_core::Recorder`]: the executor reports to it, and [`MetricsRecorder::snapshot`] reads
-//! it at any time without stopping anybody. Users of the facade crate call `Moirai::metrics()`. A [`MetricsSnapshot`]
-//! prints as a few lines, and writes itself in Prometheus' text format.
+//! [`MetricsRecorder`] is a [`moirai_core::Recorder`], which the executor calls. [`MetricsRecorder::snapshot`] reads what it has
+//! recorded, at any time and without stopping any thread. Users of the facade crate call `Moirai::metrics()`. A [`MetricsSnapshot`]
+//! prints as a few lines, and can be written in Prometheus' text format.
 //!
-//! Recording a task costs a worker some plain loads and stores to memory of its own: no lock, and no atomic
-//! read-modify-write. Memory is fixed: a worker takes at most 256 bytes, and a further 8 KiB for each kind of task that it
-//! has run; however long the executor runs, and whatever the times are.
+//! To record a task, a worker does some plain loads and stores to memory of its own; it takes no lock, and executes no atomic
+//! read-modify-write. The memory is bounded, however long the executor runs and whatever the times are: at most 256 bytes for each
+//! worker, and a further 8 KiB for each kind of task that the worker has run.
 //!
 //! ```
 //! use moirai_core::{Recorder, TaskKind, TaskSample, TaskStatus};

@@ -6,13 +6,15 @@ use std::time::Duration;
 use crate::distribution::HistogramSnapshot;
 use crate::snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};
 
-/// The histograms' buckets end one nanosecond short of 2 to the power of these: from 1 µs to 69 s, each four times the
-/// last. Buckets of ours end there too, so no count is split.
+/// The exponents of the bounds: each bucket on the page ends one nanosecond short of two to the power of one of these, from 1 µs to
+/// 69 s, each four times the one before. Buckets of [`Histogram`](crate::Histogram) end there, too, so no count is split.
 const BOUNDS: [u32; 14] = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36];
 
 impl MetricsSnapshot {
-    /// Writes all numbers in Prometheus' text format, version 0.0.4, to be served as `text/plain; version=0.0.4`: counters
-    /// with a label `worker` (an index, or `none` for other threads), histograms with a label `kind`.
+    /// Writes all numbers in Prometheus' text format, version 0.0.4, to be served as `text/plain; version=0.0.4`.
+    ///
+    /// The counters have a label `worker`, whose value is the worker's index, or `none` for all other threads. The histograms have
+    /// a label `kind`; their buckets reach from 1 µs to 69 s.
     ///
     /// ```
     /// # let metrics = moirai_metrics::MetricsSnapshot::default();
@@ -24,7 +26,7 @@ impl MetricsSnapshot {
     ///
     /// # Errors
     ///
-    /// What `out` returns. A `String` never does.
+    /// If writing to `out` fails, which writing to a `String` never does.
     pub fn to_prometheus(&self, out: &mut impl fmt::Write) -> fmt::Result {
         head(out, "moirai_tasks_total", "counter", "Tasks that have ended, by outcome.")?;
         for (worker, metrics) in self.by_worker() {
@@ -57,7 +59,7 @@ impl MetricsSnapshot {
         self.histogram(out, "moirai_execution_time_seconds", help, |kind| &kind.execution_time)
     }
 
-    /// What each worker has done, with the value of its label.
+    /// Returns the metrics of each worker and of the other threads, with the value of the label `worker`.
     fn by_worker(&self) -> impl Iterator<Item = (String, &WorkerMetrics)> {
         let workers = self.workers.iter().enumerate();
         let workers = workers.map(|(index, worker)| (index.to_string(), worker));

@@ -1,4 +1,4 @@
-//! Where the executor reports to.
+//! The recorder, which the executor calls.
 
 use std::array;
 use std::fmt;
@@ -15,19 +15,22 @@ use crate::snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};
 
 /// Counts what an executor's workers do, and how long its tasks wait and run.
 ///
-/// Make one for each executor: of two that report to the same one, counts would be lost. What is reported before
-/// [`start`](Recorder::start), or for a worker that `start` did not announce, counts as foreign.
+/// Each executor needs a recorder of its own; if two share one, counts are lost. What is recorded before
+/// [`start`](Recorder::start), or for a worker beyond the number that was given to `start`, is counted as
+/// [`foreign`](MetricsSnapshot::foreign).
 ///
-/// Memory: at most 256 bytes for each worker and for all foreign threads together, and a further 8 KiB, taken at the first task,
-/// for each kind of task that the worker runs.
+/// It takes at most 256 bytes for each worker and for all other threads together, and a further 8 KiB for each kind of task that
+/// one of these has run, which are allocated at the first such task.
 #[derive(Default)]
 pub struct MetricsRecorder {
     workers: OnceLock<Box<[CachePadded<Counters>]>>,
-    /// Of threads that are no workers: the blocking pool, and whoever runs or cancels tasks from outside.
+    /// The counters of all threads that are not workers: the blocking pool, compensation threads, and threads that run or cancel
+    /// tasks from outside.
     foreign: CachePadded<Counters>,
 }
 
-/// What one worker has done. Written by the thread in the worker's seat alone, except for the foreign one.
+/// The counters of one worker. Only the thread that holds the worker's core writes them; those of other threads, which share one,
+/// are written by several.
 #[derive(Default)]
 struct Counters {
     completed: AtomicU64,
@@ -36,11 +39,12 @@ struct Counters {
     polls: AtomicU64,
     parks: AtomicU64,
     cores_handed_off: AtomicU64,
-    /// By kind. A worker runs no blocking tasks, and many programs have tasks of one kind alone.
+    /// By kind, at the index of [`slot_of`]. Allocated on first use, because a worker runs no blocking tasks, and many programs
+    /// have tasks of one kind alone.
     times: [OnceLock<Box<CachePadded<Times>>>; SLOTS],
 }
 
-/// The tasks of one kind that one worker has run.
+/// The times of the tasks of one kind that one worker has run.
 #[derive(Default)]
 struct Times {
     queue: Histogram,
@@ -50,7 +54,7 @@ struct Times {
 /// The kinds, in the order of their slots.
 const KINDS: [TaskKind; 3] = [TaskKind::Async, TaskKind::Parallel, TaskKind::Blocking];
 
-/// One for each kind, and one for kinds that this crate does not know yet: those count in the sums alone.
+/// One slot for each kind, and one for all kinds that this crate does not know yet, which are part of the sums alone.
 const SLOTS: usize = KINDS.len() + 1;
 
 fn slot_of(kind: TaskKind) -> usize {
@@ -64,11 +68,11 @@ impl Counters {
             TaskStatus::Completed => &self.completed,
             TaskStatus::Failed => &self.failed,
             TaskStatus::Cancelled => &self.cancelled,
-            // Not finished, whatever the caller says.
+            // The task has not ended, contrary to what the caller says.
             TaskStatus::Queued | TaskStatus::Running => return,
         };
         A::add(by_status, 1);
-        // A task that was cancelled before it ran has no times; counted as zero they would hide those of the others.
+        // A task that was cancelled before it ran has no times. Counted as zero, they would hide those of the others.
         if sample.polls > 0 {
             A::add(&self.polls, u64::from(sample.polls));
             let times = self.times[slot_of(sample.kind)].get_or_init(Box::default);
@@ -79,16 +83,16 @@ impl Counters {
 }
 
 impl MetricsRecorder {
-    /// A recorder that has recorded nothing.
+    /// Creates a recorder that has recorded nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What has been recorded so far.
+    /// Returns what has been recorded so far.
     ///
-    /// It is read while the workers go on: each number is right by itself, and two of them may be apart by what was
-    /// going on meanwhile. That costs the workers nothing, and the caller some microseconds for each of them.
+    /// The workers go on meanwhile, so each number is right by itself, but two of them may differ by what happened in between. This
+    /// costs the workers nothing, and the caller some microseconds for each worker.
     #[must_use]
     pub fn snapshot(&self) -> MetricsSnapshot {
         let mut times: [_; SLOTS] = array::from_fn(|_| Sums::default());
@@ -120,7 +124,7 @@ impl MetricsRecorder {
     }
 }
 
-/// The times of several workers.
+/// The times of several workers together.
 #[derive(Default)]
 struct Sums {
     queue: HistogramSnapshot,
@@ -135,7 +139,7 @@ impl Sums {
 }
 
 impl Counters {
-    /// Reads the counters, and adds the times to those of the other workers.
+    /// Returns the values of the counters, and adds the times to `sums`, which are for all workers.
     fn read(&self, sums: &mut [Sums; SLOTS]) -> WorkerMetrics {
         let mut metrics = WorkerMetrics {
             completed: read(&self.completed),
@@ -161,7 +165,7 @@ impl Counters {
 impl Recorder for MetricsRecorder {
     fn start(&self, workers: usize) {
         let counters = (0..workers).map(|_| CachePadded::default()).collect();
-        // Called once; were it called again, the first call would hold.
+        // The executor calls this once. A second call has no effect.
         let _ = self.workers.set(counters);
     }
 

@@ -1,4 +1,4 @@
-//! What an executor's workers had done at one moment.
+//! Snapshots of all metrics of an executor.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,22 +7,23 @@ use moirai_core::TaskKind;
 
 use crate::distribution::HistogramSnapshot;
 
-/// What an executor's tasks and workers had done at one moment, since its start.
+/// What an executor's tasks and workers had done at one moment, since the executor was started.
 ///
-/// Its `Display` is a few lines for a person to read; [`to_prometheus`](Self::to_prometheus) writes it for a machine.
+/// Its `Display` is a few lines for people to read; [`to_prometheus`](Self::to_prometheus) writes it for machines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct MetricsSnapshot {
-    /// What each worker has done, by its index.
+    /// What each worker has done, at the worker's index.
     pub workers: Vec<WorkerMetrics>,
-    /// What was done on other threads: blocking tasks, tasks that a foreign thread ran or cancelled.
+    /// What threads that are not workers have done together: blocking threads, compensation threads, and threads that run or cancel
+    /// tasks from outside.
     pub foreign: WorkerMetrics,
-    /// How long the tasks that have ended waited for their first run. One that never ran is not in it.
+    /// How long the tasks that have ended waited before they were first run. A task that never ran is not included.
     pub queue_time: HistogramSnapshot,
-    /// How long the tasks that have ended were running on a thread, over all their polls. One that never ran is not in it.
+    /// How long the tasks that have ended were running on a thread, each over all its polls. A task that never ran is not included.
     pub execution_time: HistogramSnapshot,
-    /// The same times for each kind of task that there was.
+    /// The same times by kind of task, for each kind of which a task has run and ended.
     pub kinds: Vec<KindMetrics>,
 }
 
@@ -31,37 +32,37 @@ pub struct MetricsSnapshot {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct KindMetrics {
-    /// The kind.
+    /// The kind of task.
     pub kind: TaskKind,
-    /// As [`MetricsSnapshot::queue_time`].
+    /// As [`MetricsSnapshot::queue_time`], for this kind.
     pub queue_time: HistogramSnapshot,
-    /// As [`MetricsSnapshot::execution_time`].
+    /// As [`MetricsSnapshot::execution_time`], for this kind.
     pub execution_time: HistogramSnapshot,
 }
 
-/// What one worker has done, whichever threads have sat in its seat.
+/// What one worker has done, whichever threads have held its core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct WorkerMetrics {
-    /// Tasks that returned a value here.
+    /// The number of tasks that returned a value on this worker.
     pub completed: u64,
-    /// Tasks that panicked here.
+    /// The number of tasks that panicked on this worker.
     pub failed: u64,
-    /// Tasks that were cancelled here.
+    /// The number of tasks whose cancellation took effect on this worker.
     pub cancelled: u64,
-    /// How often the tasks that ended here were polled, wherever that was.
+    /// The number of polls of the tasks that ended on this worker, wherever they were polled.
     pub polls: u64,
-    /// How long the tasks that ended here were running, wherever that was.
+    /// How long the tasks that ended on this worker were running, wherever that was.
     pub busy: Duration,
-    /// How often it found nothing to do and went to sleep.
+    /// The number of times that the worker found nothing to do and went to sleep.
     pub parks: u64,
-    /// How often its thread gave the seat to another because it was about to block.
+    /// The number of times that the worker's thread offered the core to another thread because it was about to block.
     pub cores_handed_off: u64,
 }
 
 impl WorkerMetrics {
-    /// All tasks that ended here.
+    /// Returns the number of tasks that ended on this worker.
     #[must_use]
     pub fn tasks(&self) -> u64 {
         self.completed + self.failed + self.cancelled
@@ -81,7 +82,7 @@ impl WorkerMetrics {
 }
 
 impl MetricsSnapshot {
-    /// What all workers and the foreign threads have done together.
+    /// Returns what all workers and all other threads have done together.
     #[must_use]
     pub fn total(&self) -> WorkerMetrics {
         let mut total = self.foreign;
@@ -91,13 +92,13 @@ impl MetricsSnapshot {
         total
     }
 
-    /// The times of one kind of task; `None` if none has run.
+    /// Returns the times of one kind of task, or `None` if no task of this kind has run and ended.
     #[must_use]
     pub fn kind(&self, kind: TaskKind) -> Option<&KindMetrics> {
         self.kinds.iter().find(|metrics| metrics.kind == kind)
     }
 
-    /// Adds what another executor, or the same one before a restart, has done: worker by worker.
+    /// Adds, worker by worker, what another executor has done, or the same one before a restart.
     pub fn merge(&mut self, other: &Self) {
         if self.workers.len() < other.workers.len() {
             self.workers.resize_with(other.workers.len(), WorkerMetrics::default);
@@ -124,7 +125,7 @@ impl fmt::Display for WorkerMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} tasks ({} completed, {} failed, {} cancelled), {} polls, busy {:.1?}, parked {}×, handed on {}×",
+            "{} tasks ({} completed, {} failed, {} cancelled), {} polls, busy {:.1?}, parked {}×, core handed off {}×",
             self.tasks(),
             self.completed,
             self.failed,
@@ -139,7 +140,7 @@ impl fmt::Display for WorkerMetrics {
 
 impl fmt::Display for MetricsSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How many workers are printed.
+        /// The largest number of workers that are printed.
         const LINES: usize = 16;
         write!(f, "all:       {}", self.total())?;
         for (index, worker) in self.workers.iter().enumerate().take(LINES) {

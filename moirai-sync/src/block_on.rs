@@ -1,7 +1,7 @@
-//! Waiting for a future on a thread that has nothing else to do.
+//! Running a future on a thread that has nothing else to do.
 //!
-//! Every blocking wait of this crate is the future of the same name, driven from here: one protocol to check, not two. The executor's
-//! `block_on` drives its future from here as well, and only says how its threads sleep.
+//! Each blocking wait of this crate runs the corresponding future from here, so there is one protocol to check instead of two. The
+//! executor's `block_on` runs its future from here as well, and decides only how its threads sleep.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use crate::budget;
 use crate::parker::Parker;
 
-/// Polls `future` on the calling thread until it is ready, and sleeps in between.
+/// Runs `future` on the calling thread until it is ready, and returns its output. The thread sleeps while the future waits.
 ///
-/// The future needs no executor, but it may need whatever else wakes it. It is polled without a [`budget`], because it shares its
-/// thread with nobody.
+/// The future needs no executor, unless something that it waits for does. It is polled without a [`budget`], because it shares its
+/// thread with no task. Inside of a task of the executor, use the executor's `block_on` instead, which does not cost it a worker.
 ///
 /// ```
 /// assert_eq!(moirai_sync::block_on(async { 6 * 7 }), 42);
@@ -27,12 +27,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     output.unwrap_or_else(|| unreachable!("the wait above never gives up"))
 }
 
-/// Waits for `future` to be ready, at most for `limit`; `None` if that was not enough.
+/// Runs `future` until it is ready, for `limit` at most. Returns `None` if it is not ready by then.
 ///
-/// The future is polled once more when the time is up, so that what happened in time counts.
+/// The future is polled once more when the time is up, so that what has happened in time counts.
 pub(crate) fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     let Some(deadline) = Instant::now().checked_add(limit) else {
-        return Some(block_on(future)); // Beyond what the clock can say: no limit.
+        return Some(block_on(future)); // The clock cannot express the deadline, so there is no limit.
     };
     let mut is_last = false;
     drive(pin!(future), |parker| {
@@ -41,13 +41,15 @@ pub(crate) fn block_on_for<F: Future>(future: F, limit: Duration) -> Option<F::O
             parker.park_timeout(left);
             return true;
         }
-        // The time may have run out between the poll and the look at the clock.
+        // The time may have run out between the poll and the reading of the clock, so the future is polled once more.
         !std::mem::replace(&mut is_last, true)
     })
 }
 
-/// Polls `future` until it is ready. While it is pending, `park` is called to wait for the parker's token, which is what the future's
-/// waker sets; it may return early. When `park` returns false the wait is given up, and the result is `None`.
+/// Polls `future` until it is ready, and returns its output. For executors that put threads to sleep in a way of their own.
+///
+/// While the future is pending, `park` is called to wait for the parker's token, which the future's waker leaves there. `park` may
+/// return earlier: the future is then polled again. If `park` returns `false`, the wait is given up, and the result is `None`.
 pub fn drive<F: Future>(
     mut future: Pin<&mut F>,
     mut park: impl FnMut(&Parker) -> bool,
@@ -71,7 +73,7 @@ mod tests {
     use std::future::poll_fn;
 
     #[test]
-    fn what_is_ready_when_the_time_is_up_counts() {
+    fn a_future_that_is_ready_when_the_time_is_up_counts() {
         let mut polls = 0;
         let future = poll_fn(|_| {
             polls += 1;

@@ -1,15 +1,15 @@
-//! A budget for each poll of a task, so that one that always finds something ready cannot hold its worker.
+//! A budget for each poll of a task, so that a task which always finds something ready cannot keep its worker.
 //!
-//! A future that is ready every time it is polled, such as a receiver whose channel never runs dry, never gives its thread
-//! back: `.await` on it is no point at which others get their turn. So the executor grants each poll of an async task a
-//! budget of [`GRANT`] steps. A future of this workspace that is about to be ready takes one step; when there is none left
-//! it wakes its task and is pending instead, and the task goes to the end of the queue. Tokio calls this coop.
+//! A future that is ready each time it is polled, such as a receiver whose channel never runs empty, never yields its thread: at
+//! its `.await` no other task gets its turn. So the executor grants each poll of an async task a budget of [`GRANT`] steps. A
+//! future of this workspace that is about to be ready takes one step. When no step is left, it wakes its task and is pending
+//! instead, and the task goes to the end of the queue. Tokio calls this coop.
 //!
-//! Other futures take no part by themselves: await [`consume`] in a loop around them, or wrap them by [`budgeted`].
+//! Other futures take no steps by themselves: await [`consume`] in a loop around them, or wrap them in [`budgeted`].
 //!
-//! Outside of a task, inside parallel and blocking tasks, and inside [`unconstrained`], nothing is counted. Who goes on polling
-//! after the budget is used up, because he blocks on a future inside of his own poll, is refused [`PATIENCE`] times and
-//! then granted another: the budget is for fairness, and must not end in a thread that spins for ever.
+//! Nothing is counted outside of tasks, inside of parallel and blocking tasks, and inside of [`unconstrained`]. A caller that goes
+//! on polling after the budget is used up, because it blocks on a future inside of its own poll, is refused [`MAX_REFUSALS`] times and
+//! is then granted another budget: the budget is there for fairness, and must not make a thread spin forever.
 //!
 //! ```
 //! use futures_lite::future;
@@ -35,16 +35,20 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-/// How many steps a poll of a task may take.
+/// The number of steps that one poll of a task may take.
 pub const GRANT: u32 = 128;
 
-/// How often a poll that goes on regardless is refused before it is granted another budget.
-pub const PATIENCE: u32 = 64;
+/// The number of times that a poll which goes on regardless is refused before it is granted another budget.
+pub const MAX_REFUSALS: u32 = 64;
 
-/// What is left of the budget.
+/// The old name of [`MAX_REFUSALS`].
+#[deprecated(since = "0.1.0", note = "use `MAX_REFUSALS`")]
+pub const PATIENCE: u32 = MAX_REFUSALS;
+
+/// What is left of a thread's budget.
 #[derive(Clone, Copy)]
 struct Budget {
-    /// `None`: nothing is counted.
+    /// `None` if nothing is counted.
     steps: Option<u32>,
     refusals: u32,
 }
@@ -56,7 +60,7 @@ thread_local! {
     static BUDGET: Cell<Budget> = const { Cell::new(UNLIMITED) };
 }
 
-/// Puts back what was there.
+/// Restores an earlier budget when it is dropped.
 struct Restore(Budget);
 
 impl Drop for Restore {
@@ -67,7 +71,7 @@ impl Drop for Restore {
 
 #[inline]
 fn with<R>(budget: Budget, f: impl FnOnce() -> R) -> R {
-    // The threads of a model share what is the thread's own, which would make its runs differ.
+    // The threads of a model share one thread-local, which would make the runs of the model differ.
     if cfg!(moirai_loom) {
         return f();
     }
@@ -75,27 +79,27 @@ fn with<R>(budget: Budget, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Calls `f`, one poll of a task, with a full budget. For executors.
+/// Calls `f`, which is one poll of a task, with a full budget. For executors.
 #[inline]
 pub fn grant<R>(f: impl FnOnce() -> R) -> R {
     with(FULL, f)
 }
 
-/// Calls `f` without a budget. For executors.
+/// Calls `f` without a budget, so that nothing is counted. For executors.
 #[inline]
 pub fn unlimited<R>(f: impl FnOnce() -> R) -> R {
     with(UNLIMITED, f)
 }
 
-/// Whether a step can be taken.
+/// Returns `true` if a step can be taken, or nothing is counted.
 #[must_use]
 pub fn has_remaining() -> bool {
     BUDGET.get().steps != Some(0)
 }
 
-/// Calls `f` if there is a step left, and takes it if `f` is ready. Without one the task is woken, and pending.
+/// Calls `f` if a step is left, and takes the step if `f` is ready. If no step is left, wakes the task and returns `Pending`.
 ///
-/// For who writes futures of their own.
+/// It is for futures that take part in the budget: they wrap the body of their `poll` in it.
 pub fn poll<T>(context: &mut Context<'_>, f: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
     if !may_go_on() {
         context.waker().wake_by_ref();
@@ -116,7 +120,7 @@ fn may_go_on() -> bool {
     if budget.steps != Some(0) {
         return true;
     }
-    if budget.refusals == PATIENCE {
+    if budget.refusals == MAX_REFUSALS {
         BUDGET.set(FULL);
         return true;
     }
@@ -124,7 +128,7 @@ fn may_go_on() -> bool {
     false
 }
 
-/// Takes a step: returns at once while there is one left, else gives way to other tasks.
+/// Takes one step: returns at once if one is left, and otherwise lets other tasks run first.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -138,7 +142,7 @@ pub async fn consume() {
     poll_fn(|context| poll(context, |_| Poll::Ready(()))).await;
 }
 
-/// Has a future take a step each time that it is ready: for futures of other crates, such as a channel's `recv()`.
+/// Runs a future that takes a step each time it is ready. It is for futures of other crates, such as a channel's `recv()`.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -151,7 +155,7 @@ pub async fn budgeted<F: Future>(future: F) -> F::Output {
     poll_fn(|context| poll(context, |context| future.as_mut().poll(context))).await
 }
 
-/// Runs a future without a budget: for one that must be done before others get their turn.
+/// Runs a future without a budget. It is for a future that must be done before other tasks get their turn.
 pub async fn unconstrained<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|context| unlimited(|| future.as_mut().poll(context))).await
@@ -180,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_takes_nothing() {
+    fn a_pending_poll_takes_no_step() {
         let context = &mut Context::from_waker(Waker::noop());
         grant(|| {
             for _ in 0..10 * GRANT {
@@ -191,12 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn who_polls_on_regardless_is_let_through_in_the_end() {
+    fn a_poll_that_goes_on_regardless_gets_another_budget() {
         let context = &mut Context::from_waker(Waker::noop());
         grant(|| {
             assert_eq!(steps(context), GRANT);
             let refused = (0..).take_while(|_| !ready_once(context)).count();
-            assert_eq!(refused, PATIENCE as usize - 1, "one was counted in `steps`");
+            assert_eq!(refused, MAX_REFUSALS as usize - 1, "one was counted in `steps`");
         });
     }
 

@@ -1,4 +1,4 @@
-//! Something that happens once.
+//! Events: something that happens once.
 
 use crate::block_on::{block_on, block_on_for};
 use crate::budget;
@@ -15,7 +15,7 @@ mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-/// Something that happens once: a latch. Once set it stays set, and everyone who waits for it goes on.
+/// Something that happens once, like a latch. Once it is set it stays set, and all that wait for it go on.
 ///
 /// ```
 /// use moirai_sync::Event;
@@ -35,58 +35,58 @@ mod tests;
 /// assert!(ready.is_set());
 /// ```
 pub struct Event {
-    /// Goes from false to true once, under the lock of `waiters`.
+    /// Goes from `false` to `true` once, under the lock of `waiters`.
     set: AtomicBool,
     waiters: WaitQueue,
 }
 
 impl Event {
-    /// An event that has not happened.
+    /// Creates an event that has not happened.
     #[must_use]
     pub fn new() -> Self {
         Self { set: AtomicBool::new(false), waiters: WaitQueue::new() }
     }
 
-    /// Lets it happen, and wakes all who wait. From the second time on it does nothing, at the price of one load.
+    /// Sets the event, and wakes all waiters. If it is set already, this does nothing but load a flag.
     ///
-    /// Wakers that panic are contained; see the [crate's promises](crate#what-they-promise).
+    /// Wakers that panic are contained; see the [crate's guarantees](crate#guarantees).
     pub fn set(&self) {
         self.mark().wake();
     }
 
-    /// Whether it has happened.
+    /// Returns `true` if the event is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         // Ordering: Acquire pairs with the Release store in `mark`: what came before `set` is visible.
         self.set.load(Ordering::Acquire)
     }
 
-    /// Waits until it happens. Ready at once if it has.
+    /// Waits until the event is set. The future is ready at once if it is set already.
     pub fn wait(&self) -> EventWait<'_> {
         EventWait { event: self, place: None }
     }
 
-    /// Blocks the thread until it happens. Async code uses [`wait`](Self::wait) instead.
+    /// Blocks the thread until the event is set. Async code uses [`wait`](Self::wait) instead.
     pub fn wait_blocking(&self) {
         if !self.is_set() {
             block_on(self.wait());
         }
     }
 
-    /// Blocks the thread until it happens, at most for `limit`. Says whether it has happened.
+    /// Blocks the thread until the event is set, for `limit` at most. Returns whether it is set.
     ///
-    /// With a limit of zero it only looks; `Duration::MAX` is no limit.
+    /// With a limit of zero it only checks, and `Duration::MAX` is no limit.
     pub fn wait_timeout(&self, limit: Duration) -> bool {
         self.is_set() || block_on_for(self.wait(), limit).is_some()
     }
 
-    /// Sets it, and leaves the waking to the caller, who may hold locks at present.
+    /// Sets the event, and returns the wakers, which the caller must wake once it holds no lock.
     pub(crate) fn mark(&self) -> Wakers {
         if self.is_set() {
             return Wakers::default();
         }
         let mut list = self.waiters.lock();
-        // Ordering: Release pairs with the Acquire load in `is_set`. Those who look under the lock need no ordering.
+        // Ordering: Release pairs with the Acquire load in `is_set`. Threads that load the flag under the lock need no ordering.
         self.set.store(true, Ordering::Release);
         list.take_all()
     }
@@ -100,7 +100,7 @@ impl Event {
             if place.is_none() && self.is_set() {
                 return Poll::Ready(());
             }
-            // Ordering: Relaxed, since the flag is written under the lock that is held where this runs.
+            // Ordering: Relaxed: the flag is stored under the lock, which is held while this closure runs.
             self.waiters.poll(place, context, || self.set.load(Ordering::Relaxed))
         })
     }
@@ -127,7 +127,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The future that [`Event::wait`] returns. Dropping it stops waiting.
+/// The future that [`Event::wait`] returns. Dropping it ends the wait.
 #[must_use = "futures do nothing unless awaited"]
 #[derive(Debug)]
 pub struct EventWait<'a> {

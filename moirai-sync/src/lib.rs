@@ -1,29 +1,30 @@
-//! Synchronization primitives for threads and futures alike. They are what the [Moirai] executor stands on, and they need
-//! no executor: every wait is a future, and most have a blocking form beside it.
+//! Synchronization primitives for threads and futures alike. The [Moirai] executor is built on them, but they need no executor:
+//! every wait is a future, and most have a blocking form as well.
 //!
 //! | primitive | what it is for |
 //! | --- | --- |
-//! | [`Parker`], [`Unparker`] | put one thread to sleep, wake it from anywhere, also through a [`Waker`](std::task::Waker) |
-//! | [`Event`] | something that happens once, and anyone may wait for it |
-//! | [`oneshot`] | hand over one value |
-//! | [`CancellationToken`] | ask a tree of work to stop |
-//! | [`Semaphore`] | limit how many do something at once, in the order in which they came |
+//! | [`Parker`], [`Unparker`] | puts one thread to sleep, wakes it from any thread, also through a [`Waker`](std::task::Waker) |
+//! | [`Event`] | something that happens once, and for which any number of threads and tasks can wait |
+//! | [`oneshot`] | a channel for one value |
+//! | [`CancellationToken`] | asks a tree of work to stop |
+//! | [`Semaphore`] | limits how many do something at the same time, in the order in which they came |
 //!
-//! # What they promise
+//! # Guarantees
 //!
-//! - **A future may be dropped at any time.** It takes its registration with it, in constant time, and nothing is lost.
-//! - **A waker is foreign code.** It is cloned, woken and dropped outside every lock, so it may call back into the
-//!   primitive that wakes it. If it panics while being woken, the panic hook reports that, the panic ends there, and the
-//!   others that wait are woken all the same.
-//! - **No limit panics.** A wait with `Duration::MAX` is a wait without a limit; one with zero looks once.
-//! - **What came before is seen.** What a thread did before it unparked, set, sent, cancelled or left a group is visible to
-//!   those whom that released.
+//! - **A future may be dropped at any time.** Its drop removes its registration, in constant time (for a [`Semaphore`], in a time
+//!   that is logarithmic in the number of waiters), and no wake-up, value or permit is lost.
+//! - **A waker may do anything.** It is user code, and is cloned, woken and dropped outside of every lock, so it may call back
+//!   into the primitive that wakes it. If it panics while being woken, the panic hook reports the panic, which is contained, and
+//!   the other waiters are woken nevertheless.
+//! - **No limit panics.** A wait with `Duration::MAX` waits without a limit, and a wait with a limit of zero checks once.
+//! - **What came before is visible.** What a thread did before it unparked, set, sent, released or cancelled is visible to the
+//!   waiters that this released.
 //!
-//! There is no unsafe code here, and every protocol is checked by models under [loom].
+//! There is no unsafe code in this crate, and models under [loom] check every protocol.
 //!
 //! # Examples
 //!
-//! A thread sleeps until its future may have something new, which is all of a small `block_on`:
+//! A thread that sleeps until its future may make progress, which is all that a small `block_on` does:
 //!
 //! ```
 //! use moirai_sync::Parker;
@@ -47,7 +48,7 @@
 //! assert_eq!(block_on(async { 6 * 7 }), 42);
 //! ```
 //!
-//! Each of the other types has an example of its own.
+//! The other types have examples of their own.
 //!
 //! [Moirai]: https://docs.rs/moirai
 //! [loom]: https://docs.rs/loom

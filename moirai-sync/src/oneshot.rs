@@ -1,18 +1,18 @@
-//! Handing over one value.
+//! A channel for one value.
 //!
 //! # Protocol
 //!
-//! One lock holds the phase and what belongs to it, so that no combination is illegal:
+//! One lock protects the phase and what belongs to it, so that every combination is a legal one:
 //!
 //! | phase | sender | receiver | holds |
 //! | --- | --- | --- | --- |
-//! | `Open` | there | there | the receiver's waker, once it was polled |
-//! | `Sent` | gone | there | the value |
+//! | `Open` | alive | alive | the receiver's waker, once the receiver was polled |
+//! | `Sent` | gone | alive | the value |
 //! | `Closed` | gone, or will be refused | gone, or has its answer | nothing |
 //!
-//! 1. Only the sender leaves `Open` for `Sent`. Either side leaves any phase for `Closed`.
-//! 2. Whoever leaves `Open` takes what it held along, and on the sender's side wakes it.
-//! 3. A value or a waker is foreign code: it is cloned, woken and dropped with the lock let go.
+//! 1. Only the sender changes `Open` to `Sent`. Either side changes any phase to `Closed`.
+//! 2. A side that changes the phase takes out what the old phase held. If that is a waker, the sender's side wakes it.
+//! 3. Values and wakers are user code: they are cloned, woken and dropped while the lock is not held.
 
 use crate::block_on::{block_on, block_on_for};
 use crate::budget;
@@ -29,7 +29,7 @@ mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-/// A channel for one value. It is allocated once and nothing is allocated to send or to await the value.
+/// Creates a channel for one value. The channel is allocated here; sending and awaiting the value allocate nothing.
 ///
 /// ```
 /// use moirai_sync::oneshot;
@@ -44,7 +44,7 @@ mod tests;
 /// sender.send("hello").unwrap();
 /// assert_eq!(receiver.recv_blocking(), Ok("hello"));
 ///
-/// // A sender that goes away says so:
+/// // If the sender is dropped, no value will come:
 /// let (sender, receiver) = oneshot::channel::<u32>();
 /// drop(sender);
 /// assert_eq!(receiver.recv_blocking(), Err(oneshot::Closed));
@@ -55,21 +55,22 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     (sender, Receiver { channel })
 }
 
-/// Sends the value, or by being dropped says that none will come.
+/// Sends the value. If it is dropped without having sent one, the receiver learns that none will come.
 pub struct Sender<T> {
-    /// `None` once the value was sent: its drop then has nothing to do.
+    /// `None` once the value was sent, so that the drop has nothing to do.
     channel: Option<Arc<Channel<T>>>,
 }
 
-/// Receives the value: a future, with blocking forms beside it.
+/// Receives the value. It is a future, and has blocking methods as well.
 ///
-/// After it has answered, each further question is answered with [`Closed`].
+/// After the value or [`Closed`] was returned, every further attempt returns [`Closed`]. Dropping the receiver drops a value that
+/// has been sent; a later [`Sender::send`] returns its value.
 #[must_use = "the value is dropped with its receiver"]
 pub struct Receiver<T> {
     channel: Arc<Channel<T>>,
 }
 
-/// No value will come: the sender was dropped without one, or the value was received before.
+/// No value will come: the sender was dropped without sending one, or the value has been received before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -84,11 +85,11 @@ enum ChannelPhase<T> {
 }
 
 impl<T> Sender<T> {
-    /// Sends the value. Never blocks.
+    /// Sends the value, and wakes the receiver. Never blocks.
     ///
     /// # Errors
     ///
-    /// Hands the value back if the receiver is gone.
+    /// Returns the value if the receiver is gone.
     pub fn send(mut self, value: T) -> Result<(), T> {
         let Some(channel) = self.channel.take() else {
             return Err(value);
@@ -103,7 +104,7 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Whether the receiver is gone, so that nobody wants the value any more.
+    /// Returns `true` if the receiver is gone, so that sending would fail.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.channel {
@@ -114,7 +115,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The value if it is there; `Ok(None)` if it may still come.
+    /// Returns the value if it has been sent, and `Ok(None)` if it may still come.
     ///
     /// # Errors
     ///
@@ -130,7 +131,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Blocks the thread until the value comes. Async code awaits the receiver instead.
+    /// Blocks the thread until the value comes, and returns it. Async code awaits the receiver instead.
     ///
     /// # Errors
     ///
@@ -142,9 +143,9 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Blocks the thread until the value comes, at most for `limit`; `Ok(None)` if it may still come.
+    /// Blocks the thread until the value comes, for `limit` at most. Returns `Ok(None)` if the value may still come.
     ///
-    /// With a limit of zero it only looks; `Duration::MAX` is no limit.
+    /// With a limit of zero it only checks, and `Duration::MAX` is no limit.
     ///
     /// # Errors
     ///
@@ -174,7 +175,7 @@ impl<T> Receiver<T> {
         }
         let new = context.waker().clone();
         let mut phase = self.channel.phase.lock();
-        // The sender may have come since the look above. Then there is nothing to wait for.
+        // The sender may have changed the phase since the check above, and then there is nothing to wait for.
         let (answer, spare) = match &mut *phase {
             ChannelPhase::Open(waker) => (Poll::Pending, waker.replace(new)),
             _ => match std::mem::replace(&mut *phase, ChannelPhase::Closed) {
@@ -189,14 +190,15 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Channel<T> {
-    /// Rules 1 and 2: what the phase held, for the caller to wake or drop with no lock held.
+    /// Changes the phase to `Closed`, and returns the old phase, for the caller to wake or drop what it holds with no lock held
+    /// (rules 1 to 3).
     fn close(&self) -> ChannelPhase<T> {
         std::mem::replace(&mut *self.phase.lock(), ChannelPhase::Closed)
     }
 }
 
 impl<T> ChannelPhase<T> {
-    /// Wakes the receiver that waited in this phase.
+    /// Wakes the receiver, if it waits in this phase.
     fn wake(self) {
         if let Self::Open(Some(waker)) = self {
             contain(|| waker.wake());
@@ -232,7 +234,9 @@ impl<T> fmt::Debug for Receiver<T> {
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no value will come through this channel")
+        f.write_str(
+            "the channel is closed: its sender was dropped, or its value was received already",
+        )
     }
 }
 

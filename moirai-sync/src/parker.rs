@@ -5,20 +5,20 @@
 //! One word holds `EMPTY`, `PARKED` or `NOTIFIED`; the last is the token.
 //!
 //! 1. Only the parker's thread writes `EMPTY` and `PARKED`; only unparkers write `NOTIFIED`.
-//! 2. An unparker swaps `NOTIFIED` in, always, even over a token: the swap is what publishes its work, and the parker's
-//!    next swap acquires from every unparker that came before it. If it found `PARKED`, and only then, it takes the lock.
-//! 3. The parker goes from `EMPTY` to `PARKED` under the lock, and lets the lock go only by waiting on the condition. So an
-//!    unparker that found `PARKED` and then gets the lock knows that the parker waits, and its notification is not lost.
-//! 4. The parker leaves with the state `EMPTY`, whether it took a token or ran out of time.
+//! 2. An unparker always swaps `NOTIFIED` in, even over a token, because the swap is what publishes its work: the parker's next
+//!    swap acquires from every unparker whose swap came before. If the unparker found `PARKED`, and only then, it takes the lock.
+//! 3. The parker goes from `EMPTY` to `PARKED` under the lock, and releases the lock only by waiting on the condition variable. So
+//!    an unparker that has found `PARKED` and then gets the lock knows that the parker waits, and its notification is not lost.
+//! 4. The parker returns with the state `EMPTY`, whether it took a token or ran out of time.
 //!
-//! The shape is that of crossbeam's and of the standard library's generic parker.
+//! The design is that of crossbeam's parker and of the standard library's generic one.
 
 use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
 use moirai_core::shim::sync::{Condvar, Mutex};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-// `Wake` asks for this very `Arc`, so under loom, too, the count is the standard library's. No rule above leans on it.
+// `Wake` requires the standard library's `Arc`, so under loom, too, its count is not modelled. No rule depends on the count.
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -32,11 +32,11 @@ const EMPTY: u8 = 0;
 const PARKED: u8 = 1;
 const NOTIFIED: u8 = 2;
 
-/// The right to sleep until woken. It belongs to one thread at a time; what wakes it is an [`Unparker`].
+/// Puts a thread to sleep until an [`Unparker`] wakes it. One thread at a time can use it.
 ///
-/// A parker has room for one token. [`Unparker::unpark`] puts it there, [`park`](Self::park) takes it and returns, at once
-/// if it is there already. Parking never returns without a token, except at the end of a
-/// [`park_timeout`](Self::park_timeout).
+/// A parker has room for one token. [`Unparker::unpark`] leaves the token, and [`park`](Self::park) takes it, and returns at once
+/// if it is there already. No park returns without a token, except a [`park_timeout`](Self::park_timeout) whose time is up: there
+/// are no spurious wake-ups.
 ///
 /// ```
 /// use moirai_sync::Parker;
@@ -45,11 +45,11 @@ const NOTIFIED: u8 = 2;
 /// let parker = Parker::new();
 /// let unparker = parker.unparker();
 /// let waking = thread::spawn(move || unparker.unpark());
-/// parker.park(); // Returns, whichever of the two threads came first.
+/// parker.park(); // Returns, whichever of the two threads comes first.
 /// waking.join().unwrap();
 /// ```
 ///
-/// It can be sent to another thread but not shared:
+/// A parker can be sent to another thread, but not shared:
 ///
 /// ```compile_fail,E0277
 /// fn share<T: Sync>(_: T) {}
@@ -57,13 +57,13 @@ const NOTIFIED: u8 = 2;
 /// ```
 pub struct Parker {
     inner: Arc<ParkState>,
-    /// Two threads that park on one parker would break rule 1.
+    /// Makes the parker `!Sync`: two threads that park on it at the same time would break rule 1.
     not_sync: PhantomData<Cell<()>>,
 }
 
-/// The right to wake the thread that holds the [`Parker`].
+/// Wakes the thread that uses a [`Parker`]. Clones wake the same thread.
 ///
-/// It turns into a [`Waker`] without an allocation:
+/// It converts into a [`Waker`] without an allocation:
 ///
 /// ```
 /// use moirai_sync::Parker;
@@ -86,7 +86,7 @@ struct ParkState {
 }
 
 impl Parker {
-    /// A parker without a token.
+    /// Creates a parker without a token.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -99,14 +99,15 @@ impl Parker {
         }
     }
 
-    /// Sleeps until there is a token, and takes it.
+    /// Sleeps until there is a token, and takes it. Does not sleep if there is one already.
     pub fn park(&self) {
         self.inner.park(None);
     }
 
-    /// Sleeps until there is a token, and takes it, or until `limit` has passed. Says whether it took a token.
+    /// Sleeps until there is a token, and takes it, or until `limit` has passed. Returns whether it took a token.
     ///
-    /// With a limit of zero it only looks. A limit that ends beyond what the clock can say, as `Duration::MAX` does, is none.
+    /// With a limit of zero it does not sleep. A limit that ends beyond what the clock can express, such as `Duration::MAX`, is no
+    /// limit.
     pub fn park_timeout(&self, limit: Duration) -> bool {
         if limit.is_zero() {
             return self.inner.take_token();
@@ -114,7 +115,7 @@ impl Parker {
         self.inner.park(Instant::now().checked_add(limit))
     }
 
-    /// What wakes this parker, to be given away. Clones of one are as good as several.
+    /// Returns what wakes this parker. It makes no difference whether an unparker is cloned or this is called again.
     #[must_use]
     pub fn unparker(&self) -> Unparker {
         Unparker { inner: Arc::clone(&self.inner) }
@@ -122,37 +123,38 @@ impl Parker {
 }
 
 impl Unparker {
-    /// Leaves a token, and wakes the parker if it sleeps. Costs one atomic operation if it does not sleep.
+    /// Leaves a token, and wakes the parker's thread if it sleeps. If it does not sleep, this is one atomic operation.
     pub fn unpark(&self) {
         self.inner.unpark();
     }
 
-    /// Whether a token was left that the parker has not taken.
+    /// Returns `true` if there is a token that the parker has not taken yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        // Ordering: Relaxed: nothing is read by it; whoever takes the token acquires.
+        // Ordering: Relaxed: nothing is read on the strength of it; the thread that takes the token acquires.
         self.inner.state.load(Ordering::Relaxed) == NOTIFIED
     }
 }
 
 impl ParkState {
-    /// Takes the token if there is one. Rule 4.
+    /// Takes the token if there is one, and leaves the state `EMPTY` (rule 4). Returns whether there was one.
     fn take_token(&self) -> bool {
-        // Ordering: Acquire pairs with the Release swap in `unpark`: what the unparkers did first is visible from here.
+        // Ordering: Acquire pairs with the Release swap in `unpark`: what the unparkers did before is visible from here on.
         self.state.swap(EMPTY, Ordering::Acquire) == NOTIFIED
     }
 
-    /// Whether a token was taken; without a deadline always.
+    /// Parks until there is a token or the deadline has passed. Returns whether it took a token, which is always so without a
+    /// deadline.
     fn park(&self, deadline: Option<Instant>) -> bool {
         if self.take_token() {
             return true;
         }
         let mut guard = self.lock.lock();
-        // Rule 3.
-        // Ordering: Relaxed, since on success nothing is read or published by it, and on failure the swap acquires.
+        // Under the lock, so that an unparker which finds PARKED can rely on the wait below (rule 3).
+        // Ordering: Relaxed: on success nothing is read or published by it, and on failure the swap acquires.
         if self.state.compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
-            // Not a plain store: by rule 2 it has to read the last of the unparkers' swaps.
+            // A swap instead of a store, because it must read from the last of the unparkers' swaps (rule 2).
             return self.take_token();
         }
         loop {
@@ -170,10 +172,10 @@ impl ParkState {
                 }
             };
             if !in_time {
-                // A token that came with the last moment is taken, not left behind.
+                // A token that came at the last moment is taken, not left for the next park.
                 return self.take_token();
             }
-            // Ordering: Acquire pairs with the Release swap in `unpark`. On failure the wake was spurious.
+            // Ordering: Acquire pairs with the Release swap in `unpark`. If it fails, the wake-up was spurious.
             if self
                 .state
                 .compare_exchange(NOTIFIED, EMPTY, Ordering::Acquire, Ordering::Relaxed)
@@ -185,10 +187,11 @@ impl ParkState {
     }
 
     fn unpark(&self) {
-        // Ordering: Release pairs with the Acquire swaps and exchange of the parker. Rule 2: a swap even over a token,
-        // because a load that finds one would publish nothing.
+        // A swap even over a token, because a load that finds one would publish nothing (rule 2).
+        // Ordering: Release pairs with the Acquire swap in `take_token` and the Acquire exchange in `park`: what the caller did
+        // before is visible to the parker.
         if self.state.swap(NOTIFIED, Ordering::Release) == PARKED {
-            // Rule 3: without this the notification could fall between the parker's exchange and its wait.
+            // Otherwise the notification could come between the parker's exchange and its wait, and be lost (rule 3).
             drop(self.lock.lock());
             self.wake.notify_one();
         }

@@ -1,18 +1,20 @@
-//! A number of permits, and a fair queue of those who wait for one.
+//! A semaphore: a number of permits, and a fair queue of those that wait for one.
 //!
 //! # Protocol
 //!
-//! `word` holds the number of free permits, and in its lowest bit whether somebody may be waiting.
+//! `word` holds the number of free permits and, in its lowest bit, whether there may be waiters.
 //!
-//! 1. Without waiters a permit is taken and given back by one exchange on `word`. Who finds the bit set, or no permit, queues.
-//! 2. The bit is set and cleared under the lock of the queue only. Whoever queues sets it in an exchange that finds no permit free;
-//!    so a permit that is given back after that finds the bit, and goes to the queue.
-//! 3. Who gives a permit back and finds the bit takes the lock. If somebody waits, the one who came first is taken out of the
-//!    queue: that is how it has the permit. If nobody does, the permit is added to `word`, and the bit cleared, in one exchange.
-//! 4. So while the bit is set no permit is free, and nobody who comes later overtakes the queue.
-//! 5. Who waits has a number. Not to find it in the queue any more is to have been given the permit. Closing leaves the numbers
-//!    there, and takes the wakers alone; after it nobody is taken out by others.
-//! 6. Wakers are foreign code: cloned before the lock is taken, woken and dropped after it was let go.
+//! 1. While there are no waiters, a permit is taken or given back by one exchange on `word`. A caller that wants a permit, and
+//!    finds the bit set or no permit free, queues.
+//! 2. The bit is set and cleared only under the lock of the queue. A waiter that queues sets it in an exchange that finds no permit
+//!    free. So a permit that is given back after that finds the bit set, and goes to the queue.
+//! 3. A caller that gives a permit back and finds the bit set takes the lock. If there are waiters, the one that came first is
+//!    removed from the queue, which is how it gets the permit. If there are none, or the semaphore is closed, the permit is added
+//!    to `word` and the bit cleared in one exchange.
+//! 4. So no permit is free while the bit is set, and no later caller overtakes the queue.
+//! 5. Each waiter has a number. If it no longer finds its number in the queue, it has been given a permit. Closing leaves the
+//!    numbers in the queue and takes only the wakers; from then on only the waiters themselves remove numbers.
+//! 6. Wakers are user code: they are cloned before the lock is taken, and woken and dropped after it has been released.
 
 use crate::block_on::block_on;
 use crate::budget;
@@ -28,15 +30,15 @@ use std::task::{Context, Poll, Waker};
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
-/// Somebody may be waiting.
+/// The bit of `word` that is set if there may be waiters.
 const QUEUED: usize = 1;
-/// One permit.
+/// One permit in `word`.
 const PERMIT: usize = 2;
 
-/// Limits how many do something at the same time.
+/// A semaphore, which limits how many tasks or threads do something at the same time.
 ///
-/// Permits go to those who wait in the order in which they came. A permit is given back by [`release`](Self::release), or when its
-/// [`Permit`] is dropped.
+/// Waiters get permits in the order in which they came, and no later caller overtakes them. A permit is given back when its
+/// [`Permit`] is dropped, or, if that was [forgotten](Permit::forget), by [`release`](Self::release).
 ///
 /// ```
 /// use moirai_sync::Semaphore;
@@ -56,13 +58,13 @@ pub struct Semaphore {
 
 #[derive(Default)]
 struct PermitQueue {
-    /// Without a waker once the semaphore is closed.
+    /// The wakers by number; `None` once the semaphore is closed.
     waiting: BTreeMap<u64, Option<Waker>>,
     next: u64,
     closed: bool,
 }
 
-/// The semaphore was closed.
+/// The error of a wait for a permit: the semaphore was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SemaphoreClosed;
 
@@ -75,33 +77,35 @@ impl fmt::Display for SemaphoreClosed {
 impl std::error::Error for SemaphoreClosed {}
 
 impl Semaphore {
-    /// The most permits there can be.
+    /// The largest number of permits.
     pub const MAX_PERMITS: usize = usize::MAX >> 2;
 
-    /// So many permits, at most [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// Creates a semaphore with this number of permits, or with [`MAX_PERMITS`](Self::MAX_PERMITS) if that is less.
     #[must_use]
     pub fn new(permits: usize) -> Self {
         let permits = permits.min(Self::MAX_PERMITS);
         Self { word: AtomicUsize::new(permits * PERMIT), queue: Mutex::new(PermitQueue::default()) }
     }
 
-    /// How many permits are free.
+    /// Returns the number of free permits. It may change at any time.
     #[must_use]
     pub fn available(&self) -> usize {
-        // Ordering: Relaxed: a hint.
+        // Ordering: Relaxed: only a hint.
         self.word.load(Ordering::Relaxed) / PERMIT
     }
 
-    /// Takes a permit, if one is free and nobody waits.
+    /// Takes a permit if one is free. Returns `None` otherwise, so also if there are waiters.
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.take().then(|| Permit(self))
     }
 
     /// Waits for a permit.
     ///
+    /// The place in the queue is taken when the future is first polled, not by this call.
+    ///
     /// # Errors
     ///
-    /// If the semaphore is closed.
+    /// [`SemaphoreClosed`] if the semaphore is closed and no permit is free.
     pub fn acquire(&self) -> Acquire<'_> {
         Acquire { semaphore: self, number: None }
     }
@@ -110,7 +114,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// If the semaphore is closed.
+    /// [`SemaphoreClosed`] if the semaphore is closed and no permit is free.
     pub fn acquire_blocking(&self) -> Result<Permit<'_>, SemaphoreClosed> {
         match self.try_acquire() {
             Some(permit) => Ok(permit),
@@ -118,13 +122,18 @@ impl Semaphore {
         }
     }
 
-    /// Adds a permit: one that was [forgotten](Permit::forget), or a new one.
+    /// Adds a permit, and gives it to the first waiter if there is one.
+    ///
+    /// It may be a permit that was [forgotten](Permit::forget), or a new one. The caller must not add more than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS) in all, which is not checked.
     pub fn release(&self) {
-        // Ordering: Relaxed: only where to begin.
+        // Ordering: Relaxed: only a first guess, which the exchange checks.
         let mut word = self.word.load(Ordering::Relaxed);
-        // Rule 1.
+        // Gives the permit back by one exchange, unless there may be waiters (rule 1).
         while word & QUEUED == 0 {
-            // Ordering: Release: what was done with the permit happens before whatever the next one does with it.
+            // Ordering: Release pairs with the Acquire updates in `take` and `take_or_mark`: what was done with the permit is
+            // visible to the next holder, which could miss it with less. Every change of `word` is a read-modify-write, so that
+            // holds also if others come in between.
             match self.word.compare_exchange_weak(
                 word,
                 word + PERMIT,
@@ -139,8 +148,10 @@ impl Semaphore {
             let mut queue = self.queue.lock();
             let first = if queue.closed { None } else { queue.waiting.pop_first() };
             if first.is_none() {
-                // Rule 3. Under the lock the bit stays, and while it is set the number does.
-                // Ordering: Release, as above.
+                // There is no waiter, so the permit becomes free (rule 3). The bit does not change while the lock is held, and the
+                // number of permits does not change while the bit is set.
+                // Ordering: Release pairs with the Acquire update in `take`, which is made without the lock. What goes through the
+                // queue is ordered by the lock.
                 let _ = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
                     Some((word & !QUEUED) + PERMIT)
                 });
@@ -152,7 +163,9 @@ impl Semaphore {
         }
     }
 
-    /// Refuses whoever waits, or comes to wait, from now on. Free permits can still be taken.
+    /// Closes the semaphore: present waiters, and later ones that find no permit free, get [`SemaphoreClosed`].
+    ///
+    /// Permits that are free can still be taken, and permits can still be given back. Closing cannot be undone.
     pub fn close(&self) {
         let waiting = {
             let mut queue = self.queue.lock();
@@ -164,9 +177,10 @@ impl Semaphore {
         }
     }
 
-    /// Rule 1.
+    /// Takes a permit if one is free (rule 1). Returns whether it did.
     fn take(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `release`.
+        // Ordering: Acquire pairs with the Release exchange and the Release update in `release`: what was done with the permit
+        // before is visible.
         self.word
             .fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
                 (word & QUEUED == 0 && word >= PERMIT).then(|| word - PERMIT)
@@ -174,9 +188,10 @@ impl Semaphore {
             .is_ok()
     }
 
-    /// Rule 2: takes a permit, or sets the bit. Under the lock.
+    /// Takes a permit if one is free, and otherwise sets the bit (rule 2). Returns whether it took one. The caller holds the lock.
     fn take_or_mark(&self) -> bool {
-        // Ordering: Acquire, as in `take`. Under the lock, which orders everything about the queue.
+        // Ordering: Acquire pairs with the Release exchange in `release`, as in `take`: the caller holds the lock, but that
+        // exchange is made without it. All that concerns the queue is ordered by the lock.
         let before = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
             Some(if word & QUEUED == 0 && word >= PERMIT { word - PERMIT } else { word | QUEUED })
         });
@@ -190,13 +205,13 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A permit of a [`Semaphore`], given back when it is dropped.
+/// A permit of a [`Semaphore`], which is given back when this is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it gives the permit back"]
 pub struct Permit<'a>(&'a Semaphore);
 
 impl Permit<'_> {
-    /// Keeps the permit taken, until somebody calls [`Semaphore::release`] for it.
+    /// Keeps the permit taken, until [`Semaphore::release`] is called for it.
     pub fn forget(self) {
         std::mem::forget(self);
     }
@@ -208,12 +223,15 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Waits for a permit. Made by [`Semaphore::acquire`]. Dropping it gives the place in the queue up, or the permit back.
+/// The future that [`Semaphore::acquire`] returns.
+///
+/// Dropping it leaves the queue. If it has been given a permit by then, the permit goes to the next waiter. A future that is polled
+/// again after it was ready waits for another permit.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a> {
     semaphore: &'a Semaphore,
-    /// The place in the queue.
+    /// The waiter's number, while it is in the queue.
     number: Option<u64>,
 }
 
@@ -249,7 +267,7 @@ impl<'a> Acquire<'a> {
             }
         };
         drop(queue);
-        drop(spare); // Rule 6.
+        drop(spare); // With no lock held (rule 6).
         answer
     }
 }
@@ -271,7 +289,7 @@ impl Drop for Acquire<'_> {
         let place = queue.waiting.remove(&number);
         let given = place.is_none();
         drop(queue);
-        drop(place); // Rule 6.
+        drop(place); // With no lock held (rule 6).
         if given {
             self.semaphore.release();
         }
@@ -290,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn who_came_first_is_served_first_and_nobody_overtakes() {
+    fn waiters_get_permits_in_the_order_in_which_they_came() {
         let semaphore = Semaphore::new(1);
         let held = semaphore.try_acquire().unwrap();
         let (mut first, mut second) = (semaphore.acquire(), semaphore.acquire());
@@ -307,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_passes_the_permit_on() {
+    fn a_waiter_that_gives_up_passes_its_permit_on() {
         let semaphore = Semaphore::new(1);
         let held = semaphore.try_acquire().unwrap();
         let (mut gone, mut first, mut second) =
@@ -317,7 +335,7 @@ mod tests {
         }
         drop(gone);
         drop(held);
-        // Given to the first, who does not come for it.
+        // This gives the permit to the first waiter, which is dropped without having been polled again.
         drop(first);
         assert!(poll(&mut second).is_ready());
         assert_eq!(semaphore.available(), 1);
@@ -325,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_refuses_who_waits() {
+    fn closing_refuses_waiters() {
         let semaphore = Semaphore::new(0);
         let mut waiting = pin!(semaphore.acquire());
         assert!(poll(&mut waiting).is_pending());
@@ -335,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_permits_are_inside() {
+    fn no_more_threads_are_inside_than_there_are_permits() {
         let semaphore = Arc::new(Semaphore::new(3));
         let inside = Arc::new(AtomicUsize::new(0));
         let threads: Vec<_> = (0..8)

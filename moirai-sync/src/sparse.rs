@@ -1,12 +1,12 @@
-//! Slabs that give their memory back.
+//! Slabs that free their memory when they are empty.
 
 use slab::Slab;
 
-/// How many entries an empty slab may keep room for.
+/// The largest capacity that an empty slab keeps.
 const KEEP: usize = 64;
 
-/// Removes an entry if there is one. A slab that is empty after a burst goes back to the allocator: a token or an event
-/// may live for years.
+/// Removes an entry if there is one. A slab that is empty and was large frees its memory, because a token or an event may live for
+/// years after a burst.
 pub(crate) fn remove<T>(slab: &mut Slab<T>, key: usize) -> Option<T> {
     let removed = slab.try_remove(key);
     if slab.is_empty() && slab.capacity() > KEEP {

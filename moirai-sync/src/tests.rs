@@ -1,4 +1,4 @@
-//! What the tests of the modules share, and the models.
+//! What the tests and models of several modules share.
 
 #[cfg(moirai_loom)]
 mod models;

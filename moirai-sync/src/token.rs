@@ -1,6 +1,6 @@
-//! Asking a tree of work to stop.
+//! Cancellation tokens, which ask a tree of work to stop.
 //!
-//! [`CancellationToken`] is the handle, the tree behind it and its protocol are in the private module `node`.
+//! [`CancellationToken`] is the handle. The tree behind it, and its protocol, are in the private module `node`.
 
 mod future;
 mod node;
@@ -16,14 +16,14 @@ use node::Node;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-// The tree needs weak references, which loom's `Arc` has not. The protocol of `node` leans on no count.
+// The tree needs weak references, which loom's `Arc` does not have. The protocol in `node` does not depend on any count.
 use std::sync::Arc;
 use std::task::Poll;
 
-/// Asks work to stop: whoever holds a token can cancel it, look whether it was, and wait until it is.
+/// Asks work to stop. The holder of a token can cancel it, check whether it is cancelled, and wait until it is.
 ///
-/// Clones are the same token. A [child](Self::child_token) is cancelled with its parent, and can be cancelled without it,
-/// and so for all generations. Cancelling cannot be undone.
+/// Clones are the same token. A [child](Self::child_token) is cancelled with its parent, and can be cancelled without it; so it is
+/// in all generations. Cancelling cannot be undone.
 ///
 /// ```
 /// use moirai_sync::CancellationToken;
@@ -38,7 +38,7 @@ use std::task::Poll;
 /// server.cancel();
 /// working.join().unwrap();
 ///
-/// // In async code, the one that comes first:
+/// // In async code, whichever comes first:
 /// use futures_lite::future::{block_on, pending, ready};
 /// assert_eq!(block_on(connection.run_until_cancelled(pending::<()>())), None);
 /// assert_eq!(block_on(CancellationToken::new().run_until_cancelled(ready(1))), Some(1));
@@ -46,59 +46,60 @@ use std::task::Poll;
 ///
 /// # Memory
 ///
-/// A token's place in its parent is given up, in constant time, when its last handle is dropped, or when it has
-/// descendants, the last handle to those: they keep the tokens above them. So a parent may live for years and have any
-/// number of children one after the other; but a chain in which each token is made from the one before, without end, grows.
+/// A token is removed from its parent, in constant time, when its last handle is dropped, or, if it has descendants, when the last
+/// handle to any of these is dropped: descendants keep the tokens above them. So a parent may live for years and have any number of
+/// children one after the other. But a chain without end, in which each token is made from the one before, grows.
 #[derive(Clone)]
 pub struct CancellationToken {
     node: Arc<Node>,
 }
 
 impl CancellationToken {
-    /// A token without a parent, not cancelled.
+    /// Creates a token without a parent, which is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self { node: Arc::new(Node::root()) }
     }
 
-    /// A token that is cancelled with this one. The child of a cancelled token is cancelled from the start.
+    /// Creates a token that is cancelled with this one. The child of a cancelled token is cancelled from the start.
     #[must_use]
     pub fn child_token(&self) -> Self {
         Self { node: Node::child(&self.node) }
     }
 
-    /// Cancels this token and all its descendants, then wakes those who wait for one of them, then runs their
-    /// [callbacks](Self::on_cancel), on this thread. From the second time on it does nothing.
+    /// Cancels this token and all its descendants, then wakes all that wait for one of them, and then runs their
+    /// [callbacks](Self::on_cancel), on this thread. If the token is cancelled already, this does nothing.
     ///
-    /// When the first waiter is woken, all descendants are cancelled already, except those whom another thread is
-    /// cancelling through a token of theirs at this very moment. A second call, from another thread or from a callback,
-    /// does not wait for the first. The depth of the tree costs no stack.
+    /// When the first waiter is woken, all descendants are cancelled already, except those that another thread is just cancelling
+    /// through a token of their own branch. A second call, from another thread or from a callback, does not wait for the first. The
+    /// walk needs no stack, however deep the tree is.
     ///
-    /// Wakers and callbacks that panic are contained; see the [crate's promises](crate#what-they-promise).
+    /// Wakers and callbacks that panic are contained; see the [crate's guarantees](crate#guarantees).
     pub fn cancel(&self) {
         Node::cancel(&self.node);
     }
 
-    /// Whether this token was cancelled: one load.
+    /// Returns `true` if the token is cancelled. This is one load.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.node.is_cancelled()
     }
 
-    /// Waits until the token is cancelled. Ready at once if it is.
+    /// Waits until the token is cancelled. The future is ready at once if it is cancelled already.
     pub fn cancelled(&self) -> Cancelled<'_> {
         Cancelled::new(&self.node)
     }
 
-    /// As [`cancelled`](Self::cancelled), for a future that outlives the borrow.
+    /// Waits until the token is cancelled, as [`cancelled`](Self::cancelled) does, with a future that owns the token.
     pub fn cancelled_owned(self) -> CancelledOwned {
         CancelledOwned::new(self.node)
     }
 
-    /// Runs `future` until it is ready, or drops it when the token is cancelled first: then there is no output.
+    /// Runs `future` until it is ready, and returns its output. If the token is cancelled first, drops the future and returns
+    /// `None`.
     ///
-    /// A future is not polled again once the token is cancelled; one that is ready in the poll during which that happens
-    /// has its output returned.
+    /// The future is not polled any more once the token is cancelled. If the token is cancelled during a poll in which the future
+    /// becomes ready, its output is returned.
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut cancelled = pin!(self.cancelled());
@@ -114,18 +115,40 @@ impl CancellationToken {
         .await
     }
 
-    /// Runs `callback` once, when the token is cancelled, on the thread that cancels it; at once, on this thread, if it is
-    /// cancelled already. The token forgets the callback when the [`Registration`] is dropped.
+    /// Runs `callback` once, when the token is cancelled, on the thread that cancels it. If the token is cancelled already, runs it
+    /// at once, on this thread. Dropping the [`Registration`] removes the callback.
     ///
-    /// It is meant for building on, such as a task that is to be woken by its token: keep the callback short, since the
-    /// others wait for it. A panic in it is contained. It may use the token, but a clone of the token that it keeps makes
-    /// a cycle until it ran or was forgotten.
+    /// This is for building other things on it, such as a task that its token wakes. The callback should be short, because the
+    /// other callbacks wait for it. If it panics, the panic is contained. It may use the token; but if it holds a clone of it, the
+    /// two keep each other alive until the callback has run or is removed.
+    ///
+    /// ```
+    /// use moirai_sync::CancellationToken;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// let token = CancellationToken::new();
+    /// let stop = Arc::new(AtomicBool::new(false));
+    /// let _registration = token.on_cancel({
+    ///     let stop = Arc::clone(&stop);
+    ///     move || stop.store(true, Ordering::Relaxed)
+    /// });
+    /// token.cancel();
+    /// assert!(stop.load(Ordering::Relaxed));
+    /// ```
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) -> Registration {
         let key = Node::on_cancel(&self.node, Box::new(callback));
         Registration { hook: key.map(|key| (Arc::clone(&self.node), key)) }
     }
 
-    /// Cancels the token when the guard is dropped, also in a panic.
+    /// Returns a guard that cancels the token when it is dropped, also when a panic unwinds.
+    ///
+    /// ```
+    /// let token = moirai_sync::CancellationToken::new();
+    /// let guard = token.clone().drop_guard();
+    /// drop(guard);
+    /// assert!(token.is_cancelled());
+    /// ```
     pub fn drop_guard(self) -> DropGuard {
         DropGuard { token: Some(self) }
     }
@@ -150,19 +173,19 @@ impl fmt::Debug for CancellationToken {
     }
 }
 
-/// Keeps a callback of [`CancellationToken::on_cancel`] registered; dropping it has the token forget the callback.
+/// Keeps a callback of [`CancellationToken::on_cancel`] registered. Dropping it removes the callback.
 ///
-/// The drop does not wait for a callback that runs on another thread at that moment.
-#[must_use = "dropping it has the token forget the callback"]
+/// The drop does not wait for a callback that is running on another thread.
+#[must_use = "dropping it removes the callback"]
 pub struct Registration {
-    /// `None` if the callback ran at once.
+    /// `None` if the callback has run at once.
     hook: Option<(Arc<Node>, usize)>,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
         if let Some((node, key)) = self.hook.take() {
-            // The callback is foreign code: it is dropped here, with no lock held.
+            // The callback is user code, so it is dropped here, with no lock held.
             drop(node.forget_hook(key));
         }
     }
@@ -174,20 +197,20 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// Cancels its token when it is dropped. Made by [`CancellationToken::drop_guard`].
+/// Cancels its token when it is dropped. [`CancellationToken::drop_guard`] creates it.
 #[must_use = "dropping it cancels the token"]
 #[derive(Debug)]
 pub struct DropGuard {
-    /// `None` once disarmed.
+    /// `None` once the guard is disarmed.
     token: Option<CancellationToken>,
 }
 
 impl DropGuard {
-    /// Gives the token back, which is then not cancelled by this guard.
+    /// Returns the token, which this guard will not cancel any more.
     ///
     /// # Panics
     ///
-    /// Never: only this function, which consumes the guard, takes the token out.
+    /// Never: only this method, which consumes the guard, takes the token out.
     #[must_use = "disarming is pointless if the guard could have been left alone"]
     pub fn disarm(mut self) -> CancellationToken {
         self.token.take().expect("a guard is disarmed once")

@@ -2,12 +2,13 @@
 //!
 //! # Protocol
 //!
-//! 1. Whoever makes the condition true takes all wakers in one critical section, with the condition true by its end.
-//! 2. A waiter looks at the condition and registers in one critical section. So either it sees the condition true, or it is
-//!    in the list before the section of rule 1 and is taken there.
-//! 3. A waker is foreign code: it is cloned before the lock is taken, woken and dropped after it was let go.
-//! 4. Taking all wakers begins a new generation. A key of an older one names nothing, least of all a stranger's waker in the
-//!    same place: it tells its holder that the condition was true.
+//! 1. The thread that makes the condition true takes all wakers in one critical section, and by the end of this section the
+//!    condition is true.
+//! 2. A waiter checks the condition and registers in one critical section. So either it sees that the condition is true, or its
+//!    waker is in the list before the section of rule 1, and is taken there.
+//! 3. Wakers are user code: they are cloned before the lock is taken, and woken and dropped after it has been released.
+//! 4. Taking all wakers begins a new generation. A key of an earlier generation names no waker, even if another waiter's waker is
+//!    in the same place now. It tells its holder that the condition was true.
 
 use crate::sparse;
 use moirai_core::panics::contain;
@@ -18,26 +19,26 @@ use std::task::{Context, Poll, Waker};
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-/// A list of wakers with the lock that guards it and the condition.
+/// A list of wakers, with the lock that protects both the list and the condition.
 pub(crate) struct WaitQueue {
     list: Mutex<WaiterList>,
 }
 
-/// Wakers by key. Registering, updating and removing one take constant time.
+/// Wakers by key. Registering, updating and removing a waker take constant time.
 pub(crate) struct WaiterList {
     wakers: Slab<Waker>,
     generation: u64,
 }
 
-/// A place in a [`WaiterList`], until all are taken.
+/// The key of a waker in a [`WaiterList`]. It is valid until all wakers are taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaiterKey {
     generation: u64,
     index: usize,
 }
 
-/// Wakers that were taken out of a list and have to be woken, with no lock held.
-#[must_use = "those who wait would sleep for ever"]
+/// Wakers that were taken out of a list. They must be woken, with no lock held.
+#[must_use = "the waiters would sleep forever"]
 #[derive(Default)]
 pub(crate) struct Wakers(Slab<Waker>);
 
@@ -50,7 +51,8 @@ impl WaitQueue {
         self.list.lock()
     }
 
-    /// Rule 2: ready if `condition` holds or has held since `place` was registered; otherwise registered.
+    /// Returns ready if `condition` is true, or was true at any time since `place` was registered; otherwise registers the waker in
+    /// `place` (rule 2). `condition` is called under the lock.
     pub(crate) fn poll(
         &self,
         place: &mut Option<WaiterKey>,
@@ -58,7 +60,7 @@ impl WaitQueue {
         condition: impl FnOnce() -> bool,
     ) -> Poll<()> {
         if let Some(key) = *place {
-            // Often polled again by the same task: then there is nothing to clone.
+            // If the same task polls again, as it often does, then there is nothing to clone.
             let same = self.lock().get(key).map(|w| w.will_wake(context.waker()));
             match same {
                 Some(true) => return Poll::Pending,
@@ -86,15 +88,15 @@ impl WaitQueue {
             }
         };
         drop(list);
-        drop(spare); // Rule 3.
+        drop(spare); // With no lock held (rule 3).
         outcome
     }
 
-    /// Leaves the list: for a future that is dropped.
+    /// Removes the waker of a future that is being dropped.
     pub(crate) fn leave(&self, place: &mut Option<WaiterKey>) {
         if let Some(key) = place.take() {
             let removed = self.lock().remove(key);
-            drop(removed); // Rule 3.
+            drop(removed); // With no lock held (rule 3).
         }
     }
 }
@@ -108,7 +110,7 @@ impl WaiterList {
         WaiterKey { generation: self.generation, index: self.wakers.insert(waker) }
     }
 
-    /// `None` if all were taken since.
+    /// Returns a waker, or `None` if all have been taken since it was registered.
     pub(crate) fn get(&self, key: WaiterKey) -> Option<&Waker> {
         if key.generation != self.generation {
             return None;
@@ -116,7 +118,7 @@ impl WaiterList {
         self.wakers.get(key.index)
     }
 
-    /// The waker that was there, or the new one back if all were taken since.
+    /// Replaces a waker. Returns the one that was there, or `waker` as an error if all have been taken since.
     pub(crate) fn update(&mut self, key: WaiterKey, waker: Waker) -> Result<Waker, Waker> {
         if key.generation != self.generation {
             return Err(waker);
@@ -127,7 +129,7 @@ impl WaiterList {
         }
     }
 
-    /// The waker, unless all were taken since.
+    /// Removes a waker, unless all have been taken since it was registered.
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Option<Waker> {
         if key.generation != self.generation {
             return None;
@@ -135,7 +137,7 @@ impl WaiterList {
         sparse::remove(&mut self.wakers, key.index)
     }
 
-    /// Rule 4.
+    /// Takes all wakers, and begins a new generation (rule 4).
     pub(crate) fn take_all(&mut self) -> Wakers {
         self.generation += 1;
         Wakers(std::mem::take(&mut self.wakers))
@@ -152,7 +154,7 @@ impl Wakers {
         self.0.is_empty()
     }
 
-    /// Wakes every one; a waker that panics does not keep the others asleep.
+    /// Wakes all. The panic of a waker is contained, so that the others are woken nevertheless.
     pub(crate) fn wake(self) {
         for (_, waker) in self.0 {
             contain(|| waker.wake());

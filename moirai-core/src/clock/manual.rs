@@ -1,4 +1,4 @@
-//! A clock that moves when it is told to.
+//! A clock that moves only when the program moves it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 type Listener = Arc<dyn Fn() + Send + Sync>;
 
-/// The hand of a manual clock.
+/// The control of a manual clock. [`Clock::manual`](crate::Clock::manual) creates both.
 #[derive(Default)]
 pub struct ManualClock {
     nanos: AtomicU64,
@@ -18,42 +18,48 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// Nanoseconds since the start.
+    /// Returns the nanoseconds since the clock's start.
     #[must_use]
     pub fn nanos(&self) -> u64 {
-        // Ordering: Acquire pairs with the Release of `advance`: who sees the new time sees what was done before it.
+        // Ordering: Acquire pairs with the Release update in `advance`: a thread that sees the new time sees what was done before
+        // it.
         self.nanos.load(Ordering::Acquire)
     }
 
-    /// Moves the clock, and tells those who wait for a moment of it. A sum beyond 584 years stays there.
+    /// Moves the clock forward by `by`, and then calls every listener. The time saturates at `u64::MAX` nanoseconds, some 584
+    /// years.
+    ///
+    /// # Panics
+    ///
+    /// If a listener panics. The remaining ones are not called then.
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        // Ordering: Release pairs with the Acquire of `nanos`.
+        // Ordering: Release pairs with the Acquire load in `nanos`.
         let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, |nanos| {
             Some(nanos.saturating_add(by))
         });
-        // Called with no lock held: what a listener wakes may use the clock.
+        // Called with no lock held, because what a listener wakes may use the clock.
         let listeners: Vec<_> =
             self.listeners.lock().iter().map(|(_, listener)| Arc::clone(listener)).collect();
         listeners.iter().for_each(|listener| listener());
     }
 
-    /// Calls `listener` after every [`advance`](Self::advance), on the thread that calls it, until
-    /// [`ignore`](Self::ignore); an advance that is in progress then may call it once more.
+    /// Calls `listener` after every [`advance`](Self::advance), on the thread that advances, until [`ignore`](Self::ignore) is
+    /// called with the key that this returns. The listener should be short. It may call any method of the clock.
     pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> ListenerKey {
-        // Ordering: Relaxed, the number has only to be fresh.
+        // Ordering: Relaxed: the number only has to be unique.
         let key = self.next_listener.fetch_add(1, Ordering::Relaxed);
         self.listeners.lock().push((key, Arc::new(listener)));
         ListenerKey(key)
     }
 
-    /// Stops calling a listener.
+    /// Stops calling a listener. An [`advance`](Self::advance) that is in progress may still call it once.
     pub fn ignore(&self, key: ListenerKey) {
         self.listeners.lock().retain(|(other, _)| *other != key.0);
     }
 }
 
-/// Names a listener of a [`ManualClock`].
+/// The key of a listener of a [`ManualClock`].
 #[derive(Debug)]
 pub struct ListenerKey(u64);
 

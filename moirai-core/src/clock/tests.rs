@@ -25,8 +25,8 @@ fn the_system_clock_keeps_pace_with_instant() {
 
 #[test]
 fn ticks_and_timestamps_convert_both_ways() {
-    let (clock, hand) = Clock::manual();
-    hand.advance(Duration::from_secs(100));
+    let (clock, manual) = Clock::manual();
+    manual.advance(Duration::from_secs(100));
     let converter = clock.converter();
     let back = converter.ticks_before_now(Duration::from_secs(40)).unwrap();
     assert_eq!(converter.timestamp(back).as_nanos(), 60_000_000_000);
@@ -36,28 +36,28 @@ fn ticks_and_timestamps_convert_both_ways() {
 
 #[test]
 fn differences_across_cores_saturate() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let early = clock.now();
-    hand.advance(Duration::from_nanos(5));
+    manual.advance(Duration::from_nanos(5));
     assert_eq!(early.saturating_since(clock.now()), Duration::ZERO);
 }
 
 #[test]
-fn advancing_tells_those_who_listen() {
-    let (_clock, hand) = Clock::manual();
+fn advancing_calls_every_listener() {
+    let (_clock, manual) = Clock::manual();
     let calls = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let key = hand.listen({
+    let key = manual.listen({
         let calls = Arc::clone(&calls);
         move || {
             calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
     });
-    hand.advance(Duration::MAX);
-    hand.advance(Duration::MAX);
-    hand.ignore(key);
-    hand.advance(Duration::from_nanos(1));
+    manual.advance(Duration::MAX);
+    manual.advance(Duration::MAX);
+    manual.ignore(key);
+    manual.advance(Duration::from_nanos(1));
     assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 2);
-    assert_eq!(hand.nanos(), u64::MAX);
+    assert_eq!(manual.nanos(), u64::MAX);
 }
 
 #[test]

@@ -16,30 +16,30 @@ pub mod sync {
         };
     }
 
-    /// loom's mutex with parking_lot's interface.
+    /// loom's mutex, with the interface of parking_lot's.
     #[derive(Default)]
     pub struct Mutex<T>(loom::sync::Mutex<T>);
 
-    /// Unlocks on drop.
+    /// Unlocks the mutex when it is dropped.
     pub struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
     impl<T> Mutex<T> {
-        /// Wraps a value.
+        /// Creates a mutex that protects `value`.
         pub fn new(value: T) -> Self {
             Self(loom::sync::Mutex::new(value))
         }
 
-        /// Locks.
+        /// Locks the mutex.
         pub fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)))
         }
 
-        /// Locks if nobody holds it.
+        /// Locks the mutex if it is not locked.
         pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
         }
 
-        /// Unwraps the value.
+        /// Returns the value.
         pub fn into_inner(self) -> T {
             self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
         }
@@ -71,34 +71,34 @@ pub mod sync {
         }
     }
 
-    /// Lets the other threads of a model go on.
+    /// Lets the other threads of a model run.
     pub fn hand_over<T>(_: &Mutex<T>) {
         loom::thread::yield_now();
     }
 
-    /// loom's condition variable with parking_lot's interface. Time does not pass under loom: a wait with a limit is a
-    /// wait without one.
+    /// loom's condition variable, with the interface of parking_lot's. No time passes under loom, so a wait with a limit is a wait
+    /// without one.
     #[derive(Debug, Default)]
     pub struct Condvar(loom::sync::Condvar);
 
-    /// Whether a wait ended because its time was up.
+    /// Whether a wait has timed out.
     #[derive(Clone, Copy, Debug)]
     pub struct WaitTimeoutResult(bool);
 
     impl WaitTimeoutResult {
-        /// Whether the time was up.
+        /// Returns `true` if the wait has timed out.
         pub fn timed_out(&self) -> bool {
             self.0
         }
     }
 
     impl Condvar {
-        /// A condition variable that nobody waits on.
+        /// Creates a condition variable.
         pub fn new() -> Self {
             Self(loom::sync::Condvar::new())
         }
 
-        /// Waits to be notified.
+        /// Waits until notified.
         ///
         /// # Panics
         ///
@@ -109,18 +109,18 @@ pub mod sync {
             guard.0 = Some(inner);
         }
 
-        /// Waits to be notified.
+        /// Waits until notified, without a limit.
         pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
             self.wait(guard);
             WaitTimeoutResult(false)
         }
 
-        /// Wakes one that waits.
+        /// Wakes one waiter.
         pub fn notify_one(&self) {
             self.0.notify_one();
         }
 
-        /// Wakes all that wait.
+        /// Wakes all waiters.
         pub fn notify_all(&self) {
             self.0.notify_all();
         }
@@ -139,7 +139,7 @@ pub mod thread {
 
 /// Hints to the processor.
 pub mod hint {
-    /// Lets the other threads of a model go on.
+    /// Lets the other threads of a model run.
     pub fn spin_loop() {
         loom::thread::yield_now();
     }

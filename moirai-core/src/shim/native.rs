@@ -5,7 +5,8 @@ pub mod sync {
     pub use parking_lot::{Condvar, Mutex, MutexGuard};
     pub use std::sync::Arc;
 
-    /// Gives a lock that the caller has just released to whoever waits for it, instead of to the caller's next `lock`.
+    /// Hands a lock that the caller has just released to a thread that waits for it, if there is one, so that the caller's next
+    /// `lock` does not take it first.
     pub fn hand_over<T>(mutex: &Mutex<T>) {
         if let Some(guard) = mutex.try_lock() {
             MutexGuard::unlock_fair(guard);
@@ -23,31 +24,31 @@ pub mod sync {
 
 /// Cells whose accesses loom can see.
 pub mod cell {
-    /// `std::cell::UnsafeCell`, with access by closure.
+    /// `std::cell::UnsafeCell`, whose content is accessed by closures.
     #[derive(Debug, Default)]
     #[repr(transparent)]
     pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
-        /// Wraps a value.
+        /// Creates a cell that holds `value`.
         pub const fn new(value: T) -> Self {
             Self(std::cell::UnsafeCell::new(value))
         }
 
-        /// Unwraps the value.
+        /// Returns the value.
         pub fn into_inner(self) -> T {
             self.0.into_inner()
         }
     }
 
     impl<T: ?Sized> UnsafeCell<T> {
-        /// Hands out a pointer for reading.
+        /// Calls `f` with a pointer for reading.
         #[inline(always)]
         pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
             f(self.0.get())
         }
 
-        /// Hands out a pointer for writing.
+        /// Calls `f` with a pointer for writing.
         #[inline(always)]
         pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())

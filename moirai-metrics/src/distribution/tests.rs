@@ -1,7 +1,7 @@
 use super::*;
 use crate::Histogram;
 
-/// A generator that is good enough to spread numbers: SplitMix64, by Guy Steele and others.
+/// A generator that spreads numbers well enough: SplitMix64, by Guy Steele and others.
 struct Numbers(u64);
 
 impl Numbers {
@@ -13,7 +13,7 @@ impl Numbers {
         z ^ (z >> 31)
     }
 
-    /// One that is as likely to be short as long.
+    /// Returns a time that is as likely to be short as long.
     fn next_time(&mut self) -> u64 {
         let bits = self.next() % 64;
         self.next() >> bits
@@ -34,7 +34,7 @@ fn quantiles_are_within_a_sixteenth_of_those_of_the_sorted_times() {
     let mut numbers = Numbers(1);
     for round in 0..300 {
         let count = 1 + numbers.next() as usize % 700;
-        // Every third round in a narrow range, where a bucket holds many.
+        // Every third round is in a narrow range, in which a bucket holds many times.
         let mut next = || match round % 3 {
             0 => 1_000 + numbers.next() % 1_000,
             _ => numbers.next_time(),
@@ -90,7 +90,7 @@ fn an_empty_histogram_has_no_times() {
 
 #[test]
 fn a_share_outside_of_what_makes_sense_gives_an_extreme() {
-    // The shortest two share a bucket, and neither is in the middle of it.
+    // The two shortest times share a bucket, and neither is in the middle of it.
     let times = histogram_of(&[970, 1_000, 100_000]);
     assert_eq!(times.quantile(-1.0), times.min());
     assert_eq!(times.quantile(f64::NAN), times.min());
@@ -99,8 +99,8 @@ fn a_share_outside_of_what_makes_sense_gives_an_extreme() {
 }
 
 #[test]
-fn what_was_read_in_the_middle_of_a_write_is_held_to_the_counts() {
-    // A count without its sum and extremes: as if read between two stores of a writer.
+fn a_snapshot_that_is_read_in_the_middle_of_a_write_is_clamped_to_the_counts() {
+    // A count without its sum and extremes, as if read between two stores of a writer.
     let counts = [(buckets::index_of(1_000), 2)];
     let early = HistogramSnapshot::new(counts.into_iter(), 0, u64::MAX, 0);
     assert_eq!(early.count(), 2);

@@ -107,7 +107,7 @@ fn a_worker_that_was_not_announced_counts_as_foreign() {
     recorder.task_finished(Some(1), &sample(Async, Completed, 1, 1, 1));
     recorder.worker_parked(1);
     recorder.core_handed_off(usize::MAX);
-    // A second start changes nothing.
+    // A second call of `start` changes nothing.
     recorder.start(5);
     let snapshot = recorder.snapshot();
     assert_eq!(snapshot.workers, [WorkerMetrics::default()]);
@@ -117,7 +117,7 @@ fn a_worker_that_was_not_announced_counts_as_foreign() {
 
 #[test]
 fn no_count_is_lost_when_workers_and_foreign_threads_report_at_once() {
-    // Enough that the foreign threads are sure to meet, also where there is one core for all of them.
+    // Enough that the threads without a worker are sure to run at the same time, even on a single processor.
     const EACH: u64 = 400_000;
     let recorder = MetricsRecorder::new();
     recorder.start(2);

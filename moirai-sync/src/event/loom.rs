@@ -4,7 +4,7 @@ use loom::thread;
 use moirai_core::shim::sync::Arc;
 
 #[test]
-fn who_waits_is_woken_and_sees_what_came_before() {
+fn waiters_are_woken_and_see_what_came_before() {
     explore(|| {
         let (event, work) = (Arc::new(Event::new()), Work::new());
         let waiting: Vec<_> = (0..2)
@@ -25,11 +25,11 @@ fn who_waits_is_woken_and_sees_what_came_before() {
 }
 
 #[test]
-fn who_looks_without_a_lock_sees_what_came_before() {
+fn a_check_without_a_lock_sees_what_came_before() {
     explore(|| {
         let (event, work) = (Arc::new(Event::new()), Work::new());
-        // The setter is first, so that loom runs it first. It looks at the flag before it sets it, and loom remembers but
-        // the last access to an atomic: it would never move the setting ahead of a look that came first.
+        // The setter is the first thread, so that loom runs it first. It loads the flag before it stores it, and loom remembers
+        // only the last access to an atomic: it would never move the store ahead of a load by the other thread that came first.
         let setting = thread::spawn({
             let (event, work) = (Arc::clone(&event), work.clone());
             move || {
@@ -48,7 +48,7 @@ fn who_looks_without_a_lock_sees_what_came_before() {
 }
 
 #[test]
-fn two_setters_and_one_who_waits() {
+fn two_setters_wake_one_waiter() {
     explore(|| {
         let event = Arc::new(Event::new());
         let setting: Vec<_> = (0..2)
@@ -68,7 +68,7 @@ fn two_setters_and_one_who_waits() {
 }
 
 #[test]
-fn a_wait_that_is_dropped_takes_nobody_elses_place() {
+fn a_wait_that_is_dropped_removes_no_other_waiter() {
     explore(|| {
         let event = Arc::new(Event::new());
         let setting = thread::spawn({

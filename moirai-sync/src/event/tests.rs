@@ -22,7 +22,7 @@ fn once_set_it_stays_set() {
 }
 
 #[test]
-fn all_who_wait_are_woken_once() {
+fn all_waiters_are_woken_once() {
     let event = Event::new();
     let mut waits: Vec<_> = (0..10).map(|_| (event.wait(), Counter::waker())).collect();
     for (wait, (_, waker)) in &mut waits {
@@ -51,7 +51,7 @@ fn a_dropped_wait_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_wait_with_a_limit_says_whether_it_happened() {
+fn a_wait_with_a_limit_returns_whether_the_event_was_set() {
     let event = Event::new();
     let start = Instant::now();
     assert!(!event.wait_timeout(Duration::ZERO));
@@ -100,18 +100,18 @@ fn a_waker_may_use_the_event_that_wakes_it() {
 }
 
 #[test]
-fn nobody_sleeps_through_it() {
+fn no_waiter_misses_the_event() {
     const ROUNDS: usize = 1_000;
     in_time(|| {
         let events: Arc<Vec<Event>> = Arc::new((0..ROUNDS).map(|_| Event::new()).collect());
         let start = Arc::new(Barrier::new(3));
         let threads: Vec<_> = (0..3)
-            .map(|who| {
+            .map(|role| {
                 let (events, start) = (Arc::clone(&events), Arc::clone(&start));
                 thread::spawn(move || {
                     for event in events.iter() {
                         start.wait();
-                        match who {
+                        match role {
                             0 => event.set(),
                             1 => event.wait_blocking(),
                             _ => block_on(event.wait()),

@@ -24,7 +24,7 @@ fn a_value_that_is_sent_arrives() {
 }
 
 #[test]
-fn a_sender_that_goes_away_tells_who_waits() {
+fn a_sender_that_is_dropped_wakes_the_receiver() {
     explore(|| {
         let (sender, receiver) = channel::<u8>();
         let dropping = thread::spawn(move || drop(sender));
@@ -49,11 +49,11 @@ fn a_value_is_received_or_handed_back_or_dropped_with_the_receiver() {
 }
 
 #[test]
-fn who_polled_before_and_polls_again_is_woken() {
+fn a_receiver_that_has_polled_before_is_woken() {
     explore(|| {
         let (sender, mut receiver) = channel();
         let sending = thread::spawn(move || sender.send(1).unwrap());
-        // Registered for nobody first, as by a task that moves.
+        // The first waker that is registered does nothing, as if a task had polled before the receiver moved to another.
         let early = poll(&mut receiver);
         if early.is_pending() {
             assert_eq!(receiver.recv_timeout(Duration::MAX), Ok(Some(1)));

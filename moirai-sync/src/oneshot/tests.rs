@@ -38,7 +38,7 @@ fn a_sender_that_goes_away_closes_the_channel() {
 }
 
 #[test]
-fn a_value_that_nobody_wants_is_handed_back() {
+fn a_value_without_a_receiver_is_returned() {
     let (sender, receiver) = channel();
     assert!(!sender.is_closed());
     drop(receiver);
@@ -111,7 +111,7 @@ fn a_waker_that_panics_does_not_reach_the_sender() {
     assert_eq!(receiver.try_recv(), Err(Closed));
 }
 
-/// Foreign code that runs while a lock is held would wait for itself here.
+/// If wakers or values were used while the lock is held, the thread would wait for itself here.
 #[test]
 fn wakers_and_values_may_use_the_channel_from_their_destructors() {
     struct Asks(Option<Arc<Channel<Asks>>>);
@@ -130,13 +130,13 @@ fn wakers_and_values_may_use_the_channel_from_their_destructors() {
             let on_drop = Arc::clone(channel);
             calling(move || drop(on_wake.phase.lock()), move || drop(on_drop.phase.lock()))
         };
-        // Replaced, then woken.
+        // One waker is replaced, and the other is woken.
         let (sender, mut receiver) = channel();
         let inner = Arc::clone(&receiver.channel);
         assert!(poll(&mut receiver, &asking(&inner)).is_pending());
         assert!(poll(&mut receiver, &asking(&inner)).is_pending());
         assert!(sender.send(Asks(Some(Arc::clone(&inner)))).is_ok());
-        // Dropped with the receiver: a value, then a waker.
+        // A value is dropped with the receiver, and then a waker.
         drop(receiver);
         let (_sender, mut receiver) = channel();
         let inner = Arc::clone(&receiver.channel);

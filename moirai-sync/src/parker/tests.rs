@@ -67,7 +67,7 @@ fn a_notification_without_a_token_does_not_end_a_park() {
             while inner.state.load(Ordering::SeqCst) != PARKED {
                 thread::yield_now();
             }
-            // As a spurious wake-up would.
+            // The same as a spurious wake-up.
             for _ in 0..100 {
                 drop(inner.lock.lock());
                 inner.wake.notify_all();

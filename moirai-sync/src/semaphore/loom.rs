@@ -5,7 +5,7 @@ use moirai_core::shim::sync::Arc;
 use std::task::Poll;
 
 #[test]
-fn two_who_wait_for_one_permit_both_get_it_and_see_what_came_before() {
+fn two_waiters_for_one_permit_both_get_it_and_see_what_came_before() {
     explore(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let work = Work::new();
@@ -25,7 +25,7 @@ fn two_who_wait_for_one_permit_both_get_it_and_see_what_came_before() {
 }
 
 #[test]
-fn a_permit_given_to_one_who_gives_up_is_not_lost() {
+fn a_permit_given_to_a_waiter_that_gives_up_is_not_lost() {
     explore(|| {
         let semaphore = Arc::new(Semaphore::new(1));
         let held = semaphore.acquire_blocking().unwrap();
@@ -50,7 +50,7 @@ fn a_permit_given_to_one_who_gives_up_is_not_lost() {
 }
 
 #[test]
-fn closing_leaves_nobody_waiting() {
+fn closing_leaves_no_waiter_behind() {
     explore(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let waits = thread::spawn({

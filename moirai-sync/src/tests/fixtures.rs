@@ -1,4 +1,4 @@
-//! Wakers that count, call back or panic, and a limit for what must not hang.
+//! Wakers that count, call closures or panic, and a time limit for tests that could hang.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// Longer than anything here takes, shorter than anyone's patience.
+/// Longer than anything here takes, and short enough to wait for when a test hangs.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
-/// Runs `body` on a thread of its own, and fails if it hangs.
+/// Runs `body` on a thread of its own, and fails the test if it hangs.
 pub(crate) fn in_time(body: impl FnOnce() + Send + 'static) {
     let (done, finished) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -24,7 +24,7 @@ pub(crate) fn in_time(body: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// How often a waker was woken.
+/// The number of times that a waker was woken.
 #[derive(Default)]
 pub(crate) struct Counter(AtomicUsize);
 
@@ -45,7 +45,7 @@ impl Wake for Counter {
     }
 }
 
-/// A waker that runs one closure when it is woken and another when its last clone is dropped.
+/// A waker that calls one closure when it is woken, and another when its last clone is dropped.
 struct Calls<W: Fn() + Send + Sync + 'static, D: Fn() + Send + Sync + 'static>(W, D);
 
 impl<W: Fn() + Send + Sync, D: Fn() + Send + Sync> Wake for Calls<W, D> {
@@ -71,7 +71,7 @@ pub(crate) fn panicking() -> Waker {
     calling(|| panic!("expected by the test: a waker that panics"), || {})
 }
 
-/// Polls once.
+/// Polls a future once.
 pub(crate) fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }

@@ -1,5 +1,6 @@
-//! The models. What a thread did before it released another is stood for by a relaxed store, which the other must then see
-//! by a relaxed load: loom shows it the old value wherever the orderings allow that. A lost wake-up is a deadlock.
+//! What the models share. In place of what a thread does before it releases another, it makes a relaxed store, which the other must
+//! then see by a relaxed load: loom returns the old value wherever the orderings allow it. A wake-up that is lost becomes a
+//! deadlock, which loom reports.
 
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
@@ -7,14 +8,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// Explores a scenario with at most three preemptions, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
+/// Explores a scenario with at most three preemptions, unless `LOOM_MAX_PREEMPTIONS` sets another number.
 pub(crate) fn explore(scenario: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
     builder.check(scenario);
 }
 
-/// What was done before a release, and must be visible after it.
+/// What a thread does before it releases another, and what must be visible to the other.
 #[derive(Clone)]
 pub(crate) struct Work(Arc<AtomicUsize>);
 
@@ -32,7 +33,7 @@ impl Work {
     }
 }
 
-/// Polls once, for nobody.
+/// Polls a future once, with a waker that does nothing.
 pub(crate) fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }

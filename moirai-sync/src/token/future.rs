@@ -9,15 +9,15 @@ use std::task::{Context, Poll};
 use super::node::Node;
 use crate::waiters::WaiterKey;
 
-/// The future that [`CancellationToken::cancelled`](super::CancellationToken::cancelled) returns. Dropping it stops waiting.
+/// The future that [`CancellationToken::cancelled`](super::CancellationToken::cancelled) returns. Dropping it ends the wait.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Cancelled<'a> {
     node: &'a Node,
     place: Option<WaiterKey>,
 }
 
-/// The future that [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned) returns. Dropping it stops
-/// waiting.
+/// The future that [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned) returns. Dropping it ends the
+/// wait.
 #[must_use = "futures do nothing unless awaited"]
 pub struct CancelledOwned {
     node: Arc<Node>,

@@ -29,7 +29,7 @@ fn a_grandchild_made_during_a_cancel_is_cancelled() {
 }
 
 #[test]
-fn who_waits_is_woken_and_sees_what_came_before() {
+fn a_waiter_is_woken_and_sees_what_came_before() {
     explore(|| {
         let (root, work) = (CancellationToken::new(), Work::new());
         let child = root.child_token();
@@ -47,7 +47,7 @@ fn who_waits_is_woken_and_sees_what_came_before() {
 }
 
 #[test]
-fn two_cancellers_at_two_heights_wake_who_waits_below() {
+fn two_cancellers_at_two_heights_wake_a_waiter_below() {
     explore(|| {
         let root = CancellationToken::new();
         let child = root.child_token();
@@ -66,7 +66,7 @@ fn two_cancellers_at_two_heights_wake_who_waits_below() {
 }
 
 #[test]
-fn a_child_dropped_during_a_cancel_is_forgotten_and_its_brother_is_not() {
+fn a_child_dropped_during_a_cancel_is_forgotten_and_its_sibling_is_not() {
     explore(|| {
         let root = CancellationToken::new();
         let (first, second) = (root.child_token(), root.child_token());
@@ -74,7 +74,7 @@ fn a_child_dropped_during_a_cancel_is_forgotten_and_its_brother_is_not() {
             let root = root.clone();
             move || {
                 drop(first);
-                // Takes the place that became free.
+                // It takes the place in the links that has become free.
                 root.child_token()
             }
         });

@@ -2,17 +2,17 @@
 //!
 //! # Protocol
 //!
-//! A node has an event, which is its being cancelled, and behind a lock its links: its children and its callbacks.
+//! A node has an event, which is set when the node is cancelled, and links behind a lock: its children and its callbacks.
 //!
-//! 1. The event is set under the lock of the links, in the section that takes all links. So under that lock a node is
-//!    either not cancelled, and what is linked then will be taken; or cancelled, and then nothing is linked any more: a
-//!    child is born cancelled, a callback runs at once, and keys from before name nothing.
-//! 2. Links point down weakly and up strongly. A node lives as long as a token, a future, a registration or a child of it
-//!    does, and its drop takes it out of its parent.
-//! 3. No lock is held while another node's is taken, nor while foreign code runs: wakers, callbacks, their destructors.
-//!    References to nodes are dropped with no lock held, since that may end in rule 2.
-//! 4. All nodes below are marked before the first waker is woken. A canceller that meets a node which is marked leaves what
-//!    is below it to the one that marked it.
+//! 1. The event is set under the lock of the links, in the critical section that takes all links. So under that lock a node is
+//!    either not cancelled, and everything that is linked then will be taken; or it is cancelled, and nothing is linked any more: a
+//!    child is cancelled from the start, a callback runs at once, and keys from before name nothing.
+//! 2. Links downwards are weak, and those upwards are strong. A node lives as long as a token, a future, a registration or a child
+//!    of it does, and its drop removes it from its parent.
+//! 3. No lock is held while that of another node is taken, nor while user code runs: wakers, callbacks and their destructors.
+//!    References to nodes are dropped with no lock held, because dropping one may lead to rule 2.
+//! 4. All nodes below the cancelled one are marked before the first waker is woken. A thread that cancels, and meets a node which
+//!    is marked already, leaves everything below it to the thread that marked it.
 //! 5. Neither walk, down to cancel or up to drop, is recursive.
 
 use crate::event::Event;
@@ -28,7 +28,7 @@ pub(super) type Hook = Box<dyn FnOnce() + Send>;
 pub(super) struct Node {
     pub(super) cancelled: Event,
     links: Mutex<Links>,
-    /// `None` for a root, for the child of a node that was cancelled, and while the node is dropped.
+    /// `None` for a root, for the child of a node that was already cancelled, and while the node is being dropped.
     parent: Option<Parent>,
 }
 
@@ -40,7 +40,7 @@ struct Links {
 
 struct Parent {
     node: Arc<Node>,
-    /// The child's place in the parent's links, until the parent is cancelled.
+    /// The key of the child in the parent's links. It is valid until the parent is cancelled.
     key: usize,
 }
 
@@ -57,7 +57,7 @@ impl Node {
         self.cancelled.is_set()
     }
 
-    /// Rule 1: a child, linked or born cancelled.
+    /// Creates a child, which is linked, or, if the parent is cancelled, is cancelled from the start (rule 1).
     pub(super) fn child(parent: &Arc<Self>) -> Arc<Self> {
         let mut links = parent.links.lock();
         if parent.is_cancelled() {
@@ -73,7 +73,7 @@ impl Node {
         child
     }
 
-    /// Rule 1: the key of the callback, or none if it ran at once.
+    /// Links a callback, and returns its key. If the node is cancelled, runs the callback at once and returns `None` (rule 1).
     pub(super) fn on_cancel(&self, hook: Hook) -> Option<usize> {
         let mut links = self.links.lock();
         if self.is_cancelled() {
@@ -84,20 +84,20 @@ impl Node {
         Some(links.hooks.insert(hook))
     }
 
-    /// The callback, for the caller to drop, unless the node was cancelled since.
+    /// Unlinks a callback, and returns it for the caller to drop, unless the node has been cancelled since.
     pub(super) fn forget_hook(&self, key: usize) -> Option<Hook> {
         let mut links = self.links.lock();
-        // Rule 1: the slab of a cancelled node stays empty, so the key cannot meet a stranger.
+        // The slab of a cancelled node stays empty, so the key cannot name another callback (rule 1).
         sparse::remove(&mut links.hooks, key)
     }
 
     fn forget_child(&self, key: usize) {
         let mut links = self.links.lock();
-        // A weak reference to a node that is being dropped: its own drop runs nothing.
+        // What is removed is a weak reference to a node that is being dropped, and dropping it runs no user code.
         sparse::remove(&mut links.children, key);
     }
 
-    /// Rules 4 and 5.
+    /// Cancels the node and all below it, then wakes the waiters, and then runs the callbacks (rules 4 and 5).
     pub(super) fn cancel(this: &Arc<Self>) {
         if this.is_cancelled() {
             return;
@@ -112,7 +112,7 @@ impl Node {
             if !links.hooks.is_empty() {
                 hooks.push(links.hooks);
             }
-            // A child that cannot be upgraded is being dropped: nobody is left to tell.
+            // A child that cannot be upgraded is being dropped, so nothing waits for it.
             below.extend(links.children.iter().filter_map(|(_, child)| child.upgrade()));
         }
         wakers.into_iter().for_each(Wakers::wake);
@@ -121,7 +121,8 @@ impl Node {
         }
     }
 
-    /// Rule 1: who waited and what was linked, to whoever cancels the node first; nothing to those who come later.
+    /// Sets the event, and takes the wakers and the links (rule 1). They go to the caller that cancels the node first; later
+    /// callers get nothing.
     fn mark(&self) -> (Wakers, Links) {
         let mut links = self.links.lock();
         let wakers = self.cancelled.mark();
@@ -136,7 +137,8 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Rules 2 and 5: leaves the parent, and if this was the last reference to it, does for it what its drop would.
+    /// Unlinks the node from its parent. If this was the last reference to the parent, does the same for the parent, which its own
+    /// drop would do otherwise (rules 2 and 5).
     fn drop(&mut self) {
         let mut next = self.parent.take();
         while let Some(Parent { node, key }) = next {

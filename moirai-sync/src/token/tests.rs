@@ -15,7 +15,7 @@ fn clones_are_one_token_and_cancelling_twice_is_once() {
 }
 
 #[test]
-fn cancelling_reaches_all_descendants_and_nobody_else() {
+fn cancelling_reaches_all_descendants_and_no_other_token() {
     let root = CancellationToken::new();
     let (left, right) = (root.child_token(), root.child_token());
     let (low, lower) = (left.child_token(), left.child_token().child_token());
@@ -27,7 +27,7 @@ fn cancelling_reaches_all_descendants_and_nobody_else() {
 }
 
 #[test]
-fn the_child_of_a_cancelled_token_is_born_cancelled() {
+fn the_child_of_a_cancelled_token_is_cancelled_from_the_start() {
     let token = CancellationToken::new();
     token.cancel();
     let child = token.child_token();
@@ -141,7 +141,8 @@ fn a_future_runs_until_the_token_is_cancelled() {
     assert!(matches!(poll(&mut run, &waker), Poll::Ready(None)));
     assert_eq!(Arc::strong_count(&value), 1);
 
-    // Cancelled before: not polled at all. Cancelled by the poll that is ready: the output counts.
+    // A future is not polled at all if the token was cancelled before. If the poll that is ready cancels it, the output is
+    // returned.
     let never = async { unreachable!("polled after the token was cancelled") };
     assert_eq!(block_on(token.run_until_cancelled(never)), None::<()>);
     let token = CancellationToken::new();
@@ -176,7 +177,7 @@ fn a_callback_runs_once_unless_it_is_forgotten() {
     drop(token.on_cancel(callback()));
     assert_eq!(token.node().linked(), (0, 1));
     assert_eq!(Arc::strong_count(&runs), 2);
-    // The registration alone keeps the token within reach of its parent.
+    // From here on only the registration keeps the token linked to its parent.
     let node = Arc::downgrade(&token.node);
     drop(token);
     root.cancel();
@@ -192,7 +193,7 @@ fn a_callback_runs_once_unless_it_is_forgotten() {
 }
 
 #[test]
-fn all_descendants_are_cancelled_before_the_first_is_told() {
+fn all_descendants_are_cancelled_before_the_first_waiter_is_woken() {
     let root = CancellationToken::new();
     let mut tokens = vec![root.clone()];
     for i in 0..20 {
@@ -238,11 +239,11 @@ fn a_panic_in_a_waker_or_callback_reaches_neither_canceller_nor_others() {
     }
     root.cancel();
     assert_eq!((counter.count(), runs.load(Ordering::SeqCst)), (2, 4));
-    // Nor whoever registers too late.
+    // The thread that registers too late is not reached either.
     drop(root.on_cancel(|| panic!("expected by the test")));
 }
 
-/// Foreign code that runs while a lock is held would wait for itself here.
+/// If wakers or callbacks were used while a lock is held, the thread would wait for itself here.
 #[test]
 fn wakers_and_callbacks_may_use_the_token_also_from_their_destructors() {
     struct Asks(CancellationToken);
@@ -269,7 +270,7 @@ fn wakers_and_callbacks_may_use_the_token_also_from_their_destructors() {
         token.cancel();
         block_on(&mut wait);
         drop(registration);
-        // Forgotten, not run: its destructor cancels.
+        // This callback is removed instead of being run, and its destructor cancels the token.
         let token = CancellationToken::new();
         let captured = asks(&token);
         drop(token.on_cancel(move || drop(captured)));
@@ -278,14 +279,14 @@ fn wakers_and_callbacks_may_use_the_token_also_from_their_destructors() {
 }
 
 #[test]
-fn nobody_sleeps_through_a_cancel_from_another_thread() {
+fn no_waiter_misses_a_cancel_from_another_thread() {
     in_time(|| {
         for _ in 0..1_000 {
             let root = CancellationToken::new();
             let working = thread::spawn({
                 let child = root.child_token();
                 move || {
-                    // Made while the cancel is under way, and often dropped at that moment.
+                    // The child is made while the cancel is in progress, and is often dropped at that moment.
                     drop(child.child_token());
                     let grandchild = child.child_token();
                     drop(child);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
-fn a_key_of_an_earlier_generation_names_nobody() {
-    let (stranger, waker) = Counter::waker();
+fn a_key_of_an_earlier_generation_names_no_waker() {
+    let (other, waker) = Counter::waker();
     let mut list = WaiterList::new();
     let old = list.register(panicking());
     drop(list.take_all());
@@ -15,7 +15,7 @@ fn a_key_of_an_earlier_generation_names_nobody() {
     assert!(list.update(old, panicking()).is_err());
     assert!(list.remove(old).is_none());
     list.take_all().wake();
-    assert_eq!(stranger.count(), 1);
+    assert_eq!(other.count(), 1);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_waker_is_cloned_woken_and_dropped_outside_the_lock() {
             queue.poll(place, &Context::from_waker(&waker), || condition)
         };
 
-        // Dropped because it was replaced, because its future was, and because there was nothing to wait for.
+        // A waker is dropped when it is replaced, when its future is dropped, and when there is nothing to wait for.
         let mut place = None;
         assert!(poll(&mut place, false).is_pending());
         assert!(poll(&mut place, false).is_pending());
@@ -64,12 +64,13 @@ fn a_waker_is_cloned_woken_and_dropped_outside_the_lock() {
         assert_eq!(calls.load(Ordering::SeqCst), 2);
         assert!(poll(&mut place, true).is_ready());
         assert_eq!(calls.load(Ordering::SeqCst), 3);
-        // Dropped because its registration was taken while it was cloned is what the models cover. Woken, then dropped:
+        // It is also dropped if its registration was taken while it was cloned, which the models cover. Here it is woken, and then
+        // dropped.
         assert!(poll(&mut place, false).is_pending());
         let wakers = queue.lock().take_all();
         wakers.wake();
         assert_eq!(calls.load(Ordering::SeqCst), 5);
-        // Once taken, the condition was true, whatever it is now.
+        // Its wakers were taken, so the condition was true, whatever it is now.
         assert!(poll(&mut place, false).is_ready());
         assert!(place.is_none());
     });
@@ -83,7 +84,7 @@ fn the_same_task_polling_again_keeps_its_waker() {
     let mut place = None;
     for _ in 0..5 {
         assert!(queue.poll(&mut place, &context, || false).is_pending());
-        // Here, in `waker`, and in the list.
+        // The three are `counter`, `waker`, and the clone in the list.
         assert_eq!(Arc::strong_count(&counter), 3);
         assert_eq!(queue.lock().len(), 1);
     }
