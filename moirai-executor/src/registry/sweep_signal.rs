@@ -12,6 +12,9 @@
 //! before the store that sets it had reached that thread's processor, and had published its completion before. A store reaches
 //! every processor within microseconds, and the second check for retained records comes at least [`SETTLE`](super::sweeper) after
 //! the flag was set, however short the interval is: it finds the record. A thread that loads the flag later finds it set.
+//!
+//! A timer that always runs would wake an idle process every interval. A notification at each completion would take a lock. A flag
+//! without the second check would need a fence in the path of every task.
 
 use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};

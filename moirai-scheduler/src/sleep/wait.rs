@@ -1,4 +1,10 @@
 //! What a worker without work does: it searches, spins, announces itself, and sleeps.
+//!
+//! Spinning is for the thread outside of the executor that spawns one task and waits for it. To put a thread to sleep and to wake
+//! it takes longer than most tasks, and such a thread would pay for two of these pairs: 22 µs for 0.2 µs of work, and 4 µs with
+//! spinning. A worker spins on one word that no busy thread writes, and on no queue, so it does not disturb busy workers, nor take
+//! the only task of a chain away from its worker. It yields, so that a thread with work gets the processor. The alternative is that
+//! the waiting thread runs the task itself, which is faster still; but then a task would run on a thread that is not a worker.
 
 use std::time::{Duration, Instant};
 

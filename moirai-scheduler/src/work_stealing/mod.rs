@@ -42,6 +42,19 @@
 //!
 //! These bounds are for workers: [`take`](moirai_core::Scheduler::take), which is for other threads, goes by priority alone.
 //!
+//! # Why a spawned future takes the slot
+//!
+//! Most chains have one task at a time: a task spawns another and awaits it, or spawns the next one and ends. If such a task went
+//! into the queue, each spawn would wake a worker, which would take the task away from the one that was about to run it. In the
+//! slot it wakes no worker. On two workers a chain of 1,000 tasks went from 270 to 185 ns a task by this, and spawn and await from
+//! 290 to
+//! 200. Of many tasks only the first takes the slot, so the order of spawning is kept; if each displaced the last one, as in tokio,
+//! it would be turned around.
+//!
+//! The price is that a future in the slot waits while its spawner computes without a pause, unless another worker is looking for
+//! work, or the executor's watchdog notices that its worker makes no progress. A closure is never put there, because it is meant to
+//! run in parallel with its spawner.
+//!
 //! # How the contract is kept
 //!
 //! Each task is handed out once because the queues and the slots hand out each task once. A `pop` that comes after a push sees the
