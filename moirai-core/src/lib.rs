@@ -1,14 +1,12 @@
-//! The types and traits that all crates of [Moirai] share: ids, statuses, configuration, errors, the traits that schedulers,
+//! The types and traits that all crates of Moirai share: ids, statuses, configuration, errors, the traits that schedulers,
 //! recorders and plugins implement, the clock, and the [`shim`] from which the workspace takes its atomics, locks and threads.
 //!
 //! Most users depend on the facade crate `moirai`, which re-exports what they need from here. Depend on this crate to write a
 //! scheduler, a recorder or a plugin of your own.
 //!
-//! [Moirai]: https://docs.rs/moirai
-#![forbid(unsafe_code)]
+//! #![forbid(unsafe_code)]
 
 pub mod clock;
-mod deprecated;
 pub mod error;
 pub mod executor;
 pub mod id;
@@ -26,8 +24,6 @@ pub mod text;
 pub mod timestamp;
 
 pub use clock::{Clock, ManualClock};
-#[allow(deprecated)]
-pub use deprecated::{Claims, Ready};
 pub use error::{BuildError, Panic, TaskError};
 pub use executor::{
     CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, TaskManager,
@@ -37,6 +33,8 @@ pub use id::{ParseTaskIdError, TaskId};
 pub use plugin::ExecutorPlugin;
 pub use recorder::{Recorder, TaskSample};
 pub use report::ShutdownReport;
+#[allow(deprecated)]
+pub use scheduler::{Claims, Ready};
 pub use scheduler::{
     Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
 };

@@ -125,6 +125,14 @@ impl QueueReason {
     pub const ALL: [Self; 4] = [Self::Spawned, Self::Offered, Self::Woken, Self::Yielded];
 }
 
+/// The old name of [`QueueReason`].
+#[deprecated(since = "0.1.0", note = "renamed to `QueueReason`")]
+pub type Ready = QueueReason;
+
+/// The old name of [`Guarantees`].
+#[deprecated(since = "0.1.0", note = "renamed to `Guarantees`")]
+pub type Claims = Guarantees;
+
 /// Which workers can find a task that was pushed. The executor decides by it which worker to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use = "a task that others can take may be worth a wake-up"]

@@ -1,4 +1,4 @@
-//! Metrics of a [Moirai] executor: counters for each worker, and histograms of queue and execution times for each kind of task.
+//! Metrics of a Moirai executor: counters for each worker, and histograms of queue and execution times for each kind of task.
 //!
 //! [`MetricsRecorder`] is a [`moirai_core::Recorder`], which the executor calls. [`MetricsRecorder::snapshot`] reads what it has
 //! recorded, at any time and without stopping any thread. Users of the facade crate call `Moirai::metrics()`. A [`MetricsSnapshot`]
@@ -25,7 +25,6 @@
 //! assert_eq!(snapshot.execution_time.max(), Some(busy));
 //! ```
 //!
-//! [Moirai]: https://docs.rs/moirai
 #![forbid(unsafe_code)]
 
 mod access;

@@ -1,4 +1,4 @@
-//! The schedulers of [Moirai], and the protocol by which its workers sleep and wake.
+//! The schedulers of Moirai, and the protocol by which its workers sleep and wake.
 //!
 //! A scheduler is a set of queues: it decides in which order, and on which worker, tasks run. What it must promise is the contract
 //! of [`moirai_core::scheduler`]. Each scheduler is generic over what it schedules, so that tests and models can drive the very
@@ -53,7 +53,6 @@
 //! assert_eq!(sum.into_inner(), 5050);
 //! ```
 //!
-//! [Moirai]: https://docs.rs/moirai
 #![deny(unsafe_code)]
 
 #[cfg(feature = "conformance")]

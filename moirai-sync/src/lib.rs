@@ -1,4 +1,4 @@
-//! Synchronization primitives for threads and futures alike. The [Moirai] executor is built on them, but they need no executor:
+//! Synchronization primitives for threads and futures alike. The Moirai executor is built on them, but they need no executor:
 //! every wait is a future, and most have a blocking form as well.
 //!
 //! | primitive | what it is for |
@@ -50,7 +50,6 @@
 //!
 //! The other types have examples of their own.
 //!
-//! [Moirai]: https://docs.rs/moirai
 //! [loom]: https://docs.rs/loom
 #![forbid(unsafe_code)]
 
