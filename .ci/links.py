@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""What the README and the book name must exist.
+
+Every relative link names a file; every chapter is in the summary; and every test and file that the guarantees cite is there: a list item
+`path`: `name`, `name` of `docs/src/guarantees.md` is held by functions of those names in that file.
+
+    python3 .ci/links.py
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BOOK = ROOT / "docs/src"
+
+
+def pages():
+    listed = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], text=True, cwd=ROOT
+    )
+    names = [name for name in listed.split() if (ROOT / name).exists()]
+    return [ROOT / name for name in names if "/" not in name or name.startswith("docs/src/")]
+
+
+def broken_links(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        target = target.partition("#")[0]
+        if target and "://" not in target and not target.startswith("mailto:"):
+            if not (page.parent / target).exists():
+                yield f"broken link to {target}"
+
+
+def broken_citations(page):
+    for item in re.findall(r"^- (.*?)(?=^- |^\s*$)", page.read_text() + "\n", flags=re.S | re.M):
+        source = None
+        for name in re.findall(r"`([^`\s]+)`", item):
+            if "/" in name or name.endswith(".rs"):
+                source = ROOT / name if "/" in name else source.parent / name
+                if not source.exists():
+                    yield f"there is no file {name}"
+                    source = None
+            elif source and source.is_file() and re.fullmatch(r"[a-z][a-z0-9_]+", name):
+                if not re.search(rf"\bfn {name}\b", source.read_text()):
+                    yield f"{source.relative_to(ROOT)} has no test {name}"
+
+
+def main():
+    summary = (BOOK / "SUMMARY.md").read_text()
+    bad = 0
+    for page in pages():
+        faults = list(broken_links(page))
+        if page.is_relative_to(BOOK) and page.name != "SUMMARY.md":
+            if f"({page.relative_to(BOOK)})" not in summary:
+                faults.append("is not in the summary")
+        if page.name == "guarantees.md":
+            faults += broken_citations(page)
+        for fault in faults:
+            print(f"{page.relative_to(ROOT)}: {fault}")
+        bad += len(faults)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
