@@ -1,4 +1,45 @@
-#![doc = include_str!("../../README.md")]
+//! One executor for async tasks, parallel closures, fork-join and blocking work, with a record of every task.
+//!
+//! ```
+//! use moirai::prelude::*;
+//!
+//! let executor = Moirai::new()?;
+//! let greeting = executor.spawn_async(async { "hello" });
+//! let sum = executor.spawn_parallel(|| (1..=1_000_u64).sum::<u64>());
+//! let (low, high) = executor.join(|| (1..500_u64).sum::<u64>(), || (500..=1_000_u64).sum::<u64>());
+//!
+//! assert_eq!(executor.block_on(greeting).unwrap(), "hello");
+//! let id = sum.id();
+//! assert_eq!(sum.join().unwrap(), low + high);
+//!
+//! // The handle is gone, but the record is there.
+//! let stats = executor.task_stats(id).expect("its record is kept for five minutes");
+//! assert_eq!(stats.status, TaskStatus::Completed);
+//! # Ok::<(), BuildError>(())
+//! ```
+//!
+//! # Where to begin
+//!
+//! - [`Moirai`] is a handle to an executor. [`Moirai::builder`] sets one up: the number of workers, limits, how long records are
+//!   kept, the scheduler, plugins.
+//! - Work is spawned as an async task, a parallel closure or a blocking closure. [`Moirai::task`] gives a task a name, a priority,
+//!   a timeout, a [cancellation token](sync::CancellationToken) or a [group](TaskGroup).
+//! - A [`TaskHandle`] is a future, and can also be joined by a thread, on workers too.
+//! - [`Moirai::join`], [`Moirai::scope`] and [`par`] compute in parallel and may borrow from the caller.
+//! - [`Moirai::task_stats`], [`Moirai::tasks`] and [`Moirai::wait_for_task`] look tasks up by id. [`CleanupConfig`] says how long
+//!   the records of ended tasks are kept, and how many.
+//! - [`time`] has sleeps, timeouts and intervals; [`sync`] has a semaphore, a oneshot channel and more; [`sim`] runs a whole
+//!   executor on one thread, in an order drawn from a seed, to find races and replay them.
+//! - [`scheduler`] has five schedulers, and what it takes to write another; [`metrics`] has counters and histograms.
+//!
+//! The free functions of this crate, such as [`spawn_async`] and [`join`](join()), run on the executor that runs the calling
+//! thread, or else on the [`global`](global()) one, which is started at its first use.
+//!
+//! # Features
+//!
+//! - `ctrl-c` (on by default): `Moirai::shutdown_on_ctrl_c`.
+//! - `par-iter`: parallel iterators in [`par`], those of `orx-parallel` on Moirai's workers.
+//! - `serde`: serialization of configuration, statistics, ids and statuses.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "ctrl-c")]
@@ -12,6 +53,9 @@ pub mod sim;
 
 #[cfg(doctest)]
 mod guide;
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
 
 #[cfg(feature = "ctrl-c")]
 pub use crate::ctrl_c::{CtrlC, CtrlCError};
@@ -35,13 +79,13 @@ pub use moirai_executor::{
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};
 
-/// Synchronization primitives, useful with and without the executor.
+/// Synchronization primitives, which work with and without an executor.
 pub use moirai_sync as sync;
 
-/// What workers and tasks do, in numbers.
+/// Counters and histograms of what workers and tasks do.
 pub use moirai_metrics as metrics;
 
-/// The schedulers that come in the box, and what it takes to write another.
+/// The schedulers that Moirai has, and what it takes to write another.
 pub mod scheduler {
     pub use moirai_core::scheduler::{
         Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
@@ -52,7 +96,7 @@ pub mod scheduler {
     pub use moirai_scheduler::*;
 }
 
-/// What most programs need: `use moirai::prelude::*;`.
+/// The names that most programs need: `use moirai::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         BuildError, CleanupConfig, CleanupStats, ExecutorConfig, ExecutorPlugin, Moirai, Priority,
