@@ -1,4 +1,4 @@
-//! The names that users rely on: that they are there, and what can be done with them. Most of this is checked by compiling.
+//! Tests of the public names: that they exist, and what can be done with them. Most of it is tested by compiling.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn data<T: Clone + Debug + Send + Sync + 'static>() {}
 fn error<T: Error + Send + Sync + 'static>() {}
 
 #[test]
-fn types_are_what_users_need_them_to_be() {
+fn types_implement_the_traits_that_users_need() {
     value::<TaskId>();
     value::<TaskStatus>();
     value::<Priority>();
@@ -60,19 +60,19 @@ fn types_are_what_users_need_them_to_be() {
     defaults::<Priority>();
     fn text<T: Display + FromStr>() {}
     text::<TaskId>();
-    fn shown<T: Display>() {}
-    shown::<TaskStatus>();
-    shown::<ShutdownReport>();
+    fn displayed<T: Display>() {}
+    displayed::<TaskStatus>();
+    displayed::<ShutdownReport>();
     fn future<F: Future<Output = Result<u8, TaskError>> + Unpin>() {}
     future::<TaskHandle<u8>>();
-    fn not_for_tasks_only<T: ?Sized + ExecutorPlugin>() {}
-    not_for_tasks_only::<dyn ExecutorPlugin>();
-    fn unwinds<T: UnwindSafe>() {}
-    unwinds::<TaskId>();
+    fn object_safe<T: ?Sized + ExecutorPlugin>() {}
+    object_safe::<dyn ExecutorPlugin>();
+    fn unwind_safe<T: UnwindSafe>() {}
+    unwind_safe::<TaskId>();
 }
 
 #[test]
-fn ids_statuses_and_priorities_behave() {
+fn ids_are_parsed_statuses_are_classified_and_priorities_are_ordered() {
     let id: TaskId = "4294967303".parse().unwrap();
     assert_eq!((id.get(), id.to_string()), (4_294_967_303, "4294967303".to_owned()));
     for wrong in ["", "0", "-1", "x", "18446744073709551616"] {
@@ -108,7 +108,7 @@ fn defaults_are_the_documented_ones() {
 }
 
 #[test]
-fn errors_are_told_apart_by_predicates() {
+fn each_predicate_is_true_of_one_kind_of_error_only() {
     let panic = || TaskError::Panicked(Panic::new(Box::new("message"), None));
     let errors = [
         TaskError::Cancelled,
@@ -137,7 +137,7 @@ fn errors_are_told_apart_by_predicates() {
     assert_eq!(panic.into_payload().downcast_ref::<&str>(), Some(&"message"));
 }
 
-/// Uses every method of the traits, of whatever executor.
+/// Calls the methods of all three traits on any executor.
 fn use_all<E: Executor>(executor: &E) {
     let spawned = [
         executor.spawn(|| 1),
@@ -162,11 +162,11 @@ fn use_all<E: Executor>(executor: &E) {
     let _: bool = executor.try_run();
     assert_eq!((executor.load(), executor.worker_count()), (0, 2));
     assert!(!executor.is_shutting_down());
-    assert!(executor.shutdown_timeout(common::PATIENCE).is_clean());
+    assert!(executor.shutdown_timeout(common::STEP_TIMEOUT).is_clean());
     assert!(executor.shutdown().is_clean() && executor.is_shutting_down());
 }
 
-/// Each part by itself.
+/// Takes each of the three traits by itself.
 fn use_parts<S: TaskSpawner, M: TaskManager, C: ExecutorControl>(s: &S, m: &M, c: &C) -> usize {
     c.block_on(s.spawn_async(async {})).unwrap();
     m.tasks().len()
@@ -214,7 +214,7 @@ fn a_record_has_all_its_fields() {
     assert_eq!(later.saturating_since(earlier), between);
     let at = later.to_system_time();
     assert!(at <= SystemTime::now() + Duration::from_secs(1));
-    assert!(at >= SystemTime::now() - common::PATIENCE);
+    assert!(at >= SystemTime::now() - common::STEP_TIMEOUT);
 
     let CleanupStats {
         total_tasks,
@@ -235,13 +235,16 @@ fn a_record_has_all_its_fields() {
     assert_eq!(evicted_by_age + evicted_by_count + evicted_by_request, 0);
 }
 
-/// The paths of the modules.
+/// Uses the paths of the modules.
 mod paths {
-    #[expect(unused_imports, reason = "it has to be there, whether it is needed or not")]
+    #[expect(
+        unused_imports,
+        reason = "the prelude has to exist, whether it is needed here or not"
+    )]
     use moirai::prelude::*;
 
     #[test]
-    fn modules_hold_what_they_are_for() {
+    fn items_are_found_in_their_modules() {
         let token = moirai::sync::CancellationToken::new();
         let child = token.child_token();
         token.cancel();
@@ -264,7 +267,7 @@ mod paths {
 }
 
 #[test]
-fn a_task_is_whatever_implements_it() {
+fn every_type_that_implements_the_trait_is_a_task() {
     struct Own;
     impl Task for Own {
         type Output = &'static str;

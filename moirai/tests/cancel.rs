@@ -1,4 +1,6 @@
-//! Cancelling tasks, by handle, by abort handle and by id, wherever they stand.
+//! Tests of cancellation by handle, by abort handle and by id, in every state of a task.
+//!
+//! They hold promise P1 (a task ends once) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -8,7 +10,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 
 use common::{
-    Counter, Gate, OnDrop, assert_runs, hold, keep, named, threads, wait_until, watchdog,
+    Counter, Gate, OnDrop, assert_runs, block_only_worker, named, retain_at_most, threads,
+    wait_until, watchdog,
 };
 use moirai::prelude::*;
 
@@ -34,25 +37,25 @@ fn cancel<T>(executor: &Moirai, handle: &TaskHandle<T>, route: Route) {
     }
 }
 
-fn has_waited(executor: &Moirai, id: TaskId) {
+fn wait_until_polled(executor: &Moirai, id: TaskId) {
     wait_until("it waits", || executor.task_stats(id).is_some_and(|stats| stats.polls > 0));
 }
 
 #[test]
-fn a_queued_task_never_runs() {
+fn a_queued_task_that_is_cancelled_never_runs() {
     let _watchdog = watchdog();
     for route in ROUTES {
-        let held = hold(Moirai::builder());
+        let blocked = block_only_worker(Moirai::builder());
         let ran = Counter::default();
         let (a, b, c) = (ran.clone(), ran.clone(), ran.clone());
         let handles = [
-            held.executor.spawn_parallel(move || {
+            blocked.executor.spawn_parallel(move || {
                 a.add();
             }),
-            held.executor.spawn_async(async move {
+            blocked.executor.spawn_async(async move {
                 b.add();
             }),
-            held.executor.spawn_with_priority(
+            blocked.executor.spawn_with_priority(
                 move || {
                     c.add();
                 },
@@ -60,32 +63,32 @@ fn a_queued_task_never_runs() {
             ),
         ];
         for handle in &handles {
-            cancel(&held.executor, handle, route);
+            cancel(&blocked.executor, handle, route);
         }
-        held.gate.open();
+        blocked.gate.open();
         for handle in handles {
             let id = handle.id();
             assert!(handle.join().unwrap_err().is_cancelled());
-            let stats = held.executor.task_stats(id).unwrap();
+            let stats = blocked.executor.task_stats(id).unwrap();
             assert_eq!(stats.status, TaskStatus::Cancelled);
             assert_eq!((stats.polls, stats.started_at), (0, None));
             assert!(stats.finished_at.is_some());
             assert_eq!(stats.error, None);
         }
-        assert_runs(&held.executor);
+        assert_runs(&blocked.executor);
         assert_eq!(ran.get(), 0, "by {route:?}");
-        assert_eq!(held.executor.load(), 0);
+        assert_eq!(blocked.executor.load(), 0);
     }
 }
 
 #[test]
-fn a_queued_blocking_task_never_runs() {
+fn a_queued_blocking_task_that_is_cancelled_never_runs() {
     let _watchdog = watchdog();
     for route in ROUTES {
         let executor = Moirai::builder().worker_threads(1).max_blocking_threads(1).build().unwrap();
         let (gate, started, ran) = (Gate::new(), Gate::new(), Counter::default());
         let (waiting, start) = (gate.clone(), started.clone());
-        let holder = executor.spawn_blocking(move || {
+        let blocker = executor.spawn_blocking(move || {
             start.open();
             waiting.wait();
         });
@@ -98,14 +101,14 @@ fn a_queued_blocking_task_never_runs() {
         gate.open();
         assert!(handle.join().unwrap_err().is_cancelled());
         assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
-        holder.join().unwrap();
+        blocker.join().unwrap();
         assert_runs(&executor);
         assert_eq!(ran.get(), 0, "by {route:?}");
     }
 }
 
 #[test]
-fn a_waiting_task_is_dropped_at_once_on_a_worker() {
+fn a_waiting_task_that_is_cancelled_is_dropped_at_once_on_a_worker() {
     let _watchdog = watchdog();
     let executor = named("cnc-drop", 2).build().unwrap();
     for route in ROUTES {
@@ -118,12 +121,12 @@ fn a_waiting_task_is_dropped_at_once_on_a_worker() {
             pending::<()>().await;
         });
         let id = handle.id();
-        has_waited(&executor, id);
+        wait_until_polled(&executor, id);
         assert_eq!(executor.task_status(id), Some(TaskStatus::Running));
         cancel(&executor, &handle, route);
         assert!(handle.join().unwrap_err().is_cancelled());
         assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
-        let (thread, worker) = dropped.try_recv().expect("dropped before the verdict is told");
+        let (thread, worker) = dropped.try_recv().expect("dropped before the outcome is reported");
         assert!(thread.starts_with("cnc-drop"), "by {route:?}: dropped on {thread:?}");
         assert!(worker.is_some(), "by {route:?}: dropped on {thread:?}");
     }
@@ -141,7 +144,7 @@ fn a_detached_task_can_be_cancelled_by_id() {
     });
     let (id, abort) = (handle.id(), handle.abort_handle());
     drop(handle);
-    has_waited(&executor, id);
+    wait_until_polled(&executor, id);
     assert!(executor.cancel_task(id));
     wait_until("it has ended", || executor.task_status(id) == Some(TaskStatus::Cancelled));
     wait_until("it is dropped", || drops.get() == 1);
@@ -150,7 +153,7 @@ fn a_detached_task_can_be_cancelled_by_id() {
 }
 
 #[test]
-fn a_poll_in_progress_decides_first() {
+fn a_poll_in_progress_decides_whether_its_task_completes_or_is_cancelled() {
     let _watchdog = watchdog();
     let executor = common::workers(1);
     for route in ROUTES {
@@ -217,7 +220,7 @@ fn a_task_can_cancel_itself() {
     let (sender, receiver) = async_channel::bounded::<moirai::AbortHandle>(1);
     let handle = executor.spawn_async(async move {
         receiver.recv().await.unwrap().cancel();
-        // It goes on until it returns to the executor.
+        // The poll goes on until it returns to the executor.
         let reached = Moirai::current().is_some();
         yield_now().await;
         reached
@@ -228,12 +231,12 @@ fn a_task_can_cancel_itself() {
 }
 
 #[test]
-fn what_has_ended_stays_as_it_is() {
+fn cancelling_a_task_that_has_ended_changes_nothing() {
     let _watchdog = watchdog();
     let executor = common::workers(1);
     let mut done = executor.spawn_parallel(|| 1);
     let failed: TaskHandle<()> =
-        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::ON_PURPOSE)) });
     wait_until("both have ended", || done.is_finished() && failed.is_finished());
     for handle in [done.abort_handle(), failed.abort_handle()] {
         handle.cancel();
@@ -255,10 +258,13 @@ fn what_has_ended_stays_as_it_is() {
 }
 
 #[test]
-fn unknown_and_evicted_ids_name_nothing() {
+fn unknown_and_evicted_ids_lead_to_no_task() {
     let _watchdog = watchdog();
-    let executor =
-        Moirai::builder().cleanup_config(keep(0, common::HOUR)).worker_threads(1).build().unwrap();
+    let executor = Moirai::builder()
+        .cleanup_config(retain_at_most(0, common::HOUR))
+        .worker_threads(1)
+        .build()
+        .unwrap();
     let handle = executor.spawn_parallel(|| ());
     let evicted = handle.id();
     handle.join().unwrap();
@@ -275,23 +281,23 @@ fn unknown_and_evicted_ids_name_nothing() {
     assert!(executor.task_status(waiting.id()).unwrap().is_active());
 }
 
-/// Writes down what became of each task.
+/// Records the outcomes that are reported of each task.
 #[derive(Clone, Default)]
-struct Verdicts(Arc<Mutex<HashMap<TaskId, Vec<TaskStatus>>>>);
+struct Outcomes(Arc<Mutex<HashMap<TaskId, Vec<TaskStatus>>>>);
 
-impl ExecutorPlugin for Verdicts {
+impl ExecutorPlugin for Outcomes {
     fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
         self.0.lock().unwrap().entry(id).or_default().push(outcome);
     }
 }
 
 #[test]
-fn when_finish_and_cancel_race_there_is_one_verdict() {
+fn a_task_that_is_cancelled_while_it_finishes_has_one_outcome() {
     const BATCHES: u32 = 150;
     const BATCH: u32 = 40;
     let watchdog = watchdog();
-    let verdicts = Verdicts::default();
-    let executor = Moirai::builder().worker_threads(2).plugin(verdicts.clone()).build().unwrap();
+    let outcomes = Outcomes::default();
+    let executor = Moirai::builder().worker_threads(2).plugin(outcomes.clone()).build().unwrap();
     let (sender, receiver) = mpsc::channel::<moirai::AbortHandle>();
     let other = std::thread::spawn(move || receiver.into_iter().for_each(|abort| abort.cancel()));
     let drops = Counter::default();
@@ -306,7 +312,7 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
                 5 => executor.spawn_async(async move {
                     let _owned = owned;
                     yield_now().await;
-                    std::panic::resume_unwind(Box::new(common::PURPOSE));
+                    std::panic::resume_unwind(Box::new(common::ON_PURPOSE));
                 }),
                 yields => executor.spawn_async(async move {
                     let _owned = owned;
@@ -338,7 +344,7 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
                 _ => failed += 1,
             }
             assert_eq!(executor.task_status(id), Some(expected));
-            assert_eq!(verdicts.0.lock().unwrap()[&id], [expected]);
+            assert_eq!(outcomes.0.lock().unwrap()[&id], [expected]);
         }
         assert_eq!(drops.get(), ((batch + 1) * BATCH) as usize, "what tasks own is dropped once");
     }
@@ -348,5 +354,5 @@ fn when_finish_and_cancel_race_there_is_one_verdict() {
     let report = executor.shutdown();
     assert_eq!(report.spawned, u64::from(BATCHES * BATCH));
     assert_eq!((report.completed, report.cancelled, report.failed), (completed, cancelled, failed));
-    assert!(verdicts.0.lock().unwrap().values().all(|verdicts| verdicts.len() == 1));
+    assert!(outcomes.0.lock().unwrap().values().all(|outcomes| outcomes.len() == 1));
 }

@@ -1,6 +1,9 @@
-//! A mix of everything, at random: the books must balance to the last task, and nothing may be left.
+//! A test of random mixes of everything: the counts must add up to the last task, and nothing may be left behind.
 //!
-//! The seed is printed; `MOIRAI_CHAOS_SEED` runs the mix of one seed again, and `MOIRAI_CHAOS_SECONDS` goes on for that long.
+//! It holds promise P16 (shutdown is on time, and its numbers add up) of `docs/src/guarantees.md`.
+//!
+//! The seed is printed. `MOIRAI_CHAOS_SEED=n` runs the mix of seed `n` again, and `MOIRAI_CHAOS_SECONDS=n` runs mixes for `n`
+//! seconds.
 
 mod common;
 
@@ -10,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{PURPOSE, hush, keep, named, threads, wait_until, watchdog};
+use common::{
+    ON_PURPOSE, named, retain_at_most, silence_expected_panics, threads, wait_until, watchdog,
+};
 use moirai::prelude::*;
 use moirai::sync::CancellationToken;
 use moirai::{TaskGroup, time};
@@ -39,47 +44,47 @@ impl Random {
     }
 }
 
-/// Counts what is alive of what tasks own: zero in the end, or something leaked.
+/// Counts the guards that tasks own and that are not dropped yet. In the end there must be none.
 #[derive(Clone, Default)]
-struct Alive(Arc<AtomicU64>);
+struct Live(Arc<AtomicU64>);
 
-struct Part(Alive);
+struct LiveGuard(Live);
 
-impl Alive {
-    fn part(&self) -> Part {
+impl Live {
+    fn guard(&self) -> LiveGuard {
         self.0.fetch_add(1, Relaxed);
-        Part(self.clone())
+        LiveGuard(self.clone())
     }
 }
 
-impl Drop for Part {
+impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Relaxed);
     }
 }
 
-/// Every end that the executor told of, by task.
+/// Records every outcome that the executor reports.
 #[derive(Default)]
-struct Ends {
-    ended: Mutex<HashMap<TaskId, TaskStatus>>,
+struct Outcomes {
+    by_task: Mutex<HashMap<TaskId, TaskStatus>>,
     twice: AtomicU64,
 }
 
-impl ExecutorPlugin for Ends {
+impl ExecutorPlugin for Outcomes {
     fn after_complete(&self, id: TaskId, outcome: TaskStatus) {
-        if self.ended.lock().unwrap().insert(id, outcome).is_some() {
+        if self.by_task.lock().unwrap().insert(id, outcome).is_some() {
             self.twice.fetch_add(1, Relaxed);
         }
     }
 }
 
-/// What a task does, decided by the seed.
-fn closure(random: &mut Random, part: Part) -> impl FnOnce() -> u64 + Send + 'static {
+/// Returns the closure of a task. The seed decides what it does.
+fn closure(random: &mut Random, guard: LiveGuard) -> impl FnOnce() -> u64 + Send + 'static {
     let (kind, busy) = (random.below(20), random.micros(300));
     move || {
-        let _part = part;
+        let _guard = guard;
         match kind {
-            0 => panic!("{PURPOSE}"),
+            0 => panic!("{ON_PURPOSE}"),
             1 => std::thread::sleep(busy * 10),
             2 => _ = moirai::join(|| std::thread::sleep(busy), || std::hint::black_box(1)),
             3 => {
@@ -103,11 +108,12 @@ fn closure(random: &mut Random, part: Part) -> impl FnOnce() -> u64 + Send + 'st
     }
 }
 
-async fn future(mut random: Random, part: Part) -> u64 {
-    let _part = part;
+/// The future of a task. The seed decides what it does.
+async fn future(mut random: Random, guard: LiveGuard) -> u64 {
+    let _guard = guard;
     for _ in 0..random.below(4) {
         match random.below(12) {
-            0 => panic!("{PURPOSE}"),
+            0 => panic!("{ON_PURPOSE}"),
             1 => time::sleep(random.micros(2_000)).await,
             2 => _ = time::timeout(random.micros(500), pending::<()>()).await,
             3 => std::thread::sleep(random.micros(3_000)),
@@ -123,19 +129,22 @@ async fn future(mut random: Random, part: Part) -> u64 {
     random.below(100)
 }
 
-/// One executor's life. Returns how many tasks it had.
-fn life(seed: u64) -> u64 {
+/// Builds an executor, runs a mix of tasks on it and shuts it down. Returns the number of tasks.
+fn run_one_executor(seed: u64) -> u64 {
     let mut random = Random::new(seed);
-    let (alive, ends) = (Alive::default(), Arc::new(Ends::default()));
-    // Not how the name of this program begins.
+    let (live, outcomes) = (Live::default(), Arc::new(Outcomes::default()));
+    // The name of the program's main thread, which begins with `chaos`, must not begin like this.
     let prefix = "chs";
     let mut builder = named(prefix, 1 + random.below(4) as usize)
-        .plugin(Arc::clone(&ends))
+        .plugin(Arc::clone(&outcomes))
         .max_blocking_threads(1 + random.below(8) as usize)
         .blocking_queue_limit(1 + random.below(64) as usize)
         .blocking_keep_alive(Duration::from_millis(5))
         .stall_budget(Duration::from_millis(1 + random.below(20)))
-        .cleanup_config(keep(random.below(500) as usize, Duration::from_millis(random.below(50))));
+        .cleanup_config(retain_at_most(
+            random.below(500) as usize,
+            Duration::from_millis(random.below(50)),
+        ));
     if random.one_in(2) {
         builder = builder.max_active_tasks(1 + random.below(400) as usize);
     }
@@ -157,22 +166,22 @@ fn life(seed: u64) -> u64 {
         if random.one_in(10) {
             task = task.name("chaos");
         }
-        let part = alive.part();
+        let guard = live.guard();
         let inner = Random::new(random.0);
         spawned += 1;
         match random.below(16) {
-            0 => match task.try_spawn_blocking(closure(&mut random, part)) {
+            0 => match task.try_spawn_blocking(closure(&mut random, guard)) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => {
                     assert!(error.is_at_capacity());
                     refused += 1;
                 }
             },
-            1 => handles.push(task.spawn_blocking(closure(&mut random, part))),
-            2 => _ = group.spawn_async(future(inner, part)),
-            3 => _ = group.spawn_parallel(closure(&mut random, part)),
-            4..=8 => handles.push(task.spawn_parallel(closure(&mut random, part))),
-            _ => handles.push(task.spawn_async(future(inner, part))),
+            1 => handles.push(task.spawn_blocking(closure(&mut random, guard))),
+            2 => _ = group.spawn_async(future(inner, guard)),
+            3 => _ = group.spawn_parallel(closure(&mut random, guard)),
+            4..=8 => handles.push(task.spawn_parallel(closure(&mut random, guard))),
+            _ => handles.push(task.spawn_async(future(inner, guard))),
         }
         if random.one_in(4) && !handles.is_empty() {
             let index = random.below(handles.len() as u64) as usize;
@@ -215,26 +224,28 @@ fn life(seed: u64) -> u64 {
     assert_eq!(report.spawned, ended + report.still_active, "{report}");
     assert!(report.refused >= refused);
     assert!(report.elapsed < deadline + Duration::from_secs(10), "{report}");
-    // What was still in a poll ends by itself.
+    // A poll in progress ends by itself.
     wait_until("all tasks have ended", || {
         let report = executor.shutdown_timeout(Duration::ZERO);
         report.still_active == 0
     });
     let report = executor.shutdown_timeout(Duration::ZERO);
     for mut handle in handles {
-        assert!(handle.try_join().is_some(), "a task without an end has a handle");
+        assert!(handle.try_join().is_some(), "a handle has no result after the shutdown");
     }
     drop(group);
-    wait_until("every task's parts are dropped", || alive.0.load(Relaxed) == 0);
-    wait_until("every end is told", || ends.ended.lock().unwrap().len() as u64 == report.spawned);
-    assert_eq!(ends.twice.load(Relaxed), 0, "a task has ended twice");
+    wait_until("everything that tasks own is dropped", || live.0.load(Relaxed) == 0);
+    wait_until("every outcome is reported", || {
+        outcomes.by_task.lock().unwrap().len() as u64 == report.spawned
+    });
+    assert_eq!(outcomes.twice.load(Relaxed), 0, "two outcomes were reported of a task");
     let mut counts = [0; 3];
-    for status in ends.ended.lock().unwrap().values() {
+    for status in outcomes.by_task.lock().unwrap().values() {
         match status {
             TaskStatus::Completed => counts[0] += 1,
             TaskStatus::Failed => counts[1] += 1,
             TaskStatus::Cancelled => counts[2] += 1,
-            other => panic!("{other} is no end"),
+            other => panic!("{other} is no outcome"),
         }
     }
     assert_eq!(counts, [report.completed, report.failed, report.cancelled]);
@@ -246,12 +257,12 @@ fn life(seed: u64) -> u64 {
 }
 
 #[test]
-fn the_books_balance_whatever_happens() {
+fn the_counts_add_up_whatever_happens() {
     let watchdog = watchdog();
-    hush();
+    silence_expected_panics();
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     if let Some(seed) = number("MOIRAI_CHAOS_SEED") {
-        life(seed);
+        run_one_executor(seed);
         return;
     }
     let seconds = number("MOIRAI_CHAOS_SECONDS").unwrap_or(5);
@@ -262,11 +273,11 @@ fn the_books_balance_whatever_happens() {
     let mut tasks = 0;
     for seed in first.. {
         watchdog.feed(format!("MOIRAI_CHAOS_SEED={seed}"));
-        // Kept by the harness, and shown if it fails.
+        // The test harness captures the output, and shows it if the test fails.
         println!("MOIRAI_CHAOS_SEED={seed}");
-        tasks += life(seed);
+        tasks += run_one_executor(seed);
         if Instant::now() >= end {
-            println!("{} lives, {tasks} tasks", seed - first + 1);
+            println!("{} executors, {tasks} tasks", seed - first + 1);
             break;
         }
     }

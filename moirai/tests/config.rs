@@ -1,4 +1,7 @@
-//! What bad configurations get: an error that names the field, the value and the remedy, and nothing half-started.
+//! Tests of the configuration: a bad one is refused with an error that names the field, the value and a remedy, and leaves nothing
+//! half-started.
+//!
+//! They hold a part of promise P10 (no configuration panics or wraps around) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -9,19 +12,22 @@ use common::{Counter, named, threads, wait_until, watchdog};
 use moirai::prelude::*;
 use moirai::{HybridExecutor, MoiraiBuilder};
 
-/// Asserts that `build` refuses, and that its error names the field and the value.
+/// Asserts that `build` refuses the configuration, and that its error names the field and the value.
 #[track_caller]
 fn assert_refused(builder: MoiraiBuilder, field: &str, value: &str) -> BuildError {
     let error = builder.build().expect_err("the configuration should be refused");
     let text = error.to_string();
     assert!(error.field().is_some_and(|named| named.ends_with(field)), "{error:?}");
     assert!(text.contains(field) && text.contains(value), "{field}, {value}: {text}");
-    assert!(text.len() > field.len() + value.len() + 15, "says what to do instead: {text}");
+    assert!(
+        text.len() > field.len() + value.len() + 15,
+        "the error says what to do instead: {text}"
+    );
     error
 }
 
 #[test]
-fn what_means_nothing_is_refused_with_field_value_and_remedy() {
+fn values_without_a_meaning_are_refused_with_field_value_and_remedy() {
     let _watchdog = watchdog();
     let builder = Moirai::builder;
     for workers in [0, 4_097, usize::MAX] {
@@ -35,23 +41,23 @@ fn what_means_nothing_is_refused_with_field_value_and_remedy() {
     assert_refused(builder().thread_stack_size(0), "thread_stack_size", "0");
     let cleanup = CleanupConfig { cleanup_interval: Duration::ZERO, ..CleanupConfig::default() };
     assert_refused(builder().cleanup_config(cleanup.clone()), "cleanup_interval", "0ns");
-    // The same by way of the config, and for the executor beneath.
+    // The same through the `ExecutorConfig`, and for the executor beneath the facade.
     let config = ExecutorConfig { worker_threads: 0, ..ExecutorConfig::default() };
     assert_refused(builder().config(config.clone()), "worker_threads", "0");
     assert_eq!(HybridExecutor::new(config).unwrap_err().field(), Some("worker_threads"));
-    // An error of any length stays readable.
+    // The error stays readable however long the value is.
     let long = "\0".repeat(1 << 20);
     let error = assert_refused(builder().thread_name_prefix(long), "thread_name_prefix", "\\0");
     assert!(error.to_string().len() < 1_000);
-    // Where nothing sweeps, nothing is meant by the interval.
+    // Without automatic cleanup the interval has no meaning, so any value is accepted.
     let cleanup = CleanupConfig { enable_automatic_cleanup: false, ..cleanup };
     common::assert_runs(&builder().worker_threads(1).cleanup_config(cleanup).build().unwrap());
 }
 
 #[test]
-fn extremes_that_mean_something_are_taken() {
+fn extreme_values_with_a_meaning_are_accepted() {
     let _watchdog = watchdog();
-    let everything_at_its_end = ExecutorConfig {
+    let largest = ExecutorConfig {
         worker_threads: 1,
         thread_name_prefix: "ü".repeat(100),
         thread_stack_size: Some(1 << 20),
@@ -86,7 +92,7 @@ fn extremes_that_mean_something_are_taken() {
         compensation_threads: Some(0),
         ..ExecutorConfig::default()
     };
-    for config in [everything_at_its_end, smallest] {
+    for config in [largest, smallest] {
         let executor = Moirai::builder().config(config).build().unwrap();
         for _ in 0..20 {
             common::assert_runs(&executor);
@@ -115,10 +121,10 @@ impl ExecutorPlugin for Workers {
 }
 
 #[test]
-fn a_thread_that_cannot_be_started_leaves_nothing_behind() {
+fn a_build_that_cannot_start_all_its_threads_leaves_none_behind() {
     let _watchdog = watchdog();
     let prefix = "cfg-stack";
-    // The first fits into no address space; of the second the first few threads may get one.
+    // No address space has room for a stack of the first size. With the second, the first few threads may start.
     for stack in [usize::MAX / 4, (1 << 47) / 3] {
         let plugin = Workers::default();
         let builder = named(prefix, 8).plugin(plugin.clone()).thread_stack_size(stack);
@@ -127,7 +133,7 @@ fn a_thread_that_cannot_be_started_leaves_nothing_behind() {
         wait_until("no thread is left", || threads::count(prefix) == 0);
         assert_eq!(plugin.started.get(), plugin.stopped.get());
     }
-    // And the next one starts as if nothing had been.
+    // The next executor is not affected.
     common::assert_runs(&named(prefix, 2).build().unwrap());
 }
 
@@ -143,7 +149,7 @@ fn a_refused_configuration_starts_no_thread() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn all_threads_carry_the_prefix() {
+fn the_names_of_all_threads_begin_with_the_prefix() {
     let _watchdog = watchdog();
     let executor = named("cfg-name", 2).build().unwrap();
     let name = || threads::own_name();
@@ -153,12 +159,14 @@ fn all_threads_carry_the_prefix() {
         executor.spawn_blocking(name).join().unwrap(),
     ];
     assert!(names.iter().all(|name| name.starts_with("cfg-name")), "{names:?}");
-    wait_until("workers and the cleanup worker have names", || threads::count("cfg-name") >= 3);
+    wait_until("the workers and the cleanup worker have their names", || {
+        threads::count("cfg-name") >= 3
+    });
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn build_and_drop_leak_no_thread() {
+fn building_and_dropping_executors_leaks_no_thread() {
     let _watchdog = watchdog();
     let prefix = "cfg-leak";
     for i in 0..100 {
@@ -175,13 +183,14 @@ fn build_and_drop_leak_no_thread() {
 
 #[test]
 #[allow(deprecated)]
-fn the_old_name_of_two_settings_sets_both() {
+fn the_deprecated_name_of_two_settings_sets_both() {
     let _watchdog = watchdog();
     let builder = named("two", 1).stall_budget(None);
     let executor = builder.reserve_workers(0).build().unwrap();
-    // No compensation threads, and so nothing for a watchdog thread to do.
+    // There are no compensation threads, so a watchdog thread would have nothing to do. The cleanup thread is started after it.
+    wait_until("the threads have their names", || threads::count("two-cleanup") == 1);
     assert_eq!(threads::count("two-watchdog"), 0);
-    // No spare threads: the only worker keeps its core while it waits, so what it waits for does not run.
+    // There are no spare threads: the only worker keeps its core while it waits, so the task that it waits for does not run.
     let outer = executor.spawn_parallel({
         let executor = executor.clone();
         move || {

@@ -1,5 +1,5 @@
-//! Ends that are easy to get wrong: chains and circles of handles, joins and wakes while the executor stops, executors that
-//! wait for each other.
+//! Tests of endings that are easy to get wrong: chains and circles of handles, joins and wake-ups while the executor stops, and
+//! executors that wait for each other.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,24 +14,26 @@ use moirai::{AbortHandle, HybridExecutor, Recorder, TaskManager, TaskSample, Tas
 
 mod common;
 
-/// Says when the executor's shared part is gone: it is dropped with the plugins.
-struct Gone(mpsc::Sender<()>);
+/// A plugin that sends a message when it is dropped, which is when the executor's shared part is freed.
+struct DropSignal(mpsc::Sender<()>);
 
-impl ExecutorPlugin for Gone {}
+impl ExecutorPlugin for DropSignal {}
 
-impl Drop for Gone {
+impl Drop for DropSignal {
     fn drop(&mut self) {
         let _ = self.0.send(());
     }
 }
 
+/// Returns an executor, and the receiver of the message that its shared part has been freed.
 fn executor(workers: usize) -> (Moirai, mpsc::Receiver<()>) {
     let (sender, gone) = mpsc::channel();
-    let builder = Moirai::builder().worker_threads(workers).plugin(Gone(sender));
+    let builder = Moirai::builder().worker_threads(workers).plugin(DropSignal(sender));
     (builder.build().unwrap(), gone)
 }
 
-/// Spawns a task that spawns the next and awaits it, and so on; the innermost leaves an abort handle behind.
+/// Returns the future of a task that spawns the next task and awaits it, and so on, `depth` times. The innermost task's abort
+/// handle is sent to `last`.
 fn chain(
     executor: &Moirai,
     depth: usize,
@@ -60,7 +62,7 @@ fn a_chain_of_handles_is_freed_without_recursion() {
     executor.spawn_async(chain(&executor, 50_000, sender)).join().unwrap();
     let last = last.recv().unwrap();
     drop(executor);
-    // On a small stack: were each cell freed by the one before, this would overflow.
+    // The stack is small: if each task's cell were freed by the drop of the one before, it would overflow.
     std::thread::Builder::new().stack_size(64 << 10).spawn(|| drop(last)).unwrap().join().unwrap();
     gone.recv().unwrap();
 }
@@ -74,7 +76,7 @@ fn tasks_that_wait_for_each_other_are_freed() {
     for number in 0..2_usize {
         let (others, gate) = (Arc::clone(&handles), gate.clone());
         let task = async move {
-            // Leaves this task's waker with the other.
+            // Stores this task's waker in the other task.
             std::future::poll_fn(|cx| {
                 if let Some(other) = others.lock().unwrap().get_mut(1 - number) {
                     let _ = Pin::new(other).poll(cx);
@@ -99,7 +101,7 @@ fn tasks_that_wait_for_each_other_are_freed() {
 }
 
 #[test]
-fn a_task_can_join_after_it_has_dropped_the_last_owner() {
+fn a_task_can_join_after_it_has_dropped_the_last_handle_of_its_executor() {
     let _watchdog = watchdog();
     let (executor, gone) = executor(1);
     let (give, owner) = mpsc::channel::<Moirai>();
@@ -139,7 +141,7 @@ fn a_task_can_join_after_a_shutdown_has_given_up_on_it() {
 }
 
 #[test]
-fn a_worker_that_blocks_in_its_seat_leaves_its_slot_to_others() {
+fn a_worker_that_keeps_its_core_while_it_waits_leaves_its_slot_to_others() {
     let _watchdog = watchdog();
     let executor = Moirai::builder()
         .worker_threads(2)
@@ -173,7 +175,7 @@ fn one_executor_can_be_shut_down_on_a_worker_of_another() {
     let a_inside = a.clone();
     let shuts = b.spawn_parallel(move || a_inside.shutdown().still_active);
     wait_until("the shutdown has begun", || a.is_shutting_down());
-    // Wakes a task of B's only worker, which is in the middle of the shutdown of A.
+    // Wakes a task of `b`, whose only worker is in the middle of the shutdown of `a`.
     sender.try_send(()).unwrap();
     assert_eq!(shuts.join().unwrap(), 0);
     assert!(waits.join().unwrap());
@@ -181,28 +183,28 @@ fn one_executor_can_be_shut_down_on_a_worker_of_another() {
 
 #[test]
 fn a_recorder_that_panics_takes_no_worker_down() {
-    struct Bomb(AtomicUsize);
-    impl Recorder for Bomb {
+    struct PanickingRecorder(AtomicUsize);
+    impl Recorder for PanickingRecorder {
         fn task_finished(&self, _: Option<usize>, _: &TaskSample) {
             self.0.fetch_add(1, Ordering::Relaxed);
-            std::panic::resume_unwind(Box::new("bomb in a recorder"));
+            std::panic::resume_unwind(Box::new("in a recorder"));
         }
     }
     let _watchdog = watchdog();
-    let bomb = Arc::new(Bomb(AtomicUsize::new(0)));
-    let recorder: Arc<dyn Recorder> = Arc::clone(&bomb) as _;
-    let executor = HybridExecutor::builder().worker_threads(1).recorder(recorder).build().unwrap();
+    let recorder = Arc::new(PanickingRecorder(AtomicUsize::new(0)));
+    let as_dyn: Arc<dyn Recorder> = Arc::clone(&recorder) as _;
+    let executor = HybridExecutor::builder().worker_threads(1).recorder(as_dyn).build().unwrap();
     for number in 0..10 {
         let handle = executor.spawn_async(async move { number });
         let id = handle.id();
         assert_eq!(handle.join().unwrap(), number);
         assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
     }
-    assert_eq!(bomb.0.load(Ordering::Relaxed), 10);
+    assert_eq!(recorder.0.load(Ordering::Relaxed), 10);
 }
 
 #[test]
-fn a_waker_given_up_while_its_task_and_executor_end_is_safe() {
+fn a_waker_can_be_used_while_its_task_and_its_executor_end() {
     let _watchdog = watchdog();
     for _ in 0..300 {
         let (executor, gone) = executor(1);

@@ -1,4 +1,6 @@
-//! Nobody keeps a worker for himself: budgets, and priorities that hold.
+//! Tests of fairness: no task keeps a worker for itself, and tasks wait for a bounded number of others.
+//!
+//! They hold promise P13 (scheduling is fair) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -10,10 +12,12 @@ use common::{wait_until, watchdog, workers};
 use moirai::prelude::*;
 use moirai::sync::{Event, Semaphore};
 
-/// Runs an endless task on the only worker, and says that another gets its turn.
+/// Asserts that an endless task on the only worker lets another task run.
 #[track_caller]
-fn gives_way<F: Future<Output = ()> + Send + 'static>(endless: impl FnOnce(Arc<AtomicBool>) -> F) {
-    // Without rescuers: it is the task itself that has to give way.
+fn assert_gives_way<F: Future<Output = ()> + Send + 'static>(
+    endless: impl FnOnce(Arc<AtomicBool>) -> F,
+) {
+    // There are no compensation threads, so the task itself has to give way.
     let executor = Moirai::builder()
         .worker_threads(1)
         .spare_threads(0)
@@ -31,26 +35,26 @@ fn gives_way<F: Future<Output = ()> + Send + 'static>(endless: impl FnOnce(Arc<A
 #[test]
 fn a_task_whose_futures_are_always_ready_gives_way() {
     let _watchdog = watchdog();
-    gives_way(|stop| async move {
+    assert_gives_way(|stop| async move {
         let event = Event::new();
         event.set();
         while !stop.load(SeqCst) {
             event.wait().await;
         }
     });
-    gives_way(|stop| async move {
+    assert_gives_way(|stop| async move {
         let semaphore = Semaphore::new(1);
         while !stop.load(SeqCst) {
             drop(semaphore.acquire().await.unwrap());
         }
     });
-    gives_way(|stop| async move {
+    assert_gives_way(|stop| async move {
         let mut every = moirai::time::interval(Duration::ZERO);
         while !stop.load(SeqCst) {
             every.tick().await;
         }
     });
-    gives_way(|stop| async move {
+    assert_gives_way(|stop| async move {
         while !stop.load(SeqCst) {
             moirai::time::sleep(Duration::ZERO).await;
         }
@@ -58,16 +62,16 @@ fn a_task_whose_futures_are_always_ready_gives_way() {
 }
 
 #[test]
-fn a_task_on_a_foreign_channel_gives_way_when_it_consumes_its_budget() {
+fn a_task_on_a_channel_of_another_crate_gives_way_when_it_consumes_its_budget() {
     let _watchdog = watchdog();
     let (sender, receiver) = async_channel::bounded(1);
-    gives_way(|stop| async move {
+    assert_gives_way(|stop| async move {
         while !stop.load(SeqCst) {
             sender.send(()).await.unwrap();
             moirai::budgeted(receiver.recv()).await.unwrap();
         }
     });
-    gives_way(|stop| async move {
+    assert_gives_way(|stop| async move {
         while !stop.load(SeqCst) {
             moirai::consume_budget().await;
         }
@@ -75,7 +79,7 @@ fn a_task_on_a_foreign_channel_gives_way_when_it_consumes_its_budget() {
 }
 
 #[test]
-fn who_blocks_inside_of_a_poll_is_not_refused_for_ever() {
+fn block_on_inside_a_poll_and_unconstrained_futures_are_not_stopped_by_the_budget() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let task = executor.spawn_async(async {
@@ -87,17 +91,18 @@ fn who_blocks_inside_of_a_poll_is_not_refused_for_ever() {
         }
     });
     task.join().unwrap();
-    let unbounded = executor.spawn_async(moirai::unconstrained(async {
+    let unconstrained = executor.spawn_async(moirai::unconstrained(async {
         for _ in 0..10_000 {
             moirai::consume_budget().await;
         }
     }));
-    let id = unbounded.id();
-    unbounded.join().unwrap();
+    let id = unconstrained.id();
+    unconstrained.join().unwrap();
     assert_eq!(executor.task_stats(id).unwrap().polls, 1);
 }
 
-/// Keeps `moirai` flooded with tasks of `priority` that take about `length` each, until told to stop. Says how many have run.
+/// Floods the executor with tasks of `priority` whose polls take about `length` each, until `stop` is set. Returns the number of
+/// polls so far.
 fn flood(
     executor: &Moirai,
     priority: Priority,
@@ -121,8 +126,8 @@ fn flood(
     ran
 }
 
-/// How many polls of the flood came between the spawn of a task and its own. Counted from when the spawn has returned: before it, this
-/// thread may have waited for a processor.
+/// Spawns a task, and returns the number of polls of the flood between its spawn and its own poll. They are counted from when the
+/// spawn has returned, because before that this thread may have waited for a processor.
 fn passed_over_by(executor: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -> u64 {
     let counted = Arc::clone(ran);
     let task = executor.task().priority(priority).spawn_async(async move { counted.load(SeqCst) });
@@ -152,7 +157,7 @@ fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
         passed_over.sort_unstable();
         let p99 = passed_over[passed_over.len() * 99 / 100];
         stop.store(true, SeqCst);
-        // Polls that began before it was spawned count too: one on each worker.
+        // Polls that began before the spawn count, too: one on each worker.
         assert!(p99 <= 2 * n as u64, "{p99} polls of the flood went first: {passed_over:?}");
     }
 }
@@ -166,14 +171,14 @@ fn low_tasks_go_on_under_a_flood_of_critical_ones() {
     wait_until("the flood runs", || ran.load(SeqCst) > 500);
     for _ in 0..20 {
         let passed_over = passed_over_by(&executor, Priority::Low, &ran);
-        // One look in 64 of each worker begins with the low band.
+        // Every 64th time that a worker looks for a task, it begins with the low ones.
         assert!(passed_over <= 64 * 3, "{passed_over}");
     }
     stop.store(true, SeqCst);
 }
 
 #[test]
-fn what_comes_from_outside_gets_its_turn_among_long_polls() {
+fn a_task_from_outside_gets_its_turn_among_long_polls() {
     let _watchdog = watchdog();
     let executor = Moirai::builder()
         .worker_threads(1)

@@ -1,15 +1,17 @@
-//! Tasks that belong together.
+//! Tests of task groups: results, limits, and cancellation of tasks that belong together.
+//!
+//! They hold the part of promise P19 (limits hold) of `docs/src/guarantees.md` that concerns groups.
 
 mod common;
 
 use std::future::{Future, pending};
 
-use common::{Counter, Gate, PURPOSE, hush, wait_until, watchdog, workers};
+use common::{Counter, Gate, ON_PURPOSE, silence_expected_panics, wait_until, watchdog, workers};
 use moirai::TaskGroup;
 use moirai::prelude::*;
 
 #[test]
-fn results_that_are_asked_for_come_in_the_order_of_the_ends() {
+fn kept_results_come_in_the_order_in_which_the_tasks_ended() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let mut group = executor.group().keep_results();
@@ -36,7 +38,7 @@ fn results_that_are_asked_for_come_in_the_order_of_the_ends() {
 }
 
 #[test]
-fn nothing_is_held_of_what_ended_unless_asked_for() {
+fn results_are_dropped_unless_the_group_keeps_them() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let dropped = Counter::default();
@@ -46,18 +48,18 @@ fn nothing_is_held_of_what_ended_unless_asked_for() {
         group.spawn_async(async move { guard });
     }
     executor.block_on(async { assert!(group.next().await.is_none()) });
-    assert_eq!(dropped.get(), 1_000, "who is told of the end finds nothing left");
+    assert_eq!(dropped.get(), 1_000, "all results are dropped before the last end is reported");
     assert_eq!((group.len(), group.counts().completed), (0, 1_000));
 }
 
 #[test]
-fn ends_of_every_kind_are_counted() {
+fn outcomes_of_every_kind_are_counted() {
     let _watchdog = watchdog();
-    hush();
+    silence_expected_panics();
     let executor = workers(2);
     let mut group = executor.group().keep_results();
     group.spawn_async(async {});
-    group.spawn_parallel(|| panic!("{PURPOSE}"));
+    group.spawn_parallel(|| panic!("{ON_PURPOSE}"));
     let cancelled = group.spawn_async(pending());
     executor.cancel_task(cancelled);
     let results = executor.block_on(group.join_all());
@@ -67,7 +69,7 @@ fn ends_of_every_kind_are_counted() {
 }
 
 #[test]
-fn a_limit_bounds_the_members_and_what_is_kept_of_them() {
+fn a_limit_bounds_the_members_and_their_kept_results_together() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let mut group = executor.group().keep_results().max_tasks(2);
@@ -88,20 +90,20 @@ fn a_limit_bounds_the_members_and_what_is_kept_of_them() {
 }
 
 #[test]
-fn bounded_concurrency_runs_everything_and_never_more_at_once() {
+fn a_group_with_a_limit_runs_all_tasks_and_never_more_than_the_limit_at_once() {
     let _watchdog = watchdog();
     let executor = workers(2);
-    let (active, most) = (Counter::default(), Counter::default());
-    let ended = Counter::default();
+    let (started, ended) = (Counter::default(), Counter::default());
+    let violations = Counter::default();
     let mut group = executor.group().max_tasks(3);
     executor.block_on(async {
         for _ in 0..300 {
-            let (active, most, ended) = (active.clone(), most.clone(), ended.clone());
+            let (started, violations, ended) = (started.clone(), violations.clone(), ended.clone());
             group
                 .task()
                 .spawn_async_when_free(async move {
-                    if active.add() > most.get() + ended.get() + 3 {
-                        most.add();
+                    if started.add() > violations.get() + ended.get() + 3 {
+                        violations.add();
                     }
                     moirai::yield_now().await;
                     ended.add();
@@ -111,8 +113,8 @@ fn bounded_concurrency_runs_everything_and_never_more_at_once() {
         }
         assert!(group.next().await.is_none());
     });
-    assert_eq!((ended.get(), most.get()), (300, 0));
-    // Who is told of the end finds every place free.
+    assert_eq!((ended.get(), violations.get()), (300, 0));
+    // When the last end has been reported, there is room for as many members as the limit allows.
     for _ in 0..3 {
         group.task().try_spawn_async(pending()).unwrap();
     }
@@ -161,7 +163,7 @@ fn cancelling_all_leaves_the_group_usable() {
 }
 
 #[test]
-fn a_group_outlives_its_executor_and_its_members_may_use_it() {
+fn a_group_can_be_used_after_its_executor_is_gone() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let mut group = executor.group().keep_results();
@@ -180,24 +182,24 @@ fn a_group_outlives_its_executor_and_its_members_may_use_it() {
 }
 
 #[test]
-fn a_result_that_panics_as_it_is_dropped_hurts_nobody() {
-    struct Bomb;
-    impl Drop for Bomb {
+fn a_result_that_panics_when_it_is_dropped_does_no_harm() {
+    struct PanicOnDrop;
+    impl Drop for PanicOnDrop {
         fn drop(&mut self) {
-            panic!("{PURPOSE}");
+            panic!("{ON_PURPOSE}");
         }
     }
     let _watchdog = watchdog();
-    hush();
+    silence_expected_panics();
     let executor = workers(1);
     let mut group = executor.group();
-    group.spawn_parallel(|| Bomb);
+    group.spawn_parallel(|| PanicOnDrop);
     executor.block_on(async { assert!(group.next().await.is_none()) });
     common::assert_runs(&executor);
 }
 
 #[test]
-fn a_member_has_whatever_a_task_of_its_own_can_have() {
+fn a_member_can_have_every_option_of_a_task_outside_a_group() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let mut group = executor.group().keep_results();
@@ -235,12 +237,12 @@ fn a_member_can_run_on_another_executor_than_the_one_that_made_its_group() {
 }
 
 #[test]
-fn a_wait_for_a_place_that_is_given_up_keeps_no_place() {
+fn a_wait_for_room_that_is_dropped_keeps_no_place_in_the_group() {
     let _watchdog = watchdog();
     let executor = Moirai::builder().worker_threads(1).max_active_tasks(1).build().unwrap();
     let group = executor.group().max_tasks(1);
     let active = executor.spawn_async(pending::<()>());
-    // It has the group's place, and waits for the executor's.
+    // It has a place in the group, and waits for room in the executor.
     let mut waiting = Box::pin(group.task().spawn_async_when_free(async {}));
     let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
     assert!(waiting.as_mut().poll(cx).is_pending());

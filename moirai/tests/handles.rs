@@ -1,4 +1,4 @@
-//! What a task's handle gives: the result, once, to whoever waits for it in whatever way.
+//! Tests of task handles: each gives the result once, however its owner waits for it.
 
 mod common;
 
@@ -76,7 +76,7 @@ fn the_output_of_a_detached_task_is_dropped() {
     }));
     gate.open();
     wait_until("the output is dropped", || drops.get() == 1);
-    // Also when it had ended before the handle went.
+    // The same for a task that ended before its handle was dropped.
     let output = drops.on_drop();
     let handle = executor.spawn_parallel(move || output);
     wait_until("it has ended", || handle.is_finished());

@@ -1,5 +1,7 @@
-//! Waiting on a worker hands its seat on: an executor of one worker makes progress whatever its tasks wait for. And the
-//! blocking pool keeps its limits.
+//! Tests of waits on a worker, which hand off its core: an executor of one worker makes progress whatever its tasks wait for. And
+//! of the blocking pool, which keeps its limits.
+//!
+//! They hold a part of promise P14 (nothing unrelated runs on your stack) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -19,11 +21,11 @@ fn a_task_can_join_another_on_the_only_worker() {
         let a = inner.spawn_parallel(|| 1).join().unwrap();
         let b = inner.spawn_async(async { 2 }).join().unwrap();
         let c = inner.spawn_blocking(|| 3).join().unwrap();
-        let d = inner.spawn_async(async { 4 }).join_timeout(common::PATIENCE).unwrap().unwrap();
+        let d = inner.spawn_async(async { 4 }).join_timeout(common::STEP_TIMEOUT).unwrap().unwrap();
         a + b + c + d
     });
     assert_eq!(sum.join().unwrap(), 10);
-    // Inside an async task, too, where it holds up the poll.
+    // The same inside an async task, where the wait takes place in the middle of a poll.
     let inner = executor.clone();
     let sum = executor.spawn_async(async move { inner.spawn_async(async { 5 }).join().unwrap() });
     assert_eq!(sum.join().unwrap(), 5);
@@ -63,7 +65,7 @@ fn block_on_makes_progress_on_the_only_worker() {
                 6
             });
             yield_now().await;
-            // One within the other.
+            // One call of `block_on` within another.
             let seven = moirai::block_on(async { moirai::spawn_parallel(|| 7).await.unwrap() });
             handle.await.unwrap() * seven
         })
@@ -73,7 +75,7 @@ fn block_on_makes_progress_on_the_only_worker() {
 }
 
 #[test]
-fn block_in_place_lends_the_seat() {
+fn block_in_place_hands_off_the_core() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let inner = executor.clone();
@@ -82,24 +84,24 @@ fn block_in_place_lends_the_seat() {
         inner.spawn_async(async move { sender.send(8).unwrap() });
         let borrowed = &receiver;
         let first = block_in_place(|| borrowed.recv().unwrap());
-        // And the task goes on where it was.
+        // The task goes on on the same worker.
         yield_now().await;
         (first, Moirai::current().is_some(), Moirai::worker_index())
     });
     assert_eq!(handle.join().unwrap(), (8, true, Some(0)));
-    // Elsewhere it just calls.
+    // On threads that are not workers it just calls the closure.
     assert_eq!(block_in_place(|| 9), 9);
     assert_eq!(executor.spawn_blocking(|| block_in_place(|| 10)).join().unwrap(), 10);
 }
 
 #[test]
-fn a_worker_goes_on_serving_while_a_task_waits() {
+fn other_tasks_run_on_the_only_worker_while_a_task_waits() {
     let _watchdog = watchdog();
     let executor = workers(1);
     type Wait = fn(&Moirai, TaskHandle<()>);
     let waits: [Wait; 4] = [
         |_, handle| handle.join().unwrap(),
-        |_, mut handle| handle.join_timeout(common::PATIENCE).unwrap().unwrap(),
+        |_, mut handle| handle.join_timeout(common::STEP_TIMEOUT).unwrap().unwrap(),
         |executor, handle| executor.block_on(handle).unwrap(),
         |_, handle| block_in_place(|| futures_lite::future::block_on(handle)).unwrap(),
     ];
@@ -127,10 +129,10 @@ fn a_worker_goes_on_serving_while_a_task_waits() {
 }
 
 #[test]
-fn a_task_that_waits_for_itself_is_told() {
+fn a_task_that_waits_for_itself_gets_an_error() {
     let _watchdog = watchdog();
     let executor = workers(1);
-    // By join, in an async task and in closures.
+    // It waits by `join`, in an async task and in closures.
     let (sender, receiver) = async_channel::bounded::<TaskHandle<bool>>(1);
     let own = receiver.clone();
     let handle = executor.spawn_async(async move {
@@ -138,14 +140,14 @@ fn a_task_that_waits_for_itself_is_told() {
     });
     let id = handle.id();
     sender.send_blocking(handle).unwrap();
-    ended_well(&executor, id);
+    assert_completes(&executor, id);
     for blocking in [false, true] {
         let own = receiver.clone();
         let wait = move || {
             let mut handle = own.recv_blocking().unwrap();
             let timed = handle.join_timeout(Duration::MAX).unwrap();
             assert!(timed.unwrap_err().is_would_deadlock());
-            assert!(handle.try_join().is_none(), "looking is no waiting");
+            assert!(handle.try_join().is_none(), "a look is not a wait");
             let result = handle.join();
             assert!(result.unwrap_err().is_would_deadlock());
             true
@@ -154,9 +156,9 @@ fn a_task_that_waits_for_itself_is_told() {
             if blocking { executor.spawn_blocking(wait) } else { executor.spawn_parallel(wait) };
         let id = handle.id();
         sender.send_blocking(handle).unwrap();
-        ended_well(&executor, id);
+        assert_completes(&executor, id);
     }
-    // By await, and by block_on.
+    // It waits by `.await`, and by `block_on`.
     let own = receiver.clone();
     let handle = executor.spawn_async(async move {
         let mut handle = own.recv().await.unwrap();
@@ -167,18 +169,18 @@ fn a_task_that_waits_for_itself_is_told() {
     });
     let id = handle.id();
     sender.send_blocking(handle).unwrap();
-    ended_well(&executor, id);
+    assert_completes(&executor, id);
     assert_runs(&executor);
 }
 
 /// Waits for the task to end, and asserts that it did not panic.
-fn ended_well(executor: &Moirai, id: TaskId) {
+fn assert_completes(executor: &Moirai, id: TaskId) {
     let status = executor.block_on(executor.wait_for_task(id, None));
     assert_eq!(status, Some(TaskStatus::Completed), "{:?}", executor.task_stats(id));
 }
 
 #[test]
-fn a_lock_held_across_a_wait_is_not_met_on_the_same_stack() {
+fn a_lock_held_across_a_wait_is_not_taken_again_on_the_same_stack() {
     let _watchdog = watchdog();
     for threads in 1..=2 {
         let executor = workers(threads);
@@ -186,7 +188,7 @@ fn a_lock_held_across_a_wait_is_not_met_on_the_same_stack() {
         let (inner, own) = (executor.clone(), Arc::clone(&lock));
         let handle = executor.spawn_parallel(move || {
             let mut held = own.lock().unwrap();
-            // Both are queued behind this task; the second wants what it holds.
+            // Both are queued behind this task. The second one needs the lock that this task holds.
             let below = inner.spawn_parallel(|| 1);
             let unrelated = {
                 let own = Arc::clone(&own);
@@ -208,7 +210,7 @@ fn a_wait_starts_no_other_task_on_its_stack() {
     std::thread_local! {
         static DEPTH: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
     }
-    /// Calls the closure, and says how many such calls were on this stack already.
+    /// Calls the closure, and returns the number of such calls that were on this stack already, and the closure's result.
     fn nested<R>(f: impl FnOnce() -> R) -> (u32, R) {
         let depth = DEPTH.replace(DEPTH.get() + 1);
         let result = f();
@@ -230,18 +232,18 @@ fn a_wait_starts_no_other_task_on_its_stack() {
     for handle in handles {
         assert_eq!(handle.join().unwrap(), (0, 0));
     }
-    // A thread that is no worker runs nobody's task either.
+    // A thread that is not a worker does not run other tasks either.
     let (depth, inner) = nested(|| executor.spawn_parallel(|| nested(|| ()).0).join().unwrap());
     assert_eq!((depth, inner), (0, 0));
 }
 
 #[test]
-fn the_blocking_pool_uses_its_threads_and_no_more() {
+fn the_blocking_pool_uses_as_many_threads_as_its_limit_and_no_more() {
     const LIMIT: usize = 3;
     let _watchdog = watchdog();
     let executor = Moirai::builder().worker_threads(1).max_blocking_threads(LIMIT).build().unwrap();
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    // Nobody passes it unless three run at once.
+    // No task passes it unless three run at once.
     let barrier = Arc::new(Barrier::new(LIMIT));
     let handles: Vec<_> = (0..20 * LIMIT)
         .map(|_| {
@@ -261,7 +263,8 @@ fn the_blocking_pool_uses_its_threads_and_no_more() {
     assert_eq!(most.load(Ordering::SeqCst), LIMIT);
 }
 
-/// An executor of one worker and one blocking thread, which is held, with a full queue behind it.
+/// Returns an executor of one worker and one blocking thread. The blocking thread waits at the returned gate, and the queue behind
+/// it is full. The counter counts the queued tasks that have run.
 fn full_queue() -> (Moirai, Gate, Counter) {
     let executor = Moirai::builder()
         .worker_threads(1)
@@ -294,20 +297,20 @@ fn a_spawn_on_a_full_queue_waits_for_room() {
         let handle = inner.spawn_blocking(|| 4);
         (opened.is_open(), handle)
     });
-    // The pool serves nobody meanwhile, the workers serve everybody.
+    // Meanwhile the blocking thread runs nothing, and the worker runs everything.
     for _ in 0..20 {
         executor.spawn_async(yield_now()).join().unwrap();
     }
     assert!(!spawner.is_finished());
     gate.open();
     let (had_room, handle) = spawner.join().unwrap();
-    assert!(had_room, "nobody had left the queue yet");
+    assert!(had_room, "the spawn returned while the queue was full");
     assert_eq!(handle.join().unwrap(), 4);
     wait_until("all have run", || started.get() == 2);
 }
 
 #[test]
-fn a_worker_that_waits_for_room_hands_its_seat_on() {
+fn a_worker_that_waits_for_room_hands_off_its_core() {
     let _watchdog = watchdog();
     let (executor, gate, started) = full_queue();
     let (begun, inner, opened) = (Gate::new(), executor.clone(), gate.clone());
@@ -318,7 +321,7 @@ fn a_worker_that_waits_for_room_hands_its_seat_on() {
         (opened.is_open(), handle)
     });
     begun.wait();
-    // It runs on the only worker, whose seat the spawner has; and lets the spawner go on.
+    // This task runs on the only worker, whose thread waits in the spawner; and it lets the spawner go on.
     executor.spawn_async(async move { gate.open() }).join().unwrap();
     let (had_room, handle) = spawner.join().unwrap();
     assert!(had_room);
@@ -328,11 +331,11 @@ fn a_worker_that_waits_for_room_hands_its_seat_on() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn idle_threads_of_the_pool_and_of_the_reserve_end() {
+fn idle_blocking_threads_and_spare_threads_end() {
     let _watchdog = watchdog();
-    let prefix = "seat-keep";
+    let prefix = "hnd-keep";
     let executor = named(prefix, 1).blocking_keep_alive(Duration::from_millis(10)).build().unwrap();
-    // The worker, the cleanup worker, and the progress thread.
+    // The worker, the cleanup worker, and the watchdog thread.
     wait_until("the permanent threads run", || threads::count(prefix) == 3);
     let barrier = Arc::new(Barrier::new(8));
     let handles: Vec<_> = (0..8)
@@ -340,12 +343,15 @@ fn idle_threads_of_the_pool_and_of_the_reserve_end() {
             let barrier = Arc::clone(&barrier);
             executor.spawn_blocking(move || {
                 barrier.wait();
-                threads::count(prefix)
+                let count = threads::count(prefix);
+                // No thread ends before all have counted.
+                barrier.wait();
+                count
             })
         })
         .collect();
     for handle in handles {
-        assert!(handle.join().unwrap() > 2);
+        assert!(handle.join().unwrap() >= 3 + 8);
     }
     let inner = executor.clone();
     executor.spawn_parallel(move || inner.spawn_parallel(|| ()).join().unwrap()).join().unwrap();
@@ -355,13 +361,13 @@ fn idle_threads_of_the_pool_and_of_the_reserve_end() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn threads_of_the_pool_are_used_again() {
+fn blocking_threads_are_reused() {
     let _watchdog = watchdog();
-    let prefix = "seat-again";
+    let prefix = "hnd-again";
     let executor = named(prefix, 1).blocking_keep_alive(common::HOUR).build().unwrap();
     for _ in 0..200 {
         executor.spawn_blocking(|| ()).join().unwrap();
     }
-    // A thread is not idle yet when its task's result is out: a few, but not one for each task.
+    // A thread is not idle yet when the result of its task is there, so there may be some threads, but not one for each task.
     assert!(threads::count(prefix) < 30, "{}", threads::count(prefix));
 }

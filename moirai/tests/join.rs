@@ -1,4 +1,7 @@
-//! `join`: what both closures may do, and what happens when they fail.
+//! Tests of `join`: what its closures may do, and what happens when they panic or their task is cancelled.
+//!
+//! With the tests of `scope` they hold the part of promise P14 of `docs/src/guarantees.md` that concerns fork-join: both closures
+//! run once, panics are passed on, and a thread that waits runs nothing unrelated.
 
 mod common;
 
@@ -37,7 +40,7 @@ fn everywhere(f: impl Fn(&Moirai) + Clone + Send + 'static) {
 }
 
 #[test]
-fn both_results_come_back_from_every_place() {
+fn both_results_come_back_wherever_join_is_called() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         assert_eq!(executor.join(|| 1, || "two"), (1, "two"));
@@ -110,7 +113,7 @@ fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
     let _watchdog = watchdog();
     let executor = workers(WORKERS);
     let mut seen = Vec::new();
-    // Other processes may keep a worker from its core for a while.
+    // Other processes may keep a worker from running for a while.
     for _ in 0..50 {
         let ran: Arc<[AtomicUsize; WORKERS]> = Arc::default();
         let counts = Arc::clone(&ran);
@@ -123,7 +126,7 @@ fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
                 }
             });
         });
-        // Not by `join`, which would help.
+        // A `join` would run some of the leaves itself.
         wait_until("the task has ended", || task.is_finished());
         let ran: Vec<usize> = ran.iter().map(|ran| ran.load(SeqCst)).collect();
         if ran.iter().sum::<usize>() == 32 && ran.iter().all(|&ran| ran >= 5) {
@@ -131,7 +134,7 @@ fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
         }
         seen.push(ran);
     }
-    panic!("who ran how many of the 32 leaves: {seen:?}");
+    panic!("the number of the 32 leaves that each worker ran: {seen:?}");
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn the_other_closure_still_runs_once_when_one_panics() {
 }
 
 #[test]
-fn when_both_panic_the_first_ones_payload_goes_on() {
+fn when_both_panic_the_payload_of_the_first_closure_is_passed_on() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for _ in 0..20 {
@@ -171,7 +174,7 @@ fn when_both_panic_the_first_ones_payload_goes_on() {
 }
 
 #[test]
-fn a_panic_leaks_nothing_and_comes_after_both_have_ended() {
+fn a_panic_leaks_nothing_and_is_passed_on_after_both_have_ended() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for first_panics in [true, false] {
@@ -201,13 +204,16 @@ fn a_panic_leaks_nothing_and_comes_after_both_have_ended() {
 }
 
 #[test]
-fn a_payload_that_nobody_gets_may_panic_when_it_is_dropped() {
+fn a_payload_that_is_not_passed_on_may_panic_when_it_is_dropped() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for _ in 0..20 {
-            let bomb = OnDrop::new(|| resume_unwind(Box::new("bomb")));
+            let panics_on_drop = OnDrop::new(|| resume_unwind(Box::new("in the destructor")));
             let caught = catch_unwind(|| {
-                executor.join(|| resume_unwind(Box::new("first")), || resume_unwind(Box::new(bomb)))
+                executor.join(
+                    || resume_unwind(Box::new("first")),
+                    || resume_unwind(Box::new(panics_on_drop)),
+                )
             });
             assert_eq!(caught.map(|((), ())| ()).unwrap_err().downcast_ref(), Some(&"first"));
         }
@@ -218,7 +224,7 @@ fn a_payload_that_nobody_gets_may_panic_when_it_is_dropped() {
 fn a_hundred_thousand_waits_in_a_row_do_not_grow_the_stack() {
     let _watchdog = watchdog();
     let executor = workers(2);
-    // A stack that would not hold them.
+    // The stack is too small for them if they were nested.
     let caller = std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
         for round in 0..100_000 {
             let (a, b) = executor.join(|| round, || round + 1);
@@ -246,12 +252,12 @@ fn recursion_two_thousand_levels_deep_takes_a_few_kib_a_level() {
     }
     let _watchdog = watchdog();
     for n in [1, 2, 4] {
-        // Without optimization and with a sanitizer, too.
+        // Enough also without optimization and with a sanitizer.
         let builder = Moirai::builder().worker_threads(n).thread_stack_size(16 << 20);
         let executor = builder.build().unwrap();
         for recursion in [left, right] {
             let task = executor.spawn_parallel(move || recursion(2_000));
-            // Not by `join`, by which this thread would help on a stack of its own.
+            // With `join` this thread would run a part of it, on a stack of another size.
             let sum = executor.block_on(task).unwrap();
             assert_eq!(sum, 2_000);
         }
@@ -259,7 +265,7 @@ fn recursion_two_thousand_levels_deep_takes_a_few_kib_a_level() {
 }
 
 #[test]
-fn a_worker_in_a_join_is_the_worker_that_it_was() {
+fn a_worker_keeps_its_thread_and_its_index_inside_a_join() {
     let _watchdog = watchdog();
     let executor = workers(2);
     for _ in 0..1_000 {
@@ -280,22 +286,22 @@ fn a_worker_in_a_join_is_the_worker_that_it_was() {
 }
 
 #[test]
-fn a_cancelled_task_stops_at_its_next_split() {
+fn a_cancelled_task_stops_at_its_next_join() {
     let _watchdog = watchdog();
     let executor = workers(2);
     for stolen in [false, true] {
-        let (started, splits) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let (started, joins) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
         let task = executor.spawn_parallel({
-            let (started, splits) = (started.clone(), Arc::clone(&splits));
+            let (started, joins) = (started.clone(), Arc::clone(&joins));
             move || {
                 let endless = || {
                     loop {
-                        moirai::join(|| splits.fetch_add(1, SeqCst), || ());
+                        moirai::join(|| joins.fetch_add(1, SeqCst), || ());
                         started.open();
                     }
                 };
                 if stolen {
-                    // Wherever the second runs.
+                    // The second closure is stolen, because the first one waits for it.
                     moirai::join(|| started.wait(), endless);
                 } else {
                     endless();
@@ -307,14 +313,14 @@ fn a_cancelled_task_stops_at_its_next_split() {
         task.cancel();
         assert!(matches!(task.join(), Err(TaskError::Cancelled)));
         assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
-        let before = splits.load(SeqCst);
+        let before = joins.load(SeqCst);
         fibonacci(10);
-        assert_eq!(splits.load(SeqCst), before);
+        assert_eq!(joins.load(SeqCst), before);
     }
 }
 
 #[test]
-fn a_split_after_the_cancellation_was_caught_unwinds_again() {
+fn a_join_after_the_cancellation_was_caught_unwinds_again() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let (ready, cancelled) = (Gate::new(), Gate::new());
@@ -378,7 +384,7 @@ fn destructors_of_a_cancelled_task_can_fork_and_join() {
 }
 
 #[test]
-fn shutdown_stops_the_fork_join_of_what_it_cancels() {
+fn a_shutdown_stops_the_fork_join_work_of_the_tasks_that_it_cancels() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let started = Gate::new();
@@ -394,42 +400,42 @@ fn shutdown_stops_the_fork_join_of_what_it_cancels() {
     let report = executor.shutdown_timeout(Duration::from_millis(1));
     assert_eq!((report.cancelled, report.still_active), (1, 0));
     assert!(matches!(task.join(), Err(TaskError::ShutDown)));
-    // Whoever is no task goes on by himself.
+    // A thread that runs no task of the executor can still call `join`, and runs both closures itself.
     assert_eq!(executor.join(|| 1, || 2), (1, 2));
 }
 
 #[test]
-fn a_task_that_waits_for_itself_in_a_half_is_told() {
+fn a_task_that_waits_for_itself_in_a_closure_of_a_join_gets_an_error() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let (sender, receiver) = std::sync::mpsc::channel::<TaskHandle<bool>>();
     let task = executor.spawn_parallel(move || {
         let own = receiver.recv().unwrap();
         let both = Barrier::new(2);
-        let (_, told) = moirai::join(
+        let (_, got_error) = moirai::join(
             || both.wait(),
             || {
                 both.wait();
                 matches!(own.join(), Err(TaskError::WouldDeadlock))
             },
         );
-        told
+        got_error
     });
-    let told = task.id();
+    let id = task.id();
     sender.send(task).unwrap();
     wait_until("the task has ended", || {
-        executor.task_status(told).is_some_and(TaskStatus::is_terminal)
+        executor.task_status(id).is_some_and(TaskStatus::is_terminal)
     });
-    assert_eq!(executor.task_status(told), Some(TaskStatus::Completed));
+    assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
 }
 
 #[test]
-fn who_waits_for_a_task_runs_nothing_but_its_fork_join() {
+fn a_thread_that_waits_for_a_task_runs_nothing_but_its_fork_join_work() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let me = std::thread::current().id();
     for _ in 0..500 {
-        // Neither tasks nor the halves of other tasks.
+        // This thread must run neither the task nor its fork-join work.
         let other = executor.spawn_parallel(move || {
             let elsewhere = || assert_ne!(std::thread::current().id(), me);
             moirai::join(elsewhere, elsewhere);

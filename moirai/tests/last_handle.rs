@@ -1,4 +1,5 @@
-//! What happens when the last handle goes, wherever that is, and what may outlive the executor. And the global executor.
+//! Tests of the drop of an executor's last handle, wherever it takes place, and of what may outlive the executor. And of the global
+//! executor.
 
 mod common;
 
@@ -9,19 +10,19 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use common::{Counter, Gate, OnDrop, PURPOSE, named, threads, wait_until, watchdog, workers};
+use common::{Counter, Gate, ON_PURPOSE, OnDrop, named, threads, wait_until, watchdog, workers};
 use moirai::prelude::*;
 
-/// What the executor under test had to do when its last handle went.
-struct Left {
+/// A task that waits forever, and what is to be seen of its end when the last handle of its executor is dropped.
+struct PendingTask {
     prefix: &'static str,
     waiting: TaskHandle<()>,
     drops: Counter,
     dropped_on: mpsc::Receiver<String>,
 }
 
-impl Left {
-    /// An executor with a task that waits for ever.
+impl PendingTask {
+    /// Returns an executor with a task that waits forever.
     fn new(prefix: &'static str) -> (Moirai, Self) {
         let executor = named(prefix, 1).build().unwrap();
         let drops = Counter::default();
@@ -39,7 +40,7 @@ impl Left {
         (executor, Self { prefix, waiting, drops, dropped_on })
     }
 
-    /// Asserts that everything has ended as it should.
+    /// Asserts that the task was cancelled and dropped, once and on a thread of its executor, and that the executor's threads end.
     fn assert_ended(self) {
         assert!(self.waiting.join().unwrap_err().is_shut_down());
         assert_eq!(self.drops.get(), 1);
@@ -50,25 +51,28 @@ impl Left {
 }
 
 #[test]
-fn outside_it_waits_for_the_end() {
+fn a_drop_outside_of_the_executor_waits_for_the_end() {
     let _watchdog = watchdog();
-    let (executor, left) = Left::new("lst-out");
+    let (executor, pending_task) = PendingTask::new("lst-out");
     let clone = executor.clone();
     drop(executor);
     common::assert_runs(&clone);
     drop(clone);
-    assert!(left.waiting.is_finished(), "the drop has waited for it");
-    left.assert_ended();
+    assert!(
+        pending_task.waiting.is_finished(),
+        "the drop of the last handle has waited for the task"
+    );
+    pending_task.assert_ended();
 }
 
 #[test]
-fn inside_a_task_it_does_not_wait_for_itself() {
+fn a_drop_inside_a_task_does_not_wait_for_that_task() {
     let _watchdog = watchdog();
     let (gate, done) = (Gate::new(), Counter::default());
     for (kind, prefix) in ["lst-asy", "lst-par", "lst-blo"].into_iter().enumerate() {
-        let (executor, left) = Left::new(prefix);
+        let (executor, pending_task) = PendingTask::new(prefix);
         let (last, passed, count) = (executor.clone(), gate.clone(), done.clone());
-        // The handle of the test is gone before the task lets go of its own.
+        // The test drops its handle before the task drops the last one.
         let body = move || {
             passed.wait();
             drop(last);
@@ -81,67 +85,67 @@ fn inside_a_task_it_does_not_wait_for_itself() {
         };
         drop(executor);
         gate.open();
-        // A poll in progress ends as it ends.
+        // The poll in progress has its own outcome.
         handle.join().unwrap();
-        left.assert_ended();
+        pending_task.assert_ended();
     }
     assert_eq!(done.get(), 3);
 }
 
 #[test]
-fn with_a_task_that_is_dropped_it_goes_too() {
+fn the_last_handle_may_be_dropped_with_a_cancelled_task() {
     let _watchdog = watchdog();
-    let (executor, left) = Left::new("lst-own");
+    let (executor, pending_task) = PendingTask::new("lst-own");
     let last = executor.clone();
     let owner = executor.spawn_async(async move {
         let _last = last;
         pending::<()>().await;
     });
     drop(executor);
-    // The executor keeps itself alive, until somebody cancels the task.
+    // The executor keeps itself alive until the task is cancelled.
     owner.cancel();
     assert!(owner.join().is_err());
-    left.assert_ended();
+    pending_task.assert_ended();
 }
 
 #[test]
-fn during_a_panic_it_does_not_hang() {
+fn a_drop_during_a_panic_does_not_hang() {
     let _watchdog = watchdog();
-    let (executor, left) = Left::new("lst-pano");
+    let (executor, pending_task) = PendingTask::new("lst-pano");
     let caught = catch_unwind(AssertUnwindSafe(move || {
         let _last = executor;
-        resume_unwind(Box::new(PURPOSE));
+        resume_unwind(Box::new(ON_PURPOSE));
     }));
     assert!(caught.is_err());
-    left.assert_ended();
+    pending_task.assert_ended();
 
-    let (executor, left) = Left::new("lst-pani");
+    let (executor, pending_task) = PendingTask::new("lst-pani");
     let (last, gate) = (executor.clone(), Gate::new());
     let passed = gate.clone();
     let handle: TaskHandle<()> = executor.spawn_parallel(move || {
         let _last = last;
         passed.wait();
-        resume_unwind(Box::new(PURPOSE));
+        resume_unwind(Box::new(ON_PURPOSE));
     });
     drop(executor);
     gate.open();
     assert!(handle.join().unwrap_err().is_panicked());
-    left.assert_ended();
+    pending_task.assert_ended();
 }
 
 #[test]
-fn within_block_on_it_does_not_hang() {
+fn a_drop_inside_block_on_does_not_hang() {
     let _watchdog = watchdog();
-    let (executor, left) = Left::new("lst-blk");
+    let (executor, pending_task) = PendingTask::new("lst-blk");
     let borrowed = executor.block_on(async { Moirai::current().unwrap() });
     borrowed.block_on(async move {
         yield_now().await;
         drop(executor);
         yield_now().await;
     });
-    left.assert_ended();
+    pending_task.assert_ended();
     // The same inside a task of another executor.
-    let (executor, left) = Left::new("lst-oth");
+    let (executor, pending_task) = PendingTask::new("lst-oth");
     let other = workers(1);
     other
         .spawn_async(async move {
@@ -150,21 +154,21 @@ fn within_block_on_it_does_not_hang() {
         })
         .join()
         .unwrap();
-    left.assert_ended();
+    pending_task.assert_ended();
     common::assert_runs(&other);
 }
 
 #[test]
-fn in_the_destructor_of_a_thread_local_it_does_not_hang() {
+fn a_drop_in_the_destructor_of_a_thread_local_does_not_hang() {
     thread_local! {
         static LAST: RefCell<Option<Moirai>> = const { RefCell::new(None) };
     }
     let _watchdog = watchdog();
     for (first, prefix) in [(false, "lst-tls"), (true, "lst-tlf")] {
-        let (executor, left) = Left::new(prefix);
+        let (executor, pending_task) = PendingTask::new(prefix);
         let thread = std::thread::spawn(move || {
             if first {
-                // So that the executor's own thread-locals are older, or younger.
+                // Then the executor's own thread-locals are initialised before `LAST`, otherwise after it.
                 executor.block_on(executor.spawn_async(yield_now())).unwrap();
             }
             LAST.with_borrow_mut(|last| *last = Some(executor));
@@ -174,7 +178,7 @@ fn in_the_destructor_of_a_thread_local_it_does_not_hang() {
             });
         });
         thread.join().unwrap();
-        left.assert_ended();
+        pending_task.assert_ended();
     }
 }
 
@@ -200,15 +204,15 @@ fn a_poll_in_progress_is_not_waited_for_much_longer_than_a_second() {
 }
 
 #[test]
-fn the_current_handle_keeps_nothing_alive() {
+fn a_clone_of_the_current_handle_keeps_nothing_alive() {
     let _watchdog = watchdog();
-    let (executor, left) = Left::new("lst-cur");
+    let (executor, pending_task) = PendingTask::new("lst-cur");
     let handle = executor.spawn_parallel(|| Moirai::current().unwrap().clone());
     let borrowed = handle.join().unwrap();
     common::assert_runs(&borrowed);
-    let id = left.waiting.id();
+    let id = pending_task.waiting.id();
     drop(executor);
-    left.assert_ended();
+    pending_task.assert_ended();
     assert!(borrowed.is_shutting_down());
     assert_eq!(borrowed.task_status(id), Some(TaskStatus::Cancelled));
     assert!(borrowed.spawn_parallel(|| ()).join().unwrap_err().is_shut_down());
@@ -217,10 +221,10 @@ fn the_current_handle_keeps_nothing_alive() {
 }
 
 #[test]
-fn what_is_queued_is_dropped_unrun() {
+fn queued_tasks_are_dropped_without_being_run() {
     const TASKS: usize = 5_000;
     let _watchdog = watchdog();
-    let held = common::hold(named("lst-que", 1));
+    let blocked = common::block_only_worker(named("lst-que", 1));
     let (ran, drops) = (Counter::default(), Counter::default());
     let handles: Vec<_> = (0..TASKS)
         .map(|i| {
@@ -230,15 +234,15 @@ fn what_is_queued_is_dropped_unrun() {
                 ran.add();
             };
             match i % 3 {
-                0 => held.executor.spawn_parallel(body),
-                1 => held.executor.spawn_with_priority(body, Priority::Low),
-                _ => held.executor.spawn_async(async move { body() }),
+                0 => blocked.executor.spawn_parallel(body),
+                1 => blocked.executor.spawn_with_priority(body, Priority::Low),
+                _ => blocked.executor.spawn_async(async move { body() }),
             }
         })
         .collect();
-    drop(held.executor);
-    held.gate.open();
-    held.holder.join().unwrap();
+    drop(blocked.executor);
+    blocked.gate.open();
+    blocked.blocker.join().unwrap();
     for handle in handles {
         assert!(handle.join().unwrap_err().is_shut_down());
     }
@@ -262,7 +266,7 @@ fn wakers_may_outlive_the_executor() {
         }));
     }
     wait_until("all wait", || wakers.lock().unwrap().len() == 100);
-    // Woken while the executor ends, and after it is gone.
+    // They are woken while the executor ends, and after it is gone.
     let racing = wakers.lock().unwrap().clone();
     let thread = std::thread::spawn(move || {
         for waker in racing.iter().cycle().take(5_000) {
@@ -287,7 +291,7 @@ fn a_long_chain_of_drops_does_not_overflow_the_stack() {
     for queued in [false, true] {
         let executor = workers(1);
         let drops = Counter::default();
-        // Each task owns what wakes the next, and the handle of the one before.
+        // Each task owns the channel that wakes the next task, and the handle of the task before.
         let (mut sender, mut receiver) = async_channel::bounded::<()>(1);
         let mut before: Option<TaskHandle<()>> = None;
         let first = sender.clone();
@@ -313,10 +317,10 @@ fn a_long_chain_of_drops_does_not_overflow_the_stack() {
 }
 
 #[test]
-fn the_global_executor_serves_whoever_is_in_none() {
+fn the_global_executor_is_used_where_no_other_is_current() {
     let _watchdog = watchdog();
     let has = |executor: &Moirai, id: TaskId, kind: TaskKind| {
-        // Ids are unique within one executor only: the place tells them apart.
+        // Ids are unique within one executor only, so the location is compared as well.
         executor.task_stats(id).is_some_and(|stats| {
             stats.kind == kind && stats.location.file() == file!() && stats.status.is_terminal()
         })
@@ -337,15 +341,15 @@ fn the_global_executor_serves_whoever_is_in_none() {
     {
         assert!(has(global, id, kind));
     }
-    // Inside another, that one serves.
+    // Inside another executor that one is used.
     let own = workers(1);
     let id = own.spawn_parallel(|| moirai::spawn_parallel(|| ()).id()).join().unwrap();
-    wait_until("it has ended there", || has(&own, id, TaskKind::Parallel));
+    wait_until("it has ended on that executor", || has(&own, id, TaskKind::Parallel));
     let id = own.block_on(async { moirai::spawn_blocking(|| ()).id() });
-    wait_until("it has ended there", || has(&own, id, TaskKind::Blocking));
+    wait_until("it has ended on that executor", || has(&own, id, TaskKind::Blocking));
     let inside = moirai::block_on(async { Moirai::current().is_some() });
     assert!(inside && Moirai::current().is_none());
-    // A clone that goes ends nothing.
+    // The drop of a clone shuts nothing down.
     drop(global.clone());
     assert!(!global.is_shutting_down());
     common::assert_runs(global);

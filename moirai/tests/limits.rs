@@ -1,11 +1,13 @@
-//! Limits on how many tasks there may be.
+//! Tests of the limits on the number of active tasks and of queued blocking tasks.
+//!
+//! They hold a part of promise P19 (limits hold) of `docs/src/guarantees.md`.
 
 mod common;
 
 use std::future::pending;
 use std::sync::Arc;
 
-use common::{Counter, Gate, keep, wait_until, watchdog};
+use common::{Counter, Gate, retain_at_most, wait_until, watchdog};
 use moirai::prelude::*;
 use moirai::{MoiraiBuilder, yield_now};
 
@@ -14,7 +16,7 @@ fn limited(tasks: usize) -> MoiraiBuilder {
 }
 
 #[test]
-fn at_the_limit_a_plain_spawn_is_refused_with_a_reason_and_no_record() {
+fn at_the_limit_a_spawn_is_refused_with_an_error_and_leaves_no_record() {
     let _watchdog = watchdog();
     let executor = limited(2).build().unwrap();
     let dropped = Counter::default();
@@ -36,7 +38,7 @@ fn at_the_limit_a_plain_spawn_is_refused_with_a_reason_and_no_record() {
 }
 
 #[test]
-fn a_refused_task_comes_back_and_can_be_spawned_when_there_is_room() {
+fn a_refused_closure_is_given_back_and_can_be_spawned_when_there_is_room() {
     let _watchdog = watchdog();
     let executor = limited(1).build().unwrap();
     let active = executor.spawn_async(pending::<()>());
@@ -52,7 +54,7 @@ fn a_refused_task_comes_back_and_can_be_spawned_when_there_is_room() {
 }
 
 #[test]
-fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
+fn callers_that_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
     let _watchdog = watchdog();
     let executor = Arc::new(limited(1).build().unwrap());
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -68,7 +70,7 @@ fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
         for wait in &mut waiting {
             assert!(futures_lite::future::poll_once(wait).await.is_none());
         }
-        // One that gives up is passed over.
+        // A caller that gives up is passed over.
         drop(waiting.remove(2));
         active.cancel();
         for wait in waiting {
@@ -87,7 +89,7 @@ fn those_who_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
 }
 
 #[test]
-fn a_full_blocking_queue_gives_the_closure_back_and_room_is_waited_for_without_blocking() {
+fn a_full_blocking_queue_gives_the_closure_back_and_a_task_can_wait_for_room() {
     let _watchdog = watchdog();
     let executor = Moirai::builder()
         .worker_threads(1)
@@ -115,14 +117,14 @@ fn a_full_blocking_queue_gives_the_closure_back_and_room_is_waited_for_without_b
 }
 
 #[test]
-fn a_flood_of_a_million_stays_within_every_limit_and_each_refusal_is_told() {
+fn a_flood_of_a_million_tasks_stays_within_every_limit_and_each_refusal_is_reported() {
     const TASKS: u64 = 1_000_000;
     const LIMIT: usize = 2_000;
     let watchdog = watchdog();
     let executor = limited(LIMIT)
         .max_blocking_threads(2)
         .blocking_queue_limit(100)
-        .cleanup_config(keep(1_000, common::HOUR))
+        .cleanup_config(retain_at_most(1_000, common::HOUR))
         .build()
         .unwrap();
     let ran = Arc::new(std::sync::atomic::AtomicU64::new(0));
@@ -130,12 +132,12 @@ fn a_flood_of_a_million_stays_within_every_limit_and_each_refusal_is_told() {
     for i in 0..TASKS {
         let ran = Arc::clone(&ran);
         let work = move || _ = ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let let_in = match i % 8 {
+        let admitted = match i % 8 {
             0..=3 => executor.task().try_spawn_parallel(work).map(drop).is_ok(),
             4..=6 => executor.task().try_spawn_async(async move { work() }).map(drop).is_ok(),
             _ => executor.task().try_spawn_blocking(work).map(drop).is_ok(),
         };
-        refused += u64::from(!let_in);
+        refused += u64::from(!admitted);
         if i % 10_000 == 0 {
             watchdog.feed(format!("task {i}"));
             let stats = executor.cleanup_stats();
@@ -147,12 +149,13 @@ fn a_flood_of_a_million_stays_within_every_limit_and_each_refusal_is_told() {
     assert_eq!(report.refused, refused);
     assert_eq!((report.spawned, report.completed), (TASKS - refused, TASKS - refused));
     assert_eq!(ran.load(std::sync::atomic::Ordering::Relaxed), TASKS - refused);
-    // Slots for the active, the retained and their slack, and what is free in blocks in use: some hundred bytes each.
+    // There are slots for the active and the retained tasks, for the slack of the limit, and free ones in blocks that are in use.
+    // Each takes some hundred bytes.
     assert!(worst < 1 << 20, "the registry held {worst} bytes");
 }
 
 #[test]
-fn without_a_limit_nothing_is_refused_and_zero_is_no_limit_to_have() {
+fn without_a_limit_nothing_is_refused_and_a_limit_of_zero_is_an_error() {
     let _watchdog = watchdog();
     let error = limited(0).build().unwrap_err();
     assert_eq!(error.field(), Some("max_active_tasks"));

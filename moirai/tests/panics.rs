@@ -1,5 +1,7 @@
-//! Panics, wherever they happen: caught, kept, returned, and never the end of a worker. Each test has one worker, so that a
-//! worker lost would be noticed.
+//! Tests of panics in every place where user code runs: they are caught, recorded and returned, and no worker ends by them. Each
+//! test has one worker, so that the loss of a worker would be noticed.
+//!
+//! They hold a part of promise P2 (every task that is dropped has its end recorded) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -10,38 +12,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use common::{
-    CountingWaker, Gate, PURPOSE, assert_runs, hold, hush, wait_until, watchdog, workers,
+    CountingWaker, Gate, ON_PURPOSE, assert_runs, block_only_worker, silence_expected_panics,
+    wait_until, watchdog, workers,
 };
 use moirai::prelude::*;
 
-/// Panics without a word on the terminal.
+/// Panics without a message on the terminal.
 fn fail(message: impl Into<String>) -> ! {
     resume_unwind(Box::new(message.into()))
 }
 
 /// Panics when it is dropped.
-struct Bomb(&'static str);
+struct PanicOnDrop(&'static str);
 
-impl Drop for Bomb {
+impl Drop for PanicOnDrop {
     fn drop(&mut self) {
-        // A second panic while unwinding would end the process, as everywhere in Rust.
+        // A second panic while unwinding would abort the process, as everywhere in Rust.
         if !std::thread::panicking() {
             fail(self.0);
         }
     }
 }
 
-/// A future that is ready at once, or never, and panics when it is dropped.
-fn explosive(ready: bool, message: &'static str) -> impl Future<Output = i32> + Send {
-    let bomb = Bomb(message);
+/// Returns a future that is ready at once, or never, and that panics when it is dropped.
+fn panics_when_dropped(ready: bool, message: &'static str) -> impl Future<Output = i32> + Send {
+    let panics_on_drop = PanicOnDrop(message);
     poll_fn(move |_| {
-        let _ = &bomb;
+        let _ = &panics_on_drop;
         if ready { Poll::Ready(7) } else { Poll::Pending }
     })
 }
 
 fn status(executor: &Moirai, id: TaskId) -> TaskStatus {
-    executor.task_status(id).expect("on the books")
+    executor.task_status(id).expect("the task has a record")
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn the_message_and_the_payload_come_back() {
     let id = handle.id();
     let handle: TaskHandle<()> = handle;
     let TaskError::Panicked(panic) = handle.join().unwrap_err() else { panic!("no panic") };
-    assert!(!panic.message().is_empty(), "a payload that is no text is described");
+    assert!(!panic.message().is_empty(), "a payload that is not a text is described");
     assert!(executor.task_stats(id).unwrap().error.is_some());
     assert_eq!(panic.into_payload().downcast_ref::<u64>(), Some(&41));
 }
@@ -94,11 +97,11 @@ fn a_long_message_is_cut_at_a_character_and_the_payload_is_whole() {
     assert_eq!(*panic.into_payload().downcast::<String>().unwrap(), long);
 }
 
-/// Where a task that panicked on purpose did so.
+/// Returns the location of the panic of a task that panicked on purpose.
 fn location(handle: TaskHandle<()>) -> Option<String> {
     match handle.join().unwrap_err() {
         TaskError::Panicked(panic) => {
-            assert!(panic.message().starts_with(PURPOSE));
+            assert!(panic.message().starts_with(ON_PURPOSE));
             panic.location().map(str::to_owned)
         }
         other => panic!("{other}"),
@@ -106,54 +109,55 @@ fn location(handle: TaskHandle<()>) -> Option<String> {
 }
 
 #[test]
-fn where_a_panic_happened_is_known_when_asked_for() {
+fn the_location_of_a_panic_is_captured_if_configured() {
     let _watchdog = watchdog();
-    // Before the executor's hook, which chains onto it.
-    hush();
+    // Must be installed before the executor's panic hook, which calls it.
+    silence_expected_panics();
     let executor =
         Moirai::builder().worker_threads(1).capture_panic_location(true).build().unwrap();
     let line = line!() + 1;
-    let here = location(executor.spawn_parallel(|| panic!("{PURPOSE} {}", 1)));
+    let here = location(executor.spawn_parallel(|| panic!("{ON_PURPOSE} {}", 1)));
     assert!(here.unwrap().starts_with(&format!("{}:{line}:", file!())));
     let line = line!() + 1;
-    let here = location(executor.spawn_blocking(|| panic!("{PURPOSE}")));
+    let here = location(executor.spawn_blocking(|| panic!("{ON_PURPOSE}")));
     assert!(here.unwrap().starts_with(&format!("{}:{line}:", file!())));
 }
 
 #[test]
-fn a_place_is_given_to_the_panic_that_happened_there_alone() {
+fn a_location_belongs_only_to_the_panic_that_happened_there() {
     let _watchdog = watchdog();
-    hush();
+    silence_expected_panics();
     let executor =
         Moirai::builder().worker_threads(1).capture_panic_location(true).build().unwrap();
-    // One that a task caught is none of the next task's.
-    let caught = executor.spawn_parallel(|| catch_unwind(|| panic!("{PURPOSE} caught")).is_err());
+    // The location of a panic that a task caught is not given to the next task.
+    let caught =
+        executor.spawn_parallel(|| catch_unwind(|| panic!("{ON_PURPOSE} caught")).is_err());
     assert!(caught.join().unwrap());
-    assert_eq!(location(executor.spawn_parallel(|| fail(PURPOSE))), None);
-    // Other executors did not ask.
+    assert_eq!(location(executor.spawn_parallel(|| fail(ON_PURPOSE))), None);
+    // Other executors are not configured to capture it.
     let other = workers(1);
-    assert_eq!(location(other.spawn_parallel(|| panic!("{PURPOSE}"))), None);
+    assert_eq!(location(other.spawn_parallel(|| panic!("{ON_PURPOSE}"))), None);
 }
 
 #[test]
-fn a_destructor_that_panics_changes_nothing_about_the_verdict() {
+fn a_destructor_that_panics_does_not_change_the_outcome() {
     let _watchdog = watchdog();
     let executor = workers(1);
-    // Completed.
-    let handle = executor.spawn_async(explosive(true, "after completion"));
+    // A task that completes.
+    let handle = executor.spawn_async(panics_when_dropped(true, "after completion"));
     let id = handle.id();
     assert_eq!(handle.join().unwrap(), 7);
     assert_eq!(status(&executor, id), TaskStatus::Completed);
     assert_eq!(executor.task_stats(id).unwrap().error.as_deref(), Some("after completion"));
     assert_runs(&executor);
-    // Completed, with nobody to see it.
-    let handle = executor.spawn_async(explosive(true, "detached"));
+    // A task that completes and whose handle has been dropped.
+    let handle = executor.spawn_async(panics_when_dropped(true, "detached"));
     let id = handle.id();
     drop(handle);
     wait_until("it has ended", || status(&executor, id) == TaskStatus::Completed);
     assert_runs(&executor);
-    // Cancelled.
-    let handle = executor.spawn_async(explosive(false, "after cancellation"));
+    // A task that is cancelled.
+    let handle = executor.spawn_async(panics_when_dropped(false, "after cancellation"));
     let id = handle.id();
     wait_until("it waits", || executor.task_stats(id).unwrap().polls > 0);
     handle.cancel();
@@ -161,10 +165,10 @@ fn a_destructor_that_panics_changes_nothing_about_the_verdict() {
     assert_eq!(status(&executor, id), TaskStatus::Cancelled);
     assert_eq!(executor.task_stats(id).unwrap().error.as_deref(), Some("after cancellation"));
     assert_runs(&executor);
-    // Failed: the first panic is the one that counts.
-    let bomb = Bomb("the destructor");
+    // A task that fails: the first panic is the one that is returned.
+    let panics_on_drop = PanicOnDrop("the destructor");
     let handle: TaskHandle<()> = executor.spawn_async(poll_fn(move |_| {
-        let _ = &bomb;
+        let _ = &panics_on_drop;
         fail("the poll")
     }));
     let id = handle.id();
@@ -178,11 +182,11 @@ fn a_destructor_that_panics_changes_nothing_about_the_verdict() {
 #[test]
 fn captures_of_a_closure_that_panic_on_drop_are_survived() {
     let _watchdog = watchdog();
-    // At the end of the closure's body: part of the run.
+    // Captures that are dropped at the end of the closure's body, which is a part of the task's run.
     let executor = workers(1);
     for blocking in [false, true] {
-        let bomb = Bomb("in the body");
-        let body = move || drop(bomb);
+        let panics_on_drop = PanicOnDrop("in the body");
+        let body = move || drop(panics_on_drop);
         let handle =
             if blocking { executor.spawn_blocking(body) } else { executor.spawn_parallel(body) };
         let id = handle.id();
@@ -190,35 +194,35 @@ fn captures_of_a_closure_that_panic_on_drop_are_survived() {
         assert_eq!(status(&executor, id), TaskStatus::Failed);
         assert_runs(&executor);
     }
-    // Of a closure that never ran.
-    let held = hold(Moirai::builder());
-    let bomb = Bomb("unrun");
-    let handle = held.executor.spawn_parallel(move || drop(bomb));
+    // Captures of a closure that never ran.
+    let blocked = block_only_worker(Moirai::builder());
+    let panics_on_drop = PanicOnDrop("unrun");
+    let handle = blocked.executor.spawn_parallel(move || drop(panics_on_drop));
     let id = handle.id();
     handle.cancel();
-    held.gate.open();
+    blocked.gate.open();
     assert!(handle.join().unwrap_err().is_cancelled());
-    assert_eq!(status(&held.executor, id), TaskStatus::Cancelled);
-    assert_runs(&held.executor);
+    assert_eq!(status(&blocked.executor, id), TaskStatus::Cancelled);
+    assert_runs(&blocked.executor);
 }
 
 #[test]
 fn an_output_that_panics_on_drop_is_survived() {
     let _watchdog = watchdog();
     let executor = workers(1);
-    // Dropped by the executor, since the handle is gone.
+    // An output that the executor drops, because the handle has been dropped.
     let gate = Gate::new();
     for blocking in [false, true] {
         let waiting = gate.clone();
         let handle = if blocking {
             executor.spawn_blocking(move || {
                 waiting.wait();
-                Bomb("output")
+                PanicOnDrop("output")
             })
         } else {
             executor.spawn_async(async move {
                 waiting.passed().await;
-                Bomb("output")
+                PanicOnDrop("output")
             })
         };
         let id = handle.id();
@@ -228,8 +232,8 @@ fn an_output_that_panics_on_drop_is_survived() {
         assert_eq!(status(&executor, id), TaskStatus::Completed);
         assert_runs(&executor);
     }
-    // Dropped with a handle that did not take it. Whether this thread hears of it is left open.
-    let handle = executor.spawn_parallel(|| Bomb("left in the handle"));
+    // An output that is dropped with the handle. Whether the panic reaches this thread is left open.
+    let handle = executor.spawn_parallel(|| PanicOnDrop("left in the handle"));
     let id = handle.id();
     wait_until("it has ended", || handle.is_finished());
     let _ = catch_unwind(AssertUnwindSafe(|| drop(handle)));
@@ -245,23 +249,24 @@ fn a_payload_that_panics_on_drop_is_survived() {
     let waiting = gate.clone();
     let handle: TaskHandle<()> = executor.spawn_async(async move {
         waiting.passed().await;
-        resume_unwind(Box::new(Bomb("payload")))
+        resume_unwind(Box::new(PanicOnDrop("payload")))
     });
     let id = handle.id();
     drop(handle);
     gate.open();
     wait_until("it has ended", || status(&executor, id) == TaskStatus::Failed);
     assert_runs(&executor);
-    let handle: TaskHandle<()> = executor.spawn_blocking(|| resume_unwind(Box::new(Bomb("again"))));
+    let handle: TaskHandle<()> =
+        executor.spawn_blocking(|| resume_unwind(Box::new(PanicOnDrop("again"))));
     let error = handle.join().unwrap_err();
     assert!(error.is_panicked());
     let _ = catch_unwind(AssertUnwindSafe(|| drop(error)));
     assert_runs(&executor);
-    // That of a destructor's panic, too.
+    // The same for the payload of a destructor's panic.
     struct Twice;
     impl Drop for Twice {
         fn drop(&mut self) {
-            resume_unwind(Box::new(Bomb("the destructor's payload")));
+            resume_unwind(Box::new(PanicOnDrop("the destructor's payload")));
         }
     }
     let owned = Twice;
@@ -275,19 +280,22 @@ fn a_payload_that_panics_on_drop_is_survived() {
     assert_runs(&executor);
 }
 
-/// Panics when it is woken, and when it is dropped.
-struct BadWaker;
+/// A waker that panics when it is woken.
+struct PanicOnWake;
 
-impl Wake for BadWaker {
+impl Wake for PanicOnWake {
     fn wake(self: Arc<Self>) {
         drop(self);
         fail("the waker")
     }
 }
 
-struct BadOnDrop(#[expect(dead_code, reason = "it is there to be dropped")] Bomb);
+/// A waker that panics when it is dropped.
+struct WakerThatPanicsOnDrop(
+    #[expect(dead_code, reason = "it is kept only to be dropped")] PanicOnDrop,
+);
 
-impl Wake for BadOnDrop {
+impl Wake for WakerThatPanicsOnDrop {
     fn wake(self: Arc<Self>) {}
 }
 
@@ -295,9 +303,10 @@ impl Wake for BadOnDrop {
 fn wakers_that_panic_are_survived() {
     let _watchdog = watchdog();
     let executor = workers(1);
-    let on_wake: fn() -> Waker = || Arc::new(BadWaker).into();
-    let on_drop: fn() -> Waker = || Arc::new(BadOnDrop(Bomb("the waker's drop"))).into();
-    // The first is also replaced by another. The second is not: its drop would be this thread's.
+    let on_wake: fn() -> Waker = || Arc::new(PanicOnWake).into();
+    let on_drop: fn() -> Waker =
+        || Arc::new(WakerThatPanicsOnDrop(PanicOnDrop("the waker's drop"))).into();
+    // The first waker is also replaced by another one. The second is not, because this thread would drop it.
     for (waker, polls) in [(on_wake, 2), (on_drop, 1)] {
         for blocking in [false, true] {
             let gate = Gate::new();
@@ -310,10 +319,10 @@ fn wakers_that_panic_are_survived() {
             let id = handle.id();
             let mut wait = Box::pin(executor.wait_for_task(id, None));
             let mut bystander = Box::pin(executor.wait_for_task(id, None));
-            let (woken, good) = CountingWaker::new();
+            let (woken, counting) = CountingWaker::new();
             for _ in 0..polls {
-                // A waker of its own each, that nobody else holds.
-                for (which, waker) in [(0, waker()), (1, waker()), (2, good.clone())] {
+                // Each has a waker of its own, of which there is no other clone.
+                for (which, waker) in [(0, waker()), (1, waker()), (2, counting.clone())] {
                     let mut context = Context::from_waker(&waker);
                     let pending = match which {
                         0 => Pin::new(&mut handle).poll(&mut context).is_pending(),
@@ -337,37 +346,37 @@ fn wakers_that_panic_are_survived() {
 }
 
 /// Panics in one of its hooks.
-struct BadPlugin(&'static str);
+struct PanickingPlugin(&'static str);
 
-impl BadPlugin {
-    fn reached(&self, hook: &str) {
+impl PanickingPlugin {
+    fn called(&self, hook: &str) {
         if hook == self.0 {
             fail(format!("in {hook}"));
         }
     }
 }
 
-impl ExecutorPlugin for BadPlugin {
+impl ExecutorPlugin for PanickingPlugin {
     fn on_worker_start(&self, _: usize) {
-        self.reached("on_worker_start");
+        self.called("on_worker_start");
     }
     fn on_worker_stop(&self, _: usize) {
-        self.reached("on_worker_stop");
+        self.called("on_worker_stop");
     }
     fn before_spawn(&self, _: TaskId) {
-        self.reached("before_spawn");
+        self.called("before_spawn");
     }
     fn after_spawn(&self, _: TaskId) {
-        self.reached("after_spawn");
+        self.called("after_spawn");
     }
     fn before_execute(&self, _: TaskId) {
-        self.reached("before_execute");
+        self.called("before_execute");
     }
     fn after_complete(&self, _: TaskId, _: TaskStatus) {
-        self.reached("after_complete");
+        self.called("after_complete");
     }
     fn on_shutdown(&self) {
-        self.reached("on_shutdown");
+        self.called("on_shutdown");
     }
 }
 
@@ -383,7 +392,8 @@ fn plugins_that_panic_are_survived() {
         "after_complete",
         "on_shutdown",
     ] {
-        let executor = Moirai::builder().worker_threads(1).plugin(BadPlugin(hook)).build().unwrap();
+        let executor =
+            Moirai::builder().worker_threads(1).plugin(PanickingPlugin(hook)).build().unwrap();
         assert_runs(&executor);
         let failed: TaskHandle<()> = executor.spawn_async(async { fail("the task") });
         assert!(failed.join().unwrap_err().is_panicked());
@@ -397,12 +407,12 @@ fn plugins_that_panic_are_survived() {
 }
 
 #[test]
-fn a_panic_in_block_on_or_block_in_place_is_the_callers() {
+fn a_panic_in_block_on_or_block_in_place_is_passed_to_the_caller() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let caught = catch_unwind(AssertUnwindSafe(|| executor.block_on(async { fail("outside") })));
     assert!(caught.is_err());
-    assert!(Moirai::current().is_none(), "the thread is inside no executor any more");
+    assert!(Moirai::current().is_none(), "the thread is no longer inside an executor");
     let inside = executor.clone();
     let handle = executor.spawn_parallel(move || {
         let first = catch_unwind(AssertUnwindSafe(|| inside.block_on(async { fail("inside") })));
@@ -417,13 +427,13 @@ fn a_panic_in_block_on_or_block_in_place_is_the_callers() {
 }
 
 #[test]
-fn a_panic_in_a_task_that_try_run_runs_is_the_tasks() {
+fn a_panic_in_a_task_that_try_run_runs_fails_that_task() {
     let _watchdog = watchdog();
-    let held = hold(Moirai::builder());
-    let handle: TaskHandle<()> = held.executor.spawn_parallel(|| fail("on a foreign thread"));
-    assert!(held.executor.try_run());
+    let blocked = block_only_worker(Moirai::builder());
+    let handle: TaskHandle<()> = blocked.executor.spawn_parallel(|| fail("on an external thread"));
+    assert!(blocked.executor.try_run());
     assert!(handle.join().unwrap_err().is_panicked());
-    held.gate.open();
+    blocked.gate.open();
 }
 
 #[test]

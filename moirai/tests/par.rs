@@ -1,4 +1,4 @@
-//! Slices and parallel iterators.
+//! Tests of the parallel slice algorithms, and of parallel iterators with the feature `par-iter`.
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use common::{watchdog, workers};
 use moirai::par::ParSlice;
 
-/// Numbers that look random.
+/// Returns pseudo-random numbers, always the same ones.
 fn numbers(count: usize, below: u64) -> Vec<u64> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     (0..count)
@@ -22,7 +22,7 @@ fn numbers(count: usize, below: u64) -> Vec<u64> {
         .collect()
 }
 
-/// Inputs of many lengths and shapes.
+/// Returns inputs of many lengths and shapes.
 fn inputs() -> Vec<Vec<u64>> {
     let mut inputs = Vec::new();
     for length in [0, 1, 2, 100, 4_095, 4_097, 20_000, 100_003] {
@@ -72,7 +72,7 @@ fn a_stable_sort_keeps_the_order_of_equal_elements() {
 }
 
 #[test]
-fn a_comparison_that_panics_loses_and_doubles_nothing() {
+fn a_comparison_that_panics_loses_and_duplicates_no_element() {
     let _watchdog = watchdog();
     let executor = workers(4);
     let total = {
@@ -107,7 +107,7 @@ fn a_comparison_that_panics_loses_and_doubles_nothing() {
                     }
                 });
             }));
-            // What is twice in it would be freed twice.
+            // An element that is in the vector twice would be freed twice.
             let mut after: Vec<u64> = boxes.into_iter().map(|number| *number).collect();
             after.sort_unstable();
             expected.sort_unstable();
@@ -118,7 +118,7 @@ fn a_comparison_that_panics_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn orders_that_are_none_do_no_harm() {
+fn comparisons_that_are_not_a_total_order_do_no_harm() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let flip = AtomicUsize::new(0);
@@ -137,7 +137,7 @@ fn orders_that_are_none_do_no_harm() {
 }
 
 #[test]
-fn elements_without_a_size_and_without_sync_are_sorted_too() {
+fn elements_of_size_zero_and_elements_that_are_not_sync_are_sorted_too() {
     let _watchdog = watchdog();
     let mut units = [(); 10_000];
     units.par_sort();
@@ -149,7 +149,7 @@ fn elements_without_a_size_and_without_sync_are_sorted_too() {
 }
 
 #[test]
-fn maps_keep_the_order_and_drop_what_a_panic_leaves() {
+fn a_map_keeps_the_order_and_drops_its_results_after_a_panic() {
     let _watchdog = watchdog();
     for n in [1, 2, 4] {
         let executor = workers(n);
@@ -215,7 +215,7 @@ mod iterators {
     }
 
     #[test]
-    fn sums_maps_filters_and_collects_in_order() {
+    fn iterators_sum_map_filter_and_collect_in_order() {
         everywhere(|| {
             let numbers = super::numbers(20_000, 1_000);
             assert_eq!(numbers.par().copied().sum::<u64>(), numbers.iter().sum::<u64>());
@@ -229,7 +229,7 @@ mod iterators {
     }
 
     #[test]
-    fn finds_the_first_and_any() {
+    fn find_returns_the_first_match_and_any_and_all_agree_with_it() {
         everywhere(|| {
             let numbers: Vec<u64> = (0..50_000).collect();
             assert_eq!(numbers.par().find(|n| **n % 1_000 == 999), Some(&999));
@@ -239,7 +239,7 @@ mod iterators {
     }
 
     #[test]
-    fn changes_in_place_and_drains() {
+    fn elements_can_be_changed_in_place_and_drained() {
         everywhere(|| {
             let mut numbers: Vec<u64> = (0..10_000).collect();
             numbers.par_mut().for_each(|n| *n += 1);
@@ -250,7 +250,7 @@ mod iterators {
     }
 
     #[test]
-    fn any_iterator_and_results() {
+    fn any_iterator_can_be_made_parallel_and_results_can_be_collected() {
         everywhere(|| {
             let lines = "1 22 333 4444".split(' ');
             let lengths: Vec<usize> = lines.iter_into_par().map(str::len).collect();
@@ -264,7 +264,7 @@ mod iterators {
     }
 
     #[test]
-    fn the_work_runs_on_the_executor_that_is_asked() {
+    fn the_work_runs_on_the_executor_whose_scope_it_is_in() {
         let _watchdog = watchdog();
         let executor = workers(2);
         let foreign = AtomicUsize::new(0);
@@ -279,7 +279,7 @@ mod iterators {
     }
 
     #[test]
-    fn a_panic_comes_out() {
+    fn a_panic_is_passed_on() {
         let _watchdog = watchdog();
         let executor = workers(2);
         let caught = catch_unwind(AssertUnwindSafe(|| {

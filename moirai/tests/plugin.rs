@@ -1,4 +1,4 @@
-//! The hooks of plugins: in order, exactly once, and done before anybody is told.
+//! Tests of the hooks of plugins: they are called in order and once each, and before callers that wait see the end of a task.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{hold, named, threads, wait_until, watchdog, workers};
+use common::{block_only_worker, named, threads, wait_until, watchdog};
 use moirai::prelude::*;
 
 /// One call of a hook.
@@ -22,7 +22,7 @@ enum Hook {
     Shutdown,
 }
 
-/// Writes every call down, with the thread that made it.
+/// Records every call, and the name of the thread that made it.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(Hook, String)>>>);
 
@@ -39,7 +39,7 @@ impl Log {
         self.all().iter().filter(|other| **other == hook).count()
     }
 
-    /// The calls for one task.
+    /// Returns the calls for one task.
     fn of(&self, task: TaskId) -> Vec<Hook> {
         let is_its = |hook: &Hook| match hook {
             Hook::BeforeSpawn(id) | Hook::AfterSpawn(id) | Hook::BeforeExecute(id) => *id == task,
@@ -49,7 +49,7 @@ impl Log {
         self.all().into_iter().filter(is_its).collect()
     }
 
-    /// On which threads a hook was called.
+    /// Returns the names of the threads on which a hook was called.
     fn threads(&self, hook: Hook) -> Vec<String> {
         let calls = self.0.lock().unwrap();
         calls.iter().filter(|(other, _)| *other == hook).map(|(_, thread)| thread.clone()).collect()
@@ -80,7 +80,7 @@ impl ExecutorPlugin for Log {
     }
 }
 
-/// Asserts that a task's hooks were called once each and in order. That it was queued may be told after it has run.
+/// Asserts that a task's hooks were called once each and in order. `after_spawn` may be called after the task has run.
 #[track_caller]
 fn assert_order(log: &Log, id: TaskId, ran: bool, outcome: TaskStatus) {
     wait_until("the spawn is through", || log.count(Hook::AfterSpawn(id)) == 1);
@@ -97,7 +97,7 @@ fn assert_order(log: &Log, id: TaskId, ran: bool, outcome: TaskStatus) {
 }
 
 #[test]
-fn each_task_is_told_of_once_and_in_order() {
+fn the_hooks_of_each_task_are_called_once_and_in_order() {
     let _watchdog = watchdog();
     let log = Log::default();
     let executor = Moirai::builder().worker_threads(2).plugin(log.clone()).build().unwrap();
@@ -115,12 +115,12 @@ fn each_task_is_told_of_once_and_in_order() {
         };
         let id = handle.id();
         handle.join().unwrap();
-        // Whoever waits is told only after the last hook.
+        // The join returns only after the last hook.
         assert_eq!(log.count(Hook::AfterComplete(id, TaskStatus::Completed)), 1);
         assert_order(&log, id, true, TaskStatus::Completed);
     }
     let failed: TaskHandle<()> =
-        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::ON_PURPOSE)) });
     let id = failed.id();
     assert!(failed.join().is_err());
     assert_order(&log, id, true, TaskStatus::Failed);
@@ -133,20 +133,20 @@ fn each_task_is_told_of_once_and_in_order() {
 }
 
 #[test]
-fn a_task_that_never_ran_was_never_about_to() {
+fn before_execute_is_not_called_for_a_task_that_never_ran() {
     let _watchdog = watchdog();
     let log = Log::default();
-    let held = hold(Moirai::builder().plugin(log.clone()));
+    let blocked = block_only_worker(Moirai::builder().plugin(log.clone()));
     let handles = [
-        held.executor.spawn_parallel(|| ()),
-        held.executor.spawn_async(async {}),
-        held.executor.spawn_with_priority(|| (), Priority::Low),
+        blocked.executor.spawn_parallel(|| ()),
+        blocked.executor.spawn_async(async {}),
+        blocked.executor.spawn_with_priority(|| (), Priority::Low),
     ];
     let ids = handles.each_ref().map(TaskHandle::id);
     for handle in &handles {
         handle.cancel();
     }
-    held.gate.open();
+    blocked.gate.open();
     for handle in handles {
         assert!(handle.join().unwrap_err().is_cancelled());
     }
@@ -156,7 +156,7 @@ fn a_task_that_never_ran_was_never_about_to() {
 }
 
 #[test]
-fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
+fn the_hooks_of_workers_and_of_the_shutdown_are_called_once() {
     let _watchdog = watchdog();
     const WORKERS: usize = 3;
     let log = Log::default();
@@ -168,7 +168,7 @@ fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
             assert!(thread.starts_with("plg-wrk"), "{thread}");
         }
     }
-    // Seats that change hands are the same workers.
+    // A core that is handed off to another thread is still the same worker.
     for _ in 0..20 {
         let inner = executor.clone();
         executor
@@ -192,7 +192,7 @@ fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
         *calls.entry(hook).or_default() += 1;
     }
     assert!(calls.values().all(|count| *count == 1), "{calls:?}");
-    // All that was told of tasks was told before the last worker stopped.
+    // All hooks of tasks were called before the last worker stopped.
     let all = log.all();
     let last_task = all.iter().rposition(|hook| matches!(hook, Hook::AfterComplete(..))).unwrap();
     let last_stop = all.iter().rposition(|hook| matches!(hook, Hook::WorkerStop(_))).unwrap();
@@ -200,7 +200,7 @@ fn workers_start_and_stop_once_and_a_shutdown_is_told_of_once() {
 }
 
 #[test]
-fn the_last_handle_tells_of_the_shutdown_too() {
+fn the_drop_of_the_last_handle_calls_the_shutdown_hook_too() {
     let _watchdog = watchdog();
     let log = Log::default();
     let executor = Moirai::builder().worker_threads(1).plugin(log.clone()).build().unwrap();
@@ -235,9 +235,9 @@ fn plugins_are_called_in_the_order_in_which_they_were_added() {
 
 #[test]
 fn a_plugin_may_use_the_executor() {
-    /// Asks after every task in every hook, and spawns one of its own after the first.
-    struct Curious(Arc<Mutex<Vec<Option<TaskStatus>>>>);
-    impl ExecutorPlugin for Curious {
+    /// Looks up the task in its hooks, and spawns a task of its own after the first one.
+    struct QueryingPlugin(Arc<Mutex<Vec<Option<TaskStatus>>>>);
+    impl ExecutorPlugin for QueryingPlugin {
         fn before_execute(&self, id: TaskId) {
             let executor = Moirai::current().expect("called inside the task's executor");
             self.0.lock().unwrap().push(executor.task_status(id));
@@ -252,13 +252,15 @@ fn a_plugin_may_use_the_executor() {
     }
     let _watchdog = watchdog();
     let seen = Arc::default();
-    let executor =
-        Moirai::builder().worker_threads(1).plugin(Curious(Arc::clone(&seen))).build().unwrap();
+    let executor = Moirai::builder()
+        .worker_threads(1)
+        .plugin(QueryingPlugin(Arc::clone(&seen)))
+        .build()
+        .unwrap();
     executor.task().name("first").spawn_async(async {}).join().unwrap();
     wait_until("the plugin's task has run", || {
         let tasks = executor.tasks();
         tasks.len() == 2 && tasks.iter().all(|task| task.status.is_terminal())
     });
     assert!(seen.lock().unwrap().iter().all(|status| status.is_some_and(TaskStatus::is_active)));
-    assert!(workers(1).shutdown().is_clean());
 }

@@ -1,4 +1,6 @@
-//! Async tasks go on while every worker is in something else.
+//! Tests that async tasks go on while every worker is in something else.
+//!
+//! They hold promise P15 (nothing stalls) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -10,14 +12,14 @@ use common::{Gate, threads, wait_until, watchdog, workers};
 use moirai::join;
 use moirai::prelude::*;
 
-/// Which workers compute, and whether they are to stop.
+/// The workers that have computed, as bits, and whether they are to stop.
 #[derive(Default)]
 struct Work {
     stop: AtomicBool,
     workers: AtomicUsize,
 }
 
-/// Splits for ever, until told to stop, and never comes back to the worker's loop meanwhile.
+/// Calls `join` again and again until `stop` is set, and does not return to the worker's loop meanwhile.
 fn recurse(depth: u32, work: &Work) -> u64 {
     if work.stop.load(SeqCst) {
         return 0;
@@ -47,7 +49,7 @@ fn while_all_workers_compute<R>(executor: &Moirai, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Tasks that block their threads without saying so, until the gate is open.
+/// Spawns async tasks that block their threads, outside of `block_in_place`, until the gate is open.
 fn block_in_tasks(executor: &Moirai, tasks: usize, gate: &Gate) -> Vec<TaskHandle<()>> {
     (0..tasks)
         .map(|_| {
@@ -81,7 +83,7 @@ fn pings_are_answered_while_all_workers_are_in_recursive_joins() {
         });
         delays.sort_unstable();
         println!("{n} workers: median {:?}, worst {:?}", delays[delays.len() / 2], delays.last());
-        // The machine may be loaded; how long it takes on one that is not is measured by the benches.
+        // The machine may be loaded. The benches measure how long it takes on one that is not.
         assert!(delays[delays.len() / 2] < Duration::from_millis(50), "{delays:?}");
         assert_eq!(delays.len(), 150);
     }
@@ -117,7 +119,7 @@ fn a_task_in_the_slot_of_a_stuck_worker_is_run_by_one_that_slept() {
     let blocks = executor.spawn_parallel({
         let ran = Arc::clone(&ran);
         move || {
-            // Spawned last by a worker: in its slot. And then the worker blocks without saying so.
+            // The task that a worker spawns last is in its slot. Then the worker blocks, outside of `block_in_place`.
             drop(moirai::spawn_async({
                 let ran = Arc::clone(&ran);
                 async move { ran.store(true, SeqCst) }
@@ -129,7 +131,7 @@ fn a_task_in_the_slot_of_a_stuck_worker_is_run_by_one_that_slept() {
 }
 
 #[test]
-fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
+fn workers_that_block_outside_of_block_in_place_do_not_stop_the_async_tasks() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let stop = Gate::new();
@@ -142,19 +144,19 @@ fn workers_that_block_without_saying_so_do_not_stop_the_async_tasks() {
 }
 
 #[test]
-fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
+fn a_compensation_thread_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
     let _watchdog = watchdog();
     let executor =
         common::named("rsc", 1).spare_threads(2).compensation_threads(2).build().unwrap();
     let stop = Gate::new();
     let stuck = block_in_tasks(&executor, 3, &stop);
-    wait_until("worker and both rescuers are stuck", || {
+    wait_until("the worker and both compensation threads are stuck", || {
         stuck.iter().all(|task| executor.task_status(task.id()) == Some(TaskStatus::Running))
     });
     let waits = executor.spawn_async(async {});
-    // The watchdog thread looks some more times.
+    // The task must still be queued after some more ticks of the watchdog thread.
     let looks = threads::sleeps("rsc-watchdog");
-    wait_until("it has looked", || {
+    wait_until("the watchdog thread has looked", || {
         !cfg!(target_os = "linux") || threads::sleeps("rsc-watchdog") > looks + 5
     });
     assert_eq!(executor.task_status(waits.id()), Some(TaskStatus::Queued));
@@ -168,7 +170,7 @@ fn a_rescuer_that_gets_stuck_is_joined_by_another_up_to_the_limit() {
     }
 }
 
-/// The worst time that an echo took to answer one of `pings` pings, sent every few milliseconds.
+/// Sends `pings` pings, one every few milliseconds, to an async task. Returns the longest time that one took to reach it.
 fn worst_echo(executor: &Moirai, pings: usize) -> Duration {
     let (sender, receiver) = async_channel::unbounded::<Instant>();
     let echo = executor.spawn_async(async move {
@@ -186,7 +188,7 @@ fn worst_echo(executor: &Moirai, pings: usize) -> Duration {
     echo.join().unwrap()
 }
 
-/// Promise P15. The promise is 50 ms; what is asserted leaves room for a loaded machine: without rescuers it would be seconds.
+// P15 promises 50 ms. What is asserted leaves room for a loaded machine; without compensation threads it would be seconds.
 #[test]
 fn an_echo_answers_while_every_worker_blocks_or_spins() {
     let watchdog = watchdog();
@@ -244,9 +246,9 @@ fn parallel_closures_go_on_while_the_workers_are_blocked() {
 }
 
 #[test]
-fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
+fn tasks_queued_by_a_stuck_worker_are_run_by_one_that_is_never_idle() {
     let _watchdog = watchdog();
-    // Without rescuers, who would take from any queue.
+    // There are no compensation threads, which would take tasks from any queue.
     let executor = Moirai::builder()
         .worker_threads(2)
         .spare_threads(0)
@@ -254,7 +256,7 @@ fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
         .build()
         .unwrap();
     let gate = Gate::new();
-    // One that never lets its worker look elsewhere.
+    // A task that is always ready, so that its worker is never idle and does not look for work elsewhere.
     let busy = executor.spawn_async({
         let gate = gate.clone();
         async move {
@@ -264,7 +266,7 @@ fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
         }
     });
     wait_until("it runs", || executor.task_status(busy.id()) == Some(TaskStatus::Running));
-    // One that queues tasks where it is, and then blocks.
+    // A task that queues others on its own worker, and then blocks.
     let (send, receive) = std::sync::mpsc::channel();
     let stuck = executor.spawn_async({
         let gate = gate.clone();
@@ -285,32 +287,32 @@ fn what_a_stuck_worker_has_queued_is_in_reach_of_one_that_is_never_idle() {
 }
 
 #[test]
-fn a_thousand_stalls_in_a_row_leave_no_thread_behind() {
+fn stalls_among_many_short_blocks_leave_no_thread_behind() {
     let watchdog = watchdog();
     if !cfg!(target_os = "linux") {
         return;
     }
     let executor = common::named("row", 2).build().unwrap();
-    for stall in 0..1_000 {
+    for round in 0..1_000 {
         let gate = Gate::new();
         let stuck = block_in_tasks(&executor, 2, &gate);
-        if stall % 100 == 0 {
-            watchdog.feed(format!("stall {stall}"));
-            // Long enough for a rescuer to come.
+        if round % 100 == 0 {
+            watchdog.feed(format!("round {round}"));
+            // The workers stay blocked until this task has run, which takes a compensation thread.
             executor.spawn_async(async {}).join().unwrap();
         }
         gate.open();
         stuck.into_iter().for_each(|task| task.join().unwrap());
         assert!(threads::count("row-comp") <= 4);
     }
-    wait_until("the compensation threads are gone", || threads::count("row-comp") == 0);
+    wait_until("the compensation threads have ended", || threads::count("row-comp") == 0);
     assert!(executor.stalled().is_empty());
     drop(executor);
-    wait_until("all are gone", || threads::count("row-") == 0);
+    wait_until("all threads have ended", || threads::count("row-") == 0);
 }
 
 #[test]
-fn parallel_closures_are_left_to_workers_that_compute() {
+fn compensation_threads_run_no_parallel_closures_while_the_workers_compute() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let closure = while_all_workers_compute(&executor, || {
@@ -323,20 +325,19 @@ fn parallel_closures_are_left_to_workers_that_compute() {
 }
 
 #[test]
-fn without_reserve_and_watchdog_there_is_no_progress_thread() {
+fn without_compensation_threads_and_a_stall_budget_there_is_no_watchdog_thread() {
     let _watchdog = watchdog();
     if !cfg!(target_os = "linux") {
         return;
     }
-    let with = common::named("prg-on", 1).build().unwrap();
-    let without = common::named("prg-off", 1)
-        .spare_threads(0)
-        .compensation_threads(0)
-        .stall_budget(None)
-        .build()
-        .unwrap();
-    wait_until("it has its name", || threads::count("prg-on-watchdog") == 1);
-    assert_eq!(threads::count("prg-off-prog"), 0);
+    let without =
+        common::named("wd-off", 1).compensation_threads(0).stall_budget(None).build().unwrap();
+    let with = common::named("wd-on", 1).build().unwrap();
+    // A thread has its name only once it runs. The cleanup thread is the last that an executor starts.
+    wait_until("the threads have their names", || {
+        ["wd-off-cleanup", "wd-on-watchdog"].iter().all(|name| threads::count(name) == 1)
+    });
+    assert_eq!(threads::count("wd-off-watchdog"), 0);
     drop((with, without));
-    wait_until("they are gone", || threads::count("prg-o") == 0);
+    wait_until("all threads have ended", || threads::count("wd-o") == 0);
 }

@@ -1,4 +1,6 @@
-//! The schedulers in the box, in the executor.
+//! Tests of the schedulers of `moirai-scheduler` in the executor.
+//!
+//! They hold a part of promise P20 (a scheduler keeps its contract and its guarantees) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -35,11 +37,11 @@ fn with_each(f: impl Fn(&str, Moirai)) {
 }
 
 #[test]
-fn all_sorts_of_work_are_done() {
-    with_each(|name, m| {
-        common::assert_runs(&m);
-        let inner = m.clone();
-        let sum = m.spawn_async(async move {
+fn work_of_every_kind_is_done() {
+    with_each(|name, executor| {
+        common::assert_runs(&executor);
+        let inner = executor.clone();
+        let sum = executor.spawn_async(async move {
             let mut sum = 0;
             for number in 0..50_u64 {
                 sum += inner.spawn_async(async move { number }).await.unwrap();
@@ -63,16 +65,16 @@ fn all_sorts_of_work_are_done() {
             sum + one + two
         });
         assert_eq!(sum.join().unwrap(), 2 * 1_225 + 4, "{name}");
-        assert!(m.shutdown().is_clean(), "{name}");
+        assert!(executor.shutdown().is_clean(), "{name}");
     });
 }
 
 #[test]
 fn no_wake_up_is_lost() {
-    with_each(|name, m| {
+    with_each(|name, executor| {
         for wave in 0..300 {
             let tasks: Vec<_> = (0..1 + wave % 3)
-                .map(|number| m.task().affinity(number).spawn_async(async move { number }))
+                .map(|number| executor.task().affinity(number).spawn_async(async move { number }))
                 .collect();
             for mut task in tasks {
                 let result = task.join_timeout(Duration::from_secs(20));
@@ -83,29 +85,29 @@ fn no_wake_up_is_lost() {
 }
 
 #[test]
-fn a_shutdown_in_the_middle_balances() {
-    with_each(|name, m| {
+fn the_counts_add_up_after_a_shutdown_in_the_middle() {
+    with_each(|name, executor| {
         let priorities = Priority::ALL.into_iter().cycle();
         for priority in priorities.take(500) {
-            drop(m.task().priority(priority).spawn_async(async {
+            drop(executor.task().priority(priority).spawn_async(async {
                 yield_now().await;
                 std::future::pending::<()>().await;
             }));
         }
-        // It cancels them, and may return before the last has ended.
-        drop(m.shutdown_timeout(Duration::ZERO));
-        let report = m.shutdown();
+        // The first call cancels the tasks, and may return before the last one has ended.
+        drop(executor.shutdown_timeout(Duration::ZERO));
+        let report = executor.shutdown();
         let ended = report.completed + report.failed + report.cancelled + report.still_active;
         assert_eq!((report.spawned, report.still_active), (ended, 0), "{name}: {report}");
-        assert_eq!(m.load(), 0, "{name}");
+        assert_eq!(executor.load(), 0, "{name}");
     });
 }
 
-/// One worker that is held until the gate opens.
-fn gate(m: &Moirai) -> mpsc::Sender<()> {
+/// Blocks one worker until something is sent through the returned channel.
+fn block_worker(executor: &Moirai) -> mpsc::Sender<()> {
     let (open, opened) = mpsc::channel();
     let (begun, begins) = mpsc::channel();
-    drop(m.task().priority(Priority::Critical).deadline(Duration::ZERO).spawn_parallel(
+    drop(executor.task().priority(Priority::Critical).deadline(Duration::ZERO).spawn_parallel(
         move || {
             begun.send(()).unwrap();
             opened.recv().unwrap();
@@ -116,12 +118,12 @@ fn gate(m: &Moirai) -> mpsc::Sender<()> {
 }
 
 #[test]
-fn tasks_run_by_their_deadlines_and_a_timeout_is_one() {
+fn tasks_run_in_the_order_of_their_deadlines_and_a_timeout_is_a_deadline() {
     let scheduler = EarliestDeadline::new();
     let misses = scheduler.misses();
-    let m = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
+    let executor = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
     let before = misses.get();
-    let open = gate(&m);
+    let open = block_worker(&executor);
     let order = Arc::new(Mutex::new(Vec::new()));
     let task = |name: &'static str| {
         let order = Arc::clone(&order);
@@ -129,33 +131,37 @@ fn tasks_run_by_their_deadlines_and_a_timeout_is_one() {
     };
     let hours = |hours: u64| Duration::from_secs(3600 * hours);
     let tasks = [
-        m.spawn_async(task("none")),
-        m.task().deadline(hours(3)).spawn_async(task("three hours")),
-        m.task().timeout(hours(2)).spawn_async(task("a timeout of two")),
-        m.task().deadline(hours(1)).timeout(hours(9)).spawn_async(task("one, and a timeout")),
-        m.task().deadline(Duration::ZERO).spawn_async(task("missed")),
+        executor.spawn_async(task("none")),
+        executor.task().deadline(hours(3)).spawn_async(task("three hours")),
+        executor.task().timeout(hours(2)).spawn_async(task("a timeout of two")),
+        executor
+            .task()
+            .deadline(hours(1))
+            .timeout(hours(9))
+            .spawn_async(task("one, and a timeout")),
+        executor.task().deadline(Duration::ZERO).spawn_async(task("missed")),
     ];
     open.send(()).unwrap();
     tasks.into_iter().for_each(|task| task.join().unwrap());
     let order = order.lock().unwrap();
     let expected = ["missed", "one, and a timeout", "a timeout of two", "three hours", "none"];
     assert_eq!(*order, expected);
-    // The gate was late as well.
+    // The task that blocked the worker missed its deadline as well.
     assert_eq!(misses.get() - before, 2);
 }
 
 #[test]
 fn a_weighted_worker_gives_each_band_its_share() {
     let scheduler = PriorityBands::weighted([1, 2, 4, 8]);
-    let m = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
-    let open = gate(&m);
+    let executor = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
+    let open = block_worker(&executor);
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
     for _ in 0..45 {
         for priority in Priority::ALL {
             let order = Arc::clone(&order);
-            let note = async move { order.lock().unwrap().push(priority) };
-            tasks.push(m.task().priority(priority).spawn_async(note));
+            let task = async move { order.lock().unwrap().push(priority) };
+            tasks.push(executor.task().priority(priority).spawn_async(task));
         }
     }
     open.send(()).unwrap();
@@ -167,7 +173,8 @@ fn a_weighted_worker_gives_each_band_its_share() {
     assert_eq!(counts(&order[..30]), [2, 4, 8, 16]);
 }
 
-/// Four workers, and no watchdog: on a machine that is short of processors it takes a worker that waits for one for stuck.
+/// Returns an executor of four workers without a watchdog. On a machine with few processors the watchdog takes a worker that waits
+/// for a processor for stuck, and moves its tasks.
 fn placed(scheduler: ThreadPerCore<Runnable>) -> Moirai {
     let builder = Moirai::builder()
         .worker_threads(4)
@@ -178,14 +185,14 @@ fn placed(scheduler: ThreadPerCore<Runnable>) -> Moirai {
 }
 
 #[test]
-fn tasks_of_one_affinity_run_on_one_worker_whoever_wakes_them() {
-    let m = placed(ThreadPerCore::hashed());
+fn tasks_of_one_affinity_run_on_one_worker_whatever_wakes_them() {
+    let executor = placed(ThreadPerCore::hashed());
     let workers_of = |affinity| {
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let tasks: Vec<_> = (0..4)
             .map(|_| {
                 let seen = Arc::clone(&seen);
-                m.task().affinity(affinity).spawn_async(async move {
+                executor.task().affinity(affinity).spawn_async(async move {
                     for round in 0..20 {
                         seen.lock().unwrap().insert(Moirai::worker_index());
                         match round % 3 {
@@ -211,11 +218,11 @@ fn tasks_of_one_affinity_run_on_one_worker_whoever_wakes_them() {
 }
 
 #[test]
-fn a_sticky_task_stays_where_it_ran_first() {
-    let m = placed(ThreadPerCore::sticky());
+fn a_sticky_task_stays_on_the_worker_that_ran_it_first() {
+    let executor = placed(ThreadPerCore::sticky());
     let tasks: Vec<_> = (0..16)
         .map(|_| {
-            m.spawn_async(async {
+            executor.spawn_async(async {
                 let first = Moirai::worker_index();
                 for _ in 0..10 {
                     time::sleep(Duration::from_micros(300)).await;
@@ -226,46 +233,51 @@ fn a_sticky_task_stays_where_it_ran_first() {
         })
         .collect();
     let workers: BTreeSet<_> = tasks.into_iter().map(|task| task.join().unwrap()).collect();
-    assert_eq!(workers.len(), 4, "from outside each worker in turn");
+    assert_eq!(workers.len(), 4, "tasks from outside are given to each worker in turn");
 }
 
 #[test]
-fn what_waits_for_a_stuck_worker_is_run_elsewhere() {
-    let m = Moirai::builder().worker_threads(2).scheduler(ThreadPerCore::hashed()).build().unwrap();
+fn tasks_that_wait_for_a_stuck_worker_are_run_by_another_thread() {
+    let executor =
+        Moirai::builder().worker_threads(2).scheduler(ThreadPerCore::hashed()).build().unwrap();
     let (release, released) = mpsc::channel::<()>();
     let (begun, begins) = mpsc::channel();
-    let stuck = m.task().affinity(1).spawn_async(async move {
+    let stuck = executor.task().affinity(1).spawn_async(async move {
         begun.send(()).unwrap();
         let _ = released.recv();
     });
     begins.recv().unwrap();
     let start = Instant::now();
-    let behind: Vec<_> =
-        (0..100).map(|number| m.task().affinity(1).spawn_async(async move { number })).collect();
+    let behind: Vec<_> = (0..100)
+        .map(|number| executor.task().affinity(1).spawn_async(async move { number }))
+        .collect();
     for mut task in behind {
         let left = Duration::from_secs(20).saturating_sub(start.elapsed());
-        assert!(task.join_timeout(left).is_some_and(|result| result.is_ok()), "it waits behind");
+        assert!(
+            task.join_timeout(left).is_some_and(|result| result.is_ok()),
+            "the task still waits for the stuck worker"
+        );
     }
     assert!(!stuck.is_finished());
     release.send(()).unwrap();
     stuck.join().unwrap();
 }
 
-/// Affinity, expected duration, whether there is a deadline, home.
-type WhatWasSaid = (u64, Option<Duration>, bool, Option<usize>);
+/// The affinity of a task, its expected duration, whether it has a deadline, and its home.
+type Options = (u64, Option<Duration>, bool, Option<usize>);
 
-/// Notes what tasks say of themselves.
+/// A scheduler that records the options of each task that it is given.
 #[derive(Clone)]
-struct Noting(Arc<Notes>);
+struct RecordingScheduler(Arc<Recorded>);
 
 #[derive(Default)]
-struct Notes {
+struct Recorded {
     queue: Mutex<Vec<Runnable>>,
-    said: Mutex<Vec<WhatWasSaid>>,
+    options: Mutex<Vec<Options>>,
     dropped: AtomicUsize,
 }
 
-impl Scheduler<Runnable> for Noting {
+impl Scheduler<Runnable> for RecordingScheduler {
     type Local = Self;
 
     fn start(&self, workers: usize) -> Vec<Self> {
@@ -273,9 +285,9 @@ impl Scheduler<Runnable> for Noting {
     }
 
     fn push(&self, task: Runnable, _: Priority) -> Visibility {
-        let said =
+        let options =
             (task.affinity(), task.expected_duration(), task.deadline().is_some(), task.home());
-        self.0.said.lock().unwrap().push(said);
+        self.0.options.lock().unwrap().push(options);
         self.0.queue.lock().unwrap().push(task);
         Visibility::Shared
     }
@@ -289,7 +301,7 @@ impl Scheduler<Runnable> for Noting {
     }
 }
 
-impl LocalQueue<Runnable> for Noting {
+impl LocalQueue<Runnable> for RecordingScheduler {
     fn push(&mut self, task: Runnable, priority: Priority, _: QueueReason) -> Visibility {
         Scheduler::push(self, task, priority)
     }
@@ -299,20 +311,21 @@ impl LocalQueue<Runnable> for Noting {
     }
 }
 
-impl Drop for Noting {
+impl Drop for RecordingScheduler {
     fn drop(&mut self) {
         self.0.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[test]
-fn a_scheduler_learns_what_was_said_of_a_task() {
-    let notes = Arc::new(Notes::default());
-    let noting = Noting(Arc::clone(&notes));
-    let m = Moirai::builder().worker_threads(1).scheduler(noting).build().unwrap();
+fn a_scheduler_sees_the_options_with_which_a_task_was_spawned() {
+    let recorded = Arc::new(Recorded::default());
+    let scheduler = RecordingScheduler(Arc::clone(&recorded));
+    let executor = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
     let ran = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&ran);
-    m.task()
+    executor
+        .task()
         .name("named as well")
         .affinity(42)
         .expected_duration(Duration::from_millis(3))
@@ -323,17 +336,17 @@ fn a_scheduler_learns_what_was_said_of_a_task() {
         })
         .join()
         .unwrap();
-    let plain = m.spawn_async(async {});
+    let plain = executor.spawn_async(async {});
     let id = plain.id().get();
     plain.join().unwrap();
     let ms = Some(Duration::from_millis(3));
     let expected = [(42, ms, true, None), (42, ms, true, Some(0)), (id, None, false, None)];
-    assert_eq!(*notes.said.lock().unwrap(), expected);
+    assert_eq!(*recorded.options.lock().unwrap(), expected);
     assert!(ran.load(Ordering::Relaxed));
-    drop(m.shutdown());
-    drop(m);
+    drop(executor.shutdown());
+    drop(executor);
     let start = Instant::now();
-    while notes.dropped.load(Ordering::Relaxed) < 2 {
+    while recorded.dropped.load(Ordering::Relaxed) < 2 {
         assert!(start.elapsed() < Duration::from_secs(20), "the scheduler outlives its executor");
         std::thread::yield_now();
     }

@@ -1,4 +1,7 @@
-//! `scope`: closures that borrow, and what happens when they fail.
+//! Tests of `scope`: its jobs may borrow, and what happens when they panic or their task is cancelled.
+//!
+//! With the tests of `join` they hold the part of promise P14 of `docs/src/guarantees.md` that concerns fork-join: every job runs
+//! once, and panics are passed on.
 
 mod common;
 
@@ -23,7 +26,7 @@ fn everywhere(f: impl Fn(&Moirai) + Clone + Send + 'static) {
 }
 
 #[test]
-fn what_is_spawned_has_run_when_the_scope_ends() {
+fn all_jobs_have_run_when_the_scope_ends() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for jobs in [0, 1, 2, 63, 1_000] {
@@ -41,7 +44,7 @@ fn what_is_spawned_has_run_when_the_scope_ends() {
 }
 
 #[test]
-fn jobs_spawn_jobs_wherever_they_run() {
+fn jobs_can_spawn_jobs_wherever_they_run() {
     fn tree<'scope>(s: &Scope<'scope, '_>, depth: u32, count: &'scope AtomicUsize) {
         count.fetch_add(1, SeqCst);
         if depth > 0 {
@@ -89,7 +92,7 @@ fn scopes_nest_and_call_each_other() {
 }
 
 #[test]
-fn an_outer_scope_takes_jobs_from_inner_scopes_and_from_halves() {
+fn an_outer_scope_takes_jobs_from_inner_scopes_and_from_closures_of_a_join() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for _ in 0..100 {
@@ -130,7 +133,7 @@ fn a_scope_outlives_the_job_that_spawns_into_it() {
 }
 
 #[test]
-fn thousands_of_tiny_scopes_from_many_threads() {
+fn many_threads_can_run_thousands_of_tiny_scopes_at_once() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let count = AtomicUsize::new(0);
@@ -153,7 +156,7 @@ fn thousands_of_tiny_scopes_from_many_threads() {
 }
 
 #[test]
-fn a_panic_comes_out_when_all_jobs_have_ended() {
+fn a_panic_is_passed_on_when_all_jobs_have_ended() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for panicking in [0, 7, 19] {
@@ -180,7 +183,7 @@ fn a_panic_comes_out_when_all_jobs_have_ended() {
 }
 
 #[test]
-fn of_several_panics_the_scopes_own_comes_out_else_one_of_the_jobs() {
+fn of_several_panics_that_of_the_scope_itself_is_passed_on_or_else_that_of_a_job() {
     let _watchdog = watchdog();
     everywhere(|executor| {
         for own in [true, false] {
@@ -188,7 +191,7 @@ fn of_several_panics_the_scopes_own_comes_out_else_one_of_the_jobs() {
                 executor.scope(|s| {
                     for i in 0..10 {
                         s.spawn(move |_| {
-                            // What is not handed on may panic when it is dropped.
+                            // A payload that is not passed on is dropped, and may have a destructor.
                             let _ = i;
                             resume_unwind(Box::new(OnDrop::new(|| ())));
                         });
@@ -244,7 +247,7 @@ fn the_scopes_own_closure_need_not_be_send() {
         *std::rc::Rc::make_mut(borrowed) += 1;
     });
     assert_eq!(*total, 1);
-    // A half may spawn into the scope, and borrow what outlives it.
+    // A closure of a `join` may spawn into the scope, and borrow what outlives the scope.
     let count = AtomicUsize::new(0);
     executor.scope(|s| {
         join(

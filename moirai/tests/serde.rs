@@ -1,4 +1,4 @@
-//! What can be serialised, with the feature `serde`.
+//! Tests of serialisation, with the feature `serde`.
 #![cfg(feature = "serde")]
 
 mod common;
@@ -11,7 +11,7 @@ use moirai::{ExecutorConfig, MetricsSnapshot};
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 
 #[test]
-fn configurations_come_back_as_they_were() {
+fn configurations_are_the_same_after_a_round_trip() {
     let config = ExecutorConfig {
         worker_threads: 3,
         thread_name_prefix: "served".to_owned(),
@@ -30,7 +30,7 @@ fn configurations_come_back_as_they_were() {
 }
 
 #[test]
-fn fields_that_are_left_out_are_the_defaults() {
+fn fields_that_are_left_out_have_their_defaults() {
     assert_eq!(from_str::<ExecutorConfig>("{}").unwrap(), ExecutorConfig::default());
     assert_eq!(from_str::<CleanupConfig>("{}").unwrap(), CleanupConfig::default());
     let config: ExecutorConfig =
@@ -44,14 +44,14 @@ fn fields_that_are_left_out_are_the_defaults() {
 }
 
 #[test]
-fn a_configuration_that_means_nothing_is_refused_by_build() {
+fn a_configuration_without_a_meaning_is_refused_by_build() {
     let config: ExecutorConfig = from_value(json!({ "worker_threads": 0 })).unwrap();
     let error = Moirai::builder().config(config).build().unwrap_err();
     assert_eq!(error.field(), Some("worker_threads"));
 }
 
 #[test]
-fn ids_statuses_and_records_can_be_written() {
+fn ids_statuses_records_and_reports_can_be_serialised() {
     let _watchdog = watchdog();
     let executor = common::workers(1);
     let handle = executor.task().name("written").spawn_parallel(|| ());

@@ -1,4 +1,6 @@
-//! P16: what a shutdown waits for, cancels, and reports. What the last handle does when it goes is in `last_handle.rs`.
+//! Tests of what a shutdown waits for, cancels and reports. Those of the drop of the last handle are in `last_handle.rs`.
+//!
+//! They hold promise P16 (shutdown is on time, and its numbers add up) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -8,20 +10,21 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
 
 use common::{
-    Counter, Gate, OnDrop, PURPOSE, hold, hush, named, threads, wait_until, watchdog, workers,
+    Counter, Gate, ON_PURPOSE, OnDrop, block_only_worker, named, silence_expected_panics, threads,
+    wait_until, watchdog, workers,
 };
 use moirai::prelude::*;
 
-/// How much later than its deadline a shutdown may return here: the stated margin is smaller, but a loaded machine is late.
+/// How much later than its deadline a shutdown may return here. The promised margin is smaller, but a loaded machine is late.
 const LATE: Duration = Duration::from_secs(5);
 
 #[track_caller]
-fn assert_balanced(report: &ShutdownReport) {
+fn assert_adds_up(report: &ShutdownReport) {
     let ended = report.completed + report.failed + report.cancelled;
     assert_eq!(report.spawned, ended + report.still_active, "{report}");
 }
 
-/// One handle for each way to spawn, all of them refused.
+/// Spawns a task in every way, and returns the handles. All of them are to be refused.
 fn spawn_each(executor: &Moirai, ran: &Counter) -> Vec<TaskHandle<()>> {
     let count = || {
         let ran = ran.clone();
@@ -46,7 +49,7 @@ fn spawn_each(executor: &Moirai, ran: &Counter) -> Vec<TaskHandle<()>> {
 }
 
 #[test]
-fn a_shutdown_closes_the_door_and_waits_for_everything_active() {
+fn a_shutdown_refuses_new_tasks_and_waits_for_all_active_ones() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let gate = Gate::new();
@@ -60,12 +63,12 @@ fn a_shutdown_closes_the_door_and_waits_for_everything_active() {
         })
         .collect();
     let failed: TaskHandle<()> =
-        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::ON_PURPOSE)) });
     assert!(failed.join().is_err());
     assert!(!executor.is_shutting_down());
     let closing = executor.clone();
     let shutdown = std::thread::spawn(move || closing.shutdown());
-    wait_until("the door is closed", || executor.is_shutting_down());
+    wait_until("the shutdown has begun", || executor.is_shutting_down());
     let ran = Counter::default();
     for handle in spawn_each(&executor, &ran) {
         assert!(handle.join().unwrap_err().is_shut_down());
@@ -73,7 +76,7 @@ fn a_shutdown_closes_the_door_and_waits_for_everything_active() {
     assert!(!shutdown.is_finished());
     gate.open();
     let report = shutdown.join().unwrap();
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!((report.spawned, report.completed, report.failed), (11, 10, 1));
     assert!(report.is_clean() && report.unfinished.is_empty());
     for handle in waiting {
@@ -92,7 +95,7 @@ fn a_refused_task_has_an_id_of_its_own_and_no_record() {
     let (ran, drops) = (Counter::default(), Counter::default());
     let mut ids: HashSet<_> = accepted.iter().copied().collect();
     for mut handle in spawn_each(&executor, &ran) {
-        assert!(ids.insert(handle.id()), "an id was given twice");
+        assert!(ids.insert(handle.id()), "two tasks have the same id");
         assert!(handle.is_finished());
         assert_eq!(executor.task_status(handle.id()), None);
         assert!(!executor.cancel_task(handle.id()));
@@ -113,18 +116,18 @@ fn a_refused_task_has_an_id_of_its_own_and_no_record() {
     assert_eq!(ran.get(), 0);
     assert!(!executor.try_run());
     let again = executor.shutdown();
-    assert_balanced(&again);
-    assert_eq!((again.spawned, again.completed), (100, 100), "refused spawns are left out");
-    assert_eq!(executor.cleanup_stats().total_tasks, 100, "the books can still be read");
+    assert_adds_up(&again);
+    assert_eq!((again.spawned, again.completed), (100, 100), "refused spawns are not counted");
+    assert_eq!(executor.cleanup_stats().total_tasks, 100, "the records can still be read");
 }
 
 #[test]
-fn a_timeout_cancels_what_waits_and_says_what_it_was() {
+fn a_timeout_cancels_the_tasks_that_wait_and_the_report_lists_them() {
     let _watchdog = watchdog();
     let executor = named("sht-list", 2).build().unwrap();
     executor.spawn_parallel(|| ()).join().unwrap();
     let failed: TaskHandle<()> =
-        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::PURPOSE)) });
+        executor.spawn_async(async { std::panic::resume_unwind(Box::new(common::ON_PURPOSE)) });
     assert!(failed.join().is_err());
     let by_user = executor.spawn_async(pending::<()>());
     by_user.cancel();
@@ -145,12 +148,12 @@ fn a_timeout_cancels_what_waits_and_says_what_it_was() {
     let timeout = Duration::from_millis(50);
     let report = executor.shutdown_timeout(timeout);
     assert!(report.elapsed >= timeout && report.elapsed < timeout + LATE, "{report}");
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!((report.spawned, report.completed, report.failed), (6, 1, 1));
     assert_eq!((report.cancelled, report.still_active), (4, 0), "{report}");
     assert!(!report.is_clean());
     assert!(report.unfinished.is_empty());
-    assert_eq!(report.cancelled_tasks.len(), 3, "the user's is none of the shutdown's");
+    assert_eq!(report.cancelled_tasks.len(), 3, "the task that the user cancelled is not listed");
     for (line, name, handle) in waiting {
         let id = handle.id();
         let listed = report.cancelled_tasks.iter().find(|task| task.id == id).unwrap();
@@ -162,13 +165,13 @@ fn a_timeout_cancels_what_waits_and_says_what_it_was() {
         assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
         let text = report.to_string();
         assert!(text.contains(name) && text.contains(&id.to_string()), "{text}");
-        let thread = dropped.try_recv().expect("dropped before the verdict is told");
+        let thread = dropped.try_recv().expect("dropped before the outcome is reported");
         assert!(thread.starts_with("sht-list"), "dropped on {thread:?}");
     }
 }
 
 #[test]
-fn a_timeout_is_not_waited_for_when_everything_ends_before() {
+fn a_shutdown_with_a_timeout_returns_as_soon_as_all_tasks_have_ended() {
     let _watchdog = watchdog();
     for timeout in [common::HOUR, Duration::MAX] {
         let executor = workers(2);
@@ -201,7 +204,7 @@ fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
         .collect();
     let report = executor.shutdown_timeout(Duration::from_millis(5));
     assert!(report.elapsed < LATE, "{report}");
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!((report.cancelled, report.still_active), (3, 1), "{report}");
     assert_eq!(report.unfinished.len(), 1);
     assert_eq!(
@@ -218,7 +221,7 @@ fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
     // A closure that runs is not interrupted.
     runs.join().unwrap();
     let report = executor.shutdown();
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!((report.completed, report.cancelled, report.still_active), (1, 3, 0));
     assert_eq!(ran.get(), 0);
 }
@@ -226,7 +229,7 @@ fn a_timeout_cancels_queued_blocking_tasks_that_never_started() {
 #[test]
 fn a_timeout_is_kept_also_when_every_worker_is_stuck() {
     let _watchdog = watchdog();
-    let held = hold(Moirai::builder());
+    let blocked = block_only_worker(Moirai::builder());
     let ran = Counter::default();
     let queued: Vec<_> = (0..5)
         .map(|i| {
@@ -235,29 +238,29 @@ fn a_timeout_is_kept_also_when_every_worker_is_stuck() {
                 ran.add();
             };
             match i % 2 {
-                0 => held.executor.spawn_parallel(body),
-                _ => held.executor.spawn_async(async move { body() }),
+                0 => blocked.executor.spawn_parallel(body),
+                _ => blocked.executor.spawn_async(async move { body() }),
             }
         })
         .collect();
-    let report = held.executor.shutdown_timeout(Duration::from_millis(20));
+    let report = blocked.executor.shutdown_timeout(Duration::from_millis(20));
     assert!(report.elapsed < LATE, "{report}");
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!(report.spawned, 6);
-    let stuck = report.unfinished.iter().find(|task| task.id == held.holder.id()).unwrap();
+    let stuck = report.unfinished.iter().find(|task| task.id == blocked.blocker.id()).unwrap();
     assert_eq!(stuck.status, TaskStatus::Running);
     for handle in &queued {
-        // Cancelled already, or as soon as there is a worker to drop it: it is in one of the lists.
+        // The task has been cancelled, or will be as soon as there is a worker to drop it, so it is in one of the lists.
         let mut listed = report.cancelled_tasks.iter().chain(&report.unfinished);
         assert_eq!(listed.find(|task| task.id == handle.id()).unwrap().started_at, None);
     }
-    held.gate.open();
-    held.holder.join().unwrap();
+    blocked.gate.open();
+    blocked.blocker.join().unwrap();
     for handle in queued {
         assert!(handle.join().unwrap_err().is_shut_down());
     }
-    let report = held.executor.shutdown();
-    assert_balanced(&report);
+    let report = blocked.executor.shutdown();
+    assert_adds_up(&report);
     assert_eq!((report.completed, report.cancelled, report.still_active), (1, 5, 0));
     assert_eq!(ran.get(), 0);
 }
@@ -269,7 +272,7 @@ fn the_lists_of_a_report_are_bounded_and_the_counts_are_not() {
     let handles: Vec<_> = (0..2_500).map(|_| executor.spawn_async(pending::<()>())).collect();
     wait_until("all have started", || executor.load() == 0);
     let report = executor.shutdown_timeout(Duration::ZERO);
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert!(report.cancelled_tasks.len() + report.unfinished.len() >= 1_000);
     assert!(report.cancelled_tasks.len() <= 1_000 && report.unfinished.len() <= 1_000);
     for handle in handles {
@@ -277,7 +280,7 @@ fn the_lists_of_a_report_are_bounded_and_the_counts_are_not() {
     }
     let report = executor.shutdown();
     assert_eq!((report.cancelled, report.still_active), (2_500, 0));
-    assert!(report.to_string().lines().count() < 50, "a few readable lines");
+    assert!(report.to_string().lines().count() < 50, "the text is short");
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn a_shutdown_can_be_called_twice_and_from_many_threads() {
             .collect();
         for thread in threads {
             let report = thread.join().unwrap();
-            assert_balanced(&report);
+            assert_adds_up(&report);
             assert_eq!((report.spawned, report.completed), (20, 20), "{report}");
             assert!(report.is_clean());
         }
@@ -320,7 +323,7 @@ fn a_shutdown_can_be_called_twice_and_from_many_threads() {
 }
 
 #[test]
-fn inside_a_task_a_shutdown_returns_and_goes_on_behind_it() {
+fn a_shutdown_inside_a_task_returns_at_once_and_goes_on_in_the_background() {
     let _watchdog = watchdog();
     type Call = fn(&Moirai) -> ShutdownReport;
     let wait: Call = |executor| executor.shutdown();
@@ -340,10 +343,10 @@ fn inside_a_task_a_shutdown_returns_and_goes_on_behind_it() {
             };
             let (report, closed) = handle.join().unwrap();
             assert!(closed);
-            assert_balanced(&report);
+            assert_adds_up(&report);
             assert_eq!(report.spawned, 2);
             assert!(report.still_active >= 1, "itself, at least: {report}");
-            // It waits for the other, as it would outside.
+            // The shutdown waits for the other task, as it would outside.
             assert!(!other.is_finished());
             assert!(executor.spawn_parallel(|| ()).join().unwrap_err().is_shut_down());
             gate.open();
@@ -352,12 +355,12 @@ fn inside_a_task_a_shutdown_returns_and_goes_on_behind_it() {
             assert_eq!((report.completed, report.still_active), (2, 0), "{report}");
         }
     }
-    // And cancels the other, where there is no time.
+    // With a timeout of zero it cancels the other task.
     let executor = workers(1);
     let (other, inner) = (executor.spawn_async(pending::<()>()), executor.clone());
     executor.spawn_async(async move { inner.shutdown_timeout(Duration::ZERO) }).join().unwrap();
     assert!(other.join().unwrap_err().is_shut_down());
-    assert_balanced(&executor.shutdown());
+    assert_adds_up(&executor.shutdown());
 }
 
 #[test]
@@ -370,9 +373,9 @@ fn a_shutdown_inside_block_on_does_not_wait_for_itself() {
         done.await.unwrap();
         report
     });
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!(report.completed, 1);
-    // And one that is under way ends what others wait for in `block_on`.
+    // A shutdown also ends the tasks for which other threads wait in `block_on`.
     let executor = workers(1);
     let waiting = executor.spawn_async(pending::<()>());
     let other = executor.clone();
@@ -388,7 +391,7 @@ fn a_task_may_spawn_and_wait_while_it_is_shut_down() {
     let refused = Counter::default();
     for _ in 0..10 {
         let (inner, refused) = (executor.clone(), refused.clone());
-        // A destructor that uses the executor, in the middle of its end.
+        // The destructor uses the executor in the middle of the shutdown.
         let owned = OnDrop::new(move || {
             let handle = inner.spawn_async(async {});
             if handle.join().is_err_and(|error| error.is_shut_down()) {
@@ -403,27 +406,27 @@ fn a_task_may_spawn_and_wait_while_it_is_shut_down() {
     }
     executor.shutdown_timeout(Duration::ZERO);
     let report = executor.shutdown();
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert_eq!((report.spawned, report.cancelled), (10, 10));
     assert_eq!(refused.get(), 10);
 }
 
-/// What `shutdown_timeout` is given to deal with, and what of it is still active when it returns.
+/// What a task does to delay `shutdown_timeout`, how to spawn it, and the number of tasks that are still active afterwards.
 type Misbehaviour = (&'static str, fn(&Moirai, &Gate), u64);
 
 #[test]
 fn a_timeout_is_kept_whatever_tasks_do() {
     let watchdog = watchdog();
-    hush();
-    struct Drops<F: FnMut()>(F);
-    impl<F: FnMut()> Drop for Drops<F> {
+    silence_expected_panics();
+    struct CallsOnDrop<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for CallsOnDrop<F> {
         fn drop(&mut self) {
             (self.0)();
         }
     }
     let cases: [Misbehaviour; 5] = [
         (
-            "ignores it",
+            "blocks in a poll",
             |executor, gate| {
                 let gate = gate.clone();
                 drop(executor.spawn_async(async move { gate.wait() }));
@@ -431,7 +434,7 @@ fn a_timeout_is_kept_whatever_tasks_do() {
             1,
         ),
         (
-            "blocks for ever",
+            "blocks in a blocking task",
             |executor, gate| {
                 let gate = gate.clone();
                 drop(executor.spawn_blocking(move || gate.wait()));
@@ -451,23 +454,23 @@ fn a_timeout_is_kept_whatever_tasks_do() {
             1,
         ),
         (
-            "panics as it is dropped",
+            "panics when it is dropped",
             |executor, _| {
-                let bomb = Drops(|| panic!("{PURPOSE}"));
+                let panics = CallsOnDrop(|| panic!("{ON_PURPOSE}"));
                 drop(executor.spawn_async(async move {
-                    let _bomb = bomb;
+                    let _panics = panics;
                     std::future::pending::<()>().await;
                 }));
             },
             0,
         ),
         (
-            "sleeps as it is dropped",
+            "blocks when it is dropped",
             |executor, gate| {
                 let gate = gate.clone();
-                let sleeper = Drops(move || gate.wait());
+                let blocks = CallsOnDrop(move || gate.wait());
                 drop(executor.spawn_async(async move {
-                    let _sleeper = sleeper;
+                    let _blocks = blocks;
                     std::future::pending::<()>().await;
                 }));
             },
@@ -487,10 +490,10 @@ fn a_timeout_is_kept_whatever_tasks_do() {
         let report = executor.shutdown_timeout(timeout);
         let took = start.elapsed();
         gate.open();
-        assert_balanced(&report);
+        assert_adds_up(&report);
         assert_eq!(report.still_active, active, "{what}: {report}");
         assert_eq!(report.unfinished.len() as u64, active, "{what}");
-        // 50 ms are promised; what is asserted leaves room for a loaded machine.
+        // P16 promises 50 ms. What is asserted leaves room for a loaded machine.
         assert!(took < timeout + Duration::from_millis(500), "{what}: {took:?}");
         drop(others);
     }
@@ -512,8 +515,8 @@ fn a_timeout_is_kept_with_more_tasks_than_can_be_cancelled_in_it() {
     let start = Instant::now();
     let report = executor.shutdown_timeout(Duration::ZERO);
     let took = start.elapsed();
-    assert_balanced(&report);
+    assert_adds_up(&report);
     assert!(took < Duration::from_millis(1_000), "{took:?}");
-    // Those that were not cancelled in time are cancelled behind it.
-    wait_until("all are gone", || dropped.get() == 300_000);
+    // The tasks that were not cancelled in time are cancelled in the background.
+    wait_until("all are dropped", || dropped.get() == 300_000);
 }

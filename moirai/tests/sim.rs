@@ -1,4 +1,6 @@
-//! Simulation: the same seed gives the same run, and what cannot go on is told.
+//! Tests of the simulation: the same seed gives the same run, and a run that cannot go on is reported.
+//!
+//! They hold promise P21 (a seed is a run) of `docs/src/guarantees.md`.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,17 +11,18 @@ use moirai::{Moirai, TaskError, TaskStatus, time, yield_now};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Everything at once: timers, closures, waits in the middle of a step, fork-join, a task that is cancelled, one that fails.
-async fn a_bit_of_everything(m: Moirai) -> Vec<String> {
+/// Uses everything at once: timers, closures, waits in the middle of a step, fork-join, a task that is cancelled, and one that
+/// fails.
+async fn a_bit_of_everything(executor: Moirai) -> Vec<String> {
     let log = Arc::new(Mutex::new(Vec::new()));
-    let note = |who: String| {
+    let note = |name: String| {
         let log = Arc::clone(&log);
-        move || log.lock().unwrap().push(format!("{who} {:?}", Moirai::worker_index()))
+        move || log.lock().unwrap().push(format!("{name} {:?}", Moirai::worker_index()))
     };
     let mut handles = Vec::new();
     for number in 0..6_u64 {
         let note = note(format!("sleeper {number}"));
-        handles.push(m.spawn_async(async move {
+        handles.push(executor.spawn_async(async move {
             for _ in 0..3 {
                 time::sleep(Duration::from_millis(1 + number % 3)).await;
                 note();
@@ -28,19 +31,19 @@ async fn a_bit_of_everything(m: Moirai) -> Vec<String> {
         }));
     }
     for number in 0..3 {
-        let (inner, note) = (m.clone(), note(format!("blocking {number}")));
-        handles.push(m.spawn_blocking(move || {
+        let (inner, note) = (executor.clone(), note(format!("blocking {number}")));
+        handles.push(executor.spawn_blocking(move || {
             let waits = inner.spawn_async(time::sleep(Duration::from_millis(2)));
             waits.join().unwrap();
             note();
         }));
         let (first, second) = (note_of(&log, "first"), note_of(&log, "second"));
-        handles.push(m.spawn_parallel(move || {
+        handles.push(executor.spawn_parallel(move || {
             moirai::join(first, second);
         }));
     }
-    let stuck = m.task().timeout(HOUR).spawn_async(std::future::pending::<()>());
-    let failing = m.task().name("failing").spawn_async(async {
+    let stuck = executor.task().timeout(HOUR).spawn_async(std::future::pending::<()>());
+    let failing = executor.task().name("failing").spawn_async(async {
         std::panic::resume_unwind(Box::new("on purpose"));
     });
     for handle in handles {
@@ -51,9 +54,9 @@ async fn a_bit_of_everything(m: Moirai) -> Vec<String> {
     Arc::try_unwrap(log).unwrap().into_inner().unwrap()
 }
 
-fn note_of(log: &Arc<Mutex<Vec<String>>>, who: &'static str) -> impl Fn() + Send + 'static {
+fn note_of(log: &Arc<Mutex<Vec<String>>>, name: &'static str) -> impl Fn() + Send + 'static {
     let log = Arc::clone(log);
-    move || log.lock().unwrap().push(who.into())
+    move || log.lock().unwrap().push(name.into())
 }
 
 #[test]
@@ -69,39 +72,39 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
         assert_eq!(first.elapsed, HOUR);
         fingerprints.insert(first.fingerprint);
     }
-    assert!(fingerprints.len() > 35, "seeds give runs of their own: {}", fingerprints.len());
+    assert!(fingerprints.len() > 35, "only {} different runs of 40 seeds", fingerprints.len());
 }
 
-/// What a process of its own says of a run.
-fn told_by_another_process() -> String {
+/// Returns what the test below prints when it runs in a process of its own.
+fn output_of_another_process() -> String {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_same_in_another_process", "--nocapture"])
-        .env("MOIRAI_TEST_TELL", "1")
+        .args(["--exact", "the_same_seed_gives_the_same_run_in_another_process", "--nocapture"])
+        .env("MOIRAI_TEST_PRINT_RUN", "1")
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
-fn the_same_in_another_process() {
+fn the_same_seed_gives_the_same_run_in_another_process() {
     let run = Simulation::new(11).workers(3).run(a_bit_of_everything).unwrap();
-    let told = format!("{:?} {:?} {:x}", run.output, run.tasks, run.fingerprint);
-    if std::env::var_os("MOIRAI_TEST_TELL").is_some() {
-        println!("{told}");
+    let printed = format!("{:?} {:?} {:x}", run.output, run.tasks, run.fingerprint);
+    if std::env::var_os("MOIRAI_TEST_PRINT_RUN").is_some() {
+        println!("{printed}");
         return;
     }
-    assert!(told_by_another_process().contains(&told));
+    assert!(output_of_another_process().contains(&printed));
 }
 
 #[test]
-fn the_run_of_a_seed_is_what_it_was() {
-    // On another machine, and in another build, too. It changes only when the executor does.
-    let run = Simulation::new(1).strategy(Strategy::Uniform).run(|m| async move {
+fn the_run_of_a_seed_never_changes() {
+    // The run is the same on every machine and in every build. It changes only when the executor does.
+    let run = Simulation::new(1).strategy(Strategy::Uniform).run(|executor| async move {
         let numbers = Arc::new(Mutex::new(Vec::new()));
         let tasks: Vec<_> = (0..8)
             .map(|number| {
                 let numbers = Arc::clone(&numbers);
-                m.spawn_async(async move { numbers.lock().unwrap().push(number) })
+                executor.spawn_async(async move { numbers.lock().unwrap().push(number) })
             })
             .collect();
         for task in tasks {
@@ -119,13 +122,13 @@ fn time_stands_still_until_all_wait_and_then_jumps() {
     let start = std::time::Instant::now();
     let mut config = moirai::ExecutorConfig::default();
     config.cleanup.enable_automatic_cleanup = false;
-    let run = Simulation::new(3).config(config).run(|m| async move {
+    let run = Simulation::new(3).config(config).run(|executor| async move {
         let begin = time::Instant::now();
-        let late = m.spawn_async(async {
+        let late = executor.spawn_async(async {
             time::sleep(24 * HOUR).await;
             time::Instant::now()
         });
-        let computes = m.spawn_async(async {
+        let computes = executor.spawn_async(async {
             for _ in 0..100 {
                 yield_now().await;
             }
@@ -147,19 +150,19 @@ fn time_stands_still_until_all_wait_and_then_jumps() {
 }
 
 #[test]
-fn a_deadlock_is_told_with_who_waits_and_where_it_was_spawned() {
+fn a_deadlock_is_reported_with_the_tasks_that_wait_and_where_they_were_spawned() {
     let failure = Simulation::new(5)
-        .run(|m| async move {
+        .run(|executor| async move {
             let (here, there) = (moirai::sync::Event::new(), moirai::sync::Event::new());
             let (here, there) = (Arc::new(here), Arc::new(there));
-            let one = m.task().name("one").spawn_async({
+            let one = executor.task().name("one").spawn_async({
                 let (here, there) = (Arc::clone(&here), Arc::clone(&there));
                 async move {
                     here.wait().await;
                     there.set();
                 }
             });
-            let other = m.task().name("other").spawn_async(async move {
+            let other = executor.task().name("other").spawn_async(async move {
                 there.wait().await;
                 here.set();
             });
@@ -176,25 +179,23 @@ fn a_deadlock_is_told_with_who_waits_and_where_it_was_spawned() {
 
 #[test]
 fn waits_in_the_middle_of_a_step_end_in_any_order() {
-    // The first waits for the last, and the others for one another: a stack of waits could not end.
+    // The waits end in another order than that in which they begin, so they cannot be nested on one stack.
     for seed in 0..50 {
-        let sum = sim::run(seed, |m| async move {
-            let (start, started) = (Arc::new(AtomicBool::new(false)), moirai::sync::Event::new());
-            let started = Arc::new(started);
+        let sum = sim::run(seed, |executor| async move {
+            let started = Arc::new(moirai::sync::Event::new());
             let release = Arc::clone(&started);
-            let slow = m.spawn_async(async move {
+            let slow = executor.spawn_async(async move {
                 release.wait().await;
                 1
             });
-            let inner = m.clone();
-            let a = m.spawn_blocking(move || slow.join().unwrap() + 1);
-            let b = m.spawn_blocking(move || inner.block_on(a).unwrap() + 1);
-            let c = m.spawn_parallel(move || b.join().unwrap() + 1);
-            let d = m.spawn_async(async move { c.join().unwrap() + 1 });
+            let inner = executor.clone();
+            let a = executor.spawn_blocking(move || slow.join().unwrap() + 1);
+            let b = executor.spawn_blocking(move || inner.block_on(a).unwrap() + 1);
+            let c = executor.spawn_parallel(move || b.join().unwrap() + 1);
+            let d = executor.spawn_async(async move { c.join().unwrap() + 1 });
             for _ in 0..5 {
                 yield_now().await;
             }
-            start.store(true, Ordering::Relaxed);
             started.set();
             d.await.unwrap()
         });
@@ -204,21 +205,22 @@ fn waits_in_the_middle_of_a_step_end_in_any_order() {
 
 #[test]
 fn a_wait_with_a_limit_ends_by_the_simulated_time() {
-    let run = Simulation::new(9).run(|m| async move {
-        let inner = m.clone();
-        m.spawn_blocking(move || {
-            let mut late = inner.spawn_async(time::sleep(2 * HOUR));
-            assert!(late.join_timeout(HOUR).is_none());
-            assert!(late.join_timeout(3 * HOUR).is_some_and(|result| result.is_ok()));
-        })
-        .await
-        .unwrap();
+    let run = Simulation::new(9).run(|executor| async move {
+        let inner = executor.clone();
+        executor
+            .spawn_blocking(move || {
+                let mut late = inner.spawn_async(time::sleep(2 * HOUR));
+                assert!(late.join_timeout(HOUR).is_none());
+                assert!(late.join_timeout(3 * HOUR).is_some_and(|result| result.is_ok()));
+            })
+            .await
+            .unwrap();
     });
     assert_eq!(run.unwrap().elapsed, 2 * HOUR);
 }
 
 #[test]
-fn a_task_that_waits_for_ever_in_the_middle_of_a_step_is_unwound() {
+fn a_task_that_waits_forever_in_the_middle_of_a_step_is_unwound() {
     let dropped = Arc::new(AtomicBool::new(false));
     struct Dropped(Arc<AtomicBool>);
     impl Drop for Dropped {
@@ -227,9 +229,9 @@ fn a_task_that_waits_for_ever_in_the_middle_of_a_step_is_unwound() {
         }
     }
     let guard = Dropped(Arc::clone(&dropped));
-    let run = Simulation::new(2).run(|m| async move {
-        let never = m.spawn_async(std::future::pending::<()>());
-        let waits = m.spawn_blocking(move || {
+    let run = Simulation::new(2).run(|executor| async move {
+        let never = executor.spawn_async(std::future::pending::<()>());
+        let waits = executor.spawn_blocking(move || {
             let _guard = guard;
             let _ = never.join();
         });
@@ -239,8 +241,8 @@ fn a_task_that_waits_for_ever_in_the_middle_of_a_step_is_unwound() {
     run.unwrap();
     assert!(dropped.load(Ordering::Relaxed));
     let failure = Simulation::new(2)
-        .run(|m| async move {
-            m.spawn_blocking(|| moirai::block_on(std::future::pending::<()>())).await
+        .run(|executor| async move {
+            executor.spawn_blocking(|| moirai::block_on(std::future::pending::<()>())).await
         })
         .unwrap_err();
     assert!(matches!(failure.cause(), Cause::Deadlock(tasks) if tasks.len() == 2), "{failure}");
@@ -249,10 +251,10 @@ fn a_task_that_waits_for_ever_in_the_middle_of_a_step_is_unwound() {
 #[test]
 fn a_failed_run_leaves_nothing_behind() {
     let alive = Arc::new(());
-    let stuck = |m: Moirai| {
+    let stuck = |executor: Moirai| {
         let (inside, beside) = (Arc::clone(&alive), Arc::clone(&alive));
         async move {
-            let task = m.spawn_async(async move {
+            let task = executor.spawn_async(async move {
                 std::future::pending::<()>().await;
                 drop(inside);
             });
@@ -275,10 +277,10 @@ fn a_panic_of_the_scenario_is_the_failure() {
 }
 
 #[test]
-fn a_panic_that_nobody_would_see_is_a_failure_and_one_that_is_seen_is_none() {
+fn a_panic_that_no_caller_sees_is_a_failure_and_one_that_is_seen_is_not() {
     let failure = Simulation::new(4)
-        .run(|m| async move {
-            drop(m.task().name("alone").spawn_async(async { panic!("unseen") }));
+        .run(|executor| async move {
+            drop(executor.task().name("alone").spawn_async(async { panic!("unseen") }));
             for _ in 0..100 {
                 yield_now().await;
             }
@@ -286,14 +288,14 @@ fn a_panic_that_nobody_would_see_is_a_failure_and_one_that_is_seen_is_none() {
         .unwrap_err();
     let Cause::Unseen(stats) = failure.cause() else { panic!("{failure}") };
     assert_eq!((stats.name.as_deref(), stats.error.as_deref()), (Some("alone"), Some("unseen")));
-    sim::run(4, |m| async move {
-        let seen = m.spawn_async(async { panic!("seen") });
+    sim::run(4, |executor| async move {
+        let seen = executor.spawn_async(async { panic!("seen") });
         assert!(seen.await.unwrap_err().is_panicked());
     });
 }
 
 #[test]
-fn a_scenario_without_end_is_ended() {
+fn an_endless_scenario_is_stopped() {
     let endless = |_| async {
         loop {
             yield_now().await;
@@ -309,16 +311,16 @@ fn a_scenario_without_end_is_ended() {
 }
 
 #[test]
-fn which_closure_of_a_join_goes_first_is_drawn() {
+fn the_seed_decides_which_closure_of_a_join_runs_first() {
     let mut orders = std::collections::BTreeSet::new();
     for seed in 0..40 {
-        orders.insert(sim::run(seed, |m| async move {
+        orders.insert(sim::run(seed, |executor| async move {
             let order = Mutex::new(String::new());
             let note = |what: &str| order.lock().unwrap().push_str(what);
-            let (one, two) = m.join(
+            let (one, two) = executor.join(
                 || {
                     note("a");
-                    m.join(|| note("b"), || note("c"));
+                    executor.join(|| note("b"), || note("c"));
                     1
                 },
                 || {
@@ -327,26 +329,26 @@ fn which_closure_of_a_join_goes_first_is_drawn() {
                 },
             );
             assert_eq!((one, two), (1, 2));
-            m.scope(|s| {
+            executor.scope(|s| {
                 s.spawn(|_| note("1"));
                 s.spawn(|_| note("2"));
             });
             order.into_inner().unwrap()
         }));
     }
-    // "d" first or last; "b" and "c", "1" and "2" either way.
+    // "d" comes first or last, and "b" and "c", and "1" and "2", come in either order.
     assert_eq!(orders.len(), 8, "{orders:?}");
 }
 
 #[test]
 fn a_shutdown_from_inside_is_simulated_too() {
-    let run = Simulation::new(6).run(|m| async move {
-        let stuck = m.spawn_async(std::future::pending::<()>());
-        let inner = m.clone();
-        let task = m.spawn_async(async move { inner.shutdown_timeout(HOUR).still_active });
+    let run = Simulation::new(6).run(|executor| async move {
+        let stuck = executor.spawn_async(std::future::pending::<()>());
+        let inner = executor.clone();
+        let task = executor.spawn_async(async move { inner.shutdown_timeout(HOUR).still_active });
         assert_eq!(task.await.unwrap(), 3);
-        assert!(m.spawn_async(async {}).await.unwrap_err().is_shut_down());
-        // The scenario is cancelled with the others: it is a task like them.
+        assert!(executor.spawn_async(async {}).await.unwrap_err().is_shut_down());
+        // The scenario is cancelled with the others, because it is a task like them.
         let _ = stuck.await;
         yield_now().await;
     });
@@ -355,33 +357,33 @@ fn a_shutdown_from_inside_is_simulated_too() {
 }
 
 #[test]
-fn books_are_swept_by_the_simulated_time() {
-    sim::run(8, |m| async move {
-        let id = m.spawn_async(async {});
+fn records_are_swept_by_the_simulated_time() {
+    sim::run(8, |executor| async move {
+        let id = executor.spawn_async(async {});
         let known = id.id();
         id.await.unwrap();
-        assert_eq!(m.task_stats(known).unwrap().status, TaskStatus::Completed);
-        // Five minutes of retention, and a sweep every thirty seconds.
+        assert_eq!(executor.task_stats(known).unwrap().status, TaskStatus::Completed);
+        // By default, the retention is five minutes, and there is a sweep every thirty seconds.
         time::sleep(Duration::from_secs(400)).await;
         yield_now().await;
-        assert!(m.task_stats(known).is_none());
+        assert!(executor.task_stats(known).is_none());
     });
 }
 
 #[test]
-fn what_outlives_the_run_is_refused() {
-    let m = sim::run(1, |m| async move { m.clone() });
-    assert!(m.spawn_async(async {}).join().unwrap_err().is_shut_down());
-    assert!(m.is_shutting_down());
-    // Waiting is as anywhere else.
+fn an_executor_that_outlives_its_run_refuses_tasks() {
+    let executor = sim::run(1, |executor| async move { executor.clone() });
+    assert!(executor.spawn_async(async {}).join().unwrap_err().is_shut_down());
+    assert!(executor.is_shutting_down());
+    // `block_on` works as on any other executor that has been shut down.
     let (sender, receiver) = moirai::sync::oneshot::channel();
     std::thread::spawn(move || sender.send(1));
-    assert_eq!(m.block_on(receiver), Ok(1));
-    assert!(m.shutdown().is_clean());
+    assert_eq!(executor.block_on(receiver), Ok(1));
+    assert!(executor.shutdown().is_clean());
 }
 
 #[test]
-fn what_unwinds_at_the_end_may_wait_for_what_is_cancelled() {
+fn a_task_that_is_unwound_at_the_end_may_wait_for_a_cancelled_one() {
     struct Waits(Option<moirai::TaskHandle<()>>);
     impl Drop for Waits {
         fn drop(&mut self) {
@@ -389,10 +391,10 @@ fn what_unwinds_at_the_end_may_wait_for_what_is_cancelled() {
             assert!(handle.join().unwrap_err().is_shut_down());
         }
     }
-    let failure = Simulation::new(3).run(|m| async move {
-        let waited_for = m.spawn_async(std::future::pending::<()>());
-        let never = m.spawn_async(std::future::pending::<()>());
-        let blocked = m.spawn_blocking(move || {
+    let failure = Simulation::new(3).run(|executor| async move {
+        let waited_for = executor.spawn_async(std::future::pending::<()>());
+        let never = executor.spawn_async(std::future::pending::<()>());
+        let blocked = executor.spawn_blocking(move || {
             let _waits = Waits(Some(waited_for));
             let _ = never.join();
         });
@@ -402,9 +404,9 @@ fn what_unwinds_at_the_end_may_wait_for_what_is_cancelled() {
 }
 
 #[test]
-fn a_scenario_may_wait_before_it_begins_and_may_panic_there() {
-    let run = Simulation::new(3).run(|m| {
-        let one = m.block_on(m.spawn_async(time::sleep(HOUR))).map(|()| 1);
+fn the_closure_that_makes_the_scenario_may_wait_and_may_panic() {
+    let run = Simulation::new(3).run(|executor| {
+        let one = executor.block_on(executor.spawn_async(time::sleep(HOUR))).map(|()| 1);
         async move { one.unwrap() }
     });
     assert_eq!(run.unwrap().output, 1);
@@ -417,12 +419,12 @@ fn a_scenario_may_wait_before_it_begins_and_may_panic_there() {
 
 #[test]
 fn a_seed_that_fails_is_found_and_fails_again() {
-    // It needs three steps in the right order, among many.
-    let scenario = |m: Moirai| async move {
+    // The failure needs four tasks to end in one order among many.
+    let scenario = |executor: Moirai| async move {
         let stage = Arc::new(AtomicU32::new(0));
         let step = |from: u32| {
             let stage = Arc::clone(&stage);
-            m.spawn_async(async move {
+            executor.spawn_async(async move {
                 for _ in 0..3 {
                     yield_now().await;
                 }
@@ -446,14 +448,14 @@ fn a_seed_that_fails_is_found_and_fails_again() {
 }
 
 #[test]
-fn a_simulation_inside_of_a_simulation_is_one_of_its_own() {
-    let inside = sim::run(1, |m| async move {
-        let inner = sim::run(2, |m| async move {
+fn a_simulation_inside_of_another_is_independent_of_it() {
+    let inside = sim::run(1, |executor| async move {
+        let inner = sim::run(2, |executor| async move {
             time::sleep(HOUR).await;
-            m.spawn_async(async { 1 }).await.unwrap()
+            executor.spawn_async(async { 1 }).await.unwrap()
         });
         let start = time::Instant::now();
-        let outer = m.spawn_async(async { 2 }).await.unwrap();
+        let outer = executor.spawn_async(async { 2 }).await.unwrap();
         assert_eq!(start.elapsed(), Duration::ZERO);
         inner + outer
     });

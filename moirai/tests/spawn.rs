@@ -1,14 +1,17 @@
-//! Starting tasks of every kind, the order in which they run, and what the books say of them.
+//! Tests of spawning: tasks of every kind, the order in which they run, and their records.
+//!
+//! They hold a part of the promises P3 (a caller that learns of the end finds it in the record) and P13 (scheduling is fair) of
+//! `docs/src/guarantees.md`.
 
 mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{Counter, Gate, hold, named, threads, wait_until, watchdog, workers};
+use common::{Counter, Gate, block_only_worker, named, threads, wait_until, watchdog, workers};
 use moirai::prelude::*;
 
 #[test]
-fn every_way_to_spawn_runs_the_task_and_books_its_kind() {
+fn every_way_to_spawn_runs_the_task_and_records_its_kind() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let check = |handle: TaskHandle<i32>, expected: i32, kind: TaskKind, priority: Priority| {
@@ -39,7 +42,7 @@ fn every_way_to_spawn_runs_the_task_and_books_its_kind() {
 }
 
 #[test]
-fn a_task_of_ones_own_type_can_be_spawned() {
+fn a_task_of_a_user_defined_type_can_be_spawned() {
     struct Sum(Vec<u64>);
     impl Task for Sum {
         type Output = u64;
@@ -75,7 +78,7 @@ fn the_times_of_a_task_add_up() {
 }
 
 #[test]
-fn each_spawn_is_booked_at_the_line_that_called_it() {
+fn the_record_of_a_task_has_the_line_of_its_spawn() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let check = |line: u32, id: TaskId| {
@@ -102,7 +105,7 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
     check(line, handle.id());
     let (line, handle) = (line!(), executor.task().spawn_blocking(|| ()));
     check(line, handle.id());
-    // The free functions, inside a task of this executor.
+    // With the free functions, inside a task of this executor.
     let ids = executor.spawn_async(async {
         let (first, a) = (line!(), moirai::spawn_async(async {}));
         let (second, b) = (line!(), moirai::spawn_parallel(|| ()));
@@ -112,7 +115,7 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
     for (line, id) in ids.join().unwrap() {
         check(line, id);
     }
-    // Through the traits, as generic code does.
+    // Through the traits, as generic code spawns.
     fn generic<E: moirai::Executor>(executor: &E) -> [u32; 3] {
         let first = (line!(), executor.spawn(|| ())).0;
         let second = (line!(), executor.spawn_async(async {})).0;
@@ -121,7 +124,7 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
     }
     let lines = generic(executor.executor());
     for line in lines {
-        wait_until("the task is on the books", || {
+        wait_until("the task has a record", || {
             executor
                 .tasks()
                 .iter()
@@ -131,7 +134,7 @@ fn each_spawn_is_booked_at_the_line_that_called_it() {
 }
 
 #[test]
-fn names_are_kept_and_cut_at_a_character() {
+fn names_are_recorded_and_cut_at_a_character_boundary() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let name_of = |handle: TaskHandle<()>| {
@@ -151,12 +154,12 @@ fn names_are_kept_and_cut_at_a_character() {
     let exact = "x".repeat(256);
     let kept = name_of(executor.task().name(exact.clone()).spawn_blocking(|| ()));
     assert_eq!(kept.as_deref(), Some(&*exact));
-    // One byte, and then two for each character: the limit of 256 falls into the middle of one.
+    // One byte, and then two for each character, so that the limit of 256 bytes falls into the middle of a character.
     let long = format!("a{}", "é".repeat(100_000));
     let kept = name_of(executor.task().name(long.clone()).spawn_async(async {})).unwrap();
     assert_eq!(kept.len(), 255);
     assert!(long.starts_with(&*kept));
-    // A name is there while the task is active, too.
+    // The name can be read while the task is active, too.
     let gate = Gate::new();
     let waiting = gate.clone();
     let handle = executor.task().name("waiting").spawn_async(async move { waiting.passed().await });
@@ -166,7 +169,7 @@ fn names_are_kept_and_cut_at_a_character() {
 }
 
 #[test]
-fn when_a_handle_says_finished_the_books_say_so_too() {
+fn when_a_handle_returns_the_record_shows_the_end() {
     let _watchdog = watchdog();
     let executor = workers(2);
     for i in 0..2_000 {
@@ -186,26 +189,26 @@ fn when_a_handle_says_finished_the_books_say_so_too() {
 }
 
 #[test]
-fn load_counts_what_is_ready_to_run_on_workers() {
+fn load_counts_the_tasks_that_are_ready_to_run_on_workers() {
     let _watchdog = watchdog();
-    let held = hold(Moirai::builder());
-    assert_eq!(held.executor.load(), 0, "what runs is not queued");
-    let queued: Vec<_> = (0..5).map(|_| held.executor.spawn_parallel(|| ())).collect();
-    let urgent = held.executor.spawn_with_priority(|| (), Priority::Critical);
-    assert_eq!(held.executor.load(), 6);
+    let blocked = block_only_worker(Moirai::builder());
+    assert_eq!(blocked.executor.load(), 0, "a task that runs is not counted");
+    let queued: Vec<_> = (0..5).map(|_| blocked.executor.spawn_parallel(|| ())).collect();
+    let urgent = blocked.executor.spawn_with_priority(|| (), Priority::Critical);
+    assert_eq!(blocked.executor.load(), 6);
     let gate = Gate::new();
     let waiting = gate.clone();
-    let blocking = held.executor.spawn_blocking(move || waiting.wait());
-    assert_eq!(held.executor.load(), 6, "the blocking queue is not counted");
+    let blocking = blocked.executor.spawn_blocking(move || waiting.wait());
+    assert_eq!(blocked.executor.load(), 6, "the blocking queue is not counted");
     for handle in &queued {
-        assert_eq!(held.executor.task_status(handle.id()), Some(TaskStatus::Queued));
+        assert_eq!(blocked.executor.task_status(handle.id()), Some(TaskStatus::Queued));
     }
-    held.gate.open();
+    blocked.gate.open();
     for handle in queued {
         handle.join().unwrap();
     }
     urgent.join().unwrap();
-    assert_eq!(held.executor.load(), 0);
+    assert_eq!(blocked.executor.load(), 0);
     gate.open();
     blocking.join().unwrap();
 }
@@ -213,32 +216,32 @@ fn load_counts_what_is_ready_to_run_on_workers() {
 #[test]
 fn try_run_runs_one_queued_task_on_the_calling_thread() {
     let _watchdog = watchdog();
-    let held = hold(Moirai::builder());
-    assert!(!held.executor.try_run(), "nothing is queued");
+    let blocked = block_only_worker(Moirai::builder());
+    assert!(!blocked.executor.try_run(), "nothing is queued");
     let handles: Vec<_> =
-        (0..3).map(|_| held.executor.spawn_parallel(|| std::thread::current().id())).collect();
-    let here = held.executor.spawn_async(async {
+        (0..3).map(|_| blocked.executor.spawn_parallel(|| std::thread::current().id())).collect();
+    let here = blocked.executor.spawn_async(async {
         (std::thread::current().id(), Moirai::worker_index(), Moirai::current().is_some())
     });
     for left in (0..4).rev() {
-        assert!(held.executor.try_run());
-        assert_eq!(held.executor.load(), left);
+        assert!(blocked.executor.try_run());
+        assert_eq!(blocked.executor.load(), left);
     }
-    assert!(!held.executor.try_run());
+    assert!(!blocked.executor.try_run());
     for handle in handles {
         let id = handle.id();
         assert_eq!(handle.join().unwrap(), std::thread::current().id());
-        assert_eq!(held.executor.task_stats(id).unwrap().worker, None);
+        assert_eq!(blocked.executor.task_stats(id).unwrap().worker, None);
     }
     let id = here.id();
     assert_eq!(here.join().unwrap(), (std::thread::current().id(), None, true));
-    assert_eq!(held.executor.task_stats(id).unwrap().worker, None);
+    assert_eq!(blocked.executor.task_stats(id).unwrap().worker, None);
     assert!(Moirai::current().is_none());
-    held.gate.open();
+    blocked.gate.open();
 }
 
 #[test]
-fn workers_know_who_they_are() {
+fn a_task_sees_the_index_of_the_worker_that_runs_it() {
     let _watchdog = watchdog();
     let executor = named("spn-who", 3).build().unwrap();
     assert_eq!(executor.worker_count(), 3);
@@ -262,25 +265,25 @@ fn current_is_the_executor_that_runs_the_caller() {
     let _watchdog = watchdog();
     assert!(Moirai::current().is_none());
     let (outer, inner) = (workers(1), workers(1));
-    // Spawns a named task by way of `current()`.
-    fn leave(mark: &'static str) {
-        Moirai::current().expect("inside a task").task().name(mark).spawn_parallel(|| ());
+    /// Spawns a task with this name on the current executor.
+    fn spawn_named(name: &'static str) {
+        Moirai::current().expect("inside a task").task().name(name).spawn_parallel(|| ());
     }
-    let has = |executor: &Moirai, mark: &str| {
-        executor.tasks().iter().any(|task| task.name.as_deref() == Some(mark))
+    let has = |executor: &Moirai, name: &str| {
+        executor.tasks().iter().any(|task| task.name.as_deref() == Some(name))
     };
-    outer.spawn_async(async { leave("async") }).join().unwrap();
-    outer.spawn_parallel(|| leave("parallel")).join().unwrap();
-    outer.spawn_blocking(|| leave("blocking")).join().unwrap();
-    outer.block_on(async { leave("block_on") });
-    for mark in ["async", "parallel", "blocking", "block_on"] {
-        assert!(has(&outer, mark), "{mark}");
+    outer.spawn_async(async { spawn_named("async") }).join().unwrap();
+    outer.spawn_parallel(|| spawn_named("parallel")).join().unwrap();
+    outer.spawn_blocking(|| spawn_named("blocking")).join().unwrap();
+    outer.block_on(async { spawn_named("block_on") });
+    for name in ["async", "parallel", "blocking", "block_on"] {
+        assert!(has(&outer, name), "{name}");
     }
     let nested = inner.clone();
     outer
         .spawn_parallel(move || {
-            nested.block_on(async { leave("nested") });
-            leave("after");
+            nested.block_on(async { spawn_named("nested") });
+            spawn_named("after");
         })
         .join()
         .unwrap();
@@ -289,7 +292,7 @@ fn current_is_the_executor_that_runs_the_caller() {
     assert!(Moirai::current().is_none());
 }
 
-/// Spawns a hundred tasks of each priority, the least urgent first, each of which writes its priority down.
+/// Spawns a hundred tasks of each priority, the least urgent first. Each task adds its priority to `order` when it runs.
 fn spawn_of_each_priority(
     executor: &Moirai,
     order: &Arc<Mutex<Vec<Priority>>>,
@@ -308,17 +311,17 @@ fn spawn_of_each_priority(
 fn urgent_tasks_go_first() {
     let _watchdog = watchdog();
     for inside in [false, true] {
-        let held = hold(Moirai::builder());
+        let blocked = block_only_worker(Moirai::builder());
         let order = Arc::default();
-        // From outside, and from a task on the only worker.
+        // They are spawned from outside, or from a task on the only worker.
         let handles = if inside {
-            let (inner, order) = (held.executor.clone(), Arc::clone(&order));
-            let spawner = held.executor.spawn(move || spawn_of_each_priority(&inner, &order));
-            held.gate.open();
+            let (inner, order) = (blocked.executor.clone(), Arc::clone(&order));
+            let spawner = blocked.executor.spawn(move || spawn_of_each_priority(&inner, &order));
+            blocked.gate.open();
             spawner.join().unwrap()
         } else {
-            let handles = spawn_of_each_priority(&held.executor, &order);
-            held.gate.open();
+            let handles = spawn_of_each_priority(&blocked.executor, &order);
+            blocked.gate.open();
             handles
         };
         for handle in handles {
@@ -338,32 +341,32 @@ fn urgent_tasks_go_first() {
 #[test]
 fn tasks_that_are_not_urgent_run_while_urgent_ones_keep_coming() {
     let _watchdog = watchdog();
-    /// Each urgent task spawns the next, until the patient one has run.
-    fn flood(patient: Arc<Counter>, urgent: Counter) {
+    /// Each urgent task spawns the next one, until the less urgent task has run.
+    fn flood(less_urgent: Arc<Counter>, urgent: Counter) {
         urgent.add();
-        if patient.get() == 0 {
+        if less_urgent.get() == 0 {
             moirai::Moirai::current()
                 .expect("inside a task")
-                .spawn_with_priority(move || flood(patient, urgent), Priority::Critical);
+                .spawn_with_priority(move || flood(less_urgent, urgent), Priority::Critical);
         }
     }
     for priority in [Priority::Low, Priority::Normal, Priority::High] {
-        let held = hold(Moirai::builder());
+        let blocked = block_only_worker(Moirai::builder());
         let (ran, urgent) = (Arc::new(Counter::default()), Counter::default());
         for _ in 0..2 {
             let (ran, urgent) = (Arc::clone(&ran), urgent.clone());
-            held.executor.spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
+            blocked.executor.spawn_with_priority(move || flood(ran, urgent), Priority::Critical);
         }
         let (mark, before) = (Arc::clone(&ran), urgent.clone());
-        let patient = held.executor.spawn_with_priority(
+        let less_urgent = blocked.executor.spawn_with_priority(
             move || {
                 mark.add();
                 before.get()
             },
             priority,
         );
-        held.gate.open();
-        let passed_over = patient.join().unwrap();
+        blocked.gate.open();
+        let passed_over = less_urgent.join().unwrap();
         assert!(passed_over <= 64, "{priority} was passed over by {passed_over}");
     }
 }

@@ -1,4 +1,6 @@
-//! The watchdog: which tasks keep their workers, and who is told.
+//! Tests of the watchdog's reports of stalls: which tasks are reported, what a report contains, and when it is made.
+//!
+//! They hold promise P17 (a task that keeps its worker is named) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -11,14 +13,14 @@ use moirai::{MoiraiBuilder, Stall};
 
 const BUDGET: Duration = Duration::from_millis(20);
 
-/// Writes down what it is told.
+/// Records the stalls that are reported to the hooks.
 #[derive(Default)]
-struct Told {
+struct StallLog {
     begun: Mutex<Vec<Stall>>,
     over: Mutex<Vec<Stall>>,
 }
 
-impl ExecutorPlugin for Told {
+impl ExecutorPlugin for StallLog {
     fn on_stall(&self, stall: &Stall) {
         self.begun.lock().unwrap().push(stall.clone());
     }
@@ -28,17 +30,17 @@ impl ExecutorPlugin for Told {
     }
 }
 
-fn watched() -> (MoiraiBuilder, Arc<Told>) {
-    let told = Arc::new(Told::default());
-    let builder =
-        Moirai::builder().worker_threads(2).stall_budget(BUDGET).plugin(Arc::clone(&told));
-    (builder, told)
+/// Returns a builder of an executor that reports stalls after [`BUDGET`], and the log of the reports.
+fn watched() -> (MoiraiBuilder, Arc<StallLog>) {
+    let log = Arc::new(StallLog::default());
+    let builder = Moirai::builder().worker_threads(2).stall_budget(BUDGET).plugin(Arc::clone(&log));
+    (builder, log)
 }
 
 #[test]
-fn a_task_that_blocks_its_worker_is_told_by_name_once_and_when_it_is_over() {
+fn a_task_that_blocks_its_worker_is_reported_by_name_once_and_again_when_the_stall_is_over() {
     let _watchdog = watchdog();
-    let (builder, told) = watched();
+    let (builder, log) = watched();
     let executor = builder.build().unwrap();
     let gate = Gate::new();
     let (line, stuck) = (line!() + 1, {
@@ -59,24 +61,24 @@ fn a_task_that_blocks_its_worker_is_told_by_name_once_and_when_it_is_over() {
     assert!(stall.to_string().contains("culprit"), "{stall}");
     let age = stall.age;
     wait_until("it grows older", || executor.stalled()[0].age > age + BUDGET);
-    wait_until("the hook is told", || told.begun.lock().unwrap().len() == 1);
-    assert!(told.over.lock().unwrap().is_empty());
+    wait_until("the hook is called", || log.begun.lock().unwrap().len() == 1);
+    assert!(log.over.lock().unwrap().is_empty());
     gate.open();
     stuck.join().unwrap();
-    wait_until("it is over", || told.over.lock().unwrap().len() == 1);
+    wait_until("it is over", || log.over.lock().unwrap().len() == 1);
     assert!(executor.stalled().is_empty());
-    let over = &told.over.lock().unwrap()[0];
+    let over = &log.over.lock().unwrap()[0];
     assert!(over.id == id && over.age >= age + BUDGET);
-    assert_eq!(told.begun.lock().unwrap().len(), 1, "a stall is told once");
+    assert_eq!(log.begun.lock().unwrap().len(), 1, "a stall is reported once");
 }
 
 #[test]
-fn a_loop_is_told_from_a_call_that_blocks() {
+fn a_loop_that_computes_is_distinguished_from_a_call_that_blocks() {
     let _watchdog = watchdog();
     if !cfg!(target_os = "linux") {
         return;
     }
-    let (builder, _told) = watched();
+    let (builder, _log) = watched();
     let executor = builder.build().unwrap();
     let gate = Gate::new();
     let spinning = executor.spawn_async({
@@ -94,10 +96,10 @@ fn a_loop_is_told_from_a_call_that_blocks() {
 }
 
 #[test]
-fn closures_may_compute_for_as_long_as_they_like_unless_they_have_a_budget() {
+fn closures_may_run_for_any_time_unless_they_have_a_budget() {
     let _watchdog = watchdog();
     for budget in [None, Some(BUDGET)] {
-        let (builder, told) = watched();
+        let (builder, log) = watched();
         let executor = builder.parallel_stall_budget(budget).build().unwrap();
         let gate = Gate::new();
         let block = || {
@@ -106,7 +108,7 @@ fn closures_may_compute_for_as_long_as_they_like_unless_they_have_a_budget() {
         };
         let closure = executor.spawn_parallel(block());
         let blocking = executor.spawn_blocking(block());
-        // A stall that is seen shows that the others were looked at, too.
+        // When this stall is seen, the watchdog has looked at the others, too.
         let stuck = executor.spawn_async({
             let block = block();
             async move { block() }
@@ -120,17 +122,17 @@ fn closures_may_compute_for_as_long_as_they_like_unless_they_have_a_budget() {
         closure.join().unwrap();
         blocking.join().unwrap();
         stuck.join().unwrap();
-        wait_until("they are over", || told.over.lock().unwrap().len() == expected);
+        wait_until("they are over", || log.over.lock().unwrap().len() == expected);
     }
 }
 
 #[test]
-fn a_task_that_waits_is_no_stall_and_neither_is_one_that_has_said_that_it_blocks() {
+fn neither_a_task_that_waits_nor_one_in_block_in_place_is_a_stall() {
     let _watchdog = watchdog();
-    let (builder, told) = watched();
+    let (builder, log) = watched();
     let executor = builder.build().unwrap();
     let gate = Gate::new();
-    let says = executor.spawn_async({
+    let in_place = executor.spawn_async({
         let gate = gate.clone();
         async move { moirai::block_in_place(|| gate.wait()) }
     });
@@ -143,9 +145,9 @@ fn a_task_that_waits_is_no_stall_and_neither_is_one_that_has_said_that_it_blocks
     wait_until("the stall is listed", || executor.stalled().len() == 1);
     assert_eq!(executor.stalled()[0].id, stuck.id());
     gate.open();
-    says.join().unwrap();
+    in_place.join().unwrap();
     stuck.join().unwrap();
-    wait_until("it is over", || told.over.lock().unwrap().len() == 1);
+    wait_until("it is over", || log.over.lock().unwrap().len() == 1);
 }
 
 #[test]

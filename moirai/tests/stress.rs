@@ -1,4 +1,7 @@
-//! Everything at once, from several threads, on seeds that are printed. Run under the sanitizers, too.
+//! Stress tests of everything at once from several threads, with seeds that are printed. They run under the sanitizers, too.
+//!
+//! They hold a part of the promises P1 (a task ends once), P2 (every task that is dropped has its end recorded), P3 (a caller that
+//! learns of the end finds it in the record) and P16 (the numbers of a shutdown add up) of `docs/src/guarantees.md`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +9,7 @@ use std::time::Duration;
 
 use moirai::prelude::*;
 
-/// Tasks that each thread spawns.
+/// The number of tasks that each thread spawns.
 const SPAWNS: u64 = if cfg!(debug_assertions) { 4_000 } else { 40_000 };
 
 /// xorshift64*: small, and good enough to mix things.
@@ -21,7 +24,7 @@ impl Random {
     }
 }
 
-/// What the threads saw, to be held against the books.
+/// The threads' own counts, to be compared with those of the executor.
 #[derive(Default)]
 struct Seen {
     spawned: AtomicU64,
@@ -58,12 +61,12 @@ fn spawn_one(executor: &Moirai, random: &mut Random, seen: &Arc<Seen>) -> TaskHa
             })
         }
         6 => {
-            // A task that spawns, and waits for, a task of its own.
+            // A task that spawns another task and waits for it.
             let seen = Arc::clone(seen);
             executor.spawn_async(async move {
                 let executor = Moirai::current().expect("inside a task");
                 seen.spawned.fetch_add(1, Ordering::Relaxed);
-                // Refused, once the executor shuts down.
+                // The spawn is refused when the executor is shutting down.
                 executor.spawn_async(async { 6 }).await.unwrap_or(0)
             })
         }
@@ -92,7 +95,7 @@ fn hammer(executor: &Moirai, seed: u64, seen: &Arc<Seen>) {
         }
         if handles.len() > 64 {
             for handle in handles.drain(..) {
-                // Those that wait for ever are told to stop; the others may have ended already.
+                // Some of the tasks wait forever, so all are cancelled. The others may have ended already.
                 handle.cancel();
                 let id = handle.id();
                 let _ = handle.join();
@@ -104,14 +107,14 @@ fn hammer(executor: &Moirai, seed: u64, seen: &Arc<Seen>) {
             executor.cleanup_completed_tasks();
             for id in old.drain(..) {
                 let stats = executor.task_stats(id);
-                assert!(stats.is_none_or(|stats| stats.id == id), "a stranger's record");
+                assert!(stats.is_none_or(|stats| stats.id == id), "the record of another task");
             }
         }
     }
 }
 
 #[test]
-fn the_books_balance_whatever_happens_at_once() {
+fn the_counts_add_up_whatever_happens_at_once() {
     for seed in 1..=3_u64 {
         println!("seed {seed}");
         let executor = Moirai::builder()
@@ -142,7 +145,7 @@ fn the_books_balance_whatever_happens_at_once() {
                 }
             });
         });
-        // Those that wait for ever are cancelled here.
+        // The tasks that wait forever are cancelled here.
         let report = executor.shutdown_timeout(Duration::from_millis(200));
         let again = executor.shutdown_timeout(Duration::from_secs(20));
         assert_eq!(again.still_active, 0, "{report}\n{again}");

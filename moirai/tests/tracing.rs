@@ -1,4 +1,6 @@
-//! What the executor says through `tracing`, and the spans that tasks inherit.
+//! Tests of what the executor logs through `tracing`, and of the spans that tasks inherit.
+//!
+//! They hold the part of promise P17 (a task that keeps its worker is named) of `docs/src/guarantees.md` that concerns the log.
 
 mod common;
 
@@ -6,7 +8,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use common::{Gate, PURPOSE, keep, wait_until, watchdog};
+use common::{Gate, ON_PURPOSE, retain_at_most, wait_until, watchdog};
 use moirai::Clock;
 use moirai::prelude::*;
 use tracing::field::{Field, Visit};
@@ -14,18 +16,18 @@ use tracing::{Event, Level, Subscriber, info, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// An event as it was told.
+/// An event that was logged.
 #[derive(Clone, Debug)]
-struct Told {
+struct LoggedEvent {
     level: Level,
     target: String,
     /// The fields, as `name=value`.
     text: String,
-    /// The spans that it was in, the outermost first.
+    /// The names of the spans that it was in, the outermost first.
     spans: Vec<&'static str>,
 }
 
-impl Told {
+impl LoggedEvent {
     fn is_ours(&self, level: Level) -> bool {
         self.level == level && self.target.starts_with("moirai")
     }
@@ -35,12 +37,12 @@ impl Told {
     }
 }
 
-/// The subscriber: writes everything down.
+/// A layer that records every event in [`EVENTS`].
 struct Collector;
 
-static TOLD: Mutex<Vec<Told>> = Mutex::new(Vec::new());
+static EVENTS: Mutex<Vec<LoggedEvent>> = Mutex::new(Vec::new());
 
-/// Renders fields.
+/// Renders an event's fields as text.
 struct Text(String);
 
 impl Visit for Text {
@@ -59,7 +61,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
         let spans = context
             .event_scope(event)
             .map(|scope| scope.from_root().map(|span| span.metadata().name()).collect::<Vec<_>>());
-        TOLD.lock().unwrap().push(Told {
+        EVENTS.lock().unwrap().push(LoggedEvent {
             level: *event.metadata().level(),
             target: event.metadata().target().to_owned(),
             text: text.0,
@@ -68,7 +70,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
     }
 }
 
-/// Installs the collector, and keeps the other tests of this file out: what is told does not always say by whom.
+/// Installs the collector, and keeps the other tests of this file from running at the same time, because events do not always say
+/// of which executor they are.
 fn alone() -> MutexGuard<'static, ()> {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     static ALONE: Mutex<()> = Mutex::new(());
@@ -79,47 +82,47 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn told() -> Vec<Told> {
-    TOLD.lock().unwrap().clone()
+fn events() -> Vec<LoggedEvent> {
+    EVENTS.lock().unwrap().clone()
 }
 
-fn find(parts: &[&str]) -> Vec<Told> {
-    told().into_iter().filter(|told| told.has(parts)).collect()
+fn find(parts: &[&str]) -> Vec<LoggedEvent> {
+    events().into_iter().filter(|event| event.has(parts)).collect()
 }
 
 #[test]
-fn start_and_shutdown_are_told() {
+fn the_start_and_the_shutdown_are_logged() {
     let _watchdog = watchdog();
     let _alone = alone();
-    let infos = || told().iter().filter(|told| told.is_ours(Level::INFO)).count();
+    let infos = || events().iter().filter(|event| event.is_ours(Level::INFO)).count();
     let before = infos();
     let executor = common::workers(1);
-    assert_eq!(infos(), before + 1, "{:?}", told());
+    assert_eq!(infos(), before + 1, "{:?}", events());
     common::assert_runs(&executor);
-    assert_eq!(infos(), before + 1, "tasks are not told of at this level");
+    assert_eq!(infos(), before + 1, "tasks are not logged at this level");
     executor.shutdown();
     let after = infos();
-    assert!(after > before + 1, "{:?}", told());
-    // Without an explicit shutdown, too.
+    assert!(after > before + 1, "{:?}", events());
+    // The same without an explicit shutdown.
     let executor = common::workers(1);
     drop(executor);
-    assert!(infos() > after + 1, "{:?}", told());
+    assert!(infos() > after + 1, "{:?}", events());
 }
 
 #[test]
-fn a_stall_is_told_once_and_again_when_it_is_over() {
+fn a_stall_is_logged_once_and_again_when_it_is_over() {
     let _watchdog = watchdog();
     let _alone = alone();
     let budget = Duration::from_millis(20);
     let executor = Moirai::builder().worker_threads(1).stall_budget(budget).build().unwrap();
     let gate = Gate::new();
-    let stuck = executor.task().name("stall-told").spawn_async({
+    let stuck = executor.task().name("stall-logged").spawn_async({
         let gate = gate.clone();
         async move { gate.wait() }
     });
     let id = format!("id={} ", stuck.id().get());
     let begun = [
-        "name=stall-told",
+        "name=stall-logged",
         &id,
         "kind=async",
         "tracing.rs",
@@ -127,26 +130,26 @@ fn a_stall_is_told_once_and_again_when_it_is_over() {
         "age=",
         "keeps its worker",
     ];
-    wait_until("it is told", || !find(&begun).is_empty());
-    // Some looks later it is still told once.
+    wait_until("the stall is logged", || !find(&begun).is_empty());
+    // When the watchdog thread has looked again several times, the stall is still logged only once.
     let age = executor.stalled()[0].age;
-    wait_until("it goes on", || executor.stalled()[0].age > age + 3 * budget);
-    let told = find(&begun);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].is_ours(Level::WARN));
+    wait_until("the stall goes on", || executor.stalled()[0].age > age + 3 * budget);
+    let events = find(&begun);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].is_ours(Level::WARN));
     gate.open();
     stuck.join().unwrap();
-    let over = ["name=stall-told", &id, "has gone on", "age="];
-    wait_until("its end is told", || !find(&over).is_empty());
+    let over = ["name=stall-logged", &id, "has gone on", "age="];
+    wait_until("its end is logged", || !find(&over).is_empty());
     assert_eq!(find(&over).len(), 1);
 }
 
 #[test]
-fn the_panic_of_a_detached_task_is_told() {
+fn the_panic_of_a_detached_task_is_logged() {
     let _watchdog = watchdog();
     let _alone = alone();
     let executor = common::workers(1);
-    let fail = || std::panic::resume_unwind(Box::new(format!("{PURPOSE}, detached")));
+    let fail = || std::panic::resume_unwind(Box::new(format!("{ON_PURPOSE}, detached")));
     for (kind, name) in
         ["detached-async", "detached-parallel", "detached-blocking"].into_iter().enumerate()
     {
@@ -172,7 +175,7 @@ fn the_panic_of_a_detached_task_is_told() {
         drop(handle);
         gate.open();
         wait_until("it has failed", || executor.task_status(id) == Some(TaskStatus::Failed));
-        wait_until("it is told", || !find(&[name]).is_empty());
+        wait_until("the panic is logged", || !find(&[name]).is_empty());
         let warnings = find(&[name]);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].is_ours(Level::WARN), "{warnings:?}");
@@ -182,13 +185,13 @@ fn the_panic_of_a_detached_task_is_told() {
 }
 
 #[test]
-fn the_panic_of_a_task_that_is_waited_for_is_not_told() {
+fn the_panic_of_a_task_that_is_waited_for_is_not_logged() {
     let _watchdog = watchdog();
     let _alone = alone();
     let executor = common::workers(1);
     for i in 0..3 {
         let task = executor.task().name("waited-for");
-        let fail = || std::panic::resume_unwind(Box::new(PURPOSE));
+        let fail = || std::panic::resume_unwind(Box::new(ON_PURPOSE));
         let handle: TaskHandle<()> = match i {
             0 => task.spawn_async(async move { fail() }),
             1 => task.spawn_parallel(fail),
@@ -196,7 +199,7 @@ fn the_panic_of_a_task_that_is_waited_for_is_not_told() {
         };
         assert!(handle.join().unwrap_err().is_panicked());
     }
-    // Nor is the end of a task whose handle is gone, if it is no panic.
+    // The end of a task whose handle has been dropped is not logged either, unless it is a panic.
     let cancelled = executor.task().name("waited-for").spawn_async(std::future::pending::<()>());
     let id = cancelled.id();
     drop(cancelled);
@@ -204,43 +207,46 @@ fn the_panic_of_a_task_that_is_waited_for_is_not_told() {
     executor.shutdown();
     drop(executor);
     let warnings: Vec<_> =
-        find(&["waited-for"]).into_iter().filter(|told| told.level <= Level::WARN).collect();
+        find(&["waited-for"]).into_iter().filter(|event| event.level <= Level::WARN).collect();
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]
-fn a_sweep_is_told() {
+fn a_sweep_is_logged() {
     let _watchdog = watchdog();
     let _alone = alone();
-    let (clock, hand) = Clock::manual();
+    let (clock, controller) = Clock::manual();
     let executor = Moirai::builder()
         .worker_threads(1)
         .clock(clock)
         .cleanup_config(CleanupConfig {
             cleanup_interval: Duration::from_secs(1),
-            ..keep(1_000, Duration::from_secs(60))
+            ..retain_at_most(1_000, Duration::from_secs(60))
         })
         .build()
         .unwrap();
     for _ in 0..137 {
         executor.spawn_parallel(|| ()).join().unwrap();
     }
-    hand.advance(Duration::from_secs(61));
+    controller.advance(Duration::from_secs(61));
     wait_until("all are swept", || {
-        hand.advance(Duration::from_secs(1));
+        controller.advance(Duration::from_secs(1));
         executor.cleanup_stats().total_tasks == 0
     });
-    let sweeps = || -> Vec<Told> {
-        told().into_iter().filter(|told| told.is_ours(Level::DEBUG) && told.has(&["137"])).collect()
+    let sweeps = || -> Vec<LoggedEvent> {
+        events()
+            .into_iter()
+            .filter(|event| event.is_ours(Level::DEBUG) && event.has(&["137"]))
+            .collect()
     };
-    wait_until("the sweep is told", || !sweeps().is_empty());
+    wait_until("the sweep is logged", || !sweeps().is_empty());
     let sweeps = sweeps();
     assert_eq!(sweeps.len(), 1, "{sweeps:?}");
     assert!(sweeps[0].has(&["age", "count", "bytes"]), "{sweeps:?}");
 }
 
-/// Spawns one task of each kind that tells a message of its own.
-fn tell(executor: &Moirai, mark: &'static str) {
+/// Runs one task of each kind, which log messages of their own.
+fn log_from_tasks(executor: &Moirai, mark: &'static str) {
     let handles = [
         executor.spawn_async(async move {
             info!("{mark} first poll");
@@ -256,32 +262,32 @@ fn tell(executor: &Moirai, mark: &'static str) {
 }
 
 fn spans_of(message: &str) -> Vec<&'static str> {
-    let told = find(&[message]);
-    assert_eq!(told.len(), 1, "{message}: {told:?}");
-    told[0].spans.clone()
+    let events = find(&[message]);
+    assert_eq!(events.len(), 1, "{message}: {events:?}");
+    events[0].spans.clone()
 }
 
 const MESSAGES: [&str; 4] = ["first poll", "second poll", "parallel", "blocking"];
 
 #[test]
-fn tasks_inherit_the_span_of_their_spawn_when_asked_to() {
+fn tasks_inherit_the_span_of_their_spawn_if_configured() {
     let _watchdog = watchdog();
     let _alone = alone();
     let executor = Moirai::builder().worker_threads(1).inherit_spans(true).build().unwrap();
     info_span!("outer").in_scope(|| {
-        info_span!("inner").in_scope(|| tell(&executor, "inherited"));
+        info_span!("inner").in_scope(|| log_from_tasks(&executor, "inherited"));
     });
     for message in MESSAGES {
         assert_eq!(spans_of(&format!("inherited {message}")), ["outer", "inner"], "{message}");
     }
-    // One task's span is none of the next one's, and of what the thread does outside.
-    tell(&executor, "outside");
+    // The span of one task is not inherited by the next, nor by a task that is spawned outside of it.
+    log_from_tasks(&executor, "outside");
     for message in MESSAGES {
         assert!(spans_of(&format!("outside {message}")).is_empty(), "{message}");
     }
-    // Also after a panic, and from task to task.
+    // The same after a panic. And a task inherits the span of the task that spawns it.
     let failed: TaskHandle<()> = info_span!("panics")
-        .in_scope(|| executor.spawn_parallel(|| std::panic::resume_unwind(Box::new(PURPOSE))));
+        .in_scope(|| executor.spawn_parallel(|| std::panic::resume_unwind(Box::new(ON_PURPOSE))));
     assert!(failed.join().is_err());
     let nested = info_span!("grand").in_scope(|| {
         executor.spawn_async(async {
@@ -298,7 +304,7 @@ fn tasks_inherit_no_span_by_default() {
     let _watchdog = watchdog();
     let _alone = alone();
     let executor = common::workers(1);
-    info_span!("unwanted").in_scope(|| tell(&executor, "default"));
+    info_span!("unwanted").in_scope(|| log_from_tasks(&executor, "default"));
     for message in MESSAGES {
         assert!(spans_of(&format!("default {message}")).is_empty(), "{message}");
     }

@@ -1,4 +1,6 @@
-//! `wait_for_task`: waiting for a task by its id alone.
+//! Tests of `wait_for_task`, which waits for a task by its id.
+//!
+//! They hold a part of promise P3 (a caller that learns of the end finds it in the record) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -6,11 +8,13 @@ use std::future::{Future, pending};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use common::{CountingWaker, Gate, HOUR, hold, keep, wait_until, watchdog, workers};
+use common::{
+    CountingWaker, Gate, HOUR, block_only_worker, retain_at_most, wait_until, watchdog, workers,
+};
 use futures_lite::future::{block_on, poll_once};
 use moirai::prelude::*;
 
-/// A task that waits at the gate, and its id.
+/// Spawns a task that waits at the gate, and returns its id.
 fn waiting(executor: &Moirai, gate: &Gate) -> TaskId {
     let gate = gate.clone();
     executor.spawn_async(async move { gate.passed().await }).id()
@@ -37,19 +41,19 @@ fn the_future_can_be_sent_and_outlives_the_borrow() {
 fn the_terminal_status_is_delivered() {
     let _watchdog = watchdog();
     let executor = workers(2);
-    for timeout in [None, Some(common::PATIENCE), Some(Duration::MAX)] {
+    for timeout in [None, Some(common::STEP_TIMEOUT), Some(Duration::MAX)] {
         let gate = Gate::new();
         let id = waiting(&executor, &gate);
         let wait = executor.wait_for_task(id, timeout);
         gate.open();
         assert_eq!(block_on(wait), Some(TaskStatus::Completed));
         assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
-        // Of one that has ended, at once.
+        // A wait for a task that has ended is ready at once.
         let mut again = Box::pin(executor.wait_for_task(id, timeout));
         assert_eq!(block_on(poll_once(&mut again)), Some(Some(TaskStatus::Completed)));
     }
     let failing: TaskHandle<()> = executor.spawn_blocking(|| {
-        std::panic::resume_unwind(Box::new(common::PURPOSE));
+        std::panic::resume_unwind(Box::new(common::ON_PURPOSE));
     });
     assert_eq!(block_on(executor.wait_for_task(failing.id(), None)), Some(TaskStatus::Failed));
     let cancelled = executor.spawn_async(pending::<()>());
@@ -59,10 +63,13 @@ fn the_terminal_status_is_delivered() {
 }
 
 #[test]
-fn an_unknown_id_is_none_at_once() {
+fn a_wait_for_an_unknown_id_returns_none_at_once() {
     let _watchdog = watchdog();
-    let executor =
-        Moirai::builder().worker_threads(1).cleanup_config(keep(0, HOUR)).build().unwrap();
+    let executor = Moirai::builder()
+        .worker_threads(1)
+        .cleanup_config(retain_at_most(0, HOUR))
+        .build()
+        .unwrap();
     let handle = executor.spawn_parallel(|| ());
     let evicted = handle.id();
     handle.join().unwrap();
@@ -75,7 +82,7 @@ fn an_unknown_id_is_none_at_once() {
 }
 
 #[test]
-fn the_present_status_is_given_when_the_time_is_up() {
+fn the_current_status_is_returned_when_the_timeout_has_passed() {
     let _watchdog = watchdog();
     let executor = workers(1);
     let gate = Gate::new();
@@ -88,7 +95,7 @@ fn the_present_status_is_given_when_the_time_is_up() {
     let mut wait = Box::pin(executor.wait_for_task(id, Some(Duration::ZERO)));
     assert_eq!(block_on(poll_once(&mut wait)), Some(Some(TaskStatus::Running)));
     gate.open();
-    // Timers of many lengths, one of them cancelled.
+    // Timeouts of several lengths, and one wait that is dropped.
     let slow = executor.spawn_async(pending::<()>()).id();
     drop(Box::pin(executor.wait_for_task(slow, Some(Duration::from_millis(1)))));
     let waits: Vec<_> = (1..=10)
@@ -98,18 +105,21 @@ fn the_present_status_is_given_when_the_time_is_up() {
     for (i, wait) in waits {
         assert!(executor.block_on(wait).unwrap().is_active(), "after {i} ms");
     }
-    let held = hold(Moirai::builder());
-    let queued = held.executor.spawn_parallel(|| ()).id();
-    let wait = held.executor.wait_for_task(queued, Some(Duration::from_millis(1)));
+    let blocked = block_only_worker(Moirai::builder());
+    let queued = blocked.executor.spawn_parallel(|| ()).id();
+    let wait = blocked.executor.wait_for_task(queued, Some(Duration::from_millis(1)));
     assert_eq!(block_on(wait), Some(TaskStatus::Queued));
-    held.gate.open();
+    blocked.gate.open();
 }
 
 #[test]
 fn the_status_is_delivered_though_the_record_is_evicted_at_once() {
     let _watchdog = watchdog();
-    let executor =
-        Moirai::builder().worker_threads(2).cleanup_config(keep(0, HOUR)).build().unwrap();
+    let executor = Moirai::builder()
+        .worker_threads(2)
+        .cleanup_config(retain_at_most(0, HOUR))
+        .build()
+        .unwrap();
     for i in 0..500 {
         let gate = Gate::new();
         let id = waiting(&executor, &gate);
@@ -120,7 +130,7 @@ fn the_status_is_delivered_though_the_record_is_evicted_at_once() {
         assert_eq!(status, Some(TaskStatus::Completed));
         assert_eq!(executor.task_status(id), None);
     }
-    // Blocking and cancelled ones, too.
+    // The same for a blocking task and for a cancelled one.
     let gate = Gate::new();
     let inner = gate.clone();
     let blocking = executor.spawn_blocking(move || inner.wait()).id();
@@ -136,7 +146,7 @@ fn the_status_is_delivered_though_the_record_is_evicted_at_once() {
 }
 
 #[test]
-fn many_can_wait_and_each_may_give_up() {
+fn many_callers_can_wait_for_a_task_and_each_may_give_up() {
     let _watchdog = watchdog();
     let executor = workers(2);
     let gate = Gate::new();
@@ -150,7 +160,7 @@ fn many_can_wait_and_each_may_give_up() {
     for (wait, (_, waker)) in &mut waiters {
         assert!(wait.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
     }
-    // Every second one gives up, and some that are in the list twice over stay.
+    // Every second waiter gives up, and the others are polled again.
     let mut keep = false;
     waiters.retain(|_| {
         keep = !keep;
@@ -168,7 +178,7 @@ fn many_can_wait_and_each_may_give_up() {
 }
 
 #[test]
-fn waiters_on_threads_and_in_tasks_are_all_told() {
+fn waiters_on_threads_and_in_tasks_are_all_woken() {
     let _watchdog = watchdog();
     for round in 0..20 {
         let executor = workers(1 + round % 2);
@@ -195,15 +205,18 @@ fn waiters_on_threads_and_in_tasks_are_all_told() {
 #[test]
 fn no_wake_up_is_lost_between_the_look_and_the_registration() {
     let _watchdog = watchdog();
-    let executor =
-        Moirai::builder().worker_threads(2).cleanup_config(keep(5, HOUR)).build().unwrap();
+    let executor = Moirai::builder()
+        .worker_threads(2)
+        .cleanup_config(retain_at_most(5, HOUR))
+        .build()
+        .unwrap();
     for i in 0..3_000 {
         let id = match i % 3 {
             0 => executor.spawn_async(yield_now()).id(),
             1 => executor.spawn_parallel(|| ()).id(),
             _ => executor.spawn_async(async {}).id(),
         };
-        // The only task that ends, so a record that is gone never meets a waiter.
+        // No other task ends meanwhile, so the record cannot be evicted before the wait begins.
         assert_eq!(block_on(executor.wait_for_task(id, None)), Some(TaskStatus::Completed));
     }
 }

@@ -1,5 +1,7 @@
-//! No wake-up is lost: waves of tasks from outside, each of which has to be run to its last task without another spawn to
+//! Stress tests for lost wake-ups: waves of tasks from outside, each of which has to run to its last task without another spawn to
 //! help it along. Every wave is under a watchdog.
+//!
+//! They hold a part of promise P11 (no wake-up is lost) of `docs/src/guarantees.md`.
 
 mod common;
 
@@ -9,23 +11,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{Watchdog, watchdog};
 use moirai::prelude::*;
 
-/// What the waves are made of.
+/// The tasks of a wave.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Closures,
     Async,
-    /// Async tasks that another thread wakes again.
+    /// Async tasks that wait, and that another thread wakes.
     Woken,
 }
 
-/// Sizes of waves, and how many of each are run by each pair of kind and number of threads: together 20,000 in release.
+/// The sizes of the waves, and the number of waves of each size for each pair of kind and number of threads: in release 20,040 in
+/// all.
 const WAVES: [(usize, usize); 4] = if cfg!(debug_assertions) {
     [(1, 300), (2, 300), (100, 60), (10_000, 2)]
 } else {
     [(1, 1_550), (2, 1_550), (100, 220), (10_000, 20)]
 };
 
-/// Counts a wave down, and wakes the thread that waits for its end.
+/// Counts the tasks of a wave down, and wakes the thread that waits for its end.
 struct Wave {
     left: AtomicUsize,
     waiter: std::thread::Thread,
@@ -33,22 +36,22 @@ struct Wave {
 
 impl Wave {
     fn one_done(&self) {
-        // Ordering: AcqRel, so that the last one has seen all others' work; pairs with the Acquire of `wait`.
+        // Ordering: AcqRel, so that the last task has seen the work of all others; pairs with the Acquire in `wait`.
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.waiter.unpark();
         }
     }
 
-    /// Sleeps until the wave is over: nothing that this thread does helps the executor meanwhile.
+    /// Sleeps until the wave is over. Meanwhile this thread does nothing that could help the executor.
     fn wait(&self) {
-        // Ordering: Acquire pairs with the AcqRel of `one_done`.
+        // Ordering: Acquire pairs with the AcqRel in `one_done`.
         while self.left.load(Ordering::Acquire) > 0 {
             std::thread::park();
         }
     }
 }
 
-/// One thread's part of a wave: `size` tasks.
+/// Spawns one thread's part of a wave, which is `size` tasks.
 fn spawn(executor: &Moirai, kind: Kind, size: usize, wave: &Arc<Wave>) {
     let mut wakers = Vec::new();
     for _ in 0..size {
@@ -69,13 +72,13 @@ fn spawn(executor: &Moirai, kind: Kind, size: usize, wave: &Arc<Wave>) {
             }
         }
     }
-    // Some wait by now, some have not started.
+    // By now some of them wait, and some have not started.
     for sender in wakers {
         sender.close();
     }
 }
 
-/// Runs waves of one size; each of `threads` threads spawns its share.
+/// Runs waves of one size. Each of `threads` threads spawns its share of a wave.
 fn run(
     executor: &Moirai,
     kind: Kind,
@@ -102,7 +105,7 @@ fn run(
     }
 }
 
-fn gate(kind: Kind, threads: usize) {
+fn run_all_waves(kind: Kind, threads: usize) {
     let watchdog = watchdog();
     let executor = common::workers(2);
     let mut total = 0;
@@ -115,37 +118,37 @@ fn gate(kind: Kind, threads: usize) {
 }
 
 #[test]
-fn closures_from_one_thread() {
-    gate(Kind::Closures, 1);
+fn no_wake_up_is_lost_with_closures_from_one_thread() {
+    run_all_waves(Kind::Closures, 1);
 }
 
 #[test]
-fn closures_from_three_threads() {
-    gate(Kind::Closures, 3);
+fn no_wake_up_is_lost_with_closures_from_three_threads() {
+    run_all_waves(Kind::Closures, 3);
 }
 
 #[test]
-fn async_tasks_from_one_thread() {
-    gate(Kind::Async, 1);
+fn no_wake_up_is_lost_with_async_tasks_from_one_thread() {
+    run_all_waves(Kind::Async, 1);
 }
 
 #[test]
-fn async_tasks_from_three_threads() {
-    gate(Kind::Async, 3);
+fn no_wake_up_is_lost_with_async_tasks_from_three_threads() {
+    run_all_waves(Kind::Async, 3);
 }
 
 #[test]
-fn woken_tasks_from_one_thread() {
-    gate(Kind::Woken, 1);
+fn no_wake_up_is_lost_with_woken_tasks_from_one_thread() {
+    run_all_waves(Kind::Woken, 1);
 }
 
 #[test]
-fn woken_tasks_from_three_threads() {
-    gate(Kind::Woken, 3);
+fn no_wake_up_is_lost_with_woken_tasks_from_three_threads() {
+    run_all_waves(Kind::Woken, 3);
 }
 
 #[test]
-fn one_worker_and_many() {
+fn no_wake_up_is_lost_with_one_worker_and_with_many() {
     let watchdog = watchdog();
     for workers in [1, 8] {
         let executor = common::workers(workers);

@@ -59,7 +59,8 @@ pub struct GroupCounts {
     pub failed: u64,
     /// Tasks that were cancelled, by whatever means.
     pub cancelled: u64,
-    /// Tasks that were refused, by the group's limit or the executor's.
+    /// Tasks that were dropped at a spawn, because of the group's limit or the executor's. Work that `try_spawn_*` gives back does not
+    /// count.
     pub refused: u64,
 }
 

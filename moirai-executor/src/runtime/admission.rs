@@ -150,7 +150,8 @@ impl<F> TrySpawnError<F> {
         self.work
     }
 
-    /// Returns whether a limit was reached: `max_active_tasks`, or the number of blocking threads and the length of their queue.
+    /// Returns whether a limit was reached: `max_active_tasks`, that of the task's group, or the number of blocking threads and the
+    /// length of their queue.
     #[must_use]
     pub fn is_at_capacity(&self) -> bool {
         self.reason == RefuseReason::AtCapacity

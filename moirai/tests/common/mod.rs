@@ -1,6 +1,6 @@
-//! What the tests share: watchdogs, gates, drop and wake counters, and a look at the process's threads.
+//! Helpers of these tests: watchdogs, gates, counters of drops and of wake-ups, and a view of the process's threads.
 
-// Each test file is a crate of its own and uses a part of this.
+// Each test file is a crate of its own, which uses only some of the helpers.
 #![allow(dead_code)]
 
 use std::io::Write;
@@ -13,18 +13,18 @@ use moirai::{CleanupConfig, Moirai, MoiraiBuilder, TaskHandle};
 
 pub(crate) mod threads;
 
-/// How long one step of a test may take: far longer than it should on the slowest machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The time that one step of a test may take: far longer than it needs on the slowest machine.
+pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A duration after which everything is too old.
+/// Longer than any test runs.
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Ends the process with a message when a test hangs, since a hung test cannot fail by itself.
-#[must_use = "the watchdog goes when this is dropped"]
+/// Aborts the process with a message when a test hangs, because a test that hangs cannot fail by itself.
+#[must_use = "the watchdog stops when this is dropped"]
 pub(crate) struct Watchdog(Arc<Watched>);
 
 struct Watched {
-    /// Until when all is well, and what is being done; `None` when the test is over.
+    /// The deadline of the current step, and what the step does; `None` when the test is over.
     state: Mutex<Option<(Instant, String)>>,
     over: Condvar,
 }
@@ -35,7 +35,7 @@ impl Watched {
         while let Some((deadline, doing)) = &*state {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                // Not by `eprintln!`, which the test harness would keep for itself.
+                // The test harness would capture the output of `eprintln!`.
                 let _ = writeln!(std::io::stderr(), "watchdog: {test} hangs: {doing}");
                 std::process::abort();
             }
@@ -45,21 +45,21 @@ impl Watched {
 }
 
 impl Watchdog {
-    /// Starts the time anew, and says what is being done.
+    /// Begins a new step, with the whole time before it. `doing` describes the step in the message if it hangs.
     pub(crate) fn feed(&self, doing: impl Into<String>) {
-        *self.0.state.lock().unwrap() = Some((Instant::now() + PATIENCE, doing.into()));
+        *self.0.state.lock().unwrap() = Some((Instant::now() + STEP_TIMEOUT, doing.into()));
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // A test that fails drops this while it unwinds.
+        // A test that fails drops the watchdog while it unwinds.
         *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.0.over.notify_all();
     }
 }
 
-/// Watches the calling test.
+/// Returns a watchdog for the calling test.
 pub(crate) fn watchdog() -> Watchdog {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let watched = Arc::new(Watched { state: Mutex::new(None), over: Condvar::new() });
@@ -69,19 +69,19 @@ pub(crate) fn watchdog() -> Watchdog {
     watchdog
 }
 
-/// Waits until the condition holds.
+/// Waits until the condition holds. Panics with a message that contains `what` if that takes longer than half of [`STEP_TIMEOUT`].
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    // Sooner than the watchdog, which cannot say as much.
-    let deadline = Instant::now() + PATIENCE / 2;
+    // Sooner than the watchdog, whose message does not name the condition.
+    let deadline = Instant::now() + STEP_TIMEOUT / 2;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        // Looks again soon, without taking the processor from those who are to make it true.
+        assert!(Instant::now() < deadline, "gave up waiting until {what}");
+        // Looks again soon, but leaves the processor to the threads that are to make the condition true.
         std::thread::sleep(Duration::from_micros(200));
     }
 }
 
-/// A gate that closures and futures can wait at, independent of the crate under test.
+/// A gate at which closures and futures can wait. It uses nothing of the crate under test.
 #[derive(Clone)]
 pub(crate) struct Gate {
     sender: async_channel::Sender<()>,
@@ -89,18 +89,18 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate that is shut.
+    /// Returns a closed gate.
     pub(crate) fn new() -> Self {
         let (sender, receiver) = async_channel::bounded(1);
         Self { sender, receiver }
     }
 
-    /// Lets everybody through, now and later.
+    /// Opens the gate for good: every wait at it ends, now and later.
     pub(crate) fn open(&self) {
         self.sender.close();
     }
 
-    /// Whether it is open.
+    /// Returns whether the gate is open.
     pub(crate) fn is_open(&self) -> bool {
         self.sender.is_closed()
     }
@@ -133,11 +133,12 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
     }
 }
 
-/// A counter that many can hold.
+/// A counter whose clones count together.
 #[derive(Clone, Default)]
 pub(crate) struct Counter(Arc<AtomicUsize>);
 
 impl Counter {
+    /// Adds one, and returns the sum.
     pub(crate) fn add(&self) -> usize {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -146,7 +147,7 @@ impl Counter {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Something that adds one when it is dropped.
+    /// Returns a value that adds one when it is dropped.
     pub(crate) fn on_drop(&self) -> OnDrop<impl FnOnce() + Send + use<>> {
         let counter = self.clone();
         OnDrop::new(move || {
@@ -155,7 +156,7 @@ impl Counter {
     }
 }
 
-/// A waker that counts how often it was woken.
+/// A waker that counts its wake-ups.
 #[derive(Default)]
 pub(crate) struct CountingWaker(AtomicUsize);
 
@@ -176,16 +177,17 @@ impl Wake for CountingWaker {
     }
 }
 
-/// What panics on purpose says, so that it need not be printed.
-pub(crate) const PURPOSE: &str = "on purpose";
+/// A text that the messages of intended panics contain, so that they need not be printed.
+pub(crate) const ON_PURPOSE: &str = "on purpose";
 
-/// Keeps panics whose message contains [`PURPOSE`] off the terminal. Their hooks run all the same.
-pub(crate) fn hush() {
+/// Keeps panics whose message contains [`ON_PURPOSE`] off the terminal. Other panic hooks run for them all the same.
+pub(crate) fn silence_expected_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let expected = info.payload_as_str().is_some_and(|message| message.contains(PURPOSE));
+            let expected =
+                info.payload_as_str().is_some_and(|message| message.contains(ON_PURPOSE));
             if !expected {
                 print(info);
             }
@@ -193,20 +195,20 @@ pub(crate) fn hush() {
     });
 }
 
-/// An executor with this many workers.
+/// Returns an executor with this many workers.
 pub(crate) fn workers(workers: usize) -> Moirai {
     Moirai::builder().worker_threads(workers).build().unwrap()
 }
 
-/// Sets up an executor with this many workers whose threads can be told from those of other tests. The system shows 15
-/// bytes of a thread's name, so a prefix should be shorter.
+/// Returns a builder of an executor with this many workers, whose threads can be distinguished from those of other tests by their
+/// names. The system shows 15 bytes of a thread's name, so a prefix should be shorter.
 pub(crate) fn named(prefix: &str, workers: usize) -> MoiraiBuilder {
-    assert!(prefix.len() <= 12, "{prefix:?} fills the name of a thread");
+    assert!(prefix.len() <= 12, "{prefix:?} leaves too little of a thread's name");
     Moirai::builder().worker_threads(workers).thread_name_prefix(prefix)
 }
 
-/// Limits on the records, everything else by default.
-pub(crate) fn keep(limit: usize, retention: Duration) -> CleanupConfig {
+/// Returns these limits on the retained records, with everything else at its default.
+pub(crate) fn retain_at_most(limit: usize, retention: Duration) -> CleanupConfig {
     CleanupConfig {
         task_retention_duration: retention,
         max_retained_tasks: limit,
@@ -214,19 +216,19 @@ pub(crate) fn keep(limit: usize, retention: Duration) -> CleanupConfig {
     }
 }
 
-/// An executor whose only worker is held at a gate, with nobody to take its seat: what is spawned stays queued.
-pub(crate) struct Held {
+/// An executor whose only worker is blocked at a gate. There is no thread to hand off its core to, so what is spawned stays queued.
+pub(crate) struct Blocked {
     pub(crate) executor: Moirai,
     pub(crate) gate: Gate,
-    pub(crate) holder: TaskHandle<()>,
+    pub(crate) blocker: TaskHandle<()>,
 }
 
-/// Holds the only worker of the executor that `builder` makes.
-pub(crate) fn hold(builder: MoiraiBuilder) -> Held {
+/// Blocks the only worker of the executor that `builder` builds.
+pub(crate) fn block_only_worker(builder: MoiraiBuilder) -> Blocked {
     let executor =
         builder.worker_threads(1).spare_threads(0).compensation_threads(0).build().unwrap();
     let (gate, started) = (Gate::new(), Gate::new());
-    let holder = {
+    let blocker = {
         let (gate, started) = (gate.clone(), started.clone());
         executor.spawn_parallel(move || {
             started.open();
@@ -234,7 +236,7 @@ pub(crate) fn hold(builder: MoiraiBuilder) -> Held {
         })
     };
     started.wait();
-    Held { executor, gate, holder }
+    Blocked { executor, gate, blocker }
 }
 
 /// Asserts that the executor still runs tasks of each kind.

@@ -1,9 +1,9 @@
-//! The process's threads, as the system sees them. Elsewhere than on Linux there are none to see.
+//! The process's threads, as the system shows them. On systems other than Linux none are found.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// Where the system shows the threads whose names begin with `prefix`.
+/// Returns the directories in which the system shows the threads whose names begin with `prefix`.
 fn entries(prefix: &str) -> Vec<PathBuf> {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else {
         return Vec::new();
@@ -11,20 +11,20 @@ fn entries(prefix: &str) -> Vec<PathBuf> {
     tasks
         .flatten()
         .map(|task| task.path())
-        // A thread that ends meanwhile has no name any more.
+        // A thread that has ended meanwhile has no name to read.
         .filter(|path| {
             fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with(prefix))
         })
         .collect()
 }
 
-/// How many threads there are whose names begin with `prefix`.
+/// Returns the number of threads whose names begin with `prefix`.
 pub(crate) fn count(prefix: &str) -> usize {
     entries(prefix).len()
 }
 
-/// How often the threads whose names begin with `prefix` went to sleep so far: a thread that wakes up, for whatever reason,
-/// adds one when it sleeps again.
+/// Returns how often the threads whose names begin with `prefix` have gone to sleep so far. A thread that wakes up, for whatever
+/// reason, adds one when it sleeps again.
 pub(crate) fn sleeps(prefix: &str) -> u64 {
     let of_one = |path: PathBuf| {
         let status = fs::read_to_string(path.join("status")).ok()?;
@@ -34,7 +34,7 @@ pub(crate) fn sleeps(prefix: &str) -> u64 {
     entries(prefix).into_iter().filter_map(of_one).sum()
 }
 
-/// The name of the calling thread.
+/// Returns the name of the calling thread.
 pub(crate) fn own_name() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()
 }
