@@ -1,4 +1,4 @@
-//! The guide, chapter by chapter, as doctests.
+//! The chapters of the guide and of the schedulers' manual as doctests. Compiled for doctests only.
 
 #[doc = include_str!("../../docs/src/guide/first-program.md")]
 mod first_program {}
@@ -6,8 +6,8 @@ mod first_program {}
 #[doc = include_str!("../../docs/src/guide/spawning.md")]
 mod spawning {}
 
-#[doc = include_str!("../../docs/src/guide/books.md")]
-mod books {}
+#[doc = include_str!("../../docs/src/guide/records.md")]
+mod records {}
 
 #[doc = include_str!("../../docs/src/guide/retention.md")]
 mod retention {}
