@@ -45,8 +45,8 @@
 //!     hints: None,
 //!     task: NonNull::from(&job).cast(),
 //! };
-//! // SAFETY: the record is finished below, with this registry, and so before the registry is dropped. `job` is aligned to more than
-//! // two, and lives longer than the record is active.
+//! // SAFETY: the writer is one of this registry. The record is finished below, with this registry, and so before the registry is
+//! // dropped. `job` is aligned to more than two, and lives longer than the record is active.
 //! let record = unsafe { registry.register(&mut writer, new, registry.now()) };
 //! let id = record.id();
 //! assert_eq!(registry.status(id), Some(TaskStatus::Queued));

@@ -112,13 +112,6 @@ fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
 
 #[test]
 #[should_panic(expected = "the writer is one of another registry")]
-fn a_registry_registers_no_task_with_a_writer_of_another() {
-    let [(first, _), (second, _)] = [(); 2].map(|()| registry(limit(8)));
-    register(&first, &mut second.writer());
-}
-
-#[test]
-#[should_panic(expected = "the writer is one of another registry")]
 fn a_registry_finishes_no_task_with_a_writer_of_another() {
     let [(first, _), (second, _)] = [(); 2].map(|()| registry(limit(8)));
     let entry = register(&first, &mut first.writer());

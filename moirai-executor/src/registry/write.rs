@@ -21,6 +21,7 @@ impl Registry {
     ///
     /// # Safety
     ///
+    /// - `writer` must be one of this registry.
     /// - The record must be finished with this registry, if it is finished at all.
     /// - The record must not be used after this registry has been dropped.
     /// - `new.task` must be aligned to at least two. It must stay valid, for whatever the callers of [`with_task`](Self::with_task)
@@ -29,10 +30,10 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// If `writer` is one of another registry, or if all slots, more than four billion, are in use.
+    /// If all slots, more than four billion, are in use.
     #[inline]
     pub unsafe fn register(&self, writer: &mut Writer, new: NewRecord, ticks: u64) -> ActiveRecord {
-        self.check(writer);
+        debug_assert!(writer.registry == self.identity, "the caller's promise");
         if new.name.is_some() || new.hints.is_some() {
             self.store.counts.add_annotations(&new);
         }
@@ -43,12 +44,6 @@ impl Registry {
         self.store.counts.of(writer.index).spawned();
         let id = TaskId::from_parts(generation, number).expect("generations begin with one");
         ActiveRecord { slot: NonNull::from(slot), id }
-    }
-
-    /// Refuses the writer of another registry: that of the same index of this one may be in use by another thread.
-    #[inline]
-    fn check(&self, writer: &Writer) {
-        assert!(writer.registry == self.identity, "the writer is one of another registry");
     }
 
     /// Allocates a slot of the writer's block, and returns its number.
@@ -104,7 +99,8 @@ impl Registry {
         entry: ActiveRecord,
         mut end: RecordEnd,
     ) -> FinishedTask {
-        self.check(writer);
+        // The writer of the same index of this registry may be in use by another thread, which appends to the same log.
+        assert!(writer.registry == self.identity, "the writer is one of another registry");
         let status = end.status;
         let (finished, retired, added) = if self.is_exact() {
             self.finish_exactly(writer, &entry, end)

@@ -16,8 +16,8 @@ pub(super) const MAX_BATCH: usize = 64;
 /// counts.
 ///
 /// A worker takes one from [`Registry::writer`](super::Registry::writer); other threads share some through
-/// [`Registry::with_shared_writer`](super::Registry::with_shared_writer). It can be used only with the registry that it comes
-/// from: any other refuses it with a panic.
+/// [`Registry::with_shared_writer`](super::Registry::with_shared_writer). It must be used only with the registry that it comes
+/// from; the other methods refuse one of another registry with a panic.
 #[derive(Debug)]
 pub struct Writer {
     /// The identity of its registry.

@@ -205,9 +205,9 @@ fn spawn_fast<W: Work + 'static>(
             return refuse_closed(shared, kind);
         }
         let spawned = cell.publish(|address| {
-            // SAFETY: the record is in the cell, whose runner finishes it with this registry. The registry is in the shared part,
-            // which outlives the cell. The address is that of the cell's header, and the cell's own reference keeps the cell alive
-            // until the record is finished.
+            // SAFETY: the writer is one of this registry. The record is in the cell, whose runner finishes it with this registry.
+            // The registry is in the shared part, which outlives the cell. The address is that of the cell's header, and the cell's
+            // own reference keeps the cell alive until the record is finished.
             let entry = unsafe { shared.registry.register(&mut core.writer, new(address), ticks) };
             Some((entry.id(), entry))
         });
@@ -268,9 +268,9 @@ fn register_from_outside<W: Work + 'static>(
             if shared.lifecycle.is_closed() {
                 return None;
             }
-            // SAFETY: the record is in the cell, whose runner finishes it with this registry. The registry is in the shared part,
-            // which outlives the cell. The address is that of the cell's header, and the cell's own reference keeps the cell alive
-            // until the record is finished.
+            // SAFETY: the writer is one of this registry. The record is in the cell, whose runner finishes it with this registry.
+            // The registry is in the shared part, which outlives the cell. The address is that of the cell's header, and the cell's
+            // own reference keeps the cell alive until the record is finished.
             Some(unsafe { shared.registry.register(writer, new(address), ticks) })
         });
         entry.map(|entry| (entry.id(), entry))
