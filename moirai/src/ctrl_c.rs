@@ -1,4 +1,4 @@
-//! Shutting down on Ctrl-C.
+//! Shutting an executor down on Ctrl-C.
 
 use std::fmt;
 use std::future::Future;
@@ -14,13 +14,14 @@ use parking_lot::Mutex;
 /// The exit status of a process that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
 
-/// Resolves when Ctrl-C has shut an executor down. Made by [`Moirai::shutdown_on_ctrl_c`](crate::Moirai::shutdown_on_ctrl_c).
+/// A future that resolves to the report of the shutdown once Ctrl-C has shut the executor down.
+/// [`Moirai::shutdown_on_ctrl_c`](crate::Moirai::shutdown_on_ctrl_c) creates one.
 #[derive(Debug)]
 #[must_use = "the report tells what the shutdown has cancelled and left"]
 pub struct CtrlC(oneshot::Receiver<ShutdownReport>);
 
 impl CtrlC {
-    /// Blocks until Ctrl-C has been pressed and the executor is shut down.
+    /// Blocks until Ctrl-C has been pressed and the executor has been shut down, and returns the report of the shutdown.
     #[must_use]
     pub fn wait(self) -> ShutdownReport {
         self.0.recv_blocking().unwrap_or_default()
@@ -35,7 +36,7 @@ impl Future for CtrlC {
     }
 }
 
-/// The handler for Ctrl-C was not installed.
+/// The error of a handler for Ctrl-C that could not be installed.
 #[derive(Debug)]
 pub struct CtrlCError(ctrlc::Error);
 
@@ -56,7 +57,7 @@ impl std::error::Error for CtrlCError {
     }
 }
 
-/// Has Ctrl-C shut `executor` down.
+/// Installs a handler for Ctrl-C that shuts `executor` down.
 pub(crate) fn install(
     executor: impl ExecutorControl + Clone + Send + Sync + 'static,
     timeout: Duration,
@@ -65,7 +66,7 @@ pub(crate) fn install(
     let sender = Mutex::new(Some(sender));
     let pressed = AtomicBool::new(false);
     let handle = move || {
-        // Ordering: Relaxed: the handler's calls come one after the other, on one thread.
+        // Ordering: Relaxed: the handler is called on one thread, by one Ctrl-C after the other.
         if pressed.swap(true, Ordering::Relaxed) || executor.is_shutting_down() {
             std::process::exit(INTERRUPTED);
         }
@@ -73,7 +74,7 @@ pub(crate) fn install(
         let executor = executor.clone();
         let started = std::thread::Builder::new().name("moirai-ctrl-c".into()).spawn(move || {
             let report = executor.shutdown_timeout(timeout);
-            // Who has gone does not want to know.
+            // The `CtrlC` may have been dropped.
             let _ = sender.send(report);
         });
         if started.is_err() {

@@ -1,4 +1,4 @@
-//! Old names of the facade. Each only calls what took its place, and goes with the next version.
+//! Methods of the facade that have moved. Each only calls the one that took its place, and will be removed in the next version.
 
 use std::future::Future;
 

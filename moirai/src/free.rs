@@ -1,4 +1,4 @@
-//! Functions for the executor that runs the caller, else the global one.
+//! Free functions, which run on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
 
 use std::future::Future;
 
@@ -7,21 +7,30 @@ use moirai_executor::{Scope, TaskHandle};
 use crate::global;
 use crate::global::current_or_global;
 
-/// Runs a future on the workers of the executor that runs the caller, else of the [`global`] one.
+/// Spawns a future on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
+///
+/// ```
+/// let task = moirai::spawn_async(async {
+///     let part = moirai::spawn_async(async { 20 });
+///     part.await.unwrap() + 1
+/// });
+/// assert_eq!(task.join().unwrap(), 21);
+/// ```
 #[track_caller]
 pub fn spawn_async<F>(future: F) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // No closures: the caller's place must get through.
+    // A `match`, and no closure: `#[track_caller]` does not reach through a closure, and the record of the task is to name the
+    // caller's place in the source.
     match moirai_executor::spawn_async(future) {
         Ok(handle) => handle,
         Err(future) => global().spawn_async(future),
     }
 }
 
-/// Runs a closure that computes on the workers of the executor that runs the caller, else of the [`global`] one.
+/// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
 #[track_caller]
 pub fn spawn_parallel<F, R>(f: F) -> TaskHandle<R>
 where
@@ -34,7 +43,8 @@ where
     }
 }
 
-/// Runs a closure that may block on a thread of its own, of the executor that runs the caller, else of the [`global`] one.
+/// Spawns a closure that may block, which runs on a thread of its own, on the executor that runs the calling thread, or else on the
+/// [`global`](crate::global()) one.
 #[track_caller]
 pub fn spawn_blocking<F, R>(f: F) -> TaskHandle<R>
 where
@@ -44,7 +54,8 @@ where
     current_or_global().spawn_blocking(f)
 }
 
-/// [`Moirai::join`](crate::Moirai::join) on the executor that runs the caller, else on the [`global`] one.
+/// Calls [`Moirai::join`](crate::Moirai::join) on the executor that runs the calling thread, or else on the
+/// [`global`](crate::global()) one.
 ///
 /// ```
 /// fn fibonacci(n: u32) -> u64 {
@@ -59,7 +70,7 @@ where
 ///
 /// # Panics
 ///
-/// If a closure does, when both have ended.
+/// If a closure panics, once both have ended.
 #[inline]
 pub fn join<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
 where
@@ -71,7 +82,8 @@ where
     moirai_executor::join_or(|| global().executor(), a, b)
 }
 
-/// [`Moirai::scope`](crate::Moirai::scope) on the executor that runs the caller, else on the [`global`] one.
+/// Calls [`Moirai::scope`](crate::Moirai::scope) on the executor that runs the calling thread, or else on the
+/// [`global`](crate::global()) one.
 ///
 /// ```
 /// let mut squares = [0; 8];
@@ -85,7 +97,7 @@ where
 ///
 /// # Panics
 ///
-/// If `f` or one of the closures does, when all have ended.
+/// If `f` or one of the closures panics, once all have ended.
 pub fn scope<'env, F, R>(f: F) -> R
 where
     F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
@@ -93,7 +105,13 @@ where
     moirai_executor::scope_or(|| global().executor(), f)
 }
 
-/// Runs a future on the calling thread until it is done, inside the executor that runs the caller, else the [`global`] one.
+/// Runs a future on the calling thread until it is done, inside of the executor that runs the calling thread, or else of the
+/// [`global`](crate::global()) one. What the future spawns with the functions of this crate runs on that executor.
+///
+/// ```
+/// let sum = moirai::block_on(async { moirai::spawn_parallel(|| (1..=100).sum::<u64>()).await });
+/// assert_eq!(sum.unwrap(), 5050);
+/// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
     current_or_global().block_on(future)
 }

@@ -1,10 +1,15 @@
-//! The executor of programs that want just one.
+//! The global executor, for programs that need only one.
 
 use std::sync::OnceLock;
 
 use crate::Moirai;
 
-/// The global executor: default configuration, started at the first call, never shut down by itself.
+/// Returns the global executor. It has the default configuration, is started by the first call, and never shuts down by itself.
+///
+/// ```
+/// let executor = moirai::global();
+/// assert_eq!(executor.spawn_parallel(|| 6 * 7).join().unwrap(), 42);
+/// ```
 ///
 /// # Panics
 ///
@@ -17,7 +22,7 @@ pub fn global() -> &'static Moirai {
     })
 }
 
-/// The executor that runs the caller, or else the global one.
+/// Returns the executor that runs the calling thread, or else the global one.
 pub(crate) fn current_or_global() -> Moirai {
     Moirai::current().unwrap_or_else(|| global().clone())
 }

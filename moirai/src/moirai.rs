@@ -1,4 +1,4 @@
-//! The executor's handle.
+//! The handle to an executor: [`Moirai`], the type that most programs name.
 
 use std::fmt;
 use std::future::Future;
@@ -14,11 +14,14 @@ use moirai_executor::{
 };
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 
-/// A handle to a running executor, for async tasks, parallel closures and blocking work, with every task on the books.
+/// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
+/// registry, which has a record of every task.
 ///
-/// Clones are handles to the same executor. When the last one that came from [`new`](Self::new) or
-/// [`build`](MoiraiBuilder::build), or is a clone of one, is dropped, the executor is shut down: what is queued or waiting is
-/// cancelled, and polls in progress are waited for, at most one second, and not at all on a worker or inside a task.
+/// Clones are handles to the same executor. A handle that [`new`](Self::new) or [`build`](MoiraiBuilder::build) returned, or a
+/// clone of one, owns the executor. When the last owner is dropped, the executor shuts down: tasks that are queued or waiting are
+/// cancelled, and polls that are in progress are waited for, for at most one second; on a worker or inside of a task they are not
+/// waited for at all. The handles that [`current`](Self::current) returns and that a [simulation](crate::sim) gives to its scenario
+/// do not own their executor.
 ///
 /// ```
 /// use moirai::prelude::*;
@@ -33,7 +36,7 @@ use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 #[derive(Clone)]
 pub struct Moirai(HybridExecutor);
 
-/// Sets up an executor. Made by [`Moirai::builder`].
+/// Sets up an executor. [`Moirai::builder`] creates one.
 ///
 /// ```
 /// use moirai::prelude::*;
@@ -55,15 +58,16 @@ pub struct Moirai(HybridExecutor);
 pub type MoiraiBuilder = HybridExecutorBuilder<Moirai>;
 
 impl From<HybridExecutor> for Moirai {
-    /// A handle to the same executor. Its [`metrics`](Moirai::metrics) are empty unless the executor was built with a
-    /// [`MetricsRecorder`].
+    /// Wraps a handle to the same executor. [`metrics`](Moirai::metrics) of the new handle are empty unless the executor was built
+    /// with a [`MetricsRecorder`].
     fn from(executor: HybridExecutor) -> Self {
         Self(executor)
     }
 }
 
 impl Moirai {
-    /// Starts an executor with the default configuration: one worker per core, records kept for five minutes, at most 10,000.
+    /// Starts an executor with the default configuration. It has one worker per processor, and keeps the records of ended tasks for five
+    /// minutes, but of no more than 10,000 tasks.
     ///
     /// # Errors
     ///
@@ -72,40 +76,60 @@ impl Moirai {
         Self::builder().build()
     }
 
-    /// Sets up an executor.
+    /// Returns a builder with the default configuration.
     pub fn builder() -> MoiraiBuilder {
         MoiraiBuilder::default().recorder(Arc::new(MetricsRecorder::default()))
     }
 
-    /// The executor that runs the caller: inside a task, and inside [`block_on`](Self::block_on). The handle does not keep it
-    /// running.
+    /// Returns the executor that runs the calling thread: inside of a task, of [`block_on`](Self::block_on), and of
+    /// [`join`](Self::join) and [`scope`](Self::scope). The handle does not keep the executor running.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let task = executor.spawn_parallel(|| Moirai::current().map(|executor| executor.worker_count()));
+    /// assert_eq!(task.join().unwrap(), Some(executor.worker_count()));
+    /// assert!(Moirai::current().is_none(), "no executor runs the main thread");
+    /// # Ok::<(), BuildError>(())
+    /// ```
     #[must_use]
     pub fn current() -> Option<Self> {
         HybridExecutor::current().map(Self)
     }
 
-    /// Which worker the calling thread is, of the executor that runs the caller; `None` if it is none.
+    /// Returns the index of the worker that the calling thread is, in the executor that runs it; `None` if the thread is not one of
+    /// that executor's workers.
     #[must_use]
     pub fn worker_index() -> Option<usize> {
         HybridExecutor::worker_index()
     }
 
-    /// The executor beneath, for code that is generic over [`moirai_core::Executor`].
+    /// Returns the wrapped executor, for code that is generic over [`moirai_core::Executor`].
     #[must_use]
     pub fn executor(&self) -> &HybridExecutor {
         &self.0
     }
 
-    /// Runs a [`Task`], such as a closure, on the workers.
+    /// Spawns a [`Task`], such as a closure, which a worker runs.
     ///
-    /// After a shutdown the handle resolves to `TaskError::ShutDown`, and at the limit on active tasks, if there is one, to
-    /// `TaskError::AtCapacity`; so it does for the other `spawn` methods.
+    /// If the task is refused, its handle returns [`TaskError::ShutDown`](crate::TaskError::ShutDown) once the executor is shutting
+    /// down, and [`TaskError::AtCapacity`](crate::TaskError::AtCapacity) at the limit on active tasks, if there is one. This is
+    /// true of all `spawn` methods; [`TaskBuilder`] has others, which give the work back or wait.
     #[track_caller]
     pub fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
         self.0.spawn(task)
     }
 
-    /// Runs a future on the workers.
+    /// Spawns a future, which the workers poll.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let double = executor.spawn_async(async { 21 * 2 });
+    /// let sum = executor.spawn_async(async move { double.await.unwrap() + 1 });
+    /// assert_eq!(sum.join().unwrap(), 43);
+    /// # Ok::<(), BuildError>(())
+    /// ```
     #[track_caller]
     pub fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
     where
@@ -115,7 +139,7 @@ impl Moirai {
         self.0.spawn_async(future)
     }
 
-    /// Runs a closure that computes on the workers. For one that blocks, use [`spawn_blocking`](Self::spawn_blocking).
+    /// Spawns a closure that computes, which a worker runs. For one that blocks, use [`spawn_blocking`](Self::spawn_blocking).
     #[track_caller]
     pub fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
     where
@@ -125,8 +149,18 @@ impl Moirai {
         self.0.spawn_parallel(f)
     }
 
-    /// Runs a closure that may block on a thread of its own, up to `max_blocking_threads`. While `blocking_queue_limit` of them
-    /// wait for a thread, this call waits too; on a worker, the seat goes to another thread meanwhile.
+    /// Spawns a closure that may block, which runs on a thread of its own. There are at most
+    /// [`max_blocking_threads`](crate::ExecutorConfig::max_blocking_threads) such threads. While
+    /// [`blocking_queue_limit`](crate::ExecutorConfig::blocking_queue_limit) tasks wait for one, this call waits too; if it was
+    /// made on a worker, the worker's core is handed off to another thread meanwhile.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let file = executor.spawn_blocking(|| std::fs::read_to_string("Cargo.toml"));
+    /// assert!(file.join().unwrap()?.contains("moirai"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
     where
@@ -136,8 +170,8 @@ impl Moirai {
         self.0.spawn_blocking(f)
     }
 
-    /// A group of tasks that belong together: waited for together, limited in number, cancelled together. What they return is
-    /// dropped as they end, unless the group is asked to keep it.
+    /// Creates a group, whose tasks are waited for, limited in number and cancelled together. The results of its tasks are dropped
+    /// as the tasks end, unless the group is asked to keep them.
     ///
     /// ```
     /// # use moirai::prelude::*;
@@ -146,8 +180,8 @@ impl Moirai {
     /// for word in ["one", "three"] {
     ///     group.spawn_parallel(move || word.len());
     /// }
-    /// let mut lengths: Vec<_> =
-    ///     executor.block_on(group.join_all()).into_iter().map(|(_id, result)| result.unwrap()).collect();
+    /// let results = executor.block_on(group.join_all());
+    /// let mut lengths: Vec<_> = results.into_iter().map(|(_id, result)| result.unwrap()).collect();
     /// lengths.sort_unstable();
     /// assert_eq!(lengths, [3, 5]);
     /// # Ok::<(), BuildError>(())
@@ -157,30 +191,43 @@ impl Moirai {
         self.0.group()
     }
 
-    /// The tasks whose polls have gone on past their budget, as of now: those that block, or compute, where they should give way.
+    /// Returns the tasks whose current polls exceed their budget: tasks that block or compute where they should yield.
     ///
-    /// Each is also reported once by a `tracing` warning and to [`ExecutorPlugin::on_stall`](moirai_core::ExecutorPlugin::on_stall),
-    /// and again when it is over. Async tasks have a budget of [`stall_budget`](moirai_core::ExecutorConfig::stall_budget),
-    /// 100 ms; parallel closures have none by default. To see a stall takes some 20 ms more than the budget.
+    /// Each such poll is also reported once, by a `tracing` warning and to
+    /// [`ExecutorPlugin::on_stall`](crate::ExecutorPlugin::on_stall), and once more when it is over. Async tasks have a budget of
+    /// [`stall_budget`](crate::ExecutorConfig::stall_budget), 100 ms by default; parallel closures have none by default. A stall is
+    /// noticed some 20 ms after the budget is exceeded.
     #[must_use]
     pub fn stalled(&self) -> Vec<Stall> {
         self.0.stalled()
     }
 
-    /// Stops the time of this executor, if it runs, and gives the hand that moves it: for tests; see [`time`](crate::time).
+    /// Stops this executor's time, if it is running, and returns the clock that moves it. For tests; see [`time`](crate::time).
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// # use std::time::Duration;
+    /// let executor = Moirai::new()?;
+    /// let clock = executor.pause_time();
+    /// let task = executor.task().timeout(Duration::from_secs(60)).spawn_async(std::future::pending::<()>());
+    /// clock.advance(Duration::from_secs(60));
+    /// assert!(task.join().unwrap_err().is_timed_out());
+    /// # Ok::<(), BuildError>(())
+    /// ```
     pub fn pause_time(&self) -> Arc<ManualClock> {
         self.0.pause_time()
     }
 
-    /// Calls both closures, in parallel if a worker is free for the second, and returns what they return.
+    /// Calls both closures, in parallel if a worker is free for the second, and returns both results.
     ///
-    /// The first runs on the calling thread, and so does the second if nobody has taken it by then; both may borrow from the
-    /// caller. Within a recursion a call costs a few nanoseconds if nobody takes the second.
+    /// The first closure runs on the calling thread. The second does too if no other thread has taken it by then. Both may borrow
+    /// from the caller. Within a recursion a call costs a few nanoseconds if no thread takes the second closure.
     ///
-    /// - While it waits for a second closure that runs elsewhere, the thread runs pieces of that very work, or gives its seat to
-    ///   another thread and sleeps; it runs nothing else. So a lock may be held across the call.
-    /// - A thread that is no worker takes part, and counts as one of the workers meanwhile.
-    /// - Inside a task that was cancelled it unwinds, and the task ends as cancelled.
+    /// - While the calling thread waits for a second closure that runs elsewhere, it runs parts of that same work, or sleeps; a
+    ///   worker that sleeps may hand off its core to another thread. It runs nothing else, so the caller may hold a lock across the
+    ///   call.
+    /// - A thread that is not a worker takes part in the work, and counts as one of the workers meanwhile.
+    /// - Inside of a task that was cancelled the call unwinds, and the task ends as cancelled.
     ///
     /// ```
     /// # use moirai::prelude::*;
@@ -194,7 +241,7 @@ impl Moirai {
     ///
     /// # Panics
     ///
-    /// If a closure does, when both have ended: with what the first one's panic carried, if both have.
+    /// If a closure panics, once both have ended. If both panic, with the payload of the first.
     #[inline]
     pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
@@ -209,11 +256,12 @@ impl Moirai {
     /// Calls `f` with a scope, in which closures can be spawned that borrow from the caller, and returns when all of them have
     /// ended.
     ///
-    /// `f` runs on the calling thread and need not be `Send`. What is said of [`join`](Self::join) about waiting, about threads
-    /// that are no workers, and about cancelled tasks, holds here too.
+    /// `f` runs on the calling thread and need not be `Send`. What [`join`](Self::join) says about waiting, about threads that are
+    /// not workers, and about cancelled tasks is true here too.
     ///
-    /// There is no scope for futures that borrow: its own future could be leaked before it ends, and what was borrowed would be
-    /// gone while the tasks still run. Give such tasks what they need by `Arc`, or call `scope` or `join` inside of one.
+    /// There is no scope for futures that borrow. The future of such a scope could be leaked before it ends, and the tasks would go
+    /// on to use what they had borrowed after it is gone. Pass such tasks what they need in an `Arc`, or call `scope` or `join`
+    /// inside of a task.
     ///
     /// ```
     /// # use moirai::prelude::*;
@@ -231,7 +279,7 @@ impl Moirai {
     ///
     /// # Panics
     ///
-    /// If `f` or one of the closures does, when all have ended: with what the panic of `f` carried, or else one of theirs.
+    /// If `f` or one of the closures panics, once all have ended: with the payload of `f`, or else with the first one of a closure.
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
         F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
@@ -239,7 +287,8 @@ impl Moirai {
         self.0.scope(f)
     }
 
-    /// Runs a [`Task`] on the workers, ahead of or behind others.
+    /// Spawns a [`Task`] with a priority. The default scheduler takes tasks of a higher priority first, within a bound that keeps
+    /// the others moving.
     #[track_caller]
     pub fn spawn_with_priority<T: Task>(
         &self,
@@ -249,49 +298,73 @@ impl Moirai {
         self.0.spawn_with_priority(task, priority)
     }
 
-    /// Spawns a task with a name, or a priority.
+    /// Returns a builder for a task, which sets its name, priority, timeout and more before it is spawned.
     pub fn task(&self) -> TaskBuilder<'_> {
         self.0.task()
     }
 
-    /// Runs a future on the calling thread until it is done. Inside a task the worker's seat goes to another thread while the
-    /// future waits.
+    /// Runs a future on the calling thread until it is done, and returns its output. Inside of a task, the worker's core is handed
+    /// off to another thread while the future waits.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
 
-    /// Runs one queued task on the calling thread, if there is one, and says whether there was.
+    /// Runs one queued task on the calling thread, if there is one, and returns whether there was one.
     ///
-    /// Any task that is queued may be the one: call it where unrelated work is welcome, with no lock held.
+    /// It may be any task that is queued. Call this only where unrelated work may run, and with no lock held.
     pub fn try_run(&self) -> bool {
         self.0.try_run()
     }
 
-    /// Where the task stands; `None` if the id is unknown or its record has been dropped.
+    /// Returns the task's status; `None` if the id is unknown or the task's record has been dropped.
     #[must_use]
     pub fn task_status(&self, id: TaskId) -> Option<TaskStatus> {
         self.0.task_status(id)
     }
 
-    /// The task's record; `None` if the id is unknown or its record has been dropped.
+    /// Returns the task's record; `None` if the id is unknown or the record has been dropped.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let task = executor.task().name("sum").spawn_parallel(|| (1..=100).sum::<u64>());
+    /// let id = task.id();
+    /// task.join().unwrap();
+    /// let stats = executor.task_stats(id).expect("the record is kept for five minutes");
+    /// assert_eq!((stats.name.as_deref(), stats.status), (Some("sum"), TaskStatus::Completed));
+    /// println!("spawned at {}, waited {:?}, ran {:?}", stats.location, stats.queue_time(), stats.busy);
+    /// # Ok::<(), BuildError>(())
+    /// ```
     #[must_use]
     pub fn task_stats(&self, id: TaskId) -> Option<TaskStats> {
         self.0.task_stats(id)
     }
 
-    /// The records of all tasks, active and retained: a snapshot.
+    /// Returns a snapshot of the records of all tasks, active and retained.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
         self.0.tasks()
     }
 
-    /// Asks a queued or running task to stop, and says whether there was one to ask; see [`TaskHandle::cancel`].
+    /// Asks a queued or running task to stop, as [`TaskHandle::cancel`] does. Returns `false` if the id belongs to no active task.
     pub fn cancel_task(&self, id: TaskId) -> bool {
         self.0.cancel_task(id)
     }
 
-    /// Waits until the task has ended, or the timeout has passed, and gives its status at that moment; `None` if the id is
-    /// unknown or its record has been dropped already. The terminal status is delivered also if the record is dropped at once.
+    /// Waits until the task has ended or the timeout has passed, and returns the task's status at that moment; `None` if the id is
+    /// unknown or the record has been dropped already. The terminal status is returned even if the record is dropped as soon as the
+    /// task has ended.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let task = executor.spawn_async(async { "done" });
+    /// let id = task.id();
+    /// drop(task);
+    /// let status = executor.block_on(executor.wait_for_task(id, None));
+    /// assert_eq!(status, Some(TaskStatus::Completed));
+    /// # Ok::<(), BuildError>(())
+    /// ```
     pub fn wait_for_task(
         &self,
         id: TaskId,
@@ -300,37 +373,49 @@ impl Moirai {
         self.0.wait_for_task(id, timeout)
     }
 
-    /// Drops the records of tasks that have ended and are older than `task_retention_duration`, or more than
-    /// `max_retained_tasks`, and says how many. Works with automatic cleanup off, too.
+    /// Drops the records of ended tasks that are older than `task_retention_duration`, or are more than `max_retained_tasks`, and
+    /// returns how many it dropped. It does so with automatic cleanup turned off, too.
     pub fn cleanup_completed_tasks(&self) -> usize {
         self.0.cleanup_completed_tasks()
     }
 
-    /// What the registry holds now, and what has been dropped from it.
+    /// Returns what the registry holds now, and what has been dropped from it.
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         self.0.cleanup_stats()
     }
 
-    /// Refuses new tasks, and waits without limit until every active one has ended.
+    /// Refuses new tasks, waits without a time limit until every active one has ended, and returns what became of all tasks.
     ///
-    /// May be called more than once and from several threads: each call waits and reports. Inside a task of this executor it
-    /// returns at once, because the task would wait for itself; the shutdown goes on in the background.
+    /// It may be called more than once, and by several threads: each call waits and returns a report. Inside of a task of this
+    /// executor the call returns at once, because the task would wait for itself; the shutdown goes on in the background.
     pub fn shutdown(&self) -> ShutdownReport {
         self.0.shutdown()
     }
 
-    /// Refuses new tasks, waits for the active ones for as long as `timeout`, then cancels what is queued or waiting, and
-    /// returns within 50 ms more, also if a task goes on regardless. Inside a task of this executor it returns at once, and
-    /// the shutdown goes on in the background.
+    /// Refuses new tasks, waits for the active ones for at most `timeout`, then cancels those that are queued or waiting, and
+    /// returns within another 50 ms, even if a task does not stop. Inside of a task of this executor it returns at once, and the
+    /// shutdown goes on in the background.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// # use std::time::Duration;
+    /// let executor = Moirai::new()?;
+    /// executor.task().name("forever").spawn_async(std::future::pending::<()>());
+    /// let report = executor.shutdown_timeout(Duration::from_millis(10));
+    /// assert_eq!((report.cancelled, report.still_active), (1, 0));
+    /// assert_eq!(report.cancelled_tasks[0].name.as_deref(), Some("forever"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
     pub fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
         self.0.shutdown_timeout(timeout)
     }
 
-    /// Has Ctrl-C shut the executor down, as [`shutdown_timeout`](Self::shutdown_timeout) does; a second Ctrl-C ends the process
-    /// at once, with status 130. A process can have one handler for Ctrl-C.
+    /// Installs a handler for Ctrl-C that shuts the executor down as [`shutdown_timeout`](Self::shutdown_timeout) does. A second
+    /// Ctrl-C ends the process at once, with status 130. A process can have one handler for Ctrl-C.
     ///
-    /// The handler does not keep the executor running. If it is shut down already when Ctrl-C comes, the process ends.
+    /// The handler does not keep the executor running. If the executor is already shutting down, or has shut down, when the first
+    /// Ctrl-C comes, that one ends the process.
     ///
     /// ```no_run
     /// # use moirai::prelude::*;
@@ -344,31 +429,42 @@ impl Moirai {
     ///
     /// # Errors
     ///
-    /// If the process has a handler for Ctrl-C already, or the system does not let it have one.
+    /// If the process has a handler for Ctrl-C already, or the system refuses the handler.
     #[cfg(feature = "ctrl-c")]
     pub fn shutdown_on_ctrl_c(&self, timeout: Duration) -> Result<crate::CtrlC, crate::CtrlCError> {
         crate::ctrl_c::install(self.0.without_owner(), timeout)
     }
 
-    /// Whether a shutdown has begun.
+    /// Returns whether a shutdown has begun.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.0.is_shutting_down()
     }
 
-    /// How many workers there are.
+    /// Returns the number of workers.
     #[must_use]
     pub fn worker_count(&self) -> usize {
         self.0.worker_count()
     }
 
-    /// How many tasks are queued for the workers now.
+    /// Returns the number of tasks that are queued for the workers now. Blocking tasks that wait for a thread are not among them.
     #[must_use]
     pub fn load(&self) -> usize {
         self.0.load()
     }
 
-    /// What tasks and workers have done so far. Empty if `record_metrics` is off.
+    /// Returns what tasks and workers have done so far. It is empty if [`record_metrics`](crate::ExecutorConfig::record_metrics) is
+    /// off.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// executor.spawn_parallel(|| ()).join().unwrap();
+    /// let metrics = executor.metrics();
+    /// println!("{metrics}");
+    /// assert_eq!(metrics.execution_time.count(), 1);
+    /// # Ok::<(), BuildError>(())
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.0.recorder().map(MetricsRecorder::snapshot).unwrap_or_default()

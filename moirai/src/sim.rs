@@ -1,7 +1,8 @@
-//! Simulation: a whole executor on the caller's thread, with its order drawn from a seed and a time of its own.
+//! Simulation: a whole executor on the calling thread, with an order drawn from a seed and a simulated time.
 //!
-//! [`run`] runs a scenario. The same seed gives the same interleaving, the same simulated moments and the same books, in every run and on
-//! every machine. [`explore`] hunts for a seed with which a scenario fails, and says how to run it again:
+//! [`run`] runs a scenario. The same seed gives the same interleaving, the same simulated times and the same records, in every run
+//! and on every machine. [`explore`] searches for a seed with which a scenario fails, and its report says how to run that seed
+//! again:
 //!
 //! ```
 //! use moirai::sim;
@@ -9,11 +10,11 @@
 //! use std::sync::Arc;
 //!
 //! // Two tasks add one each, but not in one step.
-//! let found = sim::explore(0..1_000, |m| async move {
+//! let found = sim::explore(0..1_000, |executor| async move {
 //!     let count = Arc::new(AtomicU32::new(0));
 //!     let add = || {
 //!         let count = Arc::clone(&count);
-//!         m.spawn_async(async move {
+//!         executor.spawn_async(async move {
 //!             let before = count.load(Ordering::SeqCst);
 //!             moirai::yield_now().await;
 //!             count.store(before + 1, Ordering::SeqCst);
@@ -24,11 +25,11 @@
 //!     b.await.unwrap();
 //!     assert_eq!(count.load(Ordering::SeqCst), 2, "an addition was lost");
 //! });
-//! let failure = found.failure.expect("it is not always lost, but often");
+//! let failure = found.failure.expect("with many of these seeds an addition is lost");
 //! println!("{failure}");
 //! ```
 //!
-//! What is simulated, and what is not, is said in [`moirai_executor::sim`]. The guide's chapter "Find the race" shows how to use it.
+//! [`moirai_executor::sim`] says what is simulated and what is not. The guide's chapter "Find the race" shows how to use it.
 
 use std::future::Future;
 
@@ -37,14 +38,14 @@ pub use moirai_scheduler::Strategy;
 
 use crate::Moirai;
 
-/// A scenario's surroundings: the seed, and what kind of executor it runs on.
+/// A simulation: a seed, and the configuration of the executor that the scenario runs on.
 ///
 /// ```
 /// use moirai::sim::Simulation;
 ///
 /// let run = |seed| {
-///     Simulation::new(seed).workers(4).run(|m| async move {
-///         let tasks: Vec<_> = (0..10).map(|_| m.spawn_async(moirai::yield_now())).collect();
+///     Simulation::new(seed).workers(4).run(|executor| async move {
+///         let tasks: Vec<_> = (0..10).map(|_| executor.spawn_async(moirai::yield_now())).collect();
 ///         for task in tasks {
 ///             task.await.unwrap();
 ///         }
@@ -56,14 +57,14 @@ use crate::Moirai;
 /// ```
 pub type Simulation = moirai_executor::sim::Simulation<Moirai>;
 
-/// Runs a scenario with two workers, in an order that is drawn from `seed`, and returns what it returns.
+/// Runs a scenario on an executor with two workers, in an order that is drawn from `seed`, and returns the scenario's output.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// let hours = moirai::sim::run(1, |m| async move {
+/// let hours = moirai::sim::run(1, |executor| async move {
 ///     let start = moirai::time::Instant::now();
-///     m.spawn_async(moirai::time::sleep(Duration::from_secs(7200))).await.unwrap();
+///     executor.spawn_async(moirai::time::sleep(Duration::from_secs(7200))).await.unwrap();
 ///     start.elapsed().as_secs() / 3600
 /// });
 /// assert_eq!(hours, 2);
@@ -71,8 +72,8 @@ pub type Simulation = moirai_executor::sim::Simulation<Moirai>;
 ///
 /// # Panics
 ///
-/// If the simulation [fails](Failure): the scenario panics, a task panics whose handle was dropped, nothing can go on, or ten million steps
-/// are not enough. The message says why, and how to run it again.
+/// If the simulation [fails](Failure): the scenario panics, a task panics whose handle was dropped, no task can go on, or ten
+/// million steps are not enough. The message says why, and how to run the simulation again.
 #[track_caller]
 pub fn run<F, Fut>(seed: u64, scenario: F) -> Fut::Output
 where
@@ -86,7 +87,7 @@ where
     }
 }
 
-/// Runs a scenario once for each seed, in order, until one fails; see [`Simulation::explore`].
+/// Runs a scenario once for each seed, in order, until one fails; see [`Simulation::explore`]. The executor has two workers.
 #[track_caller]
 pub fn explore<F, Fut>(seeds: impl IntoIterator<Item = u64>, scenario: F) -> Exploration
 where

@@ -2,7 +2,8 @@
 
 use crate::fork_join::ForkJoin;
 
-/// Calls `f` with the index of each chunk of a slice and the chunk itself, in parallel. All chunks but the last have `size` elements.
+/// Calls `f` with the index of each chunk of a slice and the chunk itself, in parallel. All chunks but the last have `size`
+/// elements.
 ///
 /// # Panics
 ///
@@ -17,7 +18,7 @@ pub fn for_each_chunk_mut<T: Send>(
     divide(executor, 0, slice, size, &f);
 }
 
-/// Calls `f` with the chunks of `slice`, the first of which is chunk number `first`.
+/// Calls `f` for each chunk of `slice`. The index of the first of them is `first`.
 fn divide<T: Send>(
     executor: &impl ForkJoin,
     first: usize,

@@ -1,12 +1,15 @@
-//! What is asked of an executor.
+//! The trait by which the algorithms of this crate reach an executor.
 
-/// Runs two closures at once if it can. This is all that the algorithms of this crate ask of an executor.
+/// An executor that can run two closures in parallel. The algorithms of this crate need nothing else.
 pub trait ForkJoin: Sync {
-    /// Calls both closures, in parallel if a thread is free for the second, and returns what they return.
+    /// Calls both closures, in parallel if a thread is free for the second, and returns both results.
+    ///
+    /// It must not return or unwind before both closures have returned or unwound, because what they borrow may be gone right
+    /// afterwards.
     ///
     /// # Panics
     ///
-    /// If a closure does. Both closures have returned or unwound by then: what they borrow may be gone right after.
+    /// If a closure panics.
     fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce() -> RA + Send,
@@ -14,6 +17,6 @@ pub trait ForkJoin: Sync {
         RA: Send,
         RB: Send;
 
-    /// How many threads run closures. Work is divided into a few pieces for each of them.
+    /// Returns the number of threads that run closures. Work is divided into a few parts for each of them.
     fn threads(&self) -> usize;
 }

@@ -1,22 +1,22 @@
-//! How much of its input each thread of a parallel iterator takes at a time.
+//! How many elements each thread of a parallel iterator takes at a time.
 
 use std::num::NonZeroUsize;
 
 use orx_parallel::{ChunkSize, ParRunner, Params, ThreadPool};
 
-/// How many chunks the rest of the input is divided into for each thread.
+/// The number of chunks into which the rest of the input is divided, for each thread.
 const SHARES: usize = 4;
 
-/// The largest chunk that is chosen. A larger one saves nothing, and keeps elements from threads that have none.
+/// The largest chunk that is chosen. A larger one would save nothing, and would keep elements from threads that have none.
 const MOST: usize = 1 << 16;
 
-/// Runs parallel iterators of `orx-parallel` on a pool, with chunks that shrink: each is a quarter of a thread's share of what is
-/// left. The first ones are large, because every chunk costs something; the last ones are small, so that all threads are done at about
-/// the same time. (Guided self-scheduling: Polychronopoulos and Kuck, 1987.)
+/// Runs parallel iterators of `orx-parallel` on a pool, in chunks that shrink: each chunk is a quarter of one thread's share of the
+/// elements that are left. The first chunks are large, because every chunk has a cost. The last ones are small, so that all threads
+/// finish at about the same time. (Guided self-scheduling: Polychronopoulos and Kuck, 1987.)
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Guided<P>(P);
 
-/// What the threads of one computation share.
+/// The number of threads of one computation, and the chunk size that the user asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     threads: usize,
@@ -49,7 +49,7 @@ impl<P: ThreadPool + Sync> ParRunner for Guided<P> {
     fn begin_thread(_: &Plan, _: usize) {}
 
     fn next_chunk_size(plan: &Plan, left: (usize, Option<usize>)) -> usize {
-        // If the length of the input is not known, one element at a time.
+        // An input of unknown length is taken one element at a time.
         let guided = left.1.map_or(1, |left| left / (SHARES * plan.threads)).clamp(1, MOST);
         match plan.chunk_size {
             ChunkSize::Auto => guided,

@@ -1,7 +1,7 @@
-//! Sorts, maps and chunks of slices in parallel, on any executor that can run two closures at once.
+//! Sorts, maps and chunks of slices in parallel, on any executor that can run two closures in parallel.
 //!
-//! Nothing here knows an executor: all that is asked of one is [`ForkJoin`]. The facade crate `moirai` offers the same as methods of
-//! slices, in `moirai::par`.
+//! The crate depends on no executor: it asks for [`ForkJoin`], which users implement for theirs. The facade crate `moirai`
+//! implements it, and offers the same algorithms as methods of slices in `moirai::par`.
 //!
 //! ```
 //! use moirai_par::{ForkJoin, sort_by};

@@ -1,13 +1,14 @@
-//! Stable sorting: a merge sort. The standard library sorts runs, in parallel, and each round merges pairs of neighbouring runs.
+//! Stable sorting: a merge sort. The standard library sorts runs, in parallel, and then each round merges pairs of neighbouring
+//! runs.
 //!
 //! # Why this is sound
 //!
 //! 1. There are two places for the elements: the slice and a buffer. One of them is the *source*. It owns every element once; the
 //!    bits in the other place own nothing. Before the first round the slice is the source.
-//! 2. A round copies the elements' bits from the source to the other place, in order, and writes nothing to the source. When the
-//!    whole round is done, and not before, the other place becomes the source.
-//! 3. So if a comparison panics, the source still owns every element. At the end, after a panic too, the elements are copied to the
-//!    slice if the buffer is the source, and the buffer is freed without dropping any element.
+//! 2. A round copies the bits of the elements from the source to the other place, in order, and writes nothing to the source. When
+//!    the whole round is done, and not before, the other place becomes the source.
+//! 3. So if a comparison panics, the source still owns every element. At the end, also after a panic, the elements are copied to
+//!    the slice if the buffer is the source, and the buffer is freed without dropping any element.
 //! 4. The merges of one round write to disjoint parts of the other place, which `split_at_mut` divides.
 
 use std::cmp::Ordering;
@@ -22,7 +23,7 @@ use crate::split::{SEQUENTIAL, leaf, less};
 ///
 /// # Panics
 ///
-/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is no total order.
+/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is not a total order.
 pub fn sort_by<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -37,7 +38,7 @@ pub fn sort_by<T: Send>(
     }
     for_each_chunk_mut(executor, slice, run, |_, run: &mut [T]| run.sort_by(compare));
     let mut buffer: Vec<MaybeUninit<T>> = Vec::with_capacity(length);
-    // SAFETY: the capacity is there, and a `MaybeUninit` needs no initialization.
+    // SAFETY: the capacity is at least `length`, and a `MaybeUninit` needs no initialization.
     unsafe { buffer.set_len(length) };
     let mut places = Places { slice: as_uninit(slice), buffer: &mut buffer, in_buffer: false };
     while run < length {
@@ -50,7 +51,7 @@ pub fn sort_by<T: Send>(
     }
 }
 
-/// The two places of rule 1. Dropping it moves the elements to the slice (rule 3).
+/// The slice and the buffer (rule 1). Dropping it copies the elements to the slice if they are in the buffer (rule 3).
 struct Places<'a, T> {
     slice: &'a mut [MaybeUninit<T>],
     buffer: &'a mut [MaybeUninit<T>],
@@ -71,10 +72,11 @@ impl<T> Drop for Places<'_, T> {
     }
 }
 
-/// A part of the source. Its elements are compared and copied by the one thread that has the part.
+/// A part of the source. Only the thread that has the part compares and copies its elements.
 struct Source<'a, T>(&'a [T]);
 
-// SAFETY: each element is in the part of one thread only. That thread compares it and moves it, which is what `T: Send` allows.
+// SAFETY: each element is in the part of one thread only. That thread compares it and copies its bits, which amounts to moving it,
+// so `T: Send` is enough.
 unsafe impl<T: Send> Send for Source<'_, T> {}
 
 impl<'a, T> Source<'a, T> {
@@ -123,8 +125,8 @@ fn merge<T: Send>(
     if length <= 2 * SEQUENTIAL || left.len() == 0 || right.len() == 0 {
         return merge_here(left.0, right.0, target, compare);
     }
-    // The longer run is divided in the middle, and the other where that middle element belongs. Of equal elements those of the left
-    // run come first.
+    // The longer run is divided in the middle, and the other one at the place where that middle element belongs. Equal elements of
+    // the left run come first.
     let (left_at, right_at) = if left.len() >= right.len() {
         let at = left.len() / 2;
         let middle = &left.0[at];
@@ -150,7 +152,7 @@ fn merge_here<T>(
     target: &mut [MaybeUninit<T>],
     compare: &impl Fn(&T, &T) -> Ordering,
 ) {
-    // If every element of the left run comes before the right run, both are only copied.
+    // If no element of the right run comes before the last one of the left run, both runs are only copied.
     if left.is_empty()
         || right.is_empty()
         || compare(&right[0], &left[left.len() - 1]) != Ordering::Less
@@ -176,28 +178,28 @@ fn merge_here<T>(
     copy_all(as_uninit_ref(rest_right), high);
 }
 
-/// Copies the bits of all elements.
+/// Copies the bits of all elements, which does not change who owns them.
 fn copy_all<T>(from: &[MaybeUninit<T>], to: &mut [MaybeUninit<T>]) {
     assert_eq!(from.len(), to.len(), "a merge fills its target");
-    // SAFETY: both slices have this length, and a `&mut` does not overlap with another reference.
+    // SAFETY: both slices have this length, and `to` is an exclusive reference, so they do not overlap.
     unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), from.len()) };
 }
 
 fn as_uninit<T>(slice: &mut [T]) -> &mut [MaybeUninit<T>] {
-    // SAFETY: the layout is the same. Only bits of whole elements are written through it, and at the end the slice owns every element
-    // again (rule 3).
+    // SAFETY: `T` and `MaybeUninit<T>` have the same layout. Only bits of whole elements are written through the result, and at the
+    // end the slice owns every element again (rule 3).
     unsafe { &mut *(ptr::from_mut(slice) as *mut [MaybeUninit<T>]) }
 }
 
 const fn as_uninit_ref<T>(slice: &[T]) -> &[MaybeUninit<T>] {
-    // SAFETY: the layout is the same, and nothing is written.
+    // SAFETY: `T` and `MaybeUninit<T>` have the same layout, and nothing is written through a shared reference.
     unsafe { &*(ptr::from_ref(slice) as *const [MaybeUninit<T>]) }
 }
 
 /// # Safety
 ///
-/// All elements are initialized.
+/// All elements must be initialized.
 const unsafe fn assume_init<T>(slice: &[MaybeUninit<T>]) -> &[T] {
-    // SAFETY: promised by the caller; the layout is the same.
+    // SAFETY: the caller promises that all elements are initialized, and the layout is the same.
     unsafe { &*(ptr::from_ref(slice) as *const [T]) }
 }

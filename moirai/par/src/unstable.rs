@@ -1,4 +1,4 @@
-//! Unstable sorting: a parallel quicksort, in place, which leaves small parts to the standard library.
+//! Unstable sorting: a parallel quicksort, in place. The standard library sorts the parts that are short enough.
 
 use std::cmp::Ordering;
 
@@ -9,14 +9,14 @@ use crate::split::{leaf, less};
 ///
 /// # Panics
 ///
-/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is no total order.
+/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is not a total order.
 pub fn sort_unstable_by<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
     compare: impl Fn(&T, &T) -> Ordering + Sync,
 ) {
     let compare = &compare;
-    // As in the standard library, a slice that is sorted already, or in reverse, costs one comparison for each element.
+    // As in the standard library, a slice that is sorted already, or in reverse order, costs about one comparison for each element.
     if slice.is_sorted_by(|a, b| compare(a, b) != Ordering::Greater) {
         return;
     }
@@ -25,12 +25,13 @@ pub fn sort_unstable_by<T: Send>(
         return;
     }
     let leaf = leaf(executor, slice.len());
-    // After this many levels the pivots were bad ones, and the standard library sorts what is left: it has a guard against those.
+    // A part that is still long after this many levels has had bad pivots. The standard library sorts it, which has a guard against
+    // those.
     let levels = 2 * slice.len().checked_ilog2().unwrap_or(0);
     divide(executor, slice, compare, leaf, levels);
 }
 
-/// Sorts one part: divides it at a pivot, at most `levels` times.
+/// Sorts one part. Divides it at a pivot, and its parts in turn, at most `levels` times.
 fn divide<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -52,7 +53,7 @@ fn divide<T: Send>(
     let (left, right) = slice.split_at_mut(middle);
     let (pivot, mut right) = right.split_first_mut().expect("the pivot is there");
     if left.len() < right.len() / 8 {
-        // Perhaps many elements are equal to the pivot. They are in their place then.
+        // A left part that is so short may mean that many elements are equal to the pivot. They are in their final place already.
         let equal = partition(right, |element| !less(compare, pivot, element));
         right = &mut right[equal..];
     }
@@ -62,7 +63,7 @@ fn divide<T: Send>(
     );
 }
 
-/// Moves the elements for which `is_left` holds to the front, and returns how many there are.
+/// Moves the elements for which `is_left` returns `true` to the front, and returns their number.
 fn partition<T>(slice: &mut [T], is_left: impl Fn(&T) -> bool) -> usize {
     // Lomuto's scheme without a branch: every element is swapped, whether it has to move or not.
     let mut left = 0;
@@ -74,7 +75,8 @@ fn partition<T>(slice: &mut [T], is_left: impl Fn(&T) -> bool) -> usize {
     left
 }
 
-/// The index of an element that is likely to be near the median: the median of the medians of threes.
+/// Returns the index of an element that is likely to be near the median: 27 samples are reduced to the medians of threes, three
+/// times over.
 fn choose_pivot<T>(slice: &[T], compare: &(impl Fn(&T, &T) -> Ordering + Sync)) -> usize {
     const SAMPLES: usize = 27;
     let step = slice.len() / SAMPLES;

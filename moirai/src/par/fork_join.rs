@@ -1,4 +1,4 @@
-//! What `moirai-par` asks of an executor.
+//! The facade as an executor for `moirai-par`.
 
 use moirai_par::ForkJoin;
 

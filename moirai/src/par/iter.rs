@@ -1,4 +1,4 @@
-//! Parallel iterators: those of `orx-parallel`, on our workers.
+//! Parallel iterators: those of `orx-parallel`, on the executor's workers.
 
 use std::ops::RangeBounds;
 
@@ -7,11 +7,12 @@ use orx_parallel::{Par, ParRunner};
 
 use super::pool::Here;
 
+/// Returns what runs the parallel iterators of this module: guided chunks on the pool [`Here`].
 fn runner() -> impl ParRunner {
     Guided::<Here>::default()
 }
 
-/// A parallel iterator over what a collection, a range, or a concurrent iterator has, by value.
+/// Makes a parallel iterator over the elements of a collection, a range or a concurrent iterator, by value.
 ///
 /// ```
 /// use moirai::par::{IntoPar, Par};
@@ -22,7 +23,7 @@ fn runner() -> impl ParRunner {
 /// assert_eq!(longest, Some("bbb"));
 /// ```
 pub trait IntoPar: orx_parallel::IntoParIter {
-    /// Consumes it.
+    /// Consumes the collection, and returns the parallel iterator.
     fn into_par(self) -> impl Par<Item = Self::Item>
     where
         Self: Sized,
@@ -33,7 +34,7 @@ pub trait IntoPar: orx_parallel::IntoParIter {
 
 impl<I: orx_parallel::IntoParIter> IntoPar for I {}
 
-/// A parallel iterator over references to the elements of a collection.
+/// Makes a parallel iterator over references to the elements of a collection.
 ///
 /// ```
 /// use moirai::par::{Par, ParRef};
@@ -43,7 +44,7 @@ impl<I: orx_parallel::IntoParIter> IntoPar for I {}
 /// assert_eq!(words.par().find(|word| word.starts_with('o')), Some(&"or"));
 /// ```
 pub trait ParRef: orx_parallel::ParCollection {
-    /// Borrows it.
+    /// Borrows the collection, and returns the parallel iterator.
     fn par(&self) -> impl Par<Item = &Self::Item> {
         orx_parallel::ParCollection::par(self).runner(runner())
     }
@@ -51,9 +52,17 @@ pub trait ParRef: orx_parallel::ParCollection {
 
 impl<I: orx_parallel::ParCollection> ParRef for I {}
 
-/// A parallel iterator over what can be iterated over again and again, such as a range.
+/// Makes a parallel iterator over something that can be iterated over any number of times, such as a range.
+///
+/// ```
+/// use moirai::par::{Par, ParIterable};
+///
+/// let days = 1..366usize;
+/// assert_eq!(days.par().sum::<usize>(), 66_795);
+/// assert_eq!(days.par().filter(|day| day % 7 == 0).count(), 52);
+/// ```
 pub trait ParIterable: orx_parallel::Parallelizable {
-    /// Borrows it.
+    /// Returns a parallel iterator. The range, or whatever it is, can be iterated over again.
     fn par(&self) -> impl Par<Item = Self::Item> {
         orx_parallel::Parallelizable::par(self).runner(runner())
     }
@@ -61,9 +70,17 @@ pub trait ParIterable: orx_parallel::Parallelizable {
 
 impl<I: orx_parallel::Parallelizable> ParIterable for I {}
 
-/// A parallel iterator over mutable references to the elements of a collection.
+/// Makes a parallel iterator over mutable references to the elements of a collection.
+///
+/// ```
+/// use moirai::par::{Par, ParMut};
+///
+/// let mut prices = vec![100, 250, 40];
+/// prices.par_mut().for_each(|price| *price -= *price / 10);
+/// assert_eq!(prices, [90, 225, 36]);
+/// ```
 pub trait ParMut: orx_parallel::ParCollectionMut {
-    /// Borrows it.
+    /// Borrows the collection mutably, and returns the parallel iterator.
     fn par_mut(&mut self) -> impl Par<Item = &mut Self::Item> {
         orx_parallel::ParCollectionMut::par_mut(self).runner(runner())
     }
@@ -71,9 +88,17 @@ pub trait ParMut: orx_parallel::ParCollectionMut {
 
 impl<I: orx_parallel::ParCollectionMut> ParMut for I {}
 
-/// A parallel iterator over elements that are taken out of a vector.
+/// Makes a parallel iterator over elements that it takes out of a vector.
+///
+/// ```
+/// use moirai::par::{Par, ParDrain};
+///
+/// let mut numbers = vec![1, 2, 3, 4, 5];
+/// assert_eq!(numbers.par_drain(1..3).sum::<i32>(), 5);
+/// assert_eq!(numbers, [1, 4, 5]);
+/// ```
 pub trait ParDrain: orx_parallel::ParDrain {
-    /// Takes the range out.
+    /// Takes the elements of the range out, and returns a parallel iterator over them.
     fn par_drain<R: RangeBounds<usize>>(&mut self, range: R) -> impl Par<Item = Self::Item> {
         orx_parallel::ParDrain::par_drain(self, range).runner(runner())
     }
@@ -81,7 +106,8 @@ pub trait ParDrain: orx_parallel::ParDrain {
 
 impl<I: orx_parallel::ParDrain> ParDrain for I {}
 
-/// A parallel iterator over what any iterator gives. It is asked by one thread at a time.
+/// Makes a parallel iterator over the items of any iterator. The iterator is advanced by one thread at a time; what follows runs in
+/// parallel.
 ///
 /// ```
 /// use moirai::par::{IterIntoPar, Par};
@@ -90,7 +116,7 @@ impl<I: orx_parallel::ParDrain> ParDrain for I {}
 /// assert_eq!(lines.iter_into_par().map(str::len).reduce(usize::max), Some(5));
 /// ```
 pub trait IterIntoPar: Iterator {
-    /// Consumes it.
+    /// Consumes the iterator, and returns the parallel one.
     fn iter_into_par(self) -> impl Par<Item = Self::Item>
     where
         Self: Sized + Send,

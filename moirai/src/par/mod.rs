@@ -1,8 +1,19 @@
-//! Data parallelism: slices, and with the feature `par-iter` parallel iterators, on the executor's workers.
+//! Data parallelism on the executor's workers: algorithms on slices and, with the feature `par-iter`, parallel iterators.
 //!
-//! Everything here runs on the executor that runs the caller, or else on the [`global`](crate::global) one, by
-//! [`join`](crate::join) and [`scope`](crate::scope): the calling thread takes part, and waits for nothing but this very work. To sort or
-//! map on an executor of your choice, call the functions with that executor: `par::sort_by(&executor, slice, compare)`.
+//! Everything here calls [`join`](crate::join) or [`scope`](crate::scope) on the executor that runs the calling thread, or else on
+//! the [`global`](crate::global()) one. So the calling thread takes part in the work, and while it waits it runs nothing but parts
+//! of that same work. To choose the executor, call the functions of this module with it:
+//!
+//! ```
+//! use moirai::prelude::*;
+//!
+//! let executor = Moirai::new()?;
+//! let words = ["one", "three", "five"];
+//! let mut lengths = moirai::par::map(&executor, &words, |word| word.len());
+//! moirai::par::sort_by(&executor, &mut lengths, |a, b| b.cmp(a));
+//! assert_eq!(lengths, [5, 4, 3]);
+//! # Ok::<(), BuildError>(())
+//! ```
 
 mod fork_join;
 #[cfg(feature = "par-iter")]

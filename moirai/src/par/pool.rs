@@ -1,4 +1,4 @@
-//! The workers as a pool for `orx-parallel`.
+//! Executors as pools for `orx-parallel`.
 
 use std::num::NonZeroUsize;
 
@@ -7,13 +7,14 @@ use orx_parallel::ThreadPool;
 use crate::global::current_or_global;
 use crate::{Moirai, scope};
 
-/// The workers of the executor that runs the caller, else of the [`global`](crate::global) one, as a pool for `orx-parallel`.
+/// The workers of the executor that runs the calling thread, or else of the [`global`](crate::global()) one, as a pool for
+/// `orx-parallel`.
 ///
-/// The traits of this module use it. With it, whatever else `orx-parallel` offers can be told to run on them.
+/// The traits of this module use it. Pass it to the other parts of `orx-parallel`, to run them on the same workers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Here;
 
-/// Where a parallel iterator spawns its threads' work.
+/// The scope of one parallel iterator, in which `orx-parallel` spawns the work of its threads.
 #[derive(Clone, Copy)]
 pub struct Spawner<'s, 'scope>(&'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>));
 

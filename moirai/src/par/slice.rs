@@ -1,10 +1,10 @@
-//! What can be done to a slice in parallel.
+//! Parallel algorithms as methods of slices.
 
 use std::cmp::Ordering;
 
 use crate::global::current_or_global;
 
-/// What can be done to a slice in parallel.
+/// Sorts, maps and chunks of a slice, in parallel.
 ///
 /// ```
 /// use moirai::par::ParSlice;
@@ -22,11 +22,13 @@ use crate::global::current_or_global;
 /// assert_eq!(pixels, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]);
 /// ```
 pub trait ParSlice<T: Send> {
-    /// Sorts; equal elements stay in their order. Takes as much memory again as the slice.
+    /// Sorts the slice. Equal elements stay in their order. Takes as much memory again as the slice.
+    ///
     ///
     /// # Panics
     ///
-    /// If a comparison does. The elements are all there then, in some order.
+    /// If a comparison panics. The slice then holds all its elements, in some order. May panic if the order of `T` is not a total
+    /// order.
     fn par_sort(&mut self)
     where
         T: Ord,
@@ -34,27 +36,30 @@ pub trait ParSlice<T: Send> {
         self.par_sort_by(T::cmp);
     }
 
-    /// As [`par_sort`](Self::par_sort), by a comparison.
+    /// Sorts the slice with a comparison function, as [`par_sort`](Self::par_sort) does.
+    ///
     ///
     /// # Panics
     ///
-    /// If a comparison does; perhaps if it is no total order.
+    /// If a comparison panics. The slice then holds all its elements, in some order. May panic if `compare` is not a total order.
     fn par_sort_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync);
 
-    /// As [`par_sort`](Self::par_sort), by a key.
+    /// Sorts the slice by a key, as [`par_sort`](Self::par_sort) does. `key` is called twice for each comparison.
     ///
     /// # Panics
     ///
-    /// As [`par_sort_by`](Self::par_sort_by).
+    /// If `key` or a comparison panics; see [`par_sort_by`](Self::par_sort_by).
     fn par_sort_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K + Sync) {
         self.par_sort_by(|a, b| key(a).cmp(&key(b)));
     }
 
-    /// Sorts in place; equal elements may change their order.
+    /// Sorts the slice in place. Equal elements may change their order.
+    ///
     ///
     /// # Panics
     ///
-    /// If a comparison does. The elements are all there then, in some order.
+    /// If a comparison panics. The slice then holds all its elements, in some order. May panic if the order of `T` is not a total
+    /// order.
     fn par_sort_unstable(&mut self)
     where
         T: Ord,
@@ -62,39 +67,39 @@ pub trait ParSlice<T: Send> {
         self.par_sort_unstable_by(T::cmp);
     }
 
-    /// As [`par_sort_unstable`](Self::par_sort_unstable), by a comparison.
+    /// Sorts the slice with a comparison function, as [`par_sort_unstable`](Self::par_sort_unstable) does.
     ///
     /// # Panics
     ///
-    /// As [`par_sort_by`](Self::par_sort_by).
+    /// As [`par_sort_by`](Self::par_sort_by) does.
     fn par_sort_unstable_by(&mut self, compare: impl Fn(&T, &T) -> Ordering + Sync);
 
-    /// As [`par_sort_unstable`](Self::par_sort_unstable), by a key.
+    /// Sorts the slice by a key, as [`par_sort_unstable`](Self::par_sort_unstable) does. `key` is called twice for each comparison.
     ///
     /// # Panics
     ///
-    /// As [`par_sort_by`](Self::par_sort_by).
+    /// If `key` or a comparison panics; see [`par_sort_by`](Self::par_sort_by).
     fn par_sort_unstable_by_key<K: Ord>(&mut self, key: impl Fn(&T) -> K + Sync) {
         self.par_sort_unstable_by(|a, b| key(a).cmp(&key(b)));
     }
 
-    /// What `f` makes of each element, in their order.
+    /// Returns the results of `f` for each element, in the order of the elements.
     ///
-    /// Each result is written where it belongs at once. A parallel iterator's `map(..).collect()` does the same by way of a
-    /// vector for each thread, which takes twice as long if `f` is short.
+    /// Each result is written to its final place at once. A parallel iterator's `map(..).collect()` has the same result, but goes
+    /// through a vector for each thread, which takes twice as long if `f` is short.
     ///
     /// # Panics
     ///
-    /// If `f` does. What it returned before is dropped.
+    /// If `f` panics. The results that it returned before are dropped.
     fn par_map<R: Send>(&self, f: impl Fn(&T) -> R + Sync) -> Vec<R>
     where
         T: Sync;
 
-    /// Calls `f` with each chunk and its index. All chunks but the last have `size` elements.
+    /// Calls `f` with the index of each chunk and the chunk itself. All chunks but the last have `size` elements.
     ///
     /// # Panics
     ///
-    /// If `f` does; and, as `chunks_mut`, if `size` is zero.
+    /// If `f` panics; and if `size` is zero, like `chunks_mut`.
     fn par_for_each_chunk_mut(&mut self, size: usize, f: impl Fn(usize, &mut [T]) + Sync);
 }
 
