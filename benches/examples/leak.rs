@@ -1,5 +1,5 @@
-//! The leak that Moirai began with, before and after: resident memory while the same stream of tasks runs on tokio with the old
-//! registry that nobody cleans up, on tokio with one that somebody does, and on Moirai.
+//! The leak that Moirai began with, before and after: the resident memory while the same stream of tasks runs on tokio with a task
+//! table that is never cleaned up, on tokio with one that is cleaned up each second, and on Moirai.
 //!
 //! `cargo run --release -p moirai-benches --example leak` writes `docs/src/figures/leak.svg`.
 
@@ -14,20 +14,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moirai_benches::chart::{Line, lines, number};
+use moirai_benches::help::asks_for_help;
 use moirai_benches::memory::resident;
 use moirai_benches::old_registry::OldRegistry;
 use moirai_benches::peer::{Ours, Peer, Tokio};
 
 const USAGE: &str = "usage: leak [--tasks N] [--out FILE]
-Runs N tasks (default: 6,000,000) in waves of 10,000 in three ways, and draws resident memory.";
+Runs N tasks (default: 6,000,000) in waves of 10,000 in three ways, and draws the resident memory.";
 
 const WAVE: u64 = 10_000;
-/// Samples of a run.
+/// The number of samples of a run.
 const SAMPLES: u64 = 120;
-/// What is kept: Moirai's defaults, and asked of the old registry where somebody asks.
+/// The limit on retained records: the default of Moirai, and what a cleanup of the old registry is asked for.
 const RETAINED: usize = 10_000;
 
-/// A way to run tasks and to keep books of them.
+/// A way to run tasks and to keep records of them.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Old,
@@ -38,7 +39,7 @@ enum Way {
 const WAYS: [Way; 3] = [Way::Old, Way::OldCleaned, Way::Moirai];
 
 impl Way {
-    /// For the hidden argument, and for the table.
+    /// Returns the name for the hidden argument.
     fn name(self) -> &'static str {
         match self {
             Self::Old => "old",
@@ -56,14 +57,14 @@ impl Way {
     }
 }
 
-/// A moment of a run.
+/// The memory at one moment of a run.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     tasks: u64,
     bytes: u64,
 }
 
-/// What one run showed.
+/// The result of one run.
 #[derive(Debug)]
 struct Run {
     samples: Vec<Sample>,
@@ -72,6 +73,9 @@ struct Run {
 }
 
 fn main() -> ExitCode {
+    if asks_for_help(USAGE) {
+        return ExitCode::SUCCESS;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
@@ -106,7 +110,7 @@ fn parse(mut words: &[&str]) -> Result<(u64, PathBuf), String> {
                 let number = value.replace([',', '_'], "").parse().ok();
                 tasks = number
                     .filter(|&tasks: &u64| tasks >= WAVE)
-                    .ok_or(format!("--tasks: {value:?} is no number of at least {WAVE}"))?;
+                    .ok_or(format!("--tasks: {value:?} is not a number of at least {WAVE}"))?;
             }
             "--out" => out = PathBuf::from(value),
             _ => return Err(format!("unknown option {option:?}")),
@@ -140,13 +144,13 @@ fn parent(tasks: u64, out: &PathBuf) -> Result<(), Box<dyn Error>> {
         drawn.push(Line { label: way.label().into(), points: points.collect() });
     }
     let svg = lines(
-        "Every task on the books: resident memory of the process",
+        "Resident memory of a process that keeps records of its tasks",
         "tasks run (millions)",
         "MiB",
         &drawn,
     );
     fs::write(out, svg).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
-    println!("drawn: {}", out.display());
+    println!("wrote {}", out.display());
     Ok(())
 }
 
@@ -217,7 +221,8 @@ fn child(way: &str, tasks: &str) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Waves of tasks that compute a little. Prints a line for each sample, and one at the end.
+/// Runs waves of tasks that compute a little. Prints a line for each sample, with the tasks and the bytes so far, and one at the
+/// end, with the time of the run and of its longest wave in nanoseconds.
 fn stream<P: Peer>(
     tasks: u64,
     spawn: impl Fn(std::pin::Pin<Box<dyn Future<Output = u64> + Send>>) -> P::Handle<u64>,

@@ -1,7 +1,8 @@
-//! Moirai, with every task on its books, beside its peers doing the same work in the same run.
+//! Benchmarks: Moirai, with a record of every task, beside its peers, which do the same work in the same process.
 //!
-//! [`workload`] says what is done, [`peer`] by whom. The suites in `benches/` hand the groups to criterion; the binary `figures`
-//! runs them in turns, in several processes and with two allocators, and writes the page of benchmarks in the docs.
+//! [`workload`] defines the work, and [`peer`] the executors that do it. The suites in `benches/` run the groups of workloads under
+//! criterion. The binary `figures` runs them in turns, in several processes and with two allocators, and writes the page of
+//! benchmarks in the docs.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "mimalloc")]
@@ -9,6 +10,7 @@ mod allocator;
 pub mod chart;
 pub mod compare;
 pub mod criterion_suite;
+pub mod help;
 pub mod measure;
 pub mod memory;
 pub mod old_registry;

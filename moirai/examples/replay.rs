@@ -1,18 +1,20 @@
-//! Finds a race that stress misses, and replays it.
+//! Finds a race that stress tests miss, and replays it.
 //!
-//! The program is an elastic pool: workers take jobs from a bounded queue, and a manager retires workers that have nothing to do. The
-//! queue is written by hand, as many are: whoever sends a job wakes one worker that waits. There is a mistake in it. A worker that was
-//! woken, and is retired before it came to take the job, takes the wake-up with it: the job stays in the queue, and the others
-//! sleep on. For that it must not come while the manager has four hundred pages written down, which on threads takes a bad day.
+//! The program is an elastic pool: workers take jobs from a bounded queue, and a manager retires workers that have nothing to do.
+//! The queue is written by hand, as many are: a task that sends a job wakes one worker that waits for one. It has a bug. If a
+//! worker that was woken is retired before it has run to take the job, the wake-up is lost with it: the job stays in the queue, and
+//! the other workers sleep on. For that, the woken worker must not run while the manager waits for 400 lines to be logged, which is
+//! very rare on threads.
 //!
 //! ```text
-//! cargo run --release --example replay              # stress, hunt, replay, and the queue without the mistake
+//! cargo run --release --example replay              # stress, search, replay, and the queue without the bug
 //! cargo run --release --example replay -- --seconds 30
 //! cargo run --release --example replay -- --seed 17 # one seed alone
 //! ```
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::io::Write;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,26 +29,22 @@ use moirai::{Moirai, time, yield_now};
 struct Queue<T> {
     state: Mutex<State<T>>,
     capacity: usize,
-    /// Whether the mistake is mended.
-    mended: bool,
+    /// Whether the bug is fixed.
+    fixed: bool,
 }
 
 struct State<T> {
     items: VecDeque<T>,
-    /// Who waits for an item, and who for room, each by a ticket of its own.
+    /// The tasks that wait for an item, and those that wait for room. Each has a ticket of its own.
     receivers: VecDeque<(u64, Waker)>,
     senders: VecDeque<(u64, Waker)>,
     tickets: u64,
 }
 
 impl<T> Queue<T> {
-    fn new(capacity: usize, mended: bool) -> Self {
+    fn new(capacity: usize, fixed: bool) -> Self {
         let (items, receivers, senders) = Default::default();
-        Self {
-            state: Mutex::new(State { items, receivers, senders, tickets: 0 }),
-            capacity,
-            mended,
-        }
+        Self { state: Mutex::new(State { items, receivers, senders, tickets: 0 }), capacity, fixed }
     }
 
     async fn send(&self, item: T) {
@@ -77,7 +75,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// Enters a waker in a list, or renews it.
+/// Enters a waker in a list of waiting tasks, or replaces it if the task with this ticket is in the list.
 fn wait_in(
     list: &mut VecDeque<(u64, Waker)>,
     tickets: &mut u64,
@@ -125,9 +123,10 @@ impl<T> Drop for Receive<'_, T> {
         let mut state = self.queue.state.lock().unwrap();
         let before = state.receivers.len();
         state.receivers.retain(|(number, _)| *number != ticket);
-        // The mistake: whoever is not in the list any more was woken for an item, and goes without it. Another has to be woken instead.
+        // The bug: a receiver that is not in the list any more was woken for an item, and is dropped without taking it. Another one
+        // has to be woken instead.
         let was_woken = state.receivers.len() == before;
-        if was_woken && self.queue.mended && !state.items.is_empty() {
+        if was_woken && self.queue.fixed && !state.items.is_empty() {
             let woken = state.receivers.pop_front();
             drop(state);
             woken.into_iter().for_each(|(_, waker)| waker.wake());
@@ -139,15 +138,16 @@ impl<T> Drop for Receive<'_, T> {
 const JOBS: usize = 8;
 const WORKERS: usize = 3;
 
-/// How many pages the manager has written before it decides: on threads, a worker that was woken has come long before that.
-const PAGES: usize = 400;
+/// How many lines the manager logs before it decides which worker to retire. On threads, a worker that was woken has run long
+/// before that.
+const LINES: usize = 400;
 
-/// A client has its jobs done, one after the other, while the pool's manager retires workers that have nothing to do.
-async fn pool(m: Moirai, mended: bool) {
-    let jobs = Arc::new(Queue::new(2, mended));
-    // These have no mistake.
+/// Runs a pool: a client has its jobs done, one after the other, while the manager retires workers that have nothing to do.
+async fn pool(executor: Moirai, fixed: bool) {
+    let jobs = Arc::new(Queue::new(2, fixed));
+    // These queues do not have the bug.
     let queue = |capacity| Arc::new(Queue::new(capacity, true));
-    let (done, answers, pages, written) = (queue(JOBS), queue(1), queue(1), queue(1));
+    let (done, answers, lines, written) = (queue(JOBS), queue(1), queue(1), queue(1));
     let mut workers = Vec::new();
     for number in 0..WORKERS {
         let idle = Arc::new(AtomicBool::new(false));
@@ -163,19 +163,19 @@ async fn pool(m: Moirai, mended: bool) {
                 answers.send(job).await;
             }
         };
-        let task = m.task().name(format!("worker {number}")).spawn_async(work);
+        let task = executor.task().name(format!("worker {number}")).spawn_async(work);
         workers.push((idle, task));
     }
-    let clerk = m.task().name("clerk").spawn_async({
-        let (pages, written) = (Arc::clone(&pages), Arc::clone(&written));
+    let logger = executor.task().name("logger").spawn_async({
+        let (lines, written) = (Arc::clone(&lines), Arc::clone(&written));
         async move {
             loop {
-                let page = pages.receive().await;
-                written.send(page).await;
+                let line = lines.receive().await;
+                written.send(line).await;
             }
         }
     });
-    let client = m.task().name("client").spawn_async({
+    let client = executor.task().name("client").spawn_async({
         let jobs = Arc::clone(&jobs);
         async move {
             for job in 0..JOBS {
@@ -184,13 +184,13 @@ async fn pool(m: Moirai, mended: bool) {
             }
         }
     });
-    let manager = m.task().name("manager").spawn_async(async move {
+    let manager = executor.task().name("manager").spawn_async(async move {
         for _ in 0..JOBS {
             done.receive().await;
             let quiet = jobs.is_empty();
-            // It has that written down, page by page.
-            for page in 0..PAGES {
-                pages.send(page).await;
+            // It logs what it has seen, line by line.
+            for line in 0..LINES {
+                lines.send(line).await;
                 written.receive().await;
             }
             let idle = workers.iter().position(|(idle, _)| idle.load(Ordering::SeqCst));
@@ -202,41 +202,60 @@ async fn pool(m: Moirai, mended: bool) {
             }
         }
         workers.iter().for_each(|(_, task)| task.cancel());
-        clerk.cancel();
+        logger.cancel();
     });
     client.await.unwrap();
     manager.await.unwrap();
 }
 
-/// Runs the pool on threads, again and again. Says how many runs there were, and how many did not end.
+/// Runs the pool on threads, again and again. Returns the number of runs, and the number of those that did not end within two
+/// seconds.
 fn stress(seconds: u64) -> (u64, u64) {
-    let m = Moirai::new().expect("an executor");
+    let executor = Moirai::new().expect("the executor starts");
     let start = Instant::now();
     let (mut runs, mut stuck) = (0, 0);
     while start.elapsed() < Duration::from_secs(seconds) {
-        let run = m.spawn_async(pool(m.clone(), false));
+        let run = executor.spawn_async(pool(executor.clone(), false));
         runs += 1;
-        let ended = m.block_on(time::timeout(Duration::from_secs(2), run));
+        let ended = executor.block_on(time::timeout(Duration::from_secs(2), run));
         stuck += u64::from(ended.is_err());
     }
     (runs, stuck)
 }
 
+const USAGE: &str = "usage: replay [--seconds N] [--seed N]
+Finds a race that stress tests miss, and replays it.
+--seconds N   how long to stress the program on threads (default: 5)
+--seed N      only run the simulation with this seed";
+
+/// Returns the values of `--seconds` and `--seed`, or `None` if the arguments are wrong.
+fn parse(mut words: impl Iterator<Item = String>) -> Option<(u64, Option<u64>)> {
+    let (mut seconds, mut seed) = (5, None);
+    while let Some(word) = words.next() {
+        let number = words.next()?.parse().ok()?;
+        match &*word {
+            "--seconds" => seconds = number,
+            "--seed" => seed = Some(number),
+            _ => return None,
+        }
+    }
+    Some((seconds, seed))
+}
+
 fn main() -> ExitCode {
-    let argument = |name: &str| {
-        let mut arguments = std::env::args().skip_while(|argument| argument != name);
-        arguments.nth(1).map(|text| text.parse::<u64>())
-    };
-    let (Ok(seconds), Ok(seed)) =
-        (argument("--seconds").unwrap_or(Ok(5)), argument("--seed").transpose())
-    else {
-        eprintln!("usage: replay [--seconds NUMBER] [--seed NUMBER]");
+    if std::env::args().skip(1).any(|word| matches!(&*word, "--help" | "-h")) {
+        // A reader that goes away early, such as `head`, is no fault.
+        let _ = writeln!(std::io::stdout(), "{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let Some((seconds, seed)) = parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     if let Some(seed) = seed {
-        return match Simulation::new(seed).run(|m| pool(m, false)) {
+        return match Simulation::new(seed).run(|executor| pool(executor, false)) {
             Ok(run) => {
-                println!("seed {seed}: {} steps, and all is well", run.steps);
+                println!("seed {seed}: no failure in {} steps", run.steps);
                 ExitCode::SUCCESS
             }
             Err(failure) => {
@@ -245,27 +264,27 @@ fn main() -> ExitCode {
             }
         };
     }
-    println!("stress, for {seconds} s …");
+    println!("stress on threads, for {seconds} s …");
     let (runs, stuck) = stress(seconds);
-    println!("  {runs} runs on threads, {stuck} of them stuck\n");
-    println!("hunt …");
-    let found = sim::explore(0..10_000_000, |m| pool(m, false));
+    println!("  {runs} runs, {stuck} of which did not end within 2 s\n");
+    println!("search for a seed that fails …");
+    let found = sim::explore(0..10_000_000, |executor| pool(executor, false));
     let Some(failure) = found.failure else {
-        println!("  nothing found");
+        println!("  no seed fails");
         return ExitCode::FAILURE;
     };
-    println!("  {} seeds, {:.2} s\n", found.runs, found.elapsed.as_secs_f64());
-    println!("replay, ten times …");
+    println!("  found after {} seeds, {:.2} s\n", found.runs, found.elapsed.as_secs_f64());
+    println!("replay of this seed, ten times …");
     let seed = failure.seed();
-    let again = |_: &u32| match Simulation::new(seed).run(|m| pool(m, false)) {
+    let again = |_: &u32| match Simulation::new(seed).run(|executor| pool(executor, false)) {
         Err(failure) => matches!(failure.cause(), Cause::Deadlock(_)),
         Ok(_) => false,
     };
     let times = (0..10).filter(again).count();
-    println!("  seed {seed} deadlocked {times} times of 10\n");
-    println!("the queue without the mistake, with 5,000 seeds …");
-    let mended = sim::explore(0..5_000, |m| pool(m, true));
-    let well = mended.failure.is_none();
-    println!("  {}", if well { "all is well" } else { "it fails, too" });
+    println!("  seed {seed} deadlocked {times} of 10 times\n");
+    println!("the queue without the bug, with 5,000 seeds …");
+    let fixed = sim::explore(0..5_000, |executor| pool(executor, true));
+    let well = fixed.failure.is_none();
+    println!("  {}", if well { "no seed fails" } else { "a seed fails" });
     if times == 10 && well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

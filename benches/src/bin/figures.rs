@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 use std::{env, fs, thread};
 
+use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::Runs;
 use moirai_benches::probe::PROBES;
 use moirai_benches::report;
@@ -17,11 +18,11 @@ use moirai_benches::workload::{self, Group};
 
 const USAGE: &str =
     "usage: figures [--only WORD]... [--processes N] [--without-forte] [--no-probes]
-Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its pictures.
---only WORD        only groups and probes whose names contain the word; nothing is written
---processes N      how many processes each group runs in; default: 5
---without-forte    leave out the peer that asks for a newer compiler and can hang
---no-probes        leave out memory, sweeps and idling";
+Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its charts.
+--only WORD        run only the groups and probes whose names contain WORD, and write nothing
+--processes N      number of processes that each group runs in, for each allocator (default: 5)
+--without-forte    leave out Forte, which needs a newer compiler and can hang
+--no-probes        leave out the probes of memory, sweeps, lookups and idling; write nothing";
 
 const ALLOCATORS: [&str; 2] = ["system", "mimalloc"];
 
@@ -43,7 +44,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 let text = value()?;
                 let number = text.parse().ok().filter(|&number| number > 0);
                 parsed.processes =
-                    number.ok_or(format!("--processes: {text:?} is no number above zero"))?;
+                    number.ok_or(format!("--processes: {text:?} is not a number above zero"))?;
             }
             "--without-forte" => parsed.forte = false,
             "--no-probes" => parsed.probes = false,
@@ -60,6 +61,9 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
+    if asks_for_help(USAGE) {
+        return ExitCode::SUCCESS;
+    }
     let arguments = match parse(env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -83,12 +87,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let probes: Vec<_> =
         PROBES.iter().filter(|probe| arguments.probes && arguments.wants(probe.name)).collect();
     if groups.is_empty() && probes.is_empty() {
-        return Err(format!("no group or probe has a name with {:?} in it", arguments.only).into());
+        return Err(format!("no group or probe is named like any of {:?}", arguments.only).into());
     }
     let programs = build(&root, arguments.forte)?;
     let mut results = Results { machine: machine(&root), ..Results::default() };
-    let runs =
-        format!("each group in {} processes an allocator, each probe in one", arguments.processes);
+    let runs = format!(
+        "each group in {} processes for each allocator, each probe in one process",
+        arguments.processes
+    );
     results.machine.push(("runs".to_owned(), runs));
     let total = groups.len() * ALLOCATORS.len() * arguments.processes + probes.len();
     let mut done = 0;
@@ -120,7 +126,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.only.is_empty() && arguments.probes {
         let src = root.join("docs/src");
         report::write(&results, &src)?;
-        println!("written: docs/src/benchmarks.md and its pictures");
+        println!("wrote docs/src/benchmarks.md and its charts");
     }
     Ok(())
 }
@@ -129,9 +135,10 @@ fn failed(program: &str, name: &str, stderr: &[u8]) -> Box<dyn Error> {
     format!("{program} {name} failed: {}", String::from_utf8_lossy(stderr).trim()).into()
 }
 
-/// Builds the programs for each allocator, and says in which folders they are.
+/// Builds the programs for each allocator, and returns the directories that they are in.
 fn build(root: &Path, forte: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let built = env::current_exe()?.parent().ok_or("this program is in no folder")?.to_owned();
+    let built =
+        env::current_exe()?.parent().ok_or("this program is not in a directory")?.to_owned();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut folders = Vec::new();
     for allocator in ALLOCATORS {
@@ -160,7 +167,7 @@ fn build(root: &Path, forte: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(folders)
 }
 
-/// Runs a group in one process, without those who have hung, and again without one who hangs now.
+/// Runs a group in one process, without the peers that have hung. If another one hangs, runs the group again without it.
 fn measure(
     program: &Path,
     group: &str,
@@ -185,7 +192,7 @@ fn measure(
         });
         match peer {
             Some(peer) if output.status.code() == Some(HUNG) => {
-                eprintln!("{group}: {peer} hung, and is left out");
+                eprintln!("{group}: {peer} hung, and is left out from now on");
                 hung.push(peer.to_owned());
             }
             _ => return Err(failed("measure", group, &output.stderr)),
@@ -212,7 +219,7 @@ fn group_result(
     }
 }
 
-/// What is measured on and with.
+/// Returns what is measured on and with.
 fn machine(root: &Path) -> Vec<(String, String)> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let said = |program: &str, argument: &str| {

@@ -1,16 +1,21 @@
-//! Measures groups of workloads in this process, and prints every run as JSON.
+//! Measures groups of workloads in this process, and prints the time of every run as JSON.
 //!
-//! `figures` calls it; called by hand it is the quickest way to look at one group:
-//! `cargo run --release -p moirai-benches --bin measure -- spawn_inside --table`.
+//! `figures` runs this program. Run by hand, it is the quickest way to look at one group: `cargo run --release -p moirai-benches
+//! --bin measure -- spawn_inside --table`.
 
 use std::process::ExitCode;
 
+use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::measure;
 use moirai_benches::stats::{median, percentile, range};
 use moirai_benches::workload::{self, Group};
 
 const USAGE: &str = "usage: measure [GROUP...] [--rounds N] [--without PEER] [--table] [--list]
-Measures the groups whose names contain one of the words; all, if there is none.";
+Measures the groups whose names contain one of the words, or all groups if there are none.
+--rounds N       number of runs of each peer (default: that of the group)
+--without PEER   leave out this peer; can be given more than once
+--table          print a table instead of JSON
+--list           print only the names of the groups";
 
 #[derive(Debug, Default)]
 struct Arguments {
@@ -30,7 +35,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 let rounds = value()?;
                 let number = rounds.parse().ok().filter(|&rounds| rounds > 0);
                 parsed.rounds =
-                    Some(number.ok_or(format!("--rounds: {rounds:?} is no number above zero"))?);
+                    Some(number.ok_or(format!("--rounds: {rounds:?} is not a number above zero"))?);
             }
             "--without" => parsed.without.push(value()?),
             "--table" => parsed.table = true,
@@ -43,6 +48,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
 }
 
 fn main() -> ExitCode {
+    if asks_for_help(USAGE) {
+        return ExitCode::SUCCESS;
+    }
     let arguments = match parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -55,7 +63,10 @@ fn main() -> ExitCode {
     };
     let mut groups: Vec<Group> = workload::all().into_iter().filter(chosen).collect();
     if groups.is_empty() {
-        eprintln!("no group's name contains any of {:?}; --list names them", arguments.groups);
+        eprintln!(
+            "no name of a group contains any of {:?}; --list prints the names",
+            arguments.groups
+        );
         return ExitCode::from(2);
     }
     for group in &mut groups {
@@ -70,7 +81,7 @@ fn main() -> ExitCode {
             continue;
         }
         println!(
-            "{} (ns a {}): median, least, most, 99 %; to the median of the second",
+            "{} (ns per {}): median, min, max, p99, median divided by that of the second peer",
             group.name, group.unit
         );
         for (index, case) in runs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How much faster fork-join work gets with more workers: a table, and a picture.
+//! Measures how much faster fork-join work gets with more workers, prints a table, and draws a chart.
 //!
 //! `cargo run --profile bench -p moirai-benches --bin scaling [-- --workers N] [--rounds N] [--out FILE.svg]`
 
@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use moirai::Moirai;
 use moirai::par::ParSlice;
 use moirai_benches::chart::{Line, lines};
+use moirai_benches::help::asks_for_help;
 
 const USAGE: &str = "usage: scaling [--workers N] [--rounds N] [--out FILE.svg]
---workers N    the most workers to try; default: as many as there are cores
---rounds N     how often each; the median counts; default: 7
---out FILE     where the picture goes; default: scaling.svg";
+Measures the speed-up of fork-join work with 1, 2, 4, ... workers over one worker.
+--workers N    the largest number of workers (default: the number of cores)
+--rounds N     number of runs of each kind of work, of which the median counts (default: 7)
+--out FILE     the chart to write (default: scaling.svg)";
 
 struct Arguments {
     workers: usize,
@@ -29,7 +31,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let value = words.next().ok_or(format!("{word} needs a value"));
         let number = |text: String| {
             let number = text.parse().ok().filter(|number| (1..=1_024).contains(number));
-            number.ok_or(format!("{word}: {text:?} is no number from 1 to 1024"))
+            number.ok_or(format!("{word}: {text:?} is not a number from 1 to 1024"))
         };
         match &*word {
             "--workers" => parsed.workers = number(value?)?,
@@ -42,6 +44,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 }
 
 fn main() -> ExitCode {
+    if asks_for_help(USAGE) {
+        return ExitCode::SUCCESS;
+    }
     match parse(std::env::args().skip(1)) {
         Ok(arguments) => run(&arguments),
         Err(error) => {
@@ -51,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Names, and what is done inside a task.
+/// What is measured, inside of a task.
 const WORK: [(&str, fn()); 4] = [
     ("leaves of 200 us", || coarse(6)),
     ("fib(32)", recursion),
@@ -91,7 +96,7 @@ fn run(arguments: &Arguments) -> ExitCode {
         .zip(curves)
         .map(|((name, _), points)| Line { label: (*name).to_owned(), points })
         .collect();
-    let svg = lines("Speed-up over one worker", "workers", "times as fast", &curves);
+    let svg = lines("Speed-up over one worker", "workers", "speed-up", &curves);
     if let Err(error) = std::fs::write(&arguments.out, svg) {
         eprintln!("scaling: {}: {error}", arguments.out.display());
         return ExitCode::FAILURE;
@@ -100,7 +105,8 @@ fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The median time of `work` inside a task, of which nobody else has a part: its spawner sleeps.
+/// Returns the median time of `work` inside of a task. The thread that spawns the task sleeps in `block_on`, so only the workers
+/// take part.
 fn median(executor: &Moirai, rounds: usize, work: fn()) -> Duration {
     let mut times: Vec<Duration> = (0..=rounds)
         .map(|_| {
@@ -111,7 +117,7 @@ fn median(executor: &Moirai, rounds: usize, work: fn()) -> Duration {
             });
             executor.block_on(task).expect("it does not panic")
         })
-        // The first finds the threads their places.
+        // The first run, in which threads start, is not counted.
         .skip(1)
         .collect();
     times.sort_unstable();

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 pub(crate) const USAGE: &str =
     "usage: mandelbrot [--width N] [--height N] [--workers N] [--out FILE]
-Renders the Mandelbrot set as a PNG, and shows that async tasks go on meanwhile.
---width N     pixels; default: 2400
---height N    pixels; default: 1600
---workers N   workers; default: 2
---out FILE    where the picture goes; default: mandelbrot.png";
+Renders the Mandelbrot set as a PNG file, first on one thread, then in parallel while an async task ticks on the same workers.
+--width N     width in pixels (default: 2400)
+--height N    height in pixels (default: 1600)
+--workers N   number of workers (default: 2)
+--out FILE    the file to write (default: mandelbrot.png)";
 
 #[derive(Debug)]
 pub(crate) struct Args {
@@ -38,5 +38,5 @@ impl Args {
 
 fn number(name: &str, text: &str, most: usize) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or_else(|| format!("{name}: {text:?} is no number from 1 to {most}"))
+    number.ok_or_else(|| format!("{name}: {text:?} is not a number from 1 to {most}"))
 }

@@ -1,4 +1,4 @@
-//! An async task that ticks, driven by a thread with a timer, as an I/O driver would.
+//! An async task that ticks. A thread with a timer wakes it, as an I/O driver would.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use moirai::{Moirai, TaskError, TaskHandle};
 /// The time between two ticks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(20);
 
-/// What the clock has to tell.
+/// How often the clock has ticked, and the longest time between two ticks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ticks {
     pub(crate) count: u32,
@@ -32,7 +32,7 @@ pub(crate) fn start(executor: &Moirai) -> Clock {
         move || {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(PERIOD);
-                // One that is late is not asked twice.
+                // A tick that the task has not taken yet is not sent a second time.
                 let _ = sender.try_send(());
             }
         }
@@ -51,7 +51,7 @@ pub(crate) fn start(executor: &Moirai) -> Clock {
 }
 
 impl Clock {
-    /// Stops it.
+    /// Stops the clock, and returns what it has counted.
     pub(crate) fn stop(self, executor: &Moirai) -> Result<Ticks, TaskError> {
         self.stop.store(true, Ordering::Relaxed);
         if self.timer.join().is_err() {

@@ -1,4 +1,4 @@
-//! Renders a picture in parallel, with a progress bar, while an async task serves a ticking clock on the same two workers.
+//! Renders a picture in parallel, with a progress bar, while an async task ticks on the same two workers.
 //!
 //! `cargo run --release --example mandelbrot -- [--width N] [--height N] [--workers N] [--out FILE]`
 
@@ -6,6 +6,7 @@ mod args;
 mod clock;
 mod picture;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -16,6 +17,11 @@ use args::Args;
 use picture::Picture;
 
 fn main() -> ExitCode {
+    if std::env::args().skip(1).any(|word| matches!(&*word, "--help" | "-h")) {
+        // A reader that goes away early, such as `head`, is no fault.
+        let _ = writeln!(std::io::stdout(), "{}", args::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(error) => {
@@ -36,7 +42,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let executor = Moirai::builder().worker_threads(args.workers).build()?;
     let size = (args.width, args.height);
 
-    // What one thread needs, for comparison.
+    // One thread alone, for comparison.
     let bar = bar(args.height, "one thread");
     let start = Instant::now();
     let mut alone = Picture::new(size);
@@ -44,7 +50,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let alone_took = start.elapsed();
     bar.finish();
 
-    // The same in parallel, inside a task, so that both workers are in it; and a clock that wants to tick meanwhile.
+    // The same in parallel, inside of a task, so that the workers do all of it; and a clock, which ticks meanwhile.
     let bar = self::bar(args.height, &format!("{} workers", args.workers));
     let clock = clock::start(&executor);
     let start = Instant::now();
@@ -56,7 +62,8 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
             picture
         }
     });
-    // Not by `join`, by which this thread would lend a third hand.
+    // `block_on`, and not `join` of the handle: a thread that joins a task takes part in its parallel work, and would be one thread
+    // more.
     let picture = executor.block_on(render)?;
     let took = start.elapsed();
     bar.finish();
@@ -75,7 +82,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         alone_took.as_secs_f64() / took.as_secs_f64()
     );
     println!(
-        "the clock ticked {} times every {} ms; the worst gap between two ticks was {:.1} ms",
+        "the clock ticked {} times, {} ms apart if nothing delays it; the longest gap between two ticks was {:.1} ms",
         ticks.count,
         clock::PERIOD.as_millis(),
         ticks.worst_gap.as_secs_f64() * 1e3

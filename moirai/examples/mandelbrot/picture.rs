@@ -1,4 +1,4 @@
-//! The picture.
+//! The picture, and how it is rendered.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -21,7 +21,7 @@ impl Picture {
         Self { width, height, pixels: vec![0; width * height] }
     }
 
-    /// Renders on the calling thread; tells of each row.
+    /// Renders on the calling thread. Calls `row_done` after each row.
     pub(crate) fn render_alone(&mut self, row_done: impl Fn()) {
         let size = (self.width, self.height);
         for (row, pixels) in self.pixels.chunks_mut(self.width).enumerate() {
@@ -30,7 +30,7 @@ impl Picture {
         }
     }
 
-    /// Renders in parallel; tells of each row. Rows take very different times.
+    /// Renders in parallel. Calls `row_done` after each row. The times of the rows differ widely.
     pub(crate) fn render(&mut self, row_done: impl Fn() + Sync) {
         let size = (self.width, self.height);
         self.pixels.par_for_each_chunk_mut(self.width, |row, pixels| {
@@ -61,7 +61,7 @@ fn render_row((width, height): (usize, usize), row: usize, pixels: &mut [u8]) {
     }
 }
 
-/// After how many steps a point leaves the circle of radius two.
+/// Returns the number of steps after which a point leaves the circle of radius two, or `ITERATIONS` if it stays inside for so long.
 fn escape(x: f64, y: f64) -> u32 {
     let (mut re, mut im) = (0.0, 0.0);
     for step in 0..ITERATIONS {

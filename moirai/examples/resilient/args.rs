@@ -1,16 +1,26 @@
-//! What the program is told on the command line.
+//! The command line.
 
 use std::time::Duration;
 
 use moirai::ExecutorConfig;
 
 pub(crate) const HELP: &str = "\
-A TCP service under load, with requests that block, spin, panic and leak on purpose.
+Runs a TCP service together with the clients that load it. Some of the requests block, spin, panic or leak on purpose.
 
---clients N    how many clients ask for echoes at once (20; 1 to 10000)
---workers N    how many workers the executor has (one per core)
---seconds N    stop after so many seconds, and fail if echoes were slow (until Ctrl-C)
---help         this text";
+Usage: resilient [OPTIONS]
+
+Options:
+  --clients N    number of clients, from 1 to 10000 (default: 20)
+  --workers N    number of workers (default: one per core)
+  --seconds N    stop after N seconds, and fail unless 99 of 100 echoes took less than 100 ms (default: run until Ctrl-C)
+  --help         print this text
+
+Each second a line is printed:
+  echoes, p50, p99, longest    requests that were answered in this second, and how long the answers took
+  active, failed, cancelled    tasks that are active now, and retained records of tasks that panicked or were cancelled
+  stalled, stalls, last stall  stalls that go on now, stalls reported so far, and the last one that was reported in this second
+
+Exit codes: 0 success; 1 the echoes were slow, or an error; 2 wrong arguments.";
 
 pub(crate) enum Command {
     Run(Options),

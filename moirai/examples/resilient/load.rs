@@ -1,4 +1,4 @@
-//! The load: clients that ask for echoes, and now and then for something worse.
+//! The load: clients that send echo requests, and now and then one that misbehaves.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,15 +12,16 @@ use moirai::time::sleep;
 
 use crate::table::Echoes;
 
-/// One request in so many misbehaves.
+/// One request in this many misbehaves.
 pub(crate) const MISBEHAVES: u64 = 200;
 
 /// How long a client waits between two requests.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The requests that misbehave.
 const BAD: [&str; 4] = ["block", "spin", "panic", "leak"];
 
-/// Runs so many clients, for ever.
+/// Runs the clients, until all of them have stopped.
 pub(crate) async fn clients(address: SocketAddr, clients: usize, echoes: Arc<Echoes>) {
     let executor = Moirai::current().expect("a task has an executor");
     let mut group = executor.group();
@@ -32,10 +33,11 @@ pub(crate) async fn clients(address: SocketAddr, clients: usize, echoes: Arc<Ech
             if let Err(error) = served
                 && !stopping
             {
-                eprintln!("client {number} has gone: {error}");
+                eprintln!("client {number} has stopped: {error}");
             }
         });
     }
+    // The group keeps no results, so this waits for all of its tasks.
     group.next().await;
 }
 

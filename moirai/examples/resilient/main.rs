@@ -1,13 +1,13 @@
-//! A small TCP service that stays responsive while some of its requests block, spin, panic and leak, with the load that it is put
-//! under in the same program.
+//! A small TCP service that stays responsive while some of its requests block, spin, panic and leak. The clients that load it run
+//! in the same program.
 //!
 //! ```console
 //! cargo run --release --example resilient                     # until Ctrl-C
 //! cargo run --release --example resilient -- --seconds 5 --clients 50 --workers 2
 //! ```
 //!
-//! Every second it prints a line: how many echoes were answered, how long they took, and what the watchdog has caught. The sockets are
-//! those of `async-net`, which knows nothing of Moirai: its tasks run any future.
+//! Each second it prints a line: how many echoes were answered, how long they took, and which stalls the watchdog has reported. The
+//! sockets are those of `async-net`, which knows nothing of Moirai; tasks can run any future.
 
 mod args;
 mod load;
@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use args::{Command, Options};
 use moirai::prelude::*;
-use table::{Caught, Echoes};
+use table::{Echoes, Stalls};
 
-/// How long a shutdown waits for what is active.
+/// How long the shutdown waits for active tasks before it cancels them.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What the 99th of 100 echoes may take with `--seconds`, or the program says that it has failed.
+/// With `--seconds` the program fails unless the 99th percentile of the times of echoes is below this.
 const LIMIT: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
@@ -50,13 +50,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs it all, and says whether the echoes were as fast as they should be.
+/// Runs the service and its clients. Returns `false` if the echoes were too slow.
 fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
-    let (echoes, caught) = (Arc::new(Echoes::default()), Arc::new(Caught::default()));
+    let (echoes, stalls) = (Arc::new(Echoes::default()), Arc::new(Stalls::default()));
     let mut builder = Moirai::builder()
         .thread_name_prefix("resilient")
         .max_active_tasks(10_000)
-        .plugin(Arc::clone(&caught));
+        .plugin(Arc::clone(&stalls));
     if let Some(workers) = options.workers {
         builder = builder.worker_threads(workers);
     }
@@ -79,9 +79,9 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
         Arc::clone(&echoes),
     ));
     let table = {
-        let (executor, echoes, caught) =
-            (executor.clone(), Arc::clone(&echoes), Arc::clone(&caught));
-        std::thread::spawn(move || table::show(&executor, &echoes, &caught))
+        let (executor, echoes, stalls) =
+            (executor.clone(), Arc::clone(&echoes), Arc::clone(&stalls));
+        std::thread::spawn(move || table::show(&executor, &echoes, &stalls))
     };
     let report = match options.seconds {
         Some(seconds) => {
@@ -93,6 +93,6 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     table.join().map_err(|_| "the table panicked")?;
     println!("\n{report}");
     let overall = echoes.overall();
-    println!("\n{overall}; the watchdog caught {} stalls", caught.count());
+    println!("\n{overall}; the watchdog reported {} stalls", stalls.count());
     Ok(options.seconds.is_none() || (overall.count > 0 && overall.p99 < LIMIT))
 }

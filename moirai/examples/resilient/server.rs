@@ -1,4 +1,4 @@
-//! The service: a line in, a line out.
+//! The service: it answers each line with the same line.
 
 use std::io;
 use std::panic;
@@ -11,22 +11,23 @@ use moirai::prelude::*;
 /// How many connections are served at once.
 const CONNECTIONS: usize = 10_000;
 
-/// How long a request may take.
+/// How long a request may take before it is cancelled.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long a request that misbehaves keeps its worker.
+/// How long a request that blocks or spins keeps its worker.
 const STALL: Duration = Duration::from_millis(300);
 
+/// The message of a panic that is part of the plan.
 const PLANNED: &str = "this request panics on purpose";
 
-/// Serves connections, for ever.
+/// Serves connections, until the listener fails.
 pub(crate) async fn accept(listener: TcpListener) -> io::Result<()> {
     let executor = Moirai::current().expect("a task has an executor");
-    // Holds nothing of connections that have ended, and cancels the others when it is dropped.
+    // The group keeps nothing of connections that have ended, and cancels the others when it is dropped.
     let connections = executor.group().max_tasks(CONNECTIONS);
     loop {
         let (stream, _) = listener.accept().await?;
-        // At the limit new connections wait in the listener's backlog.
+        // At the limit, new connections wait in the backlog of the listener.
         connections.task().spawn_async_when_free(serve(stream)).await;
     }
 }
@@ -47,7 +48,7 @@ async fn serve(stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// What the books call a request.
+/// Returns the name of the task for a request.
 fn name(line: &str) -> &'static str {
     match line {
         "block" => "request that blocks",
@@ -60,7 +61,7 @@ fn name(line: &str) -> &'static str {
 
 async fn answer(line: String) -> String {
     match line.as_str() {
-        // A blocking call in an async task, as somebody forgot to wrap it.
+        // A blocking call in an async task that should have been in `spawn_blocking`.
         "block" => std::thread::sleep(STALL),
         "spin" => {
             let start = Instant::now();
@@ -69,14 +70,14 @@ async fn answer(line: String) -> String {
             }
         }
         "panic" => panic!("{PLANNED}"),
-        // A future that nobody ever wakes: its deadline ends it.
+        // A future that is never woken. The deadline of its task ends it.
         "leak" => std::future::pending().await,
         _ => {}
     }
     line
 }
 
-/// Keeps the planned panics off the terminal.
+/// Keeps the planned panics from being printed.
 pub(crate) fn silence_planned_panics() {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! What is shown.
+//! The table that the program prints.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use moirai::Stall;
 use moirai::prelude::*;
 
-/// How many echoes took how long: a histogram with eight steps to each power of two of microseconds, and so of fixed size.
+/// The times of echoes: a histogram with eight steps to each power of two of microseconds, so its size is fixed.
 #[derive(Debug)]
 pub(crate) struct Echoes {
     counts: [AtomicU64; STEPS],
-    /// The counts at the last line.
+    /// The counts when the last line was printed.
     shown: Mutex<[u64; STEPS]>,
 }
 
@@ -25,7 +25,7 @@ impl Default for Echoes {
     }
 }
 
-/// Echoes of some time.
+/// The number of echoes in some period, and how long they took.
 pub(crate) struct Summary {
     pub(crate) count: u64,
     pub(crate) p50: Duration,
@@ -40,7 +40,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The step of a time.
+/// Returns the step that a time belongs to.
 fn step(micros: u64) -> usize {
     if micros < 8 {
         return micros as usize;
@@ -50,7 +50,7 @@ fn step(micros: u64) -> usize {
     (((power - 2) * 8) as usize + eighth as usize).min(STEPS - 1)
 }
 
-/// The longest time of a step.
+/// Returns the longest time of a step.
 fn upper_end(step: usize) -> Duration {
     if step < 8 {
         return Duration::from_micros(step as u64 + 1);
@@ -82,46 +82,46 @@ impl Echoes {
         std::array::from_fn(|step| self.counts[step].load(Ordering::Relaxed))
     }
 
-    /// All of them.
+    /// Returns the summary of all echoes.
     pub(crate) fn overall(&self) -> Summary {
         summary(&self.counts())
     }
 
-    /// Those since the last call.
+    /// Returns the summary of the echoes since the last call.
     fn since(&self) -> Summary {
         let counts = self.counts();
-        let mut shown = self.shown.lock().expect("nobody panics with it");
+        let mut shown = self.shown.lock().expect("no thread panics while it holds the lock");
         let new = std::array::from_fn(|step| counts[step] - shown[step]);
         *shown = counts;
         summary(&new)
     }
 }
 
-/// What the watchdog has caught.
+/// The stalls that the watchdog has reported.
 #[derive(Debug, Default)]
-pub(crate) struct Caught {
+pub(crate) struct Stalls {
     count: AtomicU64,
     last: Mutex<Option<Stall>>,
 }
 
-impl Caught {
+impl Stalls {
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 }
 
-impl ExecutorPlugin for Caught {
+impl ExecutorPlugin for Stalls {
     fn on_stall(&self, stall: &Stall) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock().expect("nobody panics with it") = Some(stall.clone());
+        *self.last.lock().expect("no thread panics while it holds the lock") = Some(stall.clone());
     }
 }
 
 /// Prints a line every second until the executor shuts down.
-pub(crate) fn show(executor: &Moirai, echoes: &Echoes, caught: &Caught) {
+pub(crate) fn show(executor: &Moirai, echoes: &Echoes, stalls: &Stalls) {
     println!(
-        "{:>7} {:>9} {:>9} {:>9} | {:>7} {:>7} {:>9} | {:>7} {:>6}  caught last",
-        "echoes", "p50", "p99", "longest", "active", "failed", "cancelled", "stalled", "caught"
+        "{:>7} {:>9} {:>9} {:>9} | {:>7} {:>7} {:>9} | {:>7} {:>6}  last stall",
+        "echoes", "p50", "p99", "longest", "active", "failed", "cancelled", "stalled", "stalls"
     );
     while !executor.is_shutting_down() {
         let second = Instant::now();
@@ -130,7 +130,7 @@ pub(crate) fn show(executor: &Moirai, echoes: &Echoes, caught: &Caught) {
         }
         let Summary { count, p50, p99, most } = echoes.since();
         let stats = executor.cleanup_stats();
-        let last = caught.last.lock().expect("nobody panics with it").take();
+        let last = stalls.last.lock().expect("no thread panics while it holds the lock").take();
         println!(
             "{count:>7} {:>9} {:>9} {:>9} | {:>7} {:>7} {:>9} | {:>7} {:>6}  {}",
             format!("{p50:.1?}"),
@@ -140,7 +140,7 @@ pub(crate) fn show(executor: &Moirai, echoes: &Echoes, caught: &Caught) {
             stats.failed_tasks,
             stats.cancelled_tasks,
             executor.stalled().len(),
-            caught.count(),
+            stalls.count(),
             last.map_or_else(String::new, |stall| stall.to_string()),
         );
     }

@@ -11,41 +11,41 @@ pub(crate) enum Command {
     Help,
 }
 
-/// How to run.
+/// The options of a run.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// How many tasks, at least; up to the end of the last wave.
+    /// The number of tasks; `u64::MAX` if only the time is limited.
     pub(crate) tasks: u64,
-    /// How long at most.
+    /// The time after which no further wave begins.
     pub(crate) seconds: Option<Duration>,
-    /// Worker threads; the executor's choice if absent.
+    /// The number of workers; `None` leaves it to the executor.
     pub(crate) threads: Option<usize>,
     /// How much the resident memory may grow after the start, in MiB.
     pub(crate) growth: u64,
 }
 
-/// How many tasks unless something else is asked for.
+/// The default of `--tasks`.
 const TASKS: u64 = 10_000_000;
 
-/// How much memory may grow, in MiB, unless something else is asked for.
+/// The default of `--growth`.
 const GROWTH: u64 = 16;
 
-/// The text for `--help`.
+/// Returns the text for `--help`.
 pub(crate) fn help() -> String {
     format!(
         "\
-Runs many tasks of all kinds, in waves of {WAVE}, and proves that none is lost and that memory does not grow.
+Runs many tasks of all kinds, in waves of {WAVE}, and checks that none is lost and that memory does not grow.
 
 Usage: soak [OPTIONS]
 
 Options:
-  --tasks N         how many tasks (default: {TASKS}; with --seconds alone: no limit)
-  --seconds N       how long at most
-  --threads N       worker threads (default: one per core)
-  --growth MIB      how much resident memory may grow after the first million tasks (default: {GROWTH})
-  --help            show this
+  --tasks N         stop after N tasks (default: {TASKS}; with --seconds alone: no limit)
+  --seconds N       stop after N seconds, even if there have been fewer tasks
+  --threads N       number of workers (default: one per core)
+  --growth MIB      how many MiB resident memory may grow after the first million tasks (default: {GROWTH})
+  --help            print this text
 
-Exit codes: 0 all is sound; 1 the books do not balance, or memory grew; 2 wrong arguments."
+Exit codes: 0 no fault; 1 a task was lost, too many records were kept, or memory grew; 2 wrong arguments."
     )
 }
 

@@ -1,5 +1,4 @@
-//! Runs many tasks of all kinds for as long as you like, and proves at the end that none was lost and that memory did not
-//! grow.
+//! Runs many tasks of all kinds, for as long as asked, and checks at the end that none was lost and that memory did not grow.
 //!
 //! ```console
 //! cargo run --release --example soak -- --tasks 100000000
@@ -10,6 +9,7 @@ mod args;
 mod memory;
 mod waves;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,20 +19,21 @@ use memory::Watch;
 use moirai::prelude::*;
 use waves::{Counts, Tally};
 
-/// Records that are retained at most.
+/// The limit on retained records.
 const RETAINED: usize = 10_000;
 
-/// How often the books and the memory are looked at.
+/// How often the number of records and the resident memory are checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How often a line is shown.
+/// How often a line is printed.
 const SHOW: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let options = match args::parse(std::env::args().skip(1)) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Help) => {
-            println!("{}", args::help());
+            // A reader that goes away early, such as `head`, is no fault.
+            let _ = writeln!(std::io::stdout(), "{}", args::help());
             return ExitCode::SUCCESS;
         }
         Err(message) => return refuse(&message),
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     match soak(&options) {
         Err(error) => refuse(&error.to_string()),
         Ok(faults) if faults.is_empty() => {
-            println!("sound: every task is accounted for, and memory is bounded");
+            println!("no fault: every task is accounted for, and memory is bounded");
             ExitCode::SUCCESS
         }
         Ok(faults) => {
@@ -52,13 +53,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the arguments.
+/// Reports invalid arguments.
 fn refuse(message: &str) -> ExitCode {
     eprintln!("soak: {message}\nTry `--help`.");
     ExitCode::from(2)
 }
 
-/// Runs it all, and returns what was not as it should be.
+/// Runs the waves, and returns the faults that were found.
 fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
     let mut builder = Moirai::builder().thread_name_prefix("soak").cleanup_config(CleanupConfig {
         max_retained_tasks: RETAINED,
@@ -98,21 +99,21 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
         }
     };
     if let Err(error) = driven {
-        faults.push(format!("the driver did not get to its end: {error}"));
+        faults.push(format!("the driver task did not complete: {error}"));
     }
 
-    // One more, for the driver itself.
+    // The driver is a task, too.
     let counted = Counts { completed: 1, ..Counts::default() } + tally.counts();
     let report = executor.shutdown();
     println!("{report}");
-    let booked =
+    let reported =
         Counts { completed: report.completed, failed: report.failed, cancelled: report.cancelled };
-    println!("counted by hand: {counted}");
-    if report.spawned != booked.sum() || report.still_active != 0 {
-        faults.push("the books do not balance".to_owned());
+    println!("counted from handles: {counted}");
+    if report.spawned != reported.sum() || report.still_active != 0 {
+        faults.push("the counts of the shutdown report do not add up".to_owned());
     }
-    if booked != counted {
-        faults.push(format!("the books say {booked}; the tasks themselves say {counted}"));
+    if reported != counted {
+        faults.push(format!("the executor has counted {reported}, but the handles say {counted}"));
     }
     faults.extend(watch.verdict(options.growth));
     println!("{watch}");
@@ -121,8 +122,8 @@ fn soak(options: &Options) -> Result<Vec<String>, BuildError> {
 
 fn live_line(elapsed: Duration, ended: u64, rate: f64, watch: &Watch, stats: &CleanupStats) {
     println!(
-        "{:>6.1} s  {ended:>11} tasks  {rate:>9.0} tasks/s  {watch:#}  {:>6} active  {:>6} retained, {} KiB  \
-         evicted {} by count, {} by age",
+        "{:>6.1} s  {ended:>11} tasks  {rate:>9.0} tasks/s  {watch:#}  {:>6} active and {:>6} retained records \
+         in {} KiB  evicted {} by count, {} by age",
         elapsed.as_secs_f64(),
         stats.active_tasks,
         stats.total_tasks - stats.active_tasks,
@@ -132,7 +133,7 @@ fn live_line(elapsed: Duration, ended: u64, rate: f64, watch: &Watch, stats: &Cl
     );
 }
 
-/// The records retained never exceed the limit by more than an eighth, whenever one looks.
+/// Checks that the number of retained records exceeds the limit by no more than an eighth. This must hold at every moment.
 fn check_retained(stats: &CleanupStats, faults: &mut Vec<String>) {
     let retained = stats.total_tasks - stats.active_tasks;
     if retained > RETAINED + RETAINED / 8 {

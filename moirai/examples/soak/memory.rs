@@ -1,17 +1,17 @@
-//! The process's resident memory.
+//! The resident memory of the process.
 
 use std::fmt;
 
-/// From how many tasks on memory must not grow: by then everything has reached its size.
+/// The number of tasks after which memory must not grow. By then everything has reached its final size.
 const WARM: u64 = 1_000_000;
 
 /// Resident memory over time, in KiB.
 #[derive(Debug)]
 pub(crate) struct Watch {
     now: Option<u64>,
-    /// What it was when the warm-up was over.
+    /// The value at the end of the warm-up.
     warm: Option<u64>,
-    /// The most since then.
+    /// The greatest value since then.
     most: Option<u64>,
 }
 
@@ -20,7 +20,7 @@ impl Watch {
         Self { now: None, warm: None, most: None }
     }
 
-    /// Looks at the memory, after so many tasks.
+    /// Reads the memory, after this many tasks.
     pub(crate) fn look(&mut self, tasks: u64) {
         self.now = resident();
         if tasks >= WARM {
@@ -29,17 +29,19 @@ impl Watch {
         }
     }
 
-    /// What is wrong if memory has grown by more than so many MiB.
+    /// Returns a description of the fault, if memory has grown by more than `growth` MiB.
     pub(crate) fn verdict(&self, growth: u64) -> Option<String> {
         let grown = self.most?.saturating_sub(self.warm?);
         (grown > growth * 1024).then(|| {
-            format!("memory grew by {grown} KiB after {WARM} tasks; allowed are {growth} MiB")
+            format!(
+                "memory grew by {grown} KiB after {WARM} tasks; at most {growth} MiB are allowed"
+            )
         })
     }
 }
 
 impl fmt::Display for Watch {
-    /// The result; what there is now with `#`.
+    /// Prints the result, or with `#` the present value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (f.alternate(), self.now, self.warm, self.most) {
             (true, Some(now), ..) => write!(f, "{:>7.1} MiB resident", now as f64 / 1024.0),
@@ -50,13 +52,13 @@ impl fmt::Display for Watch {
                     "resident memory: {warm} KiB after {WARM} tasks, at most {most} KiB from then on"
                 )
             }
-            (false, Some(_), ..) => write!(f, "resident memory: not judged before {WARM} tasks"),
+            (false, Some(_), ..) => write!(f, "resident memory: not checked before {WARM} tasks"),
             (false, None, ..) => f.write_str("resident memory: not known on this system"),
         }
     }
 }
 
-/// Resident memory in KiB, where `/proc` tells.
+/// Returns the resident memory in KiB, or `None` on a system without `/proc`.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,4 +1,4 @@
-//! The tasks, and how they are counted apart from the books.
+//! The tasks, and a count of how they end that does not rely on the executor's records.
 
 use std::fmt;
 use std::future;
@@ -13,7 +13,7 @@ use moirai::prelude::*;
 /// How many tasks are spawned before all of them are waited for.
 pub(crate) const WAVE: usize = 10_000;
 
-/// How tasks ended.
+/// How many tasks have ended, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) completed: u64,
@@ -50,7 +50,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What the handles have said so far. Written at the end of each wave.
+/// What the handles have returned so far. It is written at the end of each wave.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     completed: AtomicU64,
@@ -60,7 +60,8 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn counts(&self) -> Counts {
-        // Ordering: Relaxed: each count is read by itself while it grows, and the last ones after the driver was joined.
+        // Ordering: Relaxed: while they grow, each count is read by itself. The final values are read after the driver was joined,
+        // which orders them.
         Counts {
             completed: self.completed.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
@@ -93,7 +94,7 @@ pub(crate) fn silence_planned_panics() {
     }));
 }
 
-/// Runs wave after wave.
+/// Runs one wave after the other.
 pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
     let Some(executor) = Moirai::current() else {
         return;
@@ -113,8 +114,8 @@ pub(crate) async fn drive(tally: Arc<Tally>, tasks: u64, end: Option<Instant>) {
     }
 }
 
-/// Spawns one of each kind: of a thousand tasks one blocks, one panics, one is cancelled while it waits for ever; of the
-/// others, half are async and half are closures, and some of the async ones give way a few times.
+/// Spawns task number `number` of a wave. Of a thousand tasks one blocks, one panics, and one is cancelled while it would wait
+/// forever. About half of the others are async and half are closures, and some of the async ones yield a few times.
 fn spawn(executor: &Moirai, number: u64) -> TaskHandle<u64> {
     match number % 1000 {
         1 => executor.spawn_blocking(move || number),
@@ -135,7 +136,8 @@ fn spawn(executor: &Moirai, number: u64) -> TaskHandle<u64> {
     }
 }
 
-/// Counts an end. One that is not as planned is counted too, as what it was, and shows as a fault in the end.
+/// Counts how a task has ended. An error that is neither a panic nor a cancellation panics here, in the driver, which is then
+/// reported as a fault.
 fn count(counts: &mut Counts, number: u64, result: Result<u64, TaskError>) {
     match result {
         Ok(value) => {

@@ -13,30 +13,30 @@ pub(crate) enum Command {
     Help,
 }
 
-/// How to run.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) root: PathBuf,
-    /// Whether `.git` and `target` directories are included.
+    /// Whether directories called `.git` or `target` are included.
     pub(crate) all: bool,
-    /// Whether to hash everything once more, sequentially, and compare.
+    /// Whether everything is hashed once more, sequentially, and compared.
     pub(crate) verify: bool,
-    /// Worker threads; the executor's choice if absent.
+    /// The number of workers; `None` leaves it to the executor.
     pub(crate) threads: Option<usize>,
     /// How many files may be open at once.
     pub(crate) files: usize,
-    /// How long a shutdown after Ctrl-C lets tasks finish.
+    /// How long tasks may run on after Ctrl-C, before they are cancelled.
     pub(crate) deadline: Duration,
 }
 
-/// How many files may be open unless something else is asked for.
+/// The default of `--files`.
 const FILES: usize = 32;
 
-/// How many seconds a shutdown after Ctrl-C lets tasks finish unless something else is asked for.
+/// The default of `--deadline`, in seconds.
 const DEADLINE: u64 = 2;
 
 impl Options {
-    /// The defaults, for `root`.
+    /// Returns the default options for the directory `root`.
     pub(crate) fn new(root: PathBuf) -> Self {
         Self {
             root,
@@ -49,12 +49,12 @@ impl Options {
     }
 }
 
-/// The text for `--help`.
+/// Returns the text for `--help`.
 pub(crate) fn help() -> String {
     let chunk = CHUNK >> 20;
     format!(
         "\
-Hashes every file below a directory with BLAKE3, and shows what the executor's books say about it.
+Hashes every file below a directory with BLAKE3, and prints what the executor has recorded of the tasks that did it.
 
 Usage: treehash [OPTIONS] [DIRECTORY]
 
@@ -62,15 +62,15 @@ Usage: treehash [OPTIONS] [DIRECTORY]
 
 Options:
   --all             include directories that are called .git or target, which are skipped otherwise
-  --verify          hash everything again, sequentially, and compare
-  --threads N       worker threads (default: one per core)
-  --files N         files open at once (default: {FILES}); each takes at most {} MiB of memory
-  --deadline SECS   how long tasks may go on after Ctrl-C (default: {DEADLINE})
-  --help            show this
+  --verify          hash everything again, sequentially, and compare the results
+  --threads N       number of workers (default: one per core)
+  --files N         how many files may be open at once (default: {FILES}); each takes at most {} MiB of memory
+  --deadline SECS   how many seconds tasks may run on after Ctrl-C (default: {DEADLINE})
+  --help            print this text
 
-Symbolic links and special files are not followed or read, only counted.
+Symbolic links and special files are counted, but not followed or read.
 
-Exit codes: 0 all files were hashed; 1 some were unreadable, or --verify found a difference; 2 wrong arguments;
+Exit codes: 0 all files were hashed; 1 some could not be read, or --verify found a difference; 2 wrong arguments;
 130 interrupted.",
         2 * chunk
     )
@@ -123,7 +123,7 @@ fn number<N: std::str::FromStr>(option: &str, value: Option<OsString>) -> Result
     number.ok_or_else(|| format!("{option} needs a number, not {value:?}"))
 }
 
-/// The workspace that this example is part of.
+/// Returns the workspace that this example is part of.
 fn workspace() -> PathBuf {
     let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     package.parent().map(PathBuf::from).unwrap_or(package)

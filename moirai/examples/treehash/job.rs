@@ -1,8 +1,8 @@
-//! The tasks: one for each directory, one for each file.
+//! The tasks: one for each directory, and one for each file.
 //!
-//! A directory's task lists it on a blocking thread, spawns a task for each directory in it, and one for each file as soon
-//! as a permit for a file is free. So the walk is at most so far ahead of the hashing as the permits allow, however large
-//! the tree is. What becomes of each is told through a channel, which closes when the last task has ended.
+//! The task of a directory lists it on a blocking thread. It then spawns a task for each directory in it, and one for each file as
+//! soon as a permit for a file is free. So the walk is ahead of the hashing by no more than the permits allow, however large the
+//! tree is. The tasks send what they find through a channel, which closes when the last of them has ended.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -13,21 +13,21 @@ use blake3::Hash;
 use moirai::prelude::*;
 
 use crate::args::Options;
-use crate::file::{self, Trouble};
+use crate::file::{self, HashError};
 use crate::permits::{Permit, Permits};
 use crate::tree::{Listing, relative};
 
-/// How many directories may be between their listing and the spawn of their last file.
+/// How many directories may be between their listing and the spawn of their last file at once.
 const DIRECTORIES: usize = 8;
 
-/// What a task has to tell. Paths are relative to the root.
+/// What a task reports. Paths are relative to the root.
 pub(crate) enum Event {
     Listed { files: usize, directories: usize, skipped: u64, special: u64 },
     Hashed { path: PathBuf, hash: Hash, bytes: u64 },
     Unreadable { path: PathBuf, reason: String },
 }
 
-/// What the tasks share. Dropped with the last of them.
+/// What the tasks share. It is dropped with the last of them, and with it the sending end of the channel.
 pub(crate) struct Job {
     options: Options,
     directories: Permits,
@@ -45,10 +45,11 @@ impl Job {
         })
     }
 
-    /// Starts the task of a directory.
+    /// Spawns the task of a directory.
     pub(crate) fn spawn_walk(self: Arc<Self>, executor: &Moirai, directory: PathBuf) {
         let task = executor.task().name(self.name(&directory));
-        // Nobody waits for its handle: what it finds comes through the channel. Boxed, because it spawns its own kind.
+        // The handle is dropped: what the task finds comes through the channel. The future is boxed, because it spawns others of
+        // its own type.
         let walk: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(self.walk(directory));
         drop(task.spawn_async(walk));
     }
@@ -63,11 +64,11 @@ impl Job {
         let list = executor.task().name(self.name(&directory));
         let listing = match list.spawn_blocking(move || Listing::of(&directory, all)).await {
             Ok(Ok(listing)) => listing,
-            Ok(Err(error)) => return self.tell_unreadable(path, &error.to_string()),
-            Err(error) => return self.tell_unfinished(path, &error),
+            Ok(Err(error)) => return self.send_unreadable(path, &error.to_string()),
+            Err(error) => return self.send_unfinished(path, &error),
         };
         let Listing { directories, files, skipped, special } = listing;
-        self.tell(Event::Listed {
+        self.send(Event::Listed {
             files: files.len(),
             directories: directories.len(),
             skipped,
@@ -87,30 +88,32 @@ impl Job {
     async fn hash(self: Arc<Self>, name: String, path: PathBuf, _permit: Permit) {
         let from_root = relative(&self.options.root, &path);
         match file::hash(&name, path).await {
-            Ok((hash, bytes)) => self.tell(Event::Hashed { path: from_root, hash, bytes }),
-            Err(Trouble::Io(error)) => self.tell_unreadable(from_root, &error.to_string()),
-            Err(Trouble::Task(error)) => self.tell_unfinished(from_root, &error),
+            Ok((hash, bytes)) => self.send(Event::Hashed { path: from_root, hash, bytes }),
+            Err(HashError::Io(error)) => self.send_unreadable(from_root, &error.to_string()),
+            Err(HashError::Task(error)) => self.send_unfinished(from_root, &error),
         }
     }
 
-    /// What a task is called in the books.
+    /// Returns the name of the task for `path`.
     fn name(&self, path: &std::path::Path) -> String {
         relative(&self.options.root, path).display().to_string()
     }
 
-    /// A task that was spawned for `path` came to nothing. After a shutdown that is as it should be, and the path is left.
-    fn tell_unfinished(&self, path: PathBuf, error: &TaskError) {
+    /// Reports `path` as unreadable if the task that was spawned for it has panicked. A task that a shutdown has cancelled is not
+    /// reported, and its path counts as left over.
+    fn send_unfinished(&self, path: PathBuf, error: &TaskError) {
         if error.is_panicked() {
-            self.tell_unreadable(path, &error.to_string());
+            self.send_unreadable(path, &error.to_string());
         }
     }
 
-    fn tell_unreadable(&self, path: PathBuf, reason: &str) {
-        self.tell(Event::Unreadable { path, reason: reason.to_owned() });
+    fn send_unreadable(&self, path: PathBuf, reason: &str) {
+        self.send(Event::Unreadable { path, reason: reason.to_owned() });
     }
 
-    fn tell(&self, event: Event) {
-        // The channel has no limit: what it holds is kept anyway. Nobody listens any more if the program ends early.
+    fn send(&self, event: Event) {
+        // The channel is unbounded, because everything that it holds is kept in the end anyway. The receiver may be gone if the
+        // program ends early.
         let _ = self.events.try_send(event);
     }
 }

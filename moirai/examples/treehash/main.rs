@@ -1,5 +1,5 @@
-//! Hashes every file below a directory: an async walk, blocking reads and parallel BLAKE3, on one executor. At the end it
-//! shows the books that the executor kept meanwhile.
+//! Hashes every file below a directory: an async walk, blocking reads and parallel BLAKE3, on one executor. At the end it prints
+//! what the executor has recorded of the tasks.
 //!
 //! ```console
 //! cargo run --release --example treehash              # the workspace itself
@@ -7,10 +7,10 @@
 //! ```
 
 mod args;
-mod books;
 mod file;
 mod job;
 mod permits;
+mod records;
 mod run;
 mod tree;
 
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use args::Command;
 
-/// What the shell gives a program that Ctrl-C ended.
+/// The exit status of a program that Ctrl-C has ended.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(Command::Help) => return print(&args::help(), ExitCode::SUCCESS),
         Err(message) => return refuse(&message),
     };
-    // The first Ctrl-C asks for a shutdown, the second one does not wait for it.
+    // The first Ctrl-C asks for a shutdown. A second one ends the process at once.
     let (interrupt, interrupted) = async_channel::bounded(1);
     let handler = ctrlc::set_handler(move || {
         if interrupt.try_send(()).is_err() {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         }
     });
     if let Err(error) = handler {
-        eprintln!("treehash: Ctrl-C will end this at once, without the books: {error}");
+        eprintln!("treehash: Ctrl-C will end this program at once, without a summary: {error}");
     }
     match run::run(&options, &interrupted) {
         Err(error) => refuse(&error.to_string()),
@@ -54,13 +54,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the arguments.
+/// Reports invalid arguments.
 fn refuse(message: &str) -> ExitCode {
     eprintln!("treehash: {message}\nTry `--help`.");
     ExitCode::from(2)
 }
 
-/// Writes to the standard output, which may be a pipe that nobody reads any more.
+/// Writes to standard output. If that is a pipe whose reader is gone, the failed write is not an error.
 fn print(text: &str, code: ExitCode) -> ExitCode {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

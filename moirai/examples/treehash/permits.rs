@@ -1,14 +1,14 @@
-//! A limit on how much goes on at once.
+//! A limit on how many tasks do something at once.
 
 use async_channel::{Receiver, Sender};
 
-/// So many permits. Who wants to go on takes one, and waits if there is none.
+/// A number of permits. A task takes one before it goes on, and waits if none is free.
 pub(crate) struct Permits {
     give: Sender<()>,
     take: Receiver<()>,
 }
 
-/// A permit that was taken. Goes back when it is dropped, also when its task is cancelled.
+/// A permit that was taken. Dropping it gives it back, also when its task is cancelled.
 pub(crate) struct Permit(Sender<()>);
 
 impl Permits {
@@ -28,7 +28,8 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // There is room: no more permits are given back than were taken. Nobody may be there any more to want it.
+        // There is room for it, because no more permits are given back than were taken. The receiver may be gone at the end of the
+        // program.
         let _ = self.0.try_send(());
     }
 }

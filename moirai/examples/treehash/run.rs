@@ -1,4 +1,4 @@
-//! From the options to the outcome.
+//! A run of the program, from the options to the outcome.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,26 +9,26 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use moirai::prelude::*;
 
 use crate::args::Options;
-use crate::books::Books;
 use crate::job::{Event, Job};
+use crate::records::Records;
 use crate::tree::{SKIPPED, Tree};
 
-/// What a run came to.
+/// The outcome of a run.
 pub(crate) struct Outcome {
     pub(crate) tree: Tree,
-    pub(crate) books: Books,
-    /// What a sequential run finds, if that was asked for.
+    pub(crate) records: Records,
+    /// What a sequential run has found, if one was asked for.
     pub(crate) sequential: Option<Tree>,
     interrupted: bool,
     elapsed: Duration,
     workers: usize,
 }
 
-/// Hashes a tree. Whoever sends to `interrupt` ends that early.
+/// Hashes a tree. A message on `interrupt` ends the run early.
 ///
 /// # Errors
 ///
-/// An option was refused by the executor.
+/// If the executor refuses an option.
 pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome, BuildError> {
     let mut builder = Moirai::builder().thread_name_prefix("treehash");
     if let Some(threads) = options.threads {
@@ -37,29 +37,30 @@ pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome
     let executor = builder.build()?;
 
     let start = Instant::now();
-    let (events, told) = async_channel::unbounded();
-    // The tasks alone hold the job, and so the channel's sending end: it closes when the last of them has ended.
-    Job::new(options, events).spawn_walk(&executor, options.root.clone());
+    let (sender, events) = async_channel::unbounded();
+    // Only the tasks hold the job, and with it the sending end of the channel, so the channel closes when the last of them has
+    // ended.
+    Job::new(options, sender).spawn_walk(&executor, options.root.clone());
 
     let bar = progress_bar();
     let mut tree = Tree::new();
-    let notes = async {
-        while let Ok(event) = told.recv().await {
-            note(&mut tree, event, &bar);
+    let finished = async {
+        while let Ok(event) = events.recv().await {
+            apply(&mut tree, event, &bar);
         }
         false
     };
-    let interrupted = executor.block_on(future::or(interruption(interrupt), notes));
+    let interrupted = executor.block_on(future::or(interruption(interrupt), finished));
     let report = if interrupted {
         let deadline = options.deadline;
-        bar.suspend(|| eprintln!("interrupted: tasks may go on for {deadline:?}"));
+        bar.suspend(|| eprintln!("interrupted: tasks may run on for {deadline:?}"));
         executor.shutdown_timeout(deadline)
     } else {
         executor.shutdown()
     };
-    // What was told during the shutdown.
-    while let Ok(event) = told.try_recv() {
-        note(&mut tree, event, &bar);
+    // The events that were sent during the shutdown.
+    while let Ok(event) = events.try_recv() {
+        apply(&mut tree, event, &bar);
     }
     bar.finish_and_clear();
     let elapsed = start.elapsed();
@@ -67,7 +68,7 @@ pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome
     let verify = options.verify && !interrupted;
     Ok(Outcome {
         tree,
-        books: Books::new(&executor, report),
+        records: Records::new(&executor, report),
         sequential: verify.then(|| Tree::sequential(&options.root, options.all)),
         interrupted,
         elapsed,
@@ -75,10 +76,10 @@ pub(crate) fn run(options: &Options, interrupt: &Receiver<()>) -> Result<Outcome
     })
 }
 
-/// Resolves to `true` when somebody interrupts.
+/// Resolves to `true` when the run is interrupted.
 async fn interruption(interrupt: &Receiver<()>) -> bool {
     if interrupt.recv().await.is_err() {
-        // Nobody is there who could.
+        // The sender is gone, so nothing can interrupt the run.
         future::pending::<()>().await;
     }
     true
@@ -90,7 +91,8 @@ fn progress_bar() -> ProgressBar {
     ProgressBar::new(1).with_style(style.progress_chars("=> "))
 }
 
-fn note(tree: &mut Tree, event: Event, bar: &ProgressBar) {
+/// Applies an event to the tree and to the progress bar.
+fn apply(tree: &mut Tree, event: Event, bar: &ProgressBar) {
     match event {
         Event::Listed { files, directories, skipped, special } => {
             tree.listed(files, directories, skipped, special);
@@ -114,12 +116,12 @@ impl Outcome {
         self.interrupted
     }
 
-    /// Whether every file was hashed, and to the same digest as in a sequential run.
+    /// Returns whether every file was hashed, and, if a sequential run was asked for, to the same digest as there.
     pub(crate) fn is_clean(&self) -> bool {
         self.tree.left() == 0 && self.tree.unreadable.is_empty() && self.agrees() != Some(false)
     }
 
-    /// Whether a sequential run finds the same; `None` if there was none.
+    /// Returns whether the sequential run has found the same; `None` if there was none.
     pub(crate) fn agrees(&self) -> Option<bool> {
         let same = |one: &Tree, other: &Tree| {
             one.digest() == other.digest() && one.unreadable.keys().eq(other.unreadable.keys())
@@ -142,7 +144,7 @@ impl fmt::Display for Outcome {
         }
         writeln!(
             f,
-            "files     {} hashed, {}; {} unreadable; {skipped} directories skipped ({}), {special} links and specials",
+            "files     {} hashed, {}; {} unreadable; {skipped} directories skipped ({}), {special} links and special files",
             hashes.len(),
             HumanBytes(*bytes),
             unreadable.len(),
@@ -151,6 +153,6 @@ impl fmt::Display for Outcome {
         let seconds = self.elapsed.as_secs_f64();
         let rate = HumanBytes((*bytes as f64 / seconds.max(1e-9)) as u64);
         writeln!(f, "time      {seconds:.3} s, {rate}/s, {} workers", self.workers)?;
-        write!(f, "{}", self.books)
+        write!(f, "{}", self.records)
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_channel::Receiver;
 
 use crate::args::{self, Command, Options};
-use crate::file::{self, CHUNK, Trouble};
+use crate::file::{self, CHUNK, HashError};
 use crate::run;
 use crate::tree::Tree;
 
-/// A directory that goes when the test is over.
+/// A directory that is removed at the end of its test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -41,12 +41,12 @@ impl Drop for Folder {
     }
 }
 
-/// Nobody interrupts.
+/// Returns a channel through which no interruption comes.
 fn never() -> Receiver<()> {
     async_channel::bounded(1).1
 }
 
-/// A tree with files of all sorts of lengths, at several depths.
+/// Creates a tree with files of many lengths, at several depths.
 fn tree() -> Folder {
     let folder = Folder::new();
     for (number, length) in
@@ -99,21 +99,21 @@ fn the_digest_depends_on_contents_and_names() {
 }
 
 #[test]
-fn every_task_is_on_the_books() {
+fn every_task_has_a_record() {
     let folder = tree();
     let outcome = run::run(&folder.options(), &never()).unwrap();
-    let report = &outcome.books.report;
+    let report = &outcome.records.report;
     assert!(report.is_clean(), "{report}");
-    // Two for each directory; one for each file, with a read and a hash for each piece of it, the last one being short.
+    // Two for each directory; for each file one, and a read and a hash for each of its chunks, of which the last is short.
     let directories = outcome.tree.listed;
-    let pieces: u64 = (0..8)
+    let chunks: u64 = (0..8)
         .map(|number| fs::metadata(folder.0.join(format!("large/{number}"))))
         .map(|file| file.unwrap().len() / CHUNK as u64 + 1)
         .sum();
-    let expected = 2 * directories + 208 + 2 * (200 + pieces);
+    let expected = 2 * directories + 208 + 2 * (200 + chunks);
     assert_eq!((report.spawned, report.completed), (expected, expected));
-    assert_eq!(outcome.books.stats.total_tasks as u64, expected);
-    let slowest = &outcome.books.slowest;
+    assert_eq!(outcome.records.stats.total_tasks as u64, expected);
+    let slowest = &outcome.records.slowest;
     assert_eq!(slowest.len(), 10);
     assert!(slowest.is_sorted_by(|a, b| a.busy >= b.busy));
     for task in slowest {
@@ -162,7 +162,7 @@ fn an_unreadable_file_is_reported_and_the_others_are_hashed() {
         let nothing = fs::Permissions::from_mode(0o000);
         fs::set_permissions(folder.0.join(name), nothing).unwrap();
     }
-    // For the superuser every file is readable.
+    // A superuser can read every file.
     let superuser = fs::File::open(folder.0.join("a")).is_ok();
     let outcome = run::run(&folder.options(), &never()).unwrap();
     let everything = fs::Permissions::from_mode(0o700);
@@ -178,7 +178,7 @@ fn a_file_that_is_gone_is_an_error_of_that_file() {
     let executor = moirai::Moirai::builder().worker_threads(1).build().unwrap();
     let gone = Folder::new().0.join("gone");
     let error = executor.block_on(async { file::hash("gone", gone).await.unwrap_err() });
-    assert!(matches!(error, Trouble::Io(_)), "{error:?}");
+    assert!(matches!(error, HashError::Io(_)), "{error:?}");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn an_interrupt_ends_it_within_the_deadline_and_says_what_is_left() {
     let Tree { found, hashes, listed, unreadable, .. } = &outcome.tree;
     assert_eq!(outcome.tree.left(), found - listed - hashes.len() as u64);
     assert!(unreadable.is_empty(), "what a shutdown stopped is left, not unreadable");
-    let report = &outcome.books.report;
+    let report = &outcome.records.report;
     assert_eq!(report.still_active, 0);
     assert_eq!(report.spawned, report.completed + report.cancelled);
     let text = outcome.to_string();

@@ -1,4 +1,4 @@
-//! Directories, and what is found of a tree.
+//! Directories, and what has been found in a tree of them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 
 use blake3::{Hash, Hasher};
 
-/// Directories that are left out unless everything is asked for.
+/// Directories with these names are skipped unless `--all` is given.
 pub(crate) const SKIPPED: [&str; 2] = [".git", "target"];
 
-/// What is in a directory.
+/// The entries of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) directories: Vec<PathBuf>,
     pub(crate) files: Vec<PathBuf>,
-    /// Directories that were left out because of their names.
+    /// Directories that were skipped because of their names.
     pub(crate) skipped: u64,
     /// Symbolic links, sockets and the like.
     pub(crate) special: u64,
 }
 
 impl Listing {
-    /// Lists a directory. Blocks.
+    /// Lists a directory. Blocks the calling thread.
     pub(crate) fn of(directory: &Path, all: bool) -> io::Result<Self> {
         let mut listing = Self::default();
         for entry in fs::read_dir(directory)? {
@@ -43,15 +43,15 @@ impl Listing {
     }
 }
 
-/// What has become of a tree so far. All paths are relative to its root.
+/// What has been found in a tree so far. All paths are relative to its root.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) hashes: BTreeMap<PathBuf, Hash>,
     /// Files and directories that could not be read, and why.
     pub(crate) unreadable: BTreeMap<PathBuf, String>,
-    /// Files and directories that were found, the root included.
+    /// The number of files and directories that were found, the root included.
     pub(crate) found: u64,
-    /// Directories that were listed.
+    /// The number of directories that were listed.
     pub(crate) listed: u64,
     pub(crate) bytes: u64,
     pub(crate) skipped: u64,
@@ -59,12 +59,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// What is known before the root was listed.
+    /// Returns what is known before the root is listed.
     pub(crate) fn new() -> Self {
         Self { found: 1, ..Self::default() }
     }
 
-    /// Adds the number of entries of a directory.
+    /// Counts the entries of a directory that was listed.
     pub(crate) fn listed(&mut self, files: usize, directories: usize, skipped: u64, special: u64) {
         self.found += (files + directories) as u64;
         self.listed += 1;
@@ -72,13 +72,13 @@ impl Tree {
         self.special += special;
     }
 
-    /// Files and directories that were found, and neither hashed, nor listed, nor found to be unreadable.
+    /// Returns the number of files and directories that were found, but neither hashed, nor listed, nor found to be unreadable.
     pub(crate) fn left(&self) -> u64 {
         let done = self.hashes.len() + self.unreadable.len();
         self.found - self.listed - done as u64
     }
 
-    /// One hash over all paths and their hashes, in the order of the paths; the same on every platform.
+    /// Returns one hash over all paths and their hashes, in the order of the paths. It is the same on every platform.
     pub(crate) fn digest(&self) -> Hash {
         let mut digest = Hasher::new();
         for (path, hash) in &self.hashes {
@@ -86,13 +86,13 @@ impl Tree {
                 let component = component.as_encoded_bytes();
                 digest.update(&(component.len() as u64).to_le_bytes()).update(component);
             }
-            // No component is as long as this, so no path can pass for the end of another.
+            // No component is as long as this number says, so no path can be mistaken for the end of another one.
             digest.update(&u64::MAX.to_le_bytes()).update(hash.as_bytes());
         }
         digest.finalize()
     }
 
-    /// Hashes the tree the plain way: one file after the other, on the calling thread.
+    /// Hashes the tree sequentially: one file after the other, on the calling thread.
     pub(crate) fn sequential(root: &Path, all: bool) -> Self {
         let mut tree = Self::new();
         let mut directories = vec![root.to_owned()];
@@ -126,7 +126,7 @@ impl Tree {
     }
 }
 
-/// The path as seen from the root; the root itself is `.`.
+/// Returns `path` as seen from the root. The root itself is `.`.
 pub(crate) fn relative(root: &Path, path: &Path) -> PathBuf {
     match path.strip_prefix(root) {
         Ok(path) if path.as_os_str().is_empty() => PathBuf::from("."),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "usage: wordcount DIR [--top N]
-Counts the words of all files below DIR, and prints them, the most frequent first.
---top N   print the first N only";
+Counts the words of all files below DIR, and prints each with its count, the most frequent first.
+--top N   print only the N most frequent words";
 
 #[derive(Debug)]
 pub(crate) struct Args {
@@ -19,15 +19,15 @@ impl Args {
             match &*word {
                 "--top" => {
                     let text = words.next().ok_or("--top needs a value")?;
-                    top = text.parse().map_err(|_| format!("--top: {text:?} is no number"))?;
+                    top = text.parse().map_err(|_| format!("--top: {text:?} is not a number"))?;
                 }
                 _ if word.starts_with('-') => return Err(format!("unknown option {word:?}")),
                 _ if folder.is_some() => {
-                    return Err(format!("one folder, please, not also {word:?}"));
+                    return Err(format!("only one directory can be given: {word:?} is the second"));
                 }
                 _ => folder = Some(PathBuf::from(word)),
             }
         }
-        Ok(Self { folder: folder.ok_or("which folder?")?, top })
+        Ok(Self { folder: folder.ok_or("the directory is missing")?, top })
     }
 }

@@ -8,11 +8,11 @@ use moirai::Moirai;
 
 type Word = Box<[u8]>;
 
-/// What was counted.
+/// The words that were counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) words: HashMap<Word, u64>,
-    /// What could not be read, and why.
+    /// The files that could not be read, and why.
     pub(crate) errors: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ fn one_file(file: &PathBuf) -> Counted {
 
 impl Counted {
     pub(crate) fn add(&mut self, text: &[u8]) {
-        // What `isspace` says in the C locale.
+        // What `isspace` calls white space in the C locale.
         let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
         for word in text.split(is_blank).filter(|word| !word.is_empty()) {
             match self.words.get_mut(word) {
@@ -51,7 +51,7 @@ impl Counted {
         }
     }
 
-    /// The smaller table goes into the larger one.
+    /// Adds the smaller table to the larger one.
     fn merge(mut self, mut other: Self) -> Self {
         if self.words.len() < other.words.len() {
             std::mem::swap(&mut self.words, &mut other.words);
@@ -64,7 +64,7 @@ impl Counted {
     }
 }
 
-/// The most frequent first; equally frequent ones by their bytes, the last first.
+/// Returns the words, the most frequent first. Words of equal frequency are sorted by their bytes, in descending order.
 pub(crate) fn by_frequency(executor: &Moirai, words: HashMap<Word, u64>) -> Vec<(Word, u64)> {
     let mut words: Vec<_> = words.into_iter().collect();
     moirai::par::sort_unstable_by(executor, &mut words, |a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));

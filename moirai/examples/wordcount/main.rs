@@ -1,8 +1,8 @@
-//! Counts the words of all text files below a folder, by map and reduce, and prints them as `sort | uniq -c | sort -rn` would.
+//! Counts the words of all text files below a directory, by map and reduce, and prints them as `sort | uniq -c | sort -rn` would.
 //!
 //! `cargo run --release --example wordcount -- DIR [--top N]`
 //!
-//! A word is what lies between blanks, as `tr -s '[:space:]' '\n'` sees it.
+//! A word is a run of bytes that are not white space, as `tr -s '[:space:]' '\n'` sees it.
 
 mod args;
 mod count;
@@ -18,6 +18,11 @@ use moirai::Moirai;
 use args::Args;
 
 fn main() -> ExitCode {
+    if std::env::args().skip(1).any(|word| matches!(&*word, "--help" | "-h")) {
+        // A reader that goes away early, such as `head`, is no fault.
+        let _ = writeln!(std::io::stdout(), "{}", args::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(error) => {
@@ -31,7 +36,7 @@ fn main() -> ExitCode {
             eprintln!("wordcount: {unread} files could not be read");
             ExitCode::FAILURE
         }
-        // Whoever reads the output has had enough.
+        // The reader of the output has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("wordcount: {error}");
@@ -40,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says how many files could not be read.
+/// Prints the words, and returns the number of files that could not be read.
 fn run(args: &Args) -> io::Result<usize> {
     let executor = Moirai::new().map_err(io::Error::other)?;
     let files = files::below(&args.folder)?;

@@ -1,4 +1,4 @@
-//! What it counts is what the tools of the system count.
+//! Tests that the program counts what the tools of the system count.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use moirai::Moirai;
 
 use crate::{count, files};
 
-/// `tr -s '[:space:]' '\n' | sort | uniq -c | sort -rn`, for all files of a folder.
+/// Runs `tr -s '[:space:]' '\n' | sort | uniq -c | sort -rn` on all files of a directory.
 fn by_the_system(folder: &Path) -> Vec<(Vec<u8>, u64)> {
     let script = r#"find "$1" -type f -exec cat {} + | tr -s '[:space:]' '\n' | grep -a -v '^$' | sort | uniq -c"#;
     let output = Command::new("bash")
@@ -58,7 +58,8 @@ fn files_that_end_without_a_line_and_bytes_that_are_no_text() {
     for (name, text) in texts.iter().enumerate() {
         let mut file = std::fs::File::create(folder.join("below").join(name.to_string())).unwrap();
         file.write_all(text).unwrap();
-        // `cat` puts nothing between two files; a word that two of them share is not what we count.
+        // `cat` puts nothing between two files. Without this line break, the last word of one file and the first of the next would
+        // be one word.
         file.write_all(b"\n").unwrap();
     }
     let (ours, systems) = (ours(&folder), by_the_system(&folder));

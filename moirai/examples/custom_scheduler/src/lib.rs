@@ -1,7 +1,7 @@
-//! The job that is expected to take the shortest time goes first.
+//! A scheduler that runs the job first that is expected to take the shortest time.
 //!
-//! On one worker no order makes jobs that are there together wait less on average (Smith, 1956). The price is that long jobs can wait for
-//! ever while short ones keep coming. A job of which nothing is known counts as short.
+//! On one worker, no other order makes jobs that are all there at the start wait less on average (Smith, 1956). The price is that
+//! long jobs can wait forever while short ones keep coming. A job whose time is not known counts as short.
 //!
 //! ```
 //! use moirai::Moirai;
@@ -27,17 +27,17 @@ use moirai::scheduler::{
 /// A scheduler that runs short jobs first.
 pub struct ShortestJobFirst<T>(Arc<Mutex<Jobs<T>>>);
 
-/// What each worker has: the same queue.
+/// The local queue of a worker. All workers share one queue.
 pub struct Local<T>(Arc<Mutex<Jobs<T>>>);
 
-/// The jobs that wait, by how long they are expected to take, and then by when they came.
+/// The jobs that wait, by their expected duration, and among equal ones in the order in which they came.
 struct Jobs<T> {
     waiting: BTreeMap<(Duration, u64), T>,
     came: u64,
 }
 
 impl<T> ShortestJobFirst<T> {
-    /// A scheduler without jobs.
+    /// Creates a scheduler without jobs.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Jobs { waiting: BTreeMap::new(), came: 0 })))
@@ -51,7 +51,7 @@ impl<T> Default for ShortestJobFirst<T> {
 }
 
 fn lock<T>(jobs: &Mutex<Jobs<T>>) -> MutexGuard<'_, Jobs<T>> {
-    // Nothing in here panics half-way.
+    // No code panics while it holds the lock, so a poisoned lock is in order.
     jobs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

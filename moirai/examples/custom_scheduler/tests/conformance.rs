@@ -1,4 +1,4 @@
-//! The contract, by the kit that comes with moirai-scheduler.
+//! Checks the contract of schedulers, with moirai-scheduler's conformance tests.
 
 use moirai_scheduler::conformance_tests;
 use shortest_job_first::ShortestJobFirst;

@@ -1,4 +1,4 @@
-//! What the executor's books say at the end.
+//! What the executor has recorded by the end of the run.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use moirai::prelude::*;
 
-/// How many of the slowest tasks are shown.
+/// How many of the slowest tasks are printed.
 const SLOWEST: usize = 10;
 
-/// The executor's books after its shutdown.
-pub(crate) struct Books {
+/// The report of the shutdown, and the records of the tasks.
+pub(crate) struct Records {
     pub(crate) report: ShutdownReport,
     pub(crate) stats: CleanupStats,
     /// The slowest of the tasks whose records are retained, the slowest first.
     pub(crate) slowest: Vec<TaskStats>,
 }
 
-impl Books {
-    /// Reads the books of an executor that was shut down.
+impl Records {
+    /// Reads the records of an executor that has been shut down.
     pub(crate) fn new(executor: &Moirai, report: ShutdownReport) -> Self {
         let mut slowest = executor.tasks();
         slowest.sort_by_key(|task| std::cmp::Reverse(task.busy));
@@ -27,10 +27,10 @@ impl Books {
     }
 }
 
-impl fmt::Display for Books {
+impl fmt::Display for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { report, stats, slowest } = self;
-        writeln!(f, "books     {report}")?;
+        writeln!(f, "tasks     {report}")?;
         writeln!(
             f,
             "records   {} retained ({} completed, {} failed, {} cancelled, {} active), {}; evicted: {} by age, {} by count",
