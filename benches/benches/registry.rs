@@ -1,4 +1,4 @@
-//! See `moirai_benches::workload::registry`.
+//! Runs the suite `registry` under criterion; see `moirai_benches::workload::registry`.
 #![allow(missing_docs, reason = "the macro of criterion makes a public function")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -1,4 +1,4 @@
-//! See `moirai_benches::workload::spawn`.
+//! Runs the suite `spawn` under criterion; see `moirai_benches::workload::spawn`.
 #![allow(missing_docs, reason = "the macro of criterion makes a public function")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

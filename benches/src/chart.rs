@@ -1,28 +1,28 @@
-//! Pictures for the docs: bars, one for each peer, and lines over time. SVG, readable on a light page and on a dark one.
+//! Charts for the docs, as SVG: bars, one for each peer, and lines. They are readable on a light page and on a dark one.
 
 use std::fmt::Write;
 
-/// A bar.
+/// A bar of a chart.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// What it stands for.
+    /// What the bar stands for.
     pub label: String,
-    /// How long it is.
+    /// The length of the bar.
     pub value: f64,
-    /// From where a thin line goes.
+    /// Where the thin line over the bar starts.
     pub low: f64,
-    /// To where it goes.
+    /// Where the thin line ends.
     pub high: f64,
-    /// Whether it is one of ours.
+    /// Whether the bar is highlighted, as one of Moirai.
     pub ours: bool,
 }
 
-/// A line.
+/// A line of a chart.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// What it stands for.
+    /// What the line stands for.
     pub label: String,
-    /// Where it goes, from left to right.
+    /// The points of the line, from left to right.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -30,14 +30,15 @@ const WIDTH: f64 = 760.0;
 const OURS: &str = "#1f6feb";
 const COLOURS: [&str; 4] = ["#d1242f", "#bf8700", OURS, "#8250df"];
 
-/// Horizontal bars, shorter is better; the thin line goes from the fastest run to the slowest, or to the edge.
+/// Draws horizontal bars; a shorter one is better. The thin line over a bar goes from the fastest run to the slowest, or to the
+/// edge of the chart.
 #[must_use]
 pub fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
     const LEFT: f64 = 250.0;
     const ROW: f64 = 26.0;
     const TOP: f64 = 44.0;
     let height = TOP + ROW * bars.len() as f64 + 14.0;
-    // Single runs may take many times the median: the picture is about the medians.
+    // Single runs may take many times the median. The scale is chosen for the medians.
     let longest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max) * 1.15;
     let scale = (WIDTH - LEFT - 110.0) / longest;
     let mut svg = head(title, height);
@@ -69,7 +70,7 @@ pub fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
     svg
 }
 
-/// Lines over a common axis. Each is named at its end.
+/// Draws lines over a common axis. Each is labelled at its end.
 #[must_use]
 pub fn lines(title: &str, x_label: &str, y_label: &str, lines: &[Line]) -> String {
     const LEFT: f64 = 66.0;
@@ -118,7 +119,7 @@ pub fn lines(title: &str, x_label: &str, y_label: &str, lines: &[Line]) -> Strin
         TOP - 14.0,
         escaped(y_label),
     );
-    // Names that would lie on each other are pushed apart.
+    // Labels that would overlap are pushed apart.
     let mut ends: Vec<(usize, f64)> = lines
         .iter()
         .enumerate()
@@ -160,7 +161,7 @@ fn head(title: &str, height: f64) -> String {
     )
 }
 
-/// A round distance between ticks, for about five of them.
+/// Returns a round distance between ticks, for about five of them.
 fn step(end: f64) -> f64 {
     if end <= 0.0 {
         return 1.0;
@@ -171,7 +172,7 @@ fn step(end: f64) -> f64 {
     round.unwrap_or(10.0) * magnitude
 }
 
-/// A number with as many digits as one reads.
+/// Formats a number with about three digits, or, from 10,000 on, with all of its digits in groups of three.
 #[must_use]
 pub fn number(value: f64) -> String {
     let whole = value.fract() == 0.0;
@@ -202,13 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_digits_that_one_reads() {
+    fn numbers_have_about_three_digits() {
         let text = [0.0, 0.123, 9.5, 42.25, 123.4, 1234.5, 12_345.0, 1_234_567.0].map(number);
         assert_eq!(text, ["0", "0.12", "9.50", "42.2", "123", "1234", "12,345", "1,234,567"]);
     }
 
     #[test]
-    fn what_is_named_is_in_the_picture_and_escaped() {
+    fn labels_are_in_the_chart_and_escaped() {
         let bar = |label: &str, value| Bar {
             label: label.into(),
             value,

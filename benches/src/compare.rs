@@ -1,37 +1,38 @@
-//! Which ratios moved from one run of the suites to another, beyond the spread of either.
+//! Finds the ratios that moved from one run of the suites to another, beyond the spread of either.
 
 use std::fmt;
 
 use crate::results::{Ratio, Results};
 
-/// How a figure changed.
+/// How a ratio changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is less than it was: better.
+    /// The ratio is less than it was, which is better.
     Faster,
-    /// It is more than it was: worse.
+    /// The ratio is greater than it was, which is worse.
     Slower,
-    /// What was measured then and now overlaps.
+    /// The ranges of the two runs overlap, or are hardly apart.
     Same,
 }
 
-/// One figure, then and now.
+/// One ratio in both runs.
 #[derive(Clone, Debug)]
 pub struct Moved {
-    /// The group, the allocator, the percentile and the baseline.
+    /// The group, the allocator, the percentile, and the two peers whose times are compared.
     pub name: String,
-    /// The ratio then: least, middle, most.
+    /// The ratio in the first run: the least, the median and the greatest of its processes.
     pub before: [f64; 3],
-    /// The ratio now.
+    /// The same in the second run.
     pub after: [f64; 3],
-    /// What to make of it.
+    /// How the ratio changed.
     pub change: Change,
 }
 
-/// A change by less than this is none, however narrow the spreads: three processes do not see all of it.
+/// The smallest change that counts, as a share. A smaller one may be noise however narrow the ranges are, because a few processes
+/// do not show all of it.
 const GRAIN: f64 = 0.03;
 
-/// Compares the ratios that both have.
+/// Compares the ratios that are in both results.
 #[must_use]
 pub fn compare(before: &Results, after: &Results) -> Vec<Moved> {
     let mut moved = Vec::new();
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(change(results(0.59, 0.7, 0.8)), Change::Same);
         assert_eq!(change(results(0.7, 0.8, 0.9)), Change::Slower);
         assert_eq!(change(results(0.1, 0.2, 0.3)), Change::Faster);
-        // Apart, but by a hair.
+        // Apart, but by less than the grain.
         assert_eq!(change(results(0.61, 0.62, 0.63)), Change::Same);
         assert!(compare(&Results::default(), &before).is_empty());
     }

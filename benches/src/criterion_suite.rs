@@ -1,11 +1,11 @@
-//! The groups, as criterion sees them.
+//! Runs the groups of workloads under criterion.
 
 use criterion::{Criterion, Throughput};
 
 use crate::watchdog::watch;
 use crate::workload::Group;
 
-/// Has criterion measure every case of every group.
+/// Lets criterion measure every case of every group. One element of its throughput is one unit of the group.
 pub fn run(criterion: &mut Criterion, groups: Vec<Group>) {
     for Group { name, units, cases, .. } in groups {
         let mut group = criterion.benchmark_group(name);

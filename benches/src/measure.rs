@@ -1,4 +1,4 @@
-//! Measuring a group: its cases take turns, round by round, in one process.
+//! Measures a group: its cases take turns, round by round, in one process.
 
 use std::time::Duration;
 
@@ -7,18 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::watchdog::watch;
 use crate::workload::Group;
 
-/// Nanoseconds per unit of every run of one case, in the order in which they were taken.
+/// The times of all runs of one case, in the order in which they were measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Runs {
-    /// Who.
+    /// The name of the peer.
     pub peer: String,
-    /// Nanoseconds per unit.
+    /// The time of each run, in nanoseconds per unit of the group.
     pub nanos: Vec<f64>,
 }
 
-/// Runs the cases of `group` in turns. `rounds` stands in for the group's own number.
+/// Runs the cases of `group` in turns, `rounds` times, or as often as the group says.
 ///
-/// The first tenth of the rounds is not counted: threads find their places, and allocators their memory.
+/// Before the rounds that are counted there are a tenth as many that are not, in which threads start and allocators reserve their
+/// memory.
 #[must_use]
 pub fn measure(group: &Group, rounds: Option<usize>) -> Vec<Runs> {
     let rounds = rounds.unwrap_or(group.rounds).max(1);
@@ -30,7 +31,7 @@ pub fn measure(group: &Group, rounds: Option<usize>) -> Vec<Runs> {
         .collect();
     for round in 0..warm_up + rounds {
         for turn in 0..group.cases.len() {
-            // Each round begins with another, so that nobody always comes behind the same one.
+            // Each round begins with another case, so that no case always comes after the same one.
             let index = (turn + round) % group.cases.len();
             let case = &group.cases[index];
             let took: Duration = watch(group.name, case.peer, case.run);

@@ -1,13 +1,13 @@
-//! What the operating system says of this process.
+//! What the operating system counts for this process.
 
 use std::fs;
 use std::io::{Error, Result};
 
-/// Resident memory, in bytes.
+/// Returns the resident memory, in bytes.
 ///
 /// # Errors
 ///
-/// If the system has no `/proc/self/status`: it is there on Linux only.
+/// If the system has no `/proc/self/status`, which only Linux has.
 pub fn resident() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -15,11 +15,11 @@ pub fn resident() -> Result<u64> {
     kib.map(|kib| kib * 1024).ok_or_else(|| Error::other("no VmRSS in /proc/self/status"))
 }
 
-/// The CPU time that all threads of this process have used, in nanoseconds.
+/// Returns the CPU time that all threads of this process have used, in nanoseconds. Threads that have ended are not counted.
 ///
 /// # Errors
 ///
-/// If the system has no `/proc/self/task/*/schedstat`: it is there on Linux only.
+/// If the system has no `/proc/self/task/*/schedstat`, which only Linux has.
 pub fn cpu_nanos() -> Result<u64> {
     let mut total = 0;
     for thread in fs::read_dir("/proc/self/task")? {

@@ -1,7 +1,7 @@
-//! The old way: a map of all tasks behind one lock, and a cleanup that somebody has to call.
+//! A baseline: a map of all tasks behind one lock, and a cleanup that the program has to call.
 //!
-//! It is what Moirai began with, and what teams write beside their runtime when they want to know what became of a task. Kept
-//! as a baseline for the benchmarks and for the example `leak`; written as well as its idea allows.
+//! This is what Moirai began with, and what teams write beside their runtime when they want to know what became of a task. It is
+//! kept as a baseline for the benchmarks and for the example `leak`, and is written as well as its idea allows.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,33 +12,33 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TaskId(u64);
 
-/// How far a task has come.
+/// The status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It has not run yet.
+    /// The task has not run yet.
     Queued,
-    /// It has been started.
+    /// The task has been started.
     Running,
-    /// It returned.
+    /// The task has returned.
     Completed,
-    /// It panicked.
+    /// The task has panicked.
     Failed,
 }
 
 /// What is known of a task.
 #[derive(Clone, Debug)]
 pub struct Metadata {
-    /// Its name, if it has one.
+    /// The name of the task, if it has one.
     pub name: Option<String>,
-    /// How far it has come.
+    /// The status of the task.
     pub status: Status,
-    /// When it was spawned.
+    /// When the task was spawned.
     pub spawned_at: Instant,
-    /// When it was started.
+    /// When the task was started.
     pub started_at: Option<Instant>,
-    /// When it ended.
+    /// When the task ended.
     pub finished_at: Option<Instant>,
-    /// Why it failed.
+    /// Why the task failed.
     pub error: Option<String>,
 }
 
@@ -58,9 +58,9 @@ impl OldRegistry {
         self.tasks.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a task.
+    /// Enters a new task, which is queued, and returns its id.
     pub fn register(&self, name: Option<String>) -> TaskId {
-        // Ordering: Relaxed: the number has only to be fresh.
+        // Ordering: Relaxed: the numbers only have to differ.
         let id = TaskId(self.next.fetch_add(1, Ordering::Relaxed));
         let metadata = Metadata {
             name,
@@ -74,7 +74,7 @@ impl OldRegistry {
         id
     }
 
-    /// The task is about to run.
+    /// Marks the task as running.
     pub fn start(&self, id: TaskId) {
         let now = Instant::now();
         if let Some(task) = self.write().get_mut(&id) {
@@ -83,7 +83,7 @@ impl OldRegistry {
         }
     }
 
-    /// The task has ended, well or with an error.
+    /// Marks the task as ended: as failed if there is an error, and otherwise as completed.
     pub fn finish(&self, id: TaskId, error: Option<String>) {
         let now = Instant::now();
         if let Some(task) = self.write().get_mut(&id) {
@@ -93,22 +93,23 @@ impl OldRegistry {
         }
     }
 
-    /// How far a task has come.
+    /// Returns the status of the task, or `None` if it is not in the map.
     pub fn status(&self, id: TaskId) -> Option<Status> {
         self.read().get(&id).map(|task| task.status)
     }
 
-    /// How many tasks are in the map.
+    /// Returns the number of tasks in the map.
     pub fn len(&self) -> usize {
         self.read().len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Drops what ended longer ago than `max_age`, then the oldest of what ended until `max_retained` are left. Says how many.
+    /// Drops the tasks that ended longer than `max_age` ago, and of the other ended ones the oldest, until `max_retained` are left.
+    /// Returns how many it dropped.
     pub fn cleanup_completed(&self, max_age: Duration, max_retained: usize) -> usize {
         let now = Instant::now();
         let mut tasks = self.write();
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_keeps_everything_until_somebody_cleans_up() {
+    fn it_keeps_everything_until_a_cleanup() {
         let registry = OldRegistry::default();
         let ids: Vec<_> = (0..100).map(|_| registry.register(None)).collect();
         for &id in &ids[..90] {
@@ -142,7 +143,7 @@ mod tests {
         }
         assert_eq!(registry.len(), 100);
         assert_eq!(registry.cleanup_completed(Duration::MAX, 10), 80);
-        // The newest ten are left, and what has not ended.
+        // The newest ten of the ended tasks are left, and those that have not ended.
         assert_eq!(registry.status(ids[79]), None);
         assert_eq!(registry.status(ids[80]), Some(Status::Completed));
         assert_eq!(registry.status(ids[95]), Some(Status::Queued));

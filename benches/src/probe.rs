@@ -1,4 +1,5 @@
-//! Single figures of Moirai: memory, sweeps, idling. Each is taken in a process of its own.
+//! Probes: single figures of Moirai, and of some peers, for memory, sweeps, lookups and idling. Each is taken in a process of its
+//! own.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
@@ -12,23 +13,23 @@ use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio, WORKERS};
 use crate::results::ProbeResult;
 use crate::stats::percentile;
 
-/// How to take one, and what it is to be.
+/// A figure, how it is taken, and its target.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
-    /// What it is called, on the command line too.
+    /// The name, which is also used on the command line.
     pub name: &'static str,
-    /// What it is.
+    /// What the figure is, in a phrase.
     pub about: &'static str,
-    /// Of what.
+    /// The unit of the figure.
     pub unit: &'static str,
-    /// What it is to be at most.
+    /// The target: the greatest value that is wanted, if there is a target.
     pub reach: Option<f64>,
-    /// Takes it. `live_bytes` says what is allocated now, by a counting allocator.
+    /// Takes the figure. `live_bytes` returns how many bytes are allocated now, by a counting allocator.
     pub take: fn(live_bytes: &dyn Fn() -> usize) -> f64,
 }
 
 impl Probe {
-    /// Takes it.
+    /// Takes the figure, and returns it with what describes it.
     #[must_use]
     pub fn result(&self, allocator: &str, live_bytes: &dyn Fn() -> usize) -> ProbeResult {
         let value = (self.take)(live_bytes);
@@ -38,102 +39,102 @@ impl Probe {
     }
 }
 
-/// All of them.
+/// All probes.
 pub const PROBES: [Probe; 14] = [
     Probe {
         name: "queued_moirai",
-        about: "resident bytes per queued task, record included",
+        about: "resident bytes per queued task, its record included",
         unit: "B",
         reach: Some(200.0),
         take: |_| queued::<Ours>(),
     },
     Probe {
         name: "queued_tokio",
-        about: "the same of tokio, without any record",
+        about: "the same for tokio, which keeps no records",
         unit: "B",
         reach: None,
         take: |_| queued::<Tokio>(),
     },
     Probe {
         name: "queued_async_executor",
-        about: "the same of async-executor, without any record",
+        about: "the same for async-executor, which keeps no records",
         unit: "B",
         reach: None,
         take: |_| queued::<Smol>(),
     },
     Probe {
         name: "queued_async_executor_static",
-        about: "the same of async-executor's StaticExecutor, without any record",
+        about: "the same for async-executor's StaticExecutor, which keeps no records",
         unit: "B",
         reach: None,
         take: |_| queued::<StaticSmol>(),
     },
     Probe {
         name: "record_1m",
-        about: "resident bytes per retained record at 1,000,000",
+        about: "resident bytes per retained record, with 1,000,000 of them",
         unit: "B",
         reach: Some(80.0),
         take: |_| record(1_000_000),
     },
     Probe {
         name: "record_1_1m",
-        about: "resident bytes per retained record at 1,100,000",
+        about: "resident bytes per retained record, with 1,100,000 of them",
         unit: "B",
         reach: Some(80.0),
         take: |_| record(1_100_000),
     },
     Probe {
         name: "sweep_nothing_10m",
-        about: "a sweep of 10,000,000 records of which none has expired",
+        about: "a sweep of 10,000,000 records of which none has expired, as a whole",
         unit: "µs",
         reach: Some(10.0),
         take: |_| sweep_nothing(),
     },
     Probe {
         name: "sweep_10m",
-        about: "a sweep of 10,000,000 records down to 10,000, per record",
+        about: "a sweep of 10,000,000 records down to 10,000, per record dropped",
         unit: "ns",
         reach: Some(30.0),
         take: |_| sweep().0,
     },
     Probe {
         name: "spawn_during_sweep",
-        about: "99.9 % of spawns during that sweep take at most",
+        about: "a spawn during that sweep, 99.9th percentile",
         unit: "µs",
         reach: Some(50.0),
         take: |_| sweep().1,
     },
     Probe {
         name: "lookup_2_readers",
-        about: "a lookup by id while a second thread looks up the same",
+        about: "a lookup by id while a second thread looks up the same id",
         unit: "ns",
         reach: Some(20.0),
         take: |_| lookup(2),
     },
     Probe {
         name: "waves_100m",
-        about: "growth of resident memory from 1,000,000 to 100,000,000 tasks in waves of 10,000",
+        about: "growth of resident memory between the 1,000,000th and the 100,000,000th task, in waves of 10,000",
         unit: "MiB",
         reach: Some(2.0),
         take: |_| waves(),
     },
     Probe {
         name: "burst_5m",
-        about: "memory left after a burst of 5,000,000 queued tasks and a sweep, by a counting allocator",
+        about: "memory still allocated after a burst of 5,000,000 queued tasks and a sweep, counted by the allocator",
         unit: "MiB",
         reach: Some(10.0),
         take: burst,
     },
     Probe {
         name: "burst_5m_peak",
-        about: "what that burst held while it was queued",
+        about: "memory that this burst takes while it is queued",
         unit: "MiB",
         reach: None,
         take: burst_peak,
     },
     Probe {
         name: "idle_10s",
-        about: "CPU time of an idle executor, all its threads, per second",
+        about: "CPU time of an idle executor, of all its threads, per second",
         unit: "ms",
         reach: Some(1.0),
         take: |_| idle(),
@@ -154,7 +155,7 @@ fn executor(cleanup: CleanupConfig) -> Moirai {
         .expect("the executor starts")
 }
 
-/// Keeps every worker of a peer inside a task until the barrier lets it go.
+/// Keeps every worker of a peer inside of a task, until one more thread waits at the returned barrier.
 fn occupy<P: Peer>() -> Arc<Barrier> {
     P::start();
     let gate = Arc::new(Barrier::new(WORKERS + 1));
@@ -170,7 +171,7 @@ fn occupy<P: Peer>() -> Arc<Barrier> {
     gate
 }
 
-/// What a queued task takes, one that carries a number along as a small future does.
+/// Returns the resident bytes per task while a million tasks are queued. Each task carries a number, as a small future does.
 fn queued<P: Peer>() -> f64 {
     const TASKS: u64 = 1_000_000;
     let gate = occupy::<P>();
@@ -190,7 +191,7 @@ fn queued<P: Peer>() -> f64 {
     (after - before) / TASKS as f64
 }
 
-/// Runs so many tasks that do nothing, in waves, and waits for their ends.
+/// Runs `tasks` tasks that do nothing, in waves, and joins them all.
 fn run(executor: &Moirai, tasks: usize) {
     const WAVE: usize = 10_000;
     let mut left = tasks;
@@ -210,7 +211,7 @@ fn keep_all() -> CleanupConfig {
 
 fn record(records: usize) -> f64 {
     let executor = executor(keep_all());
-    // The waves' own memory is there before.
+    // The memory that the waves themselves need is in use before the first measurement.
     run(&executor, 50_000);
     let before = bytes();
     run(&executor, records);
@@ -230,7 +231,8 @@ fn sweep_nothing() -> f64 {
     percentile(&times, 0.5)
 }
 
-/// Nanoseconds per record, and the 99.9th percentile of a concurrent spawn in microseconds.
+/// Returns the time of a sweep in nanoseconds per record that it drops, and the 99.9th percentile of the times of spawns during the
+/// sweep, in microseconds.
 fn sweep() -> (f64, f64) {
     let cleanup = CleanupConfig { enable_automatic_cleanup: false, ..CleanupConfig::default() };
     let executor = &executor(cleanup);
@@ -283,7 +285,8 @@ fn waves() -> f64 {
     (bytes() - before) / MIB
 }
 
-/// Bytes before the burst, while it was queued, and after a sweep.
+/// Returns the MiB that are allocated before a burst of tasks, while all of its tasks are queued, and after they have run and their
+/// records were swept.
 fn burst_bytes(live_bytes: &dyn Fn() -> usize) -> [f64; 3] {
     let executor = Ours::executor();
     run(executor, 100_000);
@@ -316,7 +319,7 @@ fn idle() -> f64 {
     const SECONDS: u64 = 10;
     let executor = executor(CleanupConfig::default());
     run(&executor, 100_000);
-    // What the last tasks woke goes to sleep again.
+    // Threads that the last tasks have woken go back to sleep.
     thread::sleep(Duration::from_millis(200));
     let cpu = || cpu_nanos().expect("CPU time is known on Linux only") as f64 / 1e6;
     let before = cpu();

@@ -1,4 +1,4 @@
-//! The page of benchmarks in the docs, and its pictures.
+//! The page of benchmarks in the docs, and its charts.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,14 +8,14 @@ use crate::chart::{Bar, bars, number};
 use crate::results::{CaseResult, GroupResult, Ratio, Results};
 use crate::workload::{self, Group, OURS};
 
-/// What stands above the figures.
+/// The text above the tables.
 const INTRODUCTION: &str = include_str!("report.md");
 
-/// The ratios and what they are to be, as a table in Markdown.
+/// Returns the ratios and their targets, as a table in Markdown.
 #[must_use]
 pub fn ratios(results: &Results) -> String {
     let mut text = String::from(
-        "| workload | allocator | what | ratio | of the processes | to reach |\n\
+        "| workload | allocator | times compared | ratio | range over processes | target |\n\
          | --- | --- | --- | --- | --- | --- |\n",
     );
     for group in &results.groups {
@@ -37,10 +37,10 @@ pub fn ratios(results: &Results) -> String {
     text
 }
 
-/// The single figures, as a table in Markdown.
+/// Returns the figures of the probes and their targets, as a table in Markdown.
 #[must_use]
 pub fn probes(results: &Results) -> String {
-    let mut text = String::from("| what | figure | to reach |\n| --- | --- | --- |\n");
+    let mut text = String::from("| what | figure | target |\n| --- | --- | --- |\n");
     for probe in &results.probes {
         let mark = probe.reach.map_or("", |reach| if probe.value <= reach { " ✓" } else { "" });
         let reach =
@@ -51,7 +51,7 @@ pub fn probes(results: &Results) -> String {
     text
 }
 
-/// The workloads by which schedulers are compared, and what they are called beside each other.
+/// The workloads by which schedulers are compared, and the titles of their columns.
 const COMPARED: [(&str, &str); 5] = [
     ("scheduler_outside_10k", "from outside"),
     ("scheduler_inside_10k", "from a task"),
@@ -60,7 +60,7 @@ const COMPARED: [(&str, &str); 5] = [
     ("scheduler_partitioned", "partitioned"),
 ];
 
-/// The time of each scheduler to that of the default, by workload, with the system's allocator.
+/// Returns the time of each scheduler divided by that of the default one, for each workload, with the system's allocator.
 fn compared(results: &Results) -> Vec<(&'static str, Vec<(&str, f64)>)> {
     let group = |name: &str| {
         let mut groups = results.groups.iter();
@@ -76,14 +76,15 @@ fn compared(results: &Results) -> Vec<(&'static str, Vec<(&str, f64)>)> {
     COMPARED.into_iter().filter_map(column).collect()
 }
 
-/// The schedulers beside each other, as a table in Markdown.
+/// Returns the comparison of the schedulers, as text and a table in Markdown.
 fn schedulers(results: &Results) -> String {
     let columns = compared(results);
     let Some((_, first)) = columns.first() else { return String::new() };
     let mut text = String::from(
-        "Time divided by that of the default scheduler, doing the same in the same processes; less is better: 10,000 tasks spawned from \
-         outside and from a task, 200 tasks that yield, 1,000 pairs that play ping-pong, requests to partitioned data. *WorkStealing, chosen* is the \
-         default scheduler given to the builder like one of your own: what it takes more is the price of the vtable, and noise.\n\n\
+        "The time of each scheduler divided by that of the default one, which does the same work in the same processes; less is better. The \
+         columns: 10,000 tasks spawned from outside and from a task, 200 tasks that yield, 1,000 pairs of tasks that play ping-pong, and requests \
+         to partitioned data. *WorkStealing, chosen* is the default scheduler, passed to the builder like one of your own: what it takes longer \
+         is the price of the vtable, and noise.\n\n\
          ![Time of each scheduler to that of the default, on five workloads](figures/schedulers.svg)\n\n| scheduler |",
     );
     for (title, _) in &columns {
@@ -104,7 +105,7 @@ fn schedulers(results: &Results) -> String {
     text
 }
 
-/// The same as a picture.
+/// Returns the comparison of the schedulers as a chart.
 fn schedulers_chart(results: &Results) -> String {
     let columns = compared(results);
     let rows = columns.iter().flat_map(|(title, ratios)| {
@@ -120,7 +121,7 @@ fn schedulers_chart(results: &Results) -> String {
     bars("time to that of the default scheduler, called directly", "×", &rows.collect::<Vec<_>>())
 }
 
-/// Names with angle brackets are no tags.
+/// Returns a name for Markdown, where angle brackets would be taken for a tag.
 fn code(name: &str) -> String {
     if name.contains('<') { format!("`{name}`") } else { name.to_owned() }
 }
@@ -128,13 +129,13 @@ fn code(name: &str) -> String {
 fn group_section(text: &mut String, group: &Group, results: &[&GroupResult]) {
     let _ = write!(
         text,
-        "\n### {}\n\n{}: nanoseconds per {}.\n\n",
+        "\n### {}\n\n{}. Times are in nanoseconds per {}.\n\n",
         group.name,
         sentence(group.about),
         group.unit
     );
     if let Some(reach) = group.reach {
-        let _ = writeln!(text, "Moirai is to take at most {} ns.\n", number(reach));
+        let _ = writeln!(text, "Target for Moirai: at most {} ns.\n", number(reach));
     }
     let _ = writeln!(text, "![{}](figures/bench-{}.svg)\n", group.about, group.name);
     let _ = writeln!(
@@ -159,12 +160,13 @@ fn group_section(text: &mut String, group: &Group, results: &[&GroupResult]) {
     }
 }
 
+/// Returns the text with its first letter in upper case.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The whole page.
+/// Returns the whole page.
 #[must_use]
 pub fn page(results: &Results) -> String {
     let mut text = String::from(INTRODUCTION);
@@ -172,7 +174,7 @@ pub fn page(results: &Results) -> String {
     text.push_str(&ratios(results));
     text.push_str("\n## The schedulers beside each other\n\n");
     text.push_str(&schedulers(results));
-    text.push_str("\n## Memory, sweeps, idling\n\n");
+    text.push_str("\n## Memory, sweeps, lookups, idling\n\n");
     text.push_str(&probes(results));
     text.push_str("\n## Measured on\n\n| | |\n| --- | --- |\n");
     for (name, value) in &results.machine {
@@ -188,7 +190,7 @@ pub fn page(results: &Results) -> String {
     text
 }
 
-/// Writes the page, the pictures and the results below `src`, the source folder of the book.
+/// Writes the page, the charts and the results to `src`, the source directory of the book.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a run of all suites found, as it is kept in a file.
+//! The results of a run of all suites, as they are stored in a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,79 +10,79 @@ use crate::measure::Runs;
 use crate::stats::{median, percentile, range};
 use crate::workload::OURS;
 
-/// Everything that was found.
+/// The results of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Results {
-    /// What it was measured on and with: name and value.
+    /// What the run was measured on and with, as names and values.
     pub machine: Vec<(String, String)>,
-    /// The groups, by allocator.
+    /// The groups, each once for each allocator.
     pub groups: Vec<GroupResult>,
-    /// Single figures of Moirai, by allocator.
+    /// The figures of the probes.
     pub probes: Vec<ProbeResult>,
 }
 
-/// One group under one allocator.
+/// The results of one group with one allocator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GroupResult {
-    /// The group.
+    /// The name of the group.
     pub name: String,
-    /// With which allocator.
+    /// The name of the allocator.
     pub allocator: String,
-    /// Everybody's times, Moirai's first.
+    /// The times of all peers, Moirai's first.
     pub cases: Vec<CaseResult>,
-    /// What was to be reached.
+    /// The ratios that the group reports.
     pub ratios: Vec<Ratio>,
-    /// Who hung, and was left out.
+    /// The peers that hung, and were left out from then on.
     pub hung: Vec<String>,
 }
 
-/// The times of one peer, in nanoseconds per unit.
+/// The times of one peer over all runs in all processes, in nanoseconds per unit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaseResult {
-    /// Who.
+    /// The name of the peer.
     pub peer: String,
-    /// Half of the runs took less.
+    /// The median of the runs.
     pub median: f64,
-    /// The fastest run.
+    /// The time of the fastest run.
     pub min: f64,
-    /// The slowest run.
+    /// The time of the slowest run.
     pub max: f64,
-    /// One in a hundred runs took more.
+    /// The 99th percentile of the runs.
     pub p99: f64,
 }
 
-/// Moirai's time divided by somebody's.
+/// The time of one peer, usually Moirai, divided by that of another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ratio {
-    /// Of which percentile.
+    /// The percentile of the runs whose times are divided, from 0 to 1.
     pub percentile: f64,
-    /// By whose.
+    /// The peer by whose time is divided.
     pub baseline: String,
-    /// Whose time was divided.
+    /// The peer whose time is divided.
     #[serde(default = "ours")]
     pub of: String,
-    /// The ratio: the median over the processes.
+    /// The median of the ratios of the processes.
     pub ratio: f64,
-    /// That of the process where it was least.
+    /// The ratio of the process in which it was least.
     pub low: f64,
-    /// That of the process where it was most.
+    /// The ratio of the process in which it was greatest.
     pub high: f64,
-    /// What it is to be at most; none if nothing was asked for.
+    /// The target: the greatest ratio that is wanted, if there is a target.
     pub reach: Option<f64>,
 }
 
-/// One figure of Moirai alone.
+/// The figure of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProbeResult {
-    /// What it is called.
+    /// The name of the probe.
     pub name: String,
-    /// What it is, in a sentence.
+    /// What the figure is, in a phrase, with the allocator.
     pub about: String,
-    /// Its value.
+    /// The figure.
     pub value: f64,
-    /// Of what.
+    /// The unit of the figure.
     pub unit: String,
-    /// What it is to be at most; none if nothing was asked for.
+    /// The target: the greatest value that is wanted, if there is a target.
     pub reach: Option<f64>,
 }
 
@@ -95,17 +95,17 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or is none of ours.
+    /// If the file cannot be read, or does not contain results.
     pub fn read(path: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(path)?;
         serde_json::from_str(&text).map_err(io::Error::other)
     }
 
-    /// Writes them to a file.
+    /// Writes the results to a file.
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
         text.push('\n');
@@ -114,7 +114,7 @@ impl Results {
 }
 
 impl CaseResult {
-    /// Of the runs of one peer in all processes.
+    /// Summarizes the runs of one peer in all processes.
     #[must_use]
     pub fn of(peer: &str, nanos: &[f64]) -> Self {
         let (min, max) = range(nanos);
@@ -124,7 +124,8 @@ impl CaseResult {
 }
 
 impl Ratio {
-    /// Of the times of `of` to the baseline's, process by process. `None` if either has none.
+    /// Divides a percentile of the times of `of` by that of the baseline, process by process. Returns `None` if no process has
+    /// times of both.
     #[must_use]
     pub fn of(
         processes: &[Vec<Runs>],
@@ -161,7 +162,7 @@ impl Ratio {
     }
 }
 
-/// The times of every peer over all processes, in the order of the first process.
+/// Summarizes the times of every peer over all processes, in the order of the first process.
 #[must_use]
 pub fn pooled(processes: &[Vec<Runs>]) -> Vec<CaseResult> {
     let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();

@@ -1,6 +1,6 @@
-//! Medians and the like.
+//! Percentiles of measured values.
 
-/// The value below which this share of the values lies; zero of none.
+/// Returns the value below which about this share of the values lies. It is always one of the values; zero if there are none.
 #[must_use]
 pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -9,13 +9,13 @@ pub fn percentile(values: &[f64], share: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(0.0)
 }
 
-/// The middle one.
+/// Returns the value in the middle; of an even number of values, the greater of the two in the middle.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {
     percentile(values, 0.5)
 }
 
-/// The smallest, and the largest.
+/// Returns the smallest and the largest value.
 #[must_use]
 pub fn range(values: &[f64]) -> (f64, f64) {
     (percentile(values, 0.0), percentile(values, 1.0))

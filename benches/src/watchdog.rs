@@ -1,4 +1,4 @@
-//! Ends the process when a peer hangs, and says which: no suite waits for ever.
+//! Ends the process when a peer hangs, and names the peer, so that no suite waits forever.
 
 use std::process;
 use std::sync::{Mutex, Once, PoisonError};
@@ -6,15 +6,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long one run of a workload may take. The longest takes about a second.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RUN_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the process exits with when a peer hangs.
+/// The exit status of the process when a peer hangs.
 pub const HUNG: i32 = 86;
 
-/// What runs now, and since when.
+/// The group and the peer that run now, and since when.
 static RUNNING: Mutex<Option<(&str, &str, Instant)>> = Mutex::new(None);
 
-/// Calls `run`, which is `peer`'s in `group`, and ends the process if it does not return within a minute.
+/// Calls `run`, which is a run of `peer` in `group`, and ends the process if it does not return within a minute.
 ///
 /// # Panics
 ///
@@ -34,15 +34,15 @@ fn set(running: Option<(&'static str, &'static str, Instant)>) {
     *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = running;
 }
 
-/// Looks seldom, so that it disturbs nobody.
+/// Checks once a second, which is seldom enough not to disturb what is measured.
 fn look() {
     loop {
         thread::sleep(Duration::from_secs(1));
         let running = *RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((group, peer, since)) = running
-            && since.elapsed() > PATIENCE
+            && since.elapsed() > RUN_LIMIT
         {
-            eprintln!("{group}: {peer} hangs: a run has not ended in {PATIENCE:?}");
+            eprintln!("{group}: {peer} hangs: a run has not ended in {RUN_LIMIT:?}");
             process::exit(HUNG);
         }
     }

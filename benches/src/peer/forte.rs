@@ -10,12 +10,12 @@ use super::interface::{Peer, WORKERS};
 
 static POOL: ThreadPool = ThreadPool::new();
 
-/// Forte, a beta.
+/// Forte, of which this is a beta.
 #[derive(Clone, Copy, Debug)]
 pub struct Forte;
 
 impl Forte {
-    /// The pool.
+    /// Returns the pool.
     pub fn pool() -> &'static ThreadPool {
         &POOL
     }
@@ -56,7 +56,7 @@ impl Peer for Forte {
         handle
     }
 
-    /// The caller becomes a member of the pool and lends a hand, which is how Forte means it.
+    /// Makes the caller a member of the pool, which may then run the task itself. This is how Forte is meant to be used.
     fn join_outside<T: Send + 'static>(handle: Task<T>) -> T {
         POOL.with_worker(|worker| worker.block_on(handle))
     }

@@ -1,43 +1,43 @@
-//! What every peer can be made to do.
+//! What every peer must be able to do.
 
 use std::future::Future;
 
-/// Threads that run tasks, in every peer.
+/// The number of threads that run tasks, in every peer.
 pub const WORKERS: usize = 2;
 
 /// An executor of async tasks.
 ///
-/// All functions are associated ones: a peer is a process-wide executor, as most programs have it. Tasks refer to it by its
-/// type, so no workload pays for reference counts that its peer does not ask for.
+/// All functions are associated ones: a peer is a process-wide executor, as most programs have it. Tasks refer to it by its type,
+/// so that no workload pays for reference counts that its peer does not need.
 pub trait Peer: Copy + Send + Sync + 'static {
-    /// What it is called in tables.
+    /// The name of the peer in tables.
     const NAME: &'static str;
 
-    /// A task that was spawned.
+    /// The handle of a task.
     type Handle<T: Send + 'static>: Send + 'static;
 
-    /// Starts it, if it has not been started yet.
+    /// Starts the executor, if it has not been started yet.
     fn start();
 
-    /// Spawns a task from any thread, as a thread would that is no worker.
+    /// Spawns a task from any thread, in the way that a thread must which is not a worker.
     fn spawn<F>(future: F) -> Self::Handle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Spawns a task from inside another one, in the shortest way that the peer has.
+    /// Spawns a task from inside of another one, in the cheapest way that the peer has.
     fn spawn_inside<F>(future: F) -> Self::Handle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Lets a task go on without its handle.
+    /// Drops the handle, and lets the task go on.
     fn detach<T: Send + 'static>(handle: Self::Handle<T>);
 
-    /// Waits for a task inside another.
+    /// Waits for a task inside of another one.
     fn join<T: Send + 'static>(handle: Self::Handle<T>) -> impl Future<Output = T> + Send;
 
-    /// Waits for a task on a thread that is no worker.
+    /// Waits for a task on a thread that is not a worker.
     fn join_outside<T: Send + 'static>(handle: Self::Handle<T>) -> T {
         Self::block_on(Self::join(handle))
     }

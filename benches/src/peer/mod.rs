@@ -1,4 +1,5 @@
-//! The executors that are compared, set up alike: two workers each, started once a process and never stopped.
+//! The executors that are compared. Each is a process-wide one with two workers and its own defaults, is started once, and is never
+//! stopped.
 
 #[cfg(feature = "forte")]
 mod forte;

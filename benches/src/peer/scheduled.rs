@@ -1,4 +1,5 @@
-//! Moirai with its defaults, every task on the books, histograms on, limits on; and the same with each of the schedulers in the box.
+//! Moirai with its defaults, that is with a record of every task, a limit on retained records, and histograms; and the same with
+//! each of its schedulers.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -10,22 +11,22 @@ use super::interface::{Peer, WORKERS};
 
 /// A scheduler that Moirai is set up with.
 pub trait Kind: Copy + Send + Sync + 'static {
-    /// What it is called in tables.
+    /// The name of the peer in tables.
     const NAME: &'static str;
 
-    /// Where its executor is.
+    /// Returns the static that holds its executor.
     fn place() -> &'static OnceLock<Moirai>;
 
-    /// Chooses it.
+    /// Sets the scheduler.
     fn choose(builder: MoiraiBuilder) -> MoiraiBuilder;
 }
 
-/// Moirai with a scheduler, tracking on.
+/// Moirai with the scheduler `K`.
 #[derive(Clone, Copy, Debug)]
 pub struct Scheduled<K>(K);
 
 impl<K: Kind> Scheduled<K> {
-    /// The executor.
+    /// Returns the executor, which the first call starts.
     ///
     /// # Panics
     ///
@@ -86,14 +87,14 @@ impl<K: Kind> Peer for Scheduled<K> {
     }
 }
 
-/// Moirai, with nothing said of a scheduler.
+/// Moirai as it is if no scheduler is set.
 pub type Ours = Scheduled<Default>;
 
-/// The default scheduler, called directly.
+/// The default scheduler, which is called directly.
 #[derive(Clone, Copy, Debug)]
 pub struct Default;
 
-/// The default scheduler, chosen as one of somebody else's: called through a vtable.
+/// The default scheduler, set like one of your own, and therefore called through a vtable.
 #[derive(Clone, Copy, Debug)]
 pub struct Boxed;
 
@@ -101,7 +102,7 @@ pub struct Boxed;
 #[derive(Clone, Copy, Debug)]
 pub struct Fifo;
 
-/// [`PriorityBands`], strict with ageing.
+/// [`PriorityBands`], strict, with ageing.
 #[derive(Clone, Copy, Debug)]
 pub struct Bands;
 
@@ -109,7 +110,7 @@ pub struct Bands;
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline;
 
-/// [`ThreadPerCore`], by affinity.
+/// [`ThreadPerCore`], which places tasks by their affinity.
 #[derive(Clone, Copy, Debug)]
 pub struct PerCore;
 

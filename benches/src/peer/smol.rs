@@ -1,4 +1,5 @@
-//! async-executor on threads of its own, as smol runs it: the usual one, and the one for statics, which has no list of tasks.
+//! async-executor on threads of its own, as smol runs it: its `Executor`, and its `StaticExecutor`, which keeps no list of its
+//! tasks.
 
 use std::future::{Future, pending};
 use std::sync::{Once, OnceLock};
@@ -9,7 +10,7 @@ use futures_lite::future::{self, block_on};
 
 use super::interface::{Peer, WORKERS};
 
-/// Runs the futures that `run` makes on threads that never end.
+/// Runs the futures that `run` returns on threads that never end.
 fn start_threads<F: Future<Output = ()> + 'static>(run: fn() -> F) {
     for number in 0..WORKERS {
         thread::Builder::new()
@@ -80,11 +81,11 @@ fn executor() -> &'static Executor<'static> {
 static STATIC_EXECUTOR: StaticExecutor = StaticExecutor::new();
 
 peer! {
-    /// async-executor's `Executor`.
+    /// async-executor with its `Executor`.
     Smol, "async-executor", executor()
 }
 
 peer! {
-    /// async-executor's `StaticExecutor`.
+    /// async-executor with its `StaticExecutor`.
     StaticSmol, "async-executor static", STATIC_EXECUTOR
 }

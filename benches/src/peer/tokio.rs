@@ -10,12 +10,12 @@ use super::interface::{Peer, WORKERS};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
-/// tokio, without I/O and time drivers.
+/// tokio, without its drivers for I/O and time.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
 impl Tokio {
-    /// The runtime.
+    /// Returns the runtime, which the first call starts.
     ///
     /// # Panics
     ///

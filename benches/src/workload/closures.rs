@@ -1,4 +1,5 @@
-//! Closures on thread pools: Moirai's parallel tasks beside rayon, Forte, and the pool that a channel and some threads make.
+//! Closures on thread pools: Moirai's parallel tasks beside rayon, Forte, and a pool that consists of a channel and two threads.
+//! All peers but Moirai forget a closure as soon as it has run.
 
 use std::sync::OnceLock;
 use std::thread;
@@ -15,7 +16,7 @@ const CLOSURES: usize = 10_000;
 pub(super) fn groups() -> Vec<Group> {
     vec![Group {
         name: "closures_outside_10k",
-        about: "spawn 10,000 closures from a thread that is no worker, until the last has run",
+        about: "spawn 10,000 closures from a thread that is not a worker, until the last has run",
         unit: "closure",
         units: CLOSURES as u64,
         rounds: 40,
@@ -53,7 +54,7 @@ pub(super) fn groups() -> Vec<Group> {
     }]
 }
 
-/// The closures of a pool that is a channel and some threads.
+/// Runs the closures on the pool that consists of a channel and some threads.
 pub(super) fn channel_pool_wave() -> Duration {
     wave(|countdown| {
         let closure: Closure = Box::new(move || countdown.count());
@@ -61,6 +62,7 @@ pub(super) fn channel_pool_wave() -> Duration {
     })
 }
 
+/// Spawns all closures, and returns the time from the first spawn until the last closure has run.
 pub(super) fn wave(spawn: impl Fn(Countdown)) -> Duration {
     let (countdown, done) = Countdown::new(CLOSURES);
     let start = Instant::now();

@@ -4,42 +4,42 @@ use std::time::Duration;
 
 use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio};
 
-/// A workload and everybody who does it.
+/// A workload, and the peers that do it.
 #[derive(Debug)]
 pub struct Group {
-    /// What it is called, on the command line too.
+    /// The name, which is also used on the command line.
     pub name: &'static str,
-    /// What it is, in a sentence.
+    /// What is done, in a phrase.
     pub about: &'static str,
-    /// What times are given per.
+    /// The unit that times are given for.
     pub unit: &'static str,
-    /// How many of them one run has.
+    /// The number of units in one run.
     pub units: u64,
-    /// How many runs a peer gets in one process.
+    /// The number of runs of each peer in one process.
     pub rounds: usize,
-    /// What Moirai is to take at most, in nanoseconds per unit, if that was asked for.
+    /// The target: how many nanoseconds per unit Moirai should take at most, if there is a target.
     pub reach: Option<f64>,
-    /// What is compared.
+    /// The ratios that are reported.
     pub figures: Vec<Figure>,
-    /// Who does it; Moirai is the first.
+    /// The cases, one for each peer. Moirai's is the first.
     pub cases: Vec<Case>,
 }
 
-/// What Moirai is called in tables, with its default scheduler.
+/// The name in tables of Moirai with its default scheduler.
 pub const OURS: &str = "moirai";
 
-/// A figure of a group, and what it is to be.
+/// A ratio of two times, and its targets.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
-    /// Which of the sorted times of all runs.
+    /// The percentile of the runs whose times are divided, from 0 to 1.
     pub percentile: f64,
-    /// Whose time is divided.
+    /// The peer whose time is divided.
     pub of: &'static str,
-    /// By whose time it is divided.
+    /// The peer by whose time is divided.
     pub baseline: &'static str,
-    /// The ratio to reach with the system's allocator.
+    /// The target with the system's allocator: the greatest ratio that is wanted.
     pub system: f64,
-    /// And with mimalloc.
+    /// The target with mimalloc.
     pub mimalloc: f64,
 }
 
@@ -48,17 +48,17 @@ impl Figure {
         Self { percentile: 0.5, of: OURS, baseline, system, mimalloc }
     }
 
-    /// Of another than Moirai.
+    /// Returns the same figure for the time of another peer than Moirai.
     pub(super) const fn of(self, of: &'static str) -> Self {
         Self { of, ..self }
     }
 }
 
-/// One who does the work of a group.
+/// One peer that does the work of a group.
 pub struct Case {
-    /// Who.
+    /// The name of the peer.
     pub peer: &'static str,
-    /// Does it once, and says how long it took.
+    /// Does the work once, and returns how long it took.
     pub run: fn() -> Duration,
 }
 
@@ -68,9 +68,9 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// Something that every executor of async tasks can be made to do.
+/// Work that every executor of async tasks can do.
 pub(super) trait Workload {
-    /// Does it once, and says how long it took.
+    /// Does the work once, and returns how long it took.
     fn run<P: Peer>() -> Duration;
 }
 
@@ -84,8 +84,8 @@ pub(super) fn case<W: Workload, P: Peer>() -> Case {
     }
 }
 
-/// A case for every peer.
-pub(super) fn everybody<W: Workload>() -> Vec<Case> {
+/// Returns a case for every peer.
+pub(super) fn every_peer<W: Workload>() -> Vec<Case> {
     vec![
         case::<W, Ours>(),
         case::<W, Tokio>(),

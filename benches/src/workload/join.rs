@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::group::{Figure, Group, Workload, everybody};
+use super::group::{Figure, Group, Workload, every_peer};
 use crate::peer::Peer;
 
 pub(super) fn groups() -> Vec<Group> {
@@ -16,27 +16,27 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 40,
             reach: None,
             figures: vec![Figure::median("tokio", 0.35, 0.50)],
-            cases: everybody::<Inside<10_000>>(),
+            cases: every_peer::<Inside<10_000>>(),
         },
         Group {
             name: "join_outside_10k",
-            about: "spawn 10,000 tasks from a thread that is no worker, then wait there for all results",
+            about: "spawn 10,000 tasks from a thread that is not a worker, then wait there for all results",
             unit: "task",
             units: 10_000,
             rounds: 40,
             reach: None,
             figures: vec![Figure::median("tokio", 0.35, 0.50)],
-            cases: everybody::<Outside<10_000>>(),
+            cases: every_peer::<Outside<10_000>>(),
         },
         Group {
             name: "join_one_outside",
-            about: "spawn one task from a thread that is no worker, and wait there for its result",
+            about: "spawn one task from a thread that is not a worker, and wait there for its result",
             unit: "task",
             units: 100,
             rounds: 60,
             reach: None,
             figures: vec![Figure::median("tokio", 0.35, 0.35)],
-            cases: everybody::<One>(),
+            cases: every_peer::<One>(),
         },
     ]
 }

@@ -1,4 +1,4 @@
-//! What the peers are made to do, and how long one run of it takes.
+//! The workloads: the work that the peers do, and the time that one run of it takes.
 
 mod closures;
 mod fork;

@@ -1,11 +1,11 @@
-//! Being polled again and again.
+//! Tasks that are polled again and again.
 
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::group::{Figure, Group, Workload, everybody};
+use super::group::{Figure, Group, Workload, every_peer};
 use super::spawn::{Countdown, wait};
 use crate::peer::Peer;
 
@@ -23,7 +23,7 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 20,
             reach: None,
             figures: vec![Figure::median("tokio", 0.90, 0.90)],
-            cases: everybody::<YieldMany>(),
+            cases: every_peer::<YieldMany>(),
         },
         Group {
             name: "ping_pong",
@@ -33,7 +33,7 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 60,
             reach: None,
             figures: vec![Figure::median("tokio", 0.60, 0.60)],
-            cases: everybody::<PingPong>(),
+            cases: every_peer::<PingPong>(),
         },
     ]
 }
@@ -60,7 +60,7 @@ impl Workload for YieldMany {
     }
 }
 
-/// The channel is tokio's for everybody: it works in any executor, and so it is the same for all.
+/// The channel is tokio's for all peers: it works in any executor.
 pub(super) struct PingPong;
 
 impl Workload for PingPong {

@@ -1,7 +1,8 @@
-//! The writer alone: Moirai's registry beside the table of the old way.
+//! The registry alone, without an executor: what it costs to record a task and to look one up, beside a `HashMap` behind an
+//! `RwLock`.
 #![allow(
     unsafe_code,
-    reason = "an entry must not outlive its registry; here registries are statics"
+    reason = "a record must not be used after its registry is gone; here registries are statics"
 )]
 
 use std::hint::black_box;
@@ -17,20 +18,20 @@ use moirai_executor::registry::{ActiveRecord, NewRecord, RecordEnd, Registry, Wr
 use super::group::{Case, Figure, Group};
 use crate::old_registry::{self, OldRegistry};
 
-/// Records that are kept, and so the window in which a slot comes round again.
+/// The limit on retained records, and so the number of tasks after which a slot is used again.
 const WINDOW: usize = 10_000;
-/// Tasks of one thread in one run.
+/// The number of tasks of one thread in one run.
 const TASKS: usize = 200_000;
-/// Of the old way, which takes longer.
+/// The same for the old registry, which takes longer.
 const OLD_TASKS: usize = 20_000;
-/// Lookups in one run.
+/// The number of lookups in one run.
 const LOOKUPS: usize = 1_000_000;
 
 pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
             name: "registry_1_thread",
-            about: "register, start, finish and evict in a window of 10,000 records, clock included",
+            about: "record a task that is spawned, started and finished, and evict an old record, with 10,000 retained ones; two reads of the clock included",
             unit: "task",
             units: TASKS as u64,
             rounds: 15,
@@ -43,7 +44,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "registry_2_threads",
-            about: "the same on two threads at once, per task of one of them",
+            about: "the same on two threads at once: the time of one thread for one task of its own",
             unit: "task",
             units: TASKS as u64,
             rounds: 15,
@@ -56,7 +57,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "lookup",
-            about: "the status of a task by its id",
+            about: "look up the status of a task by its id",
             unit: "lookup",
             units: LOOKUPS as u64,
             rounds: 15,
@@ -70,7 +71,7 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
-/// A registry whose window is full, and the writer of its workers.
+/// A registry that retains `WINDOW` records, with a writer for each worker.
 struct Ours {
     registry: Registry,
     clock: Clock,
@@ -102,22 +103,23 @@ impl Ours {
             name: None,
             task: NonNull::<u64>::dangling().cast(),
         };
-        // SAFETY: the registry is in a static, so the entry does not outlive it.
+        // SAFETY: the record is finished with this registry, if at all. The registry is in a static, so it is not dropped. The
+        // pointer is aligned for a `u64`, and `with_task`, which would use it, is not called.
         unsafe { self.registry.register(writer, new, self.clock.ticks()) }
     }
 
-    /// A task's life, with the two looks at the clock that it takes in the executor.
+    /// Records the life of a task, and reads the clock twice, as the executor does.
     fn task(&'static self, writer: &mut Writer, worker: usize) {
-        let entry = self.register(writer);
-        entry.start(Some(worker), 0);
+        let record = self.register(writer);
+        record.start(Some(worker), 0);
         let ticks = self.clock.ticks();
-        entry.polled(1);
+        record.polled(1);
         let end = RecordEnd { status: TaskStatus::Completed, ticks, error: None };
-        black_box(self.registry.finish(writer, entry, end));
+        black_box(self.registry.finish(writer, record, end));
     }
 }
 
-/// What one of `WORKERS` threads takes for a task.
+/// Returns the time that one of `WORKERS` threads takes for its tasks.
 fn ours<const WORKERS: usize>() -> Duration {
     let ours = Ours::of::<WORKERS>();
     let mut all = ours.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,7 +133,7 @@ fn ours<const WORKERS: usize>() -> Duration {
     on_threads(all.iter_mut().enumerate(), run)
 }
 
-/// Calls `run` with each of `parts` on a thread of its own, and gives the mean of the times.
+/// Calls `run` with each of `parts` on a thread of its own, and returns the mean of the times.
 fn on_threads<T: Send>(
     parts: impl ExactSizeIterator<Item = T>,
     run: impl Fn(T) -> Duration + Sync,
@@ -150,7 +152,7 @@ fn our_lookup() -> Duration {
     let ours = Ours::of::<1>();
     let id = *ID.get_or_init(|| {
         let mut writer = ours.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Never ended, so that it stays.
+        // The task does not end, so its record stays.
         ours.register(&mut writer[0]).id()
     });
     let start = Instant::now();
@@ -160,7 +162,7 @@ fn our_lookup() -> Duration {
     start.elapsed()
 }
 
-/// The old registries, with a full window, and how many tasks have ended since the last cleanup.
+/// Returns the old registry for this number of threads, which has `WINDOW` ended tasks at the start.
 fn old_registry<const WORKERS: usize>() -> &'static OldRegistry {
     static ONE: OnceLock<OldRegistry> = OnceLock::new();
     static TWO: OnceLock<OldRegistry> = OnceLock::new();
@@ -181,7 +183,8 @@ fn old_task(registry: &OldRegistry) -> old_registry::TaskId {
     id
 }
 
-/// As `ours`; whenever as many tasks as are kept have ended, one cleanup halves the map.
+/// As `ours`. Each thread calls a cleanup after every `WINDOW / WORKERS` of its tasks, which drops all but the `WINDOW` newest of
+/// the ended ones.
 fn old<const WORKERS: usize>() -> Duration {
     let registry = old_registry::<WORKERS>();
     let run = |()| {
@@ -195,7 +198,7 @@ fn old<const WORKERS: usize>() -> Duration {
         start.elapsed()
     };
     let took = on_threads([(); WORKERS].into_iter(), run);
-    // It does fewer, because it takes longer; the time is that of as many.
+    // It runs fewer tasks, because it takes longer. The time is scaled to the same number.
     took * (TASKS / OLD_TASKS) as u32
 }
 

@@ -1,4 +1,4 @@
-//! The schedulers in the box beside each other, and the simulator's speed.
+//! Moirai's schedulers beside each other, and the speed of the simulation.
 
 use std::hint::black_box;
 use std::sync::{Mutex, Once, OnceLock};
@@ -16,7 +16,7 @@ use super::spawn::{Countdown, Inside, Outside, wait};
 use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled};
 use crate::peer::{Ours, WORKERS};
 
-/// The default, called directly, and all the others.
+/// Returns a case for the default scheduler, called directly, and one for each of the others.
 fn every_scheduler<W: Workload>() -> Vec<Case> {
     vec![
         case::<W, Ours>(),
@@ -49,7 +49,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         group(
             "scheduler_outside_10k",
-            "spawn 10,000 tasks from a thread that is no worker, with each scheduler",
+            "spawn 10,000 tasks from a thread that is not a worker, until the last has run, with each scheduler",
             "task",
             10_000,
             40,
@@ -58,7 +58,7 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         group(
             "scheduler_inside_10k",
-            "spawn 10,000 tasks from a task, with each scheduler",
+            "spawn 10,000 tasks from a task, until the last has run, with each scheduler",
             "task",
             10_000,
             40,
@@ -76,7 +76,7 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         group(
             "scheduler_pairs",
-            "1,000 tasks that each spawn a partner and talk to it, with each scheduler",
+            "1,000 tasks that each spawn a partner, send it a message and await its answer, with each scheduler",
             "pair",
             1_000,
             60,
@@ -101,7 +101,7 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         group(
             "scheduler_fifo_closures",
-            "10,000 closures from a thread that is no worker, in strict order",
+            "spawn 10,000 closures from a thread that is not a worker, to run in strict order, until the last has run",
             "closure",
             10_000,
             40,
@@ -118,7 +118,7 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         group(
             "scheduler_dispatch",
-            "a push and a pop of the default scheduler alone, called directly and through a vtable",
+            "a push and a pop of the default scheduler's local queue alone, called directly and through a vtable",
             "push and pop",
             PAIRS as u64,
             40,
@@ -137,7 +137,7 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         Group {
             name: "simulated_poll",
-            about: "100 simulated tasks that yield 1,000 times each",
+            about: "a simulation of 100 tasks that yield 1,000 times each",
             unit: "poll",
             units: SIMULATED as u64,
             rounds: 20,
@@ -150,7 +150,7 @@ pub(super) fn groups() -> Vec<Group> {
 
 const PAIRS: usize = 200_000;
 
-/// The local queue of a scheduler with one worker.
+/// Returns the local queue of a scheduler with one worker.
 fn only_local() -> impl LocalQueue<usize> {
     WorkStealing::new().start(1).remove(0)
 }
@@ -168,7 +168,7 @@ fn closures(executor: &'static Moirai) -> Duration {
     wave(|countdown| drop(executor.spawn_parallel(move || countdown.count())))
 }
 
-/// A pool of threads that is a scheduler, the protocol of sleeping, and nothing else.
+/// A thread pool that consists of a scheduler and of the protocol by which workers sleep and wake, and keeps no records.
 struct FifoPool {
     scheduler: GlobalFifo<Closure>,
     sleepers: Sleepers,
@@ -206,9 +206,9 @@ const SIMULATED: usize = 100_000;
 
 fn simulated() -> Duration {
     let start = Instant::now();
-    let run = Simulation::new(1).run(|m| async move {
+    let run = Simulation::new(1).run(|executor| async move {
         let task = |_| {
-            m.spawn_async(async {
+            executor.spawn_async(async {
                 for _ in 0..SIMULATED / 100 {
                     moirai::yield_now().await;
                 }
@@ -222,16 +222,17 @@ fn simulated() -> Duration {
     start.elapsed()
 }
 
-/// How many shards, and how large: 512 KiB each.
+/// The number of shards.
 const SHARDS: usize = WORKERS;
+/// The number of `u64` in a shard, which take 512 KiB.
 const SHARD: usize = 1 << 16;
 const REQUESTS: usize = 1_000;
 const TOUCHES: usize = 4_096;
 
-/// The shards, each behind a lock, which nobody has to wait for if its requests are served by one worker.
+/// The shards, each behind a lock, for which no task has to wait if all requests of a shard are served by one worker.
 static DATA: OnceLock<Vec<Mutex<Box<[u64]>>>> = OnceLock::new();
 
-/// Reads and writes some thousand places all over a shard.
+/// Reads and writes places all over a shard.
 fn serve(shard: &mut [u64], request: usize) {
     let mut place = request.wrapping_mul(0x9E37_79B9);
     for _ in 0..TOUCHES {
@@ -245,7 +246,7 @@ fn partitioned_case<K: Kind>() -> Case {
     Case { peer: K::NAME, run: || partitioned(Scheduled::<K>::executor()) }
 }
 
-/// Requests come in from outside, each for one of the shards.
+/// Sends requests from outside, each for one of the shards, and returns the time until the last has been served.
 fn partitioned(executor: &'static Moirai) -> Duration {
     let shards = DATA.get_or_init(|| {
         (0..SHARDS).map(|_| Mutex::new(vec![0; SHARD].into_boxed_slice())).collect()

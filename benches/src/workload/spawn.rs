@@ -1,24 +1,25 @@
-//! Starting tasks: many from outside, many from inside, one after the other in a chain, each awaited before the next.
+//! Starting tasks: many from outside, many from inside of a task, one after the other, each awaited, and a chain in which each task
+//! spawns the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::group::{Figure, Group, Workload, everybody};
+use super::group::{Figure, Group, Workload, every_peer};
 use crate::peer::Peer;
 
 pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
             name: "spawn_outside_10k",
-            about: "spawn 10,000 tasks from a thread that is no worker, until the last has run",
+            about: "spawn 10,000 tasks from a thread that is not a worker, until the last has run",
             unit: "task",
             units: 10_000,
             rounds: 40,
             reach: None,
             figures: vec![Figure::median("tokio", 0.38, 0.50)],
-            cases: everybody::<Outside<10_000>>(),
+            cases: every_peer::<Outside<10_000>>(),
         },
         Group {
             name: "spawn_inside_10k",
@@ -28,7 +29,7 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 40,
             reach: None,
             figures: vec![Figure::median("tokio", 0.33, 0.50)],
-            cases: everybody::<Inside<10_000>>(),
+            cases: every_peer::<Inside<10_000>>(),
         },
         Group {
             name: "spawn_await_1k",
@@ -38,7 +39,7 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 60,
             reach: None,
             figures: vec![Figure::median("tokio", 0.55, 0.65)],
-            cases: everybody::<AwaitEach<1_000>>(),
+            cases: every_peer::<AwaitEach<1_000>>(),
         },
         Group {
             name: "chained_spawn_1k",
@@ -48,23 +49,23 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 60,
             reach: None,
             figures: vec![Figure::median("tokio", 0.50, 0.60)],
-            cases: everybody::<Chained<1_000>>(),
+            cases: every_peer::<Chained<1_000>>(),
         },
-        // The last: it leaves the allocator's memory in pieces.
+        // This is the last group, because it leaves the allocator's memory fragmented.
         Group {
             name: "spawn_outside_1m",
-            about: "spawn 1,000,000 tasks from a thread that is no worker, until the last has run",
+            about: "spawn 1,000,000 tasks from a thread that is not a worker, until the last has run",
             unit: "task",
             units: 1_000_000,
             rounds: 4,
             reach: None,
             figures: vec![Figure::median("tokio", 0.38, 0.50)],
-            cases: everybody::<Outside<1_000_000>>(),
+            cases: every_peer::<Outside<1_000_000>>(),
         },
     ]
 }
 
-/// Counts tasks down, and tells when the last has run.
+/// Counts tasks down, and sends a message when the last has run.
 #[derive(Clone)]
 pub(super) struct Countdown {
     left: Arc<AtomicUsize>,
@@ -78,7 +79,8 @@ impl Countdown {
     }
 
     pub(super) fn count(&self) {
-        // Ordering: Release and Acquire: the last one has seen all others.
+        // Ordering: AcqRel pairs with itself: the Acquire of the last task's `fetch_sub` sees the Release of all others, so all of
+        // them have run when the message is sent.
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.done.send(()).expect("the bench waits for the last task");
         }
@@ -86,7 +88,7 @@ impl Countdown {
 }
 
 pub(super) fn wait(done: &Receiver<()>) {
-    done.recv().expect("the last task tells");
+    done.recv().expect("the last task sends a message");
 }
 
 pub(super) struct Outside<const N: usize>;

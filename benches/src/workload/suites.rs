@@ -2,7 +2,7 @@
 
 use super::group::Group;
 
-/// Starting tasks.
+/// Returns the suite of starting tasks and closures.
 #[must_use]
 pub fn spawn() -> Vec<Group> {
     let mut groups = super::spawn::groups();
@@ -10,13 +10,13 @@ pub fn spawn() -> Vec<Group> {
     groups
 }
 
-/// Waiting for results.
+/// Returns the suite of waiting for results.
 #[must_use]
 pub fn join() -> Vec<Group> {
     super::join::groups()
 }
 
-/// Being polled and woken.
+/// Returns the suite of polling and waking.
 #[must_use]
 pub fn poll() -> Vec<Group> {
     let mut groups = super::poll::groups();
@@ -24,31 +24,31 @@ pub fn poll() -> Vec<Group> {
     groups
 }
 
-/// The books alone.
+/// Returns the suite of the registry alone.
 #[must_use]
 pub fn registry() -> Vec<Group> {
     super::registry::groups()
 }
 
-/// Fork-join work.
+/// Returns the suite of fork-join work.
 #[must_use]
 pub fn fork() -> Vec<Group> {
     super::fork::groups()
 }
 
-/// Timers, and going on while workers are stuck.
+/// Returns the suite of timers, and of tasks that go on while workers are stuck.
 #[must_use]
 pub fn time() -> Vec<Group> {
     super::time::groups()
 }
 
-/// The schedulers in the box beside each other.
+/// Returns the suite in which Moirai's schedulers are compared.
 #[must_use]
 pub fn schedulers() -> Vec<Group> {
     super::schedulers::groups()
 }
 
-/// The groups of all suites.
+/// Returns the groups of all suites.
 #[must_use]
 pub fn all() -> Vec<Group> {
     [spawn(), join(), poll(), fork(), time(), schedulers(), registry()]

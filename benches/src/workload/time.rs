@@ -1,4 +1,4 @@
-//! Timers, and what goes on while every worker is stuck. Against tokio alone, whose time driver is on for these.
+//! Timers, and tasks that go on while every worker is stuck. The only peer is tokio, with its time driver.
 
 use std::future::Future;
 use std::hint::{black_box, spin_loop};
@@ -14,12 +14,13 @@ use tokio::runtime::{Builder, Runtime};
 use super::group::{Case, Figure, Group};
 use crate::peer::{Ours, Peer, Tokio, WORKERS};
 
-/// Timers that are pending all the time.
+/// The number of timers that are pending all the time.
 const PENDING: usize = 1_000_000;
-/// Timers that are added and cancelled in a run.
+/// The number of timers that are added and cancelled in a run.
 const TIMERS: usize = 100_000;
-/// Tasks that sleep again and again under load, and how often.
+/// The number of tasks that sleep again and again under load.
 const SLEEPERS: usize = 200;
+/// How often each of them sleeps.
 const SLEEPS: usize = 10;
 /// How long the workers are stuck.
 const STUCK: Duration = Duration::from_millis(200);
@@ -28,7 +29,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
             name: "timer_add",
-            about: "a timer is made and polled once, a million others being pending",
+            about: "create a timer and poll it once, while a million others are pending",
             unit: "timer",
             units: TIMERS as u64,
             rounds: 12,
@@ -41,7 +42,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "timer_cancel",
-            about: "such a timer is dropped, in the order in which they were made",
+            about: "drop such a timer, in the order in which they were created",
             unit: "timer",
             units: TIMERS as u64,
             rounds: 12,
@@ -54,7 +55,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "timer_shuffled",
-            about: "such a timer is dropped, in another order",
+            about: "drop such a timer, in a shuffled order",
             unit: "timer",
             units: TIMERS as u64,
             rounds: 12,
@@ -67,8 +68,8 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "timer_late",
-            about: "how late 2,000 sleeps of 1 to 20 ms end while the workers run tasks that yield every 20 µs: the 99th of 100",
-            unit: "p99",
+            about: "how late sleeps of 1 to 20 ms end while the workers run tasks that yield every 20 µs: 99th percentile of 2,000 sleeps",
+            unit: "run",
             units: 1,
             rounds: 10,
             reach: Some(2_000_000.0),
@@ -80,8 +81,8 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "stuck_echo",
-            about: "all workers sleep for 200 ms without saying so: the longest that an echo takes meanwhile",
-            unit: "echo",
+            about: "all workers sleep for 200 ms in tasks that do not announce it: the longest time until a task receives a message sent meanwhile",
+            unit: "run",
             units: 1,
             rounds: 6,
             reach: Some(50_000_000.0),
@@ -98,13 +99,13 @@ pub(super) fn groups() -> Vec<Group> {
 trait Timed: Peer {
     type Sleep: Future<Output = ()> + Send;
 
-    /// Waits.
+    /// Returns a future that waits.
     fn sleep(duration: Duration) -> Self::Sleep;
 
-    /// Calls `f` where timers can be made.
+    /// Calls `f` where timers can be created.
     fn inside<R>(f: impl FnOnce() -> R) -> R;
 
-    /// Runs a task where timers can be made.
+    /// Spawns a task in which timers can be created.
     fn go(future: impl Future<Output = ()> + Send + 'static);
 }
 
@@ -124,7 +125,7 @@ impl Timed for Ours {
     }
 }
 
-/// tokio, with its time driver.
+/// Returns a tokio runtime with a time driver.
 fn timed_tokio() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
@@ -150,13 +151,14 @@ impl Timed for Tokio {
     }
 }
 
-/// A number for each `i`, far from those of its neighbours.
+/// Returns a number for each `i` that is far from those of its neighbours.
 fn spread(i: usize) -> u64 {
     (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20
 }
 
+/// Returns a timer that has been polled once, and does not fire during the benchmark.
 fn made<P: Timed>(i: usize) -> Pin<Box<P::Sleep>> {
-    // From a minute on, so that none fires meanwhile, to an hour.
+    // Between a minute and an hour, so that none fires during a run.
     let millis = 60_000 + spread(i) % 3_540_000;
     let mut sleep = Box::pin(P::sleep(Duration::from_millis(millis)));
     let pending = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
@@ -164,13 +166,13 @@ fn made<P: Timed>(i: usize) -> Pin<Box<P::Sleep>> {
     sleep
 }
 
-/// How long it takes to add and to cancel timers.
+/// Returns how long it takes to add `TIMERS` timers, and to cancel them.
 fn add_and_cancel<P: Timed>(shuffled: bool) -> (Duration, Duration) {
     P::start();
     P::inside(|| {
-        // Each peer has its million from its first run on; they are never dropped.
+        // Each peer has its million pending timers from its first run on. They are never dropped.
         static STARTED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-        let mut started = STARTED.lock().expect("nobody panics with it");
+        let mut started = STARTED.lock().expect("no thread panics while it holds the lock");
         if !started.contains(&P::NAME) {
             started.push(P::NAME);
             std::mem::forget((0..PENDING).map(made::<P>).collect::<Vec<_>>());
@@ -193,7 +195,7 @@ fn add_and_cancel<P: Timed>(shuffled: bool) -> (Duration, Duration) {
     })
 }
 
-/// How late sleeps end under load: the 99th of 100.
+/// Returns the 99th percentile of how late sleeps end under load.
 fn late<P: Timed>() -> Duration {
     P::start();
     let stop = Arc::new(AtomicBool::new(false));
@@ -228,11 +230,11 @@ fn late<P: Timed>() -> Duration {
     lates[lates.len() * 99 / 100]
 }
 
-/// The longest that an echo takes while all workers are stuck.
+/// Returns the longest time from the sending of a message until a task receives it, while all workers are stuck.
 fn echo_while_stuck<P: Timed>() -> Duration {
     P::start();
     let (requests, received) = async_channel::unbounded::<Instant>();
-    let (worst, told) = sync_channel(1);
+    let (worst, result) = sync_channel(1);
     P::go(async move {
         let mut longest = Duration::ZERO;
         while let Ok(sent) = received.recv().await {
@@ -250,10 +252,10 @@ fn echo_while_stuck<P: Timed>() -> Duration {
     }
     let start = Instant::now();
     while start.elapsed() < STUCK {
-        requests.send_blocking(Instant::now()).expect("the echo is there");
+        requests.send_blocking(Instant::now()).expect("the echo task receives");
         std::thread::sleep(Duration::from_millis(2));
     }
     drop(requests);
     ends.iter().take(WORKERS).for_each(drop);
-    told.recv().expect("the echo ends")
+    result.recv().expect("the echo task ends")
 }

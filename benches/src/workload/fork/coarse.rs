@@ -1,4 +1,4 @@
-//! One `join` of two pieces that take microseconds, and scopes.
+//! One `join` of two closures that take microseconds, and scopes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::workload::group::{Case, Group};
 
 const JOBS: u64 = 10_000;
 
-/// A group of joins of two pieces of so many microseconds, so many in a row.
+/// A group in which a run is `$joins` joins, one after the other, of two closures of `$micros` microseconds each.
 macro_rules! joins {
     ($name:literal, $micros:literal, $joins:literal) => {
         Group {
             name: $name,
-            about: concat!("one join of two pieces of ", $micros, " us, inside"),
+            about: concat!("one join of two closures of ", $micros, " µs each, inside"),
             unit: "join",
             units: $joins,
             rounds: 25,
@@ -25,9 +25,7 @@ macro_rules! joins {
                     peer: "moirai",
                     run: || {
                         inside(|| {
-                            repeat($joins, || {
-                                keep(moirai::join(piece::<$micros>, piece::<$micros>))
-                            })
+                            repeat($joins, || keep(moirai::join(busy::<$micros>, busy::<$micros>)))
                         })
                     },
                 },
@@ -35,9 +33,7 @@ macro_rules! joins {
                     peer: "moirai, from outside",
                     run: || {
                         outside(|| {
-                            repeat($joins, || {
-                                keep(moirai::join(piece::<$micros>, piece::<$micros>))
-                            })
+                            repeat($joins, || keep(moirai::join(busy::<$micros>, busy::<$micros>)))
                         })
                     },
                 },
@@ -45,7 +41,7 @@ macro_rules! joins {
                     peer: "rayon",
                     run: || {
                         in_rayon(|| {
-                            repeat($joins, || keep(rayon::join(piece::<$micros>, piece::<$micros>)))
+                            repeat($joins, || keep(rayon::join(busy::<$micros>, busy::<$micros>)))
                         })
                     },
                 },
@@ -55,7 +51,7 @@ macro_rules! joins {
                         let scope = &mut chili(WORKERS).scope();
                         time(|| {
                             repeat($joins, || {
-                                keep(scope.join(|_| piece::<$micros>(), |_| piece::<$micros>()));
+                                keep(scope.join(|_| busy::<$micros>(), |_| busy::<$micros>()));
                             });
                         })
                     },
@@ -72,7 +68,7 @@ pub(super) fn groups() -> Vec<Group> {
         joins!("fork_join_200us", 200, 20),
         Group {
             name: "fork_scope_10k",
-            about: "a scope in which 10,000 closures are spawned, inside",
+            about: "a scope in which 10,000 closures are spawned that do next to nothing, inside",
             unit: "closure",
             units: JOBS,
             rounds: 25,
@@ -112,11 +108,11 @@ fn repeat(times: u64, mut once: impl FnMut()) {
     (0..times).for_each(|_| once());
 }
 
-fn piece<const MICROS: u64>() {
+fn busy<const MICROS: u64>() {
     spin(Duration::from_micros(MICROS));
 }
 
-/// Next to nothing, and one in a thousand leaves a trace.
+/// Does next to nothing. One job in a thousand writes to the count.
 fn touch(count: &AtomicU64, job: u64) {
     if std::hint::black_box(job).is_multiple_of(1_000) {
         count.fetch_add(1, Ordering::Relaxed);

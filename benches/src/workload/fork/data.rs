@@ -1,4 +1,4 @@
-//! Loops over data.
+//! Loops over data. Moirai's are called outside, and rayon's in `install`.
 
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
             name: "fork_sum_10m",
-            about: "sum up 10 million u64 by a parallel iterator",
+            about: "sum 10 million u64 with a parallel iterator",
             unit: "element",
             units: NUMBERS,
             rounds: 20,
@@ -90,7 +90,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "fork_nbody_1k",
-            about: "the forces between 1,000 bodies",
+            about: "compute the forces between 1,000 bodies",
             unit: "body",
             units: BODIES as u64,
             rounds: 25,
@@ -209,7 +209,7 @@ fn bodies() -> &'static [[f64; 3]] {
     })
 }
 
-/// The pull of all bodies on one.
+/// Returns the force of all bodies on one of them.
 fn pull(bodies: &[[f64; 3]], body: usize) -> [f64; 3] {
     let here = bodies[body];
     let mut force = [0.0; 3];
@@ -229,7 +229,7 @@ fn matrix() -> &'static [f64] {
     MATRIX.get_or_init(|| (0..SIDE * SIDE).map(|n| (n % 17) as f64).collect())
 }
 
-/// One row of the matrix times itself.
+/// Computes one row of the matrix multiplied by itself.
 fn multiply(matrix: &[f64], row: usize, out: &mut [f64]) {
     for (column, factor) in matrix[row * SIDE..(row + 1) * SIDE].iter().enumerate() {
         let other = &matrix[column * SIDE..(column + 1) * SIDE];

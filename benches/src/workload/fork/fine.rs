@@ -1,4 +1,4 @@
-//! The smallest pieces: what a `join` costs.
+//! The smallest work: what a `join` itself costs.
 
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -9,20 +9,21 @@ use super::setup::{at_most, chili, in_rayon, inside, keep, outside, rayon, singl
 use crate::peer::{Ours, WORKERS};
 use crate::workload::group::{Case, Group};
 
-/// The argument, and how many joins it takes.
+/// The argument of `fibonacci`.
 const FIBONACCI: u32 = 30;
+/// The number of joins that it takes.
 const JOINS: u64 = 1_346_268;
 
 const LEVELS: u32 = 10;
 const NODES: u64 = (1 << LEVELS) - 1;
-/// How many trees one run sums up.
+/// How many times one run sums the tree.
 const TREES: u64 = 200;
 
 pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
             name: "fork_fib_two_workers",
-            about: "fib(30) by recursion without a cut-off, inside, on two workers",
+            about: "compute fib(30) by recursion without a cut-off, inside, on two workers",
             unit: "join",
             units: JOINS,
             rounds: 15,
@@ -56,7 +57,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "fork_fib_one_worker",
-            about: "fib(30) by recursion without a cut-off, by one thread",
+            about: "compute fib(30) by recursion without a cut-off, on one thread",
             unit: "join",
             units: JOINS,
             rounds: 15,
@@ -82,7 +83,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "fork_tree_outside",
-            about: "sum up a tree of 1,023 nodes, called from a thread that is no worker",
+            about: "sum a tree of 1,023 nodes, outside",
             unit: "node",
             units: NODES * TREES,
             rounds: 25,
@@ -106,7 +107,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "fork_tree_inside",
-            about: "sum up a tree of 1,023 nodes, inside a task",
+            about: "sum a tree of 1,023 nodes, inside",
             unit: "node",
             units: NODES * TREES,
             rounds: 25,
@@ -121,7 +122,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "fork_map_sum_1k",
-            about: "map and sum up 1,000 elements by a parallel iterator, from a thread that is no worker",
+            about: "map and sum 1,000 elements with a parallel iterator, outside",
             unit: "run",
             units: TREES,
             rounds: 25,
@@ -272,7 +273,7 @@ fn numbers() -> &'static Vec<u64> {
     NUMBERS.get_or_init(|| (0..1_000).collect())
 }
 
-/// About two nanoseconds' worth of work that cannot be done for several numbers at once.
+/// Does work of about two nanoseconds that cannot be vectorized.
 fn heavy(n: u64) -> u64 {
     black_box(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ n
 }

@@ -11,13 +11,13 @@ use super::setup::{at_most, inside};
 use crate::peer::Ours;
 use crate::workload::group::{Case, Group};
 
-/// Async tasks that wake each other, in pairs.
+/// The number of async tasks, which wake each other in pairs.
 const TASKS: usize = 1_000;
 
 pub(super) fn groups() -> Vec<Group> {
     vec![Group {
         name: "fork_beside_async",
-        about: "a recursion, a loop and a sort inside a task, while 1,000 async tasks ping-pong",
+        about: "a recursion, a sort and a loop inside, while 1,000 async tasks play ping-pong",
         unit: "run",
         units: 1,
         rounds: 12,
@@ -45,7 +45,7 @@ fn work() {
     black_box(numbers.par().map(|n| n ^ 7).sum::<u64>());
 }
 
-/// Runs `f` while tasks ping-pong.
+/// Runs `f` while the tasks play ping-pong, and returns the time of `f`.
 fn beside_ping_pong(f: impl FnOnce() -> Duration) -> Duration {
     let stop = Arc::new(AtomicBool::new(false));
     let executor = Ours::executor();

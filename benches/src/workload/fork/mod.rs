@@ -1,7 +1,13 @@
-//! Fork-join work: Moirai beside chili, rayon and what one thread does alone.
+//! Fork-join work: Moirai beside chili, rayon, Forte, and one thread alone.
 //!
-//! *Inside* is in a parallel task whose spawner waits for it with `join`, and in rayon's `install`; *outside* is on a thread that is no
-//! worker. chili knows no difference.
+//! Each peer is called from the benchmark's own thread:
+//!
+//! - *Outside*, the work is called on that thread, which is not a worker. In Moirai it takes part in the work and counts as one of
+//!   the workers.
+//! - *Inside*, the work is called in a parallel task. That thread waits for the task with `join`, and takes parts of its work
+//!   meanwhile.
+//! - In rayon, the work is called in `install`, which runs it on the pool while that thread sleeps.
+//! - In chili, that thread is always one of the threads of the pool, so there is no difference.
 
 mod coarse;
 mod data;

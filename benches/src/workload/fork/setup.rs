@@ -9,12 +9,12 @@ use moirai::Moirai;
 use crate::peer::{Ours, WORKERS};
 use crate::workload::group::Figure;
 
-/// A ratio to the median of another, with either allocator.
+/// Returns a figure with the same target for both allocators: the median of Moirai divided by that of another peer.
 pub(super) const fn at_most(baseline: &'static str, ratio: f64) -> Figure {
     Figure::median(baseline, ratio, ratio)
 }
 
-/// Makes the compiler believe that a result is used.
+/// Keeps the compiler from optimizing a result away.
 pub(super) fn keep<T>(result: T) {
     std::hint::black_box(result);
 }
@@ -25,17 +25,17 @@ pub(super) fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// Times `work` in a task.
+/// Returns the time of `work` in a parallel task. The spawn of the task and the wait for it are not part of the time.
 pub(super) fn inside(work: impl FnOnce() + Send + 'static) -> Duration {
     Ours::executor().spawn_parallel(move || time(work)).join().expect("it does not panic")
 }
 
-/// Times `work` on this thread, with the executor at hand.
+/// Returns the time of `work` on this thread, inside of a scope. To enter the scope is not part of the time.
 pub(super) fn outside(work: impl FnOnce()) -> Duration {
     Ours::executor().scope(|_| time(work))
 }
 
-/// An executor of one worker, which sleeps while the caller does the work.
+/// Returns an executor with one worker, which sleeps while the caller does the work.
 pub(super) fn single() -> &'static Moirai {
     static EXECUTOR: OnceLock<Moirai> = OnceLock::new();
     EXECUTOR
@@ -49,11 +49,12 @@ pub(super) fn rayon(threads: usize) -> &'static rayon::ThreadPool {
     })
 }
 
-/// Times `work` in rayon's pool.
+/// Returns the time of `work` in rayon's pool.
 pub(super) fn in_rayon(work: impl FnOnce() + Send) -> Duration {
     rayon(WORKERS).install(|| time(work))
 }
 
+/// Returns a pool of `threads` threads, of which the caller is one.
 pub(super) fn chili(threads: usize) -> &'static chili::ThreadPool {
     static POOLS: [OnceLock<chili::ThreadPool>; 2] = [const { OnceLock::new() }; 2];
     POOLS[threads - 1].get_or_init(|| {
@@ -64,7 +65,7 @@ pub(super) fn chili(threads: usize) -> &'static chili::ThreadPool {
     })
 }
 
-/// Keeps the processor busy.
+/// Keeps the processor busy for a time.
 pub(super) fn spin(time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {

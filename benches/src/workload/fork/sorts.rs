@@ -1,4 +1,4 @@
-//! Sorting.
+//! Sorting. Moirai's sorts are called outside, and rayon's in `install`.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
             name: "fork_sort_unstable_10m",
-            about: "sort 10 million u64 in place, equal ones in any order",
+            about: "sort 10 million u64 in place, without keeping the order of equal ones",
             unit: "element",
             units: NUMBERS,
             rounds: 4,
@@ -40,7 +40,7 @@ pub(super) fn groups() -> Vec<Group> {
         },
         Group {
             name: "fork_sort_10m",
-            about: "sort 10 million u64, equal ones in their order",
+            about: "sort 10 million u64, keeping the order of equal ones",
             unit: "element",
             units: NUMBERS,
             rounds: 4,
@@ -61,7 +61,7 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
-/// Times a sort of numbers that look random.
+/// Returns the time that a sort of numbers takes which look random. To copy them and to check the order is not part of the time.
 fn sort(sort: impl FnOnce(&mut [u64]) -> Duration) -> Duration {
     static NUMBERS_ONCE: OnceLock<Vec<u64>> = OnceLock::new();
     let numbers = NUMBERS_ONCE.get_or_init(|| {
