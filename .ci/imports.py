@@ -146,7 +146,7 @@ class Crate:
         return graph
 
     def extensions(self):
-        """Methods that are defined for a type in another file than the type: {method: file}. Whoever calls one uses that file, though no
+        """Methods that are defined for a type in another file than the type: {method: file}. A file that calls one uses that file, though no
         import says so. Methods whose names are not unique in the crate are left out."""
         types, methods, count = {}, {}, {}
         for module, code in self.code.items():

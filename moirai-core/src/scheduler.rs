@@ -186,7 +186,7 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
 
     /// Returns what the scheduler guarantees about order, fairness and priorities. The default guarantees nothing.
     fn guarantees(&self) -> Guarantees {
-        #[expect(deprecated, reason = "schedulers that know only the old name are asked by it")]
+        #[expect(deprecated, reason = "schedulers that know only the old name are called by it")]
         self.claims()
     }
 
@@ -212,7 +212,7 @@ pub trait LocalQueue<T: Send + 'static>: Send + 'static {
     /// The executor calls this when the worker's tasks take so long that a queue which counts its `pop`s would look into the
     /// injector too rarely. The default does nothing, which is right for a queue that looks there at every `pop`.
     fn prefer_injector(&mut self) {
-        #[expect(deprecated, reason = "queues that know only the old name are told by it")]
+        #[expect(deprecated, reason = "queues that know only the old name are called by it")]
         self.look_outside();
     }
 

@@ -54,8 +54,8 @@ impl Future for WaitForTask {
         match self.get_mut() {
             Self::Known(status) => Poll::Ready(*status),
             Self::Pending(waiting) => {
-                if let Poll::Ready(told) = Pin::new(&mut waiting.watch.ended).poll(cx) {
-                    return Poll::Ready(told.ok());
+                if let Poll::Ready(status) = Pin::new(&mut waiting.watch.ended).poll(cx) {
+                    return Poll::Ready(status.ok());
                 }
                 if let Some(limit) = &mut waiting.limit
                     && limit.poll(cx).is_ready()

@@ -296,7 +296,10 @@ fn loom_with_task_against_finish() {
         // SAFETY: as above; this record, too, is finished below.
         let next = unsafe { registry.register(&mut writer, listed(), 1) };
         assert_eq!(next.id().slot(), id.slot());
-        assert!(other.join().unwrap().is_none_or(|value| value == 0), "a stranger");
+        assert!(
+            other.join().unwrap().is_none_or(|value| value == 0),
+            "the task of another registration"
+        );
         assert!(registry.with_task(id, |_| ()).is_none());
         finish(&registry, &mut writer, next, 4);
         finish(&registry, &mut writer, filler, 4);

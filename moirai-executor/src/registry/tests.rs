@@ -458,7 +458,7 @@ fn a_sweep_lets_others_in_between_its_batches() {
     // Whether another thread comes while a sweep lasts is up to the machine, so there are many attempts. If a sweep held the lock
     // throughout, all would fail.
     let acquired = (0..200).any(|_| somebody_gets_the_lock_during_a_sweep_of(RECORDS));
-    assert!(acquired, "nobody got the lock during a sweep");
+    assert!(acquired, "no thread got the lock during a sweep");
 }
 
 fn somebody_gets_the_lock_during_a_sweep_of(records: u64) -> bool {

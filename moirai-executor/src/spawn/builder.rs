@@ -337,7 +337,7 @@ impl<'a, D> TaskBuilder<'a, D> {
 
 /// Returns a counted reference to the executor.
 fn counted(shared: &Shared) -> Arc<Shared> {
-    shared.arc().expect("whoever spawns has a reference to the executor")
+    shared.arc().expect("a caller that spawns has a reference to the executor")
 }
 
 /// Waits for a place at the destination and for the executor to admit the task, then starts the task.

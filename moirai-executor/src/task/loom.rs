@@ -246,7 +246,7 @@ fn loom_a_watcher_is_told_or_sees_the_end() {
             // The task was not listed any more, so the outcome is published.
             None => assert_eq!(executor.status(), Some(TaskStatus::Completed)),
             Some(Some(status)) => assert_eq!(status, TaskStatus::Completed),
-            Some(None) => assert_eq!(*executor.told.lock(), Some(TaskStatus::Completed)),
+            Some(None) => assert_eq!(*executor.notified.lock(), Some(TaskStatus::Completed)),
         }
         drop(task);
         drop(handle);

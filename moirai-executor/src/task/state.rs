@@ -174,7 +174,7 @@ impl State {
             let next = if done { next - REFERENCE } else { next };
             // Ordering: Release pairs with the Acquire of `is_complete`, `watch`, `change_unless_complete` and `drop_handle`, and
             // with that of `drop_reference`: it passes the output and the outcome to a thread that sees COMPLETE, and the cell to
-            // whoever frees it; Acquire takes the waker that `set_join_waker` released.
+            // a thread that frees it; Acquire takes the waker that `set_join_waker` released.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if done => return Completed::Done,
                 Ok(_) => {

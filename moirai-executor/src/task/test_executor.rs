@@ -21,7 +21,7 @@ pub(super) struct TestExecutor {
     /// The listing by which the task is found by id until it ends.
     listing: Mutex<Option<Address>>,
     outcome: Mutex<Option<Outcome>>,
-    pub(super) told: Mutex<Option<TaskStatus>>,
+    pub(super) notified: Mutex<Option<TaskStatus>>,
     pub(super) notes: Mutex<Vec<String>>,
     pub(super) freed: AtomicUsize,
     pub(super) polls: AtomicUsize,
@@ -136,8 +136,8 @@ impl Schedule for TestExecutor {
     }
 
     fn notify_watchers(&self, _: TaskId, status: TaskStatus) {
-        let before = self.told.lock().replace(status);
-        assert!(before.is_none(), "watchers told twice");
+        let before = self.notified.lock().replace(status);
+        assert!(before.is_none(), "watchers notified twice");
     }
 
     fn append_error(&self, _: TaskId, message: std::sync::Arc<str>) {

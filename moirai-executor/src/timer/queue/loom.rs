@@ -78,6 +78,6 @@ fn loom_timer_inserted_while_a_manual_clock_advances() {
             }
         });
         let refused = queue.insert(0, 5, 5, || clock.load(Ordering::Acquire) >= 5).is_err();
-        assert_eq!(controller.join().unwrap() + usize::from(refused), 1, "nobody is told");
+        assert_eq!(controller.join().unwrap() + usize::from(refused), 1, "the waker is lost");
     });
 }

@@ -28,7 +28,7 @@ fn loom_progress_disarming_against_a_worker_that_gets_busy() {
             *armed = !arming.disarm(|| idle.load(Ordering::Relaxed) == 1);
         }
         worker.join().unwrap();
-        assert!(*arming.2.lock(), "the worker is busy, and nobody looks");
+        assert!(*arming.2.lock(), "the worker is busy, and the watchdog thread sleeps");
         assert!(!arming.0.is_to_wake());
     });
 }

@@ -10,7 +10,7 @@ fn loom_compensation_thread_retiring_against_work_arriving() {
         let compensation = Arc::new(Compensation::new(1, 0));
         let start = compensation.ask().expect("there is none yet");
         compensation.report(false, 0);
-        let rescuer = thread::spawn({
+        let thread = thread::spawn({
             let compensation = Arc::clone(&compensation);
             move || {
                 // The wait times out without a notification.
@@ -22,10 +22,13 @@ fn loom_compensation_thread_retiring_against_work_arriving() {
         });
         // The watchdog thread sees work that waits.
         let started = compensation.ask().is_some();
-        let idle = match rescuer.join() {
+        let idle = match thread.join() {
             Ok(idle) => idle,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        assert!(started || idle == Idle::LookAgain, "nobody is there, and nobody comes");
+        assert!(
+            started || idle == Idle::LookAgain,
+            "no compensation thread is there, and none is started"
+        );
     });
 }
