@@ -132,7 +132,7 @@ def draw_section(section, folder, graph):
         lines.append(f'  <text x="{x + widths[entry] / 2:.0f}" y="{y + 20:.0f}">{label[entry]}</text>')
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total:.0f} {bottom:.0f}" role="img" font-family="system-ui, sans-serif" font-size="13">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{total:.0f}" height="{bottom:.0f}" viewBox="0 0 {total:.0f} {bottom:.0f}" role="img" font-family="system-ui, sans-serif" font-size="13">',
             f"  <title>Imports inside {section.name}: every arrow points down</title>",
             "  <defs>",
             '    <marker id="to" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="6" markerHeight="6" orient="auto">',

@@ -15,7 +15,7 @@ const INTRODUCTION: &str = include_str!("report.md");
 #[must_use]
 pub fn ratios(results: &Results) -> String {
     let mut text = String::from(
-        "| workload | allocator | times compared | ratio | range over processes | target |\n\
+        "| workload | allocator | compared | ratio | range | target |\n\
          | --- | --- | --- | --- | --- | --- |\n",
     );
     for group in &results.groups {
@@ -26,7 +26,7 @@ pub fn ratios(results: &Results) -> String {
             let reach = reach.map_or_else(String::new, |reach| format!("≤ {reach}"));
             let _ = writeln!(
                 text,
-                "| {}{which} | {} | {} ÷ {} | **{ratio:.2}**{mark} | {low:.2} – {high:.2} | {reach} |",
+                "| {}{which} | {} | {} ÷ {} | **{ratio:.2}**{mark} | {low:.2}–{high:.2} | {reach} |",
                 group.name,
                 group.allocator,
                 code(of),
