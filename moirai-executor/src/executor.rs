@@ -21,12 +21,12 @@ use crate::handle::TaskHandle;
 use crate::handle::WaitForTask;
 use crate::panics;
 use crate::registry::{ClockListener, sweep_when_due};
+use crate::runtime::any_scheduler::AnyLocal;
+use crate::runtime::caller_wait::spin_then_park;
 use crate::runtime::context::Context;
-use crate::runtime::drain;
 use crate::runtime::handoff::{HandedOff, blocking};
+use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::park::spin_then_park;
-use crate::runtime::scheduler::AnyLocal;
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
 use crate::runtime::shutdown::shut_down;
 use crate::runtime::shutdown_state::ShutdownMode;
@@ -105,7 +105,7 @@ impl HybridExecutor {
             let writer = shared.registry.writer();
             let core = Box::new(WorkerCore { index, queue, writer, freed: 0, opened: false });
             if result.is_err() {
-                drain::core_closed(shared, core);
+                last_core::core_closed(shared, core);
                 continue;
             }
             let name = format!("{}-worker-{index}", config.thread_name_prefix);
@@ -125,7 +125,7 @@ impl HybridExecutor {
                 // The lifecycle must be closed before the first core closes.
                 let _ = shared.lifecycle.advance(Phase::Stopped);
                 if let Some(core) = core.lock().take() {
-                    drain::core_closed(shared, core);
+                    last_core::core_closed(shared, core);
                 }
             }
         }

@@ -61,7 +61,7 @@ pub mod semaphore;
 pub mod token;
 
 mod block_on;
-mod sparse;
+mod shrink;
 mod waiters;
 
 #[cfg(test)]

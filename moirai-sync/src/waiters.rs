@@ -10,7 +10,7 @@
 //! 4. Taking all wakers begins a new generation. A key of an earlier generation names no waker, even if another waiter's waker is
 //!    in the same place now. It tells its holder that the condition was true.
 
-use crate::sparse;
+use crate::shrink;
 use moirai_core::panics::contain;
 use moirai_core::shim::sync::{Mutex, MutexGuard};
 use slab::Slab;
@@ -134,7 +134,7 @@ impl WaiterList {
         if key.generation != self.generation {
             return None;
         }
-        sparse::remove(&mut self.wakers, key.index)
+        shrink::remove(&mut self.wakers, key.index)
     }
 
     /// Takes all wakers, and begins a new generation (rule 4).

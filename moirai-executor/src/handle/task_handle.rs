@@ -10,10 +10,10 @@ use moirai_core::{TaskError, TaskId};
 use moirai_sync::{Parker, budget};
 
 use crate::runtime::admission::RefuseReason;
+use crate::runtime::caller_wait::{Until, park_until};
 use crate::runtime::context::Context;
 use crate::runtime::fork_host;
 use crate::runtime::handoff::blocking;
-use crate::runtime::park::{Until, park_until};
 use crate::runtime::shared::Shared;
 use crate::task::{CancelReason, JoinHandle, TaskRef};
 

@@ -2,7 +2,7 @@
 
 use crate::executor::HybridExecutor;
 use crate::runtime::context::Context;
-use crate::runtime::enter::{as_external_thread, forking, on};
+use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
 
 #[inline]

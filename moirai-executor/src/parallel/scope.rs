@@ -11,7 +11,7 @@ use crate::fork_join::local_jobs::LocalJobs;
 use crate::fork_join::scope_core::{ScopeCore, run};
 use crate::fork_join::scope_job::{HeapJob, ScopeRef};
 use crate::runtime::context::Context;
-use crate::runtime::enter::{as_external_thread, forking, on};
+use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
 
 /// A scope, in which closures can be spawned that borrow from outside of it. See `Moirai::scope`.

@@ -9,8 +9,8 @@
 use super::completions::CompletionLog;
 use super::completions::LogCursor;
 use super::counts::EvictionCause;
+use super::garbage::{self, Pin};
 use super::page::{ALL_FREE, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS, Page};
-use super::reclaim::{self, Pin};
 use super::slot::FreedRecord;
 use super::store::Store;
 use crossbeam_utils::CachePadded;
@@ -134,7 +134,7 @@ impl Evictor {
         cause: EvictionCause,
         deferral: Option<Deferral>,
     ) -> usize {
-        let pin = reclaim::pin();
+        let pin = garbage::pin();
         let mut run = SlotRun::default();
         let mut dropped = 0;
         let mut deferred = 0;
@@ -204,7 +204,7 @@ impl Evictor {
         freed: &FreedRecord,
     ) {
         let mut run = SlotRun::default();
-        self.freed(store, &reclaim::pin(), slot, (status, EvictionCause::Count), freed, &mut run);
+        self.freed(store, &garbage::pin(), slot, (status, EvictionCause::Count), freed, &mut run);
         self.free_run(store, &mut run);
     }
 
@@ -288,7 +288,7 @@ impl Evictor {
     /// Releases some of the pages that have no records (rule 7). Returns the number released, and whether there are more
     /// candidates.
     pub(super) fn release_pages(&mut self, store: &Store) -> (usize, bool) {
-        let pin = reclaim::pin();
+        let pin = garbage::pin();
         store.depot.rechecks(&mut self.candidates);
         let from = self.candidates.len().saturating_sub(PAGE_BATCH);
         let mut released = 0;

@@ -7,8 +7,8 @@ use moirai_core::shim::sync::atomic::Ordering;
 use moirai_core::{CleanupStats, TaskId, TaskStats, TaskStatus};
 
 use super::counts::Totals;
+use super::garbage;
 use super::page::PAGE_SLOTS;
-use super::reclaim;
 use super::slot::Record;
 use super::task_registry::Registry;
 
@@ -62,7 +62,7 @@ impl Registry {
     /// Returns the status of a task, or `None` if there is no record with this id. It takes no lock.
     #[must_use]
     pub fn status(&self, id: TaskId) -> Option<TaskStatus> {
-        let _pin = reclaim::pin();
+        let _pin = garbage::pin();
         let word = self.store.directory.page_of(id.slot())?.slot(id.slot()).word();
         if word.generation() == id.generation() { word.status() } else { None }
     }
@@ -71,7 +71,7 @@ impl Registry {
     #[must_use]
     pub fn stats(&self, id: TaskId) -> Option<TaskStats> {
         let record = {
-            let _pin = reclaim::pin();
+            let _pin = garbage::pin();
             self.store.directory.page_of(id.slot())?.slot(id.slot()).read(id.generation())?
         };
         Some(task_stats(id, record, &self.clock.converter()))
@@ -114,7 +114,7 @@ impl Registry {
     /// does not hold up reclamation.
     fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &super::slot::Slot)) {
         let number = page;
-        let _pin = reclaim::pin();
+        let _pin = garbage::pin();
         let Some(page) = self.store.directory.page(number) else {
             return;
         };

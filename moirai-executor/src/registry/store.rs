@@ -9,7 +9,7 @@ use super::completions::CompletionLog;
 use super::counts::Counts;
 use super::depot::Depot;
 use super::directory::Directory;
-use super::reclaim::{Garbage, Pin};
+use super::garbage::{Garbage, Pin};
 
 /// The slots, the completions and the counts of one registry.
 #[derive(Debug)]

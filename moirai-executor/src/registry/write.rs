@@ -8,8 +8,8 @@ use moirai_core::{TaskId, TaskStatus};
 
 use super::annotations::Annotations;
 use super::evictor::BATCH;
+use super::garbage;
 use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
-use super::reclaim;
 use super::record::{FinishedTask, NewRecord, RecordEnd};
 use super::task_registry::Registry;
 use super::writer::{ActiveRecord, Writer};
@@ -134,7 +134,7 @@ impl Registry {
     fn annotations_added(&self, added: usize, replaced: Option<NonNull<Annotations>>) {
         self.store.counts.annotation_bytes(added, None);
         if let Some(annotations) = replaced {
-            let pin = reclaim::pin();
+            let pin = garbage::pin();
             // SAFETY: the caller has just unlinked them, and only the thread that unlinks annotations retires them.
             unsafe { self.store.retire_annotations(&pin, annotations) };
             // Now, because this thread may not retire anything else for a long time.
@@ -246,7 +246,7 @@ impl Registry {
     /// must be short, and must not call back into the registry, which may deadlock. It may panic.
     pub fn with_task<R>(&self, id: TaskId, f: impl FnOnce(NonNull<()>) -> R) -> Option<R> {
         // The pin keeps the page until the address is unlocked.
-        let _pin = reclaim::pin();
+        let _pin = garbage::pin();
         self.store.directory.page_of(id.slot())?.slot(id.slot()).with_task(id.generation(), f)
     }
 }

@@ -6,7 +6,7 @@ use crate::fork_join::host::Host;
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
 use crate::runtime::context::Context;
-use crate::runtime::enter::on_any_thread;
+use crate::runtime::enter_fork_join::on_any_thread;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;

@@ -66,23 +66,23 @@ impl Lifecycle {
         self.phase.fetch_max(to as u8, Ordering::AcqRel) < to as u8
     }
 
-    /// Calls `drain`, which takes everything that is queued, if no worker is left. For a caller that has queued a task where any
+    /// Calls `end_queued`, which takes everything that is queued, if no worker is left. For a caller that has queued a task where any
     /// worker finds it.
     ///
     /// The caller has executed a SeqCst fence after queueing it: the one that the sleep protocol needs anyway.
     #[inline]
-    pub(crate) fn queued_behind_a_fence(&self, drain: impl FnOnce()) {
+    pub(crate) fn queued_behind_a_fence(&self, end_queued: impl FnOnce()) {
         // Ordering: Relaxed: the load comes after the caller's fence (rule 2).
         if self.gone.load(Ordering::Relaxed) {
-            drain();
+            end_queued();
         }
     }
 
-    /// Notes that the last core has closed, and calls `drain`, which takes everything that is queued.
-    pub(crate) fn last_core_closed(&self, drain: impl FnOnce()) {
+    /// Notes that the last core has closed, and calls `end_queued`, which takes everything that is queued.
+    pub(crate) fn last_core_closed(&self, end_queued: impl FnOnce()) {
         // Ordering: Relaxed: the store comes before the fence, which pairs with the fence of a thread that queues a task (rule 2).
         self.gone.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        drain();
+        end_queued();
     }
 }

@@ -4,7 +4,7 @@ use moirai_core::{Schedulable, TaskStats};
 use moirai_scheduler::Sleepers;
 
 use crate::runtime::shutdown_state::ShutdownMode;
-use crate::runtime::turns::Turns;
+use crate::runtime::sim_turns::Turns;
 
 /// More than there will ever be public jobs.
 const SIMULATED_IDLE: usize = usize::MAX / 2;

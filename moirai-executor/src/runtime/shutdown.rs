@@ -17,9 +17,9 @@ use moirai_core::ShutdownReport;
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
 use crate::runtime::shutdown_state::ShutdownMode;
+use crate::runtime::task_host::queue_from_outside;
 use crate::task::CancelReason;
 
 /// How long `shutdown_timeout` waits beyond its deadline for the tasks that it has cancelled to end.

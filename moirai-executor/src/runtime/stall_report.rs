@@ -5,7 +5,7 @@ use std::time::Instant;
 use moirai_core::{Stall, TaskId};
 
 use crate::runtime::shared::Shared;
-use crate::watchdog::stalls::{OngoingStall, Reported};
+use crate::watchdog::stall_budgets::{OngoingStall, Reported};
 
 /// Returns the stalls that are going on now.
 pub(crate) fn stalled(shared: &Shared) -> Vec<Stall> {

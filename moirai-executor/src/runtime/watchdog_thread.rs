@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use moirai_core::Scheduler;
 
 use crate::panics;
-use crate::runtime::compensation::request_compensation;
-use crate::runtime::schedule::queue_from_outside;
+use crate::runtime::compensation_thread::request_compensation;
 use crate::runtime::shared::Shared;
 use crate::runtime::stall_report::{report_if_stalled, stall_over};
+use crate::runtime::task_host::queue_from_outside;
 use crate::watchdog::Watchdog;
 use crate::watchdog::activity::Snapshot;
 use crate::watchdog::cpu_clock::CpuTime;
-use crate::watchdog::stalls::Reported;
+use crate::watchdog::stall_budgets::Reported;
 
 /// The time between two ticks. Queued work waits for two of them at most.
 const TICK: Duration = Duration::from_millis(8);

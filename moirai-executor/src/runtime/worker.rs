@@ -7,8 +7,8 @@ use moirai_core::{LocalQueue, Scheduler};
 use crate::fork_join::StolenJob;
 use crate::panics;
 use crate::runtime::context::Context;
-use crate::runtime::drain;
 use crate::runtime::external::wake_another;
+use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::timer::Driver;
@@ -100,7 +100,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     }
     if let Some(core) = context.take_core() {
         shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
-        drain::core_closed(shared, core);
+        last_core::core_closed(shared, core);
     }
 }
 

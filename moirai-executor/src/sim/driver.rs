@@ -10,7 +10,7 @@ use crate::panics;
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Runnable, Shared, SharedTurns};
 use crate::runtime::shutdown::cancel_all;
-use crate::runtime::turns::{CALLER, Ending, NUMBER, Report, WaitingThread};
+use crate::runtime::sim_turns::{CALLER, Ending, NUMBER, Report, WaitingThread};
 
 /// What the thread with the turn does next.
 enum NextTurn {

@@ -12,10 +12,10 @@ use moirai_scheduler::{Deterministic, Strategy};
 
 use crate::executor::HybridExecutor;
 use crate::registry::Writer;
+use crate::runtime::any_scheduler::{AnyLocal, AnyScheduler};
 use crate::runtime::context::Context;
-use crate::runtime::drain;
+use crate::runtime::last_core;
 use crate::runtime::plugins::Plugins;
-use crate::runtime::scheduler::{AnyLocal, AnyScheduler};
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, SharedTurns, WorkerCore};
 use crate::runtime::shutdown::stop;
 use crate::spawn::options::SpawnOptions;
@@ -24,7 +24,7 @@ use crate::spawn::start::spawn_future;
 use super::driver;
 use super::failure::{Cause, Failure};
 use crate::runtime::mode::Mode;
-use crate::runtime::turns::{Ending, Turns};
+use crate::runtime::sim_turns::{Ending, Turns};
 
 /// The largest number of steps of a run, by default.
 const MAX_STEPS: u64 = 10_000_000;
@@ -241,7 +241,7 @@ impl Drop for SimulatedExecutor {
     fn drop(&mut self) {
         stop(&self.shared, Instant::now());
         for core in self.turns().take_cores() {
-            drain::core_closed(&self.shared, core);
+            last_core::core_closed(&self.shared, core);
         }
     }
 }

@@ -54,8 +54,9 @@
 //! what keeps it alive is the reference that goes with its listing in the registry (rule 2).
 
 mod cell;
+mod end;
 mod header;
-mod join;
+mod join_handle;
 mod new;
 mod reference;
 mod run;
@@ -71,7 +72,7 @@ mod test_executor;
 mod tests;
 
 pub(crate) use header::{Header, Outcome, RawRunnable, Schedule};
-pub(crate) use join::JoinHandle;
+pub(crate) use join_handle::JoinHandle;
 pub(crate) use new::{NewTask, Spawned};
 pub(crate) use reference::TaskRef;
 pub(crate) use state::{CancelReason, TaskPtr};

@@ -8,10 +8,10 @@ use moirai_core::{Priority, TaskId, TaskKind};
 
 use super::cell::{Cell, Stage, drop_output, take_output};
 use super::header::{Header, RawRunnable, Schedule, VTable};
-use super::join::JoinHandle;
-use super::run;
+use super::join_handle::JoinHandle;
 use super::state::State;
 use super::work::Work;
+use super::{end, run};
 use crate::panics;
 
 /// A task that has a record: the right to run it, and its handle.
@@ -38,7 +38,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
         let vtable = const {
             &VTable {
                 run: run::run::<W, S>,
-                drop_unrun: run::drop_unrun::<W, S>,
+                drop_unrun: end::drop_unrun::<W, S>,
                 take_output: take_output::<W, S>,
                 drop_output: drop_output::<W, S>,
                 free: free::<W, S>,

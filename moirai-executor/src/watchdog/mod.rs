@@ -8,14 +8,14 @@
 //!   where all workers look;
 //! - if work waits and another worker sleeps, that worker is woken;
 //! - if work waits and no worker has gone on, a *compensation thread* is requested ([`compensation`]; its body is in
-//!   [`runtime`](crate::runtime::compensation)). This is a thread without a core, which takes async tasks from the queues as any
+//!   [`runtime`](crate::runtime::compensation_thread)). This is a thread without a core, which takes async tasks from the queues as any
 //!   thread that is not a worker may, and polls them until a worker goes on again. If the compensation thread gets stuck as well,
 //!   then another one is started, up to a limit. A compensation thread that is not needed ends after a while;
 //! - compensation threads run parallel closures and stolen jobs, too, but no more of them at a time than threads are *blocked*:
 //!   stuck, not on a processor since the last tick, and asleep ([`cpu_clock`]). In place of a blocked thread another may compute,
 //!   without there being more threads that compute than there are cores. So compensation threads are requested also when some
 //!   workers go on and others are blocked;
-//! - a poll that goes on past its budget is reported ([`stalls`]).
+//! - a poll that goes on past its budget is reported ([`stall_budgets`]).
 //!
 //! With no work, no thread wakes (promise P12):
 //!
@@ -34,6 +34,6 @@ mod arming;
 pub(crate) mod compensation;
 pub(crate) mod cpu_clock;
 mod shared;
-pub(crate) mod stalls;
+pub(crate) mod stall_budgets;
 
 pub(crate) use shared::Watchdog;

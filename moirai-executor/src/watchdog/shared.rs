@@ -9,7 +9,7 @@ use moirai_core::{ExecutorConfig, TaskId};
 use super::activity::Activities;
 use super::arming::Arming;
 use super::compensation::Compensation;
-use super::stalls::StallDetector;
+use super::stall_budgets::StallDetector;
 
 /// The state that the watchdog thread, the workers and the compensation threads share.
 pub(crate) struct Watchdog {

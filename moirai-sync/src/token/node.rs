@@ -16,7 +16,7 @@
 //! 5. Neither walk, down to cancel or up to drop, is recursive.
 
 use crate::event::Event;
-use crate::sparse;
+use crate::shrink;
 use crate::waiters::Wakers;
 use moirai_core::panics::contain;
 use moirai_core::shim::sync::Mutex;
@@ -88,13 +88,13 @@ impl Node {
     pub(super) fn forget_hook(&self, key: usize) -> Option<Hook> {
         let mut links = self.links.lock();
         // The slab of a cancelled node stays empty, so the key cannot name another callback (rule 1).
-        sparse::remove(&mut links.hooks, key)
+        shrink::remove(&mut links.hooks, key)
     }
 
     fn forget_child(&self, key: usize) {
         let mut links = self.links.lock();
         // What is removed is a weak reference to a node that is being dropped, and dropping it runs no user code.
-        sparse::remove(&mut links.children, key);
+        shrink::remove(&mut links.children, key);
     }
 
     /// Cancels the node and all below it, then wakes the waiters, and then runs the callbacks (rules 4 and 5).

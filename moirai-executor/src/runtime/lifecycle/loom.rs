@@ -33,12 +33,12 @@ impl Executor {
         if admitted {
             self.queued.fetch_add(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            self.lifecycle.queued_behind_a_fence(|| self.drain());
+            self.lifecycle.queued_behind_a_fence(|| self.end_queued());
         }
         admitted
     }
 
-    fn drain(&self) {
+    fn end_queued(&self) {
         if self.queued.load(Ordering::Relaxed) > 0 {
             let taken = self.queued.swap(0, Ordering::Relaxed);
             self.ended.fetch_add(taken, Ordering::Relaxed);
@@ -63,7 +63,7 @@ fn loom_spawn_against_shutdown() {
             thread::spawn(move || usize::from(executor.spawn()))
         });
         let recorded = executor.shut();
-        executor.lifecycle.last_core_closed(|| executor.drain());
+        executor.lifecycle.last_core_closed(|| executor.end_queued());
         let admitted: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
         // No task was admitted after the lifecycle was closed, and every task that was admitted has ended.
         assert_eq!(recorded, admitted);

@@ -1,4 +1,4 @@
-//! Queueing tasks that have become ready, and what else a task's cell needs of its executor.
+//! The executor as the host of task cells: it queues tasks that have become ready, and records and reports how they end.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::panics;
 use crate::registry::{ActiveRecord, RecordEnd};
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
-use crate::runtime::drain;
+use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::worker;
@@ -70,7 +70,7 @@ pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Prio
         Visibility::Worker(worker) => shared.sleepers.notify_worker(worker),
         Visibility::Shared | Visibility::Slot => shared.sleepers.notify(),
     }
-    shared.lifecycle.queued_behind_a_fence(|| drain::drain(shared));
+    shared.lifecycle.queued_behind_a_fence(|| last_core::end_queued(shared));
 }
 
 /// Returns the reason for which a new task is queued.
@@ -175,7 +175,9 @@ impl Schedule for Shared {
             let shared = unsafe { host.as_ref() };
             match Context::with_core_of(shared, |core| core.freed += 1) {
                 Some(()) => return,
-                None if shared.cell_count.freed() == Last::Yes => drain::release_cells_ref(shared),
+                None if shared.cell_count.freed() == Last::Yes => {
+                    last_core::release_cells_ref(shared)
+                }
                 None => return,
             }
         };

@@ -10,8 +10,8 @@ use moirai_core::TaskKind;
 use crate::panics;
 use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::schedule::queue_from_outside;
 use crate::runtime::shared::Shared;
+use crate::runtime::task_host::queue_from_outside;
 use crate::watchdog::compensation::{Idle, Request};
 
 /// How often a compensation thread looks for tasks for which it was not woken.

@@ -1,4 +1,4 @@
-//! Waiting a moment before going to sleep.
+//! How callers wait: a thread in `block_on`, or in the `join` of a handle, spins for a moment and then parks.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use moirai_sync::Parker;
 use crate::runtime::context::Context;
 use crate::runtime::external::enter_external;
 use crate::runtime::shared::{Shared, SharedTurns};
-use crate::runtime::wait_turn::wait_turn;
+use crate::runtime::sim_wait::wait_turn;
 
 /// How long a thread that waits looks for its token before it sleeps, yielding between two looks. It is about as long as it takes
 /// to put a thread to sleep and to wake it, so a short task is waited for without either.

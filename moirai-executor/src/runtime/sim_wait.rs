@@ -9,7 +9,7 @@ use parking_lot::{Condvar, MutexGuard};
 use crate::panics::cancelled;
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Shared, SharedTurns, WorkerCore};
-use crate::runtime::turns::{Ending, NUMBER, Thread, TurnsState, WaitingThread};
+use crate::runtime::sim_turns::{Ending, NUMBER, Thread, TurnsState, WaitingThread};
 
 /// Waits for the parker's token, or until a moment of the simulated time. Returns whether it took the token.
 pub(crate) fn wait_turn(

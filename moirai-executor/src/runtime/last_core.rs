@@ -19,7 +19,7 @@ pub(crate) fn core_closed(shared: &Shared, core: Box<WorkerCore>) {
     if shared.open_cores.fetch_sub(1, Ordering::AcqRel) != 1 {
         return;
     }
-    shared.lifecycle.last_core_closed(|| drain(shared));
+    shared.lifecycle.last_core_closed(|| end_queued(shared));
     // The lifecycle was closed before the first core was, so no cell can be created any more.
     if shared.cell_count.close(shared.registry.totals().spawned) == Last::Yes {
         drop(release_cells_ref(shared));
@@ -36,11 +36,11 @@ pub(crate) fn release_cells_ref(shared: &Shared) -> Option<Arc<Shared>> {
 }
 
 /// Ends all queued tasks, when no worker is left. What becomes ready meanwhile is left to the loop that is running already.
-pub(crate) fn drain(shared: &Shared) {
+pub(crate) fn end_queued(shared: &Shared) {
     thread_local! {
-        static DRAINING: Cell<bool> = const { Cell::new(false) };
+        static ENDING: Cell<bool> = const { Cell::new(false) };
     }
-    if DRAINING.replace(true) {
+    if ENDING.replace(true) {
         return;
     }
     match shared.arc() {
@@ -59,5 +59,5 @@ pub(crate) fn drain(shared: &Shared) {
             }
         }
     }
-    DRAINING.set(false);
+    ENDING.set(false);
 }

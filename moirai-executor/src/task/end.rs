@@ -1,0 +1,142 @@
+//! Ending a task: its work is dropped, and its outcome published, in the order of rule 3 of the [parent module](super).
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use moirai_core::{TaskError, TaskStatus};
+
+use super::cell::{Stage, cell_of};
+use super::header::{Header, Outcome, Schedule};
+use super::reference::TaskRef;
+use super::state::{CancelReason, Completed};
+use super::work::Work;
+use crate::panics;
+
+/// How a task ends, and the result that its handle gets.
+pub(super) struct Ended<T> {
+    pub(super) status: TaskStatus,
+    pub(super) error: Option<Arc<str>>,
+    pub(super) reason: CancelReason,
+    pub(super) output: Result<T, TaskError>,
+}
+
+impl<T> Ended<T> {
+    pub(super) fn cancelled(reason: CancelReason) -> Self {
+        let error = match reason {
+            CancelReason::User => TaskError::Cancelled,
+            CancelReason::Shutdown => TaskError::ShutDown,
+            CancelReason::Deadline => TaskError::TimedOut,
+        };
+        Self { status: TaskStatus::Cancelled, error: None, reason, output: Err(error) }
+    }
+}
+
+/// Ends a task unrun (rule 7); see `VTable::drop_unrun`.
+///
+/// # Safety
+///
+/// As for [`end`].
+pub(super) unsafe fn drop_unrun<W: Work + 'static, S: Schedule>(header: NonNull<Header<S>>) {
+    // SAFETY: the cell is alive as long as the right to run the task is held (rule 2), which is given up below.
+    let cell = unsafe { cell_of::<W, S>(header) };
+    let _ = cell.header.state.cancel(cell.header.executor().reason_if_dropped());
+    let ending = Ended::cancelled(cell.header.state.reason());
+    // SAFETY: the `RawRunnable` was the caller's, and is given up here.
+    unsafe { end::<W, S>(header, None, ending) };
+}
+
+/// Ends a task: drops the work, publishes the outcome and notifies those who wait, in the order of rule 3.
+///
+/// # Safety
+///
+/// The header must be that of a `Cell<W, S>`. The caller must own the task's `RawRunnable`, and gives it up: it must not use the
+/// cell again. (The header is passed as a pointer because a reference that is passed as an argument must be valid until the
+/// function returns.)
+pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
+    header: NonNull<Header<S>>,
+    context: Option<&S::Context>,
+    ending: Ended<W::Output>,
+) {
+    let Ended { status, mut error, reason, output } = ending;
+    // SAFETY: the task's own reference keeps the cell alive until `complete` is called. If that returns `Remaining`, it does so
+    // until the end of this function; otherwise the cell is not used again.
+    let cell = unsafe { cell_of::<W, S>(header) };
+    let executor = cell.header.executor();
+    let id = cell.header.id();
+    let dropped = panics::contain(|| {
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is the runner's (rule 1). The work is dropped in the place where it was pinned. The assignment
+            // stores the new value even if the destructor unwinds.
+            unsafe { *stage = Stage::Empty };
+        });
+    });
+    add(&mut error, dropped);
+    let detached = !cell.header.state.has_handle();
+    let output = if detached {
+        // The output is dropped before the outcome is published, so that a panic of its destructor is part of the record.
+        add(&mut error, panics::contain(|| drop(output)));
+        None
+    } else {
+        Some(output)
+    };
+    let record = cell.header.record.with_mut(|record| {
+        // SAFETY: the field is the runner's (rule 1).
+        unsafe { &mut *record }.take().expect("a record stays until the end")
+    });
+    executor.finish(context, record, Outcome { status, error, reason, detached });
+    cell.header.set_final_status(status);
+    if let Some(output) = output {
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is the runner's until COMPLETE is set, and empty.
+            unsafe { *stage = Stage::Output(output) };
+        });
+    }
+    let Completed::Remaining { drop_output, wake_handle, notify_watchers } =
+        cell.header.state.complete()
+    else {
+        return;
+    };
+    // SAFETY: this is the task's own reference (rule 2), which `complete` has left to the runner. It is dropped at the end of this
+    // function.
+    let task = unsafe { TaskRef::adopt(header) };
+    if wake_handle {
+        wake_join_waker(task.header());
+    }
+    if drop_output {
+        let drop_output = cell.header.vtable.drop_output;
+        // SAFETY: the output is the runner's, because `complete` found HANDLE clear (rule 5).
+        if let Some(message) = unsafe { drop_output(task.as_ptr()) } {
+            executor.append_error(id, message);
+        }
+    }
+    if notify_watchers {
+        executor.notify_watchers(id, status);
+    }
+}
+
+/// Wakes the handle's waker and clears JOIN_WAKER; drops the waker if the handle is gone (rule 6).
+fn wake_join_waker<S: Schedule>(header: &Header<S>) {
+    let mut panicked = panics::contain(|| {
+        header.join_waker.with(|waker| {
+            // SAFETY: COMPLETE and JOIN_WAKER are set, so the place is only read until JOIN_WAKER is cleared below.
+            if let Some(waker) = unsafe { &*waker } {
+                waker.wake_by_ref();
+            }
+        });
+    });
+    if header.state.release_join_waker() {
+        // SAFETY: the handle was gone before JOIN_WAKER was cleared, so the place is the runner's.
+        panicked = panicked.or(unsafe { header.drop_join_waker() });
+    }
+    if let Some(message) = panicked {
+        let id = header.id().get();
+        tracing::error!(target: "moirai", id, panic = &*message, "a waker panicked");
+    }
+}
+
+/// Appends the message of a destructor that panicked to the error.
+fn add(error: &mut Option<Arc<str>>, message: Option<Arc<str>>) {
+    if let Some(message) = message {
+        *error = Some(panics::joined(error.as_deref(), &message));
+    }
+}
