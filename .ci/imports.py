@@ -7,14 +7,21 @@ file that has `struct Key`, and not of the `mod.rs` that passes it on. Tests, mo
 import re
 from pathlib import Path
 
-COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
-STRING = re.compile(r'"(?:\\.|[^"\\])*"')
+# What is no code, in one pass, so that neither a comment in a string nor a quote in a comment misleads.
+NO_CODE = re.compile(
+    r"//[^\n]*|/\*.*?\*/"
+    r'|b?r(#*)".*?"\1|b?"(?:\\.|[^"\\])*"'
+    r"|b?'(?:\\(?:x..|u\{[^}]*\}|.)|[^'\\\n])'",
+    re.S,
+)
 USE = re.compile(r"(?:^|\n)\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);")
-TEST_MODULE = re.compile(r"#\[cfg\([^\n]*(?:test|doctest)[^\n]*\)\]\s*(?:pub(?:\([^)]*\))?\s+)?(?:mod|fn)\s+\w+[^;{]*\{")
+TEST_MODULE = re.compile(r"#\[cfg\((?:test|doctest|all\(test,[^\n]*\))\)\]\s*(?:pub(?:\([^)]*\))?\s+)?(?:mod|fn)\s+\w+[^;{]*\{")
 # `crate::a::B`, `super::a::B` outside of a `use`.
 INLINE = re.compile(r"(?<![\w:])(\$?crate|super|self)((?:::\w+)+)")
 DEFINITION = re.compile(
-    r"^(?:pub(?:\([^)]*\))?\s+)?(?:unsafe\s+|const\s+|async\s+)*(?:fn|struct|enum|union|trait|type|static|const|impl)\b", re.M
+    r"^\s*(?:pub(?:\([^)]*\))?\s+)?(?:unsafe\s+|const\s+|async\s+)*"
+    r"(?:(?:fn|struct|enum|union|trait|type|static|const|impl)\b|macro_rules!)",
+    re.M,
 )
 TYPE = re.compile(r"\b(?:struct|enum|union|trait)\s+(\w+)")
 FUNCTION = re.compile(r"\bfn\s+(\w+)")
@@ -29,7 +36,8 @@ VISIBILITY = re.compile(r"\bpub\((?:crate|super|self|in [\w:]+)\)")
 
 def strip(text):
     """The code without comments, strings, visibilities and test modules."""
-    text = VISIBILITY.sub("pub", STRING.sub('""', COMMENT.sub("", text)))
+    text = NO_CODE.sub(lambda match: "" if match.group(0).startswith("/") else '""', text)
+    text = VISIBILITY.sub("pub", text)
     while match := TEST_MODULE.search(text):
         depth, end = 1, match.end()
         while depth and end < len(text):
@@ -171,6 +179,12 @@ class Crate:
     def is_table(self, module):
         """Whether a module's file is a table of contents: `lib.rs` or a `mod.rs`."""
         return self.files[module].endswith(("lib.rs", "mod.rs"))
+
+    def renamed_roots(self):
+        """Files that give `crate`, `super` or `self` another name, by which imports could not be followed."""
+        for module, code in self.code.items():
+            if re.search(r"\buse\s+(?:crate|super|self)\s+as\b", code):
+                yield self.files[module]
 
     def definitions_in_tables(self):
         """Tables of contents that define something, with the first line that does."""

@@ -5,6 +5,7 @@
     python3 .ci/layers.py draw     # draws the page docs/src/architecture/imports.md and its figures anew
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -186,6 +187,12 @@ def drawings(sections, graphs):
     return files
 
 
+def members():
+    """The crates of the workspace, without the examples."""
+    listed = re.search(r"^members = \[(.*?)\]", (ROOT / "Cargo.toml").read_text(), re.S | re.M).group(1)
+    return [name for name in re.findall(r'"([^"]+)"', listed) if "/examples/" not in name]
+
+
 def main():
     sections = read_rules()
     # A section is a crate if it has a manifest of its own.
@@ -200,11 +207,16 @@ def main():
         print(__doc__)
         return 2
     faults = check(sections, graphs)
+    faults += [f"{name} is a crate of the workspace without an order in .ci/layers.txt" for name in members() if name not in crates]
     for name, graph in graphs.items():
         faults += [f"{name}: these files import each other in a circle: {', '.join(circle)}" for circle in circles(graph)]
         faults += [
             f"{name}/src/{file} is a table of contents, and defines something: {found}"
             for file, found in crates[name].definitions_in_tables()
+        ]
+        faults += [
+            f"{name}/src/{file} gives `crate`, `super` or `self` another name: write the path in full"
+            for file in crates[name].renamed_roots()
         ]
     stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     faults += [f"{path.relative_to(ROOT)} is not what the sources say: run `python3 .ci/layers.py draw`" for path in stale]

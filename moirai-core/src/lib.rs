@@ -3,8 +3,7 @@
 //!
 //! Most users depend on the facade crate `moirai`, which re-exports what they need from here. Depend on this crate to write a
 //! scheduler, a recorder or a plugin of your own.
-//!
-//! #![forbid(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod error;

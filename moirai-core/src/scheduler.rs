@@ -233,4 +233,9 @@ impl<T: Send + 'static> LocalQueue<T> for Box<dyn LocalQueue<T>> {
     fn prefer_injector(&mut self) {
         (**self).prefer_injector();
     }
+
+    fn look_outside(&mut self) {
+        #[expect(deprecated, reason = "callers of the old name reach the queue by it")]
+        (**self).look_outside();
+    }
 }

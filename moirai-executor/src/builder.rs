@@ -52,7 +52,7 @@ impl HybridExecutor {
     }
 }
 
-impl<E> Default for HybridExecutorBuilder<E> {
+impl Default for HybridExecutorBuilder {
     fn default() -> Self {
         Self {
             config: ExecutorConfig::default(),
@@ -66,6 +66,12 @@ impl<E> Default for HybridExecutorBuilder<E> {
 }
 
 impl<E> HybridExecutorBuilder<E> {
+    /// Returns the same builder for a type `E2` that wraps a [`HybridExecutor`].
+    pub fn wrapped_in<E2: From<HybridExecutor>>(self) -> HybridExecutorBuilder<E2> {
+        let Self { config, scheduler, plugins, recorder, clock, built: _ } = self;
+        HybridExecutorBuilder { config, scheduler, plugins, recorder, clock, built: PhantomData }
+    }
+
     /// Replaces the whole configuration.
     pub fn config(mut self, config: ExecutorConfig) -> Self {
         self.config = config;

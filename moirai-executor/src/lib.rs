@@ -19,12 +19,12 @@
 //!
 //! The modules import each other in one direction only. From the lowest layer to the highest:
 //!
-//! - [`registry`] holds a record of every task; `panics` contains what user code throws.
+//! - `panics` contains what user code throws.
 //! - `task` is the cell of a task: its future or closure, its state, its wakers.
-//! - `fork_join` runs `join` and `scope`; `timer` and [`time`] run timers; `watchdog` has the state by which stuck workers are
-//!   found.
+//! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
+//!   by which stuck workers are found.
 //! - `runtime` is the running executor: what its threads share, and what they do.
-//! - `handle`, `spawn`, `group`, `parallel`, [`sim`] and `executor` are what users hold.
+//! - [`time`], `handle`, `spawn`, `group`, `executor`, `parallel`, [`sim`] and `builder` are what users hold.
 
 mod builder;
 mod executor;

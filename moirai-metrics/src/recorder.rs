@@ -184,6 +184,10 @@ impl Recorder for MetricsRecorder {
         };
     }
 
+    fn seat_handed_on(&self, worker: usize) {
+        self.core_handed_off(worker);
+    }
+
     fn core_handed_off(&self, worker: usize) {
         match self.worker(worker) {
             Some(counters) => Exclusive::add(&counters.cores_handed_off, 1),

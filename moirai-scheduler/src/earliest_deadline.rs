@@ -143,6 +143,10 @@ impl<T: Schedulable> Scheduler<T> for EarliestDeadline<T> {
         self.0.queue.lock().heap.len()
     }
 
+    fn claims(&self) -> Guarantees {
+        self.guarantees()
+    }
+
     fn guarantees(&self) -> Guarantees {
         Guarantees::none().order(Order::ByKey(|task, _| task.deadline().unwrap_or(u64::MAX)))
     }

@@ -77,6 +77,10 @@ impl<T: Send + 'static> Scheduler<T> for GlobalFifo<T> {
         self.0.len()
     }
 
+    fn claims(&self) -> Guarantees {
+        self.guarantees()
+    }
+
     fn guarantees(&self) -> Guarantees {
         Guarantees::none().order(Order::ByKey(|_, _| 0)).fairness(0)
     }

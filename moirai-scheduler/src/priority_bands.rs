@@ -141,6 +141,10 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
         self.queues.len()
     }
 
+    fn claims(&self) -> Guarantees {
+        self.guarantees()
+    }
+
     fn guarantees(&self) -> Guarantees {
         // Of this many turns of normal tasks, one goes to the normal task that has waited longest, wherever it is queued.
         let turns = INJECTOR_EVERY + SLOT_RUN + 1;
@@ -178,6 +182,10 @@ impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
             self.empty_handed = found.is_none();
             found
         })
+    }
+
+    fn look_outside(&mut self) {
+        self.prefer_injector();
     }
 
     #[inline]

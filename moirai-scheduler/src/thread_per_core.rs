@@ -226,6 +226,10 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
                 .sum::<usize>()
     }
 
+    fn claims(&self) -> Guarantees {
+        self.guarantees()
+    }
+
     fn guarantees(&self) -> Guarantees {
         Guarantees::none().order(Order::ByKey(|_, _| 0)).fairness(2 * INBOX_EVERY)
     }
@@ -258,6 +262,10 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
             }
         }
         self.queue.pop().or_else(|| self.look_around())
+    }
+
+    fn look_outside(&mut self) {
+        self.prefer_injector();
     }
 
     fn prefer_injector(&mut self) {

@@ -30,7 +30,7 @@
 //!   the records of ended tasks are kept, and how many.
 //! - [`time`] has sleeps, timeouts and intervals; [`sync`] has a semaphore, a oneshot channel and more; [`sim`] runs a whole
 //!   executor on one thread, in an order drawn from a seed, to find races and replay them.
-//! - [`scheduler`] has five schedulers, and what it takes to write another; [`metrics`] has counters and histograms.
+//! - [`scheduler`] has the schedulers to choose from, and what it takes to write another; [`metrics`] has counters and histograms.
 //!
 //! The free functions of this crate, such as [`spawn_async`] and [`join`](join()), run on the executor that runs the calling
 //! thread, or else on the [`global`](global()) one, which is started at its first use.

@@ -78,7 +78,7 @@ impl Moirai {
 
     /// Returns a builder with the default configuration.
     pub fn builder() -> MoiraiBuilder {
-        MoiraiBuilder::default().recorder(Arc::new(MetricsRecorder::default()))
+        HybridExecutor::builder().wrapped_in().recorder(Arc::new(MetricsRecorder::default()))
     }
 
     /// Returns the executor that runs the calling thread: inside of a task, of [`block_on`](Self::block_on), and of

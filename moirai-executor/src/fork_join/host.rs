@@ -4,7 +4,7 @@ use super::latch::Latch;
 use super::shared_jobs::SharedJobs;
 
 /// The executor, as fork-join sees it.
-pub(crate) trait Host {
+pub(crate) trait Host: Sync {
     /// The jobs that any worker may take.
     fn shared_jobs(&self) -> &SharedJobs;
 

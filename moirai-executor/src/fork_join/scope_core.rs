@@ -68,7 +68,12 @@ impl<H: Host> ScopeCore<H> {
     }
 
     /// Queues a job. `local_jobs` is that of the calling thread.
-    pub(crate) fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
+    ///
+    /// # Safety
+    ///
+    /// The job may cast the reference that it is called with to no other type than this one, and what it borrows must live until the
+    /// scope has ended.
+    pub(crate) unsafe fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
         let host = self.host();
         if self.header.frame.is_cancelled() && !thread::panicking() {
             let _ = panics::contain(|| drop(job));
@@ -228,7 +233,8 @@ pub(crate) mod models {
                 // SAFETY: the reference is to a core of this host, which is alive until this job has finished.
                 f(Spawner(unsafe { &*scope_ref.0.cast::<ScopeCore<H>>() }));
             };
-            self.0.spawn(local_jobs, HeapJob(Box::new(job)));
+            // SAFETY: the job casts to this type, and borrows nothing.
+            unsafe { self.0.spawn(local_jobs, HeapJob(Box::new(job))) };
         }
     }
 

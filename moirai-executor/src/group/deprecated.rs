@@ -56,7 +56,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     pub fn spawn_async_when_free<F>(
         &self,
         future: F,
-    ) -> impl Future<Output = TaskId> + Send + use<T, F>
+    ) -> impl Future<Output = TaskId> + Send + use<'_, T, F>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -69,7 +69,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     pub fn spawn_parallel_when_free<F>(
         &self,
         f: F,
-    ) -> impl Future<Output = TaskId> + Send + use<T, F>
+    ) -> impl Future<Output = TaskId> + Send + use<'_, T, F>
     where
         F: FnOnce() -> T + Send + 'static,
     {
@@ -82,7 +82,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     pub fn spawn_blocking_when_free<F>(
         &self,
         f: F,
-    ) -> impl Future<Output = TaskId> + Send + use<T, F>
+    ) -> impl Future<Output = TaskId> + Send + use<'_, T, F>
     where
         F: FnOnce() -> T + Send + 'static,
     {

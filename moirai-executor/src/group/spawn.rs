@@ -16,7 +16,7 @@ use crate::spawn::{Destination, TaskBuilder};
 /// handle.
 ///
 /// [`TaskBuilder::in_group`] chooses it.
-pub struct InGroup<T: Send + 'static>(Arc<GroupState<T>>);
+pub struct InGroup<'g, T: Send + 'static>(&'g Arc<GroupState<T>>);
 
 impl<'a, D> TaskBuilder<'a, D> {
     /// Makes the task a member of a group.
@@ -36,14 +36,28 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// assert_eq!(executor.task_stats(id).unwrap().name.as_deref(), Some("answer"));
     /// # Ok::<(), BuildError>(())
     /// ```
-    pub fn in_group<T: Send + 'static>(self, group: &TaskGroup<T>) -> TaskBuilder<'a, InGroup<T>> {
-        self.to(InGroup(Arc::clone(&group.state)))
+    ///
+    /// The builder borrows the group, as does a spawn that waits, so no task is spawned into a group that is gone:
+    ///
+    /// ```compile_fail,E0505
+    /// # use moirai::prelude::*;
+    /// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    /// let group = executor.group();
+    /// let waiting = group.task().spawn_async_when_free(async {});
+    /// drop(group);
+    /// executor.block_on(waiting);
+    /// ```
+    pub fn in_group<'g, T: Send + 'static>(
+        self,
+        group: &'g TaskGroup<T>,
+    ) -> TaskBuilder<'a, InGroup<'g, T>> {
+        self.to(InGroup(&group.state))
     }
 }
 
 impl<T: Send + 'static> TaskGroup<T> {
     /// Returns a builder for a task that becomes a member of this group, as with [`TaskBuilder::in_group`].
-    pub fn task(&self) -> TaskBuilder<'_, InGroup<T>> {
+    pub fn task(&self) -> TaskBuilder<'_, InGroup<'_, T>> {
         TaskBuilder::new(&self.state.shared).in_group(self)
     }
 
@@ -81,9 +95,9 @@ impl<T: Send + 'static> TaskGroup<T> {
     }
 }
 
-impl<T: Send + 'static> Sealed for InGroup<T> {}
+impl<T: Send + 'static> Sealed for InGroup<'_, T> {}
 
-impl<T: Send + 'static> Destination<T> for InGroup<T> {
+impl<T: Send + 'static> Destination<T> for InGroup<'_, T> {
     type Spawned = TaskId;
 
     fn try_take_place(&self) -> bool {
@@ -116,7 +130,7 @@ impl<T: Send + 'static> Destination<T> for InGroup<T> {
     }
 }
 
-impl<T: Send + 'static> std::fmt::Debug for InGroup<T> {
+impl<T: Send + 'static> std::fmt::Debug for InGroup<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("InGroup").field("members", &self.0.members.len()).finish_non_exhaustive()
     }

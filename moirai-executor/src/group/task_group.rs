@@ -79,10 +79,10 @@ impl<T: Send + 'static> TaskGroup<T> {
 
     fn changed(mut self, change: impl FnOnce(&mut GroupState<T>)) -> Self {
         // No other reference exists before the first spawn. After it, a change could lose tasks.
-        if let Some(core) = Arc::get_mut(&mut self.state)
-            && core.members.len() == 0
+        if let Some(state) = Arc::get_mut(&mut self.state)
+            && state.members.len() == 0
         {
-            change(core);
+            change(state);
         }
         self
     }
@@ -92,7 +92,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     /// Must be called before the first spawn; later it has no effect.
     #[must_use]
     pub fn keep_results(self) -> Self {
-        self.changed(|core| core.keep = true)
+        self.changed(|state| state.keep = true)
     }
 
     /// Limits the number of members to `tasks`, but to no less than one.
@@ -101,7 +101,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     /// the work back, and `spawn_*_when_free` waits. Must be called before the first spawn; later it has no effect.
     #[must_use]
     pub fn max_tasks(self, tasks: usize) -> Self {
-        self.changed(|core| core.limit = Some(Semaphore::new(tasks.max(1))))
+        self.changed(|state| state.limit = Some(Semaphore::new(tasks.max(1))))
     }
 
     /// Returns the number of members that have not ended.

@@ -140,7 +140,7 @@ impl<T> TaskHandle<T> {
         if let Some(result) = self.try_join() {
             return Some(result);
         }
-        let HandleState::Task(handle) = &mut self.inner else { unreachable!("a reason is ready") };
+        let HandleState::Task(handle) = &mut self.inner else { unreachable!("a refusal is ready") };
         if Context::is_polling(handle.task().ptr()) {
             return Some(Err(TaskError::WouldDeadlock));
         }

@@ -68,19 +68,19 @@ fn interval(
     least: Duration,
 ) -> impl FnMut(&Condvar, &mut MutexGuard<'_, SignalState>) -> bool {
     let length = registry.config().cleanup_interval;
-    let manual = registry.clock().as_manual().map(|hand| {
+    let manual = registry.clock().as_manual().map(|manual| {
         // The executor refuses an interval of zero. One that the clock cannot express is never reached.
         let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        (Arc::clone(hand), hand.nanos().saturating_add(nanos))
+        (Arc::clone(manual), manual.nanos().saturating_add(nanos))
     });
     let deadline = Instant::now().checked_add(length.max(least));
     move |changed, state| {
-        if let Some((hand, due)) = &manual {
-            if hand.nanos() >= *due {
+        if let Some((manual, due)) = &manual {
+            if manual.nanos() >= *due {
                 return true;
             }
             changed.wait(state);
-            return hand.nanos() >= *due;
+            return manual.nanos() >= *due;
         }
         let Some(deadline) = deadline else {
             changed.wait(state);

@@ -112,8 +112,14 @@ impl Registry {
     ///
     /// The writer is locked while `f` runs. `f` may register and finish tasks, but it must call neither this method nor
     /// [`close_barrier`](Self::close_barrier): that may deadlock.
+    ///
+    /// # Panics
+    ///
+    /// If an earlier `f` has exchanged the writer for one of another registry.
     pub fn with_shared_writer<R>(&self, f: impl FnOnce(&mut Writer) -> R) -> R {
-        f(&mut self.shared_writers[thread_number() % self.used_shared_writers].lock())
+        let mut writer = self.shared_writers[thread_number() % self.used_shared_writers].lock();
+        assert!(writer.registry == self.identity, "the writer is one of another registry");
+        f(&mut writer)
     }
 
     /// Waits until every call of [`with_shared_writer`](Self::with_shared_writer) that is in progress has returned.

@@ -17,9 +17,9 @@ use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 mod shares;
 
 fn registry(config: CleanupConfig) -> (Registry, Arc<ManualClock>) {
-    let (clock, hand) = Clock::manual();
-    hand.advance(Duration::from_secs(1));
-    (Registry::new(config, 1, clock), hand)
+    let (clock, manual) = Clock::manual();
+    manual.advance(Duration::from_secs(1));
+    (Registry::new(config, 1, clock), manual)
 }
 
 fn limit(max_retained_tasks: usize) -> CleanupConfig {
@@ -59,7 +59,7 @@ fn one(registry: &Registry, writer: &mut Writer) -> TaskId {
 
 #[test]
 fn a_record_tells_one_tasks_story() {
-    let (registry, hand) = registry(limit(10));
+    let (registry, manual) = registry(limit(10));
     let mut writer = registry.writer();
     let name: Arc<str> = "a name".into();
     let new = NewRecord { name: Some(Arc::clone(&name)), ..new_task() };
@@ -68,12 +68,12 @@ fn a_record_tells_one_tasks_story() {
     let entry = unsafe { registry.register(&mut writer, new, registry.clock().ticks()) };
     let id = entry.id();
     assert_eq!(registry.status(id), Some(TaskStatus::Queued));
-    hand.advance(Duration::from_millis(5));
+    manual.advance(Duration::from_millis(5));
     entry.start(Some(4_095), registry.clock().ticks());
     assert_eq!(registry.status(id), Some(TaskStatus::Running));
     entry.polled(700);
     entry.polled(300);
-    hand.advance(Duration::from_millis(7));
+    manual.advance(Duration::from_millis(7));
     let end = RecordEnd {
         status: TaskStatus::Failed,
         ticks: registry.clock().ticks(),
@@ -82,7 +82,7 @@ fn a_record_tells_one_tasks_story() {
     let finished = registry.finish(&mut writer, entry, end);
     assert_eq!((finished.queue_ticks, finished.busy_ticks, finished.polls), (5_000_000, 1_000, 2));
     registry.append_error(id, "a destructor".into());
-    hand.advance(Duration::from_millis(11));
+    manual.advance(Duration::from_millis(11));
     let stats = registry.stats(id).unwrap();
     assert_eq!((stats.id, stats.status, stats.kind), (id, TaskStatus::Failed, TaskKind::Async));
     assert_eq!((stats.priority, stats.worker, stats.polls), (Priority::High, Some(4_095), 2));
@@ -120,13 +120,13 @@ fn a_registry_finishes_no_task_with_a_writer_of_another() {
 
 #[test]
 fn a_small_limit_is_exact_and_keeps_the_newest() {
-    let (registry, hand) = registry(limit(3));
+    let (registry, manual) = registry(limit(3));
     let mut writer = registry.writer();
     let entries: Vec<_> = (0..8).map(|_| register(&registry, &mut writer)).collect();
     let mut ids = Vec::new();
     // They end in another order than they began, with two writers.
     for (number, entry) in entries.into_iter().rev().enumerate() {
-        hand.advance(Duration::from_nanos(1));
+        manual.advance(Duration::from_nanos(1));
         ids.push(if number % 2 == 0 {
             finish(&registry, &mut writer, entry)
         } else {
@@ -229,17 +229,17 @@ fn age_evicts_exactly_what_is_old_enough() {
         task_retention_duration: Duration::from_millis(100),
         ..CleanupConfig::default()
     };
-    let (registry, hand) = registry(config);
+    let (registry, manual) = registry(config);
     let mut writer = registry.writer();
     let old = one(&registry, &mut writer);
-    hand.advance(Duration::from_millis(60));
+    manual.advance(Duration::from_millis(60));
     let young = one(&registry, &mut writer);
     assert_eq!(registry.sweep().by_age, 0);
-    hand.advance(Duration::from_millis(39));
+    manual.advance(Duration::from_millis(39));
     assert_eq!(registry.sweep().by_age, 0);
     let oldest = registry.cleanup_stats().oldest_completed_task_age;
     assert_eq!(oldest, Some(Duration::from_millis(99)));
-    hand.advance(Duration::from_millis(1));
+    manual.advance(Duration::from_millis(1));
     assert_eq!(registry.sweep().by_age, 1);
     assert_eq!(registry.status(old), None);
     assert_eq!(registry.status(young), Some(TaskStatus::Completed));
@@ -255,10 +255,10 @@ fn an_active_task_is_never_evicted() {
         max_retained_tasks: 0,
         ..CleanupConfig::default()
     };
-    let (registry, hand) = registry(config);
+    let (registry, manual) = registry(config);
     let mut writer = registry.writer();
     let entry = register(&registry, &mut writer);
-    hand.advance(Duration::from_secs(1_000_000));
+    manual.advance(Duration::from_secs(1_000_000));
     registry.sweep();
     registry.cleanup_now();
     assert_eq!(registry.status(entry.id()), Some(TaskStatus::Queued));
@@ -273,15 +273,15 @@ fn with_automatic_cleanup_off_only_a_request_evicts() {
         task_retention_duration: Duration::from_secs(1),
         ..CleanupConfig::default()
     };
-    let (registry, hand) = registry(config);
+    let (registry, manual) = registry(config);
     let mut writer = registry.writer();
     for _ in 0..1_000 {
         one(&registry, &mut writer);
     }
-    hand.advance(Duration::from_millis(10));
+    manual.advance(Duration::from_millis(10));
     assert_eq!(registry.retained(), 1_000);
     assert_eq!(registry.cleanup_now(), 995);
-    hand.advance(Duration::from_secs(1));
+    manual.advance(Duration::from_secs(1));
     assert_eq!(registry.cleanup_now(), 5);
     assert_eq!(registry.cleanup_now(), 0);
     assert_eq!(registry.cleanup_stats().evicted_by_request, 1_000);
@@ -294,12 +294,12 @@ fn extreme_limits_mean_what_they_say() {
         max_retained_tasks: usize::MAX,
         ..CleanupConfig::default()
     };
-    let (registry, hand) = registry(config);
+    let (registry, manual) = registry(config);
     let mut writer = registry.writer();
     for _ in 0..1_000 {
         one(&registry, &mut writer);
     }
-    hand.advance(Duration::MAX);
+    manual.advance(Duration::MAX);
     registry.sweep();
     assert_eq!((registry.cleanup_now(), registry.retained()), (0, 1_000));
 }
@@ -522,18 +522,18 @@ fn an_end_that_was_timed_before_another_but_recorded_after_it_is_the_newer() {
     for most in [1, 10_000] {
         let config =
             CleanupConfig { task_retention_duration: Duration::from_secs(10), ..limit(most) };
-        let (registry, hand) = registry(config);
+        let (registry, manual) = registry(config);
         let mut writer = registry.writer();
         let [first, second] = [(); 2].map(|()| register(&registry, &mut writer));
         let early = registry.now();
-        hand.advance(Duration::from_secs(5));
+        manual.advance(Duration::from_secs(5));
         let first = finish(&registry, &mut writer, first);
         let second_id = second.id();
         let end = RecordEnd { status: TaskStatus::Completed, ticks: early, error: None };
         registry.finish(&mut writer, second, end);
         assert_eq!(registry.status(second_id), Some(TaskStatus::Completed));
         assert_eq!(registry.status(first).is_some(), most > 1);
-        hand.advance(Duration::from_secs(10));
+        manual.advance(Duration::from_secs(10));
         registry.sweep();
         assert_eq!(registry.cleanup_stats().total_tasks, 0);
     }

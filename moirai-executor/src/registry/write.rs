@@ -96,23 +96,23 @@ impl Registry {
     pub fn finish(
         &self,
         writer: &mut Writer,
-        entry: ActiveRecord,
+        record: ActiveRecord,
         mut end: RecordEnd,
     ) -> FinishedTask {
         // The writer of the same index of this registry may be in use by another thread, which appends to the same log.
         assert!(writer.registry == self.identity, "the writer is one of another registry");
         let status = end.status;
         let (finished, retired, added) = if self.is_exact() {
-            self.finish_exactly(writer, &entry, end)
+            self.finish_exactly(writer, &record, end)
         } else {
             // The times in a log must not go backwards (rule 8). This one was read before the caller had the writer, perhaps by
             // another thread than the one that read that of the last end.
             writer.last = writer.last.max(end.ticks);
             end.ticks = writer.last;
-            let result = entry.slot().finish(end);
+            let result = record.slot().finish(end);
             // Counted before it is published, so that no thread sees more evictions than ends.
             self.store.counts.of(writer.index).finished(status);
-            self.store.logs[writer.index].push(entry.id.slot(), writer.last);
+            self.store.logs[writer.index].push(record.id.slot(), writer.last);
             writer.unchecked += 1;
             if writer.unchecked >= self.batch || writer.index >= self.workers {
                 writer.unchecked = 0;
@@ -152,11 +152,11 @@ impl Registry {
     fn finish_exactly(
         &self,
         writer: &Writer,
-        entry: &ActiveRecord,
+        record: &ActiveRecord,
         mut end: RecordEnd,
     ) -> (FinishedTask, Option<NonNull<Annotations>>, usize) {
         let status = end.status;
-        let number = entry.id.slot();
+        let number = record.id.slot();
         let mut evictor = self.evictor.lock();
         end.ticks = evictor.in_order(end.ticks);
         let ended = end.ticks;
@@ -164,13 +164,13 @@ impl Registry {
             Some(others) => {
                 // Before the terminal status can be read, so that there are never more such records than the limit.
                 evictor.evict_to_limit(&self.store, others, usize::MAX);
-                let result = entry.slot().finish(end);
+                let result = record.slot().finish(end);
                 self.store.counts.of(writer.index).finished(status);
                 self.store.logs[writer.index].push(number, ended);
                 result
             }
             None => {
-                let (finished, freed) = entry.slot().finish_unretained(end.ticks);
+                let (finished, freed) = record.slot().finish_unretained(end.ticks);
                 // Counted as evicted before it is counted as ended, so that it never counts as retained.
                 evictor.drop_unretained(&self.store, number, status, &freed);
                 self.store.counts.of(writer.index).finished(status);

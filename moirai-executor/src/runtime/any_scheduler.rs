@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
-use moirai_core::{Guarantees, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
+use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::WorkStealing;
 
 /// The default scheduler, or the one that was given to the builder.
@@ -119,10 +119,6 @@ impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
 
     fn len(&self) -> usize {
         self.0.len()
-    }
-
-    fn guarantees(&self) -> Guarantees {
-        self.0.guarantees()
     }
 }
 

@@ -227,8 +227,8 @@ impl Shared {
     /// Returns the task with this id, if it has not ended.
     pub(crate) fn task_ref(&self, id: TaskId) -> Option<TaskRef<Self>> {
         self.registry.with_task(id, |task| {
-            // SAFETY: the registry lists the address of a cell of this executor, and the cell is alive during the call: a task is
-            // unlisted before it gives up its own reference.
+            // SAFETY: the registry publishes the address of a cell of this executor, and the cell is alive during the call: a task is
+            // unpublished before it gives up its own reference.
             unsafe { TaskRef::acquire(task.cast()) }
         })
     }

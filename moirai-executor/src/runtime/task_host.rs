@@ -101,42 +101,42 @@ impl Schedule for Shared {
     }
 
     #[inline]
-    fn before_poll(&self, context: &Context, entry: &ActiveRecord, first: bool) {
+    fn before_poll(&self, context: &Context, record: &ActiveRecord, first: bool) {
         if first {
             if !self.plugins.is_empty() {
-                self.plugins.call("before_execute", |plugin| plugin.before_execute(entry.id()));
+                self.plugins.call("before_execute", |plugin| plugin.before_execute(record.id()));
             }
-            entry.start(context.worker(), context.ticks.get());
+            record.start(context.worker(), context.ticks.get());
         }
     }
 
     #[inline]
-    fn after_poll(&self, context: &Context, entry: &ActiveRecord) {
+    fn after_poll(&self, context: &Context, record: &ActiveRecord) {
         let now = self.clock.ticks();
-        entry.polled(now.saturating_sub(context.ticks.replace(now)));
+        record.polled(now.saturating_sub(context.ticks.replace(now)));
     }
 
-    fn finish(&self, context: Option<&Context>, entry: ActiveRecord, outcome: Outcome) {
-        let id = entry.id();
+    fn finish(&self, context: Option<&Context>, record: ActiveRecord, outcome: Outcome) {
+        let id = record.id();
         let status = outcome.status;
         let now = self.clock.ticks();
         if let Some(context) = context {
             let before = context.ticks.replace(now);
             // A cancelled task ends between two polls, so there is no poll to count.
             if status != TaskStatus::Cancelled {
-                entry.polled(now.saturating_sub(before));
+                record.polled(now.saturating_sub(before));
             }
         }
-        before_outcome(self, &entry, &outcome, now);
+        before_outcome(self, &record, &outcome, now);
         let end = RecordEnd { status, ticks: now, error: outcome.error };
         let (finished, worker) =
             Context::with(|innermost| match innermost.and_then(|context| context.core_of(self)) {
                 Some(mut core) => {
                     let core = &mut *core;
-                    (self.registry.finish(&mut core.writer, entry, end), Some(core.index))
+                    (self.registry.finish(&mut core.writer, record, end), Some(core.index))
                 }
                 None => {
-                    let finish = |writer: &mut _| self.registry.finish(writer, entry, end);
+                    let finish = |writer: &mut _| self.registry.finish(writer, record, end);
                     (self.registry.with_shared_writer(finish), None)
                 }
             });
@@ -190,28 +190,26 @@ impl Schedule for Shared {
 }
 
 /// Reports and records what must be known of a task before its outcome is published.
-fn before_outcome(shared: &Shared, entry: &ActiveRecord, outcome: &Outcome, ticks: u64) {
+fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, ticks: u64) {
     let by_shutdown =
         outcome.status == TaskStatus::Cancelled && outcome.reason == CancelReason::Shutdown;
     let unseen_panic = outcome.status == TaskStatus::Failed && outcome.detached;
     if !(by_shutdown || unseen_panic) {
         return;
     }
-    let Some(mut stats) = shared.registry.stats(entry.id()) else {
+    let Some(mut stats) = shared.registry.stats(record.id()) else {
         return;
     };
     if unseen_panic {
         tracing::warn!(
             target: "moirai",
-            id = entry.id().get(),
+            id = record.id().get(),
             name = stats.name.as_deref(),
             kind = %stats.kind,
             location = %stats.location,
             panic = outcome.error.as_deref(),
             "a task panicked whose handle is gone",
         );
-    }
-    if unseen_panic {
         stats.error.clone_from(&outcome.error);
         shared.mode.unseen_panic(&stats);
     }

@@ -14,7 +14,7 @@ pub(crate) mod sealed {
 ///
 /// There are two: [`Standalone`], which is the default, and [`InGroup`](crate::InGroup), which
 /// [`in_group`](crate::TaskBuilder::in_group) chooses. The trait is sealed.
-pub trait Destination<T: Send + 'static>: sealed::Sealed + Send + Sync + 'static {
+pub trait Destination<T: Send + 'static>: sealed::Sealed + Send + Sync {
     /// What a spawn returns: the task's handle, or its id if the handle belongs to the task's group.
     type Spawned;
 

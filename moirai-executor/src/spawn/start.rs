@@ -208,10 +208,10 @@ fn spawn_fast<W: Work + 'static>(
             // SAFETY: the writer is one of this registry. The record is in the cell, whose runner finishes it with this registry.
             // The registry is in the shared part, which outlives the cell. The address is that of the cell's header, and the cell's
             // own reference keeps the cell alive until the record is finished.
-            let entry = unsafe { shared.registry.register(&mut core.writer, new(address), ticks) };
-            Some((entry.id(), entry))
+            let record = unsafe { shared.registry.register(&mut core.writer, new(address), ticks) };
+            Some((record.id(), record))
         });
-        let Some((task, handle)) = spawned else { unreachable!("every task gets an entry") };
+        let Some((task, handle)) = spawned else { unreachable!("every task gets a record") };
         let priority = task.priority();
         let visibility = core.queue.push(Runnable::new(task), priority, new_task_reason(kind));
         let worker = core.index;
@@ -262,7 +262,7 @@ fn register_from_outside<W: Work + 'static>(
     ticks: u64,
 ) -> Option<Spawned<W::Output, Shared>> {
     cell.publish(|address| {
-        let entry: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
+        let record: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
             // The lock of the shared writer is held: either a shutdown has passed it and the closed lifecycle is seen here, or the
             // shutdown will see the task.
             if shared.lifecycle.is_closed() {
@@ -273,6 +273,6 @@ fn register_from_outside<W: Work + 'static>(
             // own reference keeps the cell alive until the record is finished.
             Some(unsafe { shared.registry.register(writer, new(address), ticks) })
         });
-        entry.map(|entry| (entry.id(), entry))
+        record.map(|record| (record.id(), record))
     })
 }

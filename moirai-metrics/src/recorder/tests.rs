@@ -116,6 +116,15 @@ fn a_worker_that_was_not_announced_counts_as_foreign() {
 }
 
 #[test]
+fn a_recorder_that_forwards_the_old_name_is_counted() {
+    let recorder = MetricsRecorder::new();
+    recorder.start(1);
+    #[allow(deprecated)]
+    recorder.seat_handed_on(0);
+    assert_eq!(recorder.snapshot().workers[0].cores_handed_off, 1);
+}
+
+#[test]
 fn no_count_is_lost_when_workers_and_foreign_threads_report_at_once() {
     // Enough that the threads without a worker are sure to run at the same time, even on a single processor.
     const EACH: u64 = 400_000;

@@ -218,6 +218,10 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
         found
     }
 
+    fn look_outside(&mut self) {
+        self.prefer_injector();
+    }
+
     #[inline]
     fn prefer_injector(&mut self) {
         self.until_injector = 1;

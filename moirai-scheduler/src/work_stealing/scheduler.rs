@@ -135,6 +135,10 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
         remote.slot.take().or_else(|| remote.stealer.steal())
     }
 
+    fn claims(&self) -> Guarantees {
+        self.guarantees()
+    }
+
     fn guarantees(&self) -> Guarantees {
         Guarantees::none().fairness(FAIRNESS).inversion(INVERSION)
     }

@@ -24,7 +24,6 @@ use crate::global::current_or_global;
 pub trait ParSlice<T: Send> {
     /// Sorts the slice. Equal elements stay in their order. Takes as much memory again as the slice.
     ///
-    ///
     /// # Panics
     ///
     /// If a comparison panics. The slice then holds all its elements, in some order. May panic if the order of `T` is not a total
@@ -37,7 +36,6 @@ pub trait ParSlice<T: Send> {
     }
 
     /// Sorts the slice with a comparison function, as [`par_sort`](Self::par_sort) does.
-    ///
     ///
     /// # Panics
     ///
@@ -54,7 +52,6 @@ pub trait ParSlice<T: Send> {
     }
 
     /// Sorts the slice in place. Equal elements may change their order.
-    ///
     ///
     /// # Panics
     ///

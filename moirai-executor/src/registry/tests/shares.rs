@@ -5,15 +5,15 @@ use super::*;
 const LIMIT: usize = 10_000;
 
 fn two_workers() -> (Registry, Arc<ManualClock>, [Writer; 2]) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let registry = Registry::new(limit(LIMIT), 2, clock);
     let writer = [registry.writer(), registry.writer()];
-    (registry, hand, writer)
+    (registry, manual, writer)
 }
 
 /// Registers and finishes a task with one of the writers, a nanosecond after the one before.
-fn next(registry: &Registry, hand: &ManualClock, writer: &mut Writer) -> TaskId {
-    hand.advance(Duration::from_nanos(1));
+fn next(registry: &Registry, manual: &ManualClock, writer: &mut Writer) -> TaskId {
+    manual.advance(Duration::from_nanos(1));
     one(registry, writer)
 }
 
@@ -23,14 +23,14 @@ fn is_kept(registry: &Registry, id: &TaskId) -> bool {
 
 #[test]
 fn the_newest_are_kept_and_the_slack_holds_whoever_completes() {
-    let (registry, hand, mut writer) = two_workers();
+    let (registry, manual, mut writer) = two_workers();
     // The two workers alternate by task, alternate by runs of 500 tasks, and one of them completes far more than the other.
     let patterns: [fn(usize) -> usize; 3] =
         [|task| task % 2, |task| task / 500 % 2, |task| usize::from(task % 10 == 0)];
     let mut ids = Vec::new();
     for pattern in patterns {
         for task in 0..3 * LIMIT {
-            ids.push(next(&registry, &hand, &mut writer[pattern(task)]));
+            ids.push(next(&registry, &manual, &mut writer[pattern(task)]));
             assert!(registry.retained() <= LIMIT + 2 * 64, "{}", registry.retained());
         }
         let newest = &ids[ids.len() - LIMIT..];
@@ -42,10 +42,10 @@ fn the_newest_are_kept_and_the_slack_holds_whoever_completes() {
 
 #[test]
 fn both_evict_their_own_when_both_complete() {
-    let (registry, hand, mut writer) = two_workers();
+    let (registry, manual, mut writer) = two_workers();
     let mut most_left = 0;
     for task in 0..5 * LIMIT {
-        next(&registry, &hand, &mut writer[task % 2]);
+        next(&registry, &manual, &mut writer[task % 2]);
         most_left = most_left.max(registry.retained().saturating_sub(LIMIT));
     }
     assert!(registry.max_deferred > 0 && most_left > registry.batch, "nothing is ever left");
@@ -53,10 +53,10 @@ fn both_evict_their_own_when_both_complete() {
 
 #[test]
 fn what_an_idle_worker_completed_is_evicted_by_the_other() {
-    let (registry, hand, [mut idle, mut busy]) = two_workers();
-    let old: Vec<_> = (0..100).map(|_| next(&registry, &hand, &mut idle)).collect();
+    let (registry, manual, [mut idle, mut busy]) = two_workers();
+    let old: Vec<_> = (0..100).map(|_| next(&registry, &manual, &mut idle)).collect();
     for _ in 0..LIMIT + 1_000 {
-        next(&registry, &hand, &mut busy);
+        next(&registry, &manual, &mut busy);
     }
     let left = old.iter().filter(|id| is_kept(&registry, id)).count();
     assert_eq!(left, 0, "old records of a worker that is idle stay");
@@ -66,16 +66,16 @@ fn what_an_idle_worker_completed_is_evicted_by_the_other() {
 #[test]
 fn the_slack_of_many_workers_holds_and_what_is_left_to_them_is_bounded() {
     const WORKERS: usize = 16;
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let registry = Registry::new(limit(LIMIT), WORKERS, clock);
     let mut writer: Vec<_> = (0..WORKERS).map(|_| registry.writer()).collect();
     for task in 0..5 * LIMIT {
-        next(&registry, &hand, &mut writer[task % WORKERS]);
+        next(&registry, &manual, &mut writer[task % WORKERS]);
         assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.max_deferred);
     }
     // Then all but one of them are idle.
     for _ in 0..2 * LIMIT {
-        next(&registry, &hand, &mut writer[0]);
+        next(&registry, &manual, &mut writer[0]);
         assert!(registry.retained() <= LIMIT + WORKERS * registry.batch + registry.max_deferred);
     }
     assert!(LIMIT + WORKERS * registry.batch + registry.max_deferred <= LIMIT + LIMIT / 8);
