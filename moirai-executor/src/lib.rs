@@ -24,10 +24,10 @@
 //! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
 //!   by which stuck workers are found.
 //! - `runtime` is the running executor: what its threads share, and what they do.
-//! - [`time`], `handle`, `spawn`, `group`, `executor`, `parallel`, [`sim`] and `builder` are what users hold.
+//! - [`time`], `handle`, `spawn`, `group`, `executor`, `parallel`, [`sim`] and `executor_builder` are what users hold.
 
-mod builder;
 mod executor;
+mod executor_builder;
 mod fork_join;
 mod group;
 mod handle;
@@ -43,8 +43,8 @@ mod timer;
 mod watchdog;
 mod yield_now;
 
-pub use builder::HybridExecutorBuilder;
 pub use executor::{HybridExecutor, block_in_place, is_cancelled};
+pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};
 pub use handle::{AbortHandle, TaskHandle};
 pub use parallel::{Scope, join_or, scope_or};

@@ -8,6 +8,7 @@ use moirai_sync::Parker;
 
 use super::frame::Frame;
 use super::host::Host;
+use super::join::join;
 use super::latch::{Latch, park_until_set};
 use super::local_jobs::LocalJobs;
 use super::scope_core::models::{Spawner, scope};
@@ -113,7 +114,7 @@ fn loom_fork_publish_against_take_back() {
         // They are on the owner's stack, and are accessed again after the join.
         let (first, second) = (Tracked::new(), Tracked::new());
         let results = enter_root(&pair, |local_jobs| {
-            local_jobs.join(&*pair, || first.bump(), || second.bump())
+            join(local_jobs, &*pair, || first.bump(), || second.bump())
         });
         assert_eq!(results, (1, 1));
         assert_eq!((first.bump(), second.bump()), (2, 2));
@@ -166,7 +167,8 @@ fn loom_fork_panics_in_both_closures() {
         let ended = Tracked::new();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             enter_root(&pair, |local_jobs| {
-                local_jobs.join(
+                join(
+                    local_jobs,
                     &*pair,
                     || resume_unwind(Box::new(1)),
                     || -> () {
@@ -191,11 +193,11 @@ fn loom_fork_nested_joins_and_a_wait_that_runs_descendants() {
         let inner = |leaves: &[Tracked]| {
             // The thief has local jobs of its own; the owner has another set here, because a closure is not given any.
             enter_root(&pair, |local_jobs| {
-                local_jobs.join(&*pair, || leaves[0].bump(), || leaves[1].bump())
+                join(local_jobs, &*pair, || leaves[0].bump(), || leaves[1].bump())
             })
         };
         let sums = enter_root(&pair, |local_jobs| {
-            local_jobs.join(&*pair, || inner(&leaves[..2]), || inner(&leaves[2..]))
+            join(local_jobs, &*pair, || inner(&leaves[..2]), || inner(&leaves[2..]))
         });
         assert_eq!(sums, ((1, 1), (1, 1)));
         assert!(leaves.iter().all(|leaf| leaf.bump() == 2));
@@ -217,11 +219,11 @@ fn loom_fork_a_wait_takes_nothing_that_is_not_below() {
             let pair = Arc::clone(&pair);
             move || {
                 let unrelated = || assert!(!WAITS.with(std::cell::Cell::get));
-                enter_root(&pair, |local_jobs| local_jobs.join(&*pair, || (), unrelated));
+                enter_root(&pair, |local_jobs| join(local_jobs, &*pair, || (), unrelated));
             }
         });
         WAITS.with(|waits| waits.set(true));
-        enter_root(&pair, |local_jobs| local_jobs.join(&*pair, || (), || ()));
+        enter_root(&pair, |local_jobs| join(local_jobs, &*pair, || (), || ()));
         WAITS.with(|waits| waits.set(false));
         other.join().unwrap();
         thief.join().unwrap();

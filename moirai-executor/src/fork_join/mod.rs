@@ -2,7 +2,7 @@
 //!
 //! # Terms
 //!
-//! A [`join`](LocalJobs::join) calls its first closure at once, and keeps the second as a *stack job* in its own stack frame. A
+//! A [`join`](join::join) calls its first closure at once, and keeps the second as a *stack job* in its own stack frame. A
 //! thread that is inside of fork-join work has [`LocalJobs`]: the list of the stack jobs in its frames. Jobs that are spawned in a
 //! scope are *heap jobs*, because they outlive the frame that spawns them. [`SharedJobs`] holds the jobs that are *public*, which
 //! any worker may take; one that was taken is a *stolen job*, and the thread that took it is its *thief*. A [`Frame`](frame::Frame)
@@ -62,12 +62,14 @@
 
 pub(crate) mod frame;
 pub(crate) mod host;
+pub(crate) mod join;
 pub(crate) mod latch;
 pub(crate) mod local_jobs;
 pub(crate) mod scope_core;
 pub(crate) mod scope_job;
 pub(crate) mod shared_jobs;
 pub(crate) mod stack_job;
+mod wait;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;

@@ -11,10 +11,11 @@ use moirai_sync::Unparker;
 
 use super::frame::Frame;
 use super::host::Host;
-use super::latch::{Latch, WaitState};
+use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
 use super::shared_jobs::SharedJobs;
+use super::wait::{WaitState, wait_step};
 use crate::panics::{self, cancelled};
 
 /// A scope, apart from its lifetimes.
@@ -71,8 +72,8 @@ impl<H: Host> ScopeCore<H> {
     ///
     /// # Safety
     ///
-    /// The job may cast the reference that it is called with to no other type than this one, and what it borrows must live until the
-    /// scope has ended.
+    /// The job may cast the reference that it is called with to no other type than this one, and what it borrows must live until
+    /// the scope has ended.
     pub(crate) unsafe fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
         let host = self.host();
         if self.header.frame.is_cancelled() && !thread::panicking() {
@@ -149,7 +150,7 @@ impl<H: Host> ScopeCore<H> {
                 return first;
             }
             let latch = JobsFinished { shared_jobs: host.shared_jobs(), number };
-            local_jobs.wait_step(host, &latch, self.scope_ref().identity(), &mut wait);
+            wait_step(local_jobs, host, &latch, self.scope_ref().identity(), &mut wait);
         }
     }
 }

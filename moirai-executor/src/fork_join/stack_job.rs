@@ -1,4 +1,4 @@
-//! The job of a [`join`](super::LocalJobs::join): its second closure, in the stack frame of its owner (rules 1 to 4 of the
+//! The job of a [`join`](super::join::join): its second closure, in the stack frame of its owner (rules 1 to 4 of the
 //! [module](super)).
 
 use std::cell::Cell;

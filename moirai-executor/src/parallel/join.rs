@@ -1,6 +1,7 @@
 //! `join`: two closures, in parallel if a worker is free for the second.
 
 use crate::executor::HybridExecutor;
+use crate::fork_join::join;
 use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
@@ -13,7 +14,7 @@ where
     RA: Send,
     RB: Send,
 {
-    on(shared, |local_jobs, shared| local_jobs.join(shared, a, b))
+    on(shared, |local_jobs, shared| join::join(local_jobs, shared, a, b))
 }
 
 /// Calls [`HybridExecutor::join`] on the executor that runs the calling thread, or on `elsewhere` if there is none.
@@ -30,9 +31,11 @@ where
     RB: Send,
 {
     Context::with(|context| match context {
-        Some(context) => forking(context, |local_jobs, shared| local_jobs.join(shared, a, b)),
+        Some(context) => {
+            forking(context, |local_jobs, shared| join::join(local_jobs, shared, a, b))
+        }
         None => as_external_thread(elsewhere().shared(), |local_jobs, shared| {
-            local_jobs.join(shared, a, b)
+            join::join(local_jobs, shared, a, b)
         }),
     })
 }

@@ -1,7 +1,6 @@
 //! The running executor: what its threads share, and what they do.
 
 pub(crate) mod admission;
-pub(crate) mod any_scheduler;
 pub(crate) mod caller_wait;
 pub(crate) mod cell_count;
 pub(crate) mod compensation_thread;
@@ -14,6 +13,7 @@ pub(crate) mod last_core;
 pub(crate) mod lifecycle;
 pub(crate) mod mode;
 pub(crate) mod plugins;
+pub(crate) mod scheduler_dispatch;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod shutdown_state;

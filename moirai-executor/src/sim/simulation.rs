@@ -12,10 +12,10 @@ use moirai_scheduler::{Deterministic, Strategy};
 
 use crate::executor::HybridExecutor;
 use crate::registry::Writer;
-use crate::runtime::any_scheduler::{AnyLocal, AnyScheduler};
 use crate::runtime::context::Context;
 use crate::runtime::last_core;
 use crate::runtime::plugins::Plugins;
+use crate::runtime::scheduler_dispatch::{AnyLocal, AnyScheduler};
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, SharedTurns, WorkerCore};
 use crate::runtime::shutdown::stop;
 use crate::spawn::options::SpawnOptions;

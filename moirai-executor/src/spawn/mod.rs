@@ -1,12 +1,12 @@
 //! Spawning tasks.
 
-mod builder;
 mod cancel_on;
 mod current;
 pub(crate) mod destination;
 pub(crate) mod options;
 pub(crate) mod start;
+mod task_builder;
 
-pub use builder::TaskBuilder;
 pub use current::{spawn_async, spawn_parallel};
 pub use destination::{Destination, Standalone};
+pub use task_builder::TaskBuilder;

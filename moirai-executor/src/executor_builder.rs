@@ -11,9 +11,9 @@ use moirai_core::{
 use moirai_scheduler::WorkStealing;
 
 use crate::executor::HybridExecutor;
-use crate::runtime::any_scheduler::AnyScheduler;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
+use crate::runtime::scheduler_dispatch::AnyScheduler;
 use crate::runtime::shared::{BuilderParts, Runnable};
 
 /// Sets up an executor. [`HybridExecutor::builder`] creates one.

@@ -1,0 +1,76 @@
+//! Waiting for a job or for a scope: the thread runs descendants of it, spins, or sleeps (rule 6 of the [module](super)).
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::host::Host;
+use super::latch::Latch;
+use super::local_jobs::LocalJobs;
+use super::stack_job::JobHeader;
+
+/// How long a wait looks for jobs before it sleeps: about as long as it takes to put a thread to sleep and to wake it.
+const SPIN_FOR: Duration = Duration::from_micros(60);
+
+/// How far a wait has come.
+pub(super) struct WaitState {
+    since: Option<Instant>,
+    /// The version of the shared jobs at the last look without success.
+    seen: Option<usize>,
+    /// Whether the next sleep hands off the core.
+    hand_off: bool,
+}
+
+impl WaitState {
+    pub(super) const fn new() -> Self {
+        Self { since: None, seen: None, hand_off: false }
+    }
+
+    /// Returns whether it is too early to sleep.
+    fn keeps_spinning(&mut self) -> bool {
+        // A model sleeps at once: looking twice would only add interleavings.
+        !cfg!(moirai_loom) && self.since.get_or_insert_with(Instant::now).elapsed() < SPIN_FOR
+    }
+}
+
+/// Waits for a job that another thread has taken (rule 6).
+pub(super) fn wait_until_done(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) {
+    let mut wait = WaitState::new();
+    while !job.is_done() {
+        wait_step(local_jobs, host, job, job.identity(), &mut wait);
+    }
+}
+
+/// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or yields, or
+/// sleeps.
+pub(super) fn wait_step(
+    local_jobs: &LocalJobs,
+    host: &impl Host,
+    latch: &impl Latch,
+    below: *const (),
+    wait: &mut WaitState,
+) {
+    if let Some(stolen) = host.shared_jobs().take_descendant(below, host.idle(), &mut wait.seen) {
+        local_jobs.run(stolen, host);
+        *wait = WaitState::new();
+    } else if wait.keeps_spinning() {
+        thread::yield_now();
+    } else if wait.hand_off {
+        // A thread that sleeps uses no processor, so it no longer counts as one that works.
+        let is_external = local_jobs.is_external();
+        if is_external {
+            host.shared_jobs().remove_external_thread();
+            // The processor that it used is free for a worker that was not invited because of it.
+            if host.shared_jobs().has_more_for(host.idle()) {
+                host.invite();
+            }
+        }
+        host.hand_off_and_park(latch);
+        if is_external {
+            host.shared_jobs().add_external_thread();
+        }
+    } else {
+        // There may be new work, some of it a descendant, so the next step looks again.
+        wait.hand_off = !host.park_on_core(latch);
+        wait.seen = None;
+    }
+}
