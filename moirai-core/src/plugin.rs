@@ -72,7 +72,8 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
         let _ = stall;
     }
 
-    /// Called once, when the executor begins to shut down.
+    /// Called once, when the executor begins to shut down. If the shutdown has a deadline it is called on a thread of its own, and the
+    /// shutdown waits for it until the deadline at most.
     fn on_shutdown(&self) {}
 }
 

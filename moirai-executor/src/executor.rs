@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::group::TaskGroup;
 use crate::handle::TaskHandle;
 use crate::handle::WaitForTask;
-use crate::panics;
+use crate::panics::{self, log};
 use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::caller_wait::spin_then_park;
 use crate::runtime::context::Context;
@@ -93,7 +93,7 @@ impl HybridExecutor {
             let _ = shared.cores.wait_ended(None);
             return Err(error);
         }
-        tracing::info!(target: "moirai", workers = shared.config.worker_threads, "started");
+        log!(info, workers = shared.config.worker_threads, "started");
         Ok(executor)
     }
 

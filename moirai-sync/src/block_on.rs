@@ -13,8 +13,9 @@ use crate::parker::Parker;
 
 /// Runs `future` on the calling thread until it is ready, and returns its output. The thread sleeps while the future waits.
 ///
-/// The future needs no executor, unless something that it waits for does. It is polled without a [`budget`], because it shares its
-/// thread with no task. Inside of a task of the executor, use the executor's `block_on` instead, which does not cost it a worker.
+/// The future needs no executor, unless something that it waits for does. Each of its polls has a [`budget`], as in a task: the
+/// thread runs nothing else, but the future may consist of several that take turns, such as one with a timeout. Inside of a task of
+/// the executor, use the executor's `block_on` instead, which does not cost it a worker.
 ///
 /// ```
 /// assert_eq!(moirai_sync::block_on(async { 6 * 7 }), 42);
@@ -58,7 +59,7 @@ pub fn drive<F: Future>(
     let waker = Waker::from(parker.unparker());
     let mut context = Context::from_waker(&waker);
     loop {
-        if let Poll::Ready(output) = budget::unlimited(|| future.as_mut().poll(&mut context)) {
+        if let Poll::Ready(output) = budget::grant(|| future.as_mut().poll(&mut context)) {
             return Some(output);
         }
         if !park(&parker) {

@@ -1,13 +1,13 @@
 //! A budget for each poll of a task, so that a task which always finds something ready cannot keep its worker.
 //!
 //! A future that is ready each time it is polled, such as a receiver whose channel never runs empty, never yields its thread: at
-//! its `.await` no other task gets its turn. So the executor grants each poll of an async task a budget of [`GRANT`] steps. A
-//! future of this workspace that is about to be ready takes one step. When no step is left, it wakes its task and is pending
+//! its `.await` no other task gets its turn, nor does a timeout around it. So the executor grants each poll of an async task a
+//! budget of [`GRANT`] steps, and [`block_on`](crate::block_on) each poll of its future. A future of this workspace that is about to be ready takes one step. When no step is left, it wakes its task and is pending
 //! instead, and the task goes to the end of the queue. Tokio calls this coop.
 //!
 //! Other futures take no steps by themselves: await [`consume`] in a loop around them, or wrap them in [`budgeted`].
 //!
-//! Nothing is counted outside of tasks, inside of parallel and blocking tasks, and inside of [`unconstrained`]. A caller that goes
+//! Nothing is counted outside of these, inside of parallel and blocking tasks, and inside of [`unconstrained`]. A caller that goes
 //! on polling after the budget is used up, because it blocks on a future inside of its own poll, is refused [`MAX_REFUSALS`] times and
 //! is then granted another budget: the budget is there for fairness, and must not make a thread spin forever.
 //!

@@ -250,3 +250,29 @@ fn a_wait_for_room_that_is_dropped_keeps_no_place_in_the_group() {
     active.cancel();
     wait_until("there is room", || group.task().try_spawn_async(async {}).is_ok());
 }
+
+/// Panics when it is dropped, also while the thread is unwinding, which would abort the process.
+struct PanicsAlways(Counter);
+
+impl Drop for PanicsAlways {
+    fn drop(&mut self) {
+        self.0.add();
+        std::panic::resume_unwind(Box::new(ON_PURPOSE));
+    }
+}
+
+#[test]
+fn kept_results_that_all_panic_on_drop_are_dropped_one_by_one() {
+    let _watchdog = watchdog();
+    silence_expected_panics();
+    let executor = workers(2);
+    let dropped = Counter::default();
+    let group = executor.group::<PanicsAlways>().keep_results();
+    for _ in 0..3 {
+        let counter = dropped.clone();
+        group.spawn_parallel(move || PanicsAlways(counter));
+    }
+    wait_until("all have ended", || group.is_empty());
+    drop(group);
+    assert_eq!(dropped.get(), 3);
+}

@@ -6,7 +6,9 @@ mod common;
 
 use std::collections::HashSet;
 use std::future::pending;
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
@@ -519,4 +521,101 @@ fn a_timeout_is_kept_with_more_tasks_than_can_be_cancelled_in_it() {
     assert!(took < Duration::from_millis(1_000), "{took:?}");
     // The tasks that were not cancelled in time are cancelled in the background.
     wait_until("all are dropped", || dropped.get() == 300_000);
+}
+
+/// Waits in a hook until the gate is open.
+struct Waits(Gate);
+
+impl ExecutorPlugin for Waits {
+    fn on_shutdown(&self) {
+        self.0.wait();
+    }
+}
+
+#[test]
+fn a_timeout_is_kept_while_a_hook_does_not_return() {
+    let _watchdog = watchdog();
+    let gate = Gate::new();
+    let builder = Moirai::builder().worker_threads(1).plugin(Waits(gate.clone()));
+    let executor = builder.build().unwrap();
+    let start = Instant::now();
+    let report = executor.shutdown_timeout(Duration::from_millis(10));
+    assert!(start.elapsed() < LATE, "{report}");
+    assert_adds_up(&report);
+    gate.open();
+}
+
+#[test]
+fn a_shutdown_inside_of_a_stolen_half_returns_at_once() {
+    let _watchdog = watchdog();
+    let executor = workers(1);
+    let inside = executor.clone();
+    let ran_elsewhere = executor.spawn_parallel(move || {
+        let stolen = Gate::new();
+        let opens = stolen.clone();
+        let owner = std::thread::current().id();
+        // The only worker blocks here, so a compensation thread runs the other half.
+        let ((), thief) = inside.join(
+            || stolen.wait(),
+            || {
+                assert_eq!(inside.shutdown().still_active, 1, "the task that called is active");
+                opens.open();
+                std::thread::current().id()
+            },
+        );
+        owner != thief
+    });
+    assert!(ran_elsewhere.join().unwrap());
+    assert_eq!(executor.shutdown().still_active, 0);
+}
+
+/// Ends the executor before its first task is queued, and waits until its worker has ended.
+struct EndsFirst {
+    executor: Arc<OnceLock<Moirai>>,
+    prefix: &'static str,
+    ended: AtomicBool,
+}
+
+impl ExecutorPlugin for EndsFirst {
+    fn before_spawn(&self, _: TaskId) {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let executor = self.executor.get().unwrap().clone();
+        thread::spawn(move || executor.shutdown_timeout(Duration::ZERO));
+        wait_until("the worker has ended", || {
+            threads::count(&format!("{}-worker", self.prefix)) == 0
+        });
+    }
+}
+
+/// Returns an executor whose first task is ended by the thread that spawns it.
+fn ends_first(prefix: &'static str) -> Moirai {
+    let cell = Arc::new(OnceLock::new());
+    let plugin = EndsFirst { executor: Arc::clone(&cell), prefix, ended: AtomicBool::new(false) };
+    let builder = Moirai::builder().worker_threads(1).thread_name_prefix(prefix).plugin(plugin);
+    let executor = builder.build().unwrap();
+    cell.set(executor.clone()).unwrap();
+    executor
+}
+
+#[test]
+#[cfg(target_os = "linux")] // Elsewhere the test cannot see that the worker has ended.
+fn a_task_that_becomes_ready_while_another_executor_ends_its_last_ones_is_ended() {
+    let watchdog = watchdog();
+    let (first, second) = (ends_first("first"), ends_first("second"));
+    let inner = Arc::new(Mutex::new(None));
+    let spawns = OnDrop::new({
+        let inner = Arc::clone(&inner);
+        move || *inner.lock().unwrap() = Some(second.spawn_async(async {}))
+    });
+    watchdog.feed("the task of the first executor");
+    let outer = first.spawn_async(async move {
+        let _spawns = spawns;
+        pending::<()>().await;
+    });
+    assert!(outer.join().is_err());
+    watchdog.feed("the task of the second executor");
+    let inner = inner.lock().unwrap().take().unwrap();
+    assert!(inner.join().is_err());
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use common::{
     Counter, CountingWaker, Gate, HOUR, block_only_worker, wait_until, watchdog, workers,
 };
+use futures_lite::future;
 use moirai::prelude::*;
 use moirai::time::{self, Instant, MissedTickBehavior};
 use moirai::{Clock, ManualClock};
@@ -367,4 +368,45 @@ fn the_first_cancellation_decides_the_error_and_the_task_ends_once() {
     task.cancel();
     assert!(task.join().unwrap_err().is_cancelled());
     assert_eq!(executor.shutdown().cancelled, 1);
+}
+
+/// A future that is ready each time it is polled, as long as the budget lasts, and never ends.
+async fn endless() {
+    loop {
+        moirai::consume_budget().await;
+    }
+}
+
+#[test]
+fn a_timeout_in_block_on_ends_a_future_that_is_always_ready() {
+    let watchdog = watchdog();
+    let executor = workers(1);
+    let brief = Duration::from_millis(5);
+    watchdog.feed("block_on of the executor");
+    assert!(executor.block_on(time::timeout(brief, endless())).is_err());
+    watchdog.feed("block_on of moirai::sync");
+    assert!(moirai::sync::block_on(time::timeout(brief, endless())).is_err());
+    watchdog.feed("block_on in tasks");
+    let inside = move || moirai::block_on(time::timeout(brief, endless())).is_err();
+    assert!(executor.spawn_parallel(inside).join().unwrap());
+    assert!(executor.spawn_blocking(inside).join().unwrap());
+    assert!(executor.spawn_async(async move { inside() }).join().unwrap());
+}
+
+#[test]
+fn a_sleep_ends_beside_a_future_that_uses_up_the_budget_in_every_poll() {
+    let watchdog = watchdog();
+    let executor = workers(1);
+    let both = || future::or(endless(), time::sleep(Duration::from_millis(5)));
+    watchdog.feed("a sleep in a task");
+    executor.spawn_async(both()).join().unwrap();
+    watchdog.feed("a sleep in block_on");
+    executor.block_on(both());
+    watchdog.feed("an interval");
+    executor.block_on(async {
+        let mut interval = time::interval(Duration::from_millis(2));
+        for _ in 0..3 {
+            future::or(endless(), async { _ = interval.tick().await }).await;
+        }
+    });
 }

@@ -52,7 +52,8 @@ impl Frame {
     /// Returns whether the task that called was asked to stop.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        // SAFETY: a task that calls is being polled until its fork-join work is done, so its cell is alive.
+        // SAFETY: the frame was made inside of the task, which its thread does not leave until its fork-join work is done, so the
+        // cell is alive.
         self.task.is_some_and(|task| unsafe { task.is_cancelled() })
     }
 
@@ -98,6 +99,20 @@ impl CurrentFrame {
     pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
         // SAFETY: the frame belongs to a caller further up on this thread's stack, so it is alive.
         unsafe { self.0.get().as_ref() }.is_some_and(|frame| frame.is_of(task))
+    }
+
+    /// Returns whether the thread is inside of fork-join work of a task.
+    pub(crate) fn is_of_any_task(&self) -> bool {
+        let mut next = self.0.get();
+        // SAFETY: the current frame belongs to a caller further up on this thread's stack, and a frame's parent outlives it.
+        while let Some(frame) = unsafe { next.as_ref() } {
+            // A frame in which work goes on despite a cancellation has no task, but its ancestors have.
+            if frame.task.is_some() {
+                return true;
+            }
+            next = frame.parent;
+        }
+        false
     }
 
     /// Returns whether the task that called was asked to stop. The thread must be inside of fork-join work.

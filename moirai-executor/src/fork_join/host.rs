@@ -3,7 +3,7 @@
 use super::latch::Latch;
 use super::shared_jobs::SharedJobs;
 
-/// The executor, as fork-join sees it.
+/// The executor, as fork-join sees it. No method may panic: they are called while other threads use the caller's stack (rule 4).
 pub(crate) trait Host: Sync {
     /// The jobs that any worker may take.
     fn shared_jobs(&self) -> &SharedJobs;

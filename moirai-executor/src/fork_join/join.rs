@@ -9,7 +9,7 @@ use super::host::Host;
 use super::local_jobs::LocalJobs;
 use super::stack_job::{JobHeader, StackJob};
 use super::wait::wait_until_done;
-use crate::panics;
+use crate::panics::{self, AbortOnUnwind};
 
 /// Calls both closures, perhaps in parallel, and returns both results. The thread must be inside of fork-join work.
 #[inline]
@@ -24,14 +24,16 @@ where
     }
     let job = StackJob::new(local_jobs.frame().get(), b);
     let header = job.header();
-    // SAFETY: `recover` removes the job below, and nothing unwinds before (rule 4). The pointer is made from the whole job, and not
-    // from its header, because the thread that runs it needs the rest as well.
+    let guard = AbortOnUnwind;
+    // SAFETY: `recover` removes the job below, and the guard sees to it that nothing unwinds before (rule 4). The pointer is made
+    // from the whole job, and not from its header, because the thread that runs it needs the rest as well.
     unsafe { local_jobs.push((&raw const job).cast()) };
     if host.shared_jobs().wants_jobs() || !local_jobs.has_public() {
         publish(local_jobs, host);
     }
     let first = catch_unwind(AssertUnwindSafe(a));
     let back = recover(local_jobs, host, header);
+    guard.disarm();
     match first {
         Ok(ra) if back => {
             // SAFETY: the job is the owner's again, and was not run.

@@ -25,8 +25,10 @@
 //!    If it wakes up for another reason it changes that back. In both states the unparker's field is the owner's. A thief that
 //!    finds `WAITED` changes it to `WAKING` (Acquire), which makes the field its own; it moves the unparker out, stores `DONE`, and
 //!    only then wakes the owner.
-//! 4. **Unwinding.** Nothing unwinds between a job's entry into the list and its removal. The first closure is called under
-//!    `catch_unwind`, a thief calls the second under `catch_unwind`, and a panic is resumed when both are done.
+//! 4. **Unwinding.** Nothing unwinds between a job's entry into the list and its removal, nor between a theft and the end of the
+//!    job, nor out of a scope that has jobs. All closures are called under `catch_unwind`, and a panic is resumed when all of them
+//!    are done. What the [`Host`](host::Host) calls of users, it contains. An `AbortOnUnwind` ends the process if any of that is
+//!    untrue.
 //! 5. **Publication.** A `join` publishes the oldest private job of its thread, which is the largest, if the thread has no public
 //!    job. It publishes further ones while [`wants_jobs`](SharedJobs::wants_jobs) holds, which is while fewer jobs are public than
 //!    workers are idle. So a single coarse `join` runs in parallel, every thread that has jobs has one that an idle worker finds,

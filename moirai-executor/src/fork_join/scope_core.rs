@@ -16,7 +16,7 @@ use super::local_jobs::LocalJobs;
 use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
 use super::shared_jobs::SharedJobs;
 use super::wait::{WaitState, wait_step};
-use crate::panics::{self, cancelled};
+use crate::panics::{self, AbortOnUnwind, cancelled};
 
 /// A scope, apart from its lifetimes.
 // The header comes first, so that a pointer to the scope is a pointer to its header and back.
@@ -188,7 +188,8 @@ pub(crate) fn run<H: Host, R>(
     core.pin_in_place();
     // From here on the scope stays where it is.
     let core = &core;
-    // Nothing unwinds until all jobs have finished, because they may refer to this frame.
+    // Nothing unwinds until all jobs have finished, because they may refer to this frame (rule 4).
+    let guard = AbortOnUnwind;
     let result: thread::Result<R> = local_jobs.frame().within(core.scope_ref().frame(), || {
         let result = catch_unwind(AssertUnwindSafe(|| f(core)));
         match (result, core.finish(local_jobs)) {
@@ -203,6 +204,7 @@ pub(crate) fn run<H: Host, R>(
             }
         }
     });
+    guard.disarm();
     match result {
         Ok(value) => {
             // The jobs that were still queued were dropped without being run, so there is no result to return.

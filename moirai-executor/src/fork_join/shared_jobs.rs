@@ -12,6 +12,7 @@ use slab::Slab;
 use super::frame::{CurrentFrame, Frame};
 use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
 use super::stack_job::JobHeader;
+use crate::panics::AbortOnUnwind;
 use crate::task::TaskPtr;
 
 /// The public jobs of an executor.
@@ -408,13 +409,16 @@ impl SharedJobsState {
 impl StolenJob {
     /// Runs the job on the calling thread.
     pub(crate) fn run(self, at: &CurrentFrame, shared_jobs: &SharedJobs, idle: impl Fn() -> usize) {
+        // Whoever waits for the job waits until it has finished, so it must (rule 4).
+        let guard = AbortOnUnwind;
         match self.0 {
             // SAFETY: a `StolenJob` is made where the job is taken out of the shared jobs, and it is consumed here.
             Stolen::StackJob(job) => unsafe { JobHeader::run(job, at) },
             Stolen::HeapJob { scope, scope_ref, job } => {
-                shared_jobs.run_jobs(scope, scope_ref, job, at, idle)
+                shared_jobs.run_jobs(scope, scope_ref, job, at, idle);
             }
         }
+        guard.disarm();
     }
 }
 

@@ -15,7 +15,7 @@ use std::task::Waker;
 use moirai_core::shim::sync::Mutex;
 use slab::Slab;
 
-use crate::panics;
+use crate::panics::{self, log};
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
@@ -148,6 +148,6 @@ fn wake(waiting: Option<Waker>) {
     if let Some(waker) = waiting
         && let Some(message) = panics::contain(|| waker.wake())
     {
-        tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
+        log!(error, panic = &*message, "a waker panicked");
     }
 }

@@ -9,7 +9,7 @@ use moirai_sync::Semaphore;
 
 use super::members::Members;
 use crate::handle::TaskHandle;
-use crate::panics;
+use crate::panics::{self, log};
 use crate::runtime::shared::Shared;
 
 pub(super) struct GroupState<T: Send + 'static> {
@@ -151,6 +151,11 @@ impl<T: Send + 'static> GroupState<T> {
 /// Drops a value whose destructor may panic. Results are dropped on workers and inside of other destructors.
 pub(super) fn drop_quietly<D>(dropped: D) {
     if let Some(message) = panics::contain(|| drop(dropped)) {
-        tracing::error!(target: "moirai", panic = &*message, "the destructor of a group's result panicked");
+        log!(error, panic = &*message, "the destructor of a group's result panicked");
     }
+}
+
+/// Drops values whose destructors may panic, each by itself: two panics at once would abort the process.
+pub(super) fn drop_each<D>(values: impl IntoIterator<Item = D>) {
+    values.into_iter().for_each(drop_quietly);
 }

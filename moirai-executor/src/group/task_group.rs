@@ -13,7 +13,7 @@ use crate::handle::AbortHandle;
 use crate::runtime::shared::Shared;
 
 use super::members::{Members, Polled};
-use super::state::{GroupCounters, GroupState, MemberResult, drop_quietly};
+use super::state::{GroupCounters, GroupState, MemberResult, drop_each};
 
 /// A group of tasks that are waited for together, limited in number, and cancelled together. `group()` creates one.
 ///
@@ -169,7 +169,9 @@ impl<T: Send + 'static> TaskGroup<T> {
 
     /// Lets the members go on without the group.
     pub fn detach(self) {
-        drop_quietly(self.state.members.close());
+        let (members, outcomes) = self.state.members.close();
+        drop_each(members);
+        drop_each(outcomes);
     }
 }
 
@@ -179,7 +181,8 @@ impl<T: Send + 'static> Drop for TaskGroup<T> {
         for (_, handle) in &members {
             handle.cancel();
         }
-        drop_quietly((members, outcomes));
+        drop_each(members);
+        drop_each(outcomes);
     }
 }
 

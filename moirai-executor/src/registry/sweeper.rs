@@ -9,7 +9,7 @@ use moirai_core::shim::sync::{Condvar, MutexGuard};
 use super::sweep::SweepReport;
 use super::sweep_signal::{SignalState, Woken};
 use super::task_registry::Registry;
-use crate::panics;
+use crate::panics::{self, log};
 
 /// The least time between the request to be signalled and the second check for retained records.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -99,7 +99,7 @@ fn interval(
 /// thread.
 fn sweep(registry: &Registry) {
     if let Some(message) = panics::contain(|| log_report(&registry.sweep())) {
-        tracing::error!(target: "moirai", panic = &*message, "a sweep panicked");
+        log!(error, panic = &*message, "a sweep panicked");
     }
 }
 
@@ -107,6 +107,6 @@ fn log_report(report: &SweepReport) {
     let SweepReport { by_age, by_count, pages, took, bytes, .. } = *report;
     if by_age + by_count + pages > 0 {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        tracing::debug!(target: "moirai", by_age, by_count, pages, micros, bytes, "swept the registry");
+        log!(debug, by_age, by_count, pages, micros, bytes, "swept the registry");
     }
 }

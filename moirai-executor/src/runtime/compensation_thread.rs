@@ -7,7 +7,7 @@ use std::time::Duration;
 use moirai_core::Scheduler;
 use moirai_core::TaskKind;
 
-use crate::panics;
+use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
@@ -29,17 +29,17 @@ pub(super) fn request_compensation(shared: &Shared) {
         return;
     };
     let name = format!("{}-comp-{number}", shared.config.thread_name_prefix);
-    tracing::debug!(target: "moirai", "workers are stuck while tasks wait: a compensation thread is woken");
+    log!(debug, "workers are stuck while tasks wait: a compensation thread is woken");
     let started = shared.start_thread(name, move |shared| {
         if let Some(message) = panics::contain(|| compensate(&shared, activity)) {
             shared.watchdog.activities.activity(activity).in_nothing();
             shared.watchdog.compensation.ended(activity);
-            tracing::error!(target: "moirai", panic = &*message, "a compensation thread panicked");
+            log!(error, panic = &*message, "a compensation thread panicked");
         }
     });
     if let Err(error) = started {
         shared.watchdog.compensation.ended(activity);
-        tracing::warn!(target: "moirai", %error, "a thread could not be started");
+        log!(warn, %error, "a thread could not be started");
     }
 }
 
@@ -95,7 +95,7 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
         let panicked = panics::contain(|| context.run(task));
         activity.in_nothing();
         if let Some(message) = panicked {
-            tracing::error!(target: "moirai", panic = &*message, "a compensation thread panicked, and goes on");
+            log!(error, panic = &*message, "a compensation thread panicked, and goes on");
         }
         return true;
     }

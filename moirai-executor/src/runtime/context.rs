@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::fork_join::LocalJobs;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
-use crate::task::TaskPtr;
+use crate::task::{RawRunnable, TaskPtr};
 
 thread_local! {
     static INNERMOST: Cell<*const Context> = const { Cell::new(ptr::null()) };
@@ -22,12 +22,15 @@ pub(crate) struct Context {
     shared: Arc<Shared>,
     /// The core, if the thread holds one. It is borrowed only for short stretches that run no user code.
     core: RefCell<Option<Box<WorkerCore>>>,
-    /// The task that is being polled, and those further up the stack whose polls called `try_run`. They are only compared.
+    /// The task that the thread runs, and those further up the stack whose polls called `try_run`. A task is here from
+    /// [`Schedule::enter`](crate::task::Schedule::enter) to [`Schedule::leave`](crate::task::Schedule::leave), so its cell is alive.
     tasks: RefCell<Vec<TaskPtr>>,
     /// The thread's fork-join work.
     local_jobs: LocalJobs,
     /// When the thread last read the clock: the end of one poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
+    /// Whether the thread ends the tasks that are left in the queues.
+    ending: bool,
     /// The next outer context.
     outer: Cell<*const Context>,
 }
@@ -41,8 +44,20 @@ impl Context {
             tasks: RefCell::new(Vec::new()),
             local_jobs: LocalJobs::new(),
             ticks,
+            ending: false,
             outer: Cell::new(ptr::null()),
         }
+    }
+
+    /// Creates the context of a thread that ends the tasks that are left in the queues, after the last core has closed.
+    pub(crate) fn for_ending(shared: Arc<Shared>) -> Self {
+        Self { ending: true, ..Self::new(shared) }
+    }
+
+    /// Returns whether the calling thread is ending the tasks that are left in the queues of `shared`.
+    pub(crate) fn is_ending(shared: &Shared) -> bool {
+        let is_it = |context: &Self| context.ending && ptr::eq(&*context.shared, shared);
+        Self::find(|context| is_it(context).then_some(())).is_some()
     }
 
     /// Makes this the innermost context while `f` runs.
@@ -165,21 +180,36 @@ impl Context {
 
     /// Runs a task on the calling thread.
     pub(crate) fn run(&self, task: Runnable) {
-        let task = task.into_raw();
-        self.polling(task.ptr(), || task.run(self));
-    }
-
-    /// Calls `f`, which polls `task`.
-    fn polling(&self, task: TaskPtr, f: impl FnOnce()) {
-        struct Pop<'a>(&'a Context);
-        impl Drop for Pop<'_> {
+        struct LeaveOnUnwind<'a>(&'a Context, usize);
+        impl Drop for LeaveOnUnwind<'_> {
+            #[cold]
             fn drop(&mut self) {
-                self.0.tasks.borrow_mut().pop();
+                self.0.tasks.borrow_mut().truncate(self.1);
             }
         }
+        let task = task.into_raw();
+        // Nothing in a run is meant to unwind. If something does, the task must not stay entered.
+        let guard = LeaveOnUnwind(self, self.tasks.borrow().len());
+        // A scheduler can hand out a task of another executor, if it shares one queue with that executor's scheduler.
+        if ptr::eq(task.executor(), &*self.shared) {
+            task.run(self)
+        } else {
+            run_elsewhere(task)
+        }
+        std::mem::forget(guard);
+    }
+
+    /// Notes that the thread has begun to run `task`.
+    #[inline]
+    pub(crate) fn enter_task(&self, task: TaskPtr) {
         self.tasks.borrow_mut().push(task);
-        let _pop = Pop(self);
-        f();
+    }
+
+    /// Notes that the thread is about to give up `task`, whose cell may be gone after this.
+    #[inline]
+    pub(crate) fn leave_task(&self, task: TaskPtr) {
+        let left = self.tasks.borrow_mut().pop();
+        debug_assert_eq!(left, Some(task), "tasks are left in the reverse order");
     }
 
     /// Returns whether the calling thread is inside of a poll of `task`.
@@ -198,15 +228,17 @@ impl Context {
             if context.local_jobs.frame().is_some() {
                 return Some(context.local_jobs.frame().is_cancelled());
             }
-            // SAFETY: the innermost task is being polled on this thread, and its cell lives until that ends.
+            // SAFETY: the innermost task has been entered and not left, so its cell is alive.
             context.innermost_task().map(|task| unsafe { task.is_cancelled() })
         })
         .unwrap_or(false)
     }
 
-    /// Returns whether the thread is inside of a task, or is a worker.
+    /// Returns whether the thread is inside of a task, or of its fork-join work, or is a worker.
     fn is_working(&self) -> bool {
-        !self.tasks.borrow().is_empty() || self.worker().is_some()
+        !self.tasks.borrow().is_empty()
+            || self.local_jobs.frame().is_of_any_task()
+            || self.worker().is_some()
     }
 
     /// Returns whether the calling thread is inside of a task of `shared`, or is one of its workers.
@@ -220,6 +252,18 @@ impl Context {
     /// Returns whether the calling thread is inside of a task, or is a worker, of any executor.
     pub(crate) fn is_inside_any() -> bool {
         Self::find(|context| context.is_working().then_some(())).is_some()
+    }
+}
+
+/// Runs a task in a context of its own executor. The context keeps that executor alive while the task is run, as the contexts of its
+/// own threads do: a task that gives itself up in the run may be its last.
+#[cold]
+#[inline(never)]
+fn run_elsewhere(task: RawRunnable<Shared>) {
+    // The executor is alive while it has a cell, so there is one. If there were none, dropping the task would end it.
+    if let Some(shared) = task.executor().arc() {
+        let context = Context::new(shared);
+        context.enter(|| task.run(&context));
     }
 }
 

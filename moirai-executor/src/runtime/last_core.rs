@@ -1,11 +1,11 @@
 //! The end of an executor's work: its last core, tasks that became ready after that, and the last cell.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use moirai_core::Scheduler;
 
+use crate::panics::{self, log};
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Shared, WorkerCore};
@@ -13,7 +13,10 @@ use crate::runtime::shared::{Shared, WorkerCore};
 /// Closes a core. The last one to close ends the executor's work.
 pub(crate) fn core_closed(shared: &Shared, core: Box<WorkerCore>) {
     shared.cell_count.merge(core.freed);
-    drop(core);
+    // The local queue may be that of a user's scheduler. The cores that are left must be counted all the same.
+    if let Some(message) = panics::contain(|| drop(core)) {
+        log!(error, panic = &*message, "the destructor of a scheduler's local queue panicked");
+    }
     // Ordering: AcqRel: the Release of each close pairs with the Acquire of the last one, so what was done with all cores happens
     // before.
     if shared.open_cores.fetch_sub(1, Ordering::AcqRel) != 1 {
@@ -35,29 +38,19 @@ pub(crate) fn release_cells_ref(shared: &Shared) -> Option<Arc<Shared>> {
     (!cells.is_null()).then(|| unsafe { Arc::from_raw(cells) })
 }
 
-/// Ends all queued tasks, when no worker is left. What becomes ready meanwhile is left to the loop that is running already.
+/// Ends all queued tasks, when no worker is left. What becomes ready meanwhile on this thread is left to the loop that is running
+/// already.
 pub(crate) fn end_queued(shared: &Shared) {
-    thread_local! {
-        static ENDING: Cell<bool> = const { Cell::new(false) };
-    }
-    if ENDING.replace(true) {
+    if Context::is_ending(shared) {
         return;
     }
-    match shared.arc() {
-        // The tasks are run, which cancels them in this phase; so their destructors are inside of a task.
-        Some(shared) => {
-            let context = Context::new(Arc::clone(&shared));
-            context.enter(|| {
-                while let Some(task) = shared.scheduler.take() {
-                    context.run(task);
-                }
-            });
+    // A queued task has a cell, and the cells keep the executor alive; so if it is gone, nothing is queued.
+    let Some(shared) = shared.arc() else { return };
+    // The tasks are run, which cancels them in this phase; so their destructors are inside of a task.
+    let context = Context::for_ending(Arc::clone(&shared));
+    context.enter(|| {
+        while let Some(task) = shared.scheduler.take() {
+            context.run(task);
         }
-        None => {
-            while let Some(task) = shared.scheduler.take() {
-                drop(task);
-            }
-        }
-    }
-    ENDING.set(false);
+    });
 }

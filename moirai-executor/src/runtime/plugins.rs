@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use moirai_core::ExecutorPlugin;
 
-use crate::panics;
+use crate::panics::{self, log};
 
 /// The registered plugins.
 #[derive(Default)]
@@ -35,7 +35,23 @@ impl Plugins {
                 // Ordering: Relaxed: the flag protects nothing.
                 && !plugin.reported.swap(true, Ordering::Relaxed)
             {
-                tracing::error!(target: "moirai", hook, panic = &*message, "a plugin panicked; its further panics are not logged");
+                log!(
+                    error,
+                    hook,
+                    panic = &*message,
+                    "a plugin panicked; its further panics are not logged"
+                );
+            }
+        }
+    }
+}
+
+impl Drop for Plugins {
+    fn drop(&mut self) {
+        // Each by itself: two destructors that panic at once would abort the process.
+        for Plugin { plugin, .. } in self.0.drain(..) {
+            if let Some(message) = panics::contain(|| drop(plugin)) {
+                log!(error, panic = &*message, "the destructor of a plugin panicked");
             }
         }
     }

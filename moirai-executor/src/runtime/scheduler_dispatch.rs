@@ -1,10 +1,14 @@
 //! The executor's scheduler: the default one, called directly, or any other one, called through a vtable.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_utils::CachePadded;
 use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::WorkStealing;
+
+use crate::panics::{self, log};
 
 /// The default scheduler, or the one that was given to the builder.
 pub(crate) enum AnyScheduler<T: Send + 'static> {
@@ -20,7 +24,7 @@ pub(crate) enum AnyLocal<T: Send + 'static> {
 
 impl<T: Send + 'static> AnyScheduler<T> {
     pub(crate) fn other(scheduler: impl Scheduler<T>) -> Self {
-        Self::Other(Box::new(Erased(scheduler)))
+        Self::Other(Box::new(Erased { scheduler: Some(scheduler), panics: Panics::default() }))
     }
 
     /// Returns whether the scheduler may ask tasks for their hints.
@@ -94,51 +98,119 @@ impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
     }
 }
 
-/// A scheduler whose local queues are behind a vtable.
-struct Erased<S>(S);
+/// A scheduler whose local queues are behind a vtable, and whose panics are contained: it is called where a task is made ready, and
+/// where a thread waits for fork-join work, and neither may unwind.
+struct Erased<S> {
+    /// `None` from the drop on.
+    scheduler: Option<S>,
+    panics: Panics,
+}
+
+impl<S> Erased<S> {
+    fn scheduler(&self) -> &S {
+        self.scheduler.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl<S> Drop for Erased<S> {
+    fn drop(&mut self) {
+        let scheduler = self.scheduler.take();
+        let _ = self.panics.contain("drop", || drop(scheduler));
+    }
+}
+
+/// The panics of one scheduler and its local queues.
+#[derive(Clone, Default)]
+struct Panics {
+    /// Whether one was reported. Only the first is, so that a scheduler that panics for each task does not flood the log.
+    reported: Arc<AtomicBool>,
+}
+
+impl Panics {
+    /// How often in a row a queue is asked for a task if it panics instead of answering. It may hold tasks after a panic, so a worker
+    /// must not conclude that there are none; and it may go on panicking, so a worker must not ask for ever.
+    const ATTEMPTS: usize = 4;
+
+    /// Calls the scheduler, and returns `None` if it panics.
+    fn contain<R>(&self, call: &str, f: impl FnOnce() -> R) -> Option<R> {
+        let mut returned = None;
+        if let Some(message) = panics::contain(|| returned = Some(f()))
+            // Ordering: Relaxed: the flag protects nothing.
+            && !self.reported.swap(true, Ordering::Relaxed)
+        {
+            log!(
+                error,
+                call,
+                panic = &*message,
+                "the scheduler panicked; its further panics are not logged"
+            );
+        }
+        returned
+    }
+
+    /// Asks the scheduler for a task.
+    fn find<T>(&self, call: &str, mut f: impl FnMut() -> Option<T>) -> Option<T> {
+        (0..Self::ATTEMPTS).find_map(|_| self.contain(call, &mut f)).flatten()
+    }
+}
 
 impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
     type Local = Box<dyn LocalQueue<T>>;
 
     fn start(&self, workers: usize) -> Vec<Self::Local> {
-        let padded = self.0.start(workers).into_iter().map(|local| Padded(CachePadded::new(local)));
-        padded.map(|local| Box::new(local) as Self::Local).collect()
+        let local = |queue| {
+            let queue = CachePadded::new(queue);
+            Box::new(Contained { queue, panics: self.panics.clone() }) as Self::Local
+        };
+        self.scheduler().start(workers).into_iter().map(local).collect()
     }
 
     fn push(&self, task: T, priority: Priority) -> Visibility {
-        self.0.push(task, priority)
+        // If it has kept the task, then any worker may have to look for it; if it has dropped it, the task has ended as cancelled.
+        self.panics
+            .contain("push", || self.scheduler().push(task, priority))
+            .unwrap_or(Visibility::Shared)
     }
 
     fn take(&self) -> Option<T> {
-        self.0.take()
+        self.panics.find("take", || self.scheduler().take())
     }
 
     fn reclaim(&self, worker: usize) -> Option<T> {
-        self.0.reclaim(worker)
+        self.panics.find("reclaim", || self.scheduler().reclaim(worker))
     }
 
     fn len(&self) -> usize {
-        self.0.len()
+        self.panics.contain("len", || self.scheduler().len()).unwrap_or(0)
     }
 }
 
-/// A boxed local queue on cache lines of its own, because its worker writes to it at every pop.
-struct Padded<L>(CachePadded<L>);
+/// A boxed local queue whose panics are contained. It is on cache lines of its own, because its worker writes to it at every pop.
+struct Contained<L> {
+    queue: CachePadded<L>,
+    panics: Panics,
+}
 
-impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Padded<L> {
+impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Contained<L> {
     #[inline]
     fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
-        self.0.push(task, priority, reason)
+        let queue = &mut self.queue;
+        // As in the scheduler's own `push`.
+        self.panics
+            .contain("push", || queue.push(task, priority, reason))
+            .unwrap_or(Visibility::Shared)
     }
 
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        self.0.pop()
+        let queue = &mut self.queue;
+        self.panics.find("pop", || queue.pop())
     }
 
     #[inline]
     fn prefer_injector(&mut self) {
-        self.0.prefer_injector();
+        let queue = &mut self.queue;
+        let _ = self.panics.contain("prefer_injector", || queue.prefer_injector());
     }
 }
 

@@ -14,7 +14,7 @@ use moirai_scheduler::Sleepers;
 use parking_lot::Mutex;
 
 use crate::fork_join::SharedJobs;
-use crate::panics;
+use crate::panics::{self, log};
 use crate::registry::ClockListener;
 use crate::registry::{ActiveRecord, Hints, Registry, Writer};
 use crate::runtime::admission::Admission;
@@ -260,13 +260,23 @@ impl Shared {
         if let Some(recorder) = &self.recorder
             && let Some(message) = panics::contain(|| record(&**recorder))
         {
-            tracing::error!(target: "moirai", call, panic = &*message, "the recorder panicked");
+            log!(error, call, panic = &*message, "the recorder panicked");
         }
     }
 
     /// Returns the number of tasks that are queued for the workers.
     pub(crate) fn queued(&self) -> usize {
         self.scheduler.len()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Plugins and the scheduler contain the panics of their destructors themselves.
+        let recorder = self.recorder.take();
+        if let Some(message) = panics::contain(|| drop(recorder)) {
+            log!(error, panic = &*message, "the destructor of the recorder panicked");
+        }
     }
 }
 

@@ -13,7 +13,9 @@
 use std::time::{Duration, Instant};
 
 use moirai_core::ShutdownReport;
+use moirai_sync::Parker;
 
+use crate::panics::log;
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
@@ -34,7 +36,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Shuts the executor down; see the [module](self).
 pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
     let start = Instant::now();
-    close(shared);
+    let hooks = match mode {
+        ShutdownMode::Drain => None,
+        ShutdownMode::Timeout(timeout) => start.checked_add(timeout),
+        ShutdownMode::Drop if Context::is_inside_any() => Some(start),
+        ShutdownMode::Drop => Some(start + DROP_GRACE),
+    };
+    close(shared, hooks);
     if mode != ShutdownMode::Drop && Context::is_inside(shared) {
         // The caller's own task is active and would wait for itself, so another thread carries the shutdown out.
         shut_down_elsewhere(shared, mode);
@@ -78,14 +86,41 @@ fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
     let _ = shared.cores.wait_ended(Some(end)) && shared.blocking.wait_ended(Some(end));
 }
 
-/// Closes the lifecycle, so that no task is admitted any more (rule 1).
-pub(crate) fn close(shared: &Shared) {
+/// Closes the lifecycle, so that no task is admitted any more (rule 1). Waits for the plugins' hooks until `deadline`.
+pub(crate) fn close(shared: &Shared, deadline: Option<Instant>) {
     if shared.lifecycle.advance(Phase::Draining) && shared.mode.announces_shutdown() {
-        tracing::info!(target: "moirai", active = active(shared), "shutting down");
-        shared.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
+        log!(info, active = active(shared), "shutting down");
+        call_hooks(shared, deadline);
     }
     shared.admission.close();
     shared.registry.close_barrier();
+}
+
+/// Calls the plugins' `on_shutdown`. If there is a deadline they are called on another thread, so that it can be kept.
+fn call_hooks(shared: &Shared, deadline: Option<Instant>) {
+    if shared.plugins.is_empty() {
+        return;
+    }
+    let call = |shared: &Shared| shared.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
+    if let Some(deadline) = deadline {
+        let parker = Parker::new();
+        let called = parker.unparker();
+        let name = format!("{}-hooks", shared.config.thread_name_prefix);
+        let started = shared.start_thread(name, move |shared| {
+            call(&shared);
+            called.unpark();
+        });
+        match started {
+            Ok(()) => {
+                let _ = parker.park_timeout(deadline.saturating_duration_since(Instant::now()));
+                return;
+            }
+            Err(error) => {
+                log!(warn, %error, "no thread for the hooks of a shutdown: they are called here")
+            }
+        }
+    }
+    call(shared);
 }
 
 /// Carries the rest of a shutdown out on another thread.
@@ -99,13 +134,13 @@ fn shut_down_elsewhere(shared: &Shared, mode: ShutdownMode) {
     let name = format!("{}-shutdown", shared.config.thread_name_prefix);
     let started = shared.start_thread(name, move |shared| drop(shut_down(&shared, mode)));
     if let Err(error) = started {
-        tracing::warn!(target: "moirai", %error, "a shutdown from inside a task goes no further: no thread for it");
+        log!(warn, %error, "a shutdown from inside a task goes no further: no thread for it");
     }
 }
 
 /// Admits no further tasks, and asks all active ones to stop.
 pub(crate) fn cancel_all(shared: &Shared) {
-    close(shared);
+    close(shared, None);
     let _ = shared.lifecycle.advance(Phase::Cancelling);
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
@@ -162,7 +197,7 @@ pub(crate) fn stop(shared: &Shared, end: Instant) {
     let listener = shared.cleanup.lock().take();
     drop(listener);
     if first && shared.mode.announces_shutdown() {
-        tracing::info!(target: "moirai", active = active(shared), "stopped");
+        log!(info, active = active(shared), "stopped");
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use moirai_core::{Stall, TaskId};
 
+use crate::panics::log;
 use crate::runtime::shared::Shared;
 use crate::watchdog::stall_budgets::{OngoingStall, Reported};
 
@@ -61,9 +62,7 @@ fn log(shared: &Shared, stall: &Stall, message: &str) {
     let Some(left_out) = shared.watchdog.stall_detector.lines.lock().allow(Instant::now()) else {
         return;
     };
-    tracing::warn!(
-        target: "moirai",
-        id = stall.id.get(),
+    log!(warn, id = stall.id.get(),
         name = stall.name.as_deref(),
         kind = %stall.kind,
         location = %stall.location,

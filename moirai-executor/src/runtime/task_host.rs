@@ -8,7 +8,7 @@ use moirai_core::{
     Visibility,
 };
 
-use crate::panics;
+use crate::panics::{self, log};
 use crate::registry::{ActiveRecord, RecordEnd};
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
@@ -16,7 +16,7 @@ use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::worker;
-use crate::task::{CancelReason, Outcome, RawRunnable, Schedule};
+use crate::task::{CancelReason, Outcome, RawRunnable, Schedule, TaskPtr};
 
 /// Queues a blocking task.
 pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
@@ -98,6 +98,16 @@ impl Schedule for Shared {
 
     fn wants_panic_locations(&self) -> bool {
         self.config.capture_panic_location
+    }
+
+    #[inline]
+    fn enter(&self, context: &Context, task: TaskPtr) {
+        context.enter_task(task);
+    }
+
+    #[inline]
+    fn leave(&self, context: &Context, task: TaskPtr) {
+        context.leave_task(task);
     }
 
     #[inline]
@@ -184,7 +194,7 @@ impl Schedule for Shared {
         // The shared part may be dropped here, and with it plugins, the scheduler and the recorder. A panic of their destructors
         // must not reach the thread that dropped the last handle or waker. Nothing refers to the shared part any more.
         if let Some(message) = panics::contain(|| drop(last)) {
-            tracing::error!(target: "moirai", panic = &*message, "a destructor panicked at the end of an executor");
+            log!(error, panic = &*message, "a destructor panicked at the end of an executor");
         }
     }
 }
@@ -201,9 +211,7 @@ fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, tic
         return;
     };
     if unseen_panic {
-        tracing::warn!(
-            target: "moirai",
-            id = record.id().get(),
+        log!(warn, id = record.id().get(),
             name = stats.name.as_deref(),
             kind = %stats.kind,
             location = %stats.location,

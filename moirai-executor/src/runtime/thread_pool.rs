@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
+use crate::panics::log;
+
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
@@ -116,7 +118,7 @@ impl<J> ThreadPool<J> {
             let job = place.filter(|_| !leave).and_then(|place| state.queue.remove(place));
             (job, state.threads)
         };
-        tracing::warn!(target: "moirai", %error, threads, "a thread could not be started");
+        log!(warn, %error, threads, "a thread could not be started");
         job.map_or(Ok(()), |(_, job)| Err(Refused::Never(job)))
     }
 

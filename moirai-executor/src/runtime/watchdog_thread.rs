@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use moirai_core::Scheduler;
 
-use crate::panics;
+use crate::panics::{self, log};
 use crate::runtime::compensation_thread::request_compensation;
 use crate::runtime::shared::Shared;
 use crate::runtime::stall_report::{report_if_stalled, stall_over};
@@ -71,9 +71,9 @@ pub(crate) fn start_watchdog(shared: &Shared, name: String) -> io::Result<()> {
     shared.watchdog.state.lock().running = true;
     let started = shared.start_thread(name, |shared| {
         let _ended = ThreadEnded(&shared.watchdog);
-        // The code of a scheduler, or of a `tracing` subscriber, may panic.
+        // As for workers: what users bring is contained where it is called.
         while let Some(message) = panics::contain(|| watch(&shared)) {
-            tracing::error!(target: "moirai", panic = &*message, "the watchdog thread panicked, and goes on");
+            log!(error, panic = &*message, "the watchdog thread panicked, and goes on");
         }
     });
     if started.is_err() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moirai_core::{LocalQueue, Scheduler};
 
 use crate::fork_join::StolenJob;
-use crate::panics;
+use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::external::wake_another;
 use crate::runtime::last_core;
@@ -20,11 +20,10 @@ pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
         let shared = context.shared();
         let mut next = first.or_else(|| shared.cores.next());
         while let Some(core) = next {
-            // Tasks, plugins and the recorder are contained where they are called. What may still panic is the code of a scheduler
-            // or of a `tracing` subscriber. Such a panic must not lose the core.
+            // What users bring is contained where it is called. A panic that was overlooked there must not lose the core.
             let panicked = panics::contain(|| work(&context, core));
             if let Some(message) = &panicked {
-                tracing::error!(target: "moirai", panic = &**message, "a worker panicked, and goes on");
+                log!(error, panic = &**message, "a worker panicked, and goes on");
             }
             next = context.take_core().or_else(|| shared.cores.next());
         }
@@ -129,7 +128,7 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
         while let Some(task) = shared.blocking.next() {
             context.ticks.set(shared.clock.ticks());
             if let Some(message) = panics::contain(|| context.run(task)) {
-                tracing::error!(target: "moirai", panic = &*message, "a blocking thread panicked, and goes on");
+                log!(error, panic = &*message, "a blocking thread panicked, and goes on");
             }
         }
     });

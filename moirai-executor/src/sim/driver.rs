@@ -6,7 +6,7 @@ use std::time::Duration;
 use moirai_core::{LocalQueue, Scheduler, TaskKind, TaskStats, TaskStatus};
 use moirai_scheduler::rng::SplitMix64;
 
-use crate::panics;
+use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Runnable, Shared, SharedTurns};
 use crate::runtime::shutdown::cancel_all;
@@ -178,7 +178,7 @@ fn step(turns: &SharedTurns, context: &Context) {
     // The code of a `tracing` subscriber may panic.
     let panicked = panics::contain(|| context.run(task));
     if let Some(message) = panicked {
-        tracing::error!(target: "moirai", panic = &*message, "a simulated worker panicked, and goes on");
+        log!(error, panic = &*message, "a simulated worker panicked, and goes on");
     }
     put_core_back(turns, context);
 }

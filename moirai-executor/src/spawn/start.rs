@@ -8,7 +8,7 @@ use moirai_core::{LocalQueue, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
-use crate::panics;
+use crate::panics::{self, log};
 use crate::registry::{ActiveRecord, NewRecord};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
@@ -85,7 +85,7 @@ pub(crate) fn try_enter<W>(
 #[cold]
 pub(crate) fn refuse<W, T>(shared: &Shared, work: W, reason: RefuseReason) -> TaskHandle<T> {
     if let Some(message) = panics::contain(|| drop(work)) {
-        tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
+        log!(error, panic = &*message, "the destructor of a refused task panicked");
     }
     refused(shared, reason)
 }

@@ -8,9 +8,9 @@ use moirai_core::{TaskError, TaskStatus};
 use super::cell::{Stage, cell_of};
 use super::header::{Header, Outcome, Schedule};
 use super::reference::TaskRef;
-use super::state::{CancelReason, Completed};
+use super::state::{CancelReason, Completed, TaskPtr};
 use super::work::Work;
-use crate::panics;
+use crate::panics::{self, log};
 
 /// How a task ends, and the result that its handle gets.
 pub(super) struct Ended<T> {
@@ -91,6 +91,9 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
             unsafe { *stage = Stage::Output(output) };
         });
     }
+    if let Some(context) = context {
+        executor.leave(context, TaskPtr::of(&cell.header.state));
+    }
     let Completed::Remaining { drop_output, wake_handle, notify_watchers } =
         cell.header.state.complete()
     else {
@@ -130,7 +133,7 @@ fn wake_join_waker<S: Schedule>(header: &Header<S>) {
     }
     if let Some(message) = panicked {
         let id = header.id().get();
-        tracing::error!(target: "moirai", id, panic = &*message, "a waker panicked");
+        log!(error, id, panic = &*message, "a waker panicked");
     }
 }
 

@@ -34,6 +34,13 @@ pub(crate) trait Schedule: Sized + 'static {
     /// Returns `true` if the source locations of panics are recorded.
     fn wants_panic_locations(&self) -> bool;
 
+    /// Called when the thread begins to run the task, and its code: from here until [`leave`](Self::leave) the cell stays alive.
+    fn enter(&self, context: &Self::Context, task: TaskPtr);
+
+    /// Called before the thread gives the task up: before the task waits, is queued again or is complete. From here on another
+    /// thread may run it to its end, and the cell may be gone.
+    fn leave(&self, context: &Self::Context, task: TaskPtr);
+
     /// Called before each poll; `first` is `true` for the first one.
     fn before_poll(&self, context: &Self::Context, record: &Self::Record, first: bool);
 
@@ -170,11 +177,6 @@ impl<S: Schedule> RawRunnable<S> {
         // SAFETY: while the `RawRunnable` exists the task is not complete, and the task's own reference keeps the cell alive (rule
         // 2).
         unsafe { self.0.as_ref() }
-    }
-
-    /// Returns the task's identity, for comparisons.
-    pub(crate) fn ptr(&self) -> TaskPtr {
-        TaskPtr::of(&self.header().state)
     }
 
     pub(crate) fn id(&self) -> TaskId {

@@ -12,7 +12,7 @@ use super::join_handle::JoinHandle;
 use super::state::State;
 use super::work::Work;
 use super::{end, run};
-use crate::panics;
+use crate::panics::{self, log};
 
 /// A task that has a record: the right to run it, and its handle.
 pub(crate) type Spawned<T, S> = (RawRunnable<S>, JoinHandle<T, S>);
@@ -64,7 +64,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
     /// Drops the cell and the work in it. A panic of the work's destructor is logged, and does not reach the spawner.
     pub(crate) fn refuse(self) {
         if let Some(message) = panics::contain(|| drop(self.0)) {
-            tracing::error!(target: "moirai", panic = &*message, "the destructor of a refused task panicked");
+            log!(error, panic = &*message, "the destructor of a refused task panicked");
         }
     }
 

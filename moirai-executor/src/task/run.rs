@@ -9,7 +9,7 @@ use moirai_sync::budget;
 use super::cell::{Cell, Stage, cell_of};
 use super::end::{Ended, end};
 use super::header::{Header, RawRunnable, Schedule};
-use super::state::{AfterPoll, CancelReason, PollStart};
+use super::state::{AfterPoll, CancelReason, PollStart, TaskPtr};
 use super::waker;
 use super::work::Work;
 use crate::panics::{self, Caught};
@@ -27,6 +27,7 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
     // to a queue or by ending the task or its poll, returns at once.
     let cell = unsafe { cell_of::<W, S>(header) };
     let executor = cell.header.executor();
+    executor.enter(context, TaskPtr::of(&cell.header.state));
     let first = cell.header.started.with_mut(|started| {
         // SAFETY: the field is the runner's (rule 1).
         !unsafe { std::ptr::replace(started, true) }
@@ -66,6 +67,8 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
                 executor
                     .after_poll(context, record.as_ref().expect("a record stays until the end"));
             });
+            let ptr = TaskPtr::of(&cell.header.state);
+            executor.leave(context, ptr);
             match cell.header.state.after_poll() {
                 AfterPoll::Waits => return,
                 AfterPoll::QueueAgain => {
@@ -73,7 +76,10 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
                     let task = unsafe { RawRunnable::from_raw(header) };
                     return executor.queue(task, QueueReason::Yielded);
                 }
-                AfterPoll::Cancelled => Ended::cancelled(cell.header.state.reason()),
+                AfterPoll::Cancelled => {
+                    executor.enter(context, ptr);
+                    Ended::cancelled(cell.header.state.reason())
+                }
             }
         }
         Ok(Poll::Ready(output)) => Ended {

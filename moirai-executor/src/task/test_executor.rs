@@ -1,5 +1,6 @@
 //! An executor for tests and models: it has one queue, and checks that its task has exactly one outcome.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +11,7 @@ use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
+use super::state::TaskPtr;
 use super::{CancelReason, Header, JoinHandle, NewTask, Outcome, RawRunnable, Schedule, TaskRef};
 
 /// The record of the one task of a test. Using it twice does not compile, and a test notices if it is lost.
@@ -26,6 +28,10 @@ pub(super) struct TestExecutor {
     pub(super) freed: AtomicUsize,
     pub(super) polls: AtomicUsize,
 }
+
+/// Checks that a thread gives up each task that it has begun to run, before the task can be gone.
+#[derive(Default)]
+pub(super) struct TestContext(Cell<Option<TaskPtr>>);
 
 struct Address(NonNull<Header<TestExecutor>>);
 
@@ -57,10 +63,14 @@ impl TestExecutor {
 
     /// Runs queued tasks until the queue is empty.
     pub(super) fn run_queued(&self) {
+        let context = TestContext::default();
         loop {
             let task = self.queue.lock().pop_front();
             match task {
-                Some(task) => task.run(&()),
+                Some(task) => {
+                    task.run(&context);
+                    assert!(context.0.get().is_none(), "the thread still names the task");
+                }
                 None => return,
             }
         }
@@ -102,7 +112,7 @@ impl TestExecutor {
 
 impl Schedule for TestExecutor {
     type Record = TestRecord;
-    type Context = ();
+    type Context = TestContext;
 
     fn queue(&self, task: RawRunnable<Self>, _: QueueReason) {
         let mut queue = self.queue.lock();
@@ -122,14 +132,24 @@ impl Schedule for TestExecutor {
         false
     }
 
-    fn before_poll(&self, (): &(), _: &TestRecord, _: bool) {
+    fn enter(&self, context: &TestContext, task: TaskPtr) {
+        assert!(context.0.replace(Some(task)).is_none(), "entered twice");
+    }
+
+    fn leave(&self, context: &TestContext, task: TaskPtr) {
+        assert_eq!(context.0.take(), Some(task), "left a task that was not entered");
+        // SAFETY: the task is still the caller's, so its cell is alive. If it were not, loom and the sanitizers would say so.
+        let _ = unsafe { task.is_cancelled() };
+    }
+
+    fn before_poll(&self, _: &TestContext, _: &TestRecord, _: bool) {
         // Ordering: Relaxed: a count.
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn after_poll(&self, (): &(), _: &TestRecord) {}
+    fn after_poll(&self, _: &TestContext, _: &TestRecord) {}
 
-    fn finish(&self, _: Option<&()>, _: TestRecord, outcome: Outcome) {
+    fn finish(&self, _: Option<&TestContext>, _: TestRecord, outcome: Outcome) {
         let before = self.outcome.lock().replace(outcome);
         assert!(before.is_none(), "a second outcome");
         *self.listing.lock() = None;

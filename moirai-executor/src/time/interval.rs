@@ -4,8 +4,6 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use moirai_sync::budget;
-
 use super::current::current;
 use super::instant::Instant;
 use super::sleep::Deadline;
@@ -93,7 +91,7 @@ impl Interval {
 
     /// Polls for the next tick, and returns the moment at which it was due; see [`tick`](Self::tick).
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
-        ready!(budget::poll(cx, |cx| self.deadline.poll(cx)));
+        ready!(self.deadline.poll_budgeted(cx));
         let due = self.deadline.moment();
         let next = self.missed.next(due, self.deadline.now(), self.period);
         self.deadline.reset(next);

@@ -29,7 +29,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`; see [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep(Deadline { source: current(), deadline, unpolled: false, key: None })
+    Sleep(Deadline { source: current(), deadline, unpolled: false, refused: false, key: None })
 }
 
 /// A future that resolves at its deadline. Returned by [`sleep`] and [`sleep_until`].
@@ -63,17 +63,19 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        budget::poll(cx, |cx| self.0.poll(cx))
+        self.0.poll_budgeted(cx)
     }
 }
 
-/// The core of a [`Sleep`], which does not use the task's budget.
+/// The core of a [`Sleep`].
 #[derive(Debug)]
 pub(crate) struct Deadline {
     source: TimeSource,
     deadline: Instant,
     /// Whether the deadline was at least [`FRESH`] in the future when the clock was read last, and has not been polled since.
     unpolled: bool,
+    /// Whether the last budgeted poll found no step left.
+    refused: bool,
     key: Option<TimerKey>,
 }
 
@@ -85,7 +87,7 @@ impl Deadline {
     /// Returns the deadline that is `duration` from now, by the clock of `source`.
     pub(crate) fn after(source: TimeSource, duration: Duration) -> Self {
         let deadline = Instant::from_std(source.now()) + duration;
-        Self { source, deadline, unpolled: duration >= FRESH, key: None }
+        Self { source, deadline, unpolled: duration >= FRESH, refused: false, key: None }
     }
 
     fn driver(&self) -> &Driver {
@@ -123,6 +125,18 @@ impl Deadline {
         }
         self.key = self.driver().insert(self.deadline.into_std(), waker.clone()).ok();
         self.key.is_some()
+    }
+
+    /// Like [`poll`](Self::poll), as a step of the task's budget.
+    ///
+    /// A future that is polled before this one may use up the budget in every poll of the task. It can put this one off until the
+    /// task's next poll, and not for ever.
+    pub(super) fn poll_budgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.refused) {
+            return self.poll(cx);
+        }
+        self.refused = !budget::has_remaining();
+        budget::poll(cx, |cx| self.poll(cx))
     }
 
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {

@@ -2,6 +2,7 @@
 //! that advances it.
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once, OnceLock};
 use std::task::Waker;
@@ -11,7 +12,7 @@ use moirai_core::clock::{ListenerKey, ManualClock};
 use parking_lot::{Condvar, Mutex};
 
 use super::queue::{TimerKey, TimerQueue, Wakeup};
-use crate::panics;
+use crate::panics::{self, log};
 
 /// The length of a tick of the system's time in nanoseconds, as a power of two: 0.26 ms.
 const TICK_BITS: u32 = 18;
@@ -60,10 +61,17 @@ enum Time {
 }
 
 /// The shared state of the thread that serves the system's time.
-#[derive(Default)]
 struct TimerThread {
     state: Mutex<ThreadState>,
     wakeup: Condvar,
+    /// Starts the thread.
+    start: fn() -> io::Result<()>,
+}
+
+impl TimerThread {
+    fn new(start: fn() -> io::Result<()>) -> Self {
+        Self { state: Mutex::default(), wakeup: Condvar::new(), start }
+    }
 }
 
 #[derive(Default)]
@@ -77,7 +85,7 @@ static SYSTEM: OnceLock<Driver> = OnceLock::new();
 /// Wakes a waker. This is user code, whose panics are caught: one bad waker must not stop all timers of the process.
 fn wake(waker: Waker) {
     if let Some(message) = panics::contain(|| waker.wake()) {
-        tracing::error!(target: "moirai", panic = &*message, "a waker panicked");
+        log!(error, panic = &*message, "a waker panicked");
     }
 }
 
@@ -95,11 +103,20 @@ impl Driver {
     }
 
     fn system() -> &'static Self {
-        SYSTEM.get_or_init(|| Self {
+        SYSTEM.get_or_init(|| {
+            Self::on_thread(|| {
+                let thread = std::thread::Builder::new().name("moirai-timer".into());
+                thread.spawn(|| Self::system().run()).map(drop)
+            })
+        })
+    }
+
+    fn on_thread(start: fn() -> io::Result<()>) -> Self {
+        Self {
             origin: Instant::now(),
             queue: TimerQueue::new(SHARDS),
-            time: Time::System(TimerThread::default()),
-        })
+            time: Time::System(TimerThread::new(start)),
+        }
     }
 
     /// Makes a driver for the time of a manual clock.
@@ -175,11 +192,9 @@ impl Driver {
             Time::System(timer_thread) => {
                 // Nothing is due here: the caller has looked at the clock, and the timer thread looks again before it sleeps.
                 let (key, wakeup) = self.queue.insert(shard_of_thread(), tick, waker, || false)?;
-                if wakeup == Wakeup::Needed && !self.wake_thread(timer_thread) {
-                    // No thread would wake the task, so it is woken now, and looks at the clock again by itself.
-                    if let Some(waker) = self.queue.remove(key) {
-                        waker.wake();
-                    }
+                if wakeup == Wakeup::Needed && !Self::wake_thread(timer_thread) {
+                    // No thread would wake the tasks that wait, so they are woken now, and look at the clock by themselves.
+                    self.queue.give_up(wake);
                 }
                 Ok(key)
             }
@@ -217,22 +232,20 @@ impl Driver {
     }
 
     /// Wakes the timer thread, or starts it. Returns `false` if it cannot be started.
-    fn wake_thread(&self, timer_thread: &TimerThread) -> bool {
+    fn wake_thread(timer_thread: &TimerThread) -> bool {
         let mut state = timer_thread.state.lock();
         state.woken = true;
         if state.running {
             timer_thread.wakeup.notify_one();
             return true;
         }
-        let started =
-            std::thread::Builder::new().name("moirai-timer".into()).spawn(|| Self::system().run());
-        match started {
-            Ok(_) => state.running = true,
+        match (timer_thread.start)() {
+            Ok(()) => state.running = true,
             Err(error) => {
                 drop(state);
                 static LOGGED: Once = Once::new();
                 LOGGED.call_once(|| {
-                    tracing::warn!(target: "moirai", %error, "the timer thread could not be started: tasks that wait for a deadline poll the clock until it can");
+                    log!(warn, %error, "the timer thread could not be started: tasks that wait for a deadline poll the clock until it can");
                 });
                 return false;
             }
@@ -243,6 +256,14 @@ impl Driver {
     /// The body of the timer thread.
     fn run(&self) {
         let Time::System(timer_thread) = &self.time else { return };
+        // Wakers are contained where they are called. A panic that was overlooked there must not stop all timers of the process.
+        while let Some(message) = panics::contain(|| self.serve(timer_thread)) {
+            log!(error, panic = &*message, "the timer thread panicked, and goes on");
+        }
+    }
+
+    /// Wakes wakers at their deadlines, until there has been none for a while.
+    fn serve(&self, timer_thread: &TimerThread) {
         loop {
             timer_thread.state.lock().woken = false;
             self.fire();
@@ -300,4 +321,40 @@ fn shard_of_thread() -> usize {
         static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     SHARD.try_with(|shard| *shard).unwrap_or(0)
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_timer_thread_that_cannot_be_started_is_tried_again_at_every_deadline() {
+        static TRIED: AtomicUsize = AtomicUsize::new(0);
+        let driver = Driver::on_thread(|| {
+            let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+            if tried < 2 { Err(io::Error::other("refused")) } else { Ok(()) }
+        });
+        let woken = Arc::new(Woken::default());
+        let hour = Duration::from_secs(3_600);
+        // Each deadline is later than those before, and so is not the earliest.
+        for tries in 1..=2 {
+            driver.insert(Instant::now() + hour * tries, Arc::clone(&woken).into()).unwrap();
+            assert_eq!(TRIED.load(Ordering::Relaxed), tries as usize);
+            assert_eq!(woken.0.load(Ordering::Relaxed), tries as usize, "its task looks again");
+        }
+        driver.insert(Instant::now() + hour * 3, Arc::clone(&woken).into()).unwrap();
+        assert_eq!((TRIED.load(Ordering::Relaxed), driver.queue.len()), (3, 1));
+        driver.insert(Instant::now() + hour * 4, Arc::clone(&woken).into()).unwrap();
+        assert_eq!((TRIED.load(Ordering::Relaxed), driver.queue.len()), (3, 2));
+    }
 }

@@ -21,13 +21,19 @@
 //! 4. The notification is a flag under a lock that the timer thread holds from reading the flag to falling asleep: no notification
 //!    comes in between.
 //!
+//! 5. If the timer thread does not run and cannot be started, the thread that was to notify it stores `AWAKE` into `next_wake`,
+//!    then removes every deadline under the wheels' locks, and hands them all out as if they were due. A thread that adds one at
+//!    the same time either inserts it before its wheel is emptied, or reads `AWAKE`, or a value that was stored after it, as in
+//!    rule 3. So no deadline is left to a thread that does not exist.
+//!
 //! So `next_wake` is never later than a deadline for long, and a busy thread can see by it that something is due. This helps when
 //! the timer thread has to wait for a processor.
 //!
 //! # Each deadline once
 //!
-//! 5. Every item that was inserted leaves its wheel under the wheel's lock, and once: either because it is due, to the thread that
-//!    calls [`fire`](TimerQueue::fire) or [`fire_some`](TimerQueue::fire_some), or to the thread that removes it.
+//! 6. Every item that was inserted leaves its wheel under the wheel's lock, and once: either because it is due, to the thread that
+//!    calls [`fire`](TimerQueue::fire) or [`fire_some`](TimerQueue::fire_some), or to the thread that removes it, alone or with all
+//!    others.
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
@@ -78,7 +84,7 @@ impl<T> TimerQueue<T> {
 
     /// Inserts an item that is due at `tick` (rule 2). `hint` chooses the wheel.
     ///
-    /// The caller must notify the timer thread if the result says so.
+    /// The caller must notify the timer thread if the result says so, and must call [`give_up`](Self::give_up) if it cannot.
     ///
     /// # Errors
     ///
@@ -111,7 +117,7 @@ impl<T> TimerQueue<T> {
         Ok((TimerKey { shard: shard as u32, entry }, wakeup))
     }
 
-    /// Removes an item, unless it left its wheel before (rule 5).
+    /// Removes an item, unless it left its wheel before (rule 6).
     pub(crate) fn remove(&self, key: TimerKey) -> Option<T> {
         self.wheels[key.shard as usize].lock().remove(key.entry)
     }
@@ -133,7 +139,7 @@ impl<T> TimerQueue<T> {
         self.wheels[key.shard as usize].lock().get_mut(key.entry).map(|item| look(item))
     }
 
-    /// Removes the items that are due at `tick` (rule 5), and passes them to `due` with no lock held.
+    /// Removes the items that are due at `tick` (rule 6), and passes them to `due` with no lock held.
     pub(crate) fn fire(&self, tick: u64, mut due: impl FnMut(T)) {
         while self.fire_some(tick, &mut due) {}
     }
@@ -148,6 +154,16 @@ impl<T> TimerQueue<T> {
             batch.drain(..).for_each(&mut due);
         }
         more
+    }
+
+    /// Hands all deadlines out, because there is no timer thread (rule 5). `each` is called with no lock held.
+    pub(crate) fn give_up(&self, mut each: impl FnMut(T)) {
+        // Ordering: Relaxed: rule 3 relies on the wheels' locks, and on the modification order of this one variable.
+        self.next_wake.store(AWAKE, Ordering::Relaxed);
+        for wheel in &self.wheels {
+            let items = wheel.lock().take_all();
+            items.into_iter().for_each(&mut each);
+        }
     }
 
     /// Returns `true` if something may be due at `tick`. A hint for threads that are not the timer thread.

@@ -148,6 +148,15 @@ impl<T> Wheel<T> {
         item
     }
 
+    /// Removes all items.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        let entries = (0..).zip(self.pages.iter().flatten());
+        let pending = entries.filter(|(_, entry)| entry.item.is_some());
+        let keys: Vec<_> =
+            pending.map(|(index, entry)| WheelKey { index, number: entry.number }).collect();
+        keys.into_iter().filter_map(|key| self.remove(key)).collect()
+    }
+
     /// Advances the wheel towards `tick`, and passes the items that are due to `due`.
     ///
     /// Takes at most `steps` steps, of which each passes on one item, moves one entry down, or leaves a slot that has become empty.

@@ -42,6 +42,32 @@ fn loom_timer_inserted_while_the_timer_thread_falls_asleep() {
 }
 
 #[test]
+fn loom_timer_inserted_while_the_timer_thread_cannot_be_started() {
+    ::loom::model(|| {
+        let queue = Arc::new(TimerQueue::new(1));
+        let woken = Arc::new(AtomicU64::new(0));
+        let add = |tick| {
+            let (queue, woken) = (Arc::clone(&queue), Arc::clone(&woken));
+            move || {
+                let (_, wakeup) = queue.insert(0, tick, tick, || false).unwrap();
+                if wakeup == Wakeup::Needed {
+                    // No thread can be started.
+                    queue.give_up(|_| _ = woken.fetch_add(1, Ordering::Relaxed));
+                }
+            }
+        };
+        let other = thread::spawn(add(9));
+        add(5)();
+        other.join().unwrap();
+        assert_eq!(
+            (queue.len(), woken.load(Ordering::Relaxed)),
+            (0, 2),
+            "a deadline is left to no thread"
+        );
+    });
+}
+
+#[test]
 fn loom_timer_cancelled_while_it_fires_is_handed_out_once() {
     ::loom::model(|| {
         let queue = Arc::new(TimerQueue::new(1));

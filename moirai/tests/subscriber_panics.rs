@@ -1,0 +1,95 @@
+//! Tests of a `tracing` subscriber that panics: nothing is lost by it.
+//!
+//! They hold a part of promise P2 (every task that is dropped has its end recorded) of `docs/src/guarantees.md`.
+
+mod common;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use common::{ON_PURPOSE, silence_expected_panics, watchdog};
+use moirai::prelude::*;
+use moirai::time::sleep;
+use tracing::span;
+
+/// Panics at every event.
+struct Panics;
+
+impl tracing::Subscriber for Panics {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("{ON_PURPOSE}");
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Sets the subscriber, for all tests of this process.
+fn subscriber_panics() {
+    silence_expected_panics();
+    let _ = tracing::subscriber::set_global_default(Panics);
+}
+
+#[test]
+fn an_executor_starts_and_stops() {
+    let _watchdog = watchdog();
+    subscriber_panics();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    assert_eq!(executor.block_on(executor.spawn_async(async { 1 })).unwrap(), 1);
+    assert_eq!(executor.shutdown().still_active, 0);
+}
+
+#[test]
+fn a_detached_task_that_panics_has_its_end_recorded() {
+    let _watchdog = watchdog();
+    subscriber_panics();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let go = common::Gate::new();
+    let waits = go.clone();
+    let handle = executor.spawn_async(async move {
+        waits.passed().await;
+        panic!("{ON_PURPOSE}");
+    });
+    let id = handle.id();
+    drop::<TaskHandle<()>>(handle);
+    go.open();
+    let told = executor.block_on(executor.wait_for_task(id, None));
+    assert_eq!(told, Some(TaskStatus::Failed));
+    assert_eq!(executor.shutdown().failed, 1);
+}
+
+struct PanickingWaker;
+
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("{ON_PURPOSE}");
+    }
+}
+
+#[test]
+fn the_timer_thread_survives_a_waker_that_panics() {
+    let _watchdog = watchdog();
+    subscriber_panics();
+    // No executor: its busy workers would fire timers too.
+    let mut first = Box::pin(sleep(Duration::from_millis(5)));
+    let waker = Waker::from(Arc::new(PanickingWaker));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    // The later of the two deadlines comes after the panic.
+    moirai::sync::block_on(sleep(Duration::from_millis(40)));
+    moirai::sync::block_on(sleep(Duration::from_millis(5)));
+}
