@@ -2,7 +2,7 @@
 //!
 //! A future that is ready each time it is polled, such as a receiver whose channel never runs empty, never yields its thread: at
 //! its `.await` no other task gets its turn, nor does a timeout around it. So the executor grants each poll of an async task a
-//! budget of [`GRANT`] steps, and [`block_on`](crate::block_on) each poll of its future. A future of this workspace that is about to be ready takes one step. When no step is left, it wakes its task and is pending
+//! budget of [`GRANT`] steps, and [`block_on`](crate::block_on()) each poll of its future. A future of this workspace that is about to be ready takes one step. When no step is left, it wakes its task and is pending
 //! instead, and the task goes to the end of the queue. Tokio calls this coop.
 //!
 //! Other futures take no steps by themselves: await [`consume`] in a loop around them, or wrap them in [`budgeted`].

@@ -11,8 +11,11 @@ pub(crate) trait Host: Sync {
     /// The number of workers that have nothing to do.
     fn idle(&self) -> usize;
 
-    /// Wakes a worker, because a job was published.
+    /// Wakes a worker if rules 7 and 8 ask for it: [`waking::invite`](super::waking::invite).
     fn invite(&self);
+
+    /// Notifies a worker of a job to which no owner comes back, as of a task (rule 8).
+    fn notify(&self);
 
     /// Draws a number below `bound`, in a simulation. There no other worker takes jobs, so the draw decides what is run first.
     fn simulated_choice(&self, bound: usize) -> Option<usize> {

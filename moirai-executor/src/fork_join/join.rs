@@ -101,7 +101,7 @@ fn recover_public(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> 
 #[inline(never)]
 fn publish(local_jobs: &LocalJobs, host: &impl Host) {
     let at_least = usize::from(!local_jobs.has_public());
-    let invites =
+    let published =
         host.shared_jobs().publish(host.idle(), at_least, || local_jobs.oldest_private_is_public());
     if host.simulated_choice(2) == Some(1) {
         // Runs the second closure first, as if a thief had come at once. That is safe here: nothing of the first has run, and
@@ -111,7 +111,7 @@ fn publish(local_jobs: &LocalJobs, host: &impl Host) {
         if let Some(stolen) = host.shared_jobs().take_job(newest, host.idle()) {
             local_jobs.run(stolen, host);
         }
-    } else if invites {
+    } else if published {
         host.invite();
     }
 }

@@ -5,8 +5,9 @@ use std::ptr;
 
 use super::frame::{CurrentFrame, Frame};
 use super::host::Host;
-use super::shared_jobs::{SharedJobs, StolenJob};
+use super::shared_jobs::StolenJob;
 use super::stack_job::JobHeader;
+use super::waking::leave_external;
 
 /// The fork-join work of one thread on one executor.
 pub(crate) struct LocalJobs {
@@ -47,21 +48,21 @@ impl LocalJobs {
     /// Calls `f` from outside of fork-join work, in the frame of that call. `is_external` says that the thread holds no core.
     pub(crate) fn enter_root<R>(
         &self,
-        shared_jobs: &SharedJobs,
+        host: &impl Host,
         frame: &Frame,
         is_external: bool,
         f: impl FnOnce() -> R,
     ) -> R {
-        struct LeaveRoot<'a>(&'a LocalJobs, &'a SharedJobs);
-        impl Drop for LeaveRoot<'_> {
+        struct LeaveRoot<'a, H: Host>(&'a LocalJobs, &'a H);
+        impl<H: Host> Drop for LeaveRoot<'_, H> {
             fn drop(&mut self) {
                 self.0.is_external.set(false);
-                self.1.remove_external_thread();
+                leave_external(self.1);
             }
         }
         let _leave = (is_external && !self.is_external.replace(true)).then(|| {
-            shared_jobs.add_external_thread();
-            LeaveRoot(self, shared_jobs)
+            host.shared_jobs().add_external_thread();
+            LeaveRoot(self, host)
         });
         self.frame.within(frame, f)
     }

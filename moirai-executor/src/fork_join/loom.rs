@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use moirai_core::shim::sync::Arc;
+use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
 use moirai_core::shim::thread;
+use moirai_scheduler::Sleepers;
 use moirai_sync::Parker;
 
 use super::frame::Frame;
@@ -14,6 +16,7 @@ use super::local_jobs::LocalJobs;
 use super::scope_core::models::{Spawner, scope};
 use super::shared_jobs::SharedJobs;
 use super::stack_job::{JobHeader, StackJob};
+use super::waking;
 
 /// Checks a model, with a bound on preemptions where all interleavings would take minutes.
 ///
@@ -42,6 +45,8 @@ impl Host for Pair {
 
     fn invite(&self) {}
 
+    fn notify(&self) {}
+
     fn park_on_core(&self, latch: &impl Latch) -> bool {
         if !self.wakes_early {
             return false;
@@ -65,7 +70,7 @@ fn pair(wakes_early: bool) -> Arc<Pair> {
 fn enter_root<R>(pair: &Pair, f: impl FnOnce(&LocalJobs) -> R) -> R {
     let local_jobs = Box::new(LocalJobs::new());
     local_jobs.pin_in_place();
-    local_jobs.enter_root(&pair.shared_jobs, &Frame::root(None), false, || f(&local_jobs))
+    local_jobs.enter_root(pair, &Frame::root(None), false, || f(&local_jobs))
 }
 
 /// Starts a thread that looks for a job so many times, and further while there are any.
@@ -270,5 +275,131 @@ fn loom_fork_a_stolen_job_spawns_another() {
         });
         assert_eq!(cell.bump(), 2);
         thief.join().unwrap();
+    });
+}
+
+/// A host with one worker, which sleeps by the real protocol (rules 5, 7 and 8).
+struct Pool {
+    shared_jobs: SharedJobs,
+    sleepers: Sleepers,
+    stopped: AtomicBool,
+}
+
+impl Host for Pool {
+    fn shared_jobs(&self) -> &SharedJobs {
+        &self.shared_jobs
+    }
+
+    fn idle(&self) -> usize {
+        self.sleepers.idle()
+    }
+
+    fn invite(&self) {
+        waking::invite(&self.shared_jobs, &self.sleepers);
+    }
+
+    fn notify(&self) {
+        self.sleepers.notify();
+    }
+
+    fn park_on_core(&self, _: &impl Latch) -> bool {
+        false
+    }
+
+    fn hand_off_and_park(&self, latch: &impl Latch) {
+        park_until_set(latch);
+    }
+}
+
+impl Pool {
+    /// Starts the worker, which runs jobs until it is stopped.
+    fn start() -> (Arc<Self>, thread::JoinHandle<()>) {
+        let pool = Arc::new(Self {
+            shared_jobs: SharedJobs::new(),
+            sleepers: Sleepers::new(1),
+            stopped: AtomicBool::new(false),
+        });
+        let worker = thread::spawn({
+            let pool = Arc::clone(&pool);
+            move || {
+                let local_jobs = Box::new(LocalJobs::new());
+                local_jobs.pin_in_place();
+                // Ordering: Relaxed: the lock in `wake_all` orders it.
+                while let Some(stolen) = pool.sleepers.next(
+                    0,
+                    || pool.shared_jobs.take(pool.sleepers.idle()),
+                    || pool.shared_jobs.has_jobs(),
+                    || pool.stopped.load(Ordering::Relaxed),
+                    || (),
+                ) {
+                    local_jobs.run(stolen, &*pool);
+                }
+            }
+        });
+        (pool, worker)
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.sleepers.wake_all();
+    }
+}
+
+/// Calls `f` as a thread that holds no core, or that does, begins fork-join work.
+fn call<R>(pool: &Pool, is_external: bool, f: impl FnOnce(&LocalJobs) -> R) -> R {
+    let local_jobs = Box::new(LocalJobs::new());
+    local_jobs.pin_in_place();
+    local_jobs.enter_root(pool, &Frame::root(None), is_external, || f(&local_jobs))
+}
+
+#[test]
+fn loom_fork_a_job_is_not_left_because_of_an_external_thread_that_leaves() {
+    model(Some(2), || {
+        let (pool, worker) = Pool::start();
+        let publisher = call(&pool, true, |_| {
+            thread::spawn({
+                let pool = Arc::clone(&pool);
+                move || {
+                    let ran = Parker::new();
+                    let runs = ran.unparker();
+                    // The first closure waits for the second, so only the worker can run that.
+                    call(&pool, false, |local_jobs| {
+                        join(local_jobs, &*pool, || ran.park(), || runs.unpark());
+                    });
+                }
+            })
+        });
+        publisher.join().unwrap();
+        pool.stop();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_a_job_in_another_threads_scope_is_run_although_an_external_thread_waits_for_it() {
+    model(Some(2), || {
+        let (pool, worker) = Pool::start();
+        call(&pool, false, |local_jobs| {
+            scope(local_jobs, &*pool, |s: Spawner<'_, Pool>| {
+                let spawner = Sent((&raw const s).cast::<()>());
+                let external = thread::spawn({
+                    let pool = Arc::clone(&pool);
+                    move || {
+                        let spawner = spawner;
+                        let ran = Parker::new();
+                        let runs = ran.unparker();
+                        call(&pool, true, |local_jobs| {
+                            // SAFETY: the scope's closure waits for this thread, and so keeps its argument.
+                            let s = unsafe { &*spawner.0.cast::<Spawner<'_, Pool>>() };
+                            s.spawn(local_jobs, move |_| runs.unpark());
+                            ran.park();
+                        });
+                    }
+                });
+                external.join().unwrap();
+            });
+        });
+        pool.stop();
+        worker.join().unwrap();
     });
 }

@@ -39,11 +39,18 @@
 //!    work. If it is woken for work that it must not run, it hands the core off to another thread. So unrelated work never runs on
 //!    the stack of a caller that may hold a lock, and stacks grow no deeper than the program's own recursion makes them.
 //! 7. **External threads.** A thread without a core that calls takes part in the work, and counts as one of the workers while it
-//!    does: one worker fewer is woken, because there are as many processors as workers.
+//!    does and does not sleep: one worker fewer is woken, because there are as many processors as workers.
 //! 8. **Waking.** Publishing a job is a push in the sense of the scheduler's contract, and a worker's look at the shared jobs is a
-//!    pop: the job is counted before the fence in [`invite`](host::Host::invite), and the count is read after the fence of the
-//!    sleeper's announcement. A job for which no worker was woken, because of rule 7 or because a worker was searching already and
-//!    found another job, is not lost: its owner takes it back. A thread that takes a job and leaves others invites the next worker.
+//!    pop. A publisher counts the job, makes a fence, and reads how many workers sleep, and how many external threads there are. A
+//!    worker that is about to sleep announces it, makes a fence, and looks. An external thread that stops counting as one does so,
+//!    makes a fence, and looks. So of a publisher and a worker that falls asleep, and of a publisher and an external thread that
+//!    leaves, at least one sees the other.
+//!
+//!    How many are woken depends on who will run the job otherwise. A job that its owner takes back is an
+//!    [*invitation*](host::Host::invite): nobody is woken if rule 7 does not allow it, or if a worker searches already. A worker
+//!    that takes a job, or a task in its search, and leaves jobs, invites the next one. But a job that a thread spawns in the scope
+//!    of another has no owner that is sure to come back, because the scope's thread may be asleep, or blocked in the scope's
+//!    closure. For such a job a worker is [*notified*](host::Host::notify), as for a task, whatever rule 7 says.
 //! 9. **Cancellation.** Every `join` checks whether the task that called was asked to stop, and if so unwinds from there, with a
 //!    payload that the task recognizes. A thread that is unwinding already, and runs fork-join work in a destructor, goes on
 //!    instead.
@@ -72,6 +79,7 @@ pub(crate) mod scope_job;
 pub(crate) mod shared_jobs;
 pub(crate) mod stack_job;
 mod wait;
+pub(crate) mod waking;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;

@@ -80,17 +80,15 @@ impl<H: Host> ScopeCore<H> {
             let _ = panics::contain(|| drop(job));
             cancelled::unwind_cancelled();
         }
-        let invites = if ptr::eq(local_jobs, self.local_jobs) {
+        if ptr::eq(local_jobs, self.local_jobs) {
             self.with_own(|own| own.push_back(job));
-            if !self.is_to_publish() {
-                return;
+            if self.is_to_publish() && self.publish() {
+                host.invite();
             }
-            self.publish()
         } else {
-            host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), [job])
-        };
-        if invites {
-            host.invite();
+            let _ = host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), [job]);
+            // No owner is sure to come back to it (rule 8).
+            host.notify();
         }
     }
 
@@ -100,7 +98,7 @@ impl<H: Host> ScopeCore<H> {
         self.host().shared_jobs().wants_jobs() || self.header.public.load(Ordering::Relaxed) == 0
     }
 
-    /// Publishes the older half of the private jobs. Returns whether a worker must be invited. Only for the scope's own thread.
+    /// Publishes the older half of the private jobs. Returns whether there were any. Only for the scope's own thread.
     fn publish(&self) -> bool {
         let host = self.host();
         if host.simulated_choice(1).is_some() {

@@ -85,11 +85,11 @@ impl SharedJobs {
         self.wants_jobs.load(Ordering::Relaxed)
     }
 
-    /// Returns whether there is a job to take. Exact for a caller that asks after the fence of its announcement (rule 8).
+    /// Returns whether there is a job to take. Exact for a caller that asks after its fence of rule 8.
     #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
-        // Ordering: Relaxed: the fence of the sleeper's announcement comes before this load, and that of `Sleepers::invite` after
-        // the store. A job is only ever taken under the lock.
+        // Ordering: Relaxed: the fence of the asking thread comes before this load, and that of the publisher, in `invite` or
+        // `Sleepers::notify`, after the store. A job is only ever taken under the lock.
         self.public.load(Ordering::Relaxed) > 0
     }
 
@@ -191,7 +191,7 @@ impl SharedJobs {
     }
 
     /// Publishes jobs from `next` until there are as many as idle workers can use, and no fewer than `at_least`. Returns whether
-    /// the caller must invite a worker.
+    /// it published any; then the caller must invite a worker.
     pub(crate) fn publish(
         &self,
         idle: usize,
@@ -211,10 +211,11 @@ impl SharedJobs {
             published += 1;
             more -= 1;
         }
-        self.published(&state, idle, published)
+        self.published(&state, idle);
+        published > 0
     }
 
-    /// Publishes jobs of a scope. Returns whether the caller must invite a worker.
+    /// Publishes jobs of a scope. Returns whether there were any; then the caller must invite or notify a worker (rule 8).
     pub(crate) fn publish_jobs(
         &self,
         scope_ref: ScopeRef,
@@ -233,7 +234,8 @@ impl SharedJobs {
         if before == 0 && published > 0 {
             state.offers.push_back(Offer::Scope(scope));
         }
-        self.published(&state, idle, published)
+        self.published(&state, idle);
+        published > 0
     }
 
     /// Takes the newer half of a scope's public jobs back, for the scope's own thread.
@@ -310,29 +312,24 @@ impl SharedJobs {
         self.external_threads.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn remove_external_thread(&self) {
-        // Ordering: Relaxed: a hint.
+    /// Only for [`leave_external`](super::waking::leave_external), which looks for jobs that were left because of this thread.
+    pub(super) fn remove_external_thread(&self) {
+        // Ordering: Relaxed: the fence of `leave_external` comes after it.
         self.external_threads.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Returns how many of the idle workers have a processor to run on (rule 7).
     fn idle_cores(&self, idle: usize) -> usize {
-        // Ordering: Relaxed: a hint.
+        // Ordering: Relaxed: a hint, except in `waking::invite`, whose fence comes before it.
         idle.saturating_sub(self.external_threads.load(Ordering::Relaxed))
     }
 
-    /// Notes a publication, and returns whether the caller must invite a worker. The caller holds the lock.
-    fn published(
-        &self,
-        state: &MutexGuard<'_, SharedJobsState>,
-        idle: usize,
-        published: usize,
-    ) -> bool {
+    /// Notes a publication. The caller holds the lock.
+    fn published(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
         // Ordering: Relaxed: it is written under the lock. See `take_descendant` for reads without it.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         self.changed(state, idle);
-        published > 0 && self.idle_cores(idle) > 0
     }
 
     /// Updates the copies that are read without the lock. The caller holds the lock.

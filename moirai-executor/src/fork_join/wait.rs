@@ -7,6 +7,7 @@ use super::host::Host;
 use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::stack_job::JobHeader;
+use super::waking::leave_external;
 
 /// How long a wait looks for jobs before it sleeps: about as long as it takes to put a thread to sleep and to wake it.
 const SPIN_FOR: Duration = Duration::from_micros(60);
@@ -58,11 +59,7 @@ pub(super) fn wait_step(
         // A thread that sleeps uses no processor, so it no longer counts as one that works.
         let is_external = local_jobs.is_external();
         if is_external {
-            host.shared_jobs().remove_external_thread();
-            // The processor that it used is free for a worker that was not invited because of it.
-            if host.shared_jobs().has_more_for(host.idle()) {
-                host.invite();
-            }
+            leave_external(host);
         }
         host.hand_off_and_park(latch);
         if is_external {

@@ -24,7 +24,7 @@ fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> 
     let frame = Frame::root(context.innermost_task());
     let is_external = context.worker().is_none();
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
-    local_jobs.enter_root(&shared.shared_jobs, &frame, is_external, || f(local_jobs, shared))
+    local_jobs.enter_root(&**shared, &frame, is_external, || f(local_jobs, shared))
 }
 
 /// Calls `f` inside of fork-join work of `shared`.

@@ -1,5 +1,6 @@
 //! External threads that take part in the work, and count as workers meanwhile (rule 7 of [`fork_join`](crate::fork_join)).
 
+use crate::fork_join::waking::leave_external;
 use crate::runtime::shared::Shared;
 
 /// A thread without a core that counts as a worker until this is dropped.
@@ -7,9 +8,7 @@ pub(crate) struct ExternalThread<'a>(&'a Shared);
 
 impl Drop for ExternalThread<'_> {
     fn drop(&mut self) {
-        self.0.shared_jobs.remove_external_thread();
-        // The processor that it used is free for a worker that was not invited because of it.
-        wake_another(self.0);
+        leave_external(self.0);
     }
 }
 

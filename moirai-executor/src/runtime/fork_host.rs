@@ -5,6 +5,7 @@ use moirai_core::{LocalQueue, QueueReason, Visibility};
 use crate::fork_join::host::Host;
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
+use crate::fork_join::waking;
 use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::on_any_thread;
 use crate::runtime::handoff::blocking;
@@ -23,7 +24,11 @@ impl Host for Shared {
     }
 
     fn invite(&self) {
-        self.sleepers.invite();
+        waking::invite(&self.shared_jobs, &self.sleepers);
+    }
+
+    fn notify(&self) {
+        self.sleepers.notify();
     }
 
     fn simulated_choice(&self, bound: usize) -> Option<usize> {

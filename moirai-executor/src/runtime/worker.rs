@@ -86,6 +86,10 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             );
             context.ticks.set(shared.clock.ticks());
             shared.watchdog.busy();
+            if let Some(NextWork::Task(_)) = &next {
+                // A publisher may have left a job to this worker, because it was searching.
+                wake_another(shared);
+            }
             next
         });
         match next {

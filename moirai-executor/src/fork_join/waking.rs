@@ -1,0 +1,27 @@
+//! Waking workers for public jobs (rules 7 and 8 of the [module](super)).
+
+use moirai_core::shim::sync::atomic::{Ordering, fence};
+use moirai_scheduler::Sleepers;
+
+use super::host::Host;
+use super::shared_jobs::SharedJobs;
+
+/// Wakes a worker if there are public jobs, a worker sleeps and none searches, and there is a processor for it (rule 7).
+///
+/// It is called after a job was published that its owner takes back, and after an external thread has stopped counting as one.
+pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers) {
+    // Ordering: SeqCst pairs with the fence in the announcement of a worker that is about to sleep, and with this fence on another
+    // thread: of a publisher and an external thread that leaves at the same time, at least one sees what the other has stored
+    // before its fence (rule 8).
+    fence(Ordering::SeqCst);
+    if shared_jobs.has_more_for(sleepers.idle()) {
+        sleepers.invite();
+    }
+}
+
+/// Ends the time in which the calling thread counts as an external thread (rule 7). The processor that it used is free for a worker
+/// that was not invited because of it.
+pub(crate) fn leave_external(host: &impl Host) {
+    host.shared_jobs().remove_external_thread();
+    host.invite();
+}
