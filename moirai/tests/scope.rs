@@ -261,3 +261,49 @@ fn the_scopes_own_closure_need_not_be_send() {
     });
     assert_eq!(count.load(SeqCst), 2);
 }
+
+#[test]
+fn a_scope_whose_closure_waits_for_its_jobs_ends() {
+    let watchdog = watchdog();
+    for (workers, jobs) in [(1, 2), (2, 100), (4, 100)] {
+        watchdog.feed(format!("{workers} workers and {jobs} jobs"));
+        let executor = common::workers(workers);
+        executor.scope(|s| {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            for _ in 0..jobs {
+                let sender = sender.clone();
+                s.spawn(move |_| sender.send(()).unwrap());
+            }
+            receiver.iter().take(jobs).for_each(drop);
+        });
+    }
+}
+
+#[test]
+fn a_job_spawned_while_an_external_thread_holds_the_only_processor_is_run() {
+    let _watchdog = watchdog();
+    let executor = workers(1);
+    let (runs, external, published) = (Gate::new(), Gate::new(), Gate::new());
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            runs.wait();
+            executor.join(
+                || {
+                    external.open();
+                    published.wait();
+                },
+                || (),
+            );
+        });
+        executor.scope(|s| {
+            s.spawn(|s| {
+                runs.open();
+                // The worker that runs this hands its core off, and is a thread without a core from here on.
+                moirai::block_in_place(|| external.wait());
+                s.spawn(|_| ());
+                published.open();
+            });
+            runs.wait();
+        });
+    });
+}

@@ -12,7 +12,7 @@ pub(crate) trait Host: Sync {
     fn idle(&self) -> usize;
 
     /// Wakes a worker if rules 7 and 8 ask for it: [`waking::invite`](super::waking::invite).
-    fn invite(&self);
+    fn invite(&self, invitation: Invitation);
 
     /// Notifies a worker of a job to which no owner comes back, as of a task (rule 8).
     fn notify(&self);
@@ -30,4 +30,13 @@ pub(crate) trait Host: Sync {
 
     /// Hands off the cores that the caller holds, and sleeps until the latch is set.
     fn hand_off_and_park(&self, latch: &impl Latch);
+}
+
+/// Whether a worker is invited although external threads use the processors (rules 7 and 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invitation {
+    /// Only if a processor is left for it: the job's owner takes the job back.
+    IfFree,
+    /// In any case: the owner may be blocked until the job has run.
+    Anyway,
 }

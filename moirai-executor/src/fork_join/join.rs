@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
 
-use super::host::Host;
+use super::host::{Host, Invitation};
 use super::local_jobs::LocalJobs;
 use super::stack_job::{JobHeader, StackJob};
 use super::wait::wait_until_done;
@@ -112,6 +112,6 @@ fn publish(local_jobs: &LocalJobs, host: &impl Host) {
             local_jobs.run(stolen, host);
         }
     } else if published {
-        host.invite();
+        host.invite(Invitation::IfFree);
     }
 }

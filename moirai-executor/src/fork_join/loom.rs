@@ -3,13 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use moirai_core::shim::sync::Arc;
-use moirai_core::shim::sync::atomic::{AtomicBool, Ordering};
+use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::thread;
 use moirai_scheduler::Sleepers;
 use moirai_sync::Parker;
 
 use super::frame::Frame;
-use super::host::Host;
+use super::host::{Host, Invitation};
 use super::join::join;
 use super::latch::{Latch, park_until_set};
 use super::local_jobs::LocalJobs;
@@ -43,7 +43,7 @@ impl Host for Pair {
         1
     }
 
-    fn invite(&self) {}
+    fn invite(&self, _: Invitation) {}
 
     fn notify(&self) {}
 
@@ -294,8 +294,8 @@ impl Host for Pool {
         self.sleepers.idle()
     }
 
-    fn invite(&self) {
-        waking::invite(&self.shared_jobs, &self.sleepers);
+    fn invite(&self, invitation: Invitation) {
+        waking::invite(&self.shared_jobs, &self.sleepers, invitation);
     }
 
     fn notify(&self) {
@@ -354,7 +354,7 @@ fn call<R>(pool: &Pool, is_external: bool, f: impl FnOnce(&LocalJobs) -> R) -> R
 
 #[test]
 fn loom_fork_a_job_is_not_left_because_of_an_external_thread_that_leaves() {
-    model(Some(2), || {
+    model(Some(1), || {
         let (pool, worker) = Pool::start();
         let publisher = call(&pool, true, |_| {
             thread::spawn({
@@ -397,6 +397,32 @@ fn loom_fork_a_job_in_another_threads_scope_is_run_although_an_external_thread_w
                     }
                 });
                 external.join().unwrap();
+            });
+        });
+        pool.stop();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_a_scope_whose_closure_blocks_has_its_private_jobs_run() {
+    model(Some(2), || {
+        let (pool, worker) = Pool::start();
+        let ran = Parker::new();
+        let count = Arc::new(AtomicUsize::new(0));
+        call(&pool, false, |local_jobs| {
+            scope(local_jobs, &*pool, |s: Spawner<'_, Pool>| {
+                for _ in 0..2 {
+                    let (count, runs) = (Arc::clone(&count), ran.unparker());
+                    s.spawn(local_jobs, move |_| {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        runs.unpark();
+                    });
+                }
+                // Only the worker can run them now.
+                while count.load(Ordering::Relaxed) < 2 {
+                    ran.park();
+                }
             });
         });
         pool.stop();

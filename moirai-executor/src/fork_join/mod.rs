@@ -46,19 +46,25 @@
 //!    makes a fence, and looks. So of a publisher and a worker that falls asleep, and of a publisher and an external thread that
 //!    leaves, at least one sees the other.
 //!
-//!    How many are woken depends on who will run the job otherwise. A job that its owner takes back is an
-//!    [*invitation*](host::Host::invite): nobody is woken if rule 7 does not allow it, or if a worker searches already. A worker
-//!    that takes a job, or a task in its search, and leaves jobs, invites the next one. But a job that a thread spawns in the scope
-//!    of another has no owner that is sure to come back, because the scope's thread may be asleep, or blocked in the scope's
-//!    closure. For such a job a worker is [*notified*](host::Host::notify), as for a task, whatever rule 7 says.
+//!    Whether one is woken depends on who will run the job otherwise. A job that its owner takes back is an
+//!    [*invitation*](host::Host::invite): nobody is woken if a worker searches already, or if rule 7 does not allow it. A worker
+//!    that takes a job, or a task in its search, and leaves jobs, invites the next one. The thread of a scope may be blocked in the
+//!    scope's closure until its jobs have run, so for the first public job of a scope a worker is invited whatever rule 7 says. And
+//!    for a job that a thread spawns in the scope of another, whose thread may be asleep, a worker is
+//!    [*notified*](host::Host::notify), as for a task.
 //! 9. **Cancellation.** Every `join` checks whether the task that called was asked to stop, and if so unwinds from there, with a
 //!    payload that the task recognizes. A thread that is unwinding already, and runs fork-join work in a destructor, goes on
 //!    instead.
-//! 10. **Scopes.** Jobs that the scope's own thread spawns wait in a queue of its own, and become public by rule 5; those that
-//!     other threads spawn are public at once. A scope that has never had a public job is known to no other thread. One that has is
-//!     entered in the shared jobs, with a count of the jobs that were made public and have not finished. The scope ends when its
-//!     own queue is empty and the count, read under the lock, is zero. A thief's last access to anything of the scope is under the
-//!     lock.
+//! 10. **Scopes.** Jobs that the scope's own thread spawns are *private* at first: they wait in the scope's own queue, which has a
+//!     lock of its own, and become public by rule 5. Those that other threads spawn are public at once. A scope that has never had
+//!     a public job is known to no other thread. One that has is entered in the shared jobs, with a count of the jobs that were
+//!     made public and have not finished. The scope ends when its own queue is empty and the count, read under the lock, is zero. A
+//!     thief's last access to anything of the scope is under the lock.
+//! 11. **Private jobs of scopes are in reach.** The closure of a scope may block until its jobs have run. So a scope that has
+//!     private jobs has a public one: a thread that takes the last public job stores that there is none, and then publishes half
+//!     of the private ones; and the scope's thread queues a private job, and then publishes if it reads that none is public. Both
+//!     hold the lock of the scope's queue in between, so one of them sees the other. That lock is taken under the lock of the
+//!     shared jobs, and never the other way round.
 //!
 //! The chain of parent frames of a public job can be followed under the lock. The job has not been run, so neither it nor anything
 //! that it is a descendant of has finished, and their frames still exist. To finish, they would first have to take the lock.

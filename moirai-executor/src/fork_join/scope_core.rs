@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
 
-use moirai_core::shim::cell::UnsafeCell;
+use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_sync::Unparker;
 
 use super::frame::Frame;
-use super::host::Host;
+use super::host::{Host, Invitation};
 use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
@@ -27,12 +27,10 @@ pub(crate) struct ScopeCore<H> {
     local_jobs: *const LocalJobs,
     /// The host that was given to [`run`]. The caller of `run` keeps it alive until the scope has ended.
     host: *const H,
-    /// Private jobs. Only the scope's own thread accesses them.
-    own: UnsafeCell<VecDeque<HeapJob>>,
 }
 
-// SAFETY: only the scope's own thread accesses `own`; `local_jobs` is only compared; `host` points to a value that is `Sync`; the
-// header consists of atomics and a frame that is not written any more.
+// SAFETY: `local_jobs` is only compared; `host` points to a value that is `Sync`; the header consists of atomics, a queue behind a
+// lock whose jobs are `Send`, and a frame that is not written any more.
 unsafe impl<H: Sync> Sync for ScopeCore<H> {}
 
 impl<H: Host> ScopeCore<H> {
@@ -45,10 +43,10 @@ impl<H: Host> ScopeCore<H> {
                 frame,
                 number: AtomicUsize::new(NONE),
                 public: AtomicUsize::new(0),
+                own: Mutex::new(VecDeque::new()),
             },
             local_jobs,
             host,
-            own: UnsafeCell::new(VecDeque::new()),
         }
     }
 
@@ -81,9 +79,10 @@ impl<H: Host> ScopeCore<H> {
             cancelled::unwind_cancelled();
         }
         if ptr::eq(local_jobs, self.local_jobs) {
-            self.with_own(|own| own.push_back(job));
-            if self.is_to_publish() && self.publish() {
-                host.invite();
+            self.header.own.lock().push_back(job);
+            // After the lock was released (rule 11).
+            if self.is_to_publish() {
+                self.publish();
             }
         } else {
             let _ = host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), [job]);
@@ -94,29 +93,39 @@ impl<H: Host> ScopeCore<H> {
 
     /// Returns whether jobs should be published (rule 5).
     fn is_to_publish(&self) -> bool {
-        // Ordering: Relaxed: a hint.
-        self.host().shared_jobs().wants_jobs() || self.header.public.load(Ordering::Relaxed) == 0
+        self.host().shared_jobs().wants_jobs() || self.has_no_public()
     }
 
-    /// Publishes the older half of the private jobs. Returns whether there were any. Only for the scope's own thread.
-    fn publish(&self) -> bool {
+    fn has_no_public(&self) -> bool {
+        // Ordering: Relaxed: a hint. That it is zero is ordered by the lock of the scope's own queue (rule 11).
+        self.header.public.load(Ordering::Relaxed) == 0
+    }
+
+    /// Publishes the older half of the private jobs, and wakes a worker for them. Only for the scope's own thread.
+    fn publish(&self) {
         let host = self.host();
         if host.simulated_choice(1).is_some() {
             // No other worker would take them in a simulation; `finish` draws the order instead.
-            return false;
+            return;
         }
-        self.with_own(|own| {
-            let older = own.len().div_ceil(2);
-            host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), own.drain(..older))
-        })
+        let had_none = self.has_no_public();
+        // Not under the lock of the queue, which is never held when that of the shared jobs is taken.
+        let mut older = VecDeque::new();
+        self.scope_ref().take_older_half(&mut older);
+        if !host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), older) {
+            return;
+        }
+        host.invite(if had_none { Invitation::Anyway } else { Invitation::IfFree });
     }
 
-    /// Calls `f` with the private jobs. Only for the scope's own thread, and `f` must run no code of users.
-    fn with_own<R>(&self, f: impl FnOnce(&mut VecDeque<HeapJob>) -> R) -> R {
-        self.own.with_mut(|own| {
-            // SAFETY: only the scope's own thread gets here, and `f` does not call this again, so the access is exclusive.
-            f(unsafe { &mut *own })
-        })
+    /// Takes the newest private job, and returns whether others are left.
+    fn take_private(&self) -> Option<(HeapJob, bool)> {
+        let mut own = self.header.own.lock();
+        let job = match self.host().simulated_choice(own.len()) {
+            Some(drawn) => own.swap_remove_back(drawn)?,
+            None => own.pop_back()?,
+        };
+        Some((job, !own.is_empty()))
     }
 
     /// Runs the jobs that are left, waits for those that others run, and returns the payload of the first panic.
@@ -125,22 +134,18 @@ impl<H: Host> ScopeCore<H> {
         let mut first = None;
         let mut wait = WaitState::new();
         loop {
-            while let Some(job) = self.with_own(|own| {
-                if let Some(drawn) = host.simulated_choice(own.len()) {
-                    return own.swap_remove_back(drawn);
-                }
-                own.pop_back()
-            }) {
-                if self.is_to_publish() && self.with_own(|own| !own.is_empty()) && self.publish() {
-                    host.invite();
+            while let Some((job, left)) = self.take_private() {
+                if left && self.is_to_publish() {
+                    self.publish();
                 }
                 keep_first(&mut first, self.scope_ref().run(local_jobs.frame(), job));
             }
             let Some(number) = self.scope_ref().number() else {
                 return first;
             };
-            self.with_own(|own| host.shared_jobs().take_back_jobs(number, host.idle(), own));
-            if self.with_own(|own| !own.is_empty()) {
+            let mut back = host.shared_jobs().take_back_jobs(number, host.idle());
+            if !back.is_empty() {
+                self.header.own.lock().append(&mut back);
                 continue;
             }
             if host.shared_jobs().is_finished(number) {

@@ -1,8 +1,10 @@
 //! The jobs of a scope, and the part of a scope that the shared jobs know (rule 10 of the [module](super)).
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 
 use super::frame::{CurrentFrame, Frame};
@@ -24,6 +26,8 @@ pub(crate) struct ScopeHeader {
     pub(crate) number: AtomicUsize,
     /// The number of its jobs in the shared jobs. Written under their lock.
     pub(crate) public: AtomicUsize,
+    /// The private jobs, oldest first (rule 11).
+    pub(crate) own: Mutex<VecDeque<HeapJob>>,
 }
 
 /// A pointer to a scope, on the stack of the scope's own thread.
@@ -63,12 +67,22 @@ impl ScopeRef {
         scope_ref.store(number, Ordering::Relaxed);
     }
 
-    /// Sets the number of the scope's jobs in the shared jobs. The caller holds their lock.
+    /// Sets the number of the scope's jobs in the shared jobs. The caller holds their lock, and calls
+    /// [`take_older_half`](Self::take_older_half) after it has set zero (rule 11).
     pub(crate) fn set_public(self, jobs: usize) {
         // SAFETY: the scope is alive, as in `frame`.
         let public = unsafe { &(*self.0).public };
-        // Ordering: Relaxed: a hint.
+        // Ordering: Relaxed: a hint. That it is zero is ordered by the lock of the scope's own queue (rule 11).
         public.store(jobs, Ordering::Relaxed);
+    }
+
+    /// Moves the older half of the private jobs to `public` (rule 11). The caller holds the lock of the shared jobs.
+    pub(crate) fn take_older_half(self, public: &mut VecDeque<HeapJob>) {
+        // SAFETY: the scope is alive, as in `frame`.
+        let own = unsafe { &(*self.0).own };
+        let mut own = own.lock();
+        let older = own.len().div_ceil(2);
+        public.extend(own.drain(..older));
     }
 
     /// Runs a job, or drops it if the task that called was cancelled. Returns the payload of its panic.

@@ -238,16 +238,17 @@ impl SharedJobs {
         published > 0
     }
 
-    /// Takes the newer half of a scope's public jobs back, for the scope's own thread.
-    pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize, own: &mut VecDeque<HeapJob>) {
+    /// Takes the newer half of a scope's public jobs back, for the scope's own thread, which has no private ones.
+    pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize) -> VecDeque<HeapJob> {
         let mut state = self.state.lock();
         let entry = &mut state.scopes[scope];
-        let kept = entry.jobs.len() / 2;
-        let taken = entry.jobs.len() - kept;
-        own.extend(entry.jobs.drain(kept..));
-        entry.unfinished -= taken;
-        state.took(scope, taken);
-        self.changed(&state, idle);
+        let back = entry.jobs.split_off(entry.jobs.len() / 2);
+        entry.unfinished -= back.len();
+        if !back.is_empty() {
+            state.took(scope, back.len());
+            self.changed(&state, idle);
+        }
+        back
     }
 
     /// Records that `jobs` public jobs of a scope have finished, and the panic of one of them. Takes up to `more` others.
@@ -363,11 +364,11 @@ impl SharedJobsState {
                 let entry = &mut self.scopes[scope];
                 let job = entry.jobs.pop_front()?;
                 let scope_ref = entry.scope_ref;
-                scope_ref.set_public(entry.jobs.len());
-                if !entry.jobs.is_empty() {
+                self.public -= 1;
+                if self.refill(scope) {
                     self.offers.push_back(Offer::Scope(scope));
                 }
-                Stolen::HeapJob { scope, scope_ref, job }
+                return Some(StolenJob(Stolen::HeapJob { scope, scope_ref, job }));
             }
         };
         self.public -= 1;
@@ -389,12 +390,26 @@ impl SharedJobsState {
         })
     }
 
-    /// Notes that `jobs` public jobs of a scope were taken, and removes the scope's offer if none is left.
+    /// Publishes private jobs of a scope of which public ones were taken, if none of these is left (rule 11). Returns whether the scope
+    /// has public jobs now.
+    fn refill(&mut self, scope: usize) -> bool {
+        let entry = &mut self.scopes[scope];
+        let scope_ref = entry.scope_ref;
+        scope_ref.set_public(entry.jobs.len());
+        if entry.jobs.is_empty() {
+            scope_ref.take_older_half(&mut entry.jobs);
+            let published = entry.jobs.len();
+            entry.unfinished += published;
+            self.public += published;
+            scope_ref.set_public(published);
+        }
+        !entry.jobs.is_empty()
+    }
+
+    /// Notes that `jobs` public jobs of a scope were taken, at least one, and removes the scope's offer if none is left.
     fn took(&mut self, scope: usize, jobs: usize) {
         self.public -= jobs;
-        let entry = &self.scopes[scope];
-        entry.scope_ref.set_public(entry.jobs.len());
-        if entry.jobs.is_empty() && jobs > 0 {
+        if !self.refill(scope) {
             let is_it = |offer: &Offer| matches!(offer, Offer::Scope(other) if *other == scope);
             if let Some(index) = self.offers.iter().position(is_it) {
                 self.offers.remove(index);

@@ -3,18 +3,23 @@
 use moirai_core::shim::sync::atomic::{Ordering, fence};
 use moirai_scheduler::Sleepers;
 
-use super::host::Host;
+use super::host::{Host, Invitation};
 use super::shared_jobs::SharedJobs;
 
-/// Wakes a worker if there are public jobs, a worker sleeps and none searches, and there is a processor for it (rule 7).
+/// Wakes a worker if there are public jobs, a worker sleeps and none searches; with [`Invitation::IfFree`], only if there is a
+/// processor for it (rule 7).
 ///
-/// It is called after a job was published that its owner takes back, and after an external thread has stopped counting as one.
-pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers) {
+/// It is called after jobs were published, and after an external thread has stopped counting as one.
+pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers, invitation: Invitation) {
     // Ordering: SeqCst pairs with the fence in the announcement of a worker that is about to sleep, and with this fence on another
     // thread: of a publisher and an external thread that leaves at the same time, at least one sees what the other has stored
     // before its fence (rule 8).
     fence(Ordering::SeqCst);
-    if shared_jobs.has_more_for(sleepers.idle()) {
+    let wanted = match invitation {
+        Invitation::IfFree => shared_jobs.has_more_for(sleepers.idle()),
+        Invitation::Anyway => shared_jobs.has_jobs(),
+    };
+    if wanted {
         sleepers.invite();
     }
 }
@@ -23,5 +28,5 @@ pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers) {
 /// that was not invited because of it.
 pub(crate) fn leave_external(host: &impl Host) {
     host.shared_jobs().remove_external_thread();
-    host.invite();
+    host.invite(Invitation::IfFree);
 }

@@ -2,7 +2,7 @@
 
 use moirai_core::{LocalQueue, QueueReason, Visibility};
 
-use crate::fork_join::host::Host;
+use crate::fork_join::host::{Host, Invitation};
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
 use crate::fork_join::waking;
@@ -23,8 +23,8 @@ impl Host for Shared {
         self.mode.idle(&self.sleepers)
     }
 
-    fn invite(&self) {
-        waking::invite(&self.shared_jobs, &self.sleepers);
+    fn invite(&self, invitation: Invitation) {
+        waking::invite(&self.shared_jobs, &self.sleepers, invitation);
     }
 
     fn notify(&self) {
