@@ -450,3 +450,34 @@ fn a_thread_that_waits_for_a_task_runs_nothing_but_its_fork_join_work() {
         executor.block_on(other).unwrap();
     }
 }
+
+#[test]
+fn halves_that_are_waited_for_in_an_announced_block_are_run() {
+    let watchdog = watchdog();
+    let executor = workers(2);
+    // The inner join's other half is private at first, because the outer one's is public and no more are wanted.
+    let waits = |block: &(dyn Fn(&Gate) + Sync)| {
+        let gates = [Gate::new(), Gate::new()];
+        executor.join(
+            || executor.join(|| gates.iter().for_each(block), || gates[0].open()),
+            || gates[1].open(),
+        );
+    };
+    watchdog.feed("block_in_place");
+    waits(&|gate| moirai::block_in_place(|| gate.wait()));
+    watchdog.feed("block_on");
+    waits(&|gate| moirai::block_on(gate.passed()));
+    watchdog.feed("block_in_place in a task");
+    let inside = executor.clone();
+    executor
+        .spawn_parallel(move || {
+            let gates = [Gate::new(), Gate::new(), Gate::new()];
+            let block = || gates.iter().for_each(|gate| moirai::block_in_place(|| gate.wait()));
+            inside.join(
+                || inside.join(|| inside.join(block, || gates[0].open()), || gates[1].open()),
+                || gates[2].open(),
+            );
+        })
+        .join()
+        .unwrap();
+}

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::frame::{CurrentFrame, Frame};
-use super::host::Host;
+use super::host::{Host, Invitation};
 use super::shared_jobs::StolenJob;
 use super::stack_job::JobHeader;
 use super::waking::leave_external;
@@ -60,16 +60,11 @@ impl LocalJobs {
                 leave_external(self.1);
             }
         }
-        let _leave = (is_external && !self.is_external.replace(true)).then(|| {
-            host.shared_jobs().add_external_thread();
+        let _leave = (is_external && !self.is_external.get()).then(|| {
+            self.count_as_external(host);
             LeaveRoot(self, host)
         });
         self.frame.within(frame, f)
-    }
-
-    /// Returns whether the thread counts as an external thread (rule 7).
-    pub(super) fn is_external(&self) -> bool {
-        self.is_external.get()
     }
 
     /// Appends a job of the calling frame to the list.
@@ -123,6 +118,29 @@ impl LocalJobs {
         let job = unsafe { &*newest_public }.next().get();
         self.newest_public.set(job);
         Some(job)
+    }
+
+    /// Notes that the thread is about to block: publishes its private jobs, because nothing of them would run meanwhile, and ends its
+    /// count as an external thread, because it uses no processor (rule 12). Returns whether it counted as one; then the caller must
+    /// call [`count_as_external`](Self::count_as_external) when it no longer blocks.
+    pub(crate) fn blocks(&self, host: &impl Host) -> bool {
+        if !ptr::eq(self.newest_public.get(), self.newest.get()) {
+            let next = || self.oldest_private_is_public();
+            if host.shared_jobs().publish(host.idle(), usize::MAX, next) {
+                host.invite(Invitation::Anyway);
+            }
+        }
+        let was_external = self.is_external.replace(false);
+        if was_external {
+            leave_external(host);
+        }
+        was_external
+    }
+
+    /// Counts the thread as an external thread (rule 7).
+    pub(crate) fn count_as_external(&self, host: &impl Host) {
+        self.is_external.set(true);
+        host.shared_jobs().add_external_thread();
     }
 
     /// Runs a stolen job on this thread.

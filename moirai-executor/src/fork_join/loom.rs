@@ -429,3 +429,22 @@ fn loom_fork_a_scope_whose_closure_blocks_has_its_private_jobs_run() {
         worker.join().unwrap();
     });
 }
+
+#[test]
+fn loom_fork_an_announced_block_ends_though_it_waits_for_a_private_half() {
+    model(Some(1), || {
+        let (pool, worker) = Pool::start();
+        let ran = Parker::new();
+        let runs = ran.unparker();
+        call(&pool, false, |local_jobs| {
+            let blocks = || {
+                let _ = local_jobs.blocks(&*pool);
+                ran.park();
+            };
+            // The inner join's second half is private if the outer one's is public.
+            join(local_jobs, &*pool, || join(local_jobs, &*pool, blocks, || runs.unpark()), || ());
+        });
+        pool.stop();
+        worker.join().unwrap();
+    });
+}

@@ -7,7 +7,6 @@ use super::host::Host;
 use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::stack_job::JobHeader;
-use super::waking::leave_external;
 
 /// How long a wait looks for jobs before it sleeps: about as long as it takes to put a thread to sleep and to wake it.
 const SPIN_FOR: Duration = Duration::from_micros(60);
@@ -56,14 +55,10 @@ pub(super) fn wait_step(
     } else if wait.keeps_spinning() {
         thread::yield_now();
     } else if wait.hand_off {
-        // A thread that sleeps uses no processor, so it no longer counts as one that works.
-        let is_external = local_jobs.is_external();
-        if is_external {
-            leave_external(host);
-        }
+        let was_external = local_jobs.blocks(host);
         host.hand_off_and_park(latch);
-        if is_external {
-            host.shared_jobs().add_external_thread();
+        if was_external {
+            local_jobs.count_as_external(host);
         }
     } else {
         // There may be new work, some of it a descendant, so the next step looks again.

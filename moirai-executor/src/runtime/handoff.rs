@@ -16,20 +16,35 @@ pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The cores that this thread has handed off, with the context of each. Dropping it takes them back where that is still possible.
-pub(crate) struct HandedOff(Vec<(*const Context, usize)>);
+/// What this thread has given up in its contexts because it blocks. Dropping it takes back what it can: a core only if no other thread
+/// has taken it.
+pub(crate) struct HandedOff(Vec<GivenUp>);
+
+/// What was given up in one context.
+struct GivenUp {
+    context: *const Context,
+    /// The index of the core that was handed off.
+    core: Option<usize>,
+    /// Whether the thread counted as an external thread of fork-join.
+    was_external: bool,
+}
 
 impl HandedOff {
     pub(crate) fn all() -> Self {
         let mut handed_off = Vec::new();
         let _: Option<()> = Context::find(|context| {
-            if let Some(core) = context.take_core() {
+            let was_external = context.local_jobs().blocks(&**context.shared());
+            let core = context.take_core().and_then(|core| {
                 let index = core.index;
-                match hand_off_core(context.shared(), core) {
-                    Ok(()) => handed_off.push((ptr::from_ref(context), index)),
-                    // No thread can take the core over, so the worker blocks while it holds it.
-                    Err(core) => context.put_core(core),
-                }
+                // If no thread can take the core over, the worker blocks while it holds it.
+                let refused = hand_off_core(context.shared(), core).err();
+                refused.map_or(Some(index), |core| {
+                    context.put_core(core);
+                    None
+                })
+            });
+            if core.is_some() || was_external {
+                handed_off.push(GivenUp { context: ptr::from_ref(context), core, was_external });
             }
             None
         });
@@ -39,10 +54,15 @@ impl HandedOff {
 
 impl Drop for HandedOff {
     fn drop(&mut self) {
-        for &(context, index) in &self.0 {
+        for given_up in &self.0 {
             // SAFETY: the contexts were entered before this was created, by callers further up on this thread's stack.
-            let context = unsafe { &*context };
-            if let Some(core) = reclaim_core(context.shared(), index) {
+            let context = unsafe { &*given_up.context };
+            if given_up.was_external {
+                context.local_jobs().count_as_external(&**context.shared());
+            }
+            if let Some(core) =
+                given_up.core.and_then(|index| reclaim_core(context.shared(), index))
+            {
                 context.put_core(core);
             }
         }
