@@ -309,3 +309,42 @@ fn tasks_inherit_no_span_by_default() {
         assert!(spans_of(&format!("default {message}")).is_empty(), "{message}");
     }
 }
+
+#[test]
+fn the_panic_of_a_group_member_is_logged_if_its_result_is_not_kept() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    common::silence_expected_panics();
+    let executor = common::workers(1);
+    for (keeps, logged) in [(false, 1), (true, 0)] {
+        let mut group = executor.group::<()>();
+        if keeps {
+            group = group.keep_results();
+        }
+        let before = find(&["a task panicked", ON_PURPOSE]).len();
+        group.spawn_async(async { panic!("{ON_PURPOSE}") });
+        executor.block_on(group.join_all());
+        assert_eq!(find(&["a task panicked", ON_PURPOSE]).len(), before + logged, "{keeps}");
+    }
+}
+
+#[test]
+fn hints_that_the_scheduler_does_not_use_are_warned_of_once() {
+    use moirai::scheduler::EarliestDeadline;
+
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let warnings = || find(&["those of tasks have no effect"]).len();
+    let with = |executor: Moirai| {
+        let before = warnings();
+        let timeout = executor.task().timeout(common::HOUR);
+        timeout.spawn_async(async {}).join().unwrap();
+        assert_eq!(warnings(), before, "a timeout is not a hint");
+        executor.task().affinity(1).spawn_async(async {}).join().unwrap();
+        executor.task().deadline(common::HOUR).spawn_async(async {}).join().unwrap();
+        warnings() - before
+    };
+    assert_eq!(with(common::workers(1)), 1);
+    let other = Moirai::builder().worker_threads(1).scheduler(EarliestDeadline::new());
+    assert_eq!(with(other.build().unwrap()), 0);
+}

@@ -11,6 +11,7 @@ use super::members::Members;
 use crate::handle::TaskHandle;
 use crate::panics::{self, log};
 use crate::runtime::shared::Shared;
+use crate::runtime::task_host::log_unseen_panic;
 
 pub(super) struct GroupState<T: Send + 'static> {
     /// A reference that does not keep the executor running.
@@ -98,6 +99,7 @@ impl<T: Send + 'static> GroupState<T> {
         if member.is_none() {
             return;
         }
+        self.log_unkept(unkept.as_ref());
         drop_quietly(unkept);
         drop_quietly(member);
         if !self.keep {
@@ -115,7 +117,17 @@ impl<T: Send + 'static> GroupState<T> {
             self.members.add_outcome(outcome);
         } else {
             self.leave();
+            self.log_unkept(Some(&outcome));
             drop_quietly(outcome);
+        }
+    }
+
+    /// Logs the panic of a member whose result is not kept: its error reaches no caller.
+    fn log_unkept(&self, outcome: Option<&MemberResult<T>>) {
+        if let Some((id, Err(TaskError::Panicked(_)))) = outcome
+            && let Some(stats) = self.shared.registry.stats(*id)
+        {
+            log_unseen_panic(&stats);
         }
     }
 

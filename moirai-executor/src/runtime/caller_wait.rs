@@ -36,6 +36,10 @@ pub(crate) fn spin_then_park(parker: &Parker, shared: &Shared, mut help: impl Fn
         }
     }
     drop(external);
+    assert!(
+        !shared.is_forked(),
+        "a forked child has none of its parent's threads, and cannot wait for them: fork before you start an executor, or `exec`"
+    );
     parker.park();
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -39,6 +39,10 @@ pub(crate) struct Shared {
     weak: Weak<Self>,
     pub(crate) config: ExecutorConfig,
     pub(crate) clock: Clock,
+    /// The process that started the executor's threads.
+    process: u32,
+    /// Done once a task had hints that the scheduler does not use.
+    pub(crate) unread_hints: Once,
     pub(crate) time: ExecutorTime,
     /// [`INJECTOR_EVERY`], in ticks of the clock.
     pub(crate) injector_ticks: u64,
@@ -182,6 +186,8 @@ impl Shared {
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
+            process: std::process::id(),
+            unread_hints: Once::new(),
             registry,
             sleepers: Sleepers::new(workers),
             shared_jobs: CachePadded::new(SharedJobs::new()),
@@ -252,6 +258,11 @@ impl Shared {
             builder = builder.stack_size(size);
         }
         builder.spawn(move || body(shared)).map(drop)
+    }
+
+    /// Returns whether the calling process is a fork of the one that started the executor. It has none of the executor's threads.
+    pub(crate) fn is_forked(&self) -> bool {
+        std::process::id() != self.process
     }
 
     /// Calls the recorder, if there is one. Panics are contained.

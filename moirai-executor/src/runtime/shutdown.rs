@@ -36,6 +36,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Shuts the executor down; see the [module](self).
 pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
     let start = Instant::now();
+    if shared.is_forked() {
+        // The parent's threads are not here, so nothing would ever end; and the executor is the parent's to shut down.
+        log!(
+            error,
+            "a forked child cannot shut down its parent's executor: fork before you start one, or `exec`"
+        );
+        return report(shared, start);
+    }
     let hooks = match mode {
         ShutdownMode::Drain => None,
         ShutdownMode::Timeout(timeout) => start.checked_add(timeout),

@@ -62,7 +62,9 @@ fn log(shared: &Shared, stall: &Stall, message: &str) {
     let Some(left_out) = shared.watchdog.stall_detector.lines.lock().allow(Instant::now()) else {
         return;
     };
-    log!(warn, id = stall.id.get(),
+    log!(
+        warn,
+        id = stall.id.get(),
         name = stall.name.as_deref(),
         kind = %stall.kind,
         location = %stall.location,

@@ -4,8 +4,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use moirai_core::{
-    LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample, TaskStatus,
-    Visibility,
+    LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample, TaskStats,
+    TaskStatus, Visibility,
 };
 
 use crate::panics::{self, log};
@@ -199,6 +199,19 @@ impl Schedule for Shared {
     }
 }
 
+/// Logs the panic of a task whose error no caller gets.
+pub(crate) fn log_unseen_panic(stats: &TaskStats) {
+    log!(
+        warn,
+        id = stats.id.get(),
+        name = stats.name.as_deref(),
+        kind = %stats.kind,
+        location = %stats.location,
+        panic = stats.error.as_deref(),
+        "a task panicked whose handle is gone",
+    );
+}
+
 /// Reports and records what must be known of a task before its outcome is published.
 fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, ticks: u64) {
     let by_shutdown =
@@ -211,14 +224,8 @@ fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, tic
         return;
     };
     if unseen_panic {
-        log!(warn, id = record.id().get(),
-            name = stats.name.as_deref(),
-            kind = %stats.kind,
-            location = %stats.location,
-            panic = outcome.error.as_deref(),
-            "a task panicked whose handle is gone",
-        );
         stats.error.clone_from(&outcome.error);
+        log_unseen_panic(&stats);
         shared.mode.unseen_panic(&stats);
     }
     if by_shutdown {

@@ -47,6 +47,11 @@ impl SpawnOptions {
 }
 
 impl RareOptions {
+    /// Returns whether a hint for the scheduler was set.
+    pub(crate) const fn has_hints(&self) -> bool {
+        self.deadline.is_some() || self.affinity.is_some() || self.expected_duration.is_some()
+    }
+
     /// Returns the hints of a task that is spawned now. Without a deadline, the timeout is the deadline.
     pub(crate) fn hints(&self, clock: &Clock) -> Option<Hints> {
         let within = self.deadline.or(self.cancel.timeout);

@@ -110,6 +110,13 @@ where
     if shared.scheduler.reads_hints() {
         let hints = rare.as_ref().and_then(|rare| rare.hints(&shared.clock));
         options.hints = hints.map(Box::new);
+    } else if rare.as_ref().is_some_and(|rare| rare.has_hints()) {
+        shared.unread_hints.call_once(|| {
+            log!(
+                warn,
+                "the default scheduler uses no deadlines, affinities and expected durations: those of tasks have no effect",
+            );
+        });
     }
     if let Some(rare) = rare.filter(|rare| rare.cancel.is_any()) {
         let registrar = Registrar::default();

@@ -97,20 +97,21 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// Sets the time within which the task should run, counted from its spawn, for schedulers that order tasks by deadline, such as
     /// [`EarliestDeadline`](moirai_scheduler::EarliestDeadline).
     ///
-    /// Nothing is cancelled when the deadline is missed. If none is set, the [`timeout`](Self::timeout) is the deadline.
+    /// This is a hint: nothing is cancelled when the deadline is missed, and the default scheduler does not use it. To cancel a task,
+    /// set a [`timeout`](Self::timeout), which is also the deadline if none is set.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.rare.get_or_insert_default().deadline = Some(within);
         self
     }
 
     /// Sets the task's affinity, for schedulers that place tasks, such as [`ThreadPerCore`](moirai_scheduler::ThreadPerCore). Tasks
-    /// with the same number are best run by the same worker.
+    /// with the same number are best run by the same worker. The default scheduler does not use it.
     pub fn affinity(mut self, number: u64) -> Self {
         self.rare.get_or_insert_default().affinity = Some(number);
         self
     }
 
-    /// Sets how long the task is expected to compute, for schedulers that use it.
+    /// Sets how long the task is expected to compute, for schedulers that use it. The default scheduler does not.
     pub fn expected_duration(mut self, duration: Duration) -> Self {
         self.rare.get_or_insert_default().expected_duration = Some(duration);
         self
