@@ -28,12 +28,16 @@
 //!    section, and within a critical section no task is run or dropped, and none is compared by user code.
 //! 10. **Guarantees hold.** Order, fairness and the treatment of priorities are up to each scheduler. What it promises about them
 //!     it declares in its [`Guarantees`], and that it must keep.
+//! 11. **A look takes nothing.** If [`LocalQueue::has_work`] knows whether there is a task, it says so as a `pop` at that moment
+//!     would: rules 2 to 4 hold for it, too, but it need not see into the slots of other workers. It may say that there is one that
+//!     another worker is about to take.
 //!
 //! | call | called by | may take |
 //! | --- | --- | --- |
 //! | `start` | one thread, once | any time |
 //! | `Scheduler::push`, `take`, `len` | any thread, at any time | a short critical section |
 //! | `LocalQueue::push`, `pop` | the thread that holds the worker's core, once or twice for every poll of a task | nanoseconds |
+//! | `has_work` | the thread that holds the worker's core, before it sleeps in a wait | nanoseconds |
 //! | `prefer_injector` | the thread that holds the worker's core | nanoseconds |
 //! | `reclaim` | the executor's watchdog, while the worker runs a task | a short critical section |
 //! | dropping a `LocalQueue` | any thread, once | any time |
@@ -207,6 +211,14 @@ pub trait LocalQueue<T: Send + 'static>: Send + 'static {
     /// contract lets this worker find (rules 2 to 4).
     fn pop(&mut self) -> Option<T>;
 
+    /// Returns whether [`pop`](Self::pop) would find a task, without taking it; `None` if the queue cannot tell.
+    ///
+    /// The executor asks before a worker that waits for its fork-join work goes to sleep. The default is `None`. Then the executor
+    /// pops a task and pushes it back, as one that has [yielded](QueueReason::Yielded), which can cost the task its place.
+    fn has_work(&mut self) -> Option<bool> {
+        None
+    }
+
     /// Makes the next [`pop`](Self::pop) look first into the injector, the queue for tasks from threads that are not workers.
     ///
     /// The executor calls this when the worker's tasks take so long that a queue which counts its `pop`s would look into the
@@ -228,6 +240,10 @@ impl<T: Send + 'static> LocalQueue<T> for Box<dyn LocalQueue<T>> {
 
     fn pop(&mut self) -> Option<T> {
         (**self).pop()
+    }
+
+    fn has_work(&mut self) -> Option<bool> {
+        (**self).has_work()
     }
 
     fn prefer_injector(&mut self) {

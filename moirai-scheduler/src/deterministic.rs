@@ -244,6 +244,10 @@ impl<T: Schedulable> LocalQueue<T> for DeterministicLocal<T> {
     fn pop(&mut self) -> Option<T> {
         self.0.draw_task()
     }
+
+    fn has_work(&mut self) -> Option<bool> {
+        Some(!self.0.is_empty())
+    }
 }
 
 impl<T> Clone for Deterministic<T> {

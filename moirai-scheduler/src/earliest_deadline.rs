@@ -160,6 +160,10 @@ impl<T: Schedulable> LocalQueue<T> for EarliestDeadlineLocal<T> {
     fn pop(&mut self) -> Option<T> {
         self.0.pop()
     }
+
+    fn has_work(&mut self) -> Option<bool> {
+        Some(!self.0.queue.lock().heap.is_empty())
+    }
 }
 
 impl<T> fmt::Debug for EarliestDeadline<T> {

@@ -97,6 +97,10 @@ impl<T: Send + 'static> LocalQueue<T> for GlobalFifoLocal<T> {
     fn pop(&mut self) -> Option<T> {
         self.0.steal()
     }
+
+    fn has_work(&mut self) -> Option<bool> {
+        Some(!self.0.is_empty())
+    }
 }
 
 impl<T> fmt::Debug for GlobalFifo<T> {

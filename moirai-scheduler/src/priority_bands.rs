@@ -184,6 +184,10 @@ impl<T: Send + 'static> LocalQueue<T> for PriorityBandsLocal<T> {
         })
     }
 
+    fn has_work(&mut self) -> Option<bool> {
+        self.queues.has_work()
+    }
+
     fn look_outside(&mut self) {
         self.prefer_injector();
     }

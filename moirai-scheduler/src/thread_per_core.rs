@@ -264,6 +264,11 @@ impl<T: Schedulable> LocalQueue<T> for ThreadPerCoreLocal<T> {
         self.queue.pop().or_else(|| self.look_around())
     }
 
+    fn has_work(&mut self) -> Option<bool> {
+        let WorkerQueue { inbox, stealer, .. } = &*self.shared.worker_queues()[self.index];
+        Some(!stealer.is_empty() || !inbox.is_empty() || !self.shared.anywhere.is_empty())
+    }
+
     fn look_outside(&mut self) {
         self.prefer_injector();
     }

@@ -30,6 +30,8 @@ enum Fault {
     CarriesInTheOpen,
     SaysSlotFromOutside,
     ForgetsToWake,
+    OverlooksWork,
+    SeesWorkThatIsNotThere,
 }
 
 type Queue = Mutex<VecDeque<Token>>;
@@ -199,6 +201,14 @@ impl LocalQueue<Token> for Local {
         };
         inner.get(&self.own).or_else(|| inner.get(&inner.shared)).or_else(others)
     }
+
+    fn has_work(&mut self) -> Option<bool> {
+        match self.inner.fault {
+            Fault::OverlooksWork => Some(false),
+            Fault::SeesWorkThatIsNotThere => Some(true),
+            _ => None,
+        }
+    }
 }
 
 impl Drop for Local {
@@ -333,6 +343,16 @@ mod found {
     #[test]
     fn a_slot_is_claimed_where_there_is_none() {
         found_by(Fault::SaysSlotFromOutside, "random_operations", "`Visibility::Slot`");
+    }
+
+    #[test]
+    fn a_look_overlooks_work() {
+        found_by(Fault::OverlooksWork, "random_operations", "rule 2, 3 or 11: `has_work`");
+    }
+
+    #[test]
+    fn a_look_sees_work_that_is_not_there() {
+        found_by(Fault::SeesWorkThatIsNotThere, "random_operations", "rule 11");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use common::{Gate, watchdog};
 use moirai::scheduler::{
     Deterministic, EarliestDeadline, GlobalFifo, LocalQueue, PriorityBands, QueueReason, Runnable,
     Schedulable, Scheduler, ThreadPerCore, Visibility, WorkStealing,
@@ -350,4 +351,37 @@ fn a_scheduler_sees_the_options_with_which_a_task_was_spawned() {
         assert!(start.elapsed() < Duration::from_secs(20), "the scheduler outlives its executor");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_wait_for_fork_join_work_does_not_change_the_order_of_queued_tasks() {
+    let _watchdog = watchdog();
+    let executor =
+        Moirai::builder().worker_threads(2).scheduler(GlobalFifo::new()).build().unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let (inside, orders) = (executor.clone(), Arc::clone(&order));
+    let (stolen, done) = (Gate::new(), Gate::new());
+    let waits = executor.spawn_parallel(move || {
+        let spawns = || {
+            stolen.wait();
+            let task = |number| {
+                let (orders, done) = (Arc::clone(&orders), done.clone());
+                inside.spawn_parallel(move || {
+                    orders.lock().unwrap().push(number);
+                    if number == 3 {
+                        done.open();
+                    }
+                })
+            };
+            (0..4).map(task).for_each(drop);
+            // Next this worker waits, and looks whether there is work for another thread.
+        };
+        let keeps_the_other_worker = || {
+            stolen.open();
+            done.wait();
+        };
+        inside.join(spawns, keeps_the_other_worker);
+    });
+    waits.join().unwrap();
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
 }

@@ -1,6 +1,6 @@
 //! The executor as the host of fork-join.
 
-use moirai_core::{LocalQueue, QueueReason, Visibility};
+use moirai_core::{LocalQueue, QueueReason};
 
 use crate::fork_join::host::{Host, Invitation};
 use crate::fork_join::latch::{Latch, park_until_set};
@@ -11,6 +11,7 @@ use crate::runtime::enter_fork_join::on_any_thread;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
+use crate::runtime::task_host::wake_for;
 use crate::task::TaskPtr;
 
 impl Host for Shared {
@@ -63,18 +64,22 @@ pub(crate) fn run_job_of(shared: &Shared, task: TaskPtr) -> bool {
 
 /// Returns whether there is work for the caller's core that the caller itself must not run.
 fn has_work_for_core(shared: &Shared) -> bool {
-    let has_task = Context::with_core_of(shared, |core| {
-        let task = core.queue.pop()?;
-        // It goes back into the queue, for the thread that takes the core over.
-        let priority = task.priority();
-        Some((core.queue.push(task, priority, QueueReason::Yielded), core.index))
+    let has_task = Context::with_core_of(shared, |core| match core.queue.has_work() {
+        Some(has_work) => (has_work, None),
+        None => {
+            // The scheduler cannot tell. The task goes back, for the thread that takes the core over or for any other.
+            let pushed = core.queue.pop().map(|task| {
+                let priority = task.priority();
+                (core.queue.push(task, priority, QueueReason::Yielded), core.index)
+            });
+            (pushed.is_some(), pushed)
+        }
     });
-    if let Some(Some((Visibility::Worker(elsewhere), here))) = has_task
-        && elsewhere != here
-    {
-        shared.sleepers.notify_worker(elsewhere);
+    if let Some((_, Some((visibility, here)))) = has_task {
+        // While the task was out of the queue, another worker may have looked for it, and gone to sleep.
+        wake_for(shared, visibility, here);
     }
-    matches!(has_task, Some(Some(_)))
+    has_task.is_some_and(|(has_task, _)| has_task)
         || shared.shared_jobs.has_jobs()
         || shared.lifecycle.phase() == Phase::Stopped
 }

@@ -89,6 +89,13 @@ impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
         }
     }
 
+    fn has_work(&mut self) -> Option<bool> {
+        match self {
+            Self::Default(it) => it.has_work(),
+            Self::Other(it) => it.has_work(),
+        }
+    }
+
     #[inline]
     fn prefer_injector(&mut self) {
         match self {
@@ -205,6 +212,12 @@ impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Contained<L> {
     fn pop(&mut self) -> Option<T> {
         let queue = &mut self.queue;
         self.panics.find("pop", || queue.pop())
+    }
+
+    fn has_work(&mut self) -> Option<bool> {
+        let queue = &mut self.queue;
+        // After a panic nothing is known, so the caller pops.
+        self.panics.contain("has_work", || queue.has_work()).flatten()
     }
 
     #[inline]

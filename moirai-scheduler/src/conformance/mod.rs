@@ -15,7 +15,7 @@
 //!
 //! | case | what it tests |
 //! | --- | --- |
-//! | `random_operations` | rules 1 to 8: random calls on one thread, compared with a model of what has to be found |
+//! | `random_operations` | rules 1 to 8, and 11: random calls on one thread, compared with a model of what has to be found |
 //! | `exactly_once_under_stress` | rules 1 and 6: a million tasks, pushed and taken by six threads in all ways |
 //! | `no_spurious_nothing` | rule 4: two threads take exactly as often as there are tasks, and each call returns one |
 //! | `no_lost_wake_up` | rule 2, and what [`Visibility`](moirai_core::Visibility) says: workers that sleep whenever they can |

@@ -122,7 +122,18 @@ impl<S: Scheduler<Token>> Fixture<S> {
 
     fn pop_by(&mut self, worker: usize) -> CaseResult {
         let Some(local) = &mut self.locals[worker] else { return Ok(()) };
+        let says = local.has_work();
         let popped = local.pop();
+        match (says, &popped) {
+            (Some(true), None) => {
+                return Err(format!(
+                    "rule 11: `has_work` of worker {worker} said that there is a task, and `pop` found nothing"
+                ));
+            }
+            // It need not see what the first of two `pop`s need not find.
+            (Some(false), _) => self.must_be_empty(worker, 1, "has_work")?,
+            _ => {}
+        }
         match popped {
             Some(token) => {
                 self.in_vain[worker] = 0;
@@ -134,20 +145,23 @@ impl<S: Scheduler<Token>> Fixture<S> {
 
     fn found_nothing(&mut self, worker: usize) -> CaseResult {
         self.in_vain[worker] += 1;
+        self.must_be_empty(worker, self.in_vain[worker], "pop")
+    }
+
+    /// Returns an error if there is a token that `call` by a worker has to find, if it is the `looks`th in a row that finds nothing.
+    fn must_be_empty(&self, worker: usize, looks: u32, call: &str) -> CaseResult {
         let maybe_hidden = self.maybe_hidden();
         for (number, Inside { visibility, by, maybe_hidden: this }) in &self.inside {
             let must_find = match (visibility, by) {
                 (Visibility::Worker(other), _) => *other == worker,
                 (_, Some(by)) if *this => {
-                    *by == worker
-                        || self.in_vain[worker] >= 2
-                        || maybe_hidden[*by] > self.hidden[*by]
+                    *by == worker || looks >= 2 || maybe_hidden[*by] > self.hidden[*by]
                 }
                 _ => true,
             };
             if must_find {
                 return Err(format!(
-                    "rule 2 or 3: `pop` by worker {worker} found nothing, though token {number} was pushed by {} with {visibility:?}",
+                    "rule 2, 3 or 11: `{call}` by worker {worker} found nothing, though token {number} was pushed by {} with {visibility:?}",
                     by.map_or("no worker".into(), |by| format!("worker {by}")),
                 ));
             }

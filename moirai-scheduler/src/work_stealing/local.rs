@@ -218,6 +218,14 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
         found
     }
 
+    fn has_work(&mut self) -> Option<bool> {
+        let bands = &self.shared.bands;
+        // A worker's own queue is among those that `has_normal` looks into. A batch in flight is in none of them.
+        let found = || self.has_normal().then_some(());
+        let has_normal = || self.shared.find_until_settled(found).is_some();
+        Some(bands.has_elevated() || bands.has_low() || has_normal())
+    }
+
     fn look_outside(&mut self) {
         self.prefer_injector();
     }

@@ -31,9 +31,9 @@ impl<T> SharedQueues<T> {
         self.remotes.get().map_or(&[], |remotes| remotes)
     }
 
-    /// Calls `find` until it returns a task, or until no batch was in flight during a call that returned none (`in_flight.rs`, rule
+    /// Calls `find` until it finds something, or until no batch was in flight during a call that returned none (`in_flight.rs`, rule
     /// 3).
-    pub(super) fn find_until_settled(&self, mut find: impl FnMut() -> Option<T>) -> Option<T> {
+    pub(super) fn find_until_settled<R>(&self, mut find: impl FnMut() -> Option<R>) -> Option<R> {
         let mut rounds = 0;
         loop {
             let before = self.steals_before();
