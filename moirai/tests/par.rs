@@ -294,3 +294,30 @@ mod iterators {
         assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"item"));
     }
 }
+
+#[test]
+fn chunks_are_not_begun_after_a_panic() {
+    let _watchdog = watchdog();
+    let executor = workers(2);
+    let calls = AtomicUsize::new(0);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        executor.scope(|_| {
+            vec![0; 100_000].par_for_each_chunk_mut(1, |_, _| {
+                calls.fetch_add(1, SeqCst);
+                resume_unwind(Box::new("chunk"));
+            });
+        });
+    }));
+    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"chunk"));
+    // One for each thread that had not learned of it: the two workers and the caller.
+    assert!(calls.load(SeqCst) <= 3, "{}", calls.load(SeqCst));
+    // In a destructor while the thread is unwinding, all are called.
+    let called = AtomicUsize::new(0);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _loops = common::OnDrop::new(|| {
+            vec![0; 100].par_for_each_chunk_mut(1, |_, _| _ = called.fetch_add(1, SeqCst));
+        });
+        resume_unwind(Box::new("outer"));
+    }));
+    assert_eq!((caught.unwrap_err().downcast_ref(), called.load(SeqCst)), (Some(&"outer"), 100));
+}

@@ -370,3 +370,31 @@ fn tasks_that_are_not_urgent_run_while_urgent_ones_keep_coming() {
         assert!(passed_over <= 64, "{priority} was passed over by {passed_over}");
     }
 }
+
+#[test]
+fn try_run_inside_of_tasks_that_do_the_same_nests_so_deep_and_no_deeper() {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    thread_local! {
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
+    }
+    static DEEPEST: AtomicUsize = AtomicUsize::new(0);
+    let _watchdog = watchdog();
+    let blocked = block_only_worker(Moirai::builder());
+    let nests = |executor: Moirai| {
+        move || {
+            DEPTH.set(DEPTH.get() + 1);
+            DEEPEST.fetch_max(DEPTH.get(), Ordering::Relaxed);
+            executor.try_run();
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    };
+    let tasks: Vec<_> = (0..100)
+        .map(|_| blocked.executor.spawn_parallel(nests(blocked.executor.clone())))
+        .collect();
+    while blocked.executor.try_run() {}
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    assert_eq!(DEEPEST.load(Ordering::Relaxed), 32);
+    blocked.gate.open();
+}

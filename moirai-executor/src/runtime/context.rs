@@ -234,6 +234,16 @@ impl Context {
         .unwrap_or(false)
     }
 
+    /// Returns the number of tasks, of all executors, that the calling thread is running inside of each other.
+    pub(crate) fn nested_tasks() -> usize {
+        let mut nested = 0;
+        let _: Option<()> = Self::find(|context| {
+            nested += context.tasks.borrow().len();
+            None
+        });
+        nested
+    }
+
     /// Returns whether the thread is inside of a task, or of its fork-join work, or is a worker.
     fn is_working(&self) -> bool {
         !self.tasks.borrow().is_empty()

@@ -138,8 +138,15 @@ pub(crate) fn run_blocking(shared: Arc<Shared>) {
     });
 }
 
-/// Runs one queued task on the calling thread, whatever thread that is. Returns whether there was one.
+/// The number of tasks that a thread may run inside of each other by `try_run`. Each takes the stack of a poll.
+const MAX_NESTED: usize = 32;
+
+/// Runs one queued task on the calling thread, whatever thread that is. Returns whether there was one, and the thread is not inside of
+/// too many tasks already.
 pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
+    if Context::nested_tasks() >= MAX_NESTED {
+        return false;
+    }
     let popped = Context::with_core_of(shared, |core| core.queue.pop());
     let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
         return false;

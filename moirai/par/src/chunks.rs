@@ -1,5 +1,8 @@
 //! Calling a closure for each chunk of a slice.
 
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::fork_join::ForkJoin;
 
 /// Calls `f` with the index of each chunk of a slice and the chunk itself, in parallel. All chunks but the last have `size`
@@ -7,7 +10,8 @@ use crate::fork_join::ForkJoin;
 ///
 /// # Panics
 ///
-/// If `f` panics, once every call of it that had begun has ended; and if `size` is zero.
+/// If `f` panics, once every call of it that had begun has ended. No further calls are begun, but for one by each thread that has
+/// not learned of the panic. It also panics if `size` is zero.
 pub fn for_each_chunk_mut<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -15,27 +19,46 @@ pub fn for_each_chunk_mut<T: Send>(
     f: impl Fn(usize, &mut [T]) + Sync,
 ) {
     assert_ne!(size, 0, "the size of a chunk must not be zero");
-    divide(executor, 0, slice, size, &f);
+    Chunks { executor, size, f: &f, panicked: AtomicBool::new(false) }.divide(0, slice);
 }
 
-/// Calls `f` for each chunk of `slice`. The index of the first of them is `first`.
-fn divide<T: Send>(
-    executor: &impl ForkJoin,
-    first: usize,
-    slice: &mut [T],
+/// One call of [`for_each_chunk_mut`].
+struct Chunks<'a, E, F> {
+    executor: &'a E,
     size: usize,
-    f: &(impl Fn(usize, &mut [T]) + Sync),
-) {
-    if slice.len() <= size {
-        if !slice.is_empty() {
-            f(first, slice);
+    f: &'a F,
+    /// Whether a call of `f` has panicked.
+    panicked: AtomicBool,
+}
+
+impl<E: ForkJoin, F> Chunks<'_, E, F> {
+    /// Calls `f` for each chunk of `slice`. The index of the first of them is `first`.
+    fn divide<T: Send>(&self, first: usize, slice: &mut [T])
+    where
+        F: Fn(usize, &mut [T]) + Sync,
+    {
+        // Ordering: Relaxed: a hint, which protects nothing.
+        if slice.is_empty() || self.panicked.load(Ordering::Relaxed) {
+            return;
         }
-        return;
+        if slice.len() <= self.size {
+            let panics = NotesPanic(&self.panicked);
+            (self.f)(first, slice);
+            mem::forget(panics);
+            return;
+        }
+        let chunks = slice.len().div_ceil(self.size);
+        let (left, right) = slice.split_at_mut(chunks / 2 * self.size);
+        self.executor.join(|| self.divide(first, left), || self.divide(first + chunks / 2, right));
     }
-    let chunks = slice.len().div_ceil(size);
-    let (left, right) = slice.split_at_mut(chunks / 2 * size);
-    executor.join(
-        || divide(executor, first, left, size, f),
-        || divide(executor, first + chunks / 2, right, size, f),
-    );
+}
+
+/// Notes a panic on drop. It is forgotten if there was none.
+struct NotesPanic<'a>(&'a AtomicBool);
+
+impl Drop for NotesPanic<'_> {
+    fn drop(&mut self) {
+        // Ordering: Relaxed, as for the load.
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
