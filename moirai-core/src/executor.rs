@@ -137,7 +137,8 @@ pub struct ExecutorConfig {
     pub cleanup: CleanupConfig,
     /// The largest number of threads that run blocking tasks at the same time. Default: 512. Must be at least 1.
     ///
-    /// The threads are started when they are needed. Blocking tasks beyond their number are queued.
+    /// The threads are started when they are needed. Blocking tasks beyond their number are queued. A thread whose task waits for
+    /// another task, in `join` or `block_on`, does not count meanwhile; no more than as many again are started for that reason.
     pub max_blocking_threads: usize,
     /// How long a blocking thread or a spare thread that has nothing to do is kept before it ends. Default: 10 seconds.
     ///

@@ -23,7 +23,7 @@ use crate::panics::{self, log};
 use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::caller_wait::spin_then_park;
 use crate::runtime::context::Context;
-use crate::runtime::handoff::{HandedOff, blocking};
+use crate::runtime::handoff::{HandedOff, blocking_in_place};
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::scheduler_dispatch::AnyLocal;
@@ -368,7 +368,7 @@ fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
 ///
 /// If `f` panics.
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    blocking(f)
+    blocking_in_place(f)
 }
 
 /// Returns whether the task that runs the calling thread was asked to stop: by its handle, by its id, by its token, by its

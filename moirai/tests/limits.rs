@@ -164,3 +164,25 @@ fn without_a_limit_nothing_is_refused_and_a_limit_of_zero_is_an_error() {
     handles.into_iter().for_each(|handle| handle.join().unwrap());
     assert_eq!(executor.shutdown().refused, 0);
 }
+
+#[test]
+fn blocking_tasks_that_wait_for_blocking_tasks_go_on_in_a_full_pool() {
+    let watchdog = watchdog();
+    let builder = || Moirai::builder().worker_threads(1).max_blocking_threads(1);
+    let executor = builder().build().unwrap();
+    let inner = |executor: &Moirai| executor.spawn_blocking(|| 1);
+    watchdog.feed("join");
+    let inside = executor.clone();
+    assert_eq!(executor.spawn_blocking(move || inner(&inside).join().unwrap()).join().unwrap(), 1);
+    watchdog.feed("block_on");
+    let inside = executor.clone();
+    let waits = move || inside.block_on(inner(&inside)).unwrap();
+    assert_eq!(executor.spawn_blocking(waits).join().unwrap(), 1);
+    watchdog.feed("by way of an async task");
+    let inside = executor.clone();
+    let waits = move || {
+        let executor = inside.clone();
+        inside.spawn_async(async move { inner(&executor).await.unwrap() }).join().unwrap()
+    };
+    assert_eq!(executor.spawn_blocking(waits).join().unwrap(), 1);
+}

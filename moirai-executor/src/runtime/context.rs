@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) ticks: Cell<u64>,
     /// Whether the thread ends the tasks that are left in the queues.
     ending: bool,
+    /// Whether the thread counts against the limit of the blocking pool.
+    pub(crate) in_blocking_pool: Cell<bool>,
     /// The next outer context.
     outer: Cell<*const Context>,
 }
@@ -45,8 +47,14 @@ impl Context {
             local_jobs: LocalJobs::new(),
             ticks,
             ending: false,
+            in_blocking_pool: Cell::new(false),
             outer: Cell::new(ptr::null()),
         }
+    }
+
+    /// Creates the context of a thread of the blocking pool.
+    pub(crate) fn for_blocking(shared: Arc<Shared>) -> Self {
+        Self { in_blocking_pool: Cell::new(true), ..Self::new(shared) }
     }
 
     /// Creates the context of a thread that ends the tasks that are left in the queues, after the last core has closed.

@@ -7,10 +7,19 @@ use crate::runtime::shared::{Shared, WorkerCore};
 use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
 
-/// Calls `f`, which blocks. Hands off all cores of the thread before, and takes back after those that no other thread has taken
-/// yet.
+/// Calls `f`, which waits for other tasks. Hands off all cores of the thread before, and takes back after those that no other thread
+/// has taken yet. A thread of the blocking pool gives up its place there meanwhile.
 pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
     let handed_off = HandedOff::all();
+    let result = f();
+    drop(handed_off);
+    result
+}
+
+/// Calls `f`, which blocks for whatever reason. Like [`blocking`], but keeps a place in the blocking pool, whose limit is that of
+/// threads that block.
+pub(crate) fn blocking_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let handed_off = HandedOff::cores();
     let result = f();
     drop(handed_off);
     result
@@ -27,10 +36,20 @@ struct GivenUp {
     core: Option<usize>,
     /// Whether the thread counted as an external thread of fork-join.
     was_external: bool,
+    /// Whether the thread had a place in the blocking pool.
+    had_place: bool,
 }
 
 impl HandedOff {
     pub(crate) fn all() -> Self {
+        Self::new(true)
+    }
+
+    fn cores() -> Self {
+        Self::new(false)
+    }
+
+    fn new(gives_place: bool) -> Self {
         let mut handed_off = Vec::new();
         let _: Option<()> = Context::find(|context| {
             let was_external = context.local_jobs().blocks(&**context.shared());
@@ -43,8 +62,14 @@ impl HandedOff {
                     None
                 })
             });
-            if core.is_some() || was_external {
-                handed_off.push(GivenUp { context: ptr::from_ref(context), core, was_external });
+            let had_place = gives_place && context.in_blocking_pool.replace(false);
+            if had_place {
+                let shared = context.shared();
+                shared.blocking.waits(|number| worker::start_blocking(shared, number));
+            }
+            if core.is_some() || was_external || had_place {
+                let context = ptr::from_ref(context);
+                handed_off.push(GivenUp { context, core, was_external, had_place });
             }
             None
         });
@@ -57,6 +82,10 @@ impl Drop for HandedOff {
         for given_up in &self.0 {
             // SAFETY: the contexts were entered before this was created, by callers further up on this thread's stack.
             let context = unsafe { &*given_up.context };
+            if given_up.had_place {
+                context.shared().blocking.goes_on();
+                context.in_blocking_pool.set(true);
+            }
             if given_up.was_external {
                 context.local_jobs().count_as_external(&**context.shared());
             }

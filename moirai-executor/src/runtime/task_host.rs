@@ -24,10 +24,7 @@ pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
         let priority = task.priority();
         return queue_from_outside(shared, task, priority);
     }
-    let start = |number| {
-        let name = format!("{}-blocking-{number}", shared.config.thread_name_prefix);
-        shared.start_thread(name, worker::run_blocking)
-    };
+    let start = |number| worker::start_blocking(shared, number);
     // A task is refused at shutdown, or because no thread can be started. Dropping it ends it.
     drop(shared.blocking.submit(task, start));
 }

@@ -53,6 +53,8 @@ struct PoolState<J> {
     threads: usize,
     /// Threads that wait in `next`.
     idle: usize,
+    /// Threads whose jobs wait for other jobs; see [`waits`](ThreadPool::waits).
+    waiting: usize,
     /// The number of threads started so far, which numbers their names.
     started: usize,
     closed: bool,
@@ -67,6 +69,7 @@ impl<J> ThreadPool<J> {
                 submitted: 0,
                 threads: 0,
                 idle: 0,
+                waiting: 0,
                 started: 0,
                 closed: false,
             }),
@@ -92,7 +95,7 @@ impl<J> ThreadPool<J> {
             self.work.notify_one();
             return Ok(());
         }
-        if state.threads >= self.limits.threads {
+        if self.is_full(&state) {
             if state.queue.len() - state.idle >= self.limits.queue {
                 return Err(Refused::Full(job));
             }
@@ -100,11 +103,41 @@ impl<J> ThreadPool<J> {
             return Ok(());
         }
         let number = state.push(job);
-        state.threads += 1;
-        state.started += 1;
-        let thread = state.started;
+        let thread = state.add_thread();
         drop(state);
         start(thread).or_else(|error| self.not_started(number, &error))
+    }
+
+    /// Returns whether no further thread may be started. Of the threads whose jobs wait, as many as the limit do not count.
+    fn is_full(&self, state: &PoolState<J>) -> bool {
+        state.threads - state.waiting.min(self.limits.threads) >= self.limits.threads
+    }
+
+    /// Notes that the job of the calling thread waits, perhaps for one that is queued: until [`goes_on`](Self::goes_on) is called, the
+    /// thread does not count against the limit. If there are more jobs than idle threads, a thread is started for one, as by
+    /// [`submit`](Self::submit).
+    pub(crate) fn waits(&self, start: impl FnOnce(usize) -> io::Result<()>) {
+        let thread = {
+            let mut state = self.state.lock();
+            state.waiting += 1;
+            if state.closed || state.queue.len() <= state.idle || self.is_full(&state) {
+                return;
+            }
+            state.add_thread()
+        };
+        if let Err(error) = start(thread) {
+            let threads = {
+                let mut state = self.state.lock();
+                self.thread_ended(&mut state);
+                state.threads
+            };
+            log!(warn, %error, threads, "a thread could not be started");
+        }
+    }
+
+    /// Notes that the job of the calling thread no longer waits.
+    pub(crate) fn goes_on(&self) {
+        self.state.lock().waiting -= 1;
     }
 
     /// Handles a job whose thread could not be started.
@@ -127,6 +160,16 @@ impl<J> ThreadPool<J> {
         let mut state = self.state.lock();
         let deadline = Instant::now().checked_add(self.limits.keep_alive);
         loop {
+            // There may be too many threads now, because one whose job waited has gone on. Those take the jobs that are left.
+            let others = state.threads - 1 - state.waiting.min(self.limits.threads);
+            if others >= self.limits.threads && self.limits.queue > 0 {
+                self.thread_ended(&mut state);
+                if !state.queue.is_empty() {
+                    // This thread may be the one that was notified of a job, and another one may be idle.
+                    self.work.notify_one();
+                }
+                return None;
+            }
             if let Some((_, job)) = state.queue.pop_front() {
                 return Some(job);
             }
@@ -201,6 +244,13 @@ impl<J> ThreadPool<J> {
 }
 
 impl<J> PoolState<J> {
+    /// Counts a thread that the caller is about to start, and returns its number.
+    fn add_thread(&mut self) -> usize {
+        self.threads += 1;
+        self.started += 1;
+        self.started
+    }
+
     fn push(&mut self, job: J) -> u64 {
         self.submitted += 1;
         self.queue.push_back((self.submitted, job));
@@ -242,6 +292,29 @@ mod tests {
         assert!(pool.submit(3, no_thread).is_ok());
         pool.close();
         assert!(matches!(pool.submit(4, no_thread), Err(Refused::Never(4))));
+    }
+
+    #[test]
+    fn a_job_is_given_a_thread_while_another_job_waits_up_to_twice_the_limit() {
+        let pool = pool(1, 9);
+        let started = std::cell::Cell::new(0);
+        let start = |_| {
+            started.set(started.get() + 1);
+            Ok(())
+        };
+        pool.submit(1, start).unwrap();
+        assert_eq!(pool.next(), Some(1));
+        pool.submit(2, start).unwrap();
+        assert_eq!(started.get(), 1);
+        pool.waits(start);
+        assert_eq!((started.get(), pool.next()), (2, Some(2)), "a thread for the second");
+        pool.submit(3, start).unwrap();
+        pool.waits(start);
+        assert_eq!(started.get(), 2, "no more than as many again wait");
+        pool.goes_on();
+        pool.goes_on();
+        // The first to look ends, because there is one too many; the second takes the job.
+        assert_eq!((pool.next(), pool.next()), (None, Some(3)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The bodies of the executor's threads.
 
+use std::io;
 use std::sync::Arc;
 
 use moirai_core::{LocalQueue, Scheduler};
@@ -124,9 +125,15 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
     context.ticks.set(shared.clock.ticks());
 }
 
+/// Starts a blocking thread.
+pub(crate) fn start_blocking(shared: &Shared, number: usize) -> io::Result<()> {
+    let name = format!("{}-blocking-{number}", shared.config.thread_name_prefix);
+    shared.start_thread(name, run_blocking)
+}
+
 /// The body of a blocking thread.
-pub(crate) fn run_blocking(shared: Arc<Shared>) {
-    let context = Context::new(shared);
+fn run_blocking(shared: Arc<Shared>) {
+    let context = Context::for_blocking(shared);
     context.enter(|| {
         let shared = context.shared();
         while let Some(task) = shared.blocking.next() {

@@ -4,6 +4,7 @@ use super::*;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_core::shim::thread;
+use moirai_sync::{Parker, Unparker};
 
 /// A core that counts how often it was used; loom reports two threads that use it at once.
 struct WorkerCore(moirai_core::shim::cell::UnsafeCell<usize>);
@@ -78,5 +79,74 @@ fn loom_every_core_that_is_given_is_served_or_comes_back() {
         let given = usize::from(mine.0) + usize::from(others.0);
         let back = usize::from(mine.1) + usize::from(others.1);
         assert_eq!(served.load(Ordering::Relaxed) + back, given);
+    });
+}
+
+/// A pool of two threads and up to two more, with the number of jobs that its threads have run.
+struct Jobs {
+    pool: ThreadPool<()>,
+    run: AtomicUsize,
+    threads: Threads,
+    /// The unparker of the model's main thread.
+    done: Unparker,
+}
+
+/// Starts a thread that runs jobs.
+fn start(jobs: &Arc<Jobs>) -> io::Result<()> {
+    let running = Arc::clone(jobs);
+    jobs.threads.lock().push(thread::spawn(move || {
+        while running.pool.next().is_some() {
+            running.run.fetch_add(1, Ordering::Relaxed);
+            running.done.unpark();
+        }
+    }));
+    Ok(())
+}
+
+#[test]
+fn loom_a_job_is_run_although_threads_wait_and_go_on() {
+    let mut builder = ::loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
+        let parker = Parker::new();
+        let limits = PoolLimits { threads: 2, queue: 9, keep_alive: Duration::MAX };
+        let jobs = Arc::new(Jobs {
+            pool: ThreadPool::new(limits),
+            run: AtomicUsize::new(0),
+            threads: Arc::default(),
+            done: parker.unparker(),
+        });
+        let pool = &jobs.pool;
+        let until_run = |count| {
+            while jobs.run.load(Ordering::Relaxed) < count {
+                parker.park();
+            }
+        };
+        // The main thread plays two threads of the pool, which have a job each.
+        for _ in 0..2 {
+            pool.submit((), |_| Ok(())).unwrap();
+            pool.next().unwrap();
+        }
+        // Both wait for further jobs, for which threads are started.
+        for count in 1..=2 {
+            pool.submit((), |_| Ok(())).unwrap();
+            pool.waits(|_| start(&jobs));
+            until_run(count);
+        }
+        // They go on, so that there are two threads too many, which may be idle. One of them then looks for a job, and the other is
+        // busy for ever.
+        pool.goes_on();
+        pool.goes_on();
+        pool.submit((), |_| Ok(())).unwrap();
+        if pool.next().is_some() {
+            pool.remove_thread();
+        } else {
+            until_run(3);
+        }
+        pool.remove_thread();
+        pool.close();
+        let threads = std::mem::take(&mut *jobs.threads.lock());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(pool.wait_ended(None));
     });
 }
