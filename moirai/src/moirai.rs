@@ -305,6 +305,9 @@ impl Moirai {
 
     /// Runs a future on the calling thread until it is done, and returns its output. Inside of a task, the worker's core is handed
     /// off to another thread while the future waits.
+    ///
+    /// Inside of a task of another runtime, that runtime is not told that its thread blocks. If the future waits for a task of that
+    /// same runtime, this can hang without a sign; await the future there instead.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }

@@ -120,16 +120,21 @@ impl LocalJobs {
         Some(job)
     }
 
-    /// Notes that the thread is about to block: publishes its private jobs, because nothing of them would run meanwhile, and ends its
-    /// count as an external thread, because it uses no processor (rule 12). Returns whether it counted as one; then the caller must
-    /// call [`count_as_external`](Self::count_as_external) when it no longer blocks.
-    pub(crate) fn blocks(&self, host: &impl Host) -> bool {
+    /// Publishes all private jobs, because the thread is about to sleep, and nothing of them would run meanwhile (rule 12).
+    pub(super) fn publish_all(&self, host: &impl Host) {
         if !ptr::eq(self.newest_public.get(), self.newest.get()) {
             let next = || self.oldest_private_is_public();
             if host.shared_jobs().publish(host.idle(), usize::MAX, next) {
                 host.invite(Invitation::Anyway);
             }
         }
+    }
+
+    /// Notes that the thread is about to block: publishes its private jobs, and ends its count as an external thread, because it uses
+    /// no processor (rule 12). Returns whether it counted as one; then the caller must call
+    /// [`count_as_external`](Self::count_as_external) when it no longer blocks.
+    pub(crate) fn blocks(&self, host: &impl Host) -> bool {
+        self.publish_all(host);
         let was_external = self.is_external.replace(false);
         if was_external {
             leave_external(host);

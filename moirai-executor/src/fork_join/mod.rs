@@ -65,9 +65,9 @@
 //!     of the private ones; and the scope's thread queues a private job, and then publishes if it reads that none is public. Both
 //!     hold the lock of the scope's queue in between, so one of them sees the other. That lock is taken under the lock of the
 //!     shared jobs, and never the other way round.
-//! 12. **Announced blocks.** A thread that announces that it blocks, by `block_in_place` or `block_on` or in a wait, publishes all
-//!     its private stack jobs before, invites a worker whatever rule 7 says, and does not count as an external thread meanwhile.
-//!     It may block until those jobs have run.
+//! 12. **Sleep and announced blocks.** A thread that is about to sleep in a wait, or announces that it blocks, by `block_in_place`
+//!     or `block_on` for example, publishes all its private stack jobs before, and invites a worker whatever rule 7 says. While it
+//!     blocks it does not count as an external thread. It may block until those jobs have run.
 //!
 //! The chain of parent frames of a public job can be followed under the lock. The job has not been run, so neither it nor anything
 //! that it is a descendant of has finished, and their frames still exist. To finish, they would first have to take the lock.

@@ -61,6 +61,7 @@ pub(super) fn wait_step(
             local_jobs.count_as_external(host);
         }
     } else {
+        local_jobs.publish_all(host);
         // There may be new work, some of it a descendant, so the next step looks again.
         wait.hand_off = !host.park_on_core(latch);
         wait.seen = None;

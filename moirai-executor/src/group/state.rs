@@ -124,10 +124,18 @@ impl<T: Send + 'static> GroupState<T> {
 
     /// Logs the panic of a member whose result is not kept: its error reaches no caller.
     fn log_unkept(&self, outcome: Option<&MemberResult<T>>) {
-        if let Some((id, Err(TaskError::Panicked(_)))) = outcome
-            && let Some(stats) = self.shared.registry.stats(*id)
-        {
-            log_unseen_panic(&stats);
+        let Some((id, Err(TaskError::Panicked(panic)))) = outcome else { return };
+        match self.shared.registry.stats(*id) {
+            Some(stats) => log_unseen_panic(&stats),
+            // Its record has been evicted.
+            None => {
+                log!(
+                    warn,
+                    id = id.get(),
+                    panic = panic.message(),
+                    "a task panicked whose handle is gone"
+                )
+            }
         }
     }
 
