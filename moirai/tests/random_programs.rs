@@ -9,10 +9,11 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use async_channel::{Receiver, Sender};
 use common::{ON_PURPOSE, silence_expected_panics, wait_until, watchdog};
 use moirai::prelude::*;
 use moirai::sync::{CancellationToken, Semaphore};
@@ -64,7 +65,7 @@ struct World {
     token: CancellationToken,
     semaphore: Arc<Semaphore>,
     /// Handles that any action may take.
-    handles: Arc<Mutex<Vec<TaskHandle<Value>>>>,
+    handles: (Sender<TaskHandle<Value>>, Receiver<TaskHandle<Value>>),
     /// The number of values that are alive.
     alive: Arc<AtomicUsize>,
     /// Whether the executors are shut down only when all tasks have ended. If they were stopped before, or are by now, nobody would
@@ -141,11 +142,10 @@ impl World {
             }
             9 => {
                 let handle = self.spawn(executor, random, inner);
-                self.handles.lock().unwrap().push(handle);
+                self.handles.0.try_send(handle).expect("the channel is open, and has no limit");
             }
             10 => {
-                let taken = self.handles.lock().unwrap().pop();
-                if let Some(mut handle) = taken {
+                if let Ok(mut handle) = self.handles.1.try_recv() {
                     match random.below(4) {
                         0 => handle.cancel(),
                         1 => _ = handle.join_timeout(random.micros(300)),
@@ -228,7 +228,7 @@ impl World {
         let borrowed = &borrowed;
         contained(|| {
             executor.scope(|s| {
-                let (ended, ends) = mpsc::channel::<()>();
+                let (ended, ends) = async_channel::bounded::<()>(1);
                 for mut random in randoms {
                     // A job that panics, or is dropped, disconnects it as well.
                     let ended = ended.clone();
@@ -239,7 +239,7 @@ impl World {
                     });
                 }
                 drop(ended);
-                moirai::block_in_place(|| assert!(ends.recv().is_err()));
+                moirai::block_in_place(|| assert!(ends.recv_blocking().is_err()));
             });
         });
     }
@@ -335,7 +335,7 @@ fn run_program(seed: u64) {
         executors: executors.clone(),
         token: CancellationToken::new(),
         semaphore: Arc::new(Semaphore::new(1)),
-        handles: Arc::default(),
+        handles: async_channel::unbounded(),
         alive: Arc::default(),
         drains: random.one_in(2),
     };
@@ -358,7 +358,7 @@ fn run_program(seed: u64) {
         let _ = root.join();
     }
     world.token.cancel();
-    let (handles, drains) = (Arc::clone(&world.handles), world.drains);
+    let (handles, drains) = (world.handles.1.clone(), world.drains);
     drop(world);
     let timeout = random.micros(5_000);
     if drains {
@@ -377,8 +377,9 @@ fn run_program(seed: u64) {
     }
     wait_until("every value is dropped", || {
         // A destructor may put another handle there.
-        let left = std::mem::take(&mut *handles.lock().unwrap());
-        left.into_iter().for_each(|handle| contained(|| drop(handle)));
+        while let Ok(handle) = handles.try_recv() {
+            contained(|| drop(handle));
+        }
         alive.load(Ordering::Relaxed) == 0
     });
 }
