@@ -227,7 +227,7 @@ impl SharedJobs {
     ) -> bool {
         let mut state = self.state.lock();
         let scope = state.enter(scope_ref);
-        // Ordering: Relaxed: see `has_scopes`.
+        // Ordering: Relaxed: see `publish_private`.
         self.scopes.store(state.scopes.len(), Ordering::Relaxed);
         let entry = &mut state.scopes[scope];
         let before = entry.jobs.len();
@@ -243,17 +243,12 @@ impl SharedJobs {
         published > 0
     }
 
-    /// Returns whether there is a scope that has had a public job.
-    pub(crate) fn has_scopes(&self) -> bool {
-        // Ordering: Relaxed: a scope is entered when it publishes its first job, so a thread that does not see it here is woken for
-        // that job, or sees that another one is (rule 8).
-        self.scopes.load(Ordering::Relaxed) > 0
-    }
-
     /// Publishes private jobs of the scopes that have no public ones (rule 11). Returns whether there were any; then the caller must
     /// invite a worker. It is called by threads that have nothing else to do.
     pub(crate) fn publish_private(&self, idle: usize) -> bool {
-        if !self.has_scopes() {
+        // Ordering: Relaxed: a scope is entered when it publishes its first job, so a thread that does not see it here is woken for
+        // that job (rule 8).
+        if self.scopes.load(Ordering::Relaxed) == 0 {
             return false;
         }
         let mut state = self.state.lock();
@@ -334,7 +329,7 @@ impl SharedJobs {
     pub(crate) fn leave(&self, scope: usize) -> Option<Payload> {
         let mut state = self.state.lock();
         let panic = state.scopes.remove(scope).panic;
-        // Ordering: Relaxed: see `has_scopes`.
+        // Ordering: Relaxed: see `publish_private`.
         self.scopes.store(state.scopes.len(), Ordering::Relaxed);
         panic
     }

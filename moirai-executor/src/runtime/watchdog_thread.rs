@@ -113,12 +113,9 @@ fn watch(shared: &Shared) {
     }
 }
 
-/// Returns whether no thread is busy, and no scope has jobs that only the watchdog publishes.
 fn all_are_idle(shared: &Shared) -> bool {
     let activities = &shared.watchdog.activities;
-    shared.sleepers.idle() == activities.workers()
-        && activities.compensation_is_idle()
-        && !shared.shared_jobs.has_scopes()
+    shared.sleepers.idle() == activities.workers() && activities.compensation_is_idle()
 }
 
 /// Checks all threads once.
@@ -134,6 +131,7 @@ fn tick(shared: &Shared, seen: &mut Seen) {
         return;
     }
     seen.idle = 0;
+    // A thread that has taken the last public job of a scope may be stuck in it.
     publish_private(shared);
     let jobs = found.blocked > 0 && shared.shared_jobs.has_jobs();
     let waits = jobs || shared.scheduler.len() > 0;

@@ -83,9 +83,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 || shared.lifecycle.phase() == Phase::Stopped,
                 || {
                     // The worker has announced that it will sleep, so it may be the one that is invited.
-                    if !shared.watchdog.on {
-                        publish_private(&**shared);
-                    }
+                    publish_private(&**shared);
                     shared
                         .notify_recorder("worker_parked", |recorder| recorder.worker_parked(index));
                 },
