@@ -16,7 +16,7 @@ use super::local_jobs::LocalJobs;
 use super::scope_core::models::{Spawner, scope};
 use super::shared_jobs::SharedJobs;
 use super::stack_job::{JobHeader, StackJob};
-use super::waking::{self, publish_private};
+use super::waking;
 
 /// Checks a model, with a bound on preemptions where all interleavings would take minutes.
 ///
@@ -330,7 +330,7 @@ impl Pool {
                     || pool.shared_jobs.take(pool.sleepers.idle()),
                     || pool.shared_jobs.has_jobs(),
                     || pool.stopped.load(Ordering::Relaxed),
-                    || publish_private(&*pool),
+                    || (),
                 ) {
                     local_jobs.run(stolen, &*pool);
                 }

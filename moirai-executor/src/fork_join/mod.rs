@@ -60,14 +60,11 @@
 //!     a public job is known to no other thread. One that has is entered in the shared jobs, with a count of the jobs that were
 //!     made public and have not finished. The scope ends when its own queue is empty and the count, read under the lock, is zero. A
 //!     thief's last access to anything of the scope is under the lock.
-//! 11. **Private jobs of scopes are in reach.** The closure of a scope may block until its jobs have run. So a thread that has
-//!     announced that it will sleep, or is about to sleep in a wait, publishes half of the private jobs of each scope that has no
-//!     public one, and the watchdog does so every few milliseconds while a worker is busy. It is not done sooner, because many
-//!     small jobs are run fastest by their own thread. For each scope with private jobs and no public one somebody will do that:
-//!     the thread that took the last public one stored that there is none, and looks after it has run the job, unless it is stuck;
-//!     and the scope's thread queues a private job, and then publishes if it reads that none is public. Both hold the lock of the
-//!     scope's queue in between, so one of them sees the other. That lock is taken under the lock of the shared jobs, and never the
-//!     other way round.
+//! 11. **Private jobs of scopes are in reach.** The closure of a scope may block until its jobs have run. So a scope that has
+//!     private jobs has a public one: a thread that takes the last public job stores that there is none, and then publishes half
+//!     of the private ones; and the scope's thread queues a private job, and then publishes if it reads that none is public. Both
+//!     hold the lock of the scope's queue in between, so one of them sees the other. That lock is taken under the lock of the
+//!     shared jobs, and never the other way round.
 //! 12. **Sleep and announced blocks.** A thread that is about to sleep in a wait, or announces that it blocks, by `block_in_place`
 //!     or `block_on` for example, publishes all its private stack jobs before, and invites a worker whatever rule 7 says. While it
 //!     blocks it does not count as an external thread. It may block until those jobs have run.

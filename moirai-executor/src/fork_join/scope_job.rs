@@ -67,8 +67,8 @@ impl ScopeRef {
         scope_ref.store(number, Ordering::Relaxed);
     }
 
-    /// Sets the number of the scope's jobs in the shared jobs. The caller holds their lock, and a thread
-    /// that sets zero calls [`take_older_half`](Self::take_older_half) before it sleeps (rule 11).
+    /// Sets the number of the scope's jobs in the shared jobs. The caller holds their lock, and calls
+    /// [`take_older_half`](Self::take_older_half) after it has set zero (rule 11).
     pub(crate) fn set_public(self, jobs: usize) {
         // SAFETY: the scope is alive, as in `frame`.
         let public = unsafe { &(*self.0).public };

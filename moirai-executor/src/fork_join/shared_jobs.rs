@@ -27,8 +27,6 @@ pub(crate) struct SharedJobs {
     version: AtomicUsize,
     /// The number of external threads that run fork-join work themselves (rule 7).
     external_threads: AtomicUsize,
-    /// The number of scopes in `state`, for threads that look there only if there are any.
-    scopes: AtomicUsize,
     state: Mutex<SharedJobsState>,
 }
 
@@ -76,7 +74,6 @@ impl SharedJobs {
             public: AtomicUsize::new(0),
             version: AtomicUsize::new(0),
             external_threads: AtomicUsize::new(0),
-            scopes: AtomicUsize::new(0),
             state: Mutex::new(SharedJobsState::default()),
         }
     }
@@ -227,8 +224,6 @@ impl SharedJobs {
     ) -> bool {
         let mut state = self.state.lock();
         let scope = state.enter(scope_ref);
-        // Ordering: Relaxed: see `publish_private`.
-        self.scopes.store(state.scopes.len(), Ordering::Relaxed);
         let entry = &mut state.scopes[scope];
         let before = entry.jobs.len();
         entry.jobs.extend(jobs);
@@ -240,23 +235,6 @@ impl SharedJobs {
             state.offers.push_back(Offer::Scope(scope));
         }
         self.published(&state, idle);
-        published > 0
-    }
-
-    /// Publishes private jobs of the scopes that have no public ones (rule 11). Returns whether there were any; then the caller must
-    /// invite a worker. It is called by threads that have nothing else to do.
-    pub(crate) fn publish_private(&self, idle: usize) -> bool {
-        // Ordering: Relaxed: a scope is entered when it publishes its first job, so a thread that does not see it here is woken for
-        // that job (rule 8).
-        if self.scopes.load(Ordering::Relaxed) == 0 {
-            return false;
-        }
-        let mut state = self.state.lock();
-        let scopes: Vec<usize> = state.scopes.iter().map(|(scope, _)| scope).collect();
-        let published: usize = scopes.into_iter().map(|scope| state.publish_private(scope)).sum();
-        if published > 0 {
-            self.published(&state, idle);
-        }
         published > 0
     }
 
@@ -327,11 +305,7 @@ impl SharedJobs {
 
     /// Removes a scope that has finished, and returns the payload of its first panic.
     pub(crate) fn leave(&self, scope: usize) -> Option<Payload> {
-        let mut state = self.state.lock();
-        let panic = state.scopes.remove(scope).panic;
-        // Ordering: Relaxed: see `publish_private`.
-        self.scopes.store(state.scopes.len(), Ordering::Relaxed);
-        panic
+        self.state.lock().scopes.remove(scope).panic
     }
 
     pub(crate) fn add_external_thread(&self) {
@@ -390,11 +364,11 @@ impl SharedJobsState {
                 let entry = &mut self.scopes[scope];
                 let job = entry.jobs.pop_front()?;
                 let scope_ref = entry.scope_ref;
-                scope_ref.set_public(entry.jobs.len());
-                if !entry.jobs.is_empty() {
+                self.public -= 1;
+                if self.refill(scope) {
                     self.offers.push_back(Offer::Scope(scope));
                 }
-                Stolen::HeapJob { scope, scope_ref, job }
+                return Some(StolenJob(Stolen::HeapJob { scope, scope_ref, job }));
             }
         };
         self.public -= 1;
@@ -416,29 +390,26 @@ impl SharedJobsState {
         })
     }
 
-    /// Publishes half of the private jobs of a scope that has no public ones (rule 11). Returns how many.
-    fn publish_private(&mut self, scope: usize) -> usize {
+    /// Publishes private jobs of a scope of which public ones were taken, if none of these is left (rule 11). Returns whether the scope
+    /// has public jobs now.
+    fn refill(&mut self, scope: usize) -> bool {
         let entry = &mut self.scopes[scope];
-        if !entry.jobs.is_empty() {
-            return 0;
-        }
-        entry.scope_ref.take_older_half(&mut entry.jobs);
-        let published = entry.jobs.len();
-        if published > 0 {
+        let scope_ref = entry.scope_ref;
+        scope_ref.set_public(entry.jobs.len());
+        if entry.jobs.is_empty() {
+            scope_ref.take_older_half(&mut entry.jobs);
+            let published = entry.jobs.len();
             entry.unfinished += published;
-            entry.scope_ref.set_public(published);
             self.public += published;
-            self.offers.push_back(Offer::Scope(scope));
+            scope_ref.set_public(published);
         }
-        published
+        !entry.jobs.is_empty()
     }
 
     /// Notes that `jobs` public jobs of a scope were taken, at least one, and removes the scope's offer if none is left.
     fn took(&mut self, scope: usize, jobs: usize) {
         self.public -= jobs;
-        let entry = &self.scopes[scope];
-        entry.scope_ref.set_public(entry.jobs.len());
-        if entry.jobs.is_empty() {
+        if !self.refill(scope) {
             let is_it = |offer: &Offer| matches!(offer, Offer::Scope(other) if *other == scope);
             if let Some(index) = self.offers.iter().position(is_it) {
                 self.offers.remove(index);

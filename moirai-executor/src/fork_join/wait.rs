@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::host::{Host, Invitation};
+use super::host::Host;
 use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::stack_job::JobHeader;
@@ -62,10 +62,6 @@ pub(super) fn wait_step(
         }
     } else {
         local_jobs.publish_all(host);
-        if host.shared_jobs().publish_private(host.idle()) {
-            host.invite(Invitation::Anyway);
-            return;
-        }
         // There may be new work, some of it a descendant, so the next step looks again.
         wait.hand_off = !host.park_on_core(latch);
         wait.seen = None;

@@ -24,13 +24,6 @@ pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers, invitation: 
     }
 }
 
-/// Publishes private jobs of scopes, and invites a worker for them (rule 11).
-pub(crate) fn publish_private(host: &impl Host) {
-    if host.shared_jobs().publish_private(host.idle()) {
-        host.invite(Invitation::Anyway);
-    }
-}
-
 /// Ends the time in which the calling thread counts as an external thread (rule 7). The processor that it used is free for a worker
 /// that was not invited because of it.
 pub(crate) fn leave_external(host: &impl Host) {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use moirai_core::Scheduler;
 
-use crate::fork_join::waking::publish_private;
 use crate::panics::{self, log};
 use crate::runtime::compensation_thread::request_compensation;
 use crate::runtime::shared::Shared;
@@ -131,8 +130,6 @@ fn tick(shared: &Shared, seen: &mut Seen) {
         return;
     }
     seen.idle = 0;
-    // A thread that has taken the last public job of a scope may be stuck in it.
-    publish_private(shared);
     let jobs = found.blocked > 0 && shared.shared_jobs.has_jobs();
     let waits = jobs || shared.scheduler.len() > 0;
     if shared.sleepers.idle() > 0 {

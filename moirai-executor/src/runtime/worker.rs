@@ -6,7 +6,6 @@ use std::sync::Arc;
 use moirai_core::{LocalQueue, Scheduler};
 
 use crate::fork_join::StolenJob;
-use crate::fork_join::waking::publish_private;
 use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::external::wake_another;
@@ -82,10 +81,8 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 || shared.shared_jobs.has_jobs(),
                 || shared.lifecycle.phase() == Phase::Stopped,
                 || {
-                    // The worker has announced that it will sleep, so it may be the one that is invited.
-                    publish_private(&**shared);
                     shared
-                        .notify_recorder("worker_parked", |recorder| recorder.worker_parked(index));
+                        .notify_recorder("worker_parked", |recorder| recorder.worker_parked(index))
                 },
             );
             context.ticks.set(shared.clock.ticks());
