@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
 
+use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 use moirai_sync::Unparker;
@@ -43,7 +44,7 @@ impl<H: Host> ScopeCore<H> {
                 frame,
                 number: AtomicUsize::new(NONE),
                 public: AtomicUsize::new(0),
-                own: Mutex::new(VecDeque::new()),
+                own: CachePadded::new(Mutex::new(VecDeque::new())),
             },
             local_jobs,
             host,
@@ -110,9 +111,18 @@ impl<H: Host> ScopeCore<H> {
         }
         let had_none = self.has_no_public();
         // Not under the lock of the queue, which is never held when that of the shared jobs is taken.
-        let mut older = VecDeque::new();
-        self.scope_ref().take_older_half(&mut older);
-        if !host.shared_jobs().publish_jobs(self.scope_ref(), host.idle(), older) {
+        let (scope, mut own) = (self.scope_ref(), self.header.own.lock());
+        let published = if own.len() <= 2 {
+            let oldest = own.pop_front();
+            drop(own);
+            host.shared_jobs().publish_jobs(scope, host.idle(), oldest)
+        } else {
+            drop(own);
+            let mut older = VecDeque::new();
+            scope.take_older_half(&mut older);
+            host.shared_jobs().publish_jobs(scope, host.idle(), older)
+        };
+        if !published {
             return;
         }
         host.invite(if had_none { Invitation::Anyway } else { Invitation::IfFree });

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,8 +27,9 @@ pub(crate) struct ScopeHeader {
     pub(crate) number: AtomicUsize,
     /// The number of its jobs in the shared jobs. Written under their lock.
     pub(crate) public: AtomicUsize,
-    /// The private jobs, oldest first (rule 11).
-    pub(crate) own: Mutex<VecDeque<HeapJob>>,
+    /// The private jobs, oldest first (rule 11). On cache lines of its own: the scope's thread writes to it for every job, and thieves
+    /// read the rest of the header for every job.
+    pub(crate) own: CachePadded<Mutex<VecDeque<HeapJob>>>,
 }
 
 /// A pointer to a scope, on the stack of the scope's own thread.

@@ -242,7 +242,9 @@ impl SharedJobs {
     pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize) -> VecDeque<HeapJob> {
         let mut state = self.state.lock();
         let entry = &mut state.scopes[scope];
-        let back = entry.jobs.split_off(entry.jobs.len() / 2);
+        let kept = entry.jobs.len() / 2;
+        let back =
+            if kept == 0 { std::mem::take(&mut entry.jobs) } else { entry.jobs.split_off(kept) };
         entry.unfinished -= back.len();
         if !back.is_empty() {
             state.took(scope, back.len());
@@ -434,8 +436,9 @@ impl StolenJob {
     }
 }
 
-/// Jobs of a scope that take less than this are taken several at a time, so that most of the time goes into running them.
-const SHORT: Duration = Duration::from_micros(4);
+/// How long the jobs of a scope that are taken at once may take. Short jobs are taken several at a time, so that most of the time goes
+/// into running them and not into waiting for the lock.
+const BATCH: Duration = Duration::from_micros(8);
 
 /// The largest number of jobs that are taken at once.
 const MOST: usize = 64;
@@ -459,17 +462,48 @@ impl SharedJobs {
         let mut done = 1;
         loop {
             let now = Instant::now();
-            let short = now - before < SHORT && now - begin < TURN && !cfg!(moirai_loom);
-            let more = if short { (2 * done).min(MOST) } else { 0 };
+            let more = if now - begin < TURN && !cfg!(moirai_loom) {
+                next_batch(done, now - before)
+            } else {
+                0
+            };
             let jobs = self.finished(scope, done, panic.take(), idle(), more);
             if jobs.is_empty() {
                 return;
             }
-            (before, done) = (now, jobs.len());
+            // Not the time for which the thread has waited for the lock: then many threads that wait would take fewer jobs each.
+            (before, done) = (Instant::now(), jobs.len());
             for job in jobs {
                 let payload = scope_ref.run(at, job);
                 keep_first(&mut panic, payload);
             }
         }
+    }
+}
+
+/// Returns how many jobs to take after `done` jobs that took so long together.
+fn next_batch(done: usize, took: Duration) -> usize {
+    if took < BATCH / 2 {
+        (2 * done).min(MOST)
+    } else if took < BATCH {
+        done
+    } else {
+        // It may have been one long job among short ones, or an interruption.
+        done / 4
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_while_they_are_short_and_shrink_when_they_are_long() {
+        let micros = Duration::from_micros;
+        assert_eq!(next_batch(1, micros(1)), 2);
+        assert_eq!(next_batch(50, micros(1)), MOST);
+        assert_eq!(next_batch(10, micros(5)), 10);
+        assert_eq!(next_batch(10, micros(20)), 2);
+        assert_eq!(next_batch(1, micros(20)), 0, "the thread looks at other work");
     }
 }
