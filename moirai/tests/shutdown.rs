@@ -6,8 +6,7 @@ mod common;
 
 use std::collections::HashSet;
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -571,18 +570,15 @@ fn a_shutdown_inside_of_a_stolen_half_returns_at_once() {
 
 /// Ends the executor before its first task is queued, and waits until its worker has ended.
 struct EndsFirst {
-    executor: Arc<OnceLock<Moirai>>,
+    /// Taken at the first spawn, because the executor owns the plugin.
+    executor: Arc<Mutex<Option<Moirai>>>,
     prefix: &'static str,
-    ended: AtomicBool,
 }
 
 impl ExecutorPlugin for EndsFirst {
     fn before_spawn(&self, _: TaskId) {
-        if self.ended.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let executor = self.executor.get().unwrap().clone();
-        thread::spawn(move || executor.shutdown_timeout(Duration::ZERO));
+        let Some(executor) = self.executor.lock().unwrap().take() else { return };
+        thread::spawn(move || executor.shutdown_timeout(Duration::ZERO)).join().unwrap();
         wait_until("the worker has ended", || {
             threads::count(&format!("{}-worker", self.prefix)) == 0
         });
@@ -591,11 +587,11 @@ impl ExecutorPlugin for EndsFirst {
 
 /// Returns an executor whose first task is ended by the thread that spawns it.
 fn ends_first(prefix: &'static str) -> Moirai {
-    let cell = Arc::new(OnceLock::new());
-    let plugin = EndsFirst { executor: Arc::clone(&cell), prefix, ended: AtomicBool::new(false) };
+    let later = Arc::new(Mutex::new(None));
+    let plugin = EndsFirst { executor: Arc::clone(&later), prefix };
     let builder = Moirai::builder().worker_threads(1).thread_name_prefix(prefix).plugin(plugin);
     let executor = builder.build().unwrap();
-    cell.set(executor.clone()).unwrap();
+    *later.lock().unwrap() = Some(executor.clone());
     executor
 }
 
