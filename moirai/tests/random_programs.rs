@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use common::{ON_PURPOSE, silence_expected_panics, wait_until, watchdog};
+use common::{ON_PURPOSE, OnDrop, silence_expected_panics, wait_until, watchdog};
 use moirai::prelude::*;
 use moirai::sync::{CancellationToken, Semaphore};
 use moirai::{par, time};
@@ -228,18 +228,20 @@ impl World {
         let borrowed = &borrowed;
         contained(|| {
             executor.scope(|s| {
-                let (ended, ends) = async_channel::bounded::<()>(1);
+                let left = Arc::new(AtomicUsize::new(randoms.len()));
                 for mut random in randoms {
-                    // A job that panics, or is dropped, disconnects it as well.
-                    let ended = ended.clone();
+                    // A job that panics, or is dropped, counts as well.
+                    let left = Arc::clone(&left);
+                    let ends = OnDrop::new(move || _ = left.fetch_sub(1, Ordering::Relaxed));
                     s.spawn(move |_| {
-                        let _ended = ended;
+                        let _ends = ends;
                         self.act(&mut random, inner.saturating_sub(1));
                         borrowed.check();
                     });
                 }
-                drop(ended);
-                moirai::block_in_place(|| assert!(ends.recv_blocking().is_err()));
+                moirai::block_in_place(|| {
+                    wait_until("all jobs have ended", || left.load(Ordering::Relaxed) == 0);
+                });
             });
         });
     }

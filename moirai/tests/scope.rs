@@ -269,12 +269,12 @@ fn a_scope_whose_closure_waits_for_its_jobs_ends() {
         watchdog.feed(format!("{workers} workers and {jobs} jobs"));
         let executor = common::workers(workers);
         executor.scope(|s| {
-            let (sender, receiver) = std::sync::mpsc::channel();
+            let ran = Counter::default();
             for _ in 0..jobs {
-                let sender = sender.clone();
-                s.spawn(move |_| sender.send(()).unwrap());
+                let ran = ran.clone();
+                s.spawn(move |_| _ = ran.add());
             }
-            receiver.iter().take(jobs).for_each(drop);
+            common::wait_until("all jobs have run", || ran.get() == jobs);
         });
     }
 }
