@@ -64,7 +64,8 @@
 //!     private jobs has a public one: a thread that takes the last public job stores that there is none, and then publishes half
 //!     of the private ones; and the scope's thread queues a private job, and then publishes if it reads that none is public. Both
 //!     hold the lock of the scope's queue in between, so one of them sees the other. That lock is taken under the lock of the
-//!     shared jobs, and never the other way round.
+//!     shared jobs, and never the other way round. A thief takes short jobs several at a time; those that it has not begun are in
+//!     nobody's reach, so a job must not wait for another job of its scope.
 //! 12. **Sleep and announced blocks.** A thread that is about to sleep in a wait, or announces that it blocks, by `block_in_place`
 //!     or `block_on` for example, publishes all its private stack jobs before, and invites a worker whatever rule 7 says. While it
 //!     blocks it does not count as an external thread. It may block until those jobs have run.
