@@ -63,7 +63,7 @@ impl Host for Pair {
 }
 
 fn pair(wakes_early: bool) -> Arc<Pair> {
-    Arc::new(Pair { shared_jobs: SharedJobs::new(), wakes_early })
+    Arc::new(Pair { shared_jobs: SharedJobs::new(1), wakes_early })
 }
 
 /// Calls `f` as a task does that begins fork-join work.
@@ -315,7 +315,7 @@ impl Pool {
     /// Starts the worker, which runs jobs until it is stopped.
     fn start() -> (Arc<Self>, thread::JoinHandle<()>) {
         let pool = Arc::new(Self {
-            shared_jobs: SharedJobs::new(),
+            shared_jobs: SharedJobs::new(1),
             sleepers: Sleepers::new(1),
             stopped: AtomicBool::new(false),
         });

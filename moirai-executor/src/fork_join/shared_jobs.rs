@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use moirai_core::shim::hint;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard};
 use moirai_sync::Unparker;
@@ -19,6 +20,8 @@ use crate::task::TaskPtr;
 ///
 /// One lock protects them all: publishing is the exception, a few jobs for each idle worker.
 pub(crate) struct SharedJobs {
+    /// The number of the executor's workers.
+    workers: usize,
     /// Whether a `join` should publish a job (rule 5). Every `join` reads it.
     wants_jobs: AtomicBool,
     /// The number of public jobs: a copy of the count in `state`, which is read without the lock.
@@ -54,6 +57,7 @@ struct SharedScope {
     sleeper: Option<Unparker>,
     /// The payload of the first panic.
     panic: Option<Payload>,
+    job_time: JobTime,
 }
 
 // SAFETY: the pointers lead to stack jobs, whose closures and results are `Send`, and to scopes, which are `Sync`.
@@ -68,14 +72,32 @@ enum Stolen {
 }
 
 impl SharedJobs {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self {
+            workers,
             wants_jobs: AtomicBool::new(true),
             public: AtomicUsize::new(0),
             version: AtomicUsize::new(0),
             external_threads: AtomicUsize::new(0),
             state: Mutex::new(SharedJobsState::default()),
         }
+    }
+
+    /// Locks the shared jobs.
+    ///
+    /// The lock is held for a short time only, but by many threads in turn. A thread that sleeps for it is woken much later than it
+    /// could have had the lock. So the thread tries again after growing pauses first.
+    fn lock(&self) -> MutexGuard<'_, SharedJobsState> {
+        // A model has no pauses.
+        for tries in 0..if cfg!(moirai_loom) { 0 } else { LOCK_TRIES } {
+            if let Some(state) = self.state.try_lock() {
+                return state;
+            }
+            for _ in 0..1 << tries.min(LONGEST_PAUSE) {
+                hint::spin_loop();
+            }
+        }
+        self.state.lock()
     }
 
     /// Returns whether more jobs should be published.
@@ -104,7 +126,7 @@ impl SharedJobs {
             self.request_jobs();
             return None;
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let stolen = state.take_at(0);
         self.changed(&state, idle);
         stolen
@@ -149,7 +171,7 @@ impl SharedJobs {
     }
 
     fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<StolenJob> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let index = (0..state.offers.len()).find(|&index| fits(state.frame_of(index)))?;
         let stolen = state.take_at(index);
         self.changed(&state, idle);
@@ -161,7 +183,7 @@ impl SharedJobs {
         if job.is_done() {
             return false;
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if !job.is_public() {
             return false;
         }
@@ -180,7 +202,7 @@ impl SharedJobs {
 
     /// Takes a given job, if it is still there.
     pub(crate) fn take_job(&self, job: &JobHeader, idle: usize) -> Option<StolenJob> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let index = state
             .offers
             .iter()
@@ -198,7 +220,7 @@ impl SharedJobs {
         at_least: usize,
         mut next: impl FnMut() -> Option<*const JobHeader>,
     ) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let mut more = self.idle_cores(idle).saturating_sub(state.public).max(at_least);
         let mut published = 0;
         while more > 0
@@ -222,7 +244,7 @@ impl SharedJobs {
         idle: usize,
         jobs: impl IntoIterator<Item = HeapJob>,
     ) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let scope = state.enter(scope_ref);
         let entry = &mut state.scopes[scope];
         let before = entry.jobs.len();
@@ -240,7 +262,7 @@ impl SharedJobs {
 
     /// Takes the newer half of a scope's public jobs back, for the scope's own thread, which has no private ones.
     pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize) -> VecDeque<HeapJob> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let entry = &mut state.scopes[scope];
         let kept = entry.jobs.len() / 2;
         let back =
@@ -253,21 +275,24 @@ impl SharedJobs {
         back
     }
 
-    /// Records that `jobs` public jobs of a scope have finished, and the panic of one of them. Takes up to `more` others.
+    /// Records that public jobs of a scope have finished. Takes further ones to `next` if the thread goes on with short ones.
     fn finished(
         &self,
         scope: usize,
-        jobs: usize,
-        panic: Option<Payload>,
+        ran: RanJobs,
         idle: usize,
-        more: usize,
-    ) -> Vec<HeapJob> {
-        let mut state = self.state.lock();
+        goes_on: bool,
+        next: &mut Vec<HeapJob>,
+    ) {
+        let mut state = self.lock();
         let entry = &mut state.scopes[scope];
-        let taken = more.min(entry.jobs.len());
-        let next: Vec<HeapJob> = entry.jobs.drain(..taken).collect();
-        entry.unfinished -= jobs;
-        let extra = match panic {
+        entry.job_time.learn(ran.number, ran.took);
+        if goes_on {
+            let taken = entry.job_time.batch(entry.jobs.len(), self.workers).min(entry.jobs.len());
+            next.extend(entry.jobs.drain(..taken));
+        }
+        entry.unfinished -= ran.number;
+        let extra = match ran.panic {
             Some(panic) if entry.panic.is_none() => {
                 entry.panic = Some(panic);
                 None
@@ -275,8 +300,8 @@ impl SharedJobs {
             extra => extra,
         };
         let sleeper = if entry.unfinished == 0 { entry.sleeper.take() } else { None };
-        if taken > 0 {
-            state.took(scope, taken);
+        if !next.is_empty() {
+            state.took(scope, next.len());
             self.changed(&state, idle);
         }
         drop(state);
@@ -284,17 +309,16 @@ impl SharedJobs {
             sleeper.unpark();
         }
         forget_payload(extra);
-        next
     }
 
     /// Returns whether all public jobs of a scope have finished.
     pub(crate) fn is_finished(&self, scope: usize) -> bool {
-        self.state.lock().scopes[scope].unfinished == 0
+        self.lock().scopes[scope].unfinished == 0
     }
 
     /// Sets the unparker that is woken when all public jobs of a scope have finished. Does nothing if they have.
     pub(crate) fn set_waker(&self, scope: usize, sleeper: Option<Unparker>) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let entry = &mut state.scopes[scope];
         let before = if entry.unfinished > 0 {
             std::mem::replace(&mut entry.sleeper, sleeper)
@@ -307,7 +331,7 @@ impl SharedJobs {
 
     /// Removes a scope that has finished, and returns the payload of its first panic.
     pub(crate) fn leave(&self, scope: usize) -> Option<Payload> {
-        self.state.lock().scopes.remove(scope).panic
+        self.lock().scopes.remove(scope).panic
     }
 
     pub(crate) fn add_external_thread(&self) {
@@ -386,6 +410,7 @@ impl SharedJobsState {
                 unfinished: 0,
                 sleeper: None,
                 panic: None,
+                job_time: JobTime::default(),
             });
             scope_ref.set_number(number);
             number
@@ -436,15 +461,21 @@ impl StolenJob {
     }
 }
 
-/// How long the jobs of a scope that are taken at once may take. Short jobs are taken several at a time, so that most of the time goes
-/// into running them and not into waiting for the lock.
-const BATCH: Duration = Duration::from_micros(8);
+/// How long the jobs of a scope that are taken at once may take.
+const BATCH: Duration = Duration::from_micros(32);
 
 /// The largest number of jobs that are taken at once.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
 /// The longest time for which a thread runs jobs of one scope before it looks at other work.
 const TURN: Duration = Duration::from_micros(100);
+
+/// How often a thread tries to lock the shared jobs before it sleeps: all pauses in between are about as long as it takes to put a
+/// thread to sleep and to wake it.
+const LOCK_TRIES: u32 = 24;
+
+/// The length of the longest pause between two tries, in spins, is two to this power: some microseconds.
+const LONGEST_PAUSE: u32 = 6;
 
 impl SharedJobs {
     /// Runs a job of a scope, and further jobs of the same scope as long as they are short.
@@ -459,21 +490,19 @@ impl SharedJobs {
         let begin = Instant::now();
         let mut before = begin;
         let mut panic = scope_ref.run(at, job);
+        let mut jobs = Vec::new();
         let mut done = 1;
         loop {
             let now = Instant::now();
-            let more = if now - begin < TURN && !cfg!(moirai_loom) {
-                next_batch(done, now - before)
-            } else {
-                0
-            };
-            let jobs = self.finished(scope, done, panic.take(), idle(), more);
+            let goes_on = now - begin < TURN && !cfg!(moirai_loom);
+            let ran = RanJobs { number: done, took: now - before, panic: panic.take() };
+            self.finished(scope, ran, idle(), goes_on, &mut jobs);
             if jobs.is_empty() {
                 return;
             }
-            // Not the time for which the thread has waited for the lock: then many threads that wait would take fewer jobs each.
+            // Not the time for which the thread has waited for the lock.
             (before, done) = (Instant::now(), jobs.len());
-            for job in jobs {
+            for job in jobs.drain(..) {
                 let payload = scope_ref.run(at, job);
                 keep_first(&mut panic, payload);
             }
@@ -481,15 +510,35 @@ impl SharedJobs {
     }
 }
 
-/// Returns how many jobs to take after `done` jobs that took so long together.
-fn next_batch(done: usize, took: Duration) -> usize {
-    if took < BATCH / 2 {
-        (2 * done).min(MOST)
-    } else if took < BATCH {
-        done
-    } else {
-        // It may have been one long job among short ones, or an interruption.
-        done / 4
+/// Public jobs of a scope that a thread has run.
+struct RanJobs {
+    number: usize,
+    took: Duration,
+    panic: Option<Payload>,
+}
+
+/// The time that a job of a scope takes, as far as it is known.
+#[derive(Default)]
+struct JobTime(Duration);
+
+impl JobTime {
+    /// Learns from jobs that have run. It believes at once that jobs are long, and slowly that they are short: jobs that were taken
+    /// together wait for each other.
+    fn learn(&mut self, number: usize, took: Duration) {
+        let each = took / u32::try_from(number).unwrap_or(u32::MAX);
+        self.0 = if each > self.0 { each } else { (self.0 + each) / 2 };
+    }
+
+    /// Returns how many of `left` jobs a thread takes at once: as many as are short together, and a small part of all, so that the
+    /// last ones are spread evenly (guided self-scheduling, Polychronopoulos and Kuck 1987).
+    fn batch(&self, left: usize, workers: usize) -> usize {
+        if self.0 > BATCH {
+            // The thread looks at other work before the next one.
+            return 0;
+        }
+        let short = BATCH.as_nanos() / self.0.as_nanos().max(1);
+        let part = (left / (2 * workers)).clamp(1, MOST);
+        usize::try_from(short).map_or(part, |short| short.min(part))
     }
 }
 
@@ -498,12 +547,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_grow_while_they_are_short_and_shrink_when_they_are_long() {
+    fn batches_are_large_while_jobs_are_short_and_many() {
         let micros = Duration::from_micros;
-        assert_eq!(next_batch(1, micros(1)), 2);
-        assert_eq!(next_batch(50, micros(1)), MOST);
-        assert_eq!(next_batch(10, micros(5)), 10);
-        assert_eq!(next_batch(10, micros(20)), 2);
-        assert_eq!(next_batch(1, micros(20)), 0, "the thread looks at other work");
+        let mut time = JobTime::default();
+        time.learn(1, micros(1));
+        assert_eq!(time.batch(10_000, 2), 32, "as many as are short together");
+        assert_eq!(time.batch(40, 2), 10, "a part, so that other workers get some");
+        assert_eq!(time.batch(2, 2), 1);
+        time.learn(100, micros(1));
+        time.learn(100, micros(1));
+        assert!(time.batch(10_000, 2) > 64, "it learns that they are shorter");
+        time.learn(10, micros(10_000));
+        assert_eq!(time.batch(10_000, 2), 0, "the thread looks at other work");
     }
 }

@@ -190,7 +190,7 @@ impl Shared {
             unread_hints: Once::new(),
             registry,
             sleepers: Sleepers::new(workers),
-            shared_jobs: CachePadded::new(SharedJobs::new()),
+            shared_jobs: CachePadded::new(SharedJobs::new(workers)),
             watchdog: Watchdog::new(&config, compensation),
             time: ExecutorTime::of(&clock),
             injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
