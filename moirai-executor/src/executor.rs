@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use moirai_core::{
 use moirai_sync::drive;
 use parking_lot::Mutex;
 
+use crate::box_if_large;
 use crate::group::TaskGroup;
 use crate::handle::TaskHandle;
 use crate::handle::WaitForTask;
@@ -242,37 +243,48 @@ impl HybridExecutor {
 impl TaskSpawner for HybridExecutor {
     type Handle<T: Send + 'static> = TaskHandle<T>;
 
+    #[inline]
     fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
-        spawn_task(&self.shared, task, SpawnOptions::new(TaskKind::Parallel))
+        let options = SpawnOptions::new(TaskKind::Parallel);
+        box_if_large!(
+            task: T = { let task = Box::new(task); move || task.run() }, spawn_task(&self.shared, task, options))
     }
 
+    #[inline]
     fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        spawn_future(&self.shared, future, SpawnOptions::new(TaskKind::Async))
+        let options = SpawnOptions::new(TaskKind::Async);
+        box_if_large!(future: F = Box::pin(future), spawn_future(&self.shared, future, options))
     }
 
+    #[inline]
     fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        spawn_closure(&self.shared, f, SpawnOptions::new(TaskKind::Parallel))
+        let options = SpawnOptions::new(TaskKind::Parallel);
+        box_if_large!(f: F = Box::new(f), spawn_closure(&self.shared, f, options))
     }
 
+    #[inline]
     fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        spawn_closure(&self.shared, f, SpawnOptions::new(TaskKind::Blocking))
+        let options = SpawnOptions::new(TaskKind::Blocking);
+        box_if_large!(f: F = Box::new(f), spawn_closure(&self.shared, f, options))
     }
 
+    #[inline]
     fn spawn_with_priority<T: Task>(&self, task: T, priority: Priority) -> TaskHandle<T::Output> {
         let options = SpawnOptions { priority, ..SpawnOptions::new(TaskKind::Parallel) };
-        spawn_task(&self.shared, task, options)
+        box_if_large!(
+            task: T = { let task = Box::new(task); move || task.run() }, spawn_task(&self.shared, task, options))
     }
 }
 
@@ -309,16 +321,9 @@ impl TaskManager for HybridExecutor {
 }
 
 impl ExecutorControl for HybridExecutor {
+    #[inline]
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let inside = Context::with(|context| {
-            context.is_some_and(|context| Arc::ptr_eq(context.shared(), &self.shared))
-        });
-        if inside {
-            block_on(&self.shared, future)
-        } else {
-            let context = Context::new(Arc::clone(&self.shared));
-            context.enter(|| block_on(&self.shared, future))
-        }
+        box_if_large!(future: F = Box::pin(future), block_on(&self.shared, pin!(future)))
     }
 
     fn try_run(&self) -> bool {
@@ -346,9 +351,21 @@ impl ExecutorControl for HybridExecutor {
     }
 }
 
+/// Polls a future until it is done, inside of a context of the executor.
+fn block_on<F: Future>(shared: &Arc<Shared>, future: Pin<&mut F>) -> F::Output {
+    let inside = Context::with(|context| {
+        context.is_some_and(|context| Arc::ptr_eq(context.shared(), shared))
+    });
+    if inside {
+        block_on_inside(shared, future)
+    } else {
+        let context = Context::new(Arc::clone(shared));
+        context.enter(|| block_on_inside(shared, future))
+    }
+}
+
 /// Polls a future until it is done. Hands off the thread's cores the first time that the future waits.
-fn block_on<F: Future>(shared: &Shared, future: F) -> F::Output {
-    let future = pin!(future);
+fn block_on_inside<F: Future>(shared: &Shared, future: Pin<&mut F>) -> F::Output {
     let mut handed_off = None;
     let output = drive(future, |parker| {
         handed_off.get_or_insert_with(HandedOff::all);

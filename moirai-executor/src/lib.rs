@@ -50,5 +50,7 @@ pub use handle::{AbortHandle, TaskHandle};
 pub use parallel::{Scope, join_or, scope_or};
 pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;
+#[doc(hidden)]
+pub use spawn::Size;
 pub use spawn::{Destination, Standalone, TaskBuilder, spawn_async, spawn_parallel};
 pub use yield_now::yield_now;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use moirai_executor::{Scope, TaskHandle};
+use moirai_executor::{Scope, TaskHandle, box_if_large};
 
 use crate::global;
 use crate::global::current_or_global;
@@ -16,23 +16,44 @@ use crate::global::current_or_global;
 /// });
 /// assert_eq!(task.join().unwrap(), 21);
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn_async<F>(future: F) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // A `match`, and no closure: `#[track_caller]` does not reach through a closure, and the record of the task is to name the
-    // caller's place in the source.
+    box_if_large!(future: F = Box::pin(future), spawn_async_somewhere(future))
+}
+
+/// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
+#[inline]
+#[track_caller]
+pub fn spawn_parallel<F, R>(f: F) -> TaskHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    box_if_large!(f: F = Box::new(f), spawn_parallel_somewhere(f))
+}
+
+// A `match` in both, and no closure: `#[track_caller]` does not reach through a closure, and the record of the task is to name the
+// caller's place in the source.
+
+#[track_caller]
+fn spawn_async_somewhere<F>(future: F) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     match moirai_executor::spawn_async(future) {
         Ok(handle) => handle,
         Err(future) => global().spawn_async(future),
     }
 }
 
-/// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
 #[track_caller]
-pub fn spawn_parallel<F, R>(f: F) -> TaskHandle<R>
+fn spawn_parallel_somewhere<F, R>(f: F) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
@@ -45,13 +66,15 @@ where
 
 /// Spawns a closure that may block, which runs on a thread of its own, on the executor that runs the calling thread, or else on the
 /// [`global`](crate::global()) one.
+#[inline]
 #[track_caller]
 pub fn spawn_blocking<F, R>(f: F) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    current_or_global().spawn_blocking(f)
+    let executor = current_or_global();
+    box_if_large!(f: F = Box::new(f), executor.spawn_blocking(f))
 }
 
 /// Calls [`Moirai::join`](crate::Moirai::join) on the executor that runs the calling thread, or else on the
@@ -112,6 +135,8 @@ where
 /// let sum = moirai::block_on(async { moirai::spawn_parallel(|| (1..=100).sum::<u64>()).await });
 /// assert_eq!(sum.unwrap(), 5050);
 /// ```
+#[inline]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    current_or_global().block_on(future)
+    let executor = current_or_global();
+    box_if_large!(future: F = Box::pin(future), executor.block_on(future))
 }

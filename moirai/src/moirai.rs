@@ -10,7 +10,7 @@ use moirai_core::{
     TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_executor::{
-    HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle,
+    HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, box_if_large,
 };
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 
@@ -115,12 +115,16 @@ impl Moirai {
     /// If the task is refused, its handle returns [`TaskError::ShutDown`](crate::TaskError::ShutDown) once the executor is shutting
     /// down, and [`TaskError::AtCapacity`](crate::TaskError::AtCapacity) at the limit on active tasks, if there is one. This is
     /// true of all `spawn` methods; [`TaskBuilder`] has others, which give the work back or wait.
+    #[inline]
     #[track_caller]
     pub fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
-        self.0.spawn(task)
+        box_if_large!(task: T = { let task = Box::new(task); move || task.run() }, self.0.spawn(task))
     }
 
     /// Spawns a future, which the workers poll.
+    ///
+    /// A future of more than 16 KiB, or 2 KiB in a debug build, is moved to the heap first, so that large futures need little stack.
+    /// The same is true of closures, and of [`block_on`](Self::block_on).
     ///
     /// ```
     /// # use moirai::prelude::*;
@@ -130,23 +134,25 @@ impl Moirai {
     /// assert_eq!(sum.join().unwrap(), 43);
     /// # Ok::<(), BuildError>(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.spawn_async(future)
+        box_if_large!(future: F = Box::pin(future), self.0.spawn_async(future))
     }
 
     /// Spawns a closure that computes, which a worker runs. For one that blocks, use [`spawn_blocking`](Self::spawn_blocking).
+    #[inline]
     #[track_caller]
     pub fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.0.spawn_parallel(f)
+        box_if_large!(f: F = Box::new(f), self.0.spawn_parallel(f))
     }
 
     /// Spawns a closure that may block, which runs on a thread of its own. There are at most
@@ -161,13 +167,14 @@ impl Moirai {
     /// assert!(file.join().unwrap()?.contains("moirai"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.0.spawn_blocking(f)
+        box_if_large!(f: F = Box::new(f), self.0.spawn_blocking(f))
     }
 
     /// Creates a group, whose tasks are waited for, limited in number and cancelled together. The results of its tasks are dropped
@@ -289,13 +296,14 @@ impl Moirai {
 
     /// Spawns a [`Task`] with a priority. The default scheduler takes tasks of a higher priority first, within a bound that keeps
     /// the others moving.
+    #[inline]
     #[track_caller]
     pub fn spawn_with_priority<T: Task>(
         &self,
         task: T,
         priority: Priority,
     ) -> TaskHandle<T::Output> {
-        self.0.spawn_with_priority(task, priority)
+        box_if_large!(task: T = { let task = Box::new(task); move || task.run() }, self.0.spawn_with_priority(task, priority))
     }
 
     /// Returns a builder for a task, which sets its name, priority, timeout and more before it is spawned.
@@ -308,8 +316,9 @@ impl Moirai {
     ///
     /// Inside of a task of another runtime, that runtime is not told that its thread blocks. If the future waits for a task of that
     /// same runtime, this can hang without a sign; await the future there instead.
+    #[inline]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
+        box_if_large!(future: F = Box::pin(future), self.0.block_on(future))
     }
 
     /// Runs one queued task on the calling thread, if there is one, and returns whether there was one.

@@ -8,6 +8,7 @@ use moirai_core::TaskId;
 
 use super::state::GroupState;
 use super::task_group::TaskGroup;
+use crate::box_if_large;
 use crate::handle::TaskHandle;
 use crate::spawn::destination::sealed::Sealed;
 use crate::spawn::{Destination, TaskBuilder};
@@ -68,30 +69,36 @@ impl<T: Send + 'static> TaskGroup<T> {
     ///
     /// This is short for [`task()`](Self::task)`.spawn_async(future)`. The builder also has `try_spawn_async`, which gives the
     /// future back, and `spawn_async_when_free`, which waits.
+    #[inline]
     #[track_caller]
     pub fn spawn_async<F>(&self, future: F) -> TaskId
     where
         F: Future<Output = T> + Send + 'static,
     {
-        self.task().spawn_async(future)
+        let task = self.task();
+        box_if_large!(future: F = Box::pin(future), task.spawn_async(future))
     }
 
     /// Spawns a closure that computes as a member; see [`spawn_async`](Self::spawn_async).
+    #[inline]
     #[track_caller]
     pub fn spawn_parallel<F>(&self, f: F) -> TaskId
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        self.task().spawn_parallel(f)
+        let task = self.task();
+        box_if_large!(f: F = Box::new(f), task.spawn_parallel(f))
     }
 
     /// Spawns a closure that may block as a member; see [`spawn_async`](Self::spawn_async).
+    #[inline]
     #[track_caller]
     pub fn spawn_blocking<F>(&self, f: F) -> TaskId
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        self.task().spawn_blocking(f)
+        let task = self.task();
+        box_if_large!(f: F = Box::new(f), task.spawn_blocking(f))
     }
 }
 

@@ -80,10 +80,14 @@ impl Directory {
         let leaf = &self.leaves[number as usize / LEAF];
         // Ordering: Relaxed: leaves are made only under the depot's lock.
         if leaf.load(Ordering::Relaxed).is_null() {
-            let fresh: Box<Leaf> = Box::new(std::array::from_fn(|_| DirectoryEntry {
-                page: AtomicPtr::new(ptr::null_mut()),
-                next_generation: AtomicU32::new(self.first),
-            }));
+            // As a slice at first, which is made on the heap: an array would be made on the stack of a thread that spawns a task.
+            let fresh: Box<[DirectoryEntry]> = (0..LEAF)
+                .map(|_| DirectoryEntry {
+                    page: AtomicPtr::new(ptr::null_mut()),
+                    next_generation: AtomicU32::new(self.first),
+                })
+                .collect();
+            let fresh: Box<Leaf> = fresh.try_into().expect("it has as many entries as a leaf");
             // Ordering: Release pairs with the Acquire load in `entry`: the entries have been written.
             leaf.store(Box::into_raw(fresh), Ordering::Release);
             self.leaves_made.fetch_add(1, Ordering::Relaxed);

@@ -164,6 +164,12 @@ impl<F> TrySpawnError<F> {
     }
 }
 
+impl<F> TrySpawnError<Box<F>> {
+    pub(crate) fn unboxed(self) -> TrySpawnError<F> {
+        TrySpawnError { reason: self.reason, work: *self.work }
+    }
+}
+
 impl<F> fmt::Display for TrySpawnError<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.reason.error(), f)

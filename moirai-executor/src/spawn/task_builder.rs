@@ -11,10 +11,12 @@ use std::time::Duration;
 use moirai_core::{Priority, TaskKind};
 use moirai_sync::CancellationToken;
 
+use crate::box_if_large;
 use crate::handle::TaskHandle;
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::shared::Shared;
 use crate::spawn::destination::{Destination, Standalone};
+use crate::spawn::large::Size;
 use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::start::{
     refuse, spawn_admitted, spawn_admitted_closure, spawn_closure, spawn_future, try_enter,
@@ -136,6 +138,7 @@ impl<'a, D> TaskBuilder<'a, D> {
     }
 
     /// Spawns a future, which the workers poll.
+    #[inline]
     #[track_caller]
     pub fn spawn_async<F>(self, future: F) -> D::Spawned
     where
@@ -143,10 +146,12 @@ impl<'a, D> TaskBuilder<'a, D> {
         F::Output: Send + 'static,
         D: Destination<F::Output>,
     {
-        self.spawn(TaskKind::Async, Location::caller(), future, spawn_future)
+        let location = Location::caller();
+        box_if_large!(future: F = Box::pin(future), self.spawn(TaskKind::Async, location, future, spawn_future))
     }
 
     /// Spawns a closure that computes, which a worker runs.
+    #[inline]
     #[track_caller]
     pub fn spawn_parallel<F, R>(self, f: F) -> D::Spawned
     where
@@ -154,12 +159,14 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.spawn(TaskKind::Parallel, Location::caller(), f, spawn_closure)
+        let location = Location::caller();
+        box_if_large!(f: F = Box::new(f), self.spawn(TaskKind::Parallel, location, f, spawn_closure))
     }
 
     /// Spawns a closure that may block, which runs on a thread of its own. There are at most
     /// [`max_blocking_threads`](moirai_core::ExecutorConfig::max_blocking_threads) of them. While all are busy and the queue for
     /// them is full, this call waits.
+    #[inline]
     #[track_caller]
     pub fn spawn_blocking<F, R>(self, f: F) -> D::Spawned
     where
@@ -167,7 +174,8 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.spawn(TaskKind::Blocking, Location::caller(), f, spawn_closure)
+        let location = Location::caller();
+        box_if_large!(f: F = Box::new(f), self.spawn(TaskKind::Blocking, location, f, spawn_closure))
     }
 
     /// Spawns a future, or gives it back if it is refused.
@@ -195,7 +203,17 @@ impl<'a, D> TaskBuilder<'a, D> {
         F::Output: Send + 'static,
         D: Destination<F::Output>,
     {
-        self.try_spawn(TaskKind::Async, Location::caller(), future, spawn_admitted)
+        let (kind, location) = (TaskKind::Async, Location::caller());
+        if Size::<F>::IS_LARGE {
+            // Not pinned yet: it may have to be returned.
+            let spawned =
+                self.try_spawn(kind, location, Box::new(future), |shared, future, options| {
+                    spawn_admitted(shared, Box::into_pin(future), options)
+                });
+            spawned.map_err(TrySpawnError::unboxed)
+        } else {
+            self.try_spawn(kind, location, future, spawn_admitted)
+        }
     }
 
     /// Spawns a closure that computes, or gives it back if it is refused.
@@ -210,7 +228,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.try_spawn(TaskKind::Parallel, Location::caller(), f, spawn_admitted_closure)
+        self.try_spawn_closure(TaskKind::Parallel, Location::caller(), f)
     }
 
     /// Spawns a closure that may block, or gives it back if it is refused. Never waits.
@@ -226,7 +244,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         R: Send + 'static,
         D: Destination<R>,
     {
-        self.try_spawn(TaskKind::Blocking, Location::caller(), f, spawn_admitted_closure)
+        self.try_spawn_closure(TaskKind::Blocking, Location::caller(), f)
     }
 
     /// Spawns a future once the limits allow it.
@@ -246,7 +264,13 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<F::Output>,
     {
         let (shared, options, destination) = self.finished(TaskKind::Async, Location::caller());
-        when_free(counted(shared), options, destination, future, spawn_admitted)
+        when_free(
+            counted(shared),
+            options,
+            destination,
+            future,
+            |shared, future, options| box_if_large!(future: F = Box::pin(future), spawn_admitted(shared, future, options)),
+        )
     }
 
     /// Spawns a closure that computes once the limits allow it; see [`spawn_async_when_free`](Self::spawn_async_when_free).
@@ -261,7 +285,13 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         let (shared, options, destination) = self.finished(TaskKind::Parallel, Location::caller());
-        when_free(counted(shared), options, destination, f, spawn_admitted_closure)
+        when_free(
+            counted(shared),
+            options,
+            destination,
+            f,
+            |shared, f, options| box_if_large!(f: F = Box::new(f), spawn_admitted_closure(shared, f, options)),
+        )
     }
 
     /// Spawns a closure that may block once there is room in the queue and the limits allow it; see
@@ -278,7 +308,13 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         let (shared, options, destination) = self.finished(TaskKind::Blocking, Location::caller());
-        when_free(counted(shared), options, destination, f, spawn_admitted_closure)
+        when_free(
+            counted(shared),
+            options,
+            destination,
+            f,
+            |shared, f, options| box_if_large!(f: F = Box::new(f), spawn_admitted_closure(shared, f, options)),
+        )
     }
 
     fn spawn<W, T>(
@@ -297,6 +333,25 @@ impl<'a, D> TaskBuilder<'a, D> {
             destination.accept(spawn(shared, work, options))
         } else {
             destination.refuse(refuse(shared, work, RefuseReason::AtCapacity))
+        }
+    }
+
+    fn try_spawn_closure<F, R>(
+        self,
+        kind: TaskKind,
+        location: &'static Location<'static>,
+        f: F,
+    ) -> Result<D::Spawned, TrySpawnError<F>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+        D: Destination<R>,
+    {
+        if Size::<F>::IS_LARGE {
+            let spawned = self.try_spawn(kind, location, Box::new(f), spawn_admitted_closure);
+            spawned.map_err(TrySpawnError::unboxed)
+        } else {
+            self.try_spawn(kind, location, f, spawn_admitted_closure)
         }
     }
 
