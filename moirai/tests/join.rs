@@ -137,6 +137,26 @@ fn five_levels_of_coarse_leaves_keep_every_worker_busy() {
     panic!("the number of the 32 leaves that each worker ran: {seen:?}");
 }
 
+/// The halves in the middle meet, so they must run at the same time, and the outer halves do not keep the other worker busy for long.
+#[test]
+fn nested_joins_run_in_parallel_although_the_outer_halves_are_short() {
+    fn nest(executor: &Moirai, levels: u32) {
+        if levels == 0 {
+            let meet = Barrier::new(2);
+            executor.join(|| meet.wait(), || meet.wait());
+        } else {
+            executor.join(|| nest(executor, levels - 1), || ());
+        }
+    }
+    let _watchdog = watchdog();
+    for levels in 1..=3 {
+        nest(&workers(2), levels);
+        let executor = workers(2);
+        let inside = executor.clone();
+        executor.spawn_parallel(move || nest(&inside, levels)).join().unwrap();
+    }
+}
+
 #[test]
 fn the_other_closure_still_runs_once_when_one_panics() {
     let _watchdog = watchdog();

@@ -28,7 +28,7 @@ where
     // SAFETY: `recover` removes the job below, and the guard sees to it that nothing unwinds before (rule 4). The pointer is made
     // from the whole job, and not from its header, because the thread that runs it needs the rest as well.
     unsafe { local_jobs.push((&raw const job).cast()) };
-    if host.shared_jobs().wants_jobs() || !local_jobs.has_public() {
+    if host.shared_jobs().wants_jobs() || local_jobs.has_too_few_public() {
         publish(local_jobs, host);
     }
     let first = catch_unwind(AssertUnwindSafe(a));
@@ -88,6 +88,7 @@ fn recover(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
 fn recover_public(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
     let back = host.shared_jobs().take_back(job, host.idle());
     if !back {
+        local_jobs.restore_extra();
         wait_until_done(local_jobs, host, job);
     }
     local_jobs.remove_public(job);
@@ -100,7 +101,8 @@ fn recover_public(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> 
 #[cold]
 #[inline(never)]
 fn publish(local_jobs: &LocalJobs, host: &impl Host) {
-    let at_least = usize::from(!local_jobs.has_public());
+    let at_least = usize::from(local_jobs.has_too_few_public());
+    local_jobs.spend_extra();
     let published =
         host.shared_jobs().publish(host.idle(), at_least, || local_jobs.oldest_private_is_public());
     if host.simulated_choice(2) == Some(1) {

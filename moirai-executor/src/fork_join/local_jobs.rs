@@ -9,6 +9,10 @@ use super::shared_jobs::StolenJob;
 use super::stack_job::JobHeader;
 use super::waking::leave_external;
 
+/// The number of jobs that a thread publishes although it has a public one, until one of them is stolen (rule 5). The models are about
+/// private jobs, so there it is none.
+const EXTRA: u32 = if cfg!(moirai_loom) { 0 } else { 4 };
+
 /// The fork-join work of one thread on one executor.
 pub(crate) struct LocalJobs {
     /// The frame that the thread is in; null outside of fork-join work.
@@ -17,6 +21,13 @@ pub(crate) struct LocalJobs {
     newest: Cell<*const JobHeader>,
     /// The newest job that is not private, or the sentinel. No job older than it is private (rule 5).
     newest_public: Cell<*const JobHeader>,
+    /// The job that must be in the shared jobs, or the thread publishes one of its own accord: the newest public one, or while `extra`
+    /// is not zero the sentinel, which never is. So a `join` looks at one job only.
+    must_be_public: Cell<*const JobHeader>,
+    /// The number of jobs that the thread may still publish although it has a public one (rule 5).
+    extra: Cell<u32>,
+    /// When `extra` was last restored at the beginning of a task's fork-join work, in ticks of the executor's clock.
+    restored_at: Cell<u64>,
     sentinel: JobHeader,
     /// Whether the thread counts as an external thread (rule 7).
     is_external: Cell<bool>,
@@ -28,6 +39,9 @@ impl LocalJobs {
             frame: CurrentFrame::none(),
             newest: Cell::new(ptr::null()),
             newest_public: Cell::new(ptr::null()),
+            must_be_public: Cell::new(ptr::null()),
+            extra: Cell::new(EXTRA),
+            restored_at: Cell::new(0),
             sentinel: JobHeader::sentinel(),
             is_external: Cell::new(false),
         }
@@ -36,7 +50,7 @@ impl LocalJobs {
     /// Links the list to its own sentinel. From here on it must not move.
     pub(crate) fn pin_in_place(&self) {
         self.newest.set(&raw const self.sentinel);
-        self.newest_public.set(&raw const self.sentinel);
+        self.set_newest_public(&raw const self.sentinel);
     }
 
     /// The frame that the thread is in.
@@ -83,11 +97,39 @@ impl LocalJobs {
         self.newest.set(job);
     }
 
-    /// Returns whether one of the thread's jobs is in the shared jobs.
+    /// Returns whether the thread should publish a job of its own accord (rule 5).
     #[inline]
-    pub(super) fn has_public(&self) -> bool {
+    pub(super) fn has_too_few_public(&self) -> bool {
         // SAFETY: as in `push`. Thieves take the oldest first, so if the newest public job was taken, all were.
-        unsafe { &*self.newest_public.get() }.is_public()
+        !unsafe { &*self.must_be_public.get() }.is_public()
+    }
+
+    /// Notes that the thread publishes a job of its own accord.
+    pub(super) fn spend_extra(&self) {
+        self.set_extra(self.extra.get().saturating_sub(1));
+    }
+
+    fn set_extra(&self, extra: u32) {
+        self.extra.set(extra);
+        self.set_newest_public(self.newest_public.get());
+    }
+
+    fn set_newest_public(&self, job: *const JobHeader) {
+        self.newest_public.set(job);
+        self.must_be_public.set(if self.extra.get() > 0 { &raw const self.sentinel } else { job });
+    }
+
+    /// Notes that a job of the thread was stolen: it is worth publishing others (rule 5).
+    pub(super) fn restore_extra(&self) {
+        self.set_extra(EXTRA);
+    }
+
+    /// Notes that a task begins fork-join work at this time, in ticks of the executor's clock (rule 5).
+    pub(crate) fn begin(&self, now: u64, long: u64) {
+        if now.saturating_sub(self.restored_at.get()) >= long {
+            self.restored_at.set(now);
+            self.restore_extra();
+        }
     }
 
     /// Returns the newest job.
@@ -105,7 +147,7 @@ impl LocalJobs {
     /// Removes the newest job from the list. The job was published, and so were all older ones.
     pub(super) fn remove_public(&self, job: &JobHeader) {
         self.newest.set(job.prev().get());
-        self.newest_public.set(job.prev().get());
+        self.set_newest_public(job.prev().get());
     }
 
     /// Counts the oldest private job as public, and returns it; `None` if there is none.
@@ -116,7 +158,7 @@ impl LocalJobs {
         }
         // SAFETY: as in `push`. The job is not the newest, so there is a newer one.
         let job = unsafe { &*newest_public }.next().get();
-        self.newest_public.set(job);
+        self.set_newest_public(job);
         Some(job)
     }
 

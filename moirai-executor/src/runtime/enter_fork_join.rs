@@ -24,6 +24,7 @@ fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> 
     let frame = Frame::root(context.innermost_task());
     let is_external = context.worker().is_none();
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
+    local_jobs.begin(context.ticks.get(), shared.injector_ticks);
     local_jobs.enter_root(&**shared, &frame, is_external, || f(local_jobs, shared))
 }
 
