@@ -183,7 +183,8 @@ pub struct ExecutorConfig {
     ///
     /// If `true`, the executor chains onto the panic hook of the process, once, and does not undo that when it ends.
     pub capture_panic_location: bool,
-    /// Whether each task runs inside of the `tracing` span that was current where it was spawned. Default: `false`.
+    /// Whether each task runs inside of the `tracing` span that was current where it was spawned, and each closure of fork-join work
+    /// inside of that of the call. Default: `false`.
     pub inherit_spans: bool,
     /// Whether what tasks and workers do is recorded, including the queue and execution times of all tasks. Default: `true`.
     ///

@@ -168,7 +168,7 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
-    /// Sets whether each task runs inside of the `tracing` span that was current where it was spawned; see
+    /// Sets whether tasks and fork-join work run inside of the `tracing` span that was current where they were spawned; see
     /// [`ExecutorConfig::inherit_spans`].
     pub fn inherit_spans(mut self, inherit: bool) -> Self {
         self.config.inherit_spans = inherit;

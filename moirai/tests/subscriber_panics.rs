@@ -13,8 +13,9 @@ use common::{ON_PURPOSE, silence_expected_panics, watchdog};
 use moirai::prelude::*;
 use moirai::time::sleep;
 use tracing::span;
+use tracing_core::span::Current;
 
-/// Panics at every event.
+/// Panics at every event, and when it is asked for the current span.
 struct Panics;
 
 impl tracing::Subscriber for Panics {
@@ -37,6 +38,10 @@ impl tracing::Subscriber for Panics {
     fn enter(&self, _: &span::Id) {}
 
     fn exit(&self, _: &span::Id) {}
+
+    fn current_span(&self) -> Current {
+        panic!("{ON_PURPOSE}");
+    }
 }
 
 /// Sets the subscriber, for all tests of this process.
@@ -52,6 +57,19 @@ fn an_executor_starts_and_stops() {
     let executor = Moirai::builder().worker_threads(1).build().unwrap();
     assert_eq!(executor.block_on(executor.spawn_async(async { 1 })).unwrap(), 1);
     assert_eq!(executor.shutdown().still_active, 0);
+}
+
+#[test]
+fn tasks_and_fork_join_work_run_although_their_span_cannot_be_found_out() {
+    let _watchdog = watchdog();
+    subscriber_panics();
+    let executor = Moirai::builder().worker_threads(1).inherit_spans(true).build().unwrap();
+    assert_eq!(executor.spawn_async(async { 1 }).join().unwrap(), 1);
+    assert_eq!(executor.join(|| 1, || 2), (1, 2));
+    let mut ran = false;
+    executor.scope(|s| s.spawn(|_| ran = true));
+    assert!(ran);
+    assert_eq!(executor.shutdown().completed, 1);
 }
 
 #[test]

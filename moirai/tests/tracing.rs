@@ -5,7 +5,7 @@
 mod common;
 
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use common::{Gate, ON_PURPOSE, retain_at_most, wait_until, watchdog};
@@ -297,6 +297,46 @@ fn tasks_inherit_the_span_of_their_spawn_if_configured() {
     });
     nested.join().unwrap();
     assert_eq!(spans_of("grandchild"), ["grand"]);
+}
+
+#[test]
+fn fork_join_work_inherits_the_span_of_its_call_if_configured() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    for inherits in [true, false] {
+        let executor = Moirai::builder().worker_threads(2).inherit_spans(inherits).build().unwrap();
+        let say = |what: &str| info!("{what} {inherits}");
+        info_span!("outer").in_scope(|| {
+            info_span!("inner").in_scope(|| {
+                // They meet, so the second one is stolen.
+                let meet = Barrier::new(2);
+                executor.join(|| meet.wait(), || (say("stolen half"), meet.wait()));
+                executor.scope(|s| {
+                    s.spawn(|_| (say("job of a scope"), meet.wait()).0);
+                    meet.wait();
+                });
+            });
+        });
+        let spans: &[&str] = if inherits { &["outer", "inner"] } else { &[] };
+        for what in ["stolen half", "job of a scope"] {
+            assert_eq!(spans_of(&format!("{what} {inherits}")), spans, "{what}");
+        }
+        // After a panic the thief is in no span, either.
+        common::silence_expected_panics();
+        let meet = Barrier::new(2);
+        let panicked = std::panic::catch_unwind(|| {
+            info_span!("panics").in_scope(|| {
+                let panics = || {
+                    meet.wait();
+                    panic!("{ON_PURPOSE}")
+                };
+                executor.join(|| meet.wait(), panics)
+            })
+        });
+        assert!(panicked.is_err());
+        executor.join(|| meet.wait(), || (say("after a panic"), meet.wait()));
+        assert!(spans_of(&format!("after a panic {inherits}")).is_empty());
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub(crate) mod cancelled;
 mod catch;
 mod location;
 mod log;
+pub(crate) mod spans;
 
 pub(crate) use abort::AbortOnUnwind;
 pub(crate) use catch::{Caught, catch, joined};

@@ -1,7 +1,8 @@
 //! `join`: two closures, in parallel if a worker is free for the second.
 
 use crate::executor::HybridExecutor;
-use crate::fork_join::join;
+use crate::fork_join::{LocalJobs, join};
+use crate::panics::spans;
 use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
@@ -14,7 +15,38 @@ where
     RA: Send,
     RB: Send,
 {
-    on(shared, |local_jobs, shared| join::join(local_jobs, shared, a, b))
+    on(shared, |local_jobs, shared| join_inside(local_jobs, shared, a, b))
+}
+
+/// Calls both closures on a thread that is inside of fork-join work of the executor.
+#[inline]
+fn join_inside<A, B, RA, RB>(local_jobs: &LocalJobs, shared: &Shared, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    if shared.config.inherit_spans {
+        join_in_span(local_jobs, shared, a, b)
+    } else {
+        join::join(local_jobs, shared, a, b)
+    }
+}
+
+/// Calls both closures inside of the current span, on whatever thread they run.
+#[cold]
+#[inline(never)]
+fn join_in_span<A, B, RA, RB>(local_jobs: &LocalJobs, shared: &Shared, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    spans::lend(spans::current(), |span| {
+        join::join(local_jobs, shared, a, || spans::within(span, b))
+    })
 }
 
 /// Calls [`HybridExecutor::join`] on the executor that runs the calling thread, or on `elsewhere` if there is none.
@@ -32,10 +64,10 @@ where
 {
     Context::with(|context| match context {
         Some(context) => {
-            forking(context, |local_jobs, shared| join::join(local_jobs, shared, a, b))
+            forking(context, |local_jobs, shared| join_inside(local_jobs, shared, a, b))
         }
         None => as_external_thread(elsewhere().shared(), |local_jobs, shared| {
-            join::join(local_jobs, shared, a, b)
+            join_inside(local_jobs, shared, a, b)
         }),
     })
 }
@@ -50,6 +82,8 @@ impl HybridExecutor {
     ///   runs nothing else, so the caller may hold a lock across the call.
     /// - A thread that is not a worker takes part in the work, and counts as one of the workers meanwhile.
     /// - Inside of a task that was cancelled the call unwinds, and the task ends as cancelled.
+    /// - With [`inherit_spans`](moirai_core::ExecutorConfig::inherit_spans), the second closure runs inside of the `tracing` span
+    ///   that is current here, also on another thread.
     ///
     /// # Panics
     ///

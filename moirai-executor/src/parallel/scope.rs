@@ -10,6 +10,7 @@ use crate::executor::HybridExecutor;
 use crate::fork_join::local_jobs::LocalJobs;
 use crate::fork_join::scope_core::{ScopeCore, run};
 use crate::fork_join::scope_job::{HeapJob, ScopeRef};
+use crate::panics::spans;
 use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
@@ -109,13 +110,21 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     /// closures.
     ///
     /// It runs on any thread that works for the executor, the scope's own included. The order is not specified. If the closure
-    /// panics, the scope goes on, and panics at its end.
+    /// panics, the scope goes on, and panics at its end. With [`inherit_spans`](moirai_core::ExecutorConfig::inherit_spans) it runs
+    /// inside of the `tracing` span that is current here.
     pub fn spawn<F>(&self, f: F)
     where
         F: FnOnce(&Scope<'scope, 'env>) + Send + 'scope,
     {
         let job = move |scope_ref: ScopeRef| f(&Scope::of(scope_ref.0.cast()));
-        let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = Box::new(job);
+        let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = if self.shared().config.inherit_spans {
+            let span = spans::current();
+            Box::new(move |scope_ref| {
+                spans::lend(span, |span| spans::within(span, || job(scope_ref)));
+            })
+        } else {
+            Box::new(job)
+        };
         // SAFETY: only the lifetime changes. The scope, and with it 'scope, does not end before the job has been run or dropped.
         let job: Box<dyn FnOnce(ScopeRef) + Send> = unsafe { mem::transmute(job) };
         let local_jobs =

@@ -8,7 +8,7 @@ use moirai_core::{LocalQueue, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
-use crate::panics::{self, log};
+use crate::panics::{self, log, spans};
 use crate::registry::{ActiveRecord, NewRecord};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
@@ -139,7 +139,7 @@ where
     F::Output: Send + 'static,
 {
     if shared.config.inherit_spans {
-        allocate(shared, future.instrument(tracing::Span::current()), options, cancellation)
+        allocate(shared, future.instrument(spans::current()), options, cancellation)
     } else {
         allocate(shared, future, options, cancellation)
     }
