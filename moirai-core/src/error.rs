@@ -12,8 +12,7 @@ use crate::text;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// The task was cancelled: by its handle, by its id, by its group, or by a token. A blocking task is cancelled, too, if no
-    /// thread could be started for it.
+    /// The task was cancelled: by its handle, by its id, by its group, or by a token.
     Cancelled,
     /// The task's deadline passed.
     TimedOut,
@@ -23,6 +22,8 @@ pub enum TaskError {
     ShutDown,
     /// The task was refused, because as many tasks were active as `max_active_tasks` or the task's group allows.
     AtCapacity,
+    /// A blocking task was refused, because there was no thread for it and the system started none.
+    NoThread,
     /// A task waited for its own result, which would never come.
     WouldDeadlock,
     /// The result has been taken before, by `try_join`, by `join_timeout` or by a poll.
@@ -60,6 +61,12 @@ impl TaskError {
         matches!(self, Self::AtCapacity)
     }
 
+    /// Returns `true` if a blocking task was refused because no thread could be started for it.
+    #[must_use]
+    pub const fn is_no_thread(&self) -> bool {
+        matches!(self, Self::NoThread)
+    }
+
     /// Returns `true` if a task waited for its own result.
     #[must_use]
     pub const fn is_would_deadlock(&self) -> bool {
@@ -83,6 +90,10 @@ impl fmt::Display for TaskError {
             Self::AtCapacity => f.write_str(
                 "the task was refused: a limit on tasks is reached (`max_active_tasks`, the group's `max_tasks`, or \
                  `blocking_queue_limit`); wait for room with `task().spawn_*_when_free`, or raise the limit",
+            ),
+            Self::NoThread => f.write_str(
+                "the task was refused: there was no thread for blocking tasks, and the system started none; raise its limits on \
+                 threads and memory, or lower `max_blocking_threads` and `thread_stack_size`",
             ),
             Self::WouldDeadlock => f.write_str("the task waited for its own result, which would never come"),
             Self::ResultTaken => f.write_str("the task's result has already been taken"),

@@ -15,6 +15,8 @@ use moirai_sync::{Permit, Semaphore, SemaphoreClosed};
 pub(crate) enum RefuseReason {
     ShutDown,
     AtCapacity,
+    /// The system has started no thread for a blocking task.
+    NoThread,
 }
 
 impl RefuseReason {
@@ -23,6 +25,7 @@ impl RefuseReason {
         match self {
             Self::ShutDown => TaskError::ShutDown,
             Self::AtCapacity => TaskError::AtCapacity,
+            Self::NoThread => TaskError::NoThread,
         }
     }
 }
@@ -155,6 +158,12 @@ impl<F> TrySpawnError<F> {
     #[must_use]
     pub fn is_at_capacity(&self) -> bool {
         self.reason == RefuseReason::AtCapacity
+    }
+
+    /// Returns whether the system has started no thread for a blocking task.
+    #[must_use]
+    pub fn is_no_thread(&self) -> bool {
+        self.reason == RefuseReason::NoThread
     }
 
     /// Returns whether the executor is shutting down.

@@ -65,7 +65,9 @@ impl HandedOff {
             let had_place = gives_place && context.in_blocking_pool.replace(false);
             if had_place {
                 let shared = context.shared();
-                shared.blocking.waits(|number| worker::start_blocking(shared, number));
+                if shared.blocking.waits(|number| worker::start_blocking(shared, number)) {
+                    shared.watchdog.busy();
+                }
             }
             if core.is_some() || was_external || had_place {
                 let context = ptr::from_ref(context);
@@ -109,7 +111,7 @@ fn hand_off_core(shared: &Shared, core: Box<WorkerCore>) -> Result<(), Box<Worke
         let name = format!("{}-spare-{number}", shared.config.thread_name_prefix);
         shared.start_thread(name, |shared| worker::run(shared, None))
     });
-    submitted.map_err(|(Refused::Full(core) | Refused::Never(core))| {
+    submitted.map_err(|(Refused::Full(core) | Refused::Closed(core) | Refused::NoThread(core))| {
         // The task in the core's private slot is for other workers to take now: they look there when they find nothing else.
         shared.sleepers.notify();
         core

@@ -10,23 +10,61 @@ use moirai_core::{
 
 use crate::panics::{self, log};
 use crate::registry::{ActiveRecord, RecordEnd};
+use crate::runtime::admission::RefuseReason;
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
+use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
 use crate::task::{CancelReason, Outcome, RawRunnable, Schedule, TaskPtr};
 
-/// Queues a blocking task.
+/// Reserves a place for a task that was admitted, and a thread if it needs one of its own. If there is none, the task is not
+/// admitted any more.
+#[inline]
+pub(crate) fn reserve_thread(shared: &Shared, kind: TaskKind) -> Result<(), RefuseReason> {
+    if kind == TaskKind::Blocking && shared.mode.has_threads() {
+        return reserve_blocking_thread(shared);
+    }
+    Ok(())
+}
+
+#[cold]
+fn reserve_blocking_thread(shared: &Shared) -> Result<(), RefuseReason> {
+    let start = |number| worker::start_blocking(shared, number);
+    let reason = match shared.blocking.reserve(start) {
+        Ok(is_thread_missing) => {
+            if is_thread_missing {
+                // The watchdog thread tries again, at every tick.
+                shared.watchdog.busy();
+            }
+            return Ok(());
+        }
+        Err(Refused::Full(())) => RefuseReason::AtCapacity,
+        Err(Refused::Closed(())) => RefuseReason::ShutDown,
+        Err(Refused::NoThread(())) => RefuseReason::NoThread,
+    };
+    shared.admission.leave(TaskKind::Blocking);
+    Err(reason)
+}
+
+/// Gives up the place of a task that was admitted and is not spawned after all.
+pub(crate) fn give_up_place(shared: &Shared, kind: TaskKind) {
+    if kind == TaskKind::Blocking && shared.mode.has_threads() {
+        shared.blocking.give_up_reservation();
+    }
+    shared.admission.leave(kind);
+}
+
+/// Queues a blocking task that has a place.
 pub(crate) fn queue_blocking(shared: &Shared, task: Runnable) {
     if !shared.mode.has_threads() {
         let priority = task.priority();
         return queue_from_outside(shared, task, priority);
     }
-    let start = |number| worker::start_blocking(shared, number);
-    // A task is refused at shutdown, or because no thread can be started. Dropping it ends it.
-    drop(shared.blocking.submit(task, start));
+    // A task that comes back, because the executor is shutting down, is ended by its drop.
+    drop(shared.blocking.submit_reserved(task));
 }
 
 /// Queues a new task.
@@ -89,7 +127,7 @@ impl Schedule for Shared {
     }
 
     fn reason_if_dropped(&self) -> CancelReason {
-        // A scheduler may drop a task at any time, and the blocking pool may have no thread for one.
+        // A scheduler may drop a task at any time.
         if self.lifecycle.is_closed() { CancelReason::Shutdown } else { CancelReason::User }
     }
 

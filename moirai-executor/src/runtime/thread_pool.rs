@@ -20,8 +20,20 @@ mod loom;
 pub(crate) enum Refused<J> {
     /// Every thread is busy, and the queue is full.
     Full(J),
-    /// The pool is closed, or the thread that the job would wait for cannot be started.
-    Never(J),
+    /// The pool is closed.
+    Closed(J),
+    /// There is no thread for the job, and none can be started.
+    NoThread(J),
+}
+
+impl Refused<()> {
+    fn of<J>(self, job: J) -> Refused<J> {
+        match self {
+            Self::Full(()) => Refused::Full(job),
+            Self::Closed(()) => Refused::Closed(job),
+            Self::NoThread(()) => Refused::NoThread(job),
+        }
+    }
 }
 
 /// The limits of a pool.
@@ -47,10 +59,12 @@ pub(crate) struct ThreadPool<J> {
 
 #[derive(Debug)]
 struct PoolState<J> {
-    /// Queued jobs, each with its number.
-    queue: VecDeque<(u64, J)>,
-    submitted: u64,
+    queue: VecDeque<J>,
+    /// Places that were reserved for jobs that are about to be queued.
+    reserved: usize,
     threads: usize,
+    /// Whether a thread could not be started.
+    thread_missing: bool,
     /// Threads that wait in `next`.
     idle: usize,
     /// Threads whose jobs wait for other jobs; see [`waits`](ThreadPool::waits).
@@ -66,8 +80,9 @@ impl<J> ThreadPool<J> {
             limits,
             state: Mutex::new(PoolState {
                 queue: VecDeque::new(),
-                submitted: 0,
+                reserved: 0,
                 threads: 0,
+                thread_missing: false,
                 idle: 0,
                 waiting: 0,
                 started: 0,
@@ -85,27 +100,70 @@ impl<J> ThreadPool<J> {
         job: J,
         start: impl FnOnce(usize) -> io::Result<()>,
     ) -> Result<(), Refused<J>> {
+        match self.reserve(start) {
+            Ok(_) => self.submit_reserved(job).map_err(Refused::Closed),
+            Err(refused) => Err(refused.of(job)),
+        }
+    }
+
+    /// Reserves a place for a job, and starts a thread for it as [`submit`](Self::submit) does. The caller must call
+    /// [`submit_reserved`](Self::submit_reserved) or [`give_up_reservation`](Self::give_up_reservation) soon.
+    ///
+    /// If no thread can be started, the job is refused, unless it may wait for another thread. Then the result is `true`: the caller
+    /// must see to it that [`start_missing`](Self::start_missing) is called.
+    pub(crate) fn reserve(
+        &self,
+        start: impl FnOnce(usize) -> io::Result<()>,
+    ) -> Result<bool, Refused<()>> {
         let mut state = self.state.lock();
         if state.closed && self.limits.queue > 0 {
-            return Err(Refused::Never(job));
+            return Err(Refused::Closed(()));
         }
-        // Every queued job either has an idle thread that was notified of it, or waits for a busy one.
-        if state.idle > state.queue.len() {
-            state.push(job);
-            self.work.notify_one();
-            return Ok(());
+        let jobs = state.queue.len() + state.reserved;
+        // Every job either has an idle thread that is notified of it, or waits for a busy one.
+        if state.idle > jobs {
+            state.reserved += 1;
+            return Ok(false);
         }
         if self.is_full(&state) {
-            if state.queue.len() - state.idle >= self.limits.queue {
-                return Err(Refused::Full(job));
+            if jobs - state.idle >= self.limits.queue {
+                return Err(Refused::Full(()));
             }
-            state.push(job);
-            return Ok(());
+            state.reserved += 1;
+            return Ok(false);
         }
-        let number = state.push(job);
+        state.reserved += 1;
         let thread = state.add_thread();
         drop(state);
-        start(thread).or_else(|error| self.not_started(number, &error))
+        let Err(error) = start(thread) else { return Ok(false) };
+        let others = self.not_started(&error);
+        if others > 0 && self.limits.queue > 0 {
+            return Ok(true);
+        }
+        self.give_up_reservation();
+        Err(Refused::NoThread(()))
+    }
+
+    /// Queues a job for which a place was reserved. It comes back if the pool has been closed meanwhile.
+    pub(crate) fn submit_reserved(&self, job: J) -> Result<(), J> {
+        let mut state = self.state.lock();
+        state.reserved -= 1;
+        if state.closed && self.limits.queue > 0 {
+            drop(state);
+            // A thread may have waited for this job before it ends.
+            self.work.notify_all();
+            return Err(job);
+        }
+        state.queue.push_back(job);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// Gives up a place that was reserved.
+    pub(crate) fn give_up_reservation(&self) {
+        self.state.lock().reserved -= 1;
+        // A thread may have waited for the job before it ends.
+        self.work.notify_all();
     }
 
     /// Returns whether no further thread may be started. Of the threads whose jobs wait, as many as the limit do not count.
@@ -113,26 +171,25 @@ impl<J> ThreadPool<J> {
         state.threads - state.waiting.min(self.limits.threads) >= self.limits.threads
     }
 
+    /// Counts a thread if there are more jobs than idle threads and the limit allows it. Returns its number; the caller starts it.
+    fn thread_for_waiting(&self, state: &mut PoolState<J>) -> Option<usize> {
+        let enough = state.closed || state.queue.len() <= state.idle || self.is_full(state);
+        (!enough).then(|| state.add_thread())
+    }
+
     /// Notes that the job of the calling thread waits, perhaps for one that is queued: until [`goes_on`](Self::goes_on) is called, the
     /// thread does not count against the limit. If there are more jobs than idle threads, a thread is started for one, as by
-    /// [`submit`](Self::submit).
-    pub(crate) fn waits(&self, start: impl FnOnce(usize) -> io::Result<()>) {
+    /// [`submit`](Self::submit). Returns whether one could not be started, as [`reserve`](Self::reserve) does.
+    pub(crate) fn waits(&self, start: impl FnOnce(usize) -> io::Result<()>) -> bool {
         let thread = {
             let mut state = self.state.lock();
             state.waiting += 1;
-            if state.closed || state.queue.len() <= state.idle || self.is_full(&state) {
-                return;
-            }
-            state.add_thread()
-        };
-        if let Err(error) = start(thread) {
-            let threads = {
-                let mut state = self.state.lock();
-                self.thread_ended(&mut state);
-                state.threads
+            let Some(thread) = self.thread_for_waiting(&mut state) else {
+                return false;
             };
-            log!(warn, %error, threads, "a thread could not be started");
-        }
+            thread
+        };
+        start(thread).is_err_and(|error| self.not_started(&error) > 0)
     }
 
     /// Notes that the job of the calling thread no longer waits.
@@ -140,19 +197,41 @@ impl<J> ThreadPool<J> {
         self.state.lock().waiting -= 1;
     }
 
-    /// Handles a job whose thread could not be started.
-    fn not_started(&self, number: u64, error: &io::Error) -> Result<(), Refused<J>> {
-        let (job, threads) = {
+    /// Handles a thread that was counted and could not be started. Returns the number of other threads.
+    fn not_started(&self, error: &io::Error) -> usize {
+        let (others, is_news) = {
             let mut state = self.state.lock();
             self.thread_ended(&mut state);
-            // A job that may wait is left to the other threads. If it is gone already, one of them has taken it.
-            let leave = self.limits.queue > 0 && state.threads > 0;
-            let place = state.queue.iter().position(|(other, _)| *other == number);
-            let job = place.filter(|_| !leave).and_then(|place| state.queue.remove(place));
-            (job, state.threads)
+            (state.threads, !std::mem::replace(&mut state.thread_missing, true))
         };
-        log!(warn, %error, threads, "a thread could not be started");
-        job.map_or(Ok(()), |(_, job)| Err(Refused::Never(job)))
+        if is_news {
+            log!(warn, %error, threads = others, "a thread could not be started");
+        }
+        others
+    }
+
+    /// Returns whether a thread could not be started, so that a job may wait although the limit allows for another thread.
+    pub(crate) fn is_thread_missing(&self) -> bool {
+        self.state.lock().thread_missing
+    }
+
+    /// Tries again to start a thread for a job that waits because one is missing.
+    pub(crate) fn start_missing(&self, start: impl FnOnce(usize) -> io::Result<()>) {
+        let thread = {
+            let mut state = self.state.lock();
+            if !state.thread_missing {
+                return;
+            }
+            let Some(thread) = self.thread_for_waiting(&mut state) else {
+                state.thread_missing = false;
+                return;
+            };
+            thread
+        };
+        // If there is one now, another may still be missing. The next call finds out.
+        if let Err(error) = start(thread) {
+            let _ = self.not_started(&error);
+        }
     }
 
     /// Waits for the next job for the calling thread. On `None` the thread must end, and counts as ended.
@@ -170,20 +249,22 @@ impl<J> ThreadPool<J> {
                 }
                 return None;
             }
-            if let Some((_, job)) = state.queue.pop_front() {
+            if let Some(job) = state.queue.pop_front() {
                 return Some(job);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if state.closed || left.is_some_and(|left| left.is_zero()) {
+            let is_over = state.closed || left.is_some_and(|left| left.is_zero());
+            if is_over && state.reserved == 0 {
                 self.thread_ended(&mut state);
                 return None;
             }
             state.idle += 1;
             match left {
-                Some(left) => {
+                // A thread whose time is over, and which waits for a job that is about to be queued, is notified of it.
+                Some(left) if !is_over => {
                     let _ = self.work.wait_for(&mut state, left);
                 }
-                None => self.work.wait(&mut state),
+                _ => self.work.wait(&mut state),
             }
             state.idle -= 1;
         }
@@ -192,14 +273,13 @@ impl<J> ThreadPool<J> {
     /// Takes back the first queued job for which `is_it` returns `true`, if no thread has taken it yet.
     pub(crate) fn take_back(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.state.lock();
-        let place = state.queue.iter().position(|(_, job)| is_it(job))?;
-        state.queue.remove(place).map(|(_, job)| job)
+        let place = state.queue.iter().position(is_it)?;
+        state.queue.remove(place)
     }
 
     /// Takes all queued jobs.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = J> + use<J> {
-        let queue = std::mem::take(&mut self.state.lock().queue);
-        queue.into_iter().map(|(_, job)| job)
+        std::mem::take(&mut self.state.lock().queue).into_iter()
     }
 
     /// Counts a thread that is about to be started by other means than `submit`.
@@ -250,12 +330,6 @@ impl<J> PoolState<J> {
         self.started += 1;
         self.started
     }
-
-    fn push(&mut self, job: J) -> u64 {
-        self.submitted += 1;
-        self.queue.push_back((self.submitted, job));
-        self.submitted
-    }
 }
 
 #[cfg(all(test, not(moirai_loom)))]
@@ -275,10 +349,10 @@ mod tests {
         let pool = pool(4, 0);
         let first = pool.submit(1, |_| {
             // Another job is submitted while the thread for the first is being started.
-            assert!(matches!(pool.submit(2, |_| Ok(())), Ok(())));
+            assert!(pool.submit(2, |_| Ok(())).is_ok());
             no_thread(0)
         });
-        assert!(matches!(first, Err(Refused::Never(1))));
+        assert!(matches!(first, Err(Refused::NoThread(1))));
         assert_eq!(pool.next(), Some(2));
     }
 
@@ -291,7 +365,53 @@ mod tests {
         assert_eq!(pool.next(), Some(1));
         assert!(pool.submit(3, no_thread).is_ok());
         pool.close();
-        assert!(matches!(pool.submit(4, no_thread), Err(Refused::Never(4))));
+        assert!(matches!(pool.submit(4, no_thread), Err(Refused::Closed(4))));
+    }
+
+    #[test]
+    fn without_any_thread_a_job_is_refused() {
+        let pool = pool(4, 9);
+        assert!(matches!(pool.submit(1, no_thread), Err(Refused::NoThread(1))));
+        assert!(pool.take_back(|_| true).is_none());
+        assert!(pool.submit(2, |_| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn a_thread_that_is_missing_is_started_later() {
+        let pool = pool(4, 9);
+        pool.submit(1, |_| Ok(())).unwrap();
+        assert_eq!(pool.next(), Some(1));
+        // The first thread is busy, and may be for ever.
+        pool.submit(2, no_thread).unwrap();
+        assert!(pool.is_thread_missing());
+        pool.start_missing(no_thread);
+        assert!(pool.is_thread_missing());
+        let mut started = 0;
+        pool.start_missing(|_| {
+            started += 1;
+            Ok(())
+        });
+        assert_eq!((started, pool.next()), (1, Some(2)), "a thread for the second job");
+        pool.start_missing(|_| unreachable!("no job waits"));
+        assert!(!pool.is_thread_missing());
+    }
+
+    #[test]
+    fn a_thread_does_not_end_before_the_job_for_which_it_was_started() {
+        let pool = pool(1, 1);
+        pool.reserve(|_| Ok(())).unwrap();
+        std::thread::scope(|scope| {
+            // Its keep-alive time is zero.
+            let thread = scope.spawn(|| pool.next());
+            while pool.state.lock().idle == 0 {
+                std::thread::yield_now();
+            }
+            pool.submit_reserved(1).unwrap();
+            assert_eq!(thread.join().unwrap(), Some(1));
+        });
+        pool.reserve(no_thread).unwrap();
+        pool.give_up_reservation();
+        assert_eq!(pool.next(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::runtime::compensation_thread::request_compensation;
 use crate::runtime::shared::Shared;
 use crate::runtime::stall_report::{report_if_stalled, stall_over};
 use crate::runtime::task_host::queue_from_outside;
+use crate::runtime::worker;
 use crate::watchdog::Watchdog;
 use crate::watchdog::activity::Snapshot;
 use crate::watchdog::cpu_clock::CpuTime;
@@ -114,12 +115,15 @@ fn watch(shared: &Shared) {
 
 fn all_are_idle(shared: &Shared) -> bool {
     let activities = &shared.watchdog.activities;
-    shared.sleepers.idle() == activities.workers() && activities.compensation_is_idle()
+    shared.sleepers.idle() == activities.workers()
+        && activities.compensation_is_idle()
+        && !shared.blocking.is_thread_missing()
 }
 
 /// Checks all threads once.
 fn tick(shared: &Shared, seen: &mut Seen) {
     let watchdog = &shared.watchdog;
+    shared.blocking.start_missing(|number| worker::start_blocking(shared, number));
     let found = check_activities(shared, seen);
     // Ordering: Relaxed: the count is only compared with an earlier one.
     let compensated = watchdog.compensated.load(Ordering::Relaxed);

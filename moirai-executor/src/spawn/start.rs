@@ -14,7 +14,9 @@ use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
-use crate::runtime::task_host::{new_task_reason, queue_blocking, queue_new, wake_for};
+use crate::runtime::task_host::{
+    give_up_place, new_task_reason, queue_blocking, queue_new, reserve_thread, wake_for,
+};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
 use crate::spawn::options::SpawnOptions;
 use crate::task::{Closure, Header, NewTask, Spawned, Work};
@@ -46,7 +48,9 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    match shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking())) {
+    let admitted =
+        shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking()));
+    match admitted.and_then(|()| reserve_thread(shared, options.kind)) {
         Ok(()) => spawn_admitted_closure(shared, f, options),
         Err(reason) => refuse(shared, f, reason),
     }
@@ -70,7 +74,7 @@ pub(crate) fn try_enter<W>(
     let entered = if shared.lifecycle.is_closed() {
         Err(RefuseReason::ShutDown)
     } else {
-        shared.admission.try_enter(kind)
+        shared.admission.try_enter(kind).and_then(|()| reserve_thread(shared, kind))
     };
     match entered {
         Ok(()) => Ok(work),
@@ -231,7 +235,7 @@ fn spawn_fast<W: Work + 'static>(
 /// Refuses a task that was admitted but found the lifecycle closed.
 #[cold]
 fn refuse_closed<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
-    shared.admission.leave(kind);
+    give_up_place(shared, kind);
     refused(shared, RefuseReason::ShutDown)
 }
 

@@ -15,6 +15,7 @@ use crate::box_if_large;
 use crate::handle::TaskHandle;
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::shared::Shared;
+use crate::runtime::task_host::reserve_thread;
 use crate::spawn::destination::{Destination, Standalone};
 use crate::spawn::large::Size;
 use crate::spawn::options::{RareOptions, SpawnOptions};
@@ -414,7 +415,7 @@ where
     let place = TakenPlace::<T, D>::new(&destination);
     let admitted = shared.admission.wait(options.kind).await;
     place.keep();
-    destination.accept(match admitted {
+    destination.accept(match admitted.and_then(|()| reserve_thread(&shared, options.kind)) {
         Ok(()) => start(&shared, work, options),
         Err(reason) => refuse(&shared, work, reason),
     })
