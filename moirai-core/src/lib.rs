@@ -35,7 +35,7 @@ pub use report::ShutdownReport;
 #[allow(deprecated)]
 pub use scheduler::{Claims, Ready};
 pub use scheduler::{
-    Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
+    Guarantees, Hints, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
 };
 pub use stall::Stall;
 pub use stats::TaskStats;

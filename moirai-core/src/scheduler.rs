@@ -103,9 +103,11 @@
 //! ```
 
 mod guarantees;
+mod hints;
 mod schedulable;
 
 pub use guarantees::{Guarantees, Order};
+pub use hints::Hints;
 pub use schedulable::Schedulable;
 
 use crate::Priority;
@@ -186,6 +188,14 @@ pub trait Scheduler<T: Send + 'static>: Send + Sync + 'static {
     /// Returns `true` if no task is queued, with the same precision as [`len`](Self::len).
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns which hints about tasks the scheduler reads. The executor asks once, before `start`.
+    ///
+    /// A hint that is not among these is not there: the task answers as if it had none. And the executor warns whoever sets it. The
+    /// default is that the scheduler may read any.
+    fn hints(&self) -> Hints {
+        Hints::all()
     }
 
     /// Returns what the scheduler guarantees about order, fairness and priorities. The default guarantees nothing.

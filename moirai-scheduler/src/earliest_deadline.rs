@@ -25,7 +25,7 @@ use std::fmt;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{
-    Guarantees, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
+    Guarantees, Hints, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
 };
 
 use crate::ranked::Ranked;
@@ -145,6 +145,10 @@ impl<T: Schedulable> Scheduler<T> for EarliestDeadline<T> {
 
     fn claims(&self) -> Guarantees {
         self.guarantees()
+    }
+
+    fn hints(&self) -> Hints {
+        Hints::none().deadlines()
     }
 
     fn guarantees(&self) -> Guarantees {

@@ -21,7 +21,9 @@
 use std::fmt;
 
 use moirai_core::shim::sync::Arc;
-use moirai_core::{Guarantees, LocalQueue, Order, Priority, QueueReason, Scheduler, Visibility};
+use moirai_core::{
+    Guarantees, Hints, LocalQueue, Order, Priority, QueueReason, Scheduler, Visibility,
+};
 
 use crate::queue::Injector;
 
@@ -79,6 +81,10 @@ impl<T: Send + 'static> Scheduler<T> for GlobalFifo<T> {
 
     fn claims(&self) -> Guarantees {
         self.guarantees()
+    }
+
+    fn hints(&self) -> Hints {
+        Hints::none()
     }
 
     fn guarantees(&self) -> Guarantees {

@@ -29,7 +29,7 @@
 
 use std::fmt;
 
-use moirai_core::{Guarantees, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
+use moirai_core::{Guarantees, Hints, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 
 use crate::work_stealing::{INJECTOR_EVERY, SLOT_RUN, WorkStealing, WorkStealingLocal};
 
@@ -143,6 +143,10 @@ impl<T: Send + 'static> Scheduler<T> for PriorityBands<T> {
 
     fn claims(&self) -> Guarantees {
         self.guarantees()
+    }
+
+    fn hints(&self) -> Hints {
+        Hints::none()
     }
 
     fn guarantees(&self) -> Guarantees {

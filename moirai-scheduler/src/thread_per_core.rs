@@ -32,7 +32,7 @@ use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::{
-    Guarantees, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
+    Guarantees, Hints, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
 };
 
 use crate::queue::{Injector, Stealer, Worker};
@@ -228,6 +228,10 @@ impl<T: Schedulable> Scheduler<T> for ThreadPerCore<T> {
 
     fn claims(&self) -> Guarantees {
         self.guarantees()
+    }
+
+    fn hints(&self) -> Hints {
+        Hints::none().affinities()
     }
 
     fn guarantees(&self) -> Guarantees {

@@ -88,7 +88,7 @@ pub use moirai_metrics as metrics;
 /// The schedulers that Moirai has, and what it takes to write another.
 pub mod scheduler {
     pub use moirai_core::scheduler::{
-        Guarantees, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
+        Guarantees, Hints, LocalQueue, Order, QueueReason, Schedulable, Scheduler, Visibility,
     };
     #[allow(deprecated)]
     pub use moirai_core::{Claims, Ready};

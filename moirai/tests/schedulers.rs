@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use common::{Gate, watchdog};
 use moirai::scheduler::{
-    Deterministic, EarliestDeadline, GlobalFifo, LocalQueue, PriorityBands, QueueReason, Runnable,
-    Schedulable, Scheduler, ThreadPerCore, Visibility, WorkStealing,
+    Deterministic, EarliestDeadline, GlobalFifo, Hints, LocalQueue, PriorityBands, QueueReason,
+    Runnable, Schedulable, Scheduler, ThreadPerCore, Visibility, WorkStealing,
 };
 use moirai::{Moirai, MoiraiBuilder, Priority, time, yield_now};
 
@@ -267,9 +267,9 @@ fn tasks_that_wait_for_a_stuck_worker_are_run_by_another_thread() {
 /// The affinity of a task, its expected duration, whether it has a deadline, and its home.
 type Options = (u64, Option<Duration>, bool, Option<usize>);
 
-/// A scheduler that records the options of each task that it is given.
+/// A scheduler that reads these hints, and records the options of each task that it is given.
 #[derive(Clone)]
-struct RecordingScheduler(Arc<Recorded>);
+struct RecordingScheduler(Arc<Recorded>, Hints);
 
 #[derive(Default)]
 struct Recorded {
@@ -300,6 +300,10 @@ impl Scheduler<Runnable> for RecordingScheduler {
     fn len(&self) -> usize {
         self.0.queue.lock().unwrap().len()
     }
+
+    fn hints(&self) -> Hints {
+        self.1
+    }
 }
 
 impl LocalQueue<Runnable> for RecordingScheduler {
@@ -321,7 +325,7 @@ impl Drop for RecordingScheduler {
 #[test]
 fn a_scheduler_sees_the_options_with_which_a_task_was_spawned() {
     let recorded = Arc::new(Recorded::default());
-    let scheduler = RecordingScheduler(Arc::clone(&recorded));
+    let scheduler = RecordingScheduler(Arc::clone(&recorded), Hints::all());
     let executor = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
     let ran = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&ran);
@@ -351,6 +355,16 @@ fn a_scheduler_sees_the_options_with_which_a_task_was_spawned() {
         assert!(start.elapsed() < Duration::from_secs(20), "the scheduler outlives its executor");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_scheduler_sees_no_hints_but_those_that_it_reads() {
+    let recorded = Arc::new(Recorded::default());
+    let scheduler = RecordingScheduler(Arc::clone(&recorded), Hints::none().affinities());
+    let executor = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
+    let task = executor.task().affinity(42).expected_duration(Duration::from_millis(3));
+    task.deadline(Duration::from_secs(1)).spawn_async(async {}).join().unwrap();
+    assert_eq!(*recorded.options.lock().unwrap(), [(42, None, false, None)]);
 }
 
 #[test]

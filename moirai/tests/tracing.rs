@@ -369,22 +369,29 @@ fn the_panic_of_a_group_member_is_logged_if_its_result_is_not_kept() {
 }
 
 #[test]
-fn hints_that_the_scheduler_does_not_use_are_warned_of_once() {
-    use moirai::scheduler::EarliestDeadline;
+fn hints_that_the_scheduler_does_not_read_are_warned_of_once() {
+    use moirai::scheduler::{EarliestDeadline, ThreadPerCore};
 
     let _watchdog = watchdog();
     let _alone = alone();
-    let warnings = || find(&["those of tasks have no effect"]).len();
+    let warnings = || find(&["a task has hints that the scheduler does not read"]);
     let with = |executor: Moirai| {
-        let before = warnings();
+        let before = warnings().len();
         let timeout = executor.task().timeout(common::HOUR);
         timeout.spawn_async(async {}).join().unwrap();
-        assert_eq!(warnings(), before, "a timeout is not a hint");
+        assert_eq!(warnings().len(), before, "a timeout is not a hint");
         executor.task().affinity(1).spawn_async(async {}).join().unwrap();
         executor.task().deadline(common::HOUR).spawn_async(async {}).join().unwrap();
-        warnings() - before
+        warnings()[before..].iter().map(|event| event.text.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(with(common::workers(1)), 1);
-    let other = Moirai::builder().worker_threads(1).scheduler(EarliestDeadline::new());
-    assert_eq!(with(other.build().unwrap()), 0);
+    let builder = || Moirai::builder().worker_threads(1);
+    for (executor, unread) in [
+        (builder(), "affinities"),
+        (builder().scheduler(EarliestDeadline::new()), "affinities"),
+        (builder().scheduler(ThreadPerCore::hashed()), "deadlines"),
+    ] {
+        let warned = with(executor.build().unwrap());
+        assert_eq!(warned.len(), 1, "{warned:?}");
+        assert!(warned[0].contains(&format!("hints={unread} ")), "{warned:?}");
+    }
 }

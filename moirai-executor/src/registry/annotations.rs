@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::record::Hints;
+use super::record::TaskHints;
 use crate::panics;
 
 /// The rare parts of a record, with the spawn location, whose place in the slot the pointer to them takes.
@@ -15,7 +15,7 @@ pub(super) struct Annotations {
     pub(super) location: &'static Location<'static>,
     pub(super) name: Option<Arc<str>>,
     pub(super) error: Option<Arc<str>>,
-    pub(super) hints: Option<Box<Hints>>,
+    pub(super) hints: Option<Box<TaskHints>>,
 }
 
 impl Annotations {
@@ -35,7 +35,7 @@ impl Annotations {
             text.as_ref()
                 .map_or(0, |text| (text.len() + 2 * size_of::<usize>()).next_multiple_of(8))
         };
-        let hints = if self.hints.is_some() { size_of::<Hints>() } else { 0 };
+        let hints = if self.hints.is_some() { size_of::<TaskHints>() } else { 0 };
         size_of::<Self>() + of(&self.name) + of(&self.error) + hints
     }
 

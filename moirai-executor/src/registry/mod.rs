@@ -153,7 +153,7 @@ mod loom;
 mod tests;
 
 pub use counts::Totals;
-pub use record::{FinishedTask, Hints, NewRecord, RecordEnd};
+pub use record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
 pub use sweep::SweepReport;
 pub(crate) use sweeper::{ClockListener, sweep_when_due};
 pub use task_registry::Registry;

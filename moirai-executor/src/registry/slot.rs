@@ -19,7 +19,7 @@ use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering,
 use moirai_core::shim::thread::yield_now;
 
 use super::annotations::Annotations;
-use super::record::{FinishedTask, Hints, NewRecord, RecordEnd};
+use super::record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
 use super::state_word::StateWord;
 
 /// The low bit of a pointer: in `about` it marks [`Annotations`], in `published` it is the lock.
@@ -137,7 +137,7 @@ impl Slot {
     }
 
     /// Returns the hints for the task's scheduler. For the thread that may write the slot (rule 1).
-    pub(super) fn hints(&self) -> Hints {
+    pub(super) fn hints(&self) -> TaskHints {
         // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let annotations = Annotations::from_marked(self.about.load(Ordering::Relaxed));
         // SAFETY: only the thread that may write the slot, which is the caller, replaces and retires the annotations that it links.

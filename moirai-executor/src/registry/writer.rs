@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use moirai_core::TaskId;
 
-use super::record::Hints;
+use super::record::TaskHints;
 use super::slot::Slot;
 
 /// The most records by which each worker may take the number of retained records over the limit, with its share of what the shared
@@ -69,7 +69,7 @@ impl ActiveRecord {
 
     /// Returns the hints for the task's scheduler that it was registered with, or empty ones.
     #[must_use]
-    pub fn hints(&self) -> Hints {
+    pub fn hints(&self) -> TaskHints {
         self.slot().hints()
     }
 

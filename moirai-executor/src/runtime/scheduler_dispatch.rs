@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_utils::CachePadded;
-use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler, Visibility};
+use moirai_core::{Hints, LocalQueue, Priority, QueueReason, Scheduler, Visibility};
 use moirai_scheduler::WorkStealing;
 
 use crate::panics::{self, log};
@@ -13,7 +13,7 @@ use crate::panics::{self, log};
 /// The default scheduler, or the one that was given to the builder.
 pub(crate) enum AnyScheduler<T: Send + 'static> {
     Default(WorkStealing<T>),
-    Other(Box<dyn Scheduler<T, Local = Box<dyn LocalQueue<T>>>>),
+    Other(Box<dyn Scheduler<T, Local = Box<dyn LocalQueue<T>>>>, Hints),
 }
 
 /// The local queue of one worker.
@@ -24,12 +24,9 @@ pub(crate) enum AnyLocal<T: Send + 'static> {
 
 impl<T: Send + 'static> AnyScheduler<T> {
     pub(crate) fn other(scheduler: impl Scheduler<T>) -> Self {
-        Self::Other(Box::new(Erased { scheduler: Some(scheduler), panics: Panics::default() }))
-    }
-
-    /// Returns whether the scheduler may ask tasks for their hints.
-    pub(crate) const fn reads_hints(&self) -> bool {
-        matches!(self, Self::Other(_))
+        let erased = Erased { scheduler: Some(scheduler), panics: Panics::default() };
+        let hints = erased.hints();
+        Self::Other(Box::new(erased), hints)
     }
 }
 
@@ -39,35 +36,43 @@ impl<T: Send + 'static> Scheduler<T> for AnyScheduler<T> {
     fn start(&self, workers: usize) -> Vec<AnyLocal<T>> {
         match self {
             Self::Default(it) => it.start(workers).into_iter().map(AnyLocal::Default).collect(),
-            Self::Other(it) => it.start(workers).into_iter().map(AnyLocal::Other).collect(),
+            Self::Other(it, _) => it.start(workers).into_iter().map(AnyLocal::Other).collect(),
         }
     }
 
     fn push(&self, task: T, priority: Priority) -> Visibility {
         match self {
             Self::Default(it) => it.push(task, priority),
-            Self::Other(it) => it.push(task, priority),
+            Self::Other(it, _) => it.push(task, priority),
         }
     }
 
     fn take(&self) -> Option<T> {
         match self {
             Self::Default(it) => it.take(),
-            Self::Other(it) => it.take(),
+            Self::Other(it, _) => it.take(),
         }
     }
 
     fn reclaim(&self, worker: usize) -> Option<T> {
         match self {
             Self::Default(it) => it.reclaim(worker),
-            Self::Other(it) => it.reclaim(worker),
+            Self::Other(it, _) => it.reclaim(worker),
         }
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Default(it) => it.len(),
-            Self::Other(it) => it.len(),
+            Self::Other(it, _) => it.len(),
+        }
+    }
+
+    #[inline]
+    fn hints(&self) -> Hints {
+        match self {
+            Self::Default(_) => Hints::none(),
+            Self::Other(_, hints) => *hints,
         }
     }
 }
@@ -189,6 +194,10 @@ impl<T: Send + 'static, S: Scheduler<T>> Scheduler<T> for Erased<S> {
 
     fn len(&self) -> usize {
         self.panics.contain("len", || self.scheduler().len()).unwrap_or(0)
+    }
+
+    fn hints(&self) -> Hints {
+        self.panics.contain("hints", || self.scheduler().hints()).unwrap_or_else(Hints::all)
     }
 }
 

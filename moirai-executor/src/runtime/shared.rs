@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::fork_join::SharedJobs;
 use crate::panics::{self, log};
 use crate::registry::ClockListener;
-use crate::registry::{ActiveRecord, Hints, Registry, Writer};
+use crate::registry::{ActiveRecord, Registry, TaskHints, Writer};
 use crate::runtime::admission::Admission;
 use crate::runtime::cell_count::CellCount;
 use crate::runtime::lifecycle::Lifecycle;
@@ -124,7 +124,7 @@ impl Runnable {
         self.0.priority()
     }
 
-    fn hints(&self) -> Hints {
+    fn hints(&self) -> TaskHints {
         self.0.with_record(ActiveRecord::hints)
     }
 }

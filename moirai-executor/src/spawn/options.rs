@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::panic::Location;
 use std::time::Duration;
 
-use moirai_core::{Clock, Priority, TaskKind};
+use moirai_core::{Clock, Hints, Priority, TaskKind};
 
 use super::cancel_on::CancelOptions;
-use crate::registry::Hints;
+use crate::registry::TaskHints;
 
 /// The options of a spawn.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct SpawnOptions {
     /// Options that few tasks have, boxed for that reason.
     pub(crate) rare: Option<Box<RareOptions>>,
     /// The hints for the scheduler, with the deadline counted from the spawn. The spawn itself computes them from `rare`.
-    pub(crate) hints: Option<Box<Hints>>,
+    pub(crate) hints: Option<Box<TaskHints>>,
 }
 
 /// Options that few tasks have: what cancels them, and hints for the scheduler.
@@ -47,21 +47,25 @@ impl SpawnOptions {
 }
 
 impl RareOptions {
-    /// Returns whether a hint for the scheduler was set.
-    pub(crate) const fn has_hints(&self) -> bool {
-        self.deadline.is_some() || self.affinity.is_some() || self.expected_duration.is_some()
+    /// Returns which hints for the scheduler were set.
+    pub(crate) fn kinds_of_hints(&self) -> Hints {
+        let mut kinds = Hints::none();
+        kinds.deadlines = self.deadline.is_some();
+        kinds.affinities = self.affinity.is_some();
+        kinds.expected_durations = self.expected_duration.is_some();
+        kinds
     }
 
-    /// Returns the hints of a task that is spawned now. Without a deadline, the timeout is the deadline.
-    pub(crate) fn hints(&self, clock: &Clock) -> Option<Hints> {
-        let within = self.deadline.or(self.cancel.timeout);
-        if within.is_none() && self.affinity.is_none() && self.expected_duration.is_none() {
+    /// Returns those hints of a task that is spawned now which the scheduler reads. Without a deadline, the timeout is the deadline.
+    pub(crate) fn hints(&self, clock: &Clock, read: Hints) -> Option<TaskHints> {
+        let deadline = self.deadline.or(self.cancel.timeout).filter(|_| read.deadlines);
+        let affinity = self.affinity.filter(|_| read.affinities);
+        let expected_duration = self.expected_duration.filter(|_| read.expected_durations);
+        if deadline.is_none() && affinity.is_none() && expected_duration.is_none() {
             return None;
         }
-        Some(Hints {
-            deadline: within.map(|within| clock.ticks().saturating_add(clock.rough_ticks(within))),
-            affinity: self.affinity,
-            expected_duration: self.expected_duration,
-        })
+        let deadline =
+            deadline.map(|within| clock.ticks().saturating_add(clock.rough_ticks(within)));
+        Some(TaskHints { deadline, affinity, expected_duration })
     }
 }

@@ -4,12 +4,12 @@ use std::future::Future;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use moirai_core::{LocalQueue, Task, TaskKind, text};
+use moirai_core::{LocalQueue, Scheduler, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
 use crate::panics::{self, log, spans};
-use crate::registry::{ActiveRecord, NewRecord};
+use crate::registry::{ActiveRecord, NewRecord, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
@@ -18,7 +18,7 @@ use crate::runtime::task_host::{
     give_up_place, new_task_reason, queue_blocking, queue_new, reserve_thread, wake_for,
 };
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
-use crate::spawn::options::SpawnOptions;
+use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::task::{Closure, Header, NewTask, Spawned, Work};
 
 /// What cancels a task from outside, and the registrar for its registrations.
@@ -111,16 +111,8 @@ where
     F::Output: Send + 'static,
 {
     let rare = options.rare.take();
-    if shared.scheduler.reads_hints() {
-        let hints = rare.as_ref().and_then(|rare| rare.hints(&shared.clock));
-        options.hints = hints.map(Box::new);
-    } else if rare.as_ref().is_some_and(|rare| rare.has_hints()) {
-        shared.unread_hints.call_once(|| {
-            log!(
-                warn,
-                "the default scheduler uses no deadlines, affinities and expected durations: those of tasks have no effect",
-            );
-        });
+    if let Some(rare) = &rare {
+        options.hints = hints_of(shared, rare);
     }
     if let Some(rare) = rare.filter(|rare| rare.cancel.is_any()) {
         let registrar = Registrar::default();
@@ -129,6 +121,23 @@ where
     } else {
         instrumented(shared, future, options, None)
     }
+}
+
+/// Returns the hints that the scheduler reads, and warns of those that it does not.
+#[cold]
+fn hints_of(shared: &Shared, rare: &RareOptions) -> Option<Box<TaskHints>> {
+    let read = shared.scheduler.hints();
+    let unread = rare.kinds_of_hints().without(read);
+    if !unread.is_empty() {
+        shared.unread_hints.call_once(|| {
+            log!(
+                warn,
+                hints = %unread,
+                "a task has hints that the scheduler does not read, and which have no effect",
+            );
+        });
+    }
+    rare.hints(&shared.clock, read).map(Box::new)
 }
 
 #[inline]

@@ -100,21 +100,24 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// Sets the time within which the task should run, counted from its spawn, for schedulers that order tasks by deadline, such as
     /// [`EarliestDeadline`](moirai_scheduler::EarliestDeadline).
     ///
-    /// This is a hint: nothing is cancelled when the deadline is missed, and the default scheduler does not use it. To cancel a task,
-    /// set a [`timeout`](Self::timeout), which is also the deadline if none is set.
+    /// This is a hint: nothing is cancelled when the deadline is missed. To cancel a task, set a [`timeout`](Self::timeout), which is
+    /// also the deadline if none is set. The default scheduler reads no deadlines; the first one that is set without effect is
+    /// warned of through `tracing`. See [`Scheduler::hints`](moirai_core::Scheduler::hints).
     pub fn deadline(mut self, within: Duration) -> Self {
         self.rare.get_or_insert_default().deadline = Some(within);
         self
     }
 
     /// Sets the task's affinity, for schedulers that place tasks, such as [`ThreadPerCore`](moirai_scheduler::ThreadPerCore). Tasks
-    /// with the same number are best run by the same worker. The default scheduler does not use it.
+    /// with the same number are best run by the same worker. Like a [`deadline`](Self::deadline), it is a hint, which the default
+    /// scheduler does not read.
     pub fn affinity(mut self, number: u64) -> Self {
         self.rare.get_or_insert_default().affinity = Some(number);
         self
     }
 
-    /// Sets how long the task is expected to compute, for schedulers that use it. The default scheduler does not.
+    /// Sets how long the task is expected to compute, for schedulers that order tasks by that. Like a [`deadline`](Self::deadline), it
+    /// is a hint. None of Moirai's schedulers reads it.
     pub fn expected_duration(mut self, duration: Duration) -> Self {
         self.rare.get_or_insert_default().expected_duration = Some(duration);
         self

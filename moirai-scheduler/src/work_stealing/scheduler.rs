@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Arc;
-use moirai_core::{Guarantees, Priority, Scheduler, Visibility};
+use moirai_core::{Guarantees, Hints, Priority, Scheduler, Visibility};
 
 use super::bands::{Band, Bands, ELEVATED_RUN, LOW_EVERY};
 use super::in_flight::StealsInFlight;
@@ -137,6 +137,10 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
 
     fn claims(&self) -> Guarantees {
         self.guarantees()
+    }
+
+    fn hints(&self) -> Hints {
+        Hints::none()
     }
 
     fn guarantees(&self) -> Guarantees {
