@@ -2,8 +2,9 @@
 
 use std::task::{Context, Poll};
 
+use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::Arc;
-use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::thread;
 use moirai_core::{TaskError, TaskStatus};
 
@@ -80,15 +81,49 @@ fn loom_finish_against_cancel_by_handle_against_cancel_by_id() {
     });
 }
 
+/// A value that is written once, and read when a future that was cancelled is dropped.
+struct ReadOnDrop(Arc<UnsafeCell<usize>>);
+
+// SAFETY: loom checks each access.
+unsafe impl Send for ReadOnDrop {}
+
+impl ReadOnDrop {
+    fn write(&self) {
+        self.0.with_mut(|value| {
+            // SAFETY: loom checks that the access is exclusive.
+            unsafe { *value = 1 }
+        });
+    }
+}
+
+impl Drop for ReadOnDrop {
+    fn drop(&mut self) {
+        self.0.with(|value| {
+            // SAFETY: loom checks that no thread writes meanwhile.
+            assert_eq!(unsafe { *value }, 1);
+        });
+    }
+}
+
 #[test]
 fn loom_a_cancel_during_a_poll_is_not_lost() {
     model(|| {
-        let (executor, mut handle) = TestExecutor::spawn(std::future::pending::<()>());
+        let value = ReadOnDrop(Arc::new(UnsafeCell::new(0)));
+        let (executor, mut handle) = TestExecutor::spawn({
+            let value = ReadOnDrop(Arc::clone(&value.0));
+            async move {
+                std::future::pending::<()>().await;
+                drop(value);
+            }
+        });
         let runner = thread::spawn({
             let executor = Arc::clone(&executor);
             move || executor.run_queued()
         });
+        value.write();
         handle.task().cancel(CancelReason::User);
+        // Either thread may end the task, and what the canceller did before is visible to the future's destructor.
+        executor.run_queued();
         runner.join().unwrap();
         executor.run_queued();
         assert!(matches!(take(&mut handle), Err(TaskError::Cancelled)));
@@ -112,6 +147,57 @@ fn loom_a_wake_during_a_poll_is_not_lost() {
         take(&mut handle).unwrap();
         drop(handle);
         drop(gate.take_waker());
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_woken_task_goes_on_on_another_thread() {
+    model(|| {
+        let mut polled = false;
+        let (executor, mut handle) = TestExecutor::spawn(std::future::poll_fn(move |_| {
+            if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        let runner = thread::spawn({
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
+        });
+        // If the first poll has ended, this thread polls next: the exchanges of the state word alone pass the future on to it. (A
+        // waker that is consumed would acquire the future once more, when it drops its reference.)
+        handle.task().wake();
+        executor.run_queued();
+        runner.join().unwrap();
+        // The first wake may have come before the first poll.
+        handle.task().wake();
+        executor.run_queued();
+        take(&mut handle).unwrap();
+        drop(handle);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_poll_sees_what_came_before_each_wake_that_it_answers() {
+    model(|| {
+        let ready = Arc::new(AtomicBool::new(false));
+        let (executor, mut handle) = TestExecutor::spawn({
+            let ready = Arc::clone(&ready);
+            std::future::poll_fn(move |_| {
+                if ready.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+            })
+        });
+        let task = executor.find().expect("the task has not run");
+        // The task was woken already, so the other thread's wake may change nothing of the word.
+        task.wake();
+        let waker = thread::spawn(move || {
+            ready.store(true, Ordering::Relaxed);
+            task.wake();
+        });
+        executor.run_queued();
+        waker.join().unwrap();
+        executor.run_queued();
+        take(&mut handle).unwrap();
+        drop(handle);
         assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
 }
@@ -232,9 +318,26 @@ fn loom_the_output_is_dropped_once_when_the_handle_goes_while_the_task_ends() {
 }
 
 #[test]
-fn loom_a_watcher_is_told_or_sees_the_end() {
+fn loom_a_handle_without_a_waker_goes_while_the_task_ends() {
     model(|| {
         let (executor, handle) = TestExecutor::spawn(async {});
+        let runner = thread::spawn({
+            let executor = Arc::clone(&executor);
+            move || executor.run_queued()
+        });
+        drop(handle);
+        runner.join().unwrap();
+        assert_eq!(executor.status(), Some(TaskStatus::Completed));
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// Watches a task while it ends as cancelled: a status whose number is not that with which a cell begins.
+fn watch(has_handle: bool) {
+    model(move || {
+        let (executor, handle) = TestExecutor::spawn(async {});
+        handle.task().cancel(CancelReason::User);
+        let handle = has_handle.then_some(handle);
         let runner = thread::spawn({
             let executor = Arc::clone(&executor);
             move || executor.run_queued()
@@ -244,14 +347,24 @@ fn loom_a_watcher_is_told_or_sees_the_end() {
         runner.join().unwrap();
         match seen {
             // The task was not listed any more, so the outcome is published.
-            None => assert_eq!(executor.status(), Some(TaskStatus::Completed)),
-            Some(Some(status)) => assert_eq!(status, TaskStatus::Completed),
-            Some(None) => assert_eq!(*executor.notified.lock(), Some(TaskStatus::Completed)),
+            None => assert_eq!(executor.status(), Some(TaskStatus::Cancelled)),
+            Some(Some(status)) => assert_eq!(status, TaskStatus::Cancelled),
+            Some(None) => assert_eq!(*executor.notified.lock(), Some(TaskStatus::Cancelled)),
         }
         drop(task);
         drop(handle);
         assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     });
+}
+
+#[test]
+fn loom_a_watcher_is_told_or_sees_the_end() {
+    watch(true);
+}
+
+#[test]
+fn loom_a_watcher_of_a_task_without_a_handle_is_told_or_sees_the_end() {
+    watch(false);
 }
 
 #[test]

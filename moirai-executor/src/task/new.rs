@@ -105,11 +105,14 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
 unsafe fn free<W: Work, S: Schedule>(header: NonNull<Header<S>>) {
     let cell = header.cast::<Cell<W, S>>();
     // SAFETY: the caller had the last reference, so no other thread uses the cell. `NewTask::new` made it as a `Box` of this type.
-    let cell = unsafe { Box::from_raw(cell.as_ptr()) };
+    #[cfg_attr(not(moirai_loom), expect(unused_mut, reason = "only a model changes it"))]
+    let mut cell = unsafe { Box::from_raw(cell.as_ptr()) };
     let executor = cell.header.executor;
     // These accesses let a loom model check that all uses of the cell happen before it is freed. Otherwise they do nothing.
     cell.stage.with_mut(|_| ());
     cell.header.join_waker.with_mut(|_| ());
+    #[cfg(moirai_loom)]
+    cell.header.state.retire();
     // No user code runs here: the stage is empty, and the handle's waker has been dropped (rules 5 and 6).
     drop(cell);
     // SAFETY: the cell was published, since otherwise there would be no references to it, and it was freed just now, which happens

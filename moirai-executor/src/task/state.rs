@@ -113,12 +113,14 @@ impl State {
 
     /// Called by the runner before a poll: clears WOKEN, and looks for CANCEL.
     pub(super) fn start_poll(&self) -> PollStart {
-        // Ordering: Acquire pairs with the Release of `cancel`. What a waker did before its wake is visible either through the
-        // queue, if the wake made the task active, or through the exchange below.
-        let mut state = self.0.load(Ordering::Acquire);
+        // Ordering: Relaxed. What a waker did before its wake is visible through the queue if the wake made the task active, and
+        // otherwise through the exchange that clears WOKEN: that of `after_poll`, or the one below. For what a canceller did, see
+        // `reason`.
+        let mut state = self.0.load(Ordering::Relaxed);
         if state & WOKEN != 0 {
             // A wake before this poll asks for nothing more than this poll.
-            // Ordering: Acquire pairs with the Release of `wake`: the poll sees what the waker did before the wake.
+            // Ordering: Acquire pairs with the Release of `wake`: the poll sees what every waker whose wake it answers did before.
+            // One of them may have come after the load above.
             state = self.0.fetch_and(!WOKEN, Ordering::Acquire);
         }
         if state & CANCEL != 0 { PollStart::Cancelled } else { PollStart::Poll }
@@ -140,7 +142,8 @@ impl State {
             }
             let next = if state & WOKEN != 0 { state & !WOKEN } else { state & !ACTIVE };
             // Ordering: Release pairs with the Acquire of the `wake` or `cancel` that makes the task active next, and passes the
-            // future on to it. Acquire pairs with the Release of a `wake` that found the task active.
+            // future on to it. Acquire pairs with the Release of a `wake` that found the task active: this thread queues the task
+            // again, and so the next poll sees what the waker did before.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if state & WOKEN != 0 => return AfterPoll::QueueAgain,
                 Ok(_) => return AfterPoll::Waits,
@@ -222,8 +225,8 @@ impl State {
                 return Wake::Nothing;
             }
             let waits = state & ACTIVE == 0;
-            // Ordering: Release pairs with the Acquire of `start_poll`. Acquire pairs with the Release of `after_poll`, and takes
-            // over the future.
+            // Ordering: Release pairs with the Acquire of `reason`. Acquire pairs with the Release of `after_poll`, and takes over
+            // the future.
             match self.0.compare_exchange_weak(
                 state,
                 state | flags | ACTIVE,
@@ -239,15 +242,19 @@ impl State {
 
     /// Marks the task as watched, and returns `true` if it was complete already.
     pub(super) fn watch(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `complete`, for the outcome; Release pairs with the Acquire of `complete`.
-        // The read-modify-write decides: either this sees COMPLETE, or `complete` sees WATCHED.
-        self.0.fetch_or(WATCHED, Ordering::AcqRel) & COMPLETE != 0
+        // Ordering: Acquire pairs with the Release of `complete`, for the outcome. Nothing is released: where the caller waits is
+        // under a lock, which it holds during this call. The read-modify-write decides: either this sees COMPLETE, or `complete`
+        // sees WATCHED.
+        self.0.fetch_or(WATCHED, Ordering::Acquire) & COMPLETE != 0
     }
 
     /// Returns who was the first to ask the task to stop. The caller must have seen CANCEL.
+    ///
+    /// Every runner that ends a task as cancelled calls it before it drops the future.
     pub(super) fn reason(&self) -> CancelReason {
-        // Ordering: Relaxed: the caller has seen CANCEL, which was set in the same exchange as these flags.
-        match self.0.load(Ordering::Relaxed) & (SHUTDOWN | DEADLINE) {
+        // The caller has seen CANCEL, which was set in the same exchange as these flags.
+        // Ordering: Acquire pairs with the Release of `cancel`: the future's destructor sees what the canceller did before.
+        match self.0.load(Ordering::Acquire) & (SHUTDOWN | DEADLINE) {
             0 => CancelReason::User,
             SHUTDOWN => CancelReason::Shutdown,
             _ => CancelReason::Deadline,
@@ -366,6 +373,12 @@ impl State {
             let _ = self.0.load(Ordering::Acquire);
         }
         last
+    }
+
+    /// Ends the word's life in a model, in which loom reports an access that does not happen before.
+    #[cfg(moirai_loom)]
+    pub(super) fn retire(&mut self) {
+        self.0.with_mut(|_| ());
     }
 }
 
