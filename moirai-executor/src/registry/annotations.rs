@@ -4,12 +4,12 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use moirai_core::shim::cell::UnsafeCell;
+
 use super::record::TaskHints;
 use crate::panics;
 
 /// The rare parts of a record, with the spawn location, whose place in the slot the pointer to them takes.
-///
-/// Never changed once a slot links it: to add something, a slot links a new one, and the old one is retired.
 #[derive(Clone, Debug)]
 pub(super) struct Annotations {
     pub(super) location: &'static Location<'static>,
@@ -41,7 +41,39 @@ impl Annotations {
 
     /// Moves it to the heap, and returns the pointer with the mark (the low bit set).
     pub(super) fn into_marked(self) -> *mut () {
-        Box::into_raw(Box::new(self)).cast::<()>().map_addr(|address| address | 1)
+        let linked = LinkedAnnotations {
+            annotations: UnsafeCell::new(self),
+            #[cfg(moirai_loom)]
+            retired: Default::default(),
+        };
+        Box::into_raw(Box::new(linked)).cast::<()>().map_addr(|address| address | 1)
+    }
+}
+
+/// Annotations on the heap, as a slot links them.
+///
+/// Never changed: to add something, a slot links new ones, and the old ones are retired.
+#[derive(Debug)]
+pub(super) struct LinkedAnnotations {
+    /// In a cell only so that a model sees whether it was written before it is read.
+    annotations: UnsafeCell<Annotations>,
+    #[cfg(moirai_loom)]
+    retired: std::sync::atomic::AtomicBool,
+}
+
+impl LinkedAnnotations {
+    pub(super) fn get(&self) -> &Annotations {
+        self.annotations.with(|annotations| {
+            // SAFETY: they are never changed.
+            unsafe { &*annotations }
+        })
+    }
+
+    /// Notes in a model, in which nothing that is retired is freed, that these are retired. Panics if they were before.
+    #[cfg(moirai_loom)]
+    pub(super) fn retire(&self) {
+        let before = self.retired.swap(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(!before, "annotations that are retired are still linked");
     }
 
     /// Returns the annotations that a pointer with the mark points to, or `None` if it does not have the mark.

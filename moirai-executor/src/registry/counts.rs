@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use moirai_core::TaskStatus;
 use moirai_core::shim::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, LinkedAnnotations};
 use super::record::NewRecord;
 
 /// Why a record is evicted.
@@ -122,10 +122,14 @@ impl Counts {
 
     /// Adds `added` bytes of annotations that a slot links now, and subtracts those of the `retired` ones, which it links no
     /// longer.
-    pub(super) fn annotation_bytes(&self, added: usize, retired: Option<NonNull<Annotations>>) {
+    pub(super) fn annotation_bytes(
+        &self,
+        added: usize,
+        retired: Option<NonNull<LinkedAnnotations>>,
+    ) {
         // SAFETY: the annotations are unlinked but not retired yet, because every caller retires them only after this call; so they
         // have not been freed.
-        let gone = retired.map_or(0, |annotations| unsafe { annotations.as_ref() }.bytes());
+        let gone = retired.map_or(0, |annotations| unsafe { annotations.as_ref() }.get().bytes());
         // The bytes of things in memory fit in an `isize`. Ordering: Relaxed: only a count.
         self.annotation_total.fetch_add(added as isize - gone as isize, Ordering::Relaxed);
     }

@@ -329,6 +329,33 @@ fn loom_a_completion_against_a_sweep() {
 }
 
 #[test]
+fn loom_a_thread_that_finds_room_sees_the_eviction_that_made_it_counted() {
+    model(|| {
+        let (clock, hand) = Clock::manual();
+        hand.advance(Duration::from_secs(1));
+        let config = CleanupConfig {
+            max_retained_tasks: 1,
+            task_retention_duration: Duration::ZERO,
+            ..CleanupConfig::default()
+        };
+        let mut registry = Registry::new(config, 1, clock);
+        registry.batch = 1;
+        let registry = Arc::new(registry);
+        let mut writer = registry.writer();
+        let [old, new] = [1, 2].map(|ticks| register(&registry, &mut writer, "", ticks));
+        finish(&registry, &mut writer, old, 3);
+        let sweeper = thread::spawn({
+            let registry = Arc::clone(&registry);
+            move || registry.sweep()
+        });
+        finish(&registry, &mut writer, new, 4);
+        // The limit was checked after the completion, and no other task ends.
+        assert!(registry.cleanup_stats().completed_tasks <= 1, "over the limit");
+        sweeper.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_sweep_against_stop() {
     model(|| {
         let (clock, hand) = Clock::manual();

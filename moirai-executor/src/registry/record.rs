@@ -19,14 +19,14 @@ pub struct NewRecord {
     /// Its name, which is kept whole: a limit on its length, such as [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES), is the
     /// caller's to apply.
     pub name: Option<Arc<str>>,
-    /// TaskHints for the task's scheduler.
+    /// Hints for the task's scheduler.
     pub hints: Option<Box<TaskHints>>,
     /// The address that [`Registry::with_task`](super::Registry::with_task) passes on while the task is active. It must be aligned
     /// to at least two.
     pub task: NonNull<()>,
 }
 
-/// TaskHints that a task was spawned with, for its scheduler.
+/// Hints that a task was spawned with, for its scheduler.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TaskHints {
     /// The time by which the task should have run, in ticks of the clock.

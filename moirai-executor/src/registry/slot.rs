@@ -18,7 +18,7 @@ use moirai_core::shim::hint::spin_loop;
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use moirai_core::shim::thread::yield_now;
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, LinkedAnnotations};
 use super::record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
 use super::state_word::StateWord;
 
@@ -64,7 +64,7 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub(super) struct FreedRecord {
     /// The annotations that the slot linked, for the caller to retire.
-    pub(super) annotations: Option<NonNull<Annotations>>,
+    pub(super) annotations: Option<NonNull<LinkedAnnotations>>,
     /// The generation with which the slot goes on; `None` if its generations are used up, and it must not be used again.
     pub(super) generation: Option<u32>,
 }
@@ -139,10 +139,10 @@ impl Slot {
     /// Returns the hints for the task's scheduler. For the thread that may write the slot (rule 1).
     pub(super) fn hints(&self) -> TaskHints {
         // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
-        let annotations = Annotations::from_marked(self.about.load(Ordering::Relaxed));
+        let annotations = LinkedAnnotations::from_marked(self.about.load(Ordering::Relaxed));
         // SAFETY: only the thread that may write the slot, which is the caller, replaces and retires the annotations that it links.
-        let hints =
-            annotations.and_then(|annotations| unsafe { annotations.as_ref() }.hints.as_deref());
+        let hints = annotations
+            .and_then(|annotations| unsafe { annotations.as_ref() }.get().hints.as_deref());
         hints.copied().unwrap_or_default()
     }
 
@@ -167,7 +167,7 @@ impl Slot {
     pub(super) fn finish(
         &self,
         end: RecordEnd,
-    ) -> (FinishedTask, Option<NonNull<Annotations>>, usize) {
+    ) -> (FinishedTask, Option<NonNull<LinkedAnnotations>>, usize) {
         let RecordEnd { status, ticks, error } = end;
         let (retired, added) = match error {
             Some(error) => self.add_error(error),
@@ -275,13 +275,13 @@ impl Slot {
     /// Adds an error message. For the thread that may write the slot (rule 1).
     ///
     /// Returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
-    pub(super) fn add_error(&self, error: Arc<str>) -> (Option<NonNull<Annotations>>, usize) {
+    pub(super) fn add_error(&self, error: Arc<str>) -> (Option<NonNull<LinkedAnnotations>>, usize) {
         // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let about = self.about.load(Ordering::Relaxed);
-        let annotations = match Annotations::from_marked(about) {
+        let annotations = match LinkedAnnotations::from_marked(about) {
             // SAFETY: only the thread that may write the slot, which is the caller, replaces and retires the annotations that it
             // links.
-            Some(old) => unsafe { old.as_ref() }.with_error(error),
+            Some(old) => unsafe { old.as_ref() }.get().with_error(error),
             None => {
                 // SAFETY: a pointer without the mark is the `&'static Location` that `register` stored for this task.
                 let location = unsafe { &*about.cast::<Location<'static>>() };
@@ -291,7 +291,7 @@ impl Slot {
         let added = annotations.bytes();
         // Ordering: Release pairs with the Acquire load of `about` in `read`, which follows the pointer.
         self.about.store(annotations.into_marked(), Ordering::Release);
-        (Annotations::from_marked(about), added)
+        (LinkedAnnotations::from_marked(about), added)
     }
 
     /// Terminal → free. Also returns the status that the task had. The caller holds the evictor's lock.
@@ -311,9 +311,10 @@ impl Slot {
         };
         // No id has the generation zero, so a slot whose generations are used up is never found.
         self.set_word(StateWord::free(next));
-        let annotations = Annotations::from_marked(about);
+        let annotations = LinkedAnnotations::from_marked(about);
         if annotations.is_some() {
-            // They are unlinked before they are retired, so that a thread which pins later does not find them.
+            // The caller retires them, so they are unlinked: the drop of the registry frees those that are linked. (A reader that
+            // pins later does not follow the pointer in any case, because it finds the free word first.)
             // Ordering: Release pairs with the Acquire load of `about` in `read`: a reader that finds null finds the free word too,
             // and gives up; with less it might have to try again.
             self.about.store(ptr::null_mut(), Ordering::Release);
@@ -324,8 +325,11 @@ impl Slot {
     /// Frees the annotations of a slot whose registry is being dropped.
     pub(super) fn free_annotations(&self) {
         if let Some(annotations) =
-            Annotations::from_marked(self.about.swap(ptr::null_mut(), Ordering::Relaxed))
+            LinkedAnnotations::from_marked(self.about.swap(ptr::null_mut(), Ordering::Relaxed))
         {
+            #[cfg(moirai_loom)]
+            // SAFETY: they were linked until now, and are freed only below.
+            unsafe { annotations.as_ref() }.retire();
             // SAFETY: they were made by `Box::into_raw`, and are unlinked by the swap; the registry is being dropped, so no thread
             // reads records any more.
             drop(unsafe { Box::from_raw(annotations.as_ptr()) });
@@ -348,10 +352,10 @@ impl Slot {
             // Ordering: Acquire pairs with the Release stores of `about` in `register`, `add_error` and `set_free`: what the
             // pointer leads to has been written.
             let about = self.about.load(Ordering::Acquire);
-            let annotations = Annotations::from_marked(about).map(|annotations| {
+            let annotations = LinkedAnnotations::from_marked(about).map(|annotations| {
                 // SAFETY: they were linked when the pointer was loaded, which was after the caller had pinned an epoch, so they are
                 // not freed before the pin ends; and they are never changed.
-                unsafe { annotations.as_ref() }.clone()
+                unsafe { annotations.as_ref() }.get().clone()
             });
             // Ordering: Acquire pairs with the Release fence of `register`: if a field above is a later task's, the word below is
             // not the same.

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 
-use super::annotations::Annotations;
+use super::annotations::LinkedAnnotations;
 use super::completions::CompletionLog;
 use super::counts::Counts;
 use super::depot::Depot;
@@ -44,10 +44,17 @@ impl Store {
     /// # Safety
     ///
     /// The caller has unlinked them from their slot (whether before `pin` was made or after), and retires them only once.
-    pub(super) unsafe fn retire_annotations(&self, pin: &Pin, annotations: NonNull<Annotations>) {
+    pub(super) unsafe fn retire_annotations(
+        &self,
+        pin: &Pin,
+        annotations: NonNull<LinkedAnnotations>,
+    ) {
         self.counts.annotation_bytes(0, Some(annotations));
         // SAFETY: they are retired below, and so have not been freed yet.
-        let bytes = unsafe { annotations.as_ref() }.bytes();
+        let linked = unsafe { annotations.as_ref() };
+        let bytes = linked.get().bytes();
+        #[cfg(moirai_loom)]
+        linked.retire();
         // SAFETY: a `Box` of plain data, which may be dropped on any thread and calls no user code; the caller has unlinked it, and
         // retires it only once.
         unsafe { pin.retire(annotations, bytes, &self.garbage) };

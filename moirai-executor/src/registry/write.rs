@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moirai_core::shim::sync::atomic::{Ordering, fence};
 use moirai_core::{TaskId, TaskStatus};
 
-use super::annotations::Annotations;
+use super::annotations::LinkedAnnotations;
 use super::evictor::BATCH;
 use super::garbage;
 use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
@@ -131,7 +131,7 @@ impl Registry {
 
     /// Counts the bytes of annotations that were added to a record, and retires those that they replace.
     #[cold]
-    fn annotations_added(&self, added: usize, replaced: Option<NonNull<Annotations>>) {
+    fn annotations_added(&self, added: usize, replaced: Option<NonNull<LinkedAnnotations>>) {
         self.store.counts.annotation_bytes(added, None);
         if let Some(annotations) = replaced {
             let pin = garbage::pin();
@@ -154,7 +154,7 @@ impl Registry {
         writer: &Writer,
         record: &ActiveRecord,
         mut end: RecordEnd,
-    ) -> (FinishedTask, Option<NonNull<Annotations>>, usize) {
+    ) -> (FinishedTask, Option<NonNull<LinkedAnnotations>>, usize) {
         let status = end.status;
         let number = record.id.slot();
         let mut evictor = self.evictor.lock();
