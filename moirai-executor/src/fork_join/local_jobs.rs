@@ -132,6 +132,13 @@ impl LocalJobs {
         }
     }
 
+    /// Returns whether the list is empty, and names no job that was removed from it.
+    #[cfg(all(test, moirai_loom))]
+    pub(super) fn is_empty(&self) -> bool {
+        let sentinel = &raw const self.sentinel;
+        ptr::eq(self.newest.get(), sentinel) && ptr::eq(self.newest_public.get(), sentinel)
+    }
+
     /// Returns the newest job.
     #[inline]
     pub(super) fn newest(&self) -> *const JobHeader {

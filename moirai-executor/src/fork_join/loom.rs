@@ -119,7 +119,9 @@ fn loom_fork_publish_against_take_back() {
         // They are on the owner's stack, and are accessed again after the join.
         let (first, second) = (Tracked::new(), Tracked::new());
         let results = enter_root(&pair, |local_jobs| {
-            join(local_jobs, &*pair, || first.bump(), || second.bump())
+            let results = join(local_jobs, &*pair, || first.bump(), || second.bump());
+            assert!(local_jobs.is_empty(), "the list names a job whose frame ends");
+            results
         });
         assert_eq!(results, (1, 1));
         assert_eq!((first.bump(), second.bump()), (2, 2));
@@ -275,6 +277,36 @@ fn loom_fork_a_stolen_job_spawns_another() {
         });
         assert_eq!(cell.bump(), 2);
         thief.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_fork_a_look_without_success_is_repeated_after_a_publication() {
+    model(None, || {
+        let shared_jobs = Arc::new(SharedJobs::new(1));
+        let root = Frame::root(None);
+        // The wait is for jobs below `frame`. The first job is not: because of it the first look takes the lock.
+        let identity = (&raw const root).cast();
+        // SAFETY: `root` is dropped after `frame`.
+        let frame = Box::new(unsafe { Frame::child_of(&raw const root, identity) });
+        let unrelated = Box::new(StackJob::new(&raw const root, || ()));
+        let descendant = Box::new(StackJob::new(&raw const *frame, || ()));
+        let publish = |shared_jobs: &SharedJobs, job: Sent<JobHeader>| {
+            let mut job = Some(job.0);
+            assert!(shared_jobs.publish(1, 1, || job.take()));
+        };
+        publish(&shared_jobs, Sent(unrelated.header()));
+        let publisher = thread::spawn({
+            let (shared_jobs, job) =
+                (Arc::clone(&shared_jobs), Sent((&raw const *descendant).cast()));
+            move || publish(&shared_jobs, job)
+        });
+        let mut seen = None;
+        let mut found = shared_jobs.take_descendant(identity, 1, &mut seen).is_some();
+        publisher.join().unwrap();
+        // However the first look and the publication fell together, a second look finds what the first has not.
+        found |= shared_jobs.take_descendant(identity, 1, &mut seen).is_some();
+        assert!(found, "a job was overlooked");
     });
 }
 
