@@ -13,8 +13,15 @@ use crate::fork_join::LocalJobs;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::{RawRunnable, TaskPtr};
 
+#[cfg(not(moirai_loom))]
 thread_local! {
     static INNERMOST: Cell<*const Context> = const { Cell::new(ptr::null()) };
+}
+
+// All threads of a model are one thread of the system.
+#[cfg(moirai_loom)]
+loom::thread_local! {
+    static INNERMOST: Cell<*const Context> = Cell::new(ptr::null());
 }
 
 /// One executor that this thread works for.
@@ -73,11 +80,11 @@ impl Context {
         struct LeaveContext(*const Context);
         impl Drop for LeaveContext {
             fn drop(&mut self) {
-                INNERMOST.set(self.0);
+                INNERMOST.with(|innermost| innermost.set(self.0));
             }
         }
         self.local_jobs.pin_in_place();
-        let outer = INNERMOST.replace(self);
+        let outer = INNERMOST.with(|innermost| innermost.replace(self));
         self.outer.set(outer);
         let _leave = LeaveContext(outer);
         f()
@@ -86,7 +93,7 @@ impl Context {
     /// Calls `f` with the innermost context, if there is one.
     #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
-        let innermost = INNERMOST.get();
+        let innermost = INNERMOST.with(Cell::get);
         // SAFETY: `enter` keeps its context borrowed while the pointer to it is in the list, and removes it before it returns, also
         // when it unwinds. The list belongs to this thread alone.
         f(unsafe { innermost.as_ref() })
@@ -94,7 +101,7 @@ impl Context {
 
     /// Calls `f` with every context, innermost first, until it returns `Some`.
     pub(crate) fn find<R>(mut f: impl FnMut(&Context) -> Option<R>) -> Option<R> {
-        let mut next = INNERMOST.get();
+        let mut next = INNERMOST.with(Cell::get);
         // SAFETY: as in `with`; an outer context stays entered for at least as long as the inner ones.
         while let Some(context) = unsafe { next.as_ref() } {
             if let Some(found) = f(context) {

@@ -10,7 +10,9 @@
 //! 2. **Is any worker left?** When the last core has closed, the thread that closed it calls [`Lifecycle::last_core_closed`]: it
 //!    sets a flag, and after a SeqCst fence takes everything that is queued. A thread that makes a task ready pushes it, and after
 //!    a SeqCst fence reads the flag. One of the two fences comes first: either the taker finds the task, or the pusher finds the
-//!    flag and takes the task itself. So no task is left behind.
+//!    flag and takes the task itself. So no task is left behind. The flag also releases the phase: a thread that finds the flag finds
+//!    the phase in which tasks that are taken from a queue are ended. A thread that found an older phase would run the task, which
+//!    could then wait for ever.
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 
@@ -74,14 +76,18 @@ impl Lifecycle {
     pub(crate) fn queued_behind_a_fence(&self, end_queued: impl FnOnce()) {
         // Ordering: Relaxed: the load comes after the caller's fence (rule 2).
         if self.gone.load(Ordering::Relaxed) {
+            // Ordering: Acquire pairs with the Release of `last_core_closed`: the caller finds the phase that the closing thread had
+            // found. It is a second load so that a caller that does not find the flag pays nothing for it.
+            let _ = self.gone.load(Ordering::Acquire);
             end_queued();
         }
     }
 
     /// Notes that the last core has closed, and calls `end_queued`, which takes everything that is queued.
     pub(crate) fn last_core_closed(&self, end_queued: impl FnOnce()) {
-        // Ordering: Relaxed: the store comes before the fence, which pairs with the fence of a thread that queues a task (rule 2).
-        self.gone.store(true, Ordering::Relaxed);
+        // Ordering: Release pairs with the Acquire of `queued_behind_a_fence`. The store comes before the fence, which pairs with the
+        // fence of a thread that queues a task (rule 2).
+        self.gone.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         end_queued();
     }

@@ -25,3 +25,6 @@ pub(crate) mod thread_pool;
 pub(crate) mod watchdog_thread;
 pub(crate) mod watchers;
 pub(crate) mod worker;
+
+#[cfg(all(test, moirai_loom))]
+pub(crate) mod test_executor;

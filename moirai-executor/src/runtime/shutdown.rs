@@ -24,6 +24,9 @@ use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::task_host::queue_from_outside;
 use crate::task::CancelReason;
 
+#[cfg(all(test, moirai_loom))]
+mod loom;
+
 /// How long `shutdown_timeout` waits beyond its deadline for the tasks that it has cancelled to end.
 const MARGIN: Duration = Duration::from_millis(40);
 

@@ -1,72 +1,40 @@
-//! Models of the lifecycle.
+//! Models of the lifecycle: of spawns and of the end of the last core as they are, on the shared part of a real executor.
 
-use super::*;
-use moirai_core::shim::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use moirai_core::TaskError;
 use moirai_core::shim::thread;
 
-/// What the registry and the injector are to a spawner. The accesses to the queue are relaxed, as weak as a lock-free queue's may
-/// be, so only the fences order them.
-struct Executor {
-    lifecycle: Lifecycle,
-    writer: Mutex<usize>,
-    queued: moirai_core::shim::sync::atomic::AtomicUsize,
-    ended: moirai_core::shim::sync::atomic::AtomicUsize,
-}
-
-impl Executor {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            lifecycle: Lifecycle::new(),
-            writer: Mutex::new(0),
-            queued: Default::default(),
-            ended: Default::default(),
-        })
-    }
-
-    fn spawn(&self) -> bool {
-        let admitted = {
-            let mut writer = self.writer.lock();
-            let open = !self.lifecycle.is_closed();
-            *writer += usize::from(open);
-            open
-        };
-        if admitted {
-            self.queued.fetch_add(1, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            self.lifecycle.queued_behind_a_fence(|| self.end_queued());
-        }
-        admitted
-    }
-
-    fn end_queued(&self) {
-        if self.queued.load(Ordering::Relaxed) > 0 {
-            let taken = self.queued.swap(0, Ordering::Relaxed);
-            self.ended.fetch_add(taken, Ordering::Relaxed);
-        }
-    }
-
-    /// Closes the lifecycle, and returns the number of tasks whose records have begun by then.
-    fn shut(&self) -> usize {
-        self.lifecycle.advance(Phase::Stopped);
-        *self.writer.lock()
-    }
-}
+use super::Phase;
+use crate::runtime::last_core;
+use crate::runtime::shutdown;
+use crate::runtime::test_executor::{TestExecutor, spawn};
 
 #[test]
 fn loom_spawn_against_shutdown() {
     let mut builder = ::loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(|| {
-        let executor = Executor::new();
+        let mut executor = TestExecutor::new();
+        let shared = &executor.shared;
         let spawners = [(); 2].map(|()| {
-            let executor = Arc::clone(&executor);
-            thread::spawn(move || usize::from(executor.spawn()))
+            let shared = Arc::clone(shared);
+            thread::spawn(move || spawn(&shared, async {}))
         });
-        let recorded = executor.shut();
-        executor.lifecycle.last_core_closed(|| executor.end_queued());
-        let admitted: usize = spawners.map(|spawner| spawner.join().unwrap()).iter().sum();
-        // No task was admitted after the lifecycle was closed, and every task that was admitted has ended.
-        assert_eq!(recorded, admitted);
-        assert_eq!(executor.ended.load(Ordering::Relaxed), admitted);
+        shutdown::close(shared, None);
+        let recorded = shared.registry.totals().spawned;
+        let _ = shared.lifecycle.advance(Phase::Stopped);
+        last_core::core_closed(shared, executor.core.take().expect("the only core"));
+        let mut admitted = 0;
+        for mut task in spawners.map(|spawner| spawner.join().unwrap()) {
+            if task.take_refusal().is_none() {
+                admitted += 1;
+                // No thread is left that would end it later, or run it.
+                let result = task.try_join();
+                assert!(matches!(result, Some(Err(TaskError::ShutDown))), "{result:?}");
+            }
+        }
+        assert_eq!(recorded, admitted, "a task was admitted after the lifecycle was closed");
+        executor.assert_freed();
     });
 }
