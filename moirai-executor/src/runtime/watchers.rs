@@ -1,11 +1,18 @@
 //! Waiting for tasks by their ids.
+//!
+//! A waiter marks the task's cell and registers under one lock, and the thread that ends a marked task takes that lock. So a waiter
+//! whose mark came before the end has registered by the time it is looked for, and one whose mark came after the end is told so by
+//! the cell: none waits for ever.
 
 use std::collections::HashMap;
 
+use moirai_core::shim::sync::Mutex;
 use moirai_core::{TaskId, TaskStatus};
 use moirai_sync::oneshot;
-use parking_lot::Mutex;
 use slab::Slab;
+
+#[cfg(all(test, moirai_loom))]
+mod loom;
 
 /// The tasks that are waited for by id, with those that wait.
 #[derive(Debug, Default)]
