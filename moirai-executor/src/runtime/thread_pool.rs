@@ -3,6 +3,10 @@
 //! One type serves twice: the jobs of the blocking pool are blocking tasks, and those of the spare threads are the cores of workers
 //! that are about to block. One lock protects everything, because neither is a hot path. The race between a core's former holder,
 //! which wants it back, and a spare thread, which is about to take it, is decided by which of the two finds it in the queue.
+//!
+//! A job waits in the queue only for a thread that is on its way to it, or while as many threads as the limit allows are busy: jobs
+//! may wait for each other. A thread that was notified of one job still counts as idle until it has the lock, so an idle thread is
+//! relied on only if there are more of them than queued jobs.
 
 use std::collections::VecDeque;
 use std::io;

@@ -42,7 +42,7 @@ fn hand_off_core(pool: &Cores, served: &Arc<AtomicUsize>, threads: &Threads) -> 
 
 type Threads = Arc<Mutex<Vec<thread::JoinHandle<()>>>>;
 
-fn end(pool: &Cores, threads: &Threads) {
+fn end<J>(pool: &ThreadPool<J>, threads: &Threads) {
     pool.close();
     let threads = std::mem::take(&mut *threads.lock());
     threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -148,5 +148,39 @@ fn loom_a_job_is_run_although_threads_wait_and_go_on() {
         let threads = std::mem::take(&mut *jobs.threads.lock());
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(pool.wait_ended(None));
+    });
+}
+
+type Closure = Box<dyn FnOnce() + Send>;
+
+/// Submits a job to a pool whose threads run closures.
+fn submit(pool: &Arc<ThreadPool<Closure>>, threads: &Threads, job: impl FnOnce() + Send + 'static) {
+    let start = |_| {
+        let pool = Arc::clone(pool);
+        threads.lock().push(thread::spawn(move || {
+            while let Some(job) = pool.next() {
+                job();
+            }
+        }));
+        Ok(())
+    };
+    assert!(pool.submit(Box::new(job), start).is_ok());
+}
+
+#[test]
+fn loom_a_job_is_run_although_the_one_before_it_blocks_an_idle_thread() {
+    let mut builder = ::loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let limits = PoolLimits { threads: 2, queue: 9, keep_alive: Duration::MAX };
+        let (pool, threads) = (Arc::new(ThreadPool::new(limits)), Threads::default());
+        // From here on one thread may be idle.
+        submit(&pool, &threads, || {});
+        // If it is, it is notified of this job, and cannot be relied on for the next.
+        let parker = Parker::new();
+        let unparker = parker.unparker();
+        submit(&pool, &threads, move || parker.park());
+        submit(&pool, &threads, move || unparker.unpark());
+        end(&pool, &threads);
     });
 }
