@@ -1,4 +1,11 @@
 //! The state that a group shares with its members.
+//!
+//! 1. A task takes a place of the group's limit before it is spawned. The place is given back exactly once: when the task ends or is
+//!    refused, or, if results are kept, when the caller takes the result.
+//! 2. Each end is counted exactly once: by the waker of the member's handle, or by [`GroupState::add_member`] if the task had ended
+//!    before the waker was set. The waker takes the lock under which the task becomes a member, so it finds the member.
+//! 3. A waiter that learns that all members have ended finds their results dropped, unless they are kept, and their places given
+//!    back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,6 +19,9 @@ use crate::handle::TaskHandle;
 use crate::panics::{self, log};
 use crate::runtime::shared::Shared;
 use crate::runtime::task_host::log_unseen_panic;
+
+#[cfg(all(test, moirai_loom))]
+mod loom;
 
 pub(super) struct GroupState<T: Send + 'static> {
     /// A reference that does not keep the executor running.
