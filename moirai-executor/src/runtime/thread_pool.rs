@@ -40,6 +40,9 @@ impl Refused<()> {
     }
 }
 
+/// How long a thread that should end waits at a time for jobs for which places are reserved.
+const SOON: Duration = Duration::from_millis(10);
+
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolLimits {
@@ -263,12 +266,13 @@ impl<J> ThreadPool<J> {
                 return None;
             }
             state.idle += 1;
-            match left {
-                // A thread whose time is over, and which waits for a job that is about to be queued, is notified of it.
-                Some(left) if !is_over => {
+            // A thread whose time is over waits for a job that is about to be queued. Another thread may be notified of it, so this
+            // one looks again soon.
+            match if is_over { Some(SOON) } else { left } {
+                Some(left) => {
                     let _ = self.work.wait_for(&mut state, left);
                 }
-                _ => self.work.wait(&mut state),
+                None => self.work.wait(&mut state),
             }
             state.idle -= 1;
         }
@@ -402,16 +406,19 @@ mod tests {
 
     #[test]
     fn a_thread_does_not_end_before_the_job_for_which_it_was_started() {
-        let pool = pool(1, 1);
+        let pool = pool(2, 1);
         pool.reserve(|_| Ok(())).unwrap();
+        pool.add_thread();
         std::thread::scope(|scope| {
-            // Its keep-alive time is zero.
-            let thread = scope.spawn(|| pool.next());
-            while pool.state.lock().idle == 0 {
+            // Their keep-alive time is zero.
+            let threads = [(); 2].map(|()| scope.spawn(|| pool.next()));
+            while pool.state.lock().idle < 2 {
                 std::thread::yield_now();
             }
             pool.submit_reserved(1).unwrap();
-            assert_eq!(thread.join().unwrap(), Some(1));
+            let mut jobs = threads.map(|thread| thread.join().unwrap());
+            jobs.sort();
+            assert_eq!(jobs, [None, Some(1)], "one runs the job, and the other ends");
         });
         pool.reserve(no_thread).unwrap();
         pool.give_up_reservation();
