@@ -14,7 +14,7 @@ use crate::text;
 pub enum TaskError {
     /// The task was cancelled: by its handle, by its id, by its group, or by a token.
     Cancelled,
-    /// The task's deadline passed.
+    /// The task's timeout passed. (A deadline is only a hint for the scheduler.)
     TimedOut,
     /// The task panicked. The panic can be passed on by [`Panic::into_payload`].
     Panicked(Panic),
@@ -31,13 +31,13 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Returns `true` if the task was cancelled, but not by its deadline or a shutdown.
+    /// Returns `true` if the task was cancelled, but not by its timeout or a shutdown.
     #[must_use]
     pub const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
     }
 
-    /// Returns `true` if the task's deadline passed.
+    /// Returns `true` if the task's timeout passed.
     #[must_use]
     pub const fn is_timed_out(&self) -> bool {
         matches!(self, Self::TimedOut)
@@ -84,7 +84,7 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cancelled => f.write_str("the task was cancelled"),
-            Self::TimedOut => f.write_str("the task's deadline passed"),
+            Self::TimedOut => f.write_str("the task's timeout passed"),
             Self::Panicked(panic) => write!(f, "the task {panic}"),
             Self::ShutDown => f.write_str("the executor was shut down before the task was spawned or had ended"),
             Self::AtCapacity => f.write_str(

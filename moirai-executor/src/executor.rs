@@ -389,7 +389,7 @@ pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Returns whether the task that runs the calling thread was asked to stop: by its handle, by its id, by its token, by its
-/// deadline, or by a shutdown. Outside of a task it returns `false`.
+/// timeout, or by a shutdown. Outside of a task it returns `false`.
 ///
 /// It is meant for closures that compute for long; an async task is dropped at its next `.await`. Inside of fork-join work the
 /// answer is that of the task to which the work belongs.

@@ -76,7 +76,7 @@ impl Registrar {
             if deadline.wake_at(&Waker::from(Arc::new(Expire(task.clone())))) {
                 return Some(deadline);
             }
-            task.cancel(CancelReason::Deadline);
+            task.cancel(CancelReason::Timeout);
             None
         });
         let token = token.map(|token| {
@@ -103,12 +103,12 @@ impl Drop for Unregister {
     }
 }
 
-/// A waker that asks a task to stop when its deadline has passed.
+/// A waker that asks a task to stop when its timeout has passed.
 struct Expire(TaskRef<Shared>);
 
 impl Wake for Expire {
     fn wake(self: Arc<Self>) {
-        self.0.cancel(CancelReason::Deadline);
+        self.0.cancel(CancelReason::Timeout);
     }
 }
 

@@ -25,7 +25,7 @@ impl<T> Ended<T> {
         let error = match reason {
             CancelReason::User => TaskError::Cancelled,
             CancelReason::Shutdown => TaskError::ShutDown,
-            CancelReason::Deadline => TaskError::TimedOut,
+            CancelReason::Timeout => TaskError::TimedOut,
         };
         Self { status: TaskStatus::Cancelled, error: None, reason, output: Err(error) }
     }

@@ -22,8 +22,8 @@ const CANCEL: usize = 1 << 5;
 const SHUTDOWN: usize = 1 << 6;
 /// A caller waits for the task by id.
 const WATCHED: usize = 1 << 7;
-/// The task's deadline was the first to ask it to stop.
-const DEADLINE: usize = 1 << 8;
+/// The task's timeout was the first to ask it to stop.
+const TIMEOUT: usize = 1 << 8;
 /// One reference.
 const REFERENCE: usize = 1 << 9;
 /// A reference count, with the flags below it, beyond which the process is aborted, as `Arc` does: so many references cannot be
@@ -41,8 +41,8 @@ pub(crate) enum CancelReason {
     User,
     /// The executor's shutdown.
     Shutdown,
-    /// The task's deadline.
-    Deadline,
+    /// The task's timeout.
+    Timeout,
 }
 
 /// What the runner is to do with a task that it has taken from a queue.
@@ -217,7 +217,7 @@ impl State {
         let flags = match reason {
             CancelReason::User => CANCEL,
             CancelReason::Shutdown => CANCEL | SHUTDOWN,
-            CancelReason::Deadline => CANCEL | DEADLINE,
+            CancelReason::Timeout => CANCEL | TIMEOUT,
         };
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -254,10 +254,10 @@ impl State {
     pub(super) fn reason(&self) -> CancelReason {
         // The caller has seen CANCEL, which was set in the same exchange as these flags.
         // Ordering: Acquire pairs with the Release of `cancel`: the future's destructor sees what the canceller did before.
-        match self.0.load(Ordering::Acquire) & (SHUTDOWN | DEADLINE) {
+        match self.0.load(Ordering::Acquire) & (SHUTDOWN | TIMEOUT) {
             0 => CancelReason::User,
             SHUTDOWN => CancelReason::Shutdown,
-            _ => CancelReason::Deadline,
+            _ => CancelReason::Timeout,
         }
     }
 
