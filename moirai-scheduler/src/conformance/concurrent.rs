@@ -213,18 +213,16 @@ pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
     let locals = scheduler.start(TAKERS);
     let barrier = Barrier { arrived: AtomicUsize::new(0), threads: TAKERS };
     let (empty_handed, all_see_all) = (AtomicUsize::new(0), AtomicBool::new(true));
-    let over = AtomicBool::new(false);
+    // Whether a thread has found nothing or unwinds, so that no other may wait for it; and whether this round is the last one.
+    let (over, last_round) = (AtomicBool::new(false), AtomicBool::new(false));
     let each = |round: usize| if round.is_multiple_of(100) { 500 } else { round % 4 + 1 };
     scope(|scope, threads| {
         for (index, mut local) in locals.into_iter().enumerate() {
             let (scheduler, barrier, empty_handed) = (&scheduler, &barrier, &empty_handed);
-            let (all_see_all, over) = (&all_see_all, &over);
+            let (all_see_all, over, last_round) = (&all_see_all, &over, &last_round);
             threads.0.push(scope.spawn(move || {
                 let _unwinding = Set(over);
                 for round in 0..ROUNDS {
-                    if start.elapsed() > LIMIT {
-                        over.store(true, Ordering::Relaxed);
-                    }
                     for number in 0..TAKERS * each(round) {
                         let priority = Priority::ALL[if round % 7 == 0 { number % 4 } else { 1 }];
                         if index == 0
@@ -244,8 +242,12 @@ pub(super) fn no_spurious_nothing<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
                             over.store(true, Ordering::Relaxed);
                         }
                     }
+                    if index == 0 && start.elapsed() > LIMIT {
+                        // Before the threads meet, so that all of them leave after the same round.
+                        last_round.store(true, Ordering::Relaxed);
+                    }
                     barrier.meet(2 * round + 2, over);
-                    if over.load(Ordering::Relaxed) {
+                    if over.load(Ordering::Relaxed) || last_round.load(Ordering::Relaxed) {
                         return;
                     }
                 }
