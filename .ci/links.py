@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What the README and the book name must exist.
 
-Every relative link names a file; every chapter is in the summary; and every test and file that the guarantees cite is there: a list item
-`path`: `name`, `name` of `docs/src/guarantees.md` is held by functions of those names in that file.
+Every relative link names a file; every chapter is in the summary; and every test and file that the guarantees and the page on soundness
+cite is there: a list item `path`: `name`, `name` of these pages is held by functions of those names in that file.
 
     python3 .ci/links.py
 """
@@ -55,10 +55,11 @@ def is_test(name, source):
 
 def broken_citations(page):
     for item in re.findall(r"^[ \t]*[-*] (.*?)(?=^[ \t]*[-*] |^\s*$)", page.read_text() + "\n", flags=re.S | re.M):
-        source = None
+        source, folder = None, page.parent
         for name in re.findall(r"`([^`\s]+)`", item):
-            if "/" in name or name.endswith(".rs"):
-                source = ROOT / name if "/" in name else source.parent / name
+            if "/" in name or name.endswith((".rs", ".txt")):
+                source = ROOT / name if "/" in name else folder / name
+                folder = source.parent
                 if not source.exists():
                     yield f"there is no file {name}"
                     source = None
@@ -75,7 +76,7 @@ def main():
         if page.is_relative_to(BOOK) and page.name != "SUMMARY.md":
             if f"({page.relative_to(BOOK)})" not in summary:
                 faults.append("is not in the summary")
-        if page.name == "guarantees.md":
+        if page.name in ("guarantees.md", "soundness.md"):
             faults += broken_citations(page)
         for fault in faults:
             print(f"{page.relative_to(ROOT)}: {fault}")

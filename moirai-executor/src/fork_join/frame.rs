@@ -16,12 +16,42 @@ pub(crate) struct Frame {
     waited_as: *const (),
     /// The task that called, if a task did.
     task: Option<TaskPtr>,
+    /// In a model, in which loom reports a thread that reads the frame and does not happen before its end.
+    #[cfg(moirai_loom)]
+    life: moirai_core::shim::cell::UnsafeCell<()>,
+}
+
+#[cfg(moirai_loom)]
+impl Drop for Frame {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.life.with_mut(|_| ());
+        }
+    }
 }
 
 impl Frame {
     /// Creates the frame of a call from outside of fork-join work.
-    pub(crate) const fn root(task: Option<TaskPtr>) -> Self {
-        Self { parent: ptr::null(), waited_as: ptr::null(), task }
+    pub(crate) fn root(task: Option<TaskPtr>) -> Self {
+        Self::new(ptr::null(), ptr::null(), task)
+    }
+
+    #[inline]
+    fn new(parent: *const Frame, waited_as: *const (), task: Option<TaskPtr>) -> Self {
+        Self {
+            parent,
+            waited_as,
+            task,
+            #[cfg(moirai_loom)]
+            life: moirai_core::shim::cell::UnsafeCell::new(()),
+        }
+    }
+
+    /// Notes in a model that the calling thread reads the frame.
+    #[inline]
+    fn read(&self) {
+        #[cfg(moirai_loom)]
+        self.life.with(|_| ());
     }
 
     /// Creates the frame of work that is forked in `parent`, and waited for as `waited_as`.
@@ -31,8 +61,9 @@ impl Frame {
     /// `parent` points to a frame that outlives this one.
     pub(crate) unsafe fn child_of(parent: *const Frame, waited_as: *const ()) -> Self {
         // SAFETY: promised by the caller.
-        let task = unsafe { &*parent }.task;
-        Self { parent, waited_as, task }
+        let read = unsafe { &*parent };
+        read.read();
+        Self::new(parent, waited_as, read.task)
     }
 
     /// Creates the frame of work in `parent` that goes on although its task was asked to stop.
@@ -40,8 +71,8 @@ impl Frame {
     /// # Safety
     ///
     /// `parent` points to a frame that outlives this one.
-    pub(crate) const unsafe fn without_task(parent: *const Frame) -> Self {
-        Self { parent, waited_as: ptr::null(), task: None }
+    pub(crate) unsafe fn without_task(parent: *const Frame) -> Self {
+        Self::new(parent, ptr::null(), None)
     }
 
     /// Sets the address as which the work of this frame is waited for.
@@ -52,6 +83,7 @@ impl Frame {
     /// Returns whether the task that called was asked to stop.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
+        self.read();
         // SAFETY: the frame was made inside of the task, which its thread does not leave until its fork-join work is done, so the
         // cell is alive.
         self.task.is_some_and(|task| unsafe { task.is_cancelled() })
@@ -62,6 +94,7 @@ impl Frame {
         let mut frame: *const Frame = self;
         // SAFETY: a frame's parent outlives it, because what was forked in the parent is waited for there.
         while let Some(this) = unsafe { frame.as_ref() } {
+            this.read();
             if ptr::eq(this.waited_as, identity) {
                 return true;
             }
@@ -72,6 +105,7 @@ impl Frame {
 
     /// Returns whether `task` is the one that called.
     pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
+        self.read();
         self.task == Some(task)
     }
 }
@@ -118,6 +152,7 @@ impl CurrentFrame {
     /// Returns whether the task that called was asked to stop. The thread must be inside of fork-join work.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
+        debug_assert!(self.is_some(), "the thread is inside of fork-join work");
         // SAFETY: the frame belongs to a caller further up on this thread's stack, so it is alive.
         unsafe { &*self.0.get() }.is_cancelled()
     }

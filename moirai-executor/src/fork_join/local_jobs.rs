@@ -49,6 +49,8 @@ impl LocalJobs {
 
     /// Links the list to its own sentinel. From here on it must not move.
     pub(crate) fn pin_in_place(&self) {
+        #[cfg(debug_assertions)]
+        assert!(self.has_no_jobs(), "the list has moved, or has jobs");
         self.newest.set(&raw const self.sentinel);
         self.set_newest_public(&raw const self.sentinel);
     }
@@ -90,6 +92,7 @@ impl LocalJobs {
     #[inline]
     pub(super) unsafe fn push(&self, job: *const JobHeader) {
         let newest = self.newest.get();
+        debug_assert!(!newest.is_null(), "the list is linked to its sentinel");
         // SAFETY: promised by the caller: the job is alive.
         unsafe { &*job }.prev().set(newest);
         // SAFETY: the list holds its own sentinel, and jobs of frames that are still on the stack.
@@ -197,8 +200,50 @@ impl LocalJobs {
         host.shared_jobs().add_external_thread();
     }
 
+    /// Returns whether the list is empty, as it is before it is linked to its sentinel.
+    #[cfg(debug_assertions)]
+    fn has_no_jobs(&self) -> bool {
+        let newest = self.newest.get();
+        newest.is_null() || ptr::eq(newest, &raw const self.sentinel)
+    }
+
     /// Runs a stolen job on this thread.
     pub(crate) fn run(&self, stolen: StolenJob, host: &impl Host) {
         stolen.run(&self.frame, host.shared_jobs(), || host.idle());
+    }
+}
+
+/// Checks in debug builds that no job is left in a list that ends (rule 4).
+#[cfg(debug_assertions)]
+impl Drop for LocalJobs {
+    fn drop(&mut self) {
+        assert!(self.has_no_jobs() || std::thread::panicking(), "a list ends before its jobs");
+    }
+}
+
+#[cfg(all(test, debug_assertions, not(moirai_loom)))]
+mod tests {
+    use super::super::stack_job::StackJob;
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a list ends before its jobs")]
+    fn a_job_that_is_left_in_a_list_is_noticed_in_debug_builds() {
+        let frame = Frame::root(None);
+        let job = StackJob::new(&raw const frame, || ());
+        let local_jobs = Box::new(LocalJobs::new());
+        local_jobs.pin_in_place();
+        // SAFETY: the job lives longer than the list, which notices that the job is not removed.
+        unsafe { local_jobs.push((&raw const job).cast()) };
+        drop(local_jobs);
+    }
+
+    #[test]
+    #[should_panic(expected = "the list has moved, or has jobs")]
+    fn a_list_that_moves_is_noticed_in_debug_builds() {
+        let mut lists = [LocalJobs::new(), LocalJobs::new()];
+        lists[0].pin_in_place();
+        lists.swap(0, 1);
+        lists[1].pin_in_place();
     }
 }

@@ -1,6 +1,7 @@
 //! A scope without its lifetimes, on any host (rule 10 of the [module](super)).
 
 use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
@@ -58,6 +59,7 @@ impl<H: Host> ScopeCore<H> {
     }
 
     fn scope_ref(&self) -> ScopeRef {
+        const { assert!(offset_of!(Self, header) == 0, "the header comes first") };
         ScopeRef(ptr::from_ref(self).cast())
     }
 

@@ -32,6 +32,15 @@ pub(crate) struct ScopeHeader {
     pub(crate) own: CachePadded<Mutex<VecDeque<HeapJob>>>,
 }
 
+/// Checks in debug builds that a scope does not end before its jobs (rule 10).
+#[cfg(all(debug_assertions, not(moirai_loom)))]
+impl Drop for ScopeHeader {
+    fn drop(&mut self) {
+        let left = *self.public.get_mut() + self.own.get_mut().len();
+        assert!(left == 0 || std::thread::panicking(), "a scope ends before its jobs");
+    }
+}
+
 /// A pointer to a scope, on the stack of the scope's own thread.
 #[derive(Clone, Copy)]
 pub(crate) struct ScopeRef(pub(crate) *const ScopeHeader);

@@ -2,7 +2,7 @@
 //! [module](super)).
 
 use std::cell::Cell;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::thread;
@@ -188,6 +188,16 @@ impl JobHeader {
     }
 }
 
+/// Checks in debug builds that the frame of a job does not end while a thief uses the job (rule 3).
+#[cfg(all(debug_assertions, not(moirai_loom)))]
+impl Drop for JobHeader {
+    fn drop(&mut self) {
+        let state = *self.state.get_mut();
+        let is_used = matches!(state, TAKEN | WAITED | WAKING);
+        assert!(!is_used || thread::panicking(), "the frame of a job ends while a thief uses it");
+    }
+}
+
 impl Latch for JobHeader {
     fn is_set(&self) -> bool {
         self.is_done()
@@ -260,6 +270,7 @@ where
     ///
     /// `job` is the header of a `StackJob<F, R>`. The caller has taken the job out of the shared jobs, and calls this once.
     unsafe fn run(job: *const JobHeader, at: &CurrentFrame) {
+        const { assert!(offset_of!(Self, header) == 0, "the header comes first") };
         let this = job.cast::<Self>();
         // SAFETY: the header is the first field of a `StackJob`, and the owner keeps the job until it is done.
         let content = unsafe { &(*this).content };
@@ -324,4 +335,17 @@ unsafe fn take_closure<F, R>(content: *mut ClosureOrResult<F, R>) -> F {
     let closure = unsafe { &mut content.closure };
     // SAFETY: promised by the caller: it is moved out once.
     unsafe { ManuallyDrop::take(closure) }
+}
+
+#[cfg(all(test, debug_assertions, not(moirai_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "the frame of a job ends while a thief uses it")]
+    fn a_frame_that_ends_before_its_stolen_job_is_noticed_in_debug_builds() {
+        let frame = Frame::root(None);
+        let job = StackJob::new(&raw const frame, || ());
+        job.header().taken();
+    }
 }

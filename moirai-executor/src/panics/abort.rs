@@ -29,3 +29,31 @@ impl Drop for AbortOnUnwind {
         }
     }
 }
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::process::{Command, exit};
+
+    use super::AbortOnUnwind;
+
+    /// Says that this process is the one that is to abort.
+    const ABORTS: &str = "MOIRAI_TEST_ABORTS";
+
+    #[test]
+    fn unwinding_out_of_a_guarded_region_ends_the_process() {
+        if std::env::var_os(ABORTS).is_some() {
+            let _caught = catch_unwind(|| {
+                let _guard = AbortOnUnwind;
+                panic!("a panic in a guarded region");
+            });
+            exit(0);
+        }
+        let this = "panics::abort::tests::unwinding_out_of_a_guarded_region_ends_the_process";
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        let output = test.args([this, "--exact", "--nocapture"]).env(ABORTS, "1").output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "the unwinding was caught");
+        assert!(message.contains("while other threads use the stack"), "{message}");
+    }
+}

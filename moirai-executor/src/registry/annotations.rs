@@ -41,6 +41,7 @@ impl Annotations {
 
     /// Moves it to the heap, and returns the pointer with the mark (the low bit set).
     pub(super) fn into_marked(self) -> *mut () {
+        const { assert!(align_of::<LinkedAnnotations>() >= 2, "the low bit is the mark") };
         let linked = LinkedAnnotations {
             annotations: UnsafeCell::new(self),
             #[cfg(moirai_loom)]

@@ -32,6 +32,31 @@ struct Segment {
     slots: [AtomicU32; SEGMENT],
     ends: [AtomicU64; SEGMENT],
     next: AtomicPtr<Segment>,
+    /// In a model, in which loom reports a thread that uses the segment and does not happen before its end.
+    #[cfg(moirai_loom)]
+    life: moirai_core::shim::cell::UnsafeCell<()>,
+}
+
+impl Segment {
+    /// Notes in a model that the calling thread uses the segment.
+    #[inline]
+    fn used(&self) {
+        #[cfg(moirai_loom)]
+        self.life.with(|_| ());
+    }
+
+    /// Frees a segment.
+    ///
+    /// # Safety
+    ///
+    /// The segment was made by `append_segment`, and no thread uses it any more.
+    unsafe fn free(this: *mut Self) {
+        // SAFETY: promised by the caller; `append_segment` made it by `Box::into_raw`.
+        let segment = unsafe { Box::from_raw(this) };
+        #[cfg(moirai_loom)]
+        segment.life.with_mut(|_| ());
+        drop(segment);
+    }
 }
 
 /// The taker's position in a log.
@@ -75,6 +100,7 @@ impl CompletionLog {
         // SAFETY: `append_segment` has made at least one, and the taker frees the last segment only after another has been
         // appended.
         let segment = unsafe { &*segment };
+        segment.used();
         // Ordering: Relaxed: published by the store of the tail below.
         segment.slots[index].store(slot, Ordering::Relaxed);
         segment.ends[index].store(ended, Ordering::Relaxed);
@@ -89,13 +115,18 @@ impl CompletionLog {
             slots: std::array::from_fn(|_| AtomicU32::new(0)),
             ends: std::array::from_fn(|_| AtomicU64::new(0)),
             next: AtomicPtr::new(ptr::null_mut()),
+            #[cfg(moirai_loom)]
+            life: moirai_core::shim::cell::UnsafeCell::new(()),
         }));
         // Ordering: Relaxed: only a count.
         self.segments.fetch_add(1, Ordering::Relaxed);
         // Ordering: Relaxed: only appenders write it, one after the other.
         let last = self.last.load(Ordering::Relaxed);
         // SAFETY: the pointer is null, or that of the last segment, which the taker frees only after another has been appended.
-        let link = unsafe { last.as_ref() }.map_or(&self.first, |last| &last.next);
+        let link = unsafe { last.as_ref() }.map_or(&self.first, |last| {
+            last.used();
+            &last.next
+        });
         // Ordering: Relaxed: published with the first entry, by the store of the tail.
         link.store(segment, Ordering::Relaxed);
         self.last.store(segment, Ordering::Relaxed);
@@ -190,9 +221,9 @@ impl LogCursor {
         assert!(!self.segment.is_null(), "a segment is linked before its first entry is published");
         self.remaining = SEGMENT;
         if !old.is_null() {
-            // SAFETY: the segment was made by `Box::into_raw`. The appender went on to the next before it published an entry there,
-            // and the taker has gone on just now, so no thread uses it any more.
-            drop(unsafe { Box::from_raw(old) });
+            // SAFETY: the appender went on to the next segment before it published an entry there, and the taker has gone on just
+            // now, so no thread uses this one any more.
+            unsafe { Segment::free(old) };
             // Ordering: Relaxed: only a count.
             log.segments.fetch_sub(1, Ordering::Relaxed);
         }
@@ -205,9 +236,11 @@ impl LogCursor {
             next = log.first.load(Ordering::Relaxed);
         }
         while !next.is_null() {
-            // SAFETY: the segment was made by `Box::into_raw`, and no thread appends or takes any more.
-            let segment = unsafe { Box::from_raw(next) };
-            next = segment.next.load(Ordering::Relaxed);
+            // SAFETY: no thread appends or takes any more, so the segment is not freed by another.
+            let after = unsafe { &*next }.next.load(Ordering::Relaxed);
+            // SAFETY: as above.
+            unsafe { Segment::free(next) };
+            next = after;
         }
     }
 }

@@ -52,7 +52,8 @@ impl Depot {
     pub(super) fn take(&self, directory: &Directory) -> (u32, u64) {
         let mut state = self.0.lock();
         if let Some(number) = state.ready.pop() {
-            let block = block(directory, number);
+            // SAFETY: the depot's lock is held.
+            let block = unsafe { block(directory, number) };
             set(block, HELD);
             return (number, block.take_freed());
         }
@@ -75,7 +76,8 @@ impl Depot {
     /// Takes back a block that its writer has used up. It becomes ready if half of it is free by now (rule 6).
     pub(super) fn release_block(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
-        let block = block(directory, number);
+        // SAFETY: the depot's lock is held.
+        let block = unsafe { block(directory, number) };
         // If the thread that freed the half has had the lock already, the slots that it freed are seen here. If it takes the lock
         // later, it finds the block released, and makes it ready.
         let returned = block.freed();
@@ -99,7 +101,8 @@ impl Depot {
     /// (rule 6).
     pub(super) fn half_freed(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
-        let block = block(directory, number);
+        // SAFETY: the depot's lock is held.
+        let block = unsafe { block(directory, number) };
         // The free slots are counted again: before this thread had the lock, the block may have been taken, used up and released
         // once more.
         if get(block) == RELEASED && block.freed().count_ones() >= HALF {
@@ -112,7 +115,8 @@ impl Depot {
     /// The caller holds the evictor's lock, so that no thread is about to free a slot of the page.
     pub(super) fn release_page(&self, directory: &Directory, number: u32) -> Option<NonNull<Page>> {
         let mut state = self.0.lock();
-        let page = directory.page(number)?;
+        // SAFETY: the depot's lock is held, without which no page is taken out.
+        let page = unsafe { directory.page_unpinned(number) }?;
         let unused = |block: &Block| get(block) >= READY && block.freed() == ALL_FREE;
         if !page.blocks.iter().all(unused) {
             return None;
@@ -148,16 +152,23 @@ impl DepotState {
         let index = get(ready) - READY;
         self.ready.swap_remove(index as usize);
         if let Some(&moved) = self.ready.get(index as usize) {
-            set(block(directory, moved), READY + index);
+            // SAFETY: the depot's lock is held, which guards this state.
+            let moved = unsafe { block(directory, moved) };
+            set(moved, READY + index);
         }
         set(ready, RELEASED);
     }
 }
 
 /// Returns the block with this number, which is held, released or ready: its page exists.
-fn block(directory: &Directory, number: u32) -> &Block {
-    let page =
-        directory.page(number / PAGE_BLOCKS as u32).expect("a block's page is released with it");
+///
+/// # Safety
+///
+/// The caller holds the depot's lock as long as it uses the result.
+unsafe fn block(directory: &Directory, number: u32) -> &Block {
+    // SAFETY: promised by the caller: without the depot's lock no page is taken out.
+    let page = unsafe { directory.page_unpinned(number / PAGE_BLOCKS as u32) };
+    let page = page.expect("a block's page is released with it");
     &page.blocks[number as usize % PAGE_BLOCKS]
 }
 

@@ -4,6 +4,7 @@ use std::ptr;
 
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use super::garbage::Pin;
 use super::page::{PAGE_SLOTS, Page};
 
 /// The number of pages in a leaf.
@@ -57,22 +58,29 @@ impl Directory {
         Some(&leaf[page as usize % LEAF])
     }
 
-    /// Returns the page with this number, if there is one.
-    ///
-    /// The caller must keep the page from being freed while it uses the reference: by a pinned epoch, by holding a slot or a block
-    /// of the page, or by a lock without which no page is released.
-    pub(super) fn page(&self, page: u32) -> Option<&Page> {
-        // Ordering: Acquire pairs with the Release store of the page in `insert`: its slots are seen.
-        let page = self.entry(page)?.page.load(Ordering::Acquire);
-        // SAFETY: the pointer is null, or that of a page that was in the directory when it was loaded. A page is freed only after
-        // it was taken out and no epoch is pinned that saw it there, so a caller's pin keeps it; a caller without a pin keeps it
-        // from being taken out (see above).
-        unsafe { page.as_ref() }
+    /// Returns the page with this number, if there is one. The pin keeps it from being freed.
+    pub(super) fn page<'a>(&'a self, page: u32, _: &'a Pin) -> Option<&'a Page> {
+        // SAFETY: a page is freed only after it was taken out of the directory and no epoch is pinned that saw it there. The pin
+        // was made before the page is looked up, and lives as long as the result.
+        unsafe { self.page_unpinned(page) }
     }
 
-    /// Returns the page of the slot with this number. The same conditions apply as for [`page`](Self::page).
-    pub(super) fn page_of(&self, slot: u32) -> Option<&Page> {
-        self.page(slot / PAGE_SLOTS as u32)
+    /// Returns the page of the slot with this number, if there is one. The pin keeps it from being freed.
+    pub(super) fn page_of<'a>(&'a self, slot: u32, pin: &'a Pin) -> Option<&'a Page> {
+        self.page(slot / PAGE_SLOTS as u32, pin)
+    }
+
+    /// Returns the page with this number, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// As long as it uses the result, the caller must keep the page from being taken out of the directory, by holding a block of it
+    /// or the depot's lock, or must keep it from being freed after that, by a pinned epoch.
+    pub(super) unsafe fn page_unpinned(&self, page: u32) -> Option<&Page> {
+        // Ordering: Acquire pairs with the Release store of the page in `insert`: its slots are seen.
+        let page = self.entry(page)?.page.load(Ordering::Acquire);
+        // SAFETY: the pointer is null, or that of a page that was in the directory when it was loaded, and which the caller keeps.
+        unsafe { page.as_ref() }
     }
 
     /// Puts a new page at a place that is empty, and returns it. The caller holds the depot's lock.

@@ -185,7 +185,7 @@ impl Evictor {
                 break;
             }
         }
-        self.free_run(store, &mut run);
+        self.free_run(store, &pin, &mut run);
         dropped
     }
 
@@ -204,8 +204,9 @@ impl Evictor {
         freed: &FreedRecord,
     ) {
         let mut run = SlotRun::default();
-        self.freed(store, &garbage::pin(), slot, (status, EvictionCause::Count), freed, &mut run);
-        self.free_run(store, &mut run);
+        let pin = garbage::pin();
+        self.freed(store, &pin, slot, (status, EvictionCause::Count), freed, &mut run);
+        self.free_run(store, &pin, &mut run);
     }
 
     /// Returns the oldest completion of one log that is not deferred: its slot, and when its task ended.
@@ -236,7 +237,7 @@ impl Evictor {
         cause: EvictionCause,
         run: &mut SlotRun,
     ) {
-        let page = store.directory.page_of(slot).expect("a retained record keeps its page");
+        let page = store.directory.page_of(slot, pin).expect("a retained record keeps its page");
         let (status, freed) = page.slot(slot).evict();
         self.freed(store, pin, slot, (status, cause), &freed, run);
     }
@@ -257,11 +258,12 @@ impl Evictor {
             unsafe { store.retire_annotations(pin, annotations) };
         }
         let Some(generation) = freed.generation else { return };
-        let page = store.directory.page_of(slot).expect("a slot that is not back keeps its page");
+        let page =
+            store.directory.page_of(slot, pin).expect("a slot that is not back keeps its page");
         page.note_generation(generation);
         let block = slot / BLOCK_SLOTS as u32;
         if run.block != block {
-            self.free_run(store, run);
+            self.free_run(store, pin, run);
             run.block = block;
         }
         run.slots |= 1 << (slot as usize % BLOCK_SLOTS);
@@ -269,13 +271,13 @@ impl Evictor {
 
     /// Returns the slots of a run to their block, by one read-modify-write (rule 5). If that makes half of the block free, it tells
     /// the depot (rule 6).
-    fn free_run(&mut self, store: &Store, run: &mut SlotRun) {
+    fn free_run(&mut self, store: &Store, pin: &Pin, run: &mut SlotRun) {
         let slots = std::mem::take(&mut run.slots);
         if slots == 0 {
             return;
         }
         let number = run.block / PAGE_BLOCKS as u32;
-        let page = store.directory.page(number).expect("a retained record keeps its page");
+        let page = store.directory.page(number, pin).expect("a retained record keeps its page");
         let (before, after) = page.blocks[run.block as usize % PAGE_BLOCKS].free_slots(slots);
         if before.count_ones() < HALF && after.count_ones() >= HALF {
             store.depot.half_freed(&store.directory, run.block);
@@ -293,7 +295,7 @@ impl Evictor {
         let from = self.candidates.len().saturating_sub(PAGE_BATCH);
         let mut released = 0;
         for number in self.candidates.drain(from..) {
-            let Some(page) = store.directory.page(number) else {
+            let Some(page) = store.directory.page(number, &pin) else {
                 continue;
             };
             page.set_candidate(false);

@@ -9,6 +9,7 @@ use moirai_core::shim::sync::Arc;
 use moirai_core::shim::thread;
 use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 
+use super::completions::{CompletionLog, LogCursor};
 use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
 /// Checks every interleaving. All models but one are small enough for that.
@@ -221,7 +222,9 @@ fn loom_a_block_that_is_used_up_is_exchanged_while_a_sweep_releases_its_page() {
             finish(&registry, &mut holder, entry, ticks);
         }
         registry.sweep();
-        let pages = (0..4).filter(|page| registry.store.directory.page(*page).is_some()).count();
+        let pin = super::garbage::pin();
+        let pages =
+            (0..4).filter(|page| registry.store.directory.page(*page, &pin).is_some()).count();
         assert_eq!(pages, 1, "only the page whose block is held is kept");
     });
 }
@@ -325,6 +328,31 @@ fn loom_a_completion_against_a_sweep() {
         assert_eq!(swept + registry.sweep().by_age, 2);
         assert_eq!(ids.map(|id| registry.status(id)), [None; 2]);
         assert_eq!(registry.cleanup_stats().total_tasks, 0);
+    });
+}
+
+#[test]
+fn loom_a_segment_of_a_log_is_freed_after_both_threads_have_left_it() {
+    model(|| {
+        let log = Arc::new(CompletionLog::new());
+        let appender = thread::spawn({
+            let log = Arc::clone(&log);
+            // One more than a segment has room for.
+            move || (1..=3).for_each(|slot| log.push(slot, slot.into()))
+        });
+        let mut cursor = LogCursor::new();
+        let mut taken = 0;
+        let mut take = || {
+            let Some((slot, _)) = log.peek(&mut cursor) else { return };
+            taken += 1;
+            assert_eq!(slot, taken, "taken in order");
+            log.advance(&mut cursor);
+        };
+        (0..3).for_each(|_| take());
+        appender.join().unwrap();
+        (0..3).for_each(|_| take());
+        assert_eq!(taken, 3);
+        cursor.free(&log);
     });
 }
 

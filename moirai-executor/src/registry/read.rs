@@ -7,9 +7,9 @@ use moirai_core::shim::sync::atomic::Ordering;
 use moirai_core::{CleanupStats, TaskId, TaskStats, TaskStatus};
 
 use super::counts::Totals;
-use super::garbage;
+use super::garbage::{self, Pin};
 use super::page::PAGE_SLOTS;
-use super::slot::Record;
+use super::slot::{Record, Slot};
 use super::task_registry::Registry;
 
 impl Registry {
@@ -62,8 +62,8 @@ impl Registry {
     /// Returns the status of a task, or `None` if there is no record with this id. It takes no lock.
     #[must_use]
     pub fn status(&self, id: TaskId) -> Option<TaskStatus> {
-        let _pin = garbage::pin();
-        let word = self.store.directory.page_of(id.slot())?.slot(id.slot()).word();
+        let pin = garbage::pin();
+        let word = self.store.directory.page_of(id.slot(), &pin)?.slot(id.slot()).word();
         if word.generation() == id.generation() { word.status() } else { None }
     }
 
@@ -71,8 +71,9 @@ impl Registry {
     #[must_use]
     pub fn stats(&self, id: TaskId) -> Option<TaskStats> {
         let record = {
-            let _pin = garbage::pin();
-            self.store.directory.page_of(id.slot())?.slot(id.slot()).read(id.generation())?
+            let pin = garbage::pin();
+            let page = self.store.directory.page_of(id.slot(), &pin)?;
+            page.slot(id.slot()).read(id.generation(), &pin)?
         };
         Some(task_stats(id, record, &self.clock.converter()))
     }
@@ -84,8 +85,8 @@ impl Registry {
     pub fn snapshot(&self) -> Vec<TaskStats> {
         let mut records = Vec::new();
         for page in 0..self.store.directory.end() {
-            self.each_in(page, |id, _, slot| {
-                if let Some(record) = slot.read(id.generation()) {
+            self.each_in(page, |id, _, slot, pin| {
+                if let Some(record) = slot.read(id.generation(), pin) {
                     records.push((id, record));
                 }
             });
@@ -101,7 +102,7 @@ impl Registry {
     pub fn each_active(&self, mut f: impl FnMut(TaskId) -> bool) -> bool {
         let mut ids = Vec::new();
         (0..self.store.directory.end()).all(|page| {
-            self.each_in(page, |id, status, _| {
+            self.each_in(page, |id, status, _, _| {
                 if status.is_active() {
                     ids.push(id);
                 }
@@ -112,10 +113,10 @@ impl Registry {
 
     /// Calls `f` with the id, status and slot of every record of one page. It pins an epoch for the page only, so that a long list
     /// does not hold up reclamation.
-    fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &super::slot::Slot)) {
+    fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &Slot, &Pin)) {
         let number = page;
-        let _pin = garbage::pin();
-        let Some(page) = self.store.directory.page(number) else {
+        let pin = garbage::pin();
+        let Some(page) = self.store.directory.page(number, &pin) else {
             return;
         };
         for (index, slot) in page.slots().iter().enumerate() {
@@ -125,7 +126,7 @@ impl Registry {
             };
             let index = number * PAGE_SLOTS as u32 + index as u32;
             if let Some(id) = TaskId::from_parts(word.generation(), index) {
-                f(id, status, slot);
+                f(id, status, slot, &pin);
             }
         }
     }

@@ -19,6 +19,7 @@ use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering,
 use moirai_core::shim::thread::yield_now;
 
 use super::annotations::{Annotations, LinkedAnnotations};
+use super::garbage::Pin;
 use super::record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
 use super::state_word::StateWord;
 
@@ -103,6 +104,8 @@ impl Slot {
     #[inline]
     pub(super) fn register(&self, new: NewRecord, ticks: u64) -> u32 {
         let NewRecord { kind, priority, location, name, hints, task } = new;
+        debug_assert!(task.addr().get() & MARK == 0, "the low bit of the address is the lock");
+        const { assert!(align_of::<Location<'static>>() >= 2, "the low bit is the mark") };
         let generation = self.own_word().generation();
         // Ordering: Release pairs with the Acquire fence of `read`, and with the Acquire loads of `published` in `with_task`: a
         // thread that sees one of the stores below sees the *free* word before them. Without it a reader could return the fields of
@@ -232,10 +235,11 @@ impl Slot {
     /// Calls `f` with the address of the task while it is locked (rule 4). Returns `None` if the task of this generation is not
     /// active.
     ///
-    /// The caller has pinned an epoch, which keeps the slot's page.
+    /// The pin keeps the slot's page until the address is unlocked.
     pub(super) fn with_task<R>(
         &self,
         generation: u32,
+        _: &Pin,
         f: impl FnOnce(NonNull<()>) -> R,
     ) -> Option<R> {
         // Ordering: Acquire pairs with the Release half of `unpublish`: if there is no address, this thread sees the terminal or
@@ -336,8 +340,8 @@ impl Slot {
         }
     }
 
-    /// Reads the record of this generation (rule 3); `None` if it is not there any more. The caller has pinned an epoch.
-    pub(super) fn read(&self, generation: u32) -> Option<Record> {
+    /// Reads the record of this generation (rule 3); `None` if it is not there any more. The pin keeps the annotations that it reads.
+    pub(super) fn read(&self, generation: u32, _: &Pin) -> Option<Record> {
         loop {
             let word = self.word();
             if word.generation() != generation || word.status().is_none() {
@@ -353,8 +357,8 @@ impl Slot {
             // pointer leads to has been written.
             let about = self.about.load(Ordering::Acquire);
             let annotations = LinkedAnnotations::from_marked(about).map(|annotations| {
-                // SAFETY: they were linked when the pointer was loaded, which was after the caller had pinned an epoch, so they are
-                // not freed before the pin ends; and they are never changed.
+                // SAFETY: they were linked when the pointer was loaded, which was after the pin was made, so they are not freed before
+                // it ends; and they are never changed.
                 unsafe { annotations.as_ref() }.get().clone()
             });
             // Ordering: Acquire pairs with the Release fence of `register`: if a field above is a later task's, the word below is

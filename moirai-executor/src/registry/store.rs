@@ -9,7 +9,7 @@ use super::completions::CompletionLog;
 use super::counts::Counts;
 use super::depot::Depot;
 use super::directory::Directory;
-use super::garbage::{Garbage, Pin};
+use super::garbage::{self, Garbage, Pin};
 
 /// The slots, the completions and the counts of one registry.
 #[derive(Debug)]
@@ -62,8 +62,9 @@ impl Store {
 
     /// Frees the annotations that the slots still link. For the drop of the registry, after which no record is evicted or read.
     pub(super) fn free_annotations(&self) {
+        let pin = garbage::pin();
         for number in 0..self.directory.end() {
-            let Some(page) = self.directory.page(number) else {
+            let Some(page) = self.directory.page(number, &pin) else {
                 continue;
             };
             for slot in page.slots() {

@@ -567,3 +567,26 @@ fn a_record_never_tells_more_than_its_status() {
         }
     });
 }
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "the record is one of another registry")]
+fn a_record_of_another_registry_is_noticed_in_debug_builds() {
+    let (registry, _hand) = registry(limit(10));
+    let (other, _hand) = self::registry(limit(10));
+    let (mut writer, mut other_writer) = (registry.writer(), other.writer());
+    let _own = register(&registry, &mut writer);
+    let entry = register(&other, &mut other_writer);
+    finish(&registry, &mut writer, entry);
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "the low bit of the address is the lock")]
+fn an_address_that_is_not_aligned_is_noticed_in_debug_builds() {
+    let (registry, _hand) = registry(limit(10));
+    let mut writer = registry.writer();
+    let task = NonNull::<u8>::dangling().cast();
+    // SAFETY: the writer is one of this registry, and the record is not used. The address is refused.
+    unsafe { registry.register(&mut writer, NewRecord { task, ..new_task() }, 1) };
+}

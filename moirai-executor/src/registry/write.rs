@@ -1,6 +1,6 @@
 //! Registering and finishing tasks, and enforcing the limit on the way.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use moirai_core::shim::sync::atomic::{Ordering, fence};
@@ -9,7 +9,7 @@ use moirai_core::{TaskId, TaskStatus};
 use super::annotations::LinkedAnnotations;
 use super::evictor::BATCH;
 use super::garbage;
-use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS};
+use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
 use super::record::{FinishedTask, NewRecord, RecordEnd};
 use super::task_registry::Registry;
 use super::writer::{ActiveRecord, Writer};
@@ -38,7 +38,9 @@ impl Registry {
             self.store.counts.add_annotations(&new);
         }
         let number = self.allocate(writer);
-        let page = self.store.directory.page_of(number).expect("the page of a block that is held");
+        // SAFETY: the writer holds the block of this slot, and no page is taken out of which a block is held.
+        let page = unsafe { self.store.directory.page_unpinned(number / PAGE_SLOTS as u32) };
+        let page = page.expect("the page of a block that is held");
         let slot = page.slot(number);
         let generation = slot.register(new, ticks);
         self.store.counts.of(writer.index).spawned();
@@ -63,7 +65,8 @@ impl Registry {
     #[cold]
     fn refill(&self, writer: &mut Writer) {
         if let Some(number) = writer.block {
-            let page = self.store.directory.page(number / PAGE_BLOCKS as u32);
+            // SAFETY: the writer holds the block until it is released below, and no page is taken out of which a block is held.
+            let page = unsafe { self.store.directory.page_unpinned(number / PAGE_BLOCKS as u32) };
             let page = page.expect("the page of a block that is held");
             let block = &page.blocks[number as usize % PAGE_BLOCKS];
             if block.freed().count_ones() >= HALF {
@@ -101,6 +104,7 @@ impl Registry {
     ) -> FinishedTask {
         // The writer of the same index of this registry may be in use by another thread, which appends to the same log.
         assert!(writer.registry == self.identity, "the writer is one of another registry");
+        debug_assert!(self.has(&record), "the record is one of another registry");
         let status = end.status;
         let (finished, retired, added) = if self.is_exact() {
             self.finish_exactly(writer, &record, end)
@@ -127,6 +131,14 @@ impl Registry {
             self.sweep_signal.completed();
         }
         finished
+    }
+
+    /// Returns whether the slot of a record is one of this registry. For debug builds.
+    fn has(&self, record: &ActiveRecord) -> bool {
+        let number = record.id.slot();
+        let pin = garbage::pin();
+        let page = self.store.directory.page_of(number, &pin);
+        page.is_some_and(|page| ptr::eq(page.slot(number), record.slot.as_ptr()))
     }
 
     /// Counts the bytes of annotations that were added to a record, and retires those that they replace.
@@ -227,7 +239,8 @@ impl Registry {
         let evictor = self.evictor.lock();
         // If the task has ended and is not evicted, then this thread may write the slot, because it holds the evictor's lock (rule
         // 1).
-        let page = self.store.directory.page_of(id.slot());
+        let pin = garbage::pin();
+        let page = self.store.directory.page_of(id.slot(), &pin);
         let slot = page.map(|page| page.slot(id.slot())).filter(|slot| {
             let word = slot.word();
             let ended = word.status().is_some_and(TaskStatus::is_terminal);
@@ -236,6 +249,8 @@ impl Registry {
         let Some(slot) = slot else { return };
         let (replaced, added) = slot.add_error(message);
         drop(evictor);
+        // Before the annotations that were replaced are retired: a pin would keep them.
+        drop(pin);
         self.annotations_added(added, replaced);
     }
 
@@ -245,9 +260,9 @@ impl Registry {
     /// The address is locked while `f` runs: a thread that finishes the task, or looks it up here, waits for it by spinning. So `f`
     /// must be short, and must not call back into the registry, which may deadlock. It may panic.
     pub fn with_task<R>(&self, id: TaskId, f: impl FnOnce(NonNull<()>) -> R) -> Option<R> {
-        // The pin keeps the page until the address is unlocked.
-        let _pin = garbage::pin();
-        self.store.directory.page_of(id.slot())?.slot(id.slot()).with_task(id.generation(), f)
+        let pin = garbage::pin();
+        let page = self.store.directory.page_of(id.slot(), &pin)?;
+        page.slot(id.slot()).with_task(id.generation(), &pin, f)
     }
 }
 

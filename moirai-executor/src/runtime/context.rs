@@ -83,11 +83,17 @@ impl Context {
                 INNERMOST.with(|innermost| innermost.set(self.0));
             }
         }
+        debug_assert!(!self.is_entered(), "a context is entered once at a time");
         self.local_jobs.pin_in_place();
         let outer = INNERMOST.with(|innermost| innermost.replace(self));
         self.outer.set(outer);
         let _leave = LeaveContext(outer);
         f()
+    }
+
+    /// Returns whether this is in the list of the calling thread's contexts.
+    pub(crate) fn is_entered(&self) -> bool {
+        Self::find(|context| ptr::eq(context, self).then_some(())).is_some()
     }
 
     /// Calls `f` with the innermost context, if there is one.
@@ -225,6 +231,10 @@ impl Context {
     pub(crate) fn leave_task(&self, task: TaskPtr) {
         let left = self.tasks.borrow_mut().pop();
         debug_assert_eq!(left, Some(task), "tasks are left in the reverse order");
+        debug_assert!(
+            !self.local_jobs.frame().is_of(task),
+            "a task is left after its fork-join work"
+        );
     }
 
     /// Returns whether the calling thread is inside of a poll of `task`.

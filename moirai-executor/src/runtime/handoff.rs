@@ -84,6 +84,7 @@ impl Drop for HandedOff {
         for given_up in &self.0 {
             // SAFETY: the contexts were entered before this was created, by callers further up on this thread's stack.
             let context = unsafe { &*given_up.context };
+            debug_assert!(context.is_entered(), "a context outlives what it has handed off");
             if given_up.had_place {
                 context.shared().blocking.goes_on();
                 context.in_blocking_pool.set(true);

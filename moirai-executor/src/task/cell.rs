@@ -1,5 +1,6 @@
 //! The cell: one allocation for a task's header, its work, and later its output.
 
+use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(super) struct Cell<W: Work, S: Schedule> {
 pub(super) unsafe fn cell_of<'a, W: Work, S: Schedule>(
     header: NonNull<Header<S>>,
 ) -> &'a Cell<W, S> {
+    const { assert!(offset_of!(Cell<W, S>, header) == 0, "the header comes first") };
     // SAFETY: the header is the first field of a `#[repr(C)]` struct, the pointer is that of the whole allocation, and the caller
     // guarantees the type and that the cell is alive.
     unsafe { header.cast().as_ref() }

@@ -35,6 +35,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
         priority: Priority,
         work: W,
     ) -> Self {
+        const { assert!(align_of::<Header<S>>() >= 2, "the registry locks it by the low bit") };
         let vtable = const {
             &VTable {
                 run: run::run::<W, S>,

@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::future::Future;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use moirai_core::{TaskError, TaskStatus};
@@ -142,5 +145,67 @@ fn wakers_of_one_task_are_alike_and_of_two_are_not() {
     for (executor, handle) in tasks {
         handle.task().cancel(CancelReason::User);
         executor.run_queued();
+    }
+}
+
+/// A future that may not be moved once it was polled. It gives way once, and notes each address at which it is polled or dropped.
+struct Pinned {
+    polled: bool,
+    addresses: Arc<Mutex<Vec<usize>>>,
+    _pinned: PhantomPinned,
+}
+
+impl Pinned {
+    fn note(&self) {
+        self.addresses.lock().unwrap().push((&raw const *self).addr());
+    }
+}
+
+impl Future for Pinned {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        self.note();
+        // SAFETY: nothing is moved out of it.
+        let this = unsafe { self.get_unchecked_mut() };
+        if std::mem::replace(&mut this.polled, true) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.note();
+    }
+}
+
+#[test]
+fn a_future_stays_where_it_was_polled_until_it_is_dropped() {
+    enum End {
+        Ready,
+        Cancelled,
+        DroppedUnrun,
+    }
+    for end in [End::Ready, End::Cancelled, End::DroppedUnrun] {
+        let addresses = Arc::new(Mutex::new(Vec::new()));
+        let (polled, _pinned) = (false, PhantomPinned);
+        let (executor, handle) =
+            TestExecutor::spawn(Pinned { polled, addresses: Arc::clone(&addresses), _pinned });
+        executor.run_queued();
+        let task = executor.find().unwrap();
+        match end {
+            End::Ready => task.wake(),
+            End::Cancelled => task.cancel(CancelReason::User),
+            End::DroppedUnrun => {
+                task.wake();
+                executor.drop_queued();
+            }
+        }
+        executor.run_queued();
+        assert!(executor.status().is_some());
+        let addresses = addresses.lock().unwrap();
+        assert!(addresses.len() >= 2, "it was polled and dropped");
+        assert!(addresses.iter().all(|address| *address == addresses[0]), "it was moved");
+        drop((task, handle));
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     }
 }

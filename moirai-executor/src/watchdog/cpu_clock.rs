@@ -126,4 +126,15 @@ mod tests {
             drop(send);
         });
     }
+    #[test]
+    fn the_clock_of_a_thread_that_is_gone_shows_nothing() {
+        let clock = CpuClock::default();
+        std::thread::scope(|scope| scope.spawn(|| clock.set_to_this_thread()).join().unwrap());
+        // The system may need a moment after the join.
+        let begin = std::time::Instant::now();
+        while clock.read().is_some() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "it still shows a time");
+            std::thread::yield_now();
+        }
+    }
 }

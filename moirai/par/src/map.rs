@@ -69,6 +69,7 @@ impl<R> Drop for Filled<R> {
 impl<R> Filled<R> {
     /// Takes over the places of `other`, which must come right after those of `self`.
     fn and(mut self, other: Self) -> Self {
+        debug_assert_eq!(self.first.wrapping_add(self.count), other.first, "they are neighbours");
         self.count += other.count;
         mem::forget(other);
         self
