@@ -145,3 +145,75 @@ mod imp {
 }
 
 pub(super) use imp::{Pin, pin};
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use std::ptr::NonNull;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    /// Counts how many of its kind exist.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Counted {
+        fn new(alive: &Arc<AtomicUsize>) -> Self {
+            alive.fetch_add(1, Ordering::SeqCst);
+            Self(Arc::clone(alive))
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn retire_one(garbage: &Garbage, alive: &Arc<AtomicUsize>) {
+        let what = NonNull::from(Box::leak(Box::new(Counted::new(alive))));
+        // SAFETY: it is a box that only this call knows, and its destructor only counts.
+        unsafe { pin().retire(what, 1, garbage) };
+    }
+
+    #[test]
+    fn nothing_is_freed_while_another_thread_has_pinned_an_epoch() {
+        let (garbage, alive) = (Garbage::default(), Arc::default());
+        let pinned = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _pin = pin();
+                pinned.wait();
+                pinned.wait();
+            });
+            pinned.wait();
+            retire_one(&garbage, &alive);
+            garbage.collect();
+            assert_eq!((alive.load(Ordering::SeqCst), garbage.bytes()), (1, 1), "it may be in use");
+            pinned.wait();
+        });
+        // Tests beside this one pin epochs, too, and for a moment only.
+        while alive.load(Ordering::SeqCst) > 0 {
+            garbage.collect();
+            thread::yield_now();
+        }
+        assert_eq!(garbage.bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_retired_is_freed_on_the_way() {
+        let (garbage, alive) = (Garbage::default(), Arc::default());
+        let mut least_left = usize::MAX;
+        // Tests beside this one may keep an epoch pinned for a while.
+        for retired in 0..1_000_000 {
+            retire_one(&garbage, &alive);
+            if retired > 100 * PACE {
+                least_left = least_left.min(alive.load(Ordering::SeqCst));
+            }
+            if least_left < 50 * PACE {
+                return;
+            }
+        }
+        panic!("at least {least_left} things were never freed");
+    }
+}
