@@ -17,6 +17,12 @@ pub(crate) trait Host: Sync {
     /// Notifies a worker of a job to which no owner comes back, as of a task (rule 8).
     fn notify(&self);
 
+    /// Whether the closures of a `join` run inside of the caller's `tracing` span, also on another thread.
+    #[inline]
+    fn inherits_spans(&self) -> bool {
+        false
+    }
+
     /// Draws a number below `bound`, in a simulation. There no other worker takes jobs, so the draw decides what is run first.
     fn simulated_choice(&self, bound: usize) -> Option<usize> {
         let _ = bound;

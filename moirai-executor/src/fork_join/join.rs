@@ -9,7 +9,7 @@ use super::host::{Host, Invitation};
 use super::local_jobs::LocalJobs;
 use super::stack_job::{JobHeader, StackJob};
 use super::wait::wait_until_done;
-use crate::panics::{self, AbortOnUnwind};
+use crate::panics::{self, AbortOnUnwind, spans};
 
 /// Calls both closures, perhaps in parallel, and returns both results. The thread must be inside of fork-join work.
 #[inline]
@@ -22,6 +22,31 @@ where
     if local_jobs.frame().is_cancelled() {
         return local_jobs.frame().run_despite_cancel(|| join(local_jobs, host, a, b));
     }
+    if host.inherits_spans() {
+        return join_in_span(local_jobs, host, a, b);
+    }
+    join_as_is(local_jobs, host, a, b)
+}
+
+/// Calls both closures inside of the current span, on whatever thread they run.
+#[cold]
+#[inline(never)]
+fn join_in_span<A, B, RA, RB>(local_jobs: &LocalJobs, host: &impl Host, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA,
+    B: FnOnce() -> RB + Send,
+    RB: Send,
+{
+    spans::lend(spans::current(), |span| join_as_is(local_jobs, host, a, || spans::within(span, b)))
+}
+
+#[inline]
+fn join_as_is<A, B, RA, RB>(local_jobs: &LocalJobs, host: &impl Host, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA,
+    B: FnOnce() -> RB + Send,
+    RB: Send,
+{
     let job = StackJob::new(local_jobs.frame().get(), b);
     let header = job.header();
     let guard = AbortOnUnwind;

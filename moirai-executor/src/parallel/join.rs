@@ -1,8 +1,7 @@
 //! `join`: two closures, in parallel if a worker is free for the second.
 
 use crate::executor::HybridExecutor;
-use crate::fork_join::{LocalJobs, join};
-use crate::panics::spans;
+use crate::fork_join::join;
 use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
@@ -15,38 +14,7 @@ where
     RA: Send,
     RB: Send,
 {
-    on(shared, |local_jobs, shared| join_inside(local_jobs, shared, a, b))
-}
-
-/// Calls both closures on a thread that is inside of fork-join work of the executor.
-#[inline]
-fn join_inside<A, B, RA, RB>(local_jobs: &LocalJobs, shared: &Shared, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
-    if shared.config.inherit_spans {
-        join_in_span(local_jobs, shared, a, b)
-    } else {
-        join::join(local_jobs, shared, a, b)
-    }
-}
-
-/// Calls both closures inside of the current span, on whatever thread they run.
-#[cold]
-#[inline(never)]
-fn join_in_span<A, B, RA, RB>(local_jobs: &LocalJobs, shared: &Shared, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
-    spans::lend(spans::current(), |span| {
-        join::join(local_jobs, shared, a, || spans::within(span, b))
-    })
+    on(shared, |local_jobs, shared| join::join(local_jobs, shared, a, b))
 }
 
 /// Calls [`HybridExecutor::join`] on the executor that runs the calling thread, or on `elsewhere` if there is none.
@@ -64,10 +32,10 @@ where
 {
     Context::with(|context| match context {
         Some(context) => {
-            forking(context, |local_jobs, shared| join_inside(local_jobs, shared, a, b))
+            forking(context, |local_jobs, shared| join::join(local_jobs, shared, a, b))
         }
         None => as_external_thread(elsewhere().shared(), |local_jobs, shared| {
-            join_inside(local_jobs, shared, a, b)
+            join::join(local_jobs, shared, a, b)
         }),
     })
 }

@@ -32,6 +32,11 @@ impl Host for Shared {
         self.sleepers.notify();
     }
 
+    #[inline]
+    fn inherits_spans(&self) -> bool {
+        self.config.inherit_spans
+    }
+
     fn simulated_choice(&self, bound: usize) -> Option<usize> {
         self.mode.simulated_choice(bound)
     }
