@@ -23,7 +23,12 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    box_if_large!(future: F = Box::pin(future), spawn_async_somewhere(future))
+    // A `match`, and no closure: `#[track_caller]` does not reach through a closure, and the record of the task is to name the
+    // caller's place in the source.
+    box_if_large!(future: F = Box::pin(future), match moirai_executor::spawn_async(future) {
+        Ok(handle) => handle,
+        Err(future) => global().spawn_async(future),
+    })
 }
 
 /// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
@@ -34,34 +39,10 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    box_if_large!(f: F = Box::new(f), spawn_parallel_somewhere(f))
-}
-
-// A `match` in both, and no closure: `#[track_caller]` does not reach through a closure, and the record of the task is to name the
-// caller's place in the source.
-
-#[track_caller]
-fn spawn_async_somewhere<F>(future: F) -> TaskHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    match moirai_executor::spawn_async(future) {
-        Ok(handle) => handle,
-        Err(future) => global().spawn_async(future),
-    }
-}
-
-#[track_caller]
-fn spawn_parallel_somewhere<F, R>(f: F) -> TaskHandle<R>
-where
-    F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
-{
-    match moirai_executor::spawn_parallel(f) {
+    box_if_large!(f: F = Box::new(f), match moirai_executor::spawn_parallel(f) {
         Ok(handle) => handle,
         Err(f) => global().spawn_parallel(f),
-    }
+    })
 }
 
 /// Spawns a closure that may block, which runs on a thread of its own, on the executor that runs the calling thread, or else on the

@@ -40,6 +40,7 @@ where
     spans::lend(spans::current(), |span| join_as_is(local_jobs, host, a, || spans::within(span, b)))
 }
 
+/// Calls both closures, each in the span that its thread is in.
 #[inline]
 fn join_as_is<A, B, RA, RB>(local_jobs: &LocalJobs, host: &impl Host, a: A, b: B) -> (RA, RB)
 where

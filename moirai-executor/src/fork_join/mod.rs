@@ -32,10 +32,11 @@
 //! 5. **Publication.** A `join` publishes the oldest private job of its thread, which is the largest, if the thread has no public
 //!    job. It publishes further ones while [`wants_jobs`](SharedJobs::wants_jobs) holds, which is while fewer jobs are public than
 //!    workers are idle. So a single coarse `join` runs in parallel, every thread that has jobs has one that an idle worker finds,
-//!    and all others stay private. But a thread that runs a long closure cannot publish anything, and its public job may be a
-//!    short one. So it publishes four more, and four more again whenever one of its jobs was stolen, and when a task of its begins
-//!    fork-join work some time later. If jobs are short, they are rarely stolen, and the others stay private. Every change of the shared jobs sets `wants_jobs` under the lock, and a worker that finds no job
-//!    sets it too. Scopes publish their jobs by the same rule.
+//!    and all others stay private. But a thread that runs a long closure cannot publish anything, and its public job may be a short
+//!    one. So it publishes four more, and four more again whenever one of its jobs was stolen, and when a task of its begins
+//!    fork-join work some time later. If jobs are short, they are rarely stolen, and the others stay private. Every change of the
+//!    shared jobs sets `wants_jobs` under the lock, and a worker that finds no job sets it too. Scopes publish their jobs by the
+//!    same rule.
 //! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
 //!    (promise P14). If there are none, it looks again for a moment, and then sleeps while it holds its core, like a worker without
 //!    work. If it is woken for work that it must not run, it hands the core off to another thread. So unrelated work never runs on

@@ -57,6 +57,7 @@ struct SharedScope {
     sleeper: Option<Unparker>,
     /// The payload of the first panic.
     panic: Option<Payload>,
+    /// The time that its jobs take, by which thieves decide how many to take at once.
     job_time: JobTime,
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Once, Weak};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -41,8 +41,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// The process that started the executor's threads.
     process: u32,
-    /// Done once a task had hints that the scheduler does not use.
-    pub(crate) unread_hints: Once,
+    /// Whether it was warned of a hint that has no effect.
+    pub(crate) warned_of_hints: AtomicBool,
     pub(crate) time: ExecutorTime,
     /// [`INJECTOR_EVERY`], in ticks of the clock.
     pub(crate) injector_ticks: u64,
@@ -187,7 +187,7 @@ impl Shared {
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
             process: std::process::id(),
-            unread_hints: Once::new(),
+            warned_of_hints: AtomicBool::new(false),
             registry,
             sleepers: Sleepers::new(workers),
             shared_jobs: CachePadded::new(SharedJobs::new(workers)),

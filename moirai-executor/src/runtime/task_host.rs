@@ -30,7 +30,7 @@ pub(crate) fn reserve_thread(shared: &Shared, kind: TaskKind) -> Result<(), Refu
     Ok(())
 }
 
-#[cold]
+#[inline(never)]
 fn reserve_blocking_thread(shared: &Shared) -> Result<(), RefuseReason> {
     let start = |number| worker::start_blocking(shared, number);
     let reason = match shared.blocking.reserve(start) {

@@ -70,7 +70,7 @@ struct PoolState<J> {
     /// Places that were reserved for jobs that are about to be queued.
     reserved: usize,
     threads: usize,
-    /// Whether a thread could not be started.
+    /// Whether a thread could not be started for a job that waits for another one now.
     thread_missing: bool,
     /// Threads that wait in `next`.
     idle: usize,
@@ -143,8 +143,7 @@ impl<J> ThreadPool<J> {
         let thread = state.add_thread();
         drop(state);
         let Err(error) = start(thread) else { return Ok(false) };
-        let others = self.not_started(&error);
-        if others > 0 && self.limits.queue > 0 {
+        if self.not_started(&error) {
             return Ok(true);
         }
         self.give_up_reservation();
@@ -196,7 +195,7 @@ impl<J> ThreadPool<J> {
             };
             thread
         };
-        start(thread).is_err_and(|error| self.not_started(&error) > 0)
+        start(thread).is_err_and(|error| self.not_started(&error))
     }
 
     /// Notes that the job of the calling thread no longer waits.
@@ -204,17 +203,18 @@ impl<J> ThreadPool<J> {
         self.state.lock().waiting -= 1;
     }
 
-    /// Handles a thread that was counted and could not be started. Returns the number of other threads.
-    fn not_started(&self, error: &io::Error) -> usize {
-        let (others, is_news) = {
+    /// Handles a thread that was counted and could not be started. Returns whether its job may wait for another thread; then it is
+    /// noted that one is missing.
+    fn not_started(&self, error: &io::Error) -> bool {
+        let (threads, waits) = {
             let mut state = self.state.lock();
             self.thread_ended(&mut state);
-            (state.threads, !std::mem::replace(&mut state.thread_missing, true))
+            let waits = state.threads > 0 && self.limits.queue > 0;
+            state.thread_missing |= waits;
+            (state.threads, waits)
         };
-        if is_news {
-            log!(warn, %error, threads = others, "a thread could not be started");
-        }
-        others
+        log!(warn, %error, threads, "a thread could not be started");
+        waits
     }
 
     /// Returns whether a thread could not be started, so that a job may wait although the limit allows for another thread.
@@ -235,9 +235,10 @@ impl<J> ThreadPool<J> {
             };
             thread
         };
-        // If there is one now, another may still be missing. The next call finds out.
-        if let Err(error) = start(thread) {
-            let _ = self.not_started(&error);
+        // If there is one now, another may still be missing: the next call finds out. A failure is not logged again, because there may
+        // be many in a row.
+        if start(thread).is_err() {
+            self.thread_ended(&mut self.state.lock());
         }
     }
 

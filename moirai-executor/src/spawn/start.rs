@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use moirai_core::{LocalQueue, Scheduler, Task, TaskKind, text};
 use tracing::Instrument;
@@ -124,18 +125,17 @@ where
 }
 
 /// Returns the hints that the scheduler reads, and warns of those that it does not.
-#[cold]
+#[inline(never)]
 fn hints_of(shared: &Shared, rare: &RareOptions) -> Option<Box<TaskHints>> {
     let read = shared.scheduler.hints();
     let unread = rare.kinds_of_hints().without(read);
-    if !unread.is_empty() {
-        shared.unread_hints.call_once(|| {
-            log!(
-                warn,
-                hints = %unread,
-                "a task has hints that the scheduler does not read, and which have no effect",
-            );
-        });
+    // Ordering: Relaxed: the flag protects nothing. (A `Once` would be held while the subscriber runs, which may spawn a task.)
+    if !unread.is_empty() && !shared.warned_of_hints.swap(true, Ordering::Relaxed) {
+        log!(
+            warn,
+            hints = %unread,
+            "a task has hints that the scheduler does not read, and which have no effect",
+        );
     }
     rare.hints(&shared.clock, read).map(Box::new)
 }

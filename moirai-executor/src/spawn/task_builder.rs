@@ -151,7 +151,10 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<F::Output>,
     {
         let location = Location::caller();
-        box_if_large!(future: F = Box::pin(future), self.spawn(TaskKind::Async, location, future, spawn_future))
+        box_if_large!(
+            future: F = Box::pin(future),
+            self.spawn(TaskKind::Async, location, future, spawn_future)
+        )
     }
 
     /// Spawns a closure that computes, which a worker runs.
@@ -164,7 +167,10 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         let location = Location::caller();
-        box_if_large!(f: F = Box::new(f), self.spawn(TaskKind::Parallel, location, f, spawn_closure))
+        box_if_large!(
+            f: F = Box::new(f),
+            self.spawn(TaskKind::Parallel, location, f, spawn_closure)
+        )
     }
 
     /// Spawns a closure that may block, which runs on a thread of its own. There are at most
@@ -179,7 +185,10 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         let location = Location::caller();
-        box_if_large!(f: F = Box::new(f), self.spawn(TaskKind::Blocking, location, f, spawn_closure))
+        box_if_large!(
+            f: F = Box::new(f),
+            self.spawn(TaskKind::Blocking, location, f, spawn_closure)
+        )
     }
 
     /// Spawns a future, or gives it back if it is refused.
