@@ -14,6 +14,7 @@ pub mod help;
 pub mod measure;
 pub mod memory;
 pub mod old_registry;
+pub mod path;
 pub mod peer;
 pub mod probe;
 pub mod report;

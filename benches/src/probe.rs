@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use moirai::{CleanupConfig, Moirai};
 
 use crate::memory::{cpu_nanos, resident};
-use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio, WORKERS};
+use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio, workers};
 use crate::results::ProbeResult;
 use crate::stats::percentile;
 
@@ -149,7 +149,7 @@ fn bytes() -> f64 {
 
 fn executor(cleanup: CleanupConfig) -> Moirai {
     Moirai::builder()
-        .worker_threads(WORKERS)
+        .worker_threads(workers())
         .cleanup_config(cleanup)
         .build()
         .expect("the executor starts")
@@ -158,9 +158,9 @@ fn executor(cleanup: CleanupConfig) -> Moirai {
 /// Keeps every worker of a peer inside of a task, until one more thread waits at the returned barrier.
 fn occupy<P: Peer>() -> Arc<Barrier> {
     P::start();
-    let gate = Arc::new(Barrier::new(WORKERS + 1));
-    let inside = Arc::new(Barrier::new(WORKERS + 1));
-    for _ in 0..WORKERS {
+    let gate = Arc::new(Barrier::new(workers() + 1));
+    let inside = Arc::new(Barrier::new(workers() + 1));
+    for _ in 0..workers() {
         let (gate, inside) = (Arc::clone(&gate), Arc::clone(&inside));
         P::detach(P::spawn(async move {
             inside.wait();

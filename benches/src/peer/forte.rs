@@ -6,7 +6,7 @@ use std::sync::Once;
 use forte::{Task, ThreadPool};
 use futures_lite::future;
 
-use super::interface::{Peer, WORKERS};
+use super::interface::{Peer, workers};
 
 static POOL: ThreadPool = ThreadPool::new();
 
@@ -28,7 +28,7 @@ impl Peer for Forte {
     fn start() {
         static STARTED: Once = Once::new();
         STARTED.call_once(|| {
-            POOL.resize_to(WORKERS);
+            POOL.resize_to(workers());
         });
     }
 

@@ -1,9 +1,24 @@
 //! What every peer must be able to do.
 
 use std::future::Future;
+use std::sync::OnceLock;
 
-/// The number of threads that run tasks, in every peer.
-pub const WORKERS: usize = 2;
+static CHOSEN: OnceLock<usize> = OnceLock::new();
+
+/// Returns the number of threads that run tasks, in every peer: two, unless [`set_workers`] was called before.
+#[must_use]
+pub fn workers() -> usize {
+    *CHOSEN.get_or_init(|| 2)
+}
+
+/// Sets the number of threads that run tasks. To be called before any peer is started.
+///
+/// # Panics
+///
+/// If the number has been used already.
+pub fn set_workers(workers: usize) {
+    CHOSEN.set(workers).expect("the number of workers is set first");
+}
 
 /// An executor of async tasks.
 ///

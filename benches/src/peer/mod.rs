@@ -1,4 +1,4 @@
-//! The executors that are compared. Each is a process-wide one with two workers and its own defaults, is started once, and is never
+//! The executors that are compared. Each is a process-wide one with two workers, unless another number is chosen, and its own defaults, is started once, and is never
 //! stopped.
 
 #[cfg(feature = "forte")]
@@ -10,7 +10,7 @@ mod tokio;
 
 #[cfg(feature = "forte")]
 pub use forte::Forte;
-pub use interface::{Peer, WORKERS};
+pub use interface::{Peer, set_workers, workers};
 pub use scheduled::Ours;
 pub use smol::{Smol, StaticSmol};
 pub use tokio::Tokio;

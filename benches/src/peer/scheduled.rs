@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands, ThreadPerCore, WorkStealing};
 use moirai::{Moirai, MoiraiBuilder, TaskHandle};
 
-use super::interface::{Peer, WORKERS};
+use super::interface::{Peer, workers};
 
 /// A scheduler that Moirai is set up with.
 pub trait Kind: Copy + Send + Sync + 'static {
@@ -33,7 +33,7 @@ impl<K: Kind> Scheduled<K> {
     /// If it cannot be started.
     pub fn executor() -> &'static Moirai {
         K::place().get_or_init(|| {
-            let builder = K::choose(Moirai::builder().worker_threads(WORKERS));
+            let builder = K::choose(Moirai::builder().worker_threads(workers()));
             builder.build().expect("the executor starts")
         })
     }

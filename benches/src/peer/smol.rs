@@ -8,11 +8,11 @@ use std::thread;
 use async_executor::{Executor, StaticExecutor, Task};
 use futures_lite::future::{self, block_on};
 
-use super::interface::{Peer, WORKERS};
+use super::interface::{Peer, workers};
 
 /// Runs the futures that `run` returns on threads that never end.
 fn start_threads<F: Future<Output = ()> + 'static>(run: fn() -> F) {
-    for number in 0..WORKERS {
+    for number in 0..workers() {
         thread::Builder::new()
             .name(format!("async-executor-{number}"))
             .spawn(move || block_on(run()))

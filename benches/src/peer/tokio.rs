@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use super::interface::{Peer, WORKERS};
+use super::interface::{Peer, workers};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
@@ -22,7 +22,10 @@ impl Tokio {
     /// If it cannot be started.
     pub fn runtime() -> &'static Runtime {
         RUNTIME.get_or_init(|| {
-            Builder::new_multi_thread().worker_threads(WORKERS).build().expect("the runtime starts")
+            Builder::new_multi_thread()
+                .worker_threads(workers())
+                .build()
+                .expect("the runtime starts")
         })
     }
 }

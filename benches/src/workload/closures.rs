@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, unbounded};
 
 use super::group::{Case, Figure, Group};
 use super::spawn::{Countdown, wait};
-use crate::peer::{Ours, WORKERS};
+use crate::peer::{Ours, workers};
 
 const CLOSURES: usize = 10_000;
 
@@ -76,7 +76,7 @@ pub(super) fn wave(spawn: impl Fn(Countdown)) -> Duration {
 fn rayon() -> &'static rayon::ThreadPool {
     static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
     POOL.get_or_init(|| {
-        rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build().expect("the pool starts")
+        rayon::ThreadPoolBuilder::new().num_threads(workers()).build().expect("the pool starts")
     })
 }
 
@@ -86,7 +86,7 @@ fn channel_pool() -> &'static Sender<Closure> {
     static POOL: OnceLock<Sender<Closure>> = OnceLock::new();
     POOL.get_or_init(|| {
         let (sender, receiver) = unbounded::<Closure>();
-        for _ in 0..WORKERS {
+        for _ in 0..workers() {
             let receiver = receiver.clone();
             thread::spawn(move || receiver.iter().for_each(|closure| closure()));
         }

@@ -14,7 +14,7 @@ use super::group::{Case, Figure, Group, Workload, case};
 use super::poll::{PingPong, YieldMany};
 use super::spawn::{Countdown, Inside, Outside, wait};
 use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled};
-use crate::peer::{Ours, WORKERS};
+use crate::peer::{Ours, workers};
 
 /// Returns a case for the default scheduler, called directly, and one for each of the others.
 fn every_scheduler<W: Workload>() -> Vec<Case> {
@@ -186,10 +186,10 @@ fn fifo_pool() -> &'static FifoPool {
     static STARTED: Once = Once::new();
     let pool = POOL.get_or_init(|| FifoPool {
         scheduler: GlobalFifo::new(),
-        sleepers: Sleepers::new(WORKERS),
+        sleepers: Sleepers::new(workers()),
     });
     STARTED.call_once(|| {
-        for (index, mut local) in pool.scheduler.start(WORKERS).into_iter().enumerate() {
+        for (index, mut local) in pool.scheduler.start(workers()).into_iter().enumerate() {
             thread::spawn(move || {
                 while let Some(closure) = local.pop().or_else(|| {
                     pool.sleepers.next(index, || local.pop(), || false, || false, || ())
@@ -223,7 +223,7 @@ fn simulated() -> Duration {
 }
 
 /// The number of shards.
-const SHARDS: usize = WORKERS;
+const SHARDS: usize = 2;
 /// The number of `u64` in a shard, which take 512 KiB.
 const SHARD: usize = 1 << 16;
 const REQUESTS: usize = 1_000;

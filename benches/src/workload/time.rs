@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use super::group::{Case, Figure, Group};
-use crate::peer::{Ours, Peer, Tokio, WORKERS};
+use crate::peer::{Ours, Peer, Tokio, workers};
 
 /// The number of timers that are pending all the time.
 const PENDING: usize = 1_000_000;
@@ -130,7 +130,7 @@ fn timed_tokio() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(WORKERS).enable_time().build().expect("the runtime starts")
+        builder.worker_threads(workers()).enable_time().build().expect("the runtime starts")
     })
 }
 
@@ -199,7 +199,7 @@ fn add_and_cancel<P: Timed>(shuffled: bool) -> (Duration, Duration) {
 fn late<P: Timed>() -> Duration {
     P::start();
     let stop = Arc::new(AtomicBool::new(false));
-    for _ in 0..4 * WORKERS {
+    for _ in 0..4 * workers() {
         let stop = Arc::clone(&stop);
         P::go(async move {
             while !stop.load(Ordering::Relaxed) {
@@ -242,8 +242,8 @@ fn echo_while_stuck<P: Timed>() -> Duration {
         }
         worst.send(longest).expect("the bench waits");
     });
-    let (ended, ends) = sync_channel(WORKERS);
-    for _ in 0..WORKERS {
+    let (ended, ends) = sync_channel(workers());
+    for _ in 0..workers() {
         let ended = ended.clone();
         P::go(async move {
             std::thread::sleep(STUCK);
@@ -256,6 +256,6 @@ fn echo_while_stuck<P: Timed>() -> Duration {
         std::thread::sleep(Duration::from_millis(2));
     }
     drop(requests);
-    ends.iter().take(WORKERS).for_each(drop);
+    ends.iter().take(workers()).for_each(drop);
     result.recv().expect("the echo task ends")
 }

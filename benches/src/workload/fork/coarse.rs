@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::setup::{at_most, chili, in_rayon, inside, keep, outside, spin, time};
-use crate::peer::WORKERS;
+use crate::peer::workers;
 use crate::workload::group::{Case, Group};
 
 const JOBS: u64 = 10_000;
@@ -48,7 +48,7 @@ macro_rules! joins {
                 Case {
                     peer: "chili",
                     run: || {
-                        let scope = &mut chili(WORKERS).scope();
+                        let scope = &mut chili(workers()).scope();
                         time(|| {
                             repeat($joins, || {
                                 keep(scope.join(|_| busy::<$micros>(), |_| busy::<$micros>()));

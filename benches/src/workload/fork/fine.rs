@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use chili::Scope;
 
 use super::setup::{at_most, chili, in_rayon, inside, keep, outside, rayon, single, time};
-use crate::peer::{Ours, WORKERS};
+use crate::peer::{Ours, workers};
 use crate::workload::group::{Case, Group};
 
 /// The argument of `fibonacci`.
@@ -34,7 +34,7 @@ pub(super) fn groups() -> Vec<Group> {
                 Case {
                     peer: "chili",
                     run: || {
-                        let scope = &mut chili(WORKERS).scope();
+                        let scope = &mut chili(workers()).scope();
                         time(|| keep(chili_fibonacci(scope, FIBONACCI)))
                     },
                 },
@@ -100,7 +100,7 @@ pub(super) fn groups() -> Vec<Group> {
                 chili_tree(),
                 Case {
                     peer: "rayon",
-                    run: || repeat(|tree| rayon(WORKERS).install(|| rayon_sum(tree))),
+                    run: || repeat(|tree| rayon(workers()).install(|| rayon_sum(tree))),
                 },
                 sequential_tree(),
             ],
@@ -149,7 +149,7 @@ pub(super) fn groups() -> Vec<Group> {
                         let once = || numbers.par_iter().map(|n| heavy(*n)).sum::<u64>();
                         time(|| {
                             for _ in 0..TREES {
-                                black_box(rayon(WORKERS).install(once));
+                                black_box(rayon(workers()).install(once));
                             }
                         })
                     },
@@ -261,7 +261,7 @@ fn sequential_sum(node: &Node) -> u64 {
 }
 
 fn chili_tree() -> Case {
-    Case { peer: "chili", run: || repeat(|tree| chili_sum(&mut chili(WORKERS).scope(), tree)) }
+    Case { peer: "chili", run: || repeat(|tree| chili_sum(&mut chili(workers()).scope(), tree)) }
 }
 
 fn sequential_tree() -> Case {

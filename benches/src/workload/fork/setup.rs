@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use moirai::Moirai;
 
-use crate::peer::{Ours, WORKERS};
+use crate::peer::{Ours, workers};
 use crate::workload::group::Figure;
 
 /// Returns a figure with the same target for both allocators: the median of Moirai divided by that of another peer.
@@ -51,7 +51,7 @@ pub(super) fn rayon(threads: usize) -> &'static rayon::ThreadPool {
 
 /// Returns the time of `work` in rayon's pool.
 pub(super) fn in_rayon(work: impl FnOnce() + Send) -> Duration {
-    rayon(WORKERS).install(|| time(work))
+    rayon(workers()).install(|| time(work))
 }
 
 /// Returns a pool of `threads` threads, of which the caller is one.

@@ -1,0 +1,62 @@
+//! Spawning on the executor that runs the calling thread, without counting another reference to it.
+
+use std::future::Future;
+
+use moirai_core::TaskKind;
+
+use crate::box_if_large;
+use crate::executor::HybridExecutor;
+use crate::handle::TaskHandle;
+use crate::runtime::context::Context;
+use crate::runtime::shared::Shared;
+use crate::spawn::options::SpawnOptions;
+use crate::spawn::start::{spawn_closure, spawn_future};
+
+/// Spawns a future on the executor that runs the calling thread, or on `elsewhere` if there is none.
+#[track_caller]
+#[inline(always)]
+pub fn spawn_async_or<F>(
+    elsewhere: impl FnOnce() -> &'static HybridExecutor,
+    future: F,
+) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let options = SpawnOptions::new(TaskKind::Async);
+    box_if_large!(
+        future: F = Box::pin(future),
+        with_current_or(elsewhere, |shared| spawn_future(shared, future, options))
+    )
+}
+
+/// Spawns a closure that computes on the executor that runs the calling thread, or on `elsewhere` if there is none.
+#[track_caller]
+#[inline(always)]
+pub fn spawn_parallel_or<F, R>(
+    elsewhere: impl FnOnce() -> &'static HybridExecutor,
+    f: F,
+) -> TaskHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let options = SpawnOptions::new(TaskKind::Parallel);
+    box_if_large!(
+        f: F = Box::new(f),
+        with_current_or(elsewhere, |shared| spawn_closure(shared, f, options))
+    )
+}
+
+#[inline(always)]
+fn with_current_or<R>(
+    elsewhere: impl FnOnce() -> &'static HybridExecutor,
+    f: impl FnOnce(&Shared) -> R,
+) -> R {
+    Context::with(|context| {
+        f(match context {
+            Some(context) => context.shared(),
+            None => elsewhere().shared(),
+        })
+    })
+}
