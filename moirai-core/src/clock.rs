@@ -36,6 +36,8 @@ pub struct Clock {
     source: ClockSource,
     /// The wall-clock time of the start, in nanoseconds since the Unix epoch.
     origin: u64,
+    /// About how long a tick is, in units of 2⁻³² nanoseconds.
+    scale: u64,
 }
 
 #[derive(Clone)]
@@ -77,7 +79,8 @@ impl Clock {
         let counter = quanta::Clock::new();
         let start = Anchor::read(&counter, 8);
         let origin = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, as_nanos);
-        Self { source: ClockSource::Counter { counter, start }, origin }
+        let scale = counter.delta_as_nanos(0, 1 << 32).max(1);
+        Self { source: ClockSource::Counter { counter, start }, origin, scale }
     }
 
     /// Creates a clock that stands still until [`ManualClock::advance`] moves it, for tests and simulation. It starts at the Unix
@@ -94,7 +97,8 @@ impl Clock {
     #[must_use]
     pub fn manual() -> (Self, Arc<ManualClock>) {
         let manual = Arc::new(ManualClock::default());
-        (Self { source: ClockSource::Manual(Arc::clone(&manual)), origin: 0 }, manual)
+        let source = ClockSource::Manual(Arc::clone(&manual));
+        (Self { source, origin: 0, scale: 1 << 32 }, manual)
     }
 
     /// Returns the control of this clock if it is a manual one, and `None` if it shows the system's time.
@@ -121,10 +125,8 @@ impl Clock {
     #[inline]
     #[must_use]
     pub fn rough_duration(&self, ticks: u64) -> Duration {
-        Duration::from_nanos(match &self.source {
-            ClockSource::Counter { counter, .. } => counter.delta_as_nanos(0, ticks),
-            ClockSource::Manual(_) => ticks,
-        })
+        let nanos = (u128::from(ticks) * u128::from(self.scale)) >> 32;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// Returns about how many ticks `duration` is, by the same rate as [`rough_duration`](Self::rough_duration). The result

@@ -63,7 +63,7 @@ impl Histogram {
 
     #[inline]
     pub(crate) fn count<A: Access>(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = saturating_nanos(duration);
         A::add(&self.counts[buckets::index_of(nanos)], 1);
         self.sum.add::<A>(nanos);
         A::lower(&self.least, nanos);
@@ -76,6 +76,15 @@ impl Histogram {
         let counts = self.counts.iter().map(read).enumerate();
         HistogramSnapshot::new(counts, self.sum.read(), read(&self.least), read(&self.most))
     }
+}
+
+/// Returns the nanoseconds of a duration, at most `u64::MAX`. The arithmetic is of 64 bits alone, which is half the work.
+#[inline]
+fn saturating_nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 impl Default for Histogram {

@@ -57,8 +57,14 @@ const KINDS: [TaskKind; 3] = [TaskKind::Async, TaskKind::Parallel, TaskKind::Blo
 /// One slot for each kind, and one for all kinds that this crate does not know yet, which are part of the sums alone.
 const SLOTS: usize = KINDS.len() + 1;
 
-fn slot_of(kind: TaskKind) -> usize {
-    KINDS.iter().position(|&known| known == kind).unwrap_or(KINDS.len())
+/// Returns the slot of a kind: its index in [`KINDS`], or the last one.
+const fn slot_of(kind: TaskKind) -> usize {
+    match kind {
+        TaskKind::Async => 0,
+        TaskKind::Parallel => 1,
+        TaskKind::Blocking => 2,
+        _ => KINDS.len(),
+    }
 }
 
 impl Counters {
