@@ -1,16 +1,14 @@
 //! Spawning on the executor that runs the calling thread, without counting another reference to it.
 
 use std::future::Future;
-
-use moirai_core::TaskKind;
+use std::panic::Location;
 
 use crate::box_if_large;
 use crate::executor::HybridExecutor;
 use crate::handle::TaskHandle;
 use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
-use crate::spawn::options::SpawnOptions;
-use crate::spawn::start::{spawn_closure, spawn_future};
+use crate::spawn::start::{spawn_closure_at, spawn_future_at};
 
 /// Spawns a future on the executor that runs the calling thread, or on `elsewhere` if there is none.
 #[track_caller]
@@ -23,10 +21,10 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let options = SpawnOptions::new(TaskKind::Async);
+    let location = Location::caller();
     box_if_large!(
         future: F = Box::pin(future),
-        with_current_or(elsewhere, |shared| spawn_future(shared, future, options))
+        with_current_or(elsewhere, |shared| spawn_future_at(shared, future, location))
     )
 }
 
@@ -41,10 +39,10 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let options = SpawnOptions::new(TaskKind::Parallel);
+    let location = Location::caller();
     box_if_large!(
         f: F = Box::new(f),
-        with_current_or(elsewhere, |shared| spawn_closure(shared, f, options))
+        with_current_or(elsewhere, |shared| spawn_closure_at(shared, f, location))
     )
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +34,8 @@ use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::options::SpawnOptions;
-use crate::spawn::start::{spawn_closure, spawn_future, spawn_task};
-use crate::task::CancelReason;
+use crate::spawn::start::{spawn_closure, spawn_closure_at, spawn_future_at, spawn_task};
+use crate::task::{CancelReason, trim_memory};
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
 /// registry with the records of them all.
@@ -210,7 +210,9 @@ impl HybridExecutor {
     /// Drops the records of ended tasks that are older than `task_retention_duration`, or are more than `max_retained_tasks`, and
     /// returns how many it dropped. It does so with automatic cleanup turned off, too.
     pub fn cleanup_completed_tasks(&self) -> usize {
-        self.shared.registry.cleanup_now()
+        let dropped = self.shared.registry.cleanup_now();
+        trim_memory();
+        dropped
     }
 
     /// Returns what the registry holds now, and what has been dropped from it.
@@ -250,24 +252,24 @@ impl TaskSpawner for HybridExecutor {
             task: T = { let task = Box::new(task); move || task.run() }, spawn_task(&self.shared, task, options))
     }
 
-    #[inline]
+    #[inline(always)]
     fn spawn_async<F>(&self, future: F) -> TaskHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let options = SpawnOptions::new(TaskKind::Async);
-        box_if_large!(future: F = Box::pin(future), spawn_future(&self.shared, future, options))
+        let location = Location::caller();
+        box_if_large!(future: F = Box::pin(future), spawn_future_at(&self.shared, future, location))
     }
 
-    #[inline]
+    #[inline(always)]
     fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let options = SpawnOptions::new(TaskKind::Parallel);
-        box_if_large!(f: F = Box::new(f), spawn_closure(&self.shared, f, options))
+        let location = Location::caller();
+        box_if_large!(f: F = Box::new(f), spawn_closure_at(&self.shared, f, location))
     }
 
     #[inline]

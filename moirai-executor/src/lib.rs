@@ -24,8 +24,9 @@
 //! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
 //!   by which stuck workers are found.
 //! - `runtime` is the running executor: what its threads share, and what they do.
-//! - [`time`], `handle`, `spawn`, `group`, `executor`, `parallel`, [`sim`] and `executor_builder` are what users hold.
+//! - [`time`], `handle`, `spawn`, `group`, `executor`, `current`, `parallel`, [`sim`] and `executor_builder` are what users hold.
 
+mod current;
 mod executor;
 mod executor_builder;
 mod fork_join;
@@ -43,6 +44,7 @@ mod timer;
 mod watchdog;
 mod yield_now;
 
+pub use current::{spawn_async_or, spawn_parallel_or};
 pub use executor::{HybridExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};
@@ -52,5 +54,5 @@ pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;
 #[doc(hidden)]
 pub use spawn::Size;
-pub use spawn::{Destination, Standalone, TaskBuilder, spawn_async, spawn_parallel};
+pub use spawn::{Destination, Standalone, TaskBuilder};
 pub use yield_now::yield_now;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use moirai_executor::{Scope, TaskHandle, box_if_large};
+use moirai_executor::{Scope, TaskHandle, box_if_large, spawn_async_or, spawn_parallel_or};
 
 use crate::global;
 use crate::global::current_or_global;
@@ -16,33 +16,25 @@ use crate::global::current_or_global;
 /// });
 /// assert_eq!(task.join().unwrap(), 21);
 /// ```
-#[inline]
+#[inline(always)]
 #[track_caller]
 pub fn spawn_async<F>(future: F) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // A `match`, and no closure: `#[track_caller]` does not reach through a closure, and the record of the task is to name the
-    // caller's place in the source.
-    box_if_large!(future: F = Box::pin(future), match moirai_executor::spawn_async(future) {
-        Ok(handle) => handle,
-        Err(future) => global().spawn_async(future),
-    })
+    box_if_large!(future: F = Box::pin(future), spawn_async_or(|| global().executor(), future))
 }
 
 /// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
-#[inline]
+#[inline(always)]
 #[track_caller]
 pub fn spawn_parallel<F, R>(f: F) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    box_if_large!(f: F = Box::new(f), match moirai_executor::spawn_parallel(f) {
-        Ok(handle) => handle,
-        Err(f) => global().spawn_parallel(f),
-    })
+    box_if_large!(f: F = Box::new(f), spawn_parallel_or(|| global().executor(), f))
 }
 
 /// Spawns a closure that may block, which runs on a thread of its own, on the executor that runs the calling thread, or else on the

@@ -131,6 +131,7 @@ impl Slot {
     }
 
     /// Queued → running. To be called at most once.
+    #[inline]
     pub(super) fn start(&self, worker: Option<usize>, ticks: u64) {
         // Ordering: Relaxed: the Release store of the word orders it. A worker takes the end of its last task as the start of the
         // next, which may have been spawned after that: hence the greater of the two.
@@ -182,6 +183,24 @@ impl Slot {
         (finished, retired, added)
     }
 
+    /// Running → completed, after a last poll that took `busy` ticks: as `polled` and `finish`, each field loaded and stored once.
+    #[inline]
+    pub(super) fn complete(&self, ticks: u64, busy: u64) -> FinishedTask {
+        let word = self.own_word();
+        // Ordering: Relaxed, all: the caller may write the slot, and the Release store of the word orders what is written here.
+        let spawned = self.spawned.load(Ordering::Relaxed);
+        let started = self.started.load(Ordering::Relaxed).saturating_sub(1);
+        self.finished.store(ticks.max(started).max(spawned), Ordering::Relaxed);
+        let polls = self.polls.load(Ordering::Relaxed).saturating_add(1);
+        self.polls.store(polls, Ordering::Relaxed);
+        let busy_ticks = self.busy.load(Ordering::Relaxed).saturating_add(busy);
+        self.busy.store(busy_ticks, Ordering::Relaxed);
+        self.set_word(word.with_status(TaskStatus::Completed));
+        self.unpublish();
+        let queue_ticks = started.saturating_sub(spawned);
+        FinishedTask { kind: word.kind(), queue_ticks, busy_ticks, polls }
+    }
+
     /// Running (or queued) → free, and then no longer published, for a task whose record is not retained: no terminal status can be
     /// read from it. A thread that finds no address finds a later generation (rule 4). The caller holds the evictor's lock.
     pub(super) fn finish_unretained(&self, ticks: u64) -> (FinishedTask, FreedRecord) {
@@ -206,6 +225,7 @@ impl Slot {
     }
 
     /// Takes the address out, once no thread has it locked. The caller has stored the word that ends the task before.
+    #[inline]
     fn unpublish(&self) {
         // Ordering: Relaxed: the compare-and-swap below checks it.
         let mut task = self.published.load(Ordering::Relaxed);

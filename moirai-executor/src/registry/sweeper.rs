@@ -10,6 +10,7 @@ use super::sweep::SweepReport;
 use super::sweep_signal::{SignalState, Woken};
 use super::task_registry::Registry;
 use crate::panics::{self, log};
+use crate::task;
 
 /// The least time between the request to be signalled and the second check for retained records.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -101,6 +102,8 @@ fn sweep(registry: &Registry) {
     if let Some(message) = panics::contain(|| log_report(&registry.sweep())) {
         log!(error, panic = &*message, "a sweep panicked");
     }
+    // What is no longer needed for cells, whosever they were.
+    task::trim_memory();
 }
 
 fn log_report(report: &SweepReport) {

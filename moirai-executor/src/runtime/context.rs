@@ -29,9 +29,13 @@ pub(crate) struct Context {
     shared: Arc<Shared>,
     /// The core, if the thread holds one. It is borrowed only for short stretches that run no user code.
     core: RefCell<Option<Box<WorkerCore>>>,
-    /// The task that the thread runs, and those further up the stack whose polls called `try_run`. A task is here from
-    /// [`Schedule::enter`](crate::task::Schedule::enter) to [`Schedule::leave`](crate::task::Schedule::leave), so its cell is alive.
-    tasks: RefCell<Vec<TaskPtr>>,
+    /// The index of that core, if there is one.
+    worker: Cell<Option<usize>>,
+    /// The task that the thread runs, from [`Schedule::enter`](crate::task::Schedule::enter) to
+    /// [`Schedule::leave`](crate::task::Schedule::leave), so that its cell is alive.
+    task: Cell<Option<TaskPtr>>,
+    /// The tasks further up the stack, whose polls called `try_run`. They have been entered and not left, too.
+    outer_tasks: RefCell<Vec<TaskPtr>>,
     /// The thread's fork-join work.
     local_jobs: LocalJobs,
     /// When the thread last read the clock: the end of one poll is the start of the next.
@@ -50,7 +54,9 @@ impl Context {
         Self {
             shared,
             core: RefCell::new(None),
-            tasks: RefCell::new(Vec::new()),
+            worker: Cell::new(None),
+            task: Cell::new(None),
+            outer_tasks: RefCell::new(Vec::new()),
             local_jobs: LocalJobs::new(),
             ticks,
             ending: false,
@@ -138,7 +144,7 @@ impl Context {
 
     /// The task that is being polled, if there is one.
     pub(crate) fn innermost_task(&self) -> Option<TaskPtr> {
-        self.tasks.borrow().last().copied()
+        self.task.get().or_else(|| self.outer_tasks.borrow().last().copied())
     }
 
     /// The executor that runs the calling thread, if there is one.
@@ -180,18 +186,22 @@ impl Context {
 
     /// Makes the calling thread the holder of `core`.
     pub(crate) fn put_core(&self, core: Box<WorkerCore>) {
+        self.worker.set(Some(core.index));
         // It is not borrowed, because the context held no core.
         *self.core.borrow_mut() = Some(core);
     }
 
     /// Takes the core away from the calling thread.
     pub(crate) fn take_core(&self) -> Option<Box<WorkerCore>> {
-        self.core.try_borrow_mut().ok()?.take()
+        let core = self.core.try_borrow_mut().ok()?.take();
+        self.worker.set(None);
+        core
     }
 
     /// The index of the core, if the thread holds one.
+    #[inline]
     pub(crate) fn worker(&self) -> Option<usize> {
-        self.with_core(|core| core.index)
+        self.worker.get()
     }
 
     /// The index of the core that the calling thread holds, if it holds one.
@@ -200,37 +210,41 @@ impl Context {
     }
 
     /// Runs a task on the calling thread.
+    #[inline]
     pub(crate) fn run(&self, task: Runnable) {
-        struct LeaveOnUnwind<'a>(&'a Context, usize);
-        impl Drop for LeaveOnUnwind<'_> {
-            #[cold]
-            fn drop(&mut self) {
-                self.0.tasks.borrow_mut().truncate(self.1);
-            }
-        }
         let task = task.into_raw();
-        // Nothing in a run is meant to unwind. If something does, the task must not stay entered.
-        let guard = LeaveOnUnwind(self, self.tasks.borrow().len());
-        // A scheduler can hand out a task of another executor, if it shares one queue with that executor's scheduler.
-        if ptr::eq(task.executor(), &*self.shared) {
-            task.run(self)
-        } else {
-            run_elsewhere(task)
+        if self.task.get().is_some() || !ptr::eq(task.executor(), &*self.shared) {
+            return self.run_unusual(task);
         }
+        // Nothing in a run is meant to unwind. If something does, the task must not stay entered.
+        let guard = LeaveOnUnwind(self);
+        task.run(self);
         std::mem::forget(guard);
+    }
+
+    /// Runs a task inside of a poll, which has called `try_run`, or one of another executor.
+    #[cold]
+    #[inline(never)]
+    fn run_unusual(&self, task: RawRunnable<Shared>) {
+        let outer = self.task.take();
+        self.outer_tasks.borrow_mut().extend(outer);
+        let _return_to_outer = ReturnToOuter(self, outer);
+        // A scheduler can hand out a task of another executor, if it shares one queue with that executor's scheduler.
+        if ptr::eq(task.executor(), &*self.shared) { task.run(self) } else { run_elsewhere(task) }
     }
 
     /// Notes that the thread has begun to run `task`.
     #[inline]
     pub(crate) fn enter_task(&self, task: TaskPtr) {
-        self.tasks.borrow_mut().push(task);
+        debug_assert_eq!(self.task.get(), None, "a task is entered inside of another");
+        self.task.set(Some(task));
     }
 
     /// Notes that the thread is about to give up `task`, whose cell may be gone after this.
     #[inline]
     pub(crate) fn leave_task(&self, task: TaskPtr) {
-        let left = self.tasks.borrow_mut().pop();
-        debug_assert_eq!(left, Some(task), "tasks are left in the reverse order");
+        let left = self.task.take();
+        debug_assert_eq!(left, Some(task), "the task that is left is the one that was entered");
         debug_assert!(
             !self.local_jobs.frame().is_of(task),
             "a task is left after its fork-join work"
@@ -240,8 +254,9 @@ impl Context {
     /// Returns whether the calling thread is inside of a poll of `task`.
     pub(crate) fn is_polling(task: TaskPtr) -> bool {
         Self::find(|context| {
-            let inside =
-                context.tasks.borrow().contains(&task) || context.local_jobs.frame().is_of(task);
+            let inside = context.task.get() == Some(task)
+                || context.outer_tasks.borrow().contains(&task)
+                || context.local_jobs.frame().is_of(task);
             inside.then_some(())
         })
         .is_some()
@@ -263,7 +278,8 @@ impl Context {
     pub(crate) fn nested_tasks() -> usize {
         let mut nested = 0;
         let _: Option<()> = Self::find(|context| {
-            nested += context.tasks.borrow().len();
+            nested += context.outer_tasks.borrow().len();
+            nested += usize::from(context.task.get().is_some());
             None
         });
         nested
@@ -271,7 +287,7 @@ impl Context {
 
     /// Returns whether the thread is inside of a task, or of its fork-join work, or is a worker.
     fn is_working(&self) -> bool {
-        !self.tasks.borrow().is_empty()
+        self.innermost_task().is_some()
             || self.local_jobs.frame().is_of_any_task()
             || self.worker().is_some()
     }
@@ -287,6 +303,29 @@ impl Context {
     /// Returns whether the calling thread is inside of a task, or is a worker, of any executor.
     pub(crate) fn is_inside_any() -> bool {
         Self::find(|context| context.is_working().then_some(())).is_some()
+    }
+}
+
+/// Forgets the task that a thread was running, when the run unwinds.
+struct LeaveOnUnwind<'a>(&'a Context);
+
+impl Drop for LeaveOnUnwind<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.task.set(None);
+    }
+}
+
+/// Makes the task of the poll that has called `try_run`, if there is one, the innermost one again.
+struct ReturnToOuter<'a>(&'a Context, Option<TaskPtr>);
+
+impl Drop for ReturnToOuter<'_> {
+    fn drop(&mut self) {
+        let Self(context, outer) = self;
+        context.task.set(*outer);
+        if outer.is_some() {
+            context.outer_tasks.borrow_mut().pop();
+        }
     }
 }
 

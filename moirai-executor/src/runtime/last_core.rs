@@ -9,6 +9,7 @@ use crate::panics::{self, log};
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Shared, WorkerCore};
+use crate::task::trim_memory;
 
 /// Closes a core. The last one to close ends the executor's work.
 pub(crate) fn core_closed(shared: &Shared, core: Box<WorkerCore>) {
@@ -27,6 +28,8 @@ pub(crate) fn core_closed(shared: &Shared, core: Box<WorkerCore>) {
     if shared.cell_count.close(shared.registry.totals().spawned) == Last::Yes {
         drop(release_cells_ref(shared));
     }
+    // The executor's cleanup thread does not sweep any more.
+    trim_memory();
 }
 
 /// Takes the reference that all cells together own. The caller has seen that no cell is left.

@@ -54,6 +54,9 @@ pub(crate) struct Shared {
     pub(crate) watchdog: Watchdog,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    /// Whether a task that has no options of its own needs nothing but a record and a place in a queue: no plugin is called for it,
+    /// no limit on active tasks counts it, and it inherits no span.
+    pub(crate) is_plain: bool,
     /// Whether the executor runs on threads or in the turns of a simulation.
     pub(crate) mode: SharedMode,
     pub(crate) watchers: Watchers,
@@ -184,8 +187,11 @@ impl Shared {
         let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
         let registry =
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
+        let is_plain =
+            plugins.is_empty() && config.max_active_tasks.is_none() && !config.inherit_spans;
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
+            is_plain,
             process: std::process::id(),
             warned_of_hints: AtomicBool::new(false),
             registry,

@@ -9,7 +9,7 @@ use moirai_core::{
 };
 
 use crate::panics::{self, log};
-use crate::registry::{ActiveRecord, RecordEnd};
+use crate::registry::{ActiveRecord, FinishedTask, RecordEnd};
 use crate::runtime::admission::RefuseReason;
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
@@ -186,21 +186,39 @@ impl Schedule for Shared {
                 }
             });
         self.admission.leave(finished.kind);
-        if self.recorder.is_some() {
-            let sample = TaskSample::new(
-                finished.kind,
-                status,
-                self.clock.rough_duration(finished.queue_ticks),
-                self.clock.rough_duration(finished.busy_ticks),
-                finished.polls,
-            );
-            self.notify_recorder("task_finished", |recorder| {
-                recorder.task_finished(worker, &sample)
-            });
-        }
+        self.record_finished(worker, status, &finished);
         if !self.plugins.is_empty() {
             self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
         }
+        if self.lifecycle.is_closed() {
+            self.shutdown_progress.task_ended();
+        }
+    }
+
+    #[inline]
+    fn complete(&self, context: &Context, record: ActiveRecord, detached: bool) {
+        let status = TaskStatus::Completed;
+        if !self.is_plain {
+            let reason = CancelReason::User;
+            let outcome = Outcome { status, error: None, reason, detached };
+            return self.finish(Some(context), record, outcome);
+        }
+        let now = self.clock.ticks();
+        let busy = now.saturating_sub(context.ticks.replace(now));
+        let (finished, worker) = match context.core_of(self) {
+            Some(mut core) => {
+                let core = &mut *core;
+                (self.registry.complete(&mut core.writer, record, now, busy), Some(core.index))
+            }
+            None => {
+                let complete = |writer: &mut _| self.registry.complete(writer, record, now, busy);
+                (self.registry.with_shared_writer(complete), None)
+            }
+        };
+        if finished.kind == TaskKind::Blocking {
+            self.admission.leave(finished.kind);
+        }
+        self.record_finished(worker, status, &finished);
         if self.lifecycle.is_closed() {
             self.shutdown_progress.task_ended();
         }
@@ -212,6 +230,15 @@ impl Schedule for Shared {
 
     fn append_error(&self, id: TaskId, message: Arc<str>) {
         self.registry.append_error(id, message);
+    }
+
+    #[inline]
+    unsafe fn cell_freed_in(host: NonNull<Self>, context: &Context) {
+        // The context is one of the cell's executor, which keeps its shared part alive.
+        if context.with_core(|core| core.freed += 1).is_none() {
+            // SAFETY: the caller has the same obligations.
+            unsafe { Self::cell_freed(host) };
+        }
     }
 
     unsafe fn cell_freed(host: NonNull<Self>) {
@@ -231,6 +258,24 @@ impl Schedule for Shared {
         if let Some(message) = panics::contain(|| drop(last)) {
             log!(error, panic = &*message, "a destructor panicked at the end of an executor");
         }
+    }
+}
+
+impl Shared {
+    /// Gives the recorder, if there is one, the sample of a task that has ended.
+    #[inline]
+    fn record_finished(&self, worker: Option<usize>, status: TaskStatus, finished: &FinishedTask) {
+        if self.recorder.is_none() {
+            return;
+        }
+        let sample = TaskSample::new(
+            finished.kind,
+            status,
+            self.clock.rough_duration(finished.queue_ticks),
+            self.clock.rough_duration(finished.busy_ticks),
+            finished.polls,
+        );
+        self.notify_recorder("task_finished", |recorder| recorder.task_finished(worker, &sample));
     }
 }
 

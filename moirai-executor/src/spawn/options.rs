@@ -35,14 +35,24 @@ pub(crate) struct RareOptions {
 impl SpawnOptions {
     /// Returns the options of a task of this kind, spawned where the caller's caller is.
     #[track_caller]
+    #[inline(always)]
     pub(crate) const fn new(kind: TaskKind) -> Self {
         let location = Location::caller();
         Self::at(kind, location)
     }
 
     /// Returns the options of a task of this kind, spawned at this location.
+    #[inline(always)]
     pub(crate) const fn at(kind: TaskKind, location: &'static Location<'static>) -> Self {
         Self { kind, priority: Priority::Normal, name: None, location, rare: None, hints: None }
+    }
+}
+
+impl SpawnOptions {
+    /// Returns whether these say nothing but what every task has: kind, priority and location. A blocking task is never plain.
+    #[inline(always)]
+    pub(crate) const fn are_plain(&self) -> bool {
+        !matches!(self.kind, TaskKind::Blocking) && self.name.is_none() && self.rare.is_none()
     }
 }
 

@@ -1,29 +1,65 @@
 //! Starting tasks.
 
 use std::future::Future;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use moirai_core::{LocalQueue, Scheduler, Task, TaskKind, text};
+use moirai_core::{Priority, Scheduler, Task, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
-use crate::panics::{self, log, spans};
-use crate::registry::{ActiveRecord, NewRecord, TaskHints};
+use crate::panics::{log, spans};
+use crate::registry::{NewRecord, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
-use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
-use crate::runtime::task_host::{
-    give_up_place, new_task_reason, queue_blocking, queue_new, reserve_thread, wake_for,
-};
+use crate::runtime::task_host::{queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
+use crate::spawn::launch::{launch_annotated, register_from_outside, spawn_plain};
 use crate::spawn::options::{RareOptions, SpawnOptions};
-use crate::task::{Closure, Header, NewTask, Spawned, Work};
+use crate::spawn::refuse::{refuse, refuse_cell, refuse_closed};
+use crate::task::{Closure, Header, NewTask, Work};
 
 /// What cancels a task from outside, and the registrar for its registrations.
 type Cancellation = (Registrar, CancelOptions);
+
+/// Spawns a future that has no options. The options of an executor's usual task are not even made.
+#[inline(always)]
+pub(crate) fn spawn_future_at<F>(
+    shared: &Shared,
+    future: F,
+    location: &'static Location<'static>,
+) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let kind = TaskKind::Async;
+    if shared.is_plain {
+        return spawn_plain(shared, future, kind, Priority::Normal, location);
+    }
+    spawn_special(shared, future, SpawnOptions::at(kind, location))
+}
+
+/// Spawns a closure that computes and has no options.
+#[inline(always)]
+pub(crate) fn spawn_closure_at<F, R>(
+    shared: &Shared,
+    f: F,
+    location: &'static Location<'static>,
+) -> TaskHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let kind = TaskKind::Parallel;
+    if shared.is_plain {
+        return spawn_plain(shared, Closure::new(f), kind, Priority::Normal, location);
+    }
+    spawn_special_closure(shared, f, SpawnOptions::at(kind, location))
+}
 
 /// Spawns a future.
 #[inline]
@@ -32,6 +68,19 @@ pub(crate) fn spawn_future<F>(
     future: F,
     options: SpawnOptions,
 ) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if shared.is_plain && options.are_plain() {
+        let SpawnOptions { kind, priority, location, .. } = options;
+        return spawn_plain(shared, future, kind, priority, location);
+    }
+    spawn_special(shared, future, options)
+}
+
+#[inline(never)]
+fn spawn_special<F>(shared: &Shared, future: F, options: SpawnOptions) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -45,6 +94,19 @@ where
 /// Spawns a closure.
 #[inline]
 pub(crate) fn spawn_closure<F, R>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    if shared.is_plain && options.are_plain() {
+        let SpawnOptions { kind, priority, location, .. } = options;
+        return spawn_plain(shared, Closure::new(f), kind, priority, location);
+    }
+    spawn_special_closure(shared, f, options)
+}
+
+#[inline(never)]
+fn spawn_special_closure<F, R>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
@@ -84,20 +146,6 @@ pub(crate) fn try_enter<W>(
             Err(TrySpawnError::new(reason, work))
         }
     }
-}
-
-/// Drops work that was not admitted.
-#[cold]
-pub(crate) fn refuse<W, T>(shared: &Shared, work: W, reason: RefuseReason) -> TaskHandle<T> {
-    if let Some(message) = panics::contain(|| drop(work)) {
-        log!(error, panic = &*message, "the destructor of a refused task panicked");
-    }
-    refused(shared, reason)
-}
-
-fn refused<T>(shared: &Shared, reason: RefuseReason) -> TaskHandle<T> {
-    shared.admission.count_refused();
-    TaskHandle::refused(shared.registry.refused_id(), reason)
 }
 
 /// Spawns a future that was admitted.
@@ -191,61 +239,16 @@ fn allocate<W: Work + 'static>(
         hints,
         task: task.cast(),
     };
-    let ticks = shared.clock.ticks();
     if kind != TaskKind::Blocking && shared.plugins.is_empty() && cancellation.is_none() {
-        spawn_fast(shared, cell, new, ticks, kind)
-    } else {
-        spawn_slow(shared, cell, new, ticks, kind, cancellation)
-    }
-}
-
-/// The fast path. There are no hooks to call, so a worker takes its writer and its queue in one borrow.
-#[inline]
-fn spawn_fast<W: Work + 'static>(
-    shared: &Shared,
-    cell: NewTask<W, Shared>,
-    new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
-    ticks: u64,
-    kind: TaskKind,
-) -> TaskHandle<W::Output> {
-    Context::with(|context| {
-        let Some(mut core) = context.and_then(|context| context.core_of(shared)) else {
-            return match register_from_outside(shared, cell, new, ticks) {
-                Some((task, handle)) => {
-                    queue_new(shared, task);
-                    TaskHandle::new(handle.task().header().id(), handle)
-                }
-                None => refuse_closed(shared, kind),
-            };
+        let task = cell.header();
+        // SAFETY: the cell is new, and `task` is its header.
+        return match unsafe { launch_annotated(shared, task, new(task)) } {
+            // SAFETY: the cell was launched.
+            Some(id) => TaskHandle::new(id, unsafe { cell.into_handle() }),
+            None => refuse_cell(shared, cell, kind),
         };
-        if shared.lifecycle.is_closed() {
-            // The destructor of refused work is user code, so the core must not be borrowed.
-            drop(core);
-            cell.refuse();
-            return refuse_closed(shared, kind);
-        }
-        let spawned = cell.publish(|address| {
-            // SAFETY: the writer is one of this registry. The record is in the cell, whose runner finishes it with this registry.
-            // The registry is in the shared part, which outlives the cell. The address is that of the cell's header, and the cell's
-            // own reference keeps the cell alive until the record is finished.
-            let record = unsafe { shared.registry.register(&mut core.writer, new(address), ticks) };
-            Some((record.id(), record))
-        });
-        let Some((task, handle)) = spawned else { unreachable!("every task gets a record") };
-        let priority = task.priority();
-        let visibility = core.queue.push(Runnable::new(task), priority, new_task_reason(kind));
-        let worker = core.index;
-        drop(core);
-        wake_for(shared, visibility, worker);
-        TaskHandle::new(handle.task().header().id(), handle)
-    })
-}
-
-/// Refuses a task that was admitted but found the lifecycle closed.
-#[cold]
-fn refuse_closed<T>(shared: &Shared, kind: TaskKind) -> TaskHandle<T> {
-    give_up_place(shared, kind);
-    refused(shared, RefuseReason::ShutDown)
+    }
+    spawn_slow(shared, cell, new, kind, cancellation)
 }
 
 /// The slow path: begins the record, registers what may cancel the task, calls hooks, and queues the task.
@@ -253,11 +256,16 @@ fn spawn_slow<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
-    ticks: u64,
     kind: TaskKind,
     cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
-    let Some((task, handle)) = register_from_outside(shared, cell, new, ticks) else {
+    let ticks = shared.clock.ticks();
+    let spawned = cell.publish(|task| {
+        // SAFETY: the cell is new, and `task` is its header.
+        let record = unsafe { register_from_outside(shared, new(task), ticks) };
+        record.map(|record| (record.id(), record))
+    });
+    let Some((task, handle)) = spawned else {
         return refuse_closed(shared, kind);
     };
     if let Some((registrar, cancel)) = cancellation {
@@ -272,27 +280,4 @@ fn spawn_slow<W: Work + 'static>(
     }
     shared.plugins.call("after_spawn", |plugin| plugin.after_spawn(id));
     TaskHandle::new(id, handle)
-}
-
-/// Begins a task's record with a shared writer of the registry, unless the lifecycle is closed.
-fn register_from_outside<W: Work + 'static>(
-    shared: &Shared,
-    cell: NewTask<W, Shared>,
-    new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
-    ticks: u64,
-) -> Option<Spawned<W::Output, Shared>> {
-    cell.publish(|address| {
-        let record: Option<ActiveRecord> = shared.registry.with_shared_writer(|writer| {
-            // The lock of the shared writer is held: either a shutdown has passed it and the closed lifecycle is seen here, or the
-            // shutdown will see the task.
-            if shared.lifecycle.is_closed() {
-                return None;
-            }
-            // SAFETY: the writer is one of this registry. The record is in the cell, whose runner finishes it with this registry.
-            // The registry is in the shared part, which outlives the cell. The address is that of the cell's header, and the cell's
-            // own reference keeps the cell alive until the record is finished.
-            Some(unsafe { shared.registry.register(writer, new(address), ticks) })
-        });
-        record.map(|record| (record.id(), record))
-    })
 }

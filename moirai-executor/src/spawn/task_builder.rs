@@ -19,8 +19,9 @@ use crate::runtime::task_host::reserve_thread;
 use crate::spawn::destination::{Destination, Standalone};
 use crate::spawn::large::Size;
 use crate::spawn::options::{RareOptions, SpawnOptions};
+use crate::spawn::refuse::refuse;
 use crate::spawn::start::{
-    refuse, spawn_admitted, spawn_admitted_closure, spawn_closure, spawn_future, try_enter,
+    spawn_admitted, spawn_admitted_closure, spawn_closure, spawn_future, try_enter,
 };
 
 /// Describes a task before it is spawned: its name, priority, timeout, cancellation token, and the group that it belongs to.

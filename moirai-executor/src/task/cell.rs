@@ -8,6 +8,7 @@ use moirai_core::TaskError;
 use moirai_core::shim::cell::UnsafeCell;
 
 use super::header::{Header, Schedule};
+use super::memory;
 use super::work::Work;
 use crate::panics;
 
@@ -64,4 +65,48 @@ pub(super) unsafe fn drop_output<W: Work, S: Schedule>(
     // SAFETY: this function's caller has the same obligations, and the place is of the right type.
     unsafe { take_output::<W, S>(header, (&raw mut output).cast()) };
     panics::contain(|| drop(output))
+}
+
+/// Frees a cell; see [`VTable::free`].
+pub(super) unsafe fn free<W: Work, S: Schedule>(header: NonNull<Header<S>>) {
+    // SAFETY: the caller had the last reference, and gives it up.
+    let executor = unsafe { deallocate::<W, S>(header) };
+    // SAFETY: the cell was published, since otherwise there would be no references to it, and it was freed just now, which happens
+    // once.
+    unsafe { S::cell_freed(executor) };
+}
+
+/// Frees a cell's memory, and returns its executor, which the caller must tell.
+///
+/// # Safety
+///
+/// The caller must have dropped the last reference to a `Cell<W, S>` whose stage is empty and whose join waker was dropped.
+#[inline]
+pub(super) unsafe fn deallocate<W: Work, S: Schedule>(header: NonNull<Header<S>>) -> NonNull<S> {
+    // SAFETY: no other thread uses the cell, because the caller had the last reference.
+    let cell = unsafe { cell_of::<W, S>(header) };
+    let executor = cell.header.executor;
+    // These accesses let a loom model check that all uses of the cell happen before it is freed. Otherwise they do nothing.
+    cell.stage.with_mut(|_| ());
+    cell.header.join_waker.with_mut(|_| ());
+    debug_assert!(
+        cell.stage.with(|stage| {
+            // SAFETY: as above.
+            matches!(unsafe { &*stage }, Stage::Empty)
+        }),
+        "the stage is emptied where a panic of user code is contained"
+    );
+    let cell = header.cast::<Cell<W, S>>();
+    #[cfg(moirai_loom)]
+    {
+        // SAFETY: no other thread uses the cell.
+        unsafe { &mut *cell.as_ptr() }.header.state.retire();
+        // SAFETY: as above. Loom's cells are dropped.
+        unsafe { cell.drop_in_place() };
+    }
+    // Otherwise nothing in the cell needs a drop: the stage is empty, the record was taken, and the handle's waker was dropped
+    // (rules 5 and 6).
+    // SAFETY: `NewTask::new` allocated it, and the caller gives it up.
+    unsafe { memory::free(cell) };
+    executor
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use moirai_core::{TaskError, TaskStatus};
 
-use super::cell::{Stage, cell_of};
+use super::cell::{Stage, cell_of, deallocate};
 use super::header::{Header, Outcome, Schedule};
 use super::reference::TaskRef;
-use super::state::{CancelReason, Completed, TaskPtr};
+use super::state::{CancelReason, Completed, Remaining, TaskPtr};
 use super::work::Work;
 use crate::panics::{self, log};
 
@@ -62,7 +62,6 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
     // until the end of this function; otherwise the cell is not used again.
     let cell = unsafe { cell_of::<W, S>(header) };
     let executor = cell.header.executor();
-    let id = cell.header.id();
     let dropped = panics::contain(|| {
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is the runner's (rule 1). The work is dropped in the place where it was pinned. The assignment
@@ -94,26 +93,153 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
     if let Some(context) = context {
         executor.leave(context, TaskPtr::of(&cell.header.state));
     }
-    let Completed::Remaining { drop_output, wake_handle, notify_watchers } =
-        cell.header.state.complete()
-    else {
-        return;
-    };
-    // SAFETY: this is the task's own reference (rule 2), which `complete` has left to the runner. It is dropped at the end of this
-    // function.
-    let task = unsafe { TaskRef::adopt(header) };
-    if wake_handle {
-        wake_join_waker(task.header());
-    }
-    if drop_output {
-        let drop_output = cell.header.vtable.drop_output;
-        // SAFETY: the output is the runner's, because `complete` found HANDLE clear (rule 5).
-        if let Some(message) = unsafe { drop_output(task.as_ptr()) } {
-            executor.append_error(id, message);
+    match cell.header.state.complete() {
+        Completed::Done => {}
+        Completed::Alone => {
+            // SAFETY: the runner is alone with the cell (rule 9), and so owns the output, too.
+            unsafe { free_alone::<W, S>(header, context) };
+        }
+        Completed::Remaining(remaining) => {
+            // SAFETY: this is the task's own reference (rule 2), which `complete` has left to the runner.
+            unsafe { finish_remaining(header, status, remaining) };
         }
     }
-    if notify_watchers {
-        executor.notify_watchers(id, status);
+}
+
+/// Ends a task whose poll has returned its output, in the same order as [`end`]. Most tasks end like this, without a handle or
+/// with one that has set no waker yet.
+///
+/// # Safety
+///
+/// As for [`end`].
+#[inline]
+pub(super) unsafe fn end_completed<W: Work + 'static, S: Schedule>(
+    header: NonNull<Header<S>>,
+    context: &S::Context,
+    output: W::Output,
+) {
+    // SAFETY: as in `end`.
+    let cell = unsafe { cell_of::<W, S>(header) };
+    let executor = cell.header.executor();
+    let empty = || {
+        cell.stage.with_mut(|stage| {
+            // SAFETY: as in `end`.
+            unsafe { *stage = Stage::Empty };
+        });
+    };
+    let mut error = None;
+    // A constant, for which the compiler leaves out the other branch.
+    if const { std::mem::needs_drop::<W>() } {
+        error = panics::contain(empty);
+    } else {
+        empty();
+    }
+    let detached = !cell.header.state.has_handle();
+    let mut output = Some(output);
+    if detached {
+        // The output is dropped before the outcome is published, so that a panic of its destructor is part of the record.
+        let output = output.take();
+        if const { std::mem::needs_drop::<W::Output>() } {
+            add(&mut error, panics::contain(|| drop(output)));
+        }
+    }
+    let record = cell.header.record.with_mut(|record| {
+        // SAFETY: the field is the runner's (rule 1).
+        unsafe { &mut *record }.take().expect("a record stays until the end")
+    });
+    let status = TaskStatus::Completed;
+    if error.is_none() {
+        executor.complete(context, record, detached);
+    } else {
+        let outcome = Outcome { status, error, reason: CancelReason::User, detached };
+        executor.finish(Some(context), record, outcome);
+    }
+    // The final status of a new cell is `Completed`.
+    if let Some(output) = output {
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is the runner's until COMPLETE is set. It is empty, so there is nothing to drop.
+            unsafe { stage.write(Stage::Output(Ok(output))) };
+        });
+    }
+    executor.leave(context, TaskPtr::of(&cell.header.state));
+    match cell.header.state.complete() {
+        Completed::Done => {}
+        // SAFETY: as in `end`.
+        Completed::Alone => unsafe { free_alone::<W, S>(header, Some(context)) },
+        // SAFETY: as in `end`.
+        Completed::Remaining(remaining) => unsafe { finish_remaining(header, status, remaining) },
+    }
+}
+
+/// Frees the cell of a task that has ended, for a runner that is alone with it (rule 9).
+///
+/// # Safety
+///
+/// The header must be that of a `Cell<W, S>`, and the caller must have the last reference to it, which it gives up.
+#[inline]
+unsafe fn free_alone<W: Work, S: Schedule>(
+    header: NonNull<Header<S>>,
+    context: Option<&S::Context>,
+) {
+    // SAFETY: the caller's reference keeps the cell alive.
+    let cell = unsafe { cell_of::<W, S>(header) };
+    let has_output = cell.stage.with(|stage| {
+        // SAFETY: no other thread uses the cell.
+        matches!(unsafe { &*stage }, Stage::Output(_))
+    });
+    if has_output {
+        // The handle was dropped after the runner had looked for it.
+        // SAFETY: the output is the runner's (rule 5).
+        unsafe { drop_last_output(header) };
+    }
+    // SAFETY: the caller has the last reference, and gives it up. The stage is empty, and there was no handle to set a waker, or it
+    // has dropped it.
+    let executor = unsafe { deallocate::<W, S>(header) };
+    match context {
+        // SAFETY: the cell was published, and was freed just now.
+        Some(context) => unsafe { S::cell_freed_in(executor, context) },
+        // SAFETY: as above.
+        None => unsafe { S::cell_freed(executor) },
+    }
+}
+
+/// Drops the output of a task that has ended, and appends the message to its record if that panics.
+///
+/// # Safety
+///
+/// The caller must have a reference to the cell, and own the output.
+#[cold]
+unsafe fn drop_last_output<S: Schedule>(header: NonNull<Header<S>>) {
+    // SAFETY: the caller's reference keeps the cell alive.
+    let header_ref = unsafe { header.as_ref() };
+    // SAFETY: the output is the caller's.
+    if let Some(message) = unsafe { (header_ref.vtable.drop_output)(header) } {
+        header_ref.executor().append_error(header_ref.id(), message);
+    }
+}
+
+/// Does what remains after the outcome was published, and drops the task's own reference.
+///
+/// # Safety
+///
+/// The caller must have that reference, and gives it up. If `remaining` says so, the caller must own the output.
+#[inline(never)]
+unsafe fn finish_remaining<S: Schedule>(
+    header: NonNull<Header<S>>,
+    status: TaskStatus,
+    remaining: Remaining,
+) {
+    // SAFETY: the caller gives the reference up.
+    let task = unsafe { TaskRef::adopt(header) };
+    if remaining.wake_handle {
+        wake_join_waker(task.header());
+    }
+    if remaining.drop_output {
+        // SAFETY: the output is the runner's, because `complete` found HANDLE clear (rule 5).
+        unsafe { drop_last_output(header) };
+    }
+    if remaining.notify_watchers {
+        task.header().executor().notify_watchers(task.header().id(), status);
     }
 }
 

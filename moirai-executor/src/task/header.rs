@@ -50,6 +50,13 @@ pub(crate) trait Schedule: Sized + 'static {
     /// Publishes the outcome of a task that has ended. There is no `context` if the task was dropped unrun.
     fn finish(&self, context: Option<&Self::Context>, record: Self::Record, outcome: Outcome);
 
+    /// Publishes the outcome of a task that has completed without an error, as [`finish`](Self::finish) does for every other.
+    fn complete(&self, context: &Self::Context, record: Self::Record, detached: bool) {
+        let status = TaskStatus::Completed;
+        let outcome = Outcome { status, error: None, reason: CancelReason::User, detached };
+        self.finish(Some(context), record, outcome);
+    }
+
     /// Notifies the callers that wait for the id.
     fn notify_watchers(&self, id: TaskId, status: TaskStatus);
 
@@ -61,8 +68,20 @@ pub(crate) trait Schedule: Sized + 'static {
     ///
     /// # Safety
     ///
-    /// Must be called exactly once for each cell that was published, after it was freed.
+    /// Must be called exactly once for each cell that was published, after it was freed: either this or
+    /// [`cell_freed_in`](Self::cell_freed_in).
     unsafe fn cell_freed(executor: NonNull<Self>);
+
+    /// Called instead of [`cell_freed`](Self::cell_freed) by the runner, in whose context the task has ended.
+    ///
+    /// # Safety
+    ///
+    /// As for [`cell_freed`](Self::cell_freed).
+    unsafe fn cell_freed_in(executor: NonNull<Self>, context: &Self::Context) {
+        let _ = context;
+        // SAFETY: the caller has the same obligations.
+        unsafe { Self::cell_freed(executor) };
+    }
 }
 
 /// How a task ended.
@@ -117,6 +136,14 @@ impl<S: Schedule> Header<S> {
         // Ordering: Relaxed: the id is written before the `RawRunnable` and the handle are made, and never again.
         let id = self.id.load(Ordering::Relaxed);
         TaskId::from_u64(id).expect("a task has its id before it is handed out")
+    }
+
+    pub(crate) fn kind(&self) -> TaskKind {
+        self.kind
+    }
+
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// Returns the executor.

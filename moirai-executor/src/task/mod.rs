@@ -57,6 +57,7 @@ mod cell;
 mod end;
 mod header;
 mod join_handle;
+mod memory;
 mod new;
 mod reference;
 mod run;
@@ -73,7 +74,8 @@ mod tests;
 
 pub(crate) use header::{Header, Outcome, RawRunnable, Schedule};
 pub(crate) use join_handle::JoinHandle;
-pub(crate) use new::{NewTask, Spawned};
+pub(crate) use memory::trim as trim_memory;
+pub(crate) use new::{NewTask, published};
 pub(crate) use reference::TaskRef;
 pub(crate) use state::{CancelReason, TaskPtr};
 pub(crate) use work::{Closure, Work};

@@ -7,7 +7,7 @@ use moirai_core::{QueueReason, TaskError, TaskKind, TaskStatus};
 use moirai_sync::budget;
 
 use super::cell::{Cell, Stage, cell_of};
-use super::end::{Ended, end};
+use super::end::{Ended, end, end_completed};
 use super::header::{Header, RawRunnable, Schedule};
 use super::state::{AfterPoll, CancelReason, PollStart, TaskPtr};
 use super::waker;
@@ -82,12 +82,10 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
                 }
             }
         }
-        Ok(Poll::Ready(output)) => Ended {
-            status: TaskStatus::Completed,
-            error: None,
-            reason: CancelReason::User,
-            output: Ok(output),
-        },
+        Ok(Poll::Ready(output)) => {
+            // SAFETY: the `RawRunnable` was the caller's, and is given up here.
+            return unsafe { end_completed::<W, S>(header, context, output) };
+        }
         // Only the fork-join of a task that was asked to stop unwinds like this.
         Err(Caught::Cancelled) => Ended::cancelled(cell.header.state.reason()),
         Err(Caught::Panic(panic)) => Ended {

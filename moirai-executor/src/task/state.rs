@@ -73,15 +73,21 @@ pub(super) enum AfterPoll {
 pub(super) enum Completed {
     /// Nothing. The task's own reference is gone, and the runner must not touch the cell again.
     Done,
-    /// Do what the fields say, and then drop the task's own reference.
-    Remaining {
-        /// Drop the output, because there is no handle to take it.
-        drop_output: bool,
-        /// Wake the handle's waker, and release it.
-        wake_handle: bool,
-        /// Notify the callers that wait for the id.
-        notify_watchers: bool,
-    },
+    /// Drop the output, if it is in the stage, and free the cell: the runner is alone with it (rule 9).
+    Alone,
+    /// Do what this says, and then drop the task's own reference.
+    Remaining(Remaining),
+}
+
+/// What remains to be done for a task that is complete.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Remaining {
+    /// Drop the output, because there is no handle to take it.
+    pub(super) drop_output: bool,
+    /// Wake the handle's waker, and release it.
+    pub(super) wake_handle: bool,
+    /// Notify the callers that wait for the id.
+    pub(super) notify_watchers: bool,
 }
 
 /// What a handle that is being dropped is to do.
@@ -154,15 +160,12 @@ impl State {
 
     /// Marks the task as complete. Called by the runner once the outcome is published and the output is in its place.
     pub(super) fn complete(&self) -> Completed {
-        // Ordering: Relaxed: a runner that finds itself alone uses only what is its own, until `drop_reference` acquires.
-        let mut state = self.0.load(Ordering::Relaxed);
+        // Ordering: Acquire pairs with the Release of all the other references' ends, in `drop_reference` and `drop_idle_handle`: a
+        // runner that finds itself alone frees the cell after all other uses of it.
+        let mut state = self.0.load(Ordering::Acquire);
         if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
             // No thread is left that could see that the task is complete (rule 9).
-            return Completed::Remaining {
-                drop_output: true,
-                wake_handle: false,
-                notify_watchers: false,
-            };
+            return Completed::Alone;
         }
         loop {
             debug_assert_eq!(
@@ -181,11 +184,11 @@ impl State {
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if done => return Completed::Done,
                 Ok(_) => {
-                    return Completed::Remaining {
+                    return Completed::Remaining(Remaining {
                         drop_output: state & HANDLE == 0,
                         wake_handle: state & JOIN_WAKER != 0,
                         notify_watchers: state & WATCHED != 0,
-                    };
+                    });
                 }
                 Err(seen) => state = seen,
             }
