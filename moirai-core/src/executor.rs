@@ -42,7 +42,7 @@ pub struct CleanupConfig {
     /// The number of records of ended tasks that are kept: those of the tasks that ended last. Default: 10,000.
     ///
     /// Zero keeps none, and `usize::MAX` as many as [`task_retention_duration`](Self::task_retention_duration) allows. When there
-    /// are more, the records of the tasks that ended first are evicted. A limit of fewer than 32 + 16 × workers is kept exactly. A
+    /// are more, the records of the tasks that ended first are evicted. A limit of fewer than 56 + 24 × workers is kept exactly. A
     /// larger one may be exceeded for a while, by at most an eighth, and by at most 64 records for each worker.
     pub max_retained_tasks: usize,
 }

@@ -1,7 +1,7 @@
 //! The log of one writer's completions, in order.
 //!
 //! A log is a linked list of segments. One thread at a time appends to it: the one that has the writer. One thread at a time takes
-//! from its head: the one that holds the evictor's lock. An entry is the number of a slot and the time at which its task ended, so
+//! from its head: the one that holds the log's lock. An entry is the number of a slot and the time at which its task ended, so
 //! that comparing logs touches no slot. It is published by the Release store of `tail`, which counts all entries ever appended. The
 //! taker frees a segment when it moves on to the next, which exists only once the appender has left the first for good.
 
@@ -72,7 +72,7 @@ pub(super) struct LogCursor {
     tail: u64,
 }
 
-// SAFETY: the pointer is used only by the thread that holds the evictor's lock; the cursor is part of what the lock guards.
+// SAFETY: the pointer is used only by the thread that holds the log's lock; the cursor is part of what the lock guards.
 unsafe impl Send for LogCursor {}
 
 impl CompletionLog {
@@ -151,12 +151,13 @@ impl CompletionLog {
         self.segments.load(Ordering::Relaxed) * size_of::<Segment>()
     }
 
-    /// Returns the slot of the oldest entry, and when its task ended. The caller holds the evictor's lock.
-    pub(super) fn peek(&self, cursor: &mut LogCursor) -> Option<(u32, u64)> {
-        self.peek_behind(cursor, 0)
+    /// Returns how many completions were ever appended. For the thread that has the log's writer.
+    pub(super) fn tail(&self) -> u64 {
+        // Ordering: Relaxed: the caller wrote it.
+        self.tail.load(Ordering::Relaxed)
     }
 
-    /// Returns the entry that comes `skip` entries after the oldest, as [`peek`](Self::peek) does. The caller holds the evictor's
+    /// Returns the slot of the entry that comes `skip` entries after the oldest, and when its task ended. The caller holds the log's
     /// lock.
     pub(super) fn peek_behind(
         &self,
@@ -192,11 +193,33 @@ impl CompletionLog {
         Some((segment.slots[index].load(Ordering::Relaxed), ended))
     }
 
-    /// Takes the entry that `peek` returned. The caller holds the evictor's lock.
-    pub(super) fn advance(&self, cursor: &mut LogCursor) {
-        cursor.taken += 1;
-        cursor.remaining -= 1;
-        // Ordering: Release pairs with the Acquire load in `len`: the eviction of the entry has been counted.
+    /// Returns the slots of the oldest entries: at most `most`, and no more than there are in one segment. The caller holds the log's
+    /// lock, and has seen that there are `most`.
+    pub(super) fn oldest<'a>(&'a self, cursor: &mut LogCursor, most: usize) -> &'a [AtomicU32] {
+        if cursor.taken + most as u64 > cursor.tail {
+            // Ordering: Acquire pairs with the Release store in `push`: the entries below the tail, and their segments, are seen.
+            cursor.tail = self.tail.load(Ordering::Acquire);
+        }
+        let most = most.min((cursor.tail - cursor.taken) as usize);
+        if most == 0 {
+            return &[];
+        }
+        if cursor.remaining == 0 {
+            cursor.move_on(self);
+        }
+        // SAFETY: `move_on` has set it at the first entry. Only the taker, which is the caller, frees segments, and it does so by
+        // the cursor, before which it is done with the result.
+        let segment: &'a Segment = unsafe { &*cursor.segment };
+        segment.used();
+        let index = SEGMENT - cursor.remaining;
+        &segment.slots[index..][..most.min(cursor.remaining)]
+    }
+
+    /// Takes the `count` oldest entries, which `oldest` has returned. The caller holds the log's lock.
+    pub(super) fn advance(&self, cursor: &mut LogCursor, count: usize) {
+        cursor.taken += count as u64;
+        cursor.remaining -= count;
+        // Ordering: Release pairs with the Acquire load in `len`: the eviction of the entries has been counted.
         self.head.store(cursor.taken, Ordering::Release);
     }
 }

@@ -35,10 +35,6 @@ pub struct Totals {
 #[derive(Debug)]
 pub(super) struct Counts {
     writers: Box<[CachePadded<WriterCounts>]>,
-    /// Evictions by status, at the index of `index_of`. Written under the evictor's lock.
-    pub(super) evicted: [AtomicU64; 3],
-    /// Evictions by cause: age, count, request. Written under the evictor's lock.
-    pub(super) causes: [AtomicU64; 3],
     /// The bytes of all annotations that slots link. Negative for a moment if a record is evicted before its annotations were
     /// added.
     annotation_total: AtomicIsize,
@@ -46,15 +42,20 @@ pub(super) struct Counts {
     pub(super) last_sweep: AtomicU64,
 }
 
-/// The counts of one writer. One thread at a time writes them.
+/// The counts of one writer. One thread at a time writes the tasks, and one at a time the evictions.
 #[derive(Debug, Default)]
 pub(super) struct WriterCounts {
     spawned: AtomicU64,
-    /// By status, at the index of `index_of`.
+    /// By status, at the index of `outcome_of`.
     finished: [AtomicU64; 3],
+    /// Evictions by status, at the index of `outcome_of`. Written under the lock of the writer's log.
+    evicted: [AtomicU64; 3],
+    /// Evictions by cause: age, count, request. Written under the same lock.
+    causes: [AtomicU64; 3],
 }
 
-fn index_of(status: TaskStatus) -> usize {
+/// Returns the number of a terminal status, by which outcomes are counted: that of [`StateWord::outcome`](super::state_word::StateWord::outcome).
+pub(super) fn outcome_of(status: TaskStatus) -> usize {
     match status {
         TaskStatus::Cancelled => 1,
         TaskStatus::Failed => 2,
@@ -62,23 +63,39 @@ fn index_of(status: TaskStatus) -> usize {
     }
 }
 
-/// Adds one to a count that one thread at a time writes.
-fn bump(count: &AtomicU64) {
+/// Adds to a count that one thread at a time writes.
+#[inline]
+fn add(count: &AtomicU64, more: u64) {
     // Ordering: Relaxed: the caller stored it, or the thread that wrote before and handed the count on. Release pairs with the
-    // Acquire loads in `sum_finished`, `sum_spawned` and `Registry::cleanup_stats`: a thread that sees this count sees everything
+    // Acquire loads in `sum_finished`, `sum_spawned`, `sum_evicted` and `sum_causes`: a thread that sees this count sees everything
     // that was counted before it and led to it, by whichever thread.
-    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Release);
+    count.store(count.load(Ordering::Relaxed) + more, Ordering::Release);
 }
 
 impl WriterCounts {
     #[inline]
     pub(super) fn spawned(&self) {
-        bump(&self.spawned);
+        add(&self.spawned, 1);
     }
 
     #[inline]
     pub(super) fn finished(&self, status: TaskStatus) {
-        bump(&self.finished[index_of(status)]);
+        add(&self.finished[outcome_of(status)], 1);
+    }
+
+    /// Counts evictions, by the statuses that the tasks had. The caller holds the lock of the writer's log.
+    pub(super) fn evicted(&self, by_outcome: [u64; 3], cause: EvictionCause) {
+        for (count, more) in self.evicted.iter().zip(by_outcome) {
+            if more > 0 {
+                add(count, more);
+            }
+        }
+        let cause = match cause {
+            EvictionCause::Age => 0,
+            EvictionCause::Count => 1,
+            EvictionCause::Request => 2,
+        };
+        add(&self.causes[cause], by_outcome.iter().sum());
     }
 }
 
@@ -86,8 +103,6 @@ impl Counts {
     pub(super) fn new(writer_count: usize) -> Self {
         Self {
             writers: (0..writer_count).map(|_| CachePadded::default()).collect(),
-            evicted: Default::default(),
-            causes: Default::default(),
             annotation_total: AtomicIsize::new(0),
             last_sweep: AtomicU64::new(0),
         }
@@ -96,17 +111,6 @@ impl Counts {
     #[inline]
     pub(super) fn of(&self, writer: usize) -> &WriterCounts {
         &self.writers[writer]
-    }
-
-    /// Counts the eviction of a record. The caller holds the evictor's lock.
-    pub(super) fn evicted(&self, status: TaskStatus, cause: EvictionCause) {
-        bump(&self.evicted[index_of(status)]);
-        let cause = match cause {
-            EvictionCause::Age => 0,
-            EvictionCause::Count => 1,
-            EvictionCause::Request => 2,
-        };
-        bump(&self.causes[cause]);
     }
 
     /// Adds the bytes of the annotations with which a record begins.
@@ -144,7 +148,7 @@ impl Counts {
     /// Returns the number of tasks that have ended, by status.
     pub(super) fn sum_finished(&self) -> [u64; 3] {
         std::array::from_fn(|status| {
-            // Ordering: Acquire pairs with the Release store in `bump`: the spawn of a task that is counted here, and the evictions
+            // Ordering: Acquire pairs with the Release store in `add`: the spawn of a task that is counted here, and the evictions
             // that made room for it, are seen by later loads.
             self.writers.iter().map(|of| of.finished[status].load(Ordering::Acquire)).sum()
         })
@@ -152,8 +156,24 @@ impl Counts {
 
     /// Returns the number of tasks that were registered.
     pub(super) fn sum_spawned(&self) -> u64 {
-        // Ordering: Acquire pairs with the Release store in `bump`, as in `sum_finished`.
+        // Ordering: Acquire pairs with the Release store in `add`, as in `sum_finished`.
         self.writers.iter().map(|of| of.spawned.load(Ordering::Acquire)).sum()
+    }
+
+    /// Returns the number of evictions, by the status that the task had.
+    pub(super) fn sum_evicted(&self) -> [u64; 3] {
+        std::array::from_fn(|status| {
+            // Ordering: Acquire pairs with the Release store in `add`.
+            self.writers.iter().map(|of| of.evicted[status].load(Ordering::Acquire)).sum()
+        })
+    }
+
+    /// Returns the number of evictions, by cause: age, count, request.
+    pub(super) fn sum_causes(&self) -> [u64; 3] {
+        std::array::from_fn(|cause| {
+            // Ordering: Acquire pairs with the Release store in `add`.
+            self.writers.iter().map(|of| of.causes[cause].load(Ordering::Acquire)).sum()
+        })
     }
 
     /// Returns the bytes held on the heap, with those of all annotations.

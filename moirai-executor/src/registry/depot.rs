@@ -101,8 +101,12 @@ impl Depot {
     /// (rule 6).
     pub(super) fn half_freed(&self, directory: &Directory, number: u32) {
         let mut state = self.0.lock();
-        // SAFETY: the depot's lock is held.
-        let block = unsafe { block(directory, number) };
+        // SAFETY: the depot's lock is held, without which no page is taken out.
+        let page = unsafe { directory.page_unpinned(number / PAGE_BLOCKS as u32) };
+        // It was taken out if, before this thread had the lock, the writer that released the block made it ready, and all the rest
+        // was free.
+        let Some(page) = page else { return };
+        let block = &page.blocks[number as usize % PAGE_BLOCKS];
         // The free slots are counted again: before this thread had the lock, the block may have been taken, used up and released
         // once more.
         if get(block) == RELEASED && block.freed().count_ones() >= HALF {
@@ -112,16 +116,16 @@ impl Depot {
 
     /// Takes a page out of the directory if all its blocks are ready and wholly free, and returns it for the caller to retire.
     ///
-    /// The caller holds the evictor's lock, so that no thread is about to free a slot of the page.
+    /// A thread that has freed the last slot may not be done with the page: it has pinned an epoch.
     pub(super) fn release_page(&self, directory: &Directory, number: u32) -> Option<NonNull<Page>> {
         let mut state = self.0.lock();
         // SAFETY: the depot's lock is held, without which no page is taken out.
         let page = unsafe { directory.page_unpinned(number) }?;
-        let unused = |block: &Block| get(block) >= READY && block.freed() == ALL_FREE;
+        let unused = |block: &Block| get(block) >= READY && block.is_wholly_free();
         if !page.blocks.iter().all(unused) {
             return None;
         }
-        for block in &page.blocks {
+        for block in page.blocks.iter() {
             state.make_unready(directory, block);
         }
         let page = directory.remove(number)?;

@@ -72,7 +72,8 @@
 //! the registry.
 //!
 //! 1. **Owners.** A slot is free, or it belongs to one task. From `register` to `finish` its fields are written by the thread that
-//!    runs the task, one thread after another, by plain stores; from then on by the thread that holds the evictor's lock.
+//!    runs the task, one thread after another, by plain stores; from then on by the thread that holds the lock of the log that has
+//!    its completion (rule 8).
 //! 2. **The word** holds generation and status. `register` writes the fields behind a release fence and then stores the word;
 //!    `finish` stores the finish time and then the word; an eviction stores the word with the next generation and the status
 //!    *free*.
@@ -95,28 +96,31 @@
 //!    there, so none is forgotten. Both count the free slots under the lock: in the time between, another writer may have taken and
 //!    used the block.
 //! 7. A page of which all blocks are ready and wholly free is released by the sweep, which leaves the page's next generation in the
-//!    directory.
+//!    directory. A thread that has freed the last slot may still use the page then, so it pins an epoch before.
 //!
 //! # Completions
 //!
 //! 8. Each writer has a log of its completions (`completions`), in order: an end that was timed before the last one in the log is
-//!    recorded with the time of that one. One thread at a time appends, and publishes by a store of the tail; the `evictor`, under
-//!    its lock, takes from the heads of all logs, the globally oldest completion first.
-//! 9. The number of retained records is checked after every `batch` completions of a worker, and after every completion of a shared
-//!    writer. The check takes no lock, but it stands behind a SeqCst fence, which follows the completion. Consider the writer whose
-//!    last fence is the last of all: it saw every completion that the others had published before their own last fences, and what
-//!    they have published since is within their batches. So a worker takes the number over the limit by at most `batch`, and a
-//!    shared writer by one. The batch is such that all together are never more than an eighth of the limit, nor more than 64
-//!    records per worker, over the limit. The records are counted again under the lock before any is evicted. Where the limit
-//!    leaves no room for a batch, a task completes under the evictor's lock, and room is made for its record before its terminal
-//!    status can be read: such a limit is exact.
-//! 10. A record that another core wrote is expensive to evict, and its slot is expensive to use again. So a thread that finds too
-//!     many records evicts those of its own log, and defers the others among the oldest to the owners of their logs, each of which
-//!     checks the limit within a batch of its own. It defers at most `max_deferred` records in all; so if the excess is no more
-//!     than that and another thread holds the lock, it does not wait for the lock. Together with the batches this is what rule 9
-//!     allows. It does not defer what was deferred to the same owner some rounds before: an owner that is idle or stuck does not
-//!     keep old records from being evicted. In every case the only records evicted are those that are not among the newest that the
-//!     limit allows.
+//!    recorded with the time of that one. One thread at a time appends, and publishes by a store of the tail. One thread at a time
+//!    takes from the head, and evicts what it takes: the one that holds the lock of the log, which guards the log's `evictor`. As a
+//!    rule that is the log's owner, the worker that has the writer.
+//! 9. **The limit.** A worker *tells* its completions in batches of B, a shared writer each of its own: under the lock of its log
+//!    it adds their number to a count of all completions that were told (`tally`), and remembers that count with the batch. A
+//!    second count is of all evictions. Let V be the first less the second: the records that were told and are retained. Who has
+//!    told goes on to evict until it has seen V no greater than the limit plus S (rule 10). So V never exceeds limit + S + W·B + G,
+//!    for W workers and G shared writers: it grows only when somebody tells, and if it had grown by more since it last was limit +
+//!    S, then somebody would have told twice since, and would have seen it there in between. Completions that were not told yet do
+//!    not add to this: they are of those who are not in the middle of telling, at most B for a worker and one for a shared writer.
+//!    With S = (2 W - 1) B + G this makes (3 W - 1) B + 2 G in all, from which B is computed: the sum is never more than an eighth
+//!    of the limit, nor more than 64 records per worker. Where the limit leaves no room for a batch, a task completes under one
+//!    lock, and room is made for its record before its terminal status can be read: such a limit is exact.
+//! 10. **Who evicts what.** A record that another core wrote is expensive to evict, and its slot is expensive to use again. So who
+//!     has told evicts from its own log those batches after which at least limit + L completions were told, where L = (W - 1) B +
+//!     G. Of these completions at most L may be older than the batch, told late by others; so the records that are evicted are not
+//!     among the newest that the limit allows. If everybody has just told, limit + L + B records are left at most (B because a
+//!     batch is evicted whole). The difference to limit + S is what owners may be behind by. If V is greater than that, because an
+//!     owner is idle or stuck, who has told evicts from the other logs what is due there, and waits for their locks if it must. A
+//!     worker tells what it has before it sleeps ([`Registry::flush`]), and a sweep evicts what an idle worker has left within L.
 //!
 //! As each worker has a writer of its own, a worker's task costs its record one read-modify-write from spawn to finish, that of
 //! rule 4, and no lock.
@@ -143,6 +147,7 @@ mod store;
 mod sweep;
 mod sweep_signal;
 mod sweeper;
+mod tally;
 mod task_registry;
 mod write;
 mod writer;

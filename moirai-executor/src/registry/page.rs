@@ -18,19 +18,22 @@ pub(super) const HALF: u32 = BLOCK_SLOTS as u32 / 2;
 /// An array of slots, and the blocks that they form.
 #[derive(Debug)]
 pub(super) struct Page {
-    slots: Box<[Slot]>,
-    pub(super) blocks: Box<[Block]>,
-    /// The highest generation with which any slot of the page goes on. Written under the evictor's lock.
+    slots: Box<[Slot; PAGE_SLOTS]>,
+    pub(super) blocks: Box<[Block; PAGE_BLOCKS]>,
+    /// The highest generation with which any slot of the page goes on.
     highest: AtomicU32,
-    /// Whether the page is in the evictor's list of candidates for release. Read and written under the evictor's lock.
+    /// Whether the page is in a list of candidates for release.
     candidate: AtomicBool,
 }
 
 impl Page {
     pub(super) fn new(generation: u32) -> Self {
+        // As slices at first, which are made on the heap.
+        let slots: Box<[Slot]> = (0..PAGE_SLOTS).map(|_| Slot::new(generation)).collect();
+        let blocks: Box<[Block]> = (0..PAGE_BLOCKS).map(|_| Block::default()).collect();
         Self {
-            slots: (0..PAGE_SLOTS).map(|_| Slot::new(generation)).collect(),
-            blocks: (0..PAGE_BLOCKS).map(|_| Block::default()).collect(),
+            slots: slots.try_into().expect("it has as many slots as a page"),
+            blocks: blocks.try_into().expect("it has as many blocks as a page"),
             highest: AtomicU32::new(generation),
             candidate: AtomicBool::new(false),
         }
@@ -41,34 +44,37 @@ impl Page {
         size_of::<Self>() + PAGE_SLOTS * size_of::<Slot>() + PAGE_BLOCKS * size_of::<Block>()
     }
 
+    #[inline]
     pub(super) fn slot(&self, index: u32) -> &Slot {
         &self.slots[index as usize % PAGE_SLOTS]
     }
 
     pub(super) fn slots(&self) -> &[Slot] {
-        &self.slots
+        &*self.slots
     }
 
-    /// Notes that a slot of the page goes on with this generation. The caller holds the evictor's lock.
+    /// Notes that a slot of the page goes on with this generation. The caller returns the slot to its block after this.
+    #[inline]
     pub(super) fn note_generation(&self, generation: u32) {
-        // Ordering: Relaxed, both: read and written only under the evictor's lock.
+        // Ordering: Relaxed: only whether it is less. It never goes down.
         if generation > self.highest.load(Ordering::Relaxed) {
-            self.highest.store(generation, Ordering::Relaxed);
+            // Ordering: Relaxed: the return of the slot to its block releases it.
+            self.highest.fetch_max(generation, Ordering::Relaxed);
         }
     }
 
-    /// Returns the generation with which the slots of the next page at this place must begin: higher than any that was used.
+    /// Returns the generation with which the slots of the next page at this place must begin: higher than any that was used. The
+    /// caller has seen that all slots of the page are back.
     pub(super) fn next_generation(&self) -> u32 {
-        // Ordering: Relaxed: the caller holds the evictor's lock.
+        // Ordering: Relaxed: acquired with the slots, in `is_wholly_free`.
         self.highest.load(Ordering::Relaxed)
     }
 
-    /// Sets whether the page is a candidate for release, and returns whether it was one. The caller holds the evictor's lock.
+    /// Sets whether the page is a candidate for release, and returns whether it was one.
     pub(super) fn set_candidate(&self, candidate: bool) -> bool {
-        // Ordering: Relaxed, both: read and written only under the evictor's lock.
-        let before = self.candidate.load(Ordering::Relaxed);
-        self.candidate.store(candidate, Ordering::Relaxed);
-        before
+        // Ordering: AcqRel pairs with itself: of a thread that frees the last slot and one that attempts the release, the second sees
+        // what the first has done: either the attempt finds the slot, or the page becomes a candidate once more.
+        self.candidate.swap(candidate, Ordering::AcqRel)
     }
 }
 
@@ -101,6 +107,12 @@ impl Block {
     pub(super) fn freed(&self) -> u64 {
         // Ordering: Relaxed: a hint for the block's holder; where a decision is made by it, the depot's lock orders it.
         self.freed.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether all slots of the block were freed.
+    pub(super) fn is_wholly_free(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `free_slots`: the generations that were noted before are seen.
+        self.freed.load(Ordering::Acquire) == ALL_FREE
     }
 
     /// Marks all slots of a block that was never used as free.

@@ -24,21 +24,20 @@ impl Registry {
 
     /// Returns what the registry holds now, and what has been evicted from it.
     ///
-    /// It takes the evictor's lock for a moment. While automatic cleanup is on, the numbers of retained records together do not
+    /// It takes the lock of each log for a moment. While automatic cleanup is on, the numbers of retained records together do not
     /// exceed the limit by more than [`new`](Self::new) says.
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         let totals = self.totals();
         // The evictions last: a record that is evicted meanwhile makes the number of retained ones less by one, and not greater.
-        // Ordering: Acquire pairs with the Release store in `bump`, as for the ends; what must be ordered here, that these loads
-        // come after those of the ends, the Acquire loads in `sum_finished` see to already.
-        let evicted: [u64; 3] =
-            std::array::from_fn(|status| self.store.counts.evicted[status].load(Ordering::Acquire));
-        let [by_age, by_count, by_request] =
-            std::array::from_fn(|cause| self.store.counts.causes[cause].load(Ordering::Acquire));
+        // (Their loads come after those of the ends because the latter are Acquire.)
+        let evicted = self.store.counts.sum_evicted();
+        let [by_age, by_count, by_request] = self.store.counts.sum_causes();
         let left = |ended: u64, evicted: u64| ended.saturating_sub(evicted) as usize;
         let ended = totals.completed + totals.cancelled + totals.failed;
-        let oldest = self.evictor.lock().oldest_end(&self.store);
+        let oldest = (0..self.store.logs.len())
+            .filter_map(|index| self.evictors[index].lock().oldest_end(&self.store, index))
+            .min();
         let now = self.clock.converter();
         let mut stats = CleanupStats::default();
         stats.active_tasks = left(totals.spawned, ended);

@@ -202,7 +202,7 @@ impl Slot {
     }
 
     /// Running (or queued) → free, and then no longer published, for a task whose record is not retained: no terminal status can be
-    /// read from it. A thread that finds no address finds a later generation (rule 4). The caller holds the evictor's lock.
+    /// read from it. A thread that finds no address finds a later generation (rule 4).
     pub(super) fn finish_unretained(&self, ticks: u64) -> (FinishedTask, FreedRecord) {
         let finished = self.summary(ticks);
         let freed = self.set_free();
@@ -318,14 +318,20 @@ impl Slot {
         (LinkedAnnotations::from_marked(about), added)
     }
 
-    /// Terminal → free. Also returns the status that the task had. The caller holds the evictor's lock.
-    pub(super) fn evict(&self) -> (TaskStatus, FreedRecord) {
-        let status = self.own_word().status().unwrap_or(TaskStatus::Completed);
-        debug_assert!(status.is_terminal(), "only what has ended is evicted");
-        (status, self.set_free())
+    /// Terminal → free. Also returns the number of the status that the task had; see [`StateWord::outcome`]. The caller holds the
+    /// lock of the record's log.
+    #[inline]
+    pub(super) fn evict(&self) -> (usize, FreedRecord) {
+        let word = self.own_word();
+        debug_assert!(
+            word.status().is_some_and(TaskStatus::is_terminal),
+            "only what has ended is evicted"
+        );
+        (word.outcome(), self.set_free())
     }
 
     /// Stores the free word with the next generation, and unlinks the annotations.
+    #[inline]
     fn set_free(&self) -> FreedRecord {
         // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let about = self.about.load(Ordering::Relaxed);

@@ -52,6 +52,16 @@ impl StateWord {
         })
     }
 
+    /// Returns the number of a terminal status: 0 for completed, 1 for cancelled, 2 for failed. Any other status counts as completed.
+    #[inline]
+    pub(super) fn outcome(self) -> usize {
+        match self.0 & Self::STATUS {
+            4 => 1,
+            5 => 2,
+            _ => 0,
+        }
+    }
+
     pub(super) fn with_status(self, status: TaskStatus) -> Self {
         let number = match status {
             TaskStatus::Queued => 1,

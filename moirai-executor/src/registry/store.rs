@@ -1,4 +1,4 @@
-//! The state that writers, the evictor and readers share.
+//! The state that writers, evictors and readers share.
 
 use std::ptr::NonNull;
 
@@ -10,6 +10,7 @@ use super::counts::Counts;
 use super::depot::Depot;
 use super::directory::Directory;
 use super::garbage::{self, Garbage, Pin};
+use super::tally::Tally;
 
 /// The slots, the completions and the counts of one registry.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Store {
     /// The completions of each writer: those of the workers, then the shared ones.
     pub(super) logs: Box<[CachePadded<CompletionLog>]>,
     pub(super) counts: Counts,
+    /// On a cache line of its own: each worker writes it once for a batch of completions.
+    pub(super) tally: CachePadded<Tally>,
     pub(super) garbage: Garbage,
 }
 
@@ -30,6 +33,7 @@ impl Store {
             depot: Depot::new(),
             logs: (0..writer_count).map(|_| CachePadded::new(CompletionLog::new())).collect(),
             counts: Counts::new(writer_count),
+            tally: CachePadded::new(Tally::new()),
             garbage: Garbage::default(),
         }
     }

@@ -7,9 +7,14 @@ use moirai_core::shim::sync::Mutex;
 
 use super::completions::CompletionLog;
 use super::counts::EvictionCause;
-use super::evictor::{BATCH, Evictor};
+use super::evictor::{Evictor, evict_oldest};
+use super::garbage;
+use super::page::{PAGE_SLOTS, Page};
 use super::task_registry::Registry;
 use super::writer::Writer;
+
+/// The most records that are evicted while a lock is held once, by a sweep or by request.
+pub(super) const BATCH: usize = if cfg!(moirai_loom) { 1 } else { 256 };
 
 /// What a [`sweep`](Registry::sweep) has done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +36,8 @@ impl Registry {
     /// Evicts the records that are too old or too many, releases the pages that have no records left, and frees what no reader uses
     /// any more.
     ///
-    /// The executor's cleanup thread calls this once an interval. It evicts even if automatic cleanup is off. The evictor's lock is
-    /// held for a bounded number of records at a time, and handed to a thread that waits for it in between.
+    /// The executor's cleanup thread calls this once an interval. It evicts even if automatic cleanup is off. The locks of the logs
+    /// are held for a bounded number of records at a time, and handed to threads that wait for them in between.
     pub fn sweep(&self) -> SweepReport {
         let start = Instant::now();
         let by_age = self.drop_expired(EvictionCause::Age);
@@ -60,62 +65,76 @@ impl Registry {
 
     /// Evicts the records of tasks that had ended longer ago than the retention duration when this was called. Returns the number
     /// evicted.
-    fn drop_expired(&self, cause: EvictionCause) -> usize {
+    pub(super) fn drop_expired(&self, cause: EvictionCause) -> usize {
         let now = self.clock.converter();
         // `None` is a time before the start of the clock: nothing can be that old.
         let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
             return 0;
         };
-        self.in_batches(usize::MAX, |evictor, most| {
-            evictor.evict(&self.store, until, most, cause, None)
-        })
-    }
-
-    /// Evicts the records beyond the limit, of the `retained` ones that there were. Returns the number evicted.
-    fn drop_excess(&self, retained: usize, cause: EvictionCause) -> usize {
-        let limit = self.config.max_retained_tasks;
-        self.in_batches(retained.saturating_sub(limit), |evictor, most| {
-            let excess = self.retained().saturating_sub(limit);
-            evictor.evict(&self.store, u64::MAX, excess.min(most), cause, None)
-        })
-    }
-
-    /// Calls `evict` with a bounded number until it evicts fewer than that, or `total` is reached. Returns the sum.
-    fn in_batches(
-        &self,
-        total: usize,
-        mut evict: impl FnMut(&mut Evictor, usize) -> usize,
-    ) -> usize {
         let mut dropped = 0;
-        while dropped < total {
-            let most = BATCH.min(total - dropped);
-            let some = evict(&mut self.evictor.lock(), most);
-            dropped += some;
-            if some < most {
-                break;
+        for index in 0..self.evictors.len() {
+            loop {
+                let mut evictor = self.evictors[index].lock();
+                let count = evictor.count_until(&self.store, index, until, BATCH);
+                evictor.evict(&self.store, index, count, cause);
+                drop(evictor);
+                dropped += count;
+                if count < BATCH {
+                    break;
+                }
+                self.yield_lock(index);
             }
-            self.yield_lock();
         }
         dropped
     }
 
-    /// Releases the pages that have no records left, a few at a time. Returns the number released.
-    fn release_pages(&self) -> usize {
-        let mut released = 0;
-        loop {
-            let (some, more) = self.evictor.lock().release_pages(&self.store);
-            released += some;
-            if !more {
-                return released;
+    /// Evicts the oldest records beyond the limit, of the `retained` ones that there were. Returns the number evicted.
+    fn drop_excess(&self, retained: usize, cause: EvictionCause) -> usize {
+        let limit = self.config.max_retained_tasks;
+        let total = retained.saturating_sub(limit);
+        let mut dropped = 0;
+        while dropped < total {
+            let most = BATCH.min(total - dropped);
+            let some = evict_oldest(&self.store, &mut self.all_evictors(), limit, most, cause);
+            dropped += some;
+            if some < most {
+                break;
             }
-            self.yield_lock();
+            (0..self.evictors.len()).for_each(|index| self.yield_lock(index));
         }
+        dropped
+    }
+
+    /// Releases the pages that have no records left (rule 7). Returns the number released.
+    fn release_pages(&self) -> usize {
+        let mut candidates = self.candidates.lock();
+        for evictor in &self.evictors {
+            evictor.lock().take_candidates(&mut candidates);
+        }
+        self.store.depot.rechecks(&mut candidates);
+        let mut released = 0;
+        for number in candidates.drain(..) {
+            let pin = garbage::pin();
+            let Some(page) = self.store.directory.page(number, &pin) else {
+                continue;
+            };
+            page.set_candidate(false);
+            if let Some(page) = self.store.depot.release_page(&self.store.directory, number) {
+                released += 1;
+                // SAFETY: the page was allocated as a `Box` of plain data, which may be dropped on any thread and calls no user
+                // code. It was taken out of the directory just now, so a thread that pins from now on does not find it, and it is
+                // retired only here.
+                unsafe { pin.retire(page, Page::bytes(), &self.store.garbage) };
+            }
+        }
+        candidates.shrink_to(PAGE_SLOTS);
+        released
     }
 
     /// Returns the bytes that the registry holds.
     pub(super) fn bytes(&self) -> usize {
         let segments: usize = self.store.logs.iter().map(|log| log.segment_bytes()).sum();
-        let evictor = self.evictor.lock().bytes();
+        let evictors: usize = self.evictors.iter().map(|evictor| evictor.lock().bytes()).sum();
         size_of::<Self>()
             + self.store.logs.len() * size_of::<CachePadded<CompletionLog>>()
             + self.store.directory.bytes()
@@ -124,6 +143,8 @@ impl Registry {
             + self.shared_writers.len() * size_of::<Mutex<Writer>>()
             + self.store.garbage.bytes()
             + segments
-            + evictor
+            + evictors
+            + self.evictors.len() * size_of::<CachePadded<Mutex<Evictor>>>()
+            + self.candidates.lock().capacity() * size_of::<u32>()
     }
 }

@@ -1,7 +1,8 @@
 //! The registry as a whole: its parts, its configuration and its limits.
 
-use moirai_core::shim::sync::Mutex;
+use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
+use moirai_core::shim::sync::{Mutex, MutexGuard};
 use moirai_core::{CleanupConfig, Clock, TaskId};
 
 use super::evictor::Evictor;
@@ -28,11 +29,19 @@ pub struct Registry {
     pub(super) shared_writers: Box<[Mutex<Writer>]>,
     /// The number of shared writers in use.
     pub(super) used_shared_writers: usize,
-    pub(super) evictor: Mutex<Evictor>,
+    /// One for each log, at its index. If a thread takes several of the locks, it takes them in this order.
+    pub(super) evictors: Box<[CachePadded<Mutex<Evictor>>]>,
+    /// The time of the last end among the tasks that completed under this lock, because the limit is exact (rule 9). It is taken
+    /// before the locks of the logs.
+    pub(super) last_exact: Mutex<u64>,
+    /// Pages that can perhaps be released. Locked for as long as some of them are.
+    pub(super) candidates: Mutex<Vec<u32>>,
     /// The number of a worker's completions between two checks of the limit; zero if the limit is exact (rule 9).
     pub(super) batch: usize,
-    /// The most records beyond the limit that a thread which completes a task defers to other writers' owners (rule 10).
-    pub(super) max_deferred: usize,
+    /// The most completions that other writers may have published and not told at any moment (rule 10).
+    pub(super) untold: u64,
+    /// The number of told completions beyond the limit from which a thread evicts from the logs of others, too (rule 10).
+    pub(super) overdue: u64,
     pub(super) refused: AtomicU64,
     pub(super) sweep_signal: SweepSignal,
 }
@@ -44,7 +53,7 @@ impl Registry {
     /// `config` is used as it is; [`CleanupConfig::validate`] is not called. `clock` is the one whose ticks the records are written
     /// in.
     ///
-    /// While automatic cleanup is on, a limit of fewer than 32 + 16 × `workers` retained records is kept exactly. A larger one may
+    /// While automatic cleanup is on, a limit of fewer than 56 + 24 × `workers` retained records is kept exactly. A larger one may
     /// be exceeded for a while, by at most an eighth, and by at most 64 records for each worker (of which there is taken to be at
     /// least one).
     #[must_use]
@@ -68,11 +77,11 @@ impl Registry {
         generation: u32,
     ) -> Self {
         let writer_count = workers + SHARED_WRITERS;
-        // An eighth of the limit, less what the shared writers may add to it, is divided among the workers (rule 9).
-        let slack = (config.max_retained_tasks / 8).saturating_sub(SHARED_WRITERS) / workers.max(1);
-        // Half of a worker's share is for completions that are not checked yet, half for records that are deferred to others (rule
-        // 10).
-        let batch = slack.min(writer::MAX_BATCH - SHARED_WRITERS) / 2;
+        // What all together may take the number over the limit: an eighth of it, and no more than so many for each worker (rule 9).
+        let most = (config.max_retained_tasks / 8).min(workers.max(1) * writer::MAX_EXCESS);
+        let shares = 3 * workers.max(1) - 1;
+        let batch = most.saturating_sub(2 * SHARED_WRITERS) / shares;
+        let untold = (workers.max(1) - 1) * batch + SHARED_WRITERS;
         let identity = next_identity();
         Self {
             store: Store::new(writer_count, generation),
@@ -83,10 +92,14 @@ impl Registry {
             shared_writers: (workers..writer_count)
                 .map(|index| Mutex::new(Writer::new(identity, index)))
                 .collect(),
-            evictor: Mutex::new(Evictor::new(writer_count)),
+            evictors: (0..writer_count)
+                .map(|_| CachePadded::new(Mutex::new(Evictor::new())))
+                .collect(),
+            last_exact: Mutex::new(0),
+            candidates: Mutex::new(Vec::new()),
             batch,
-            // No more than the share of two workers: to pass over more records would take longer than to evict them.
-            max_deferred: batch * workers.min(2),
+            untold: untold as u64,
+            overdue: (untold + workers.max(1) * batch) as u64,
             refused: AtomicU64::new(0),
             sweep_signal: SweepSignal::default(),
             config,
@@ -132,9 +145,14 @@ impl Registry {
         }
     }
 
-    /// Hands the evictor's lock to a thread that waits for it, if there is one, so that the next batch does not take it first.
-    pub(super) fn yield_lock(&self) {
-        moirai_core::shim::sync::hand_over(&self.evictor);
+    /// Takes the locks of all logs.
+    pub(super) fn all_evictors(&self) -> Vec<MutexGuard<'_, Evictor>> {
+        self.evictors.iter().map(|evictor| evictor.lock()).collect()
+    }
+
+    /// Hands the lock of a log to a thread that waits for it, if there is one, so that the next batch does not take it first.
+    pub(super) fn yield_lock(&self, index: usize) {
+        moirai_core::shim::sync::hand_over(&*self.evictors[index]);
     }
 
     /// Returns a fresh id that names no record, and never will: for a task that is refused.

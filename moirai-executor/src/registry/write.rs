@@ -3,11 +3,11 @@
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use moirai_core::shim::sync::atomic::{Ordering, fence};
 use moirai_core::{TaskId, TaskStatus};
 
 use super::annotations::LinkedAnnotations;
-use super::evictor::BATCH;
+use super::counts::{EvictionCause, outcome_of};
+use super::evictor::evict_oldest;
 use super::garbage;
 use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
 use super::record::{FinishedTask, NewRecord, RecordEnd};
@@ -131,7 +131,7 @@ impl Registry {
     /// # Panics
     ///
     /// As for [`finish`](Self::finish).
-    #[inline]
+    #[inline(always)]
     pub fn complete(
         &self,
         writer: &mut Writer,
@@ -143,8 +143,7 @@ impl Registry {
         debug_assert!(self.has(&record), "the record is one of another registry");
         let status = TaskStatus::Completed;
         if self.is_exact() {
-            record.polled(busy);
-            return self.finish(writer, record, RecordEnd { status, ticks, error: None });
+            return self.complete_exactly(writer, record, ticks, busy);
         }
         // As in `finish`.
         writer.last = writer.last.max(ticks);
@@ -154,16 +153,28 @@ impl Registry {
         finished
     }
 
+    #[cold]
+    fn complete_exactly(
+        &self,
+        writer: &mut Writer,
+        record: ActiveRecord,
+        ticks: u64,
+        busy: u64,
+    ) -> FinishedTask {
+        record.polled(busy);
+        let end = RecordEnd { status: TaskStatus::Completed, ticks, error: None };
+        self.finish(writer, record, end)
+    }
+
     /// Counts and publishes the completion of a task, and checks the limit if a batch is full (rule 9).
     #[inline]
     fn publish_completion(&self, writer: &mut Writer, record: &ActiveRecord, status: TaskStatus) {
         // Counted before it is published, so that no thread sees more evictions than ends.
         self.store.counts.of(writer.index).finished(status);
         self.store.logs[writer.index].push(record.id.slot(), writer.last);
-        writer.unchecked += 1;
-        if writer.unchecked >= self.batch || writer.index >= self.workers {
-            writer.unchecked = 0;
-            self.enforce_limit(writer.index);
+        writer.untold += 1;
+        if writer.untold >= self.batch || writer.index >= self.workers {
+            self.tell(writer);
         }
     }
 
@@ -196,12 +207,12 @@ impl Registry {
         }
     }
 
-    /// Returns whether tasks complete under the evictor's lock, because the limit leaves no room for a batch (rule 9).
+    /// Returns whether tasks complete under one lock, because the limit leaves no room for a batch (rule 9).
     fn is_exact(&self) -> bool {
         self.batch == 0 && self.config.enable_automatic_cleanup
     }
 
-    /// Finishes a record under the evictor's lock, and makes room for it before (rule 9).
+    /// Finishes a record under one lock, and makes room for it before (rule 9).
     #[cold]
     fn finish_exactly(
         &self,
@@ -211,13 +222,16 @@ impl Registry {
     ) -> (FinishedTask, Option<NonNull<LinkedAnnotations>>, usize) {
         let status = end.status;
         let number = record.id.slot();
-        let mut evictor = self.evictor.lock();
-        end.ticks = evictor.in_order(end.ticks);
+        let mut last = self.last_exact.lock();
+        // Not before the last one that ended under the lock.
+        *last = (*last).max(end.ticks);
+        end.ticks = *last;
         let ended = end.ticks;
         match self.config.max_retained_tasks.checked_sub(1) {
             Some(others) => {
                 // Before the terminal status can be read, so that there are never more such records than the limit.
-                evictor.evict_to_limit(&self.store, others, usize::MAX);
+                let cause = EvictionCause::Count;
+                evict_oldest(&self.store, &mut self.all_evictors(), others, usize::MAX, cause);
                 let result = record.slot().finish(end);
                 self.store.counts.of(writer.index).finished(status);
                 self.store.logs[writer.index].push(number, ended);
@@ -226,42 +240,65 @@ impl Registry {
             None => {
                 let (finished, freed) = record.slot().finish_unretained(end.ticks);
                 // Counted as evicted before it is counted as ended, so that it never counts as retained.
-                evictor.drop_unretained(&self.store, number, status, &freed);
+                let index = writer.index;
+                let mut evictor = self.evictors[index].lock();
+                evictor.drop_unretained(&self.store, index, number, outcome_of(status), &freed);
+                drop(evictor);
                 self.store.counts.of(writer.index).finished(status);
                 (finished, None, 0)
             }
         }
     }
 
-    /// Evicts records beyond the limit, for the thread that has just appended a completion to the log `own`.
+    /// Tells the completions of a writer that it has not told yet. For a worker that has nothing to do, and may not complete a task
+    /// for a long time: its records grow old like all others then.
+    ///
+    /// # Panics
+    ///
+    /// If `writer` is one of another registry.
+    pub fn flush(&self, writer: &mut Writer) {
+        assert!(writer.registry == self.identity, "the writer is one of another registry");
+        if writer.untold > 0 {
+            self.tell(writer);
+        }
+    }
+
+    /// Tells a writer's completions, and evicts what is beyond the limit (rules 9 and 10).
+    #[cold]
     #[inline(never)]
-    fn enforce_limit(&self, own: usize) {
-        let config = &self.config;
-        if !config.enable_automatic_cleanup {
+    fn tell(&self, writer: &mut Writer) {
+        let count = std::mem::take(&mut writer.untold) as u64;
+        if !self.config.enable_automatic_cleanup {
             return;
         }
-        // Ordering: the SeqCst fence, between the caller's completion and its check of the limit, pairs with the same fence of
-        // every other thread: of any two, the one whose fence is later sees what the other had published before its fence (rule 9).
-        // With less, each of two threads could miss the completion of the other, and neither evict.
-        fence(Ordering::SeqCst);
-        let limit = config.max_retained_tasks;
-        loop {
-            let excess = self.retained().saturating_sub(limit);
-            if excess == 0 {
-                return;
+        let own = writer.index;
+        {
+            let mut evictor = self.evictors[own].lock();
+            let told = evictor.tell(&self.store, own, count);
+            evictor.evict_told(&self.store, own, self.told_before_newest(told));
+        }
+        let most = (self.config.max_retained_tasks as u64).saturating_add(self.overdue);
+        while self.store.tally.kept() > most {
+            self.evict_overdue();
+        }
+    }
+
+    /// Returns how many completions had been told when those had been that are certainly not among the newest that the limit
+    /// allows, if now `told` have.
+    fn told_before_newest(&self, told: u64) -> u64 {
+        let limit = self.config.max_retained_tasks as u64;
+        told.saturating_sub(limit.saturating_add(self.untold))
+    }
+
+    /// Evicts what the owners of the logs have left for too long, because they are idle, or slow.
+    #[cold]
+    fn evict_overdue(&self) {
+        let until = self.told_before_newest(self.store.tally.told());
+        for (index, evictor) in self.evictors.iter().enumerate() {
+            if self.store.logs[index].len() > 0 {
+                // This waits for an owner that was stopped in the middle, because the limit holds in any case.
+                evictor.lock().evict_told(&self.store, index, until);
             }
-            // An excess this small may be left to the next check (rule 10).
-            let evictor = if excess <= self.max_deferred {
-                self.evictor.try_lock()
-            } else {
-                Some(self.evictor.lock())
-            };
-            let Some(mut evictor) = evictor else { return };
-            if evictor.evict_fair(&self.store, limit, own, self.max_deferred) < BATCH {
-                return;
-            }
-            drop(evictor);
-            self.yield_lock();
         }
     }
 
@@ -279,9 +316,9 @@ impl Registry {
     /// It is for what the destructor of a task panics with. A record that has a message already gets both, joined, and cut to
     /// [`MAX_MESSAGE_BYTES`](moirai_core::text::MAX_MESSAGE_BYTES).
     pub fn append_error(&self, id: TaskId, message: Arc<str>) {
-        let evictor = self.evictor.lock();
-        // If the task has ended and is not evicted, then this thread may write the slot, because it holds the evictor's lock (rule
-        // 1).
+        // If the task has ended and is not evicted, then this thread may write the slot, because it holds the lock of its log (rule
+        // 1). Which one that is, the record does not say.
+        let evictors = self.all_evictors();
         let pin = garbage::pin();
         let page = self.store.directory.page_of(id.slot(), &pin);
         let slot = page.map(|page| page.slot(id.slot())).filter(|slot| {
@@ -291,7 +328,7 @@ impl Registry {
         });
         let Some(slot) = slot else { return };
         let (replaced, added) = slot.add_error(message);
-        drop(evictor);
+        drop(evictors);
         // Before the annotations that were replaced are retired: a pin would keep them.
         drop(pin);
         self.annotations_added(added, replaced);
@@ -312,7 +349,8 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.store.free_annotations();
-        let evictor = &mut *self.evictor.lock();
-        evictor.free_logs(&self.store.logs);
+        for (evictor, log) in self.evictors.iter().zip(&self.store.logs) {
+            evictor.lock().free_log(log);
+        }
     }
 }

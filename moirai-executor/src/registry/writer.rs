@@ -8,9 +8,8 @@ use moirai_core::TaskId;
 use super::record::TaskHints;
 use super::slot::Slot;
 
-/// The most records by which each worker may take the number of retained records over the limit, with its share of what the shared
-/// writers may add (rule 9).
-pub(super) const MAX_BATCH: usize = 64;
+/// The most records for each worker by which the number of retained records may exceed the limit (rule 9).
+pub(super) const MAX_EXCESS: usize = 64;
 
 /// What a thread needs to register and finish tasks without a lock: a block of slots to allocate from, a log of completions, and
 /// counts.
@@ -28,15 +27,15 @@ pub struct Writer {
     pub(super) block: Option<u32>,
     /// The mask of the slots of that block that can be allocated.
     pub(super) free: u64,
-    /// The number of completions since the last check of the limit.
-    pub(super) unchecked: usize,
+    /// The number of completions that were not told yet.
+    pub(super) untold: usize,
     /// The time at which the last task ended, in ticks.
     pub(super) last: u64,
 }
 
 impl Writer {
     pub(super) fn new(registry: u64, index: usize) -> Self {
-        Self { registry, index, block: None, free: 0, unchecked: 0, last: 0 }
+        Self { registry, index, block: None, free: 0, untold: 0, last: 0 }
     }
 }
 

@@ -103,7 +103,7 @@ impl Context {
     }
 
     /// Calls `f` with the innermost context, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
         let innermost = INNERMOST.with(Cell::get);
         // SAFETY: `enter` keeps its context borrowed while the pointer to it is in the list, and removes it before it returns, also

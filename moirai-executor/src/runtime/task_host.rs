@@ -210,10 +210,7 @@ impl Schedule for Shared {
                 let core = &mut *core;
                 (self.registry.complete(&mut core.writer, record, now, busy), Some(core.index))
             }
-            None => {
-                let complete = |writer: &mut _| self.registry.complete(writer, record, now, busy);
-                (self.registry.with_shared_writer(complete), None)
-            }
+            None => (self.complete_outside(record, now, busy), None),
         };
         if finished.kind == TaskKind::Blocking {
             self.admission.leave(finished.kind);
@@ -262,6 +259,12 @@ impl Schedule for Shared {
 }
 
 impl Shared {
+    /// Finishes the record of a task that has completed on a thread that holds no core.
+    #[inline(never)]
+    fn complete_outside(&self, record: ActiveRecord, now: u64, busy: u64) -> FinishedTask {
+        self.registry.with_shared_writer(|writer| self.registry.complete(writer, record, now, busy))
+    }
+
     /// Gives the recorder, if there is one, the sample of a task that has ended.
     #[inline]
     fn record_finished(&self, worker: Option<usize>, status: TaskStatus, finished: &FinishedTask) {

@@ -70,6 +70,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         shared.watchdog.step(index);
         let next = popped.map(NextWork::Task).or_else(|| {
             shared.watchdog.in_nothing(index);
+            context.with_core(|core| shared.registry.flush(&mut core.writer));
             let next = shared.sleepers.next(
                 index,
                 || {

@@ -47,7 +47,7 @@ fn launch_plain(
     // SAFETY: the cell is new, and alive.
     let header = unsafe { task.as_ref() };
     let (kind, priority) = (header.kind(), header.priority());
-    let new = NewRecord { kind, priority, location, name: None, hints: None, task: task.cast() };
+    let new = || NewRecord { kind, priority, location, name: None, hints: None, task: task.cast() };
     // SAFETY: the cell is new, and its header is `task`.
     unsafe { launch(shared, task, new) }
 }
@@ -64,28 +64,35 @@ pub(crate) unsafe fn launch_annotated(
     new: NewRecord,
 ) -> Option<TaskId> {
     // SAFETY: the caller has the same obligations.
-    unsafe { launch(shared, task, new) }
+    unsafe { launch(shared, task, move || new) }
 }
 
 /// Begins the record of a new task and queues the task, unless the lifecycle is closed: then it returns `None`, and the cell is
 /// still the caller's.
 ///
+/// It is compiled twice, for `new` that leaves the annotations out and for one that may not.
+///
 /// # Safety
 ///
 /// `task` must be the header of a new cell of this executor, and the address in `new`. The caller must not publish it again.
 #[inline(always)]
-unsafe fn launch(shared: &Shared, task: NonNull<Header<Shared>>, new: NewRecord) -> Option<TaskId> {
-    let NewRecord { kind, priority, .. } = new;
+unsafe fn launch(
+    shared: &Shared,
+    task: NonNull<Header<Shared>>,
+    new: impl FnOnce() -> NewRecord,
+) -> Option<TaskId> {
     let ticks = shared.clock.ticks();
     Context::with(|context| {
         let Some(mut core) = context.and_then(|context| context.core_of(shared)) else {
             // SAFETY: the caller has the same obligations.
-            return unsafe { launch_from_outside(shared, task, new, ticks) };
+            return unsafe { launch_from_outside(shared, task, new(), ticks) };
         };
         if shared.lifecycle.is_closed() {
             return None;
         }
         let core_ref = &mut *core;
+        let new = new();
+        let (kind, priority) = (new.kind, new.priority);
         // SAFETY: the writer is one of this registry. The record is in the cell, whose runner finishes it with this registry. The
         // registry is in the shared part, which outlives the cell. The address is that of the cell's header, and the cell's own
         // reference keeps the cell alive until the record is finished.

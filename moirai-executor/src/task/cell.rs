@@ -67,7 +67,7 @@ pub(super) unsafe fn drop_output<W: Work, S: Schedule>(
     panics::contain(|| drop(output))
 }
 
-/// Frees a cell; see [`VTable::free`].
+/// Frees a cell; see [`VTable::free`](super::header::VTable::free).
 pub(super) unsafe fn free<W: Work, S: Schedule>(header: NonNull<Header<S>>) {
     // SAFETY: the caller had the last reference, and gives it up.
     let executor = unsafe { deallocate::<W, S>(header) };

@@ -1,6 +1,6 @@
 //! The depot: free cells that no thread's lists have, in the pages that they were carved from.
 //!
-//! A [`chunk`](super::chunk) is memory from the global allocator, divided into pages. A *page* belongs to one size class as long as
+//! A [`chunk`] is memory from the global allocator, divided into pages. A *page* belongs to one size class as long as
 //! any of its cells is in use or in a thread's list; it begins with a head, which has the list of those of its cells that are in the
 //! depot.
 //!
