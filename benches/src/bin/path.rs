@@ -1,9 +1,10 @@
 //! Repeats one path of a task, for an instruction counter: see `moirai_benches::path`. Without arguments it lists the paths.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use moirai_benches::help::asks_for_help;
-use moirai_benches::path::PATHS;
+use moirai_benches::path::{PATHS, repeat};
 use moirai_benches::peer::set_workers;
 
 const USAGE: &str = "usage: path [NAME TIMES [moirai|tokio]]
@@ -17,7 +18,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (name, times, peer) = match words[..] {
         [] => {
-            PATHS.iter().for_each(|path| println!("{:16} {}", path.name, path.about));
+            for path in PATHS {
+                // A reader that goes away early, such as `head`, is no fault.
+                let _ = writeln!(std::io::stdout(), "{:16} {}", path.name, path.about);
+            }
             return ExitCode::SUCCESS;
         }
         [name, times] => (name, times, "moirai"),
@@ -28,14 +32,14 @@ fn main() -> ExitCode {
         return misused("no path has this name");
     };
     let Ok(times) = times.parse() else { return misused("TIMES is not a number") };
-    let repeat = match peer {
+    let run = match peer {
         "moirai" => Some(path.ours),
         "tokio" => path.tokio,
         _ => None,
     };
-    let Some(repeat) = repeat else { return misused("this peer does not have this path") };
+    let Some(run) = run else { return misused("this peer does not have this path") };
     set_workers(1);
-    repeat(times);
+    repeat(run, times);
     ExitCode::SUCCESS
 }
 

@@ -1,5 +1,5 @@
-//! The executors that are compared. Each is a process-wide one with two workers, unless another number is chosen, and its own defaults, is started once, and is never
-//! stopped.
+//! The executors that are compared. Each is a process-wide one with its own defaults and two workers, unless another number is
+//! chosen. It is started once, and is never stopped.
 
 #[cfg(feature = "forte")]
 mod forte;

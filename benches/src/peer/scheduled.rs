@@ -94,6 +94,10 @@ pub type Ours = Scheduled<Default>;
 #[derive(Clone, Copy, Debug)]
 pub struct Default;
 
+/// The default scheduler, without threads that take over from workers that block.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
 /// The default scheduler, set like one of your own, and therefore called through a vtable.
 #[derive(Clone, Copy, Debug)]
 pub struct Boxed;
@@ -136,6 +140,7 @@ macro_rules! kinds {
 
 kinds! {
     Default "moirai" |builder| builder;
+    Alone "moirai, workers only" |builder| builder.spare_threads(0).compensation_threads(0);
     Boxed "WorkStealing, chosen" |builder| builder.scheduler(WorkStealing::new());
     Fifo "GlobalFifo" |builder| builder.scheduler(GlobalFifo::new());
     Bands "PriorityBands" |builder| builder.scheduler(PriorityBands::strict().ageing(64));
