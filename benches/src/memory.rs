@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{Error, Result};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Returns the resident memory, in bytes.
 ///
 /// # Errors
@@ -15,17 +17,10 @@ pub fn resident() -> Result<u64> {
     kib.map(|kib| kib * 1024).ok_or_else(|| Error::other("no VmRSS in /proc/self/status"))
 }
 
-/// Returns the CPU time that all threads of this process have used, in nanoseconds. Threads that have ended are not counted.
-///
-/// # Errors
-///
-/// If the system has no `/proc/self/task/*/schedstat`, which only Linux has.
-pub fn cpu_nanos() -> Result<u64> {
-    let mut total = 0;
-    for thread in fs::read_dir("/proc/self/task")? {
-        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok());
-        total += nanos.ok_or_else(|| Error::other("no number in schedstat"))?;
-    }
-    Ok(total)
+/// Returns the CPU time that all threads of this process have used so far, in nanoseconds. Threads that have ended are counted.
+#[must_use]
+pub fn cpu_nanos() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    // The time is never negative.
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

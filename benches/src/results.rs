@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     fn runs(peer: &str, nanos: &[f64]) -> Runs {
-        Runs { peer: peer.to_owned(), nanos: nanos.to_vec() }
+        Runs { peer: peer.to_owned(), nanos: nanos.to_vec(), cpu_nanos: Vec::new() }
     }
 
     #[test]

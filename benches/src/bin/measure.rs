@@ -1,26 +1,36 @@
-//! Measures groups of workloads in this process, and prints the time of every run as JSON.
+//! Measures groups of workloads in this process, and prints the times of every run as JSON.
 //!
 //! `figures` runs this program. Run by hand, it is the quickest way to look at one group: `cargo run --release -p moirai-benches
 //! --bin measure -- spawn_inside --table`.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use moirai_benches::help::asks_for_help;
-use moirai_benches::measure::measure;
+use moirai_benches::measure::{Runs, measure};
+use moirai_benches::peer::set_workers;
 use moirai_benches::stats::{median, percentile, range};
 use moirai_benches::workload::{self, Group};
 
-const USAGE: &str = "usage: measure [GROUP...] [--rounds N] [--without PEER] [--table] [--list]
+const USAGE: &str = "usage: measure [GROUP...] [--rounds N] [--workers N] [--without PEER] [--table] [--list]
 Measures the groups whose names contain one of the words, or all groups if there are none.
 --rounds N       number of runs of each peer (default: that of the group)
+--workers N      number of workers of each peer (default: 2)
 --without PEER   leave out this peer; can be given more than once
---table          print a table instead of JSON
+--table          print a table instead of JSON: the median, the least and the 99th percentile of the times of the runs, the median
+                 and the least CPU time of the process in a run, and the median and the least time divided by those of the second
+                 peer
 --list           print only the names of the groups";
+
+/// A machine that cannot start so many threads for each peer is rare.
+const MOST_WORKERS: usize = 256;
 
 #[derive(Debug, Default)]
 struct Arguments {
     groups: Vec<String>,
     rounds: Option<usize>,
+    workers: Option<usize>,
     without: Vec<String>,
     table: bool,
     list: bool,
@@ -36,6 +46,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 let number = rounds.parse().ok().filter(|&rounds| rounds > 0);
                 parsed.rounds =
                     Some(number.ok_or(format!("--rounds: {rounds:?} is not a number above zero"))?);
+            }
+            "--workers" => {
+                let workers = value()?;
+                let number =
+                    workers.parse().ok().filter(|number| (1..=MOST_WORKERS).contains(number));
+                parsed.workers = Some(number.ok_or(format!(
+                    "--workers: {workers:?} is not a number from 1 to {MOST_WORKERS}"
+                ))?);
             }
             "--without" => parsed.without.push(value()?),
             "--table" => parsed.table = true,
@@ -69,29 +87,59 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
+    if let Some(workers) = arguments.workers {
+        set_workers(workers);
+    }
     for group in &mut groups {
         group.cases.retain(|case| !arguments.without.iter().any(|peer| peer == case.peer));
-        if arguments.list {
-            println!("{}", group.name);
-            continue;
-        }
-        let runs = measure(group, arguments.rounds);
-        if !arguments.table {
-            println!("{}", serde_json::to_string(&runs).expect("numbers and names"));
-            continue;
-        }
-        println!(
-            "{} (ns per {}): median, min, max, p99, median divided by that of the second peer",
-            group.name, group.unit
-        );
-        for (index, case) in runs.iter().enumerate() {
-            let (least, most) = range(&case.nanos);
-            let middle = median(&case.nanos);
-            let ratio = runs.get(1).map_or(1.0, |second| middle / median(&second.nanos));
-            let late = percentile(&case.nanos, 0.99);
-            let name = &runs[index].peer;
-            println!("  {name:24} {middle:10.1} {least:10.1} {most:10.1} {late:10.1} {ratio:7.2}");
+        let text = if arguments.list {
+            group.name.to_owned()
+        } else {
+            let runs = measure(group, arguments.rounds);
+            if arguments.table {
+                table(group, &runs)
+            } else {
+                serde_json::to_string(&runs).expect("numbers and names")
+            }
+        };
+        // A reader that goes away early, such as `head`, is no fault, and wants no more groups.
+        if writeln!(std::io::stdout(), "{text}").is_err() {
+            break;
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Returns a table of the times of each peer.
+fn table(group: &Group, runs: &[Runs]) -> String {
+    let mut text = format!(
+        "{} (ns per {})\n  {:24} {:>10} {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}",
+        group.name,
+        group.unit,
+        "",
+        "median",
+        "least",
+        "p99",
+        "CPU median",
+        "CPU least",
+        "÷ median",
+        "÷ least"
+    );
+    let median_and_least = |values: &[f64]| (median(values), range(values).0);
+    for case in runs {
+        let (middle, least) = median_and_least(&case.nanos);
+        let late = percentile(&case.nanos, 0.99);
+        let _ = write!(text, "\n  {:24} {middle:10.1} {least:10.1} {late:10.1}", case.peer);
+        let _ = if case.cpu_nanos.is_empty() {
+            write!(text, " {:>10} {:>10}", "-", "-")
+        } else {
+            let (cpu, least_cpu) = median_and_least(&case.cpu_nanos);
+            write!(text, " {cpu:10.1} {least_cpu:10.1}")
+        };
+        if let Some(second) = runs.get(1) {
+            let (of_middle, of_least) = median_and_least(&second.nanos);
+            let _ = write!(text, " {:8.2} {:8.2}", middle / of_middle, least / of_least);
+        }
+    }
+    text
 }

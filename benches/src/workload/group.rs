@@ -25,6 +25,26 @@ pub struct Group {
     pub cases: Vec<Case>,
 }
 
+/// The groups in which the time of a run is not that of all its work: it is that of some of its steps, of one of its threads, or of
+/// what is awaited.
+pub(super) const PARTS: [&str; 7] = [
+    "timer_add",
+    "timer_cancel",
+    "timer_shuffled",
+    "timer_late",
+    "stuck_echo",
+    "registry_1_thread",
+    "registry_2_threads",
+];
+
+impl Group {
+    /// Whether the time of a run is that of all its work, so that the CPU time of the run divided by the units is what a unit costs.
+    #[must_use]
+    pub fn measures_whole_runs(&self) -> bool {
+        !PARTS.contains(&self.name)
+    }
+}
+
 /// The name in tables of Moirai with its default scheduler.
 pub const OURS: &str = "moirai";
 

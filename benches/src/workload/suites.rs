@@ -56,3 +56,17 @@ pub fn all() -> Vec<Group> {
         .flatten()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::group::PARTS;
+    use super::all;
+
+    #[test]
+    fn lists_of_groups_name_groups_that_exist() {
+        let groups = all();
+        for name in PARTS {
+            assert!(groups.iter().any(|group| group.name == name), "{name}");
+        }
+    }
+}
