@@ -18,7 +18,8 @@ pub enum Change {
 /// One ratio in both runs.
 #[derive(Clone, Debug)]
 pub struct Moved {
-    /// The group, the allocator, the percentile, and the two peers whose times are compared.
+    /// The group, the number of workers if it is not the default, the allocator, the percentile, and the two peers whose times are
+    /// compared.
     pub name: String,
     /// The ratio in the first run: the least, the median and the greatest of its processes.
     pub before: [f64; 3],
@@ -38,7 +39,8 @@ pub fn compare(before: &Results, after: &Results) -> Vec<Moved> {
     let mut moved = Vec::new();
     for group in &after.groups {
         let same = |other: &&crate::results::GroupResult| {
-            other.name == group.name && other.allocator == group.allocator
+            (&other.name, &other.allocator, other.workers)
+                == (&group.name, &group.allocator, group.workers)
         };
         let Some(old) = before.groups.iter().find(same) else { continue };
         for new in &group.ratios {
@@ -50,7 +52,7 @@ pub fn compare(before: &Results, after: &Results) -> Vec<Moved> {
             moved.push(Moved {
                 name: format!(
                     "{} ({}), p{:.0} of {} to {}",
-                    group.name,
+                    group.title(),
                     group.allocator,
                     new.percentile * 100.0,
                     new.of,
@@ -108,6 +110,7 @@ mod tests {
         let group = GroupResult {
             name: "g".into(),
             allocator: "system".into(),
+            workers: 2,
             cases: Vec::new(),
             ratios: vec![ratio],
             hung: Vec::new(),

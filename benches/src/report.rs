@@ -5,6 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use crate::chart::{Bar, bars, number};
+use crate::peer::DEFAULT_WORKERS;
 use crate::results::{CaseResult, GroupResult, Ratio, Results};
 use crate::workload::{self, Group, OURS};
 
@@ -27,7 +28,7 @@ pub fn ratios(results: &Results) -> String {
             let _ = writeln!(
                 text,
                 "| {}{which} | {} | {} ÷ {} | **{ratio:.2}**{mark} | {low:.2}–{high:.2} | {reach} |",
-                group.name,
+                group.title(),
                 group.allocator,
                 code(of),
                 code(baseline),
@@ -60,14 +61,17 @@ const COMPARED: [(&str, &str); 5] = [
     ("scheduler_partitioned", "partitioned"),
 ];
 
+/// Returns the result of the group with this name that charts show: that with the system's allocator and the default workers.
+fn drawn<'a>(results: &'a Results, name: &str) -> Option<&'a GroupResult> {
+    results.groups.iter().find(|group| {
+        group.name == name && group.allocator == "system" && group.workers == DEFAULT_WORKERS
+    })
+}
+
 /// Returns the time of each scheduler divided by that of the default one, for each workload, with the system's allocator.
 fn compared(results: &Results) -> Vec<(&'static str, Vec<(&str, f64)>)> {
-    let group = |name: &str| {
-        let mut groups = results.groups.iter();
-        groups.find(|group| group.name == name && group.allocator == "system")
-    };
     let column = |(name, title)| {
-        let cases = &group(name)?.cases;
+        let cases = &drawn(results, name)?.cases;
         let default = cases.iter().find(|case| case.peer == OURS)?.median;
         let to_default = |case: &'_ CaseResult| case.median / default;
         let ratios = cases.iter().map(|case| (case.peer.as_str(), to_default(case))).collect();
@@ -138,24 +142,40 @@ fn group_section(text: &mut String, group: &Group, results: &[&GroupResult]) {
         let _ = writeln!(text, "Target for Moirai: at most {} ns.\n", number(reach));
     }
     let _ = writeln!(text, "![{}](figures/bench-{}.svg)\n", group.about, group.name);
-    let _ = writeln!(
-        text,
-        "| allocator | peer | median | min | max |\n| --- | --- | --- | --- | --- |"
-    );
+    for workers in group.worker_counts() {
+        let of: Vec<_> = results.iter().filter(|result| result.workers == *workers).collect();
+        if of.is_empty() {
+            continue;
+        }
+        if *workers == 1 {
+            text.push_str("\nWith one worker:\n\n");
+        }
+        times(text, &of);
+    }
+}
+
+/// Writes a table of the times of all peers. There is no column of CPU times if nobody has one.
+fn times(text: &mut String, results: &[&&GroupResult]) {
+    let cases = || results.iter().flat_map(|result| &result.cases);
+    let has_cpu = cases().any(|case| case.cpu.is_some());
+    text.push_str("| allocator | peer | median | least | min | max |");
+    text.push_str(if has_cpu { " CPU median | CPU least |\n" } else { "\n" });
+    text.push_str(&"| --- ".repeat(if has_cpu { 8 } else { 6 }));
+    text.push_str("|\n");
     for result in results {
-        for CaseResult { peer, median, min, max, .. } in &result.cases {
-            let peer = if peer == "moirai" { "**moirai**".to_owned() } else { code(peer) };
-            let _ = writeln!(
-                text,
-                "| {} | {peer} | {} | {} | {} |",
-                result.allocator,
-                number(*median),
-                number(*min),
-                number(*max)
-            );
+        for CaseResult { peer, median, least, min, max, cpu, .. } in &result.cases {
+            let peer = if peer == OURS { format!("**{OURS}**") } else { code(peer) };
+            let _ = write!(text, "| {} | {peer} |", result.allocator);
+            for time in [median, least, min, max] {
+                let _ = write!(text, " {} |", number(*time));
+            }
+            if let Some(cpu) = cpu {
+                let _ = write!(text, " {} | {} |", number(cpu.median), number(cpu.least));
+            }
+            text.push('\n');
         }
         for peer in &result.hung {
-            let _ = writeln!(text, "| {} | {peer} | hung | | |", result.allocator);
+            let _ = writeln!(text, "| {} | {} | hung | | | |", result.allocator, code(peer));
         }
     }
 }
@@ -181,6 +201,14 @@ pub fn page(results: &Results) -> String {
         let _ = writeln!(text, "| {name} | {value} |");
     }
     text.push_str("\n## Every group\n");
+    text.push_str(&groups(results));
+    text
+}
+
+/// Returns a section for each group, with the times of all peers.
+#[must_use]
+pub fn groups(results: &Results) -> String {
+    let mut text = String::new();
     for group in workload::all() {
         let of: Vec<_> = results.groups.iter().filter(|result| result.name == group.name).collect();
         if !of.is_empty() {
@@ -199,9 +227,7 @@ pub fn write(results: &Results, src: &Path) -> io::Result<()> {
     let figures = src.join("figures");
     fs::create_dir_all(&figures)?;
     for group in workload::all() {
-        let Some(result) = results.groups.iter().find(|result| result.name == group.name) else {
-            continue;
-        };
+        let Some(result) = drawn(results, group.name) else { continue };
         let bar = |case: &CaseResult| Bar {
             label: case.peer.clone(),
             value: case.median,
@@ -218,4 +244,43 @@ pub fn write(results: &Results, src: &Path) -> io::Result<()> {
     fs::write(figures.join("schedulers.svg"), schedulers_chart(results))?;
     results.write(&figures.join("benchmarks.json"))?;
     fs::write(src.join("benchmarks.md"), page(results))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::CpuResult;
+
+    fn result(workers: usize, cpu: Option<CpuResult>) -> GroupResult {
+        let case = CaseResult {
+            peer: OURS.to_owned(),
+            median: 30.0,
+            least: 20.0,
+            min: 10.0,
+            max: 40.0,
+            p99: 40.0,
+            cpu,
+        };
+        GroupResult {
+            name: "chained_spawn_1k".to_owned(),
+            allocator: "system".to_owned(),
+            workers,
+            cases: vec![case],
+            ratios: Vec::new(),
+            hung: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_group_has_a_table_for_each_number_of_workers() {
+        let groups =
+            vec![result(2, Some(CpuResult { median: 60.0, least: 50.0 })), result(1, None)];
+        let text = page(&Results { groups, ..Results::default() });
+        let (_, section) = text.split_once("### chained_spawn_1k").unwrap();
+        let (two, one) = section.split_once("With one worker:").unwrap();
+        assert!(two.contains("| CPU median | CPU least |"), "{two}");
+        assert!(two.contains("| system | **moirai** | 30 | 20 | 10 | 40 | 60 | 50 |"), "{two}");
+        assert!(!one.contains("CPU"), "{one}");
+        assert!(one.contains("| system | **moirai** | 30 | 20 | 10 | 40 |"), "{one}");
+    }
 }

@@ -7,6 +7,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Runs;
+use crate::peer::DEFAULT_WORKERS;
 use crate::stats::{median, percentile, range};
 use crate::workload::OURS;
 
@@ -15,19 +16,22 @@ use crate::workload::OURS;
 pub struct Results {
     /// What the run was measured on and with, as names and values.
     pub machine: Vec<(String, String)>,
-    /// The groups, each once for each allocator.
+    /// The groups, each once for each allocator and number of workers.
     pub groups: Vec<GroupResult>,
     /// The figures of the probes.
     pub probes: Vec<ProbeResult>,
 }
 
-/// The results of one group with one allocator.
+/// The results of one group with one allocator and one number of workers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GroupResult {
     /// The name of the group.
     pub name: String,
     /// The name of the allocator.
     pub allocator: String,
+    /// The number of workers of each peer.
+    #[serde(default = "default_workers")]
+    pub workers: usize,
     /// The times of all peers, Moirai's first.
     pub cases: Vec<CaseResult>,
     /// The ratios that the group reports.
@@ -43,12 +47,27 @@ pub struct CaseResult {
     pub peer: String,
     /// The median of the runs.
     pub median: f64,
+    /// The time of the fastest run of a process: the median of the processes.
+    #[serde(default)]
+    pub least: f64,
     /// The time of the fastest run.
     pub min: f64,
     /// The time of the slowest run.
     pub max: f64,
     /// The 99th percentile of the runs.
     pub p99: f64,
+    /// The CPU time, unless only a part of a run is measured.
+    #[serde(default)]
+    pub cpu: Option<CpuResult>,
+}
+
+/// The CPU time that a process used while it ran one peer, in nanoseconds per unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CpuResult {
+    /// The median of the runs in all processes.
+    pub median: f64,
+    /// That of the run of a process in which it was least: the median of the processes.
+    pub least: f64,
 }
 
 /// The time of one peer, usually Moirai, divided by that of another.
@@ -86,6 +105,10 @@ pub struct ProbeResult {
     pub reach: Option<f64>,
 }
 
+fn default_workers() -> usize {
+    DEFAULT_WORKERS
+}
+
 fn ours() -> String {
     OURS.to_owned()
 }
@@ -113,14 +136,46 @@ impl Results {
     }
 }
 
-impl CaseResult {
-    /// Summarizes the runs of one peer in all processes.
+impl GroupResult {
+    /// Returns the name, with the number of workers if it is not the default.
     #[must_use]
-    pub fn of(peer: &str, nanos: &[f64]) -> Self {
-        let (min, max) = range(nanos);
-        let (median, p99) = (median(nanos), percentile(nanos, 0.99));
-        Self { peer: peer.to_owned(), median, min, max, p99 }
+    pub fn title(&self) -> String {
+        match self.workers {
+            DEFAULT_WORKERS => self.name.clone(),
+            1 => format!("{}, one worker", self.name),
+            workers => format!("{}, {workers} workers", self.name),
+        }
     }
+}
+
+impl CaseResult {
+    /// Summarizes the runs of one peer, of which there are some in each process.
+    #[must_use]
+    pub fn of(peer: &str, processes: &[&Runs]) -> Self {
+        let (nanos, least) = all_and_least(processes.iter().map(|runs| &*runs.nanos));
+        let (min, max) = range(&nanos);
+        let (cpu_nanos, cpu_least) = all_and_least(processes.iter().map(|runs| &*runs.cpu_nanos));
+        let cpu = CpuResult { median: median(&cpu_nanos), least: cpu_least };
+        Self {
+            peer: peer.to_owned(),
+            median: median(&nanos),
+            least,
+            min,
+            max,
+            p99: percentile(&nanos, 0.99),
+            cpu: (!cpu_nanos.is_empty()).then_some(cpu),
+        }
+    }
+}
+
+/// Returns the values of all processes, and the median of the least values of each.
+fn all_and_least<'a>(processes: impl Iterator<Item = &'a [f64]>) -> (Vec<f64>, f64) {
+    let (mut all, mut leasts) = (Vec::new(), Vec::new());
+    for values in processes {
+        all.extend(values);
+        leasts.push(range(values).0);
+    }
+    (all, median(&leasts))
 }
 
 impl Ratio {
@@ -165,9 +220,9 @@ impl Ratio {
 /// Summarizes the times of every peer over all processes, in the order of the first process.
 #[must_use]
 pub fn pooled(processes: &[Vec<Runs>]) -> Vec<CaseResult> {
-    let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut all: BTreeMap<&str, Vec<&Runs>> = BTreeMap::new();
     for runs in processes.iter().flatten() {
-        all.entry(&runs.peer).or_default().extend(&runs.nanos);
+        all.entry(&runs.peer).or_default().push(runs);
     }
     let order = processes.first().into_iter().flatten();
     order.map(|runs| CaseResult::of(&runs.peer, &all[&*runs.peer])).collect()
@@ -193,5 +248,25 @@ mod tests {
         assert!(Ratio::of(&processes, 0.5, "a", "c", None).is_none());
         let cases = pooled(&processes);
         assert_eq!((cases[0].peer.as_str(), cases[0].median, cases[0].max), ("a", 6.0, 30.0));
+        assert_eq!(cases[0].cpu, None);
+    }
+
+    #[test]
+    fn the_least_is_the_median_of_the_leasts_of_the_processes() {
+        let processes = [[5.0, 1.0], [4.0, 3.0], [9.0, 8.0]].map(|nanos| {
+            let cpu_nanos = nanos.map(|nanos| 2.0 * nanos).to_vec();
+            vec![Runs { cpu_nanos, ..runs("a", &nanos) }]
+        });
+        let case = &pooled(&processes)[0];
+        assert_eq!((case.min, case.least, case.median), (1.0, 3.0, 5.0));
+        assert_eq!(case.cpu, Some(CpuResult { median: 10.0, least: 6.0 }));
+    }
+
+    #[test]
+    fn results_from_before_cpu_times_are_read() {
+        let text = r#"{"name":"g","allocator":"system","ratios":[],"hung":[],
+            "cases":[{"peer":"moirai","median":1.0,"min":1.0,"max":1.0,"p99":1.0}]}"#;
+        let group: GroupResult = serde_json::from_str(text).unwrap();
+        assert_eq!((group.workers, group.cases[0].cpu), (DEFAULT_WORKERS, None));
     }
 }

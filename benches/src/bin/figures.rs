@@ -3,6 +3,7 @@
 //! `cargo run --profile bench -p moirai-benches --bin figures`
 
 use std::error::Error;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -10,6 +11,7 @@ use std::{env, fs, thread};
 
 use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::Runs;
+use moirai_benches::peer::DEFAULT_WORKERS;
 use moirai_benches::probe::PROBES;
 use moirai_benches::report;
 use moirai_benches::results::{GroupResult, ProbeResult, Ratio, Results, pooled};
@@ -19,8 +21,9 @@ use moirai_benches::workload::{self, Group};
 const USAGE: &str =
     "usage: figures [--only WORD]... [--processes N] [--without-forte] [--no-probes]
 Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its charts.
---only WORD        run only the groups and probes whose names contain WORD, and write nothing
---processes N      number of processes that each group runs in, for each allocator (default: 5)
+--only WORD        run only the groups and probes whose names contain WORD, print their times, too, and write nothing
+--processes N      number of processes that each group runs in, for each allocator (default: 5); twice as many for the groups
+                   that differ most from process to process
 --without-forte    leave out Forte, which needs a newer compiler and can hang
 --no-probes        leave out the probes of memory, sweeps, lookups and idling; write nothing";
 
@@ -92,11 +95,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let programs = build(&root, arguments.forte)?;
     let mut results = Results { machine: machine(&root), ..Results::default() };
     let runs = format!(
-        "each group in {} processes for each allocator, each probe in one process",
+        "each group in {0} processes for each allocator and number of workers, or in twice {0} where they differ most, each probe \
+         in one process",
         arguments.processes
     );
     results.machine.push(("runs".to_owned(), runs));
-    let total = groups.len() * ALLOCATORS.len() * arguments.processes + probes.len();
+    let processes_of = |group: &Group| {
+        group.worker_counts().len() * ALLOCATORS.len() * group.processes(arguments.processes)
+    };
+    let total = groups.iter().map(processes_of).sum::<usize>() + probes.len();
     let mut done = 0;
     let start = Instant::now();
     let mut progress = |what: &str| {
@@ -104,14 +111,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         eprintln!("[{done:3}/{total}, {:4} s] {what}", start.elapsed().as_secs());
     };
     for group in &groups {
-        for (allocator, folder) in ALLOCATORS.into_iter().zip(&programs) {
-            let mut processes = Vec::new();
-            let mut hung = Vec::new();
-            for _ in 0..arguments.processes {
-                progress(&format!("{} ({allocator})", group.name));
-                processes.push(measure(&folder.join("measure"), group.name, &mut hung)?);
+        for &workers in group.worker_counts() {
+            for (allocator, folder) in ALLOCATORS.into_iter().zip(&programs) {
+                let mut processes = Vec::new();
+                let mut hung = Vec::new();
+                for _ in 0..group.processes(arguments.processes) {
+                    progress(&format!("{} ({allocator}, workers: {workers})", group.name));
+                    let program = folder.join("measure");
+                    processes.push(measure(&program, group.name, workers, &mut hung)?);
+                }
+                results.groups.push(group_result(group, allocator, workers, &processes, hung));
             }
-            results.groups.push(group_result(group, allocator, &processes, hung));
         }
     }
     for probe in probes {
@@ -122,11 +132,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         }
         results.probes.push(serde_json::from_slice::<ProbeResult>(&output.stdout)?);
     }
-    println!("{}\n{}", report::ratios(&results), report::probes(&results));
+    // A reader that goes away early, such as `head`, is no fault.
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{}\n{}", report::ratios(&results), report::probes(&results));
+    if !arguments.only.is_empty() {
+        let _ = writeln!(out, "{}", report::groups(&results));
+    }
     if arguments.only.is_empty() && arguments.probes {
         let src = root.join("docs/src");
         report::write(&results, &src)?;
-        println!("wrote docs/src/benchmarks.md and its charts");
+        let _ = writeln!(out, "wrote docs/src/benchmarks.md and its charts");
     }
     Ok(())
 }
@@ -171,11 +186,12 @@ fn build(root: &Path, forte: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 fn measure(
     program: &Path,
     group: &str,
+    workers: usize,
     hung: &mut Vec<String>,
 ) -> Result<Vec<Runs>, Box<dyn Error>> {
     loop {
         let mut command = Command::new(program);
-        command.arg(group);
+        command.arg(group).arg("--workers").arg(workers.to_string());
         for peer in &*hung {
             command.args(["--without", peer]);
         }
@@ -203,16 +219,19 @@ fn measure(
 fn group_result(
     group: &Group,
     allocator: &str,
+    workers: usize,
     processes: &[Vec<Runs>],
     hung: Vec<String>,
 ) -> GroupResult {
     let asked = group.figures.iter().filter_map(|figure| {
         let reach = if allocator == "system" { figure.system } else { figure.mimalloc };
-        Ratio::of(processes, figure.percentile, figure.of, figure.baseline, Some(reach))
+        let reach = (workers == DEFAULT_WORKERS).then_some(reach);
+        Ratio::of(processes, figure.percentile, figure.of, figure.baseline, reach)
     });
     GroupResult {
         name: group.name.to_owned(),
         allocator: allocator.to_owned(),
+        workers,
         cases: pooled(processes),
         ratios: asked.collect(),
         hung,

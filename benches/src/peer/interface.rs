@@ -3,12 +3,15 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
+/// The number of workers that every peer has if no other number is chosen.
+pub const DEFAULT_WORKERS: usize = 2;
+
 static CHOSEN: OnceLock<usize> = OnceLock::new();
 
-/// Returns the number of threads that run tasks, in every peer: two, unless [`set_workers`] was called before.
+/// Returns the number of threads that run tasks, in every peer: [`DEFAULT_WORKERS`], unless [`set_workers`] was called before.
 #[must_use]
 pub fn workers() -> usize {
-    *CHOSEN.get_or_init(|| 2)
+    *CHOSEN.get_or_init(|| DEFAULT_WORKERS)
 }
 
 /// Sets the number of threads that run tasks. To be called before any peer is started.

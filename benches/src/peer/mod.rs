@@ -10,7 +10,7 @@ mod tokio;
 
 #[cfg(feature = "forte")]
 pub use forte::Forte;
-pub use interface::{Peer, set_workers, workers};
+pub use interface::{DEFAULT_WORKERS, Peer, set_workers, workers};
 pub use scheduled::Ours;
 pub use smol::{Smol, StaticSmol};
 pub use tokio::Tokio;

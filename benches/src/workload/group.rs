@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio};
+use crate::peer::{DEFAULT_WORKERS, Ours, Peer, Smol, StaticSmol, Tokio};
 
 /// A workload, and the peers that do it.
 #[derive(Debug)]
@@ -37,7 +37,34 @@ pub(super) const PARTS: [&str; 7] = [
     "registry_2_threads",
 ];
 
+/// The groups that are also measured with one worker. Nobody wakes anybody there, so that what a task costs by itself is seen.
+pub(super) const ON_ONE_WORKER: [&str; 7] = [
+    "spawn_outside_10k",
+    "spawn_inside_10k",
+    "spawn_await_1k",
+    "chained_spawn_1k",
+    "join_inside_10k",
+    "join_outside_10k",
+    "join_one_outside",
+];
+
+/// The groups that differ most from process to process, because it is a matter of luck which workers sleep while a task is passed on.
+pub(super) const RESTLESS: [&str; 3] = ["spawn_await_1k", "chained_spawn_1k", "ping_pong"];
+
 impl Group {
+    /// Returns the numbers of workers that the group is measured with, beginning with the default.
+    #[must_use]
+    pub fn worker_counts(&self) -> &'static [usize] {
+        if ON_ONE_WORKER.contains(&self.name) { &[DEFAULT_WORKERS, 1] } else { &[DEFAULT_WORKERS] }
+    }
+
+    /// Returns in how many processes the group is measured if an ordinary one is in `usual`: twice as many if it differs much from
+    /// process to process.
+    #[must_use]
+    pub fn processes(&self, usual: usize) -> usize {
+        if RESTLESS.contains(&self.name) { usual.saturating_mul(2) } else { usual }
+    }
+
     /// Whether the time of a run is that of all its work, so that the CPU time of the run divided by the units is what a unit costs.
     #[must_use]
     pub fn measures_whole_runs(&self) -> bool {

@@ -59,13 +59,13 @@ pub fn all() -> Vec<Group> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::group::PARTS;
+    use super::super::group::{ON_ONE_WORKER, PARTS, RESTLESS};
     use super::all;
 
     #[test]
     fn lists_of_groups_name_groups_that_exist() {
         let groups = all();
-        for name in PARTS {
+        for name in [&PARTS[..], &ON_ONE_WORKER, &RESTLESS].concat() {
             assert!(groups.iter().any(|group| group.name == name), "{name}");
         }
     }
