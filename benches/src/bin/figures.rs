@@ -19,12 +19,13 @@ use moirai_benches::watchdog::HUNG;
 use moirai_benches::workload::{self, Group};
 
 const USAGE: &str =
-    "usage: figures [--only WORD]... [--processes N] [--without-forte] [--no-probes]
+    "usage: figures [--only WORD]... [--processes N] [--without-forte] [--without-origin] [--no-probes]
 Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its charts.
 --only WORD        run only the groups and probes whose names contain WORD, print their times, too, and write nothing
 --processes N      number of processes that each group runs in, for each allocator (default: 5); twice as many for the groups
                    that differ most from process to process
 --without-forte    leave out Forte, which needs a newer compiler and can hang
+--without-origin   leave out the executor of Moirai's name on the package registry
 --no-probes        leave out the probes of memory, sweeps, lookups and idling; write nothing";
 
 const ALLOCATORS: [&str; 2] = ["system", "mimalloc"];
@@ -34,11 +35,13 @@ struct Arguments {
     only: Vec<String>,
     processes: usize,
     forte: bool,
+    origin: bool,
     probes: bool,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut parsed = Arguments { only: Vec::new(), processes: 5, forte: true, probes: true };
+    let mut parsed =
+        Arguments { only: Vec::new(), processes: 5, forte: true, origin: true, probes: true };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match &*argument {
@@ -50,6 +53,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
                     number.ok_or(format!("--processes: {text:?} is not a number above zero"))?;
             }
             "--without-forte" => parsed.forte = false,
+            "--without-origin" => parsed.origin = false,
             "--no-probes" => parsed.probes = false,
             _ => return Err(format!("unknown argument {argument:?}")),
         }
@@ -92,7 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if groups.is_empty() && probes.is_empty() {
         return Err(format!("no group or probe is named like any of {:?}", arguments.only).into());
     }
-    let programs = build(&root, arguments.forte)?;
+    let programs = build(&root, arguments)?;
     let mut results = Results { machine: machine(&root), ..Results::default() };
     let runs = format!(
         "each group in {0} processes for each allocator and number of workers, or in twice {0} where they differ most, each probe \
@@ -151,7 +155,7 @@ fn failed(program: &str, name: &str, stderr: &[u8]) -> Box<dyn Error> {
 }
 
 /// Builds the programs for each allocator, and returns the directories that they are in.
-fn build(root: &Path, forte: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+fn build(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let built =
         env::current_exe()?.parent().ok_or("this program is not in a directory")?.to_owned();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -161,8 +165,11 @@ fn build(root: &Path, forte: bool) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         let mut command = Command::new(&cargo);
         command.current_dir(root).args(["build", "--profile", "bench", "-p", "moirai-benches"]);
         command.args(["--bin", "measure", "--bin", "probe"]);
-        if forte {
+        if arguments.forte {
             command.args(["--features", "forte", "--ignore-rust-version"]);
+        }
+        if arguments.origin {
+            command.args(["--features", "origin"]);
         }
         if allocator == "mimalloc" {
             command.args(["--features", "mimalloc"]);

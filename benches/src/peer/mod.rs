@@ -4,6 +4,8 @@
 #[cfg(feature = "forte")]
 mod forte;
 mod interface;
+#[cfg(feature = "origin")]
+mod origin;
 pub mod scheduled;
 mod smol;
 mod tokio;
@@ -11,6 +13,8 @@ mod tokio;
 #[cfg(feature = "forte")]
 pub use forte::Forte;
 pub use interface::{DEFAULT_WORKERS, Peer, set_workers, workers};
+#[cfg(feature = "origin")]
+pub use origin::Origin;
 pub use scheduled::Ours;
 pub use smol::{Smol, StaticSmol};
 pub use tokio::Tokio;

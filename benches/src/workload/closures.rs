@@ -1,14 +1,14 @@
 //! Closures on thread pools: Moirai's parallel tasks beside rayon, Forte, and a pool that consists of a channel and two threads.
-//! All peers but Moirai forget a closure as soon as it has run.
+//! The peers forget a closure as soon as it has run, except for the registry's `moirai-executor`.
 
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 
 use super::group::{Case, Figure, Group};
-use super::spawn::{Countdown, wait};
+use super::spawn::{Countdown, from_outside};
 use crate::peer::{Ours, workers};
 
 const CLOSURES: usize = 10_000;
@@ -39,6 +39,13 @@ pub(super) fn groups() -> Vec<Group> {
                 run: || wave(|countdown| rayon().spawn(move || countdown.count())),
             },
             Case { peer: "crossbeam-channel pool", run: channel_pool_wave },
+            #[cfg(feature = "origin")]
+            Case {
+                peer: crate::peer::Origin::NAME,
+                run: || {
+                    wave(|countdown| crate::peer::Origin::spawn_closure(move || countdown.count()))
+                },
+            },
             #[cfg(feature = "forte")]
             Case {
                 peer: "forte",
@@ -64,13 +71,7 @@ pub(super) fn channel_pool_wave() -> Duration {
 
 /// Spawns all closures, and returns the time from the first spawn until the last closure has run.
 pub(super) fn wave(spawn: impl Fn(Countdown)) -> Duration {
-    let (countdown, done) = Countdown::new(CLOSURES);
-    let start = Instant::now();
-    for _ in 0..CLOSURES {
-        spawn(countdown.clone());
-    }
-    wait(&done);
-    start.elapsed()
+    from_outside(CLOSURES, spawn)
 }
 
 fn rayon() -> &'static rayon::ThreadPool {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::group::{Figure, Group, Workload, every_peer};
+use super::group::{Case, Figure, Group, Workload, every_peer};
 use crate::peer::Peer;
 
 pub(super) fn groups() -> Vec<Group> {
@@ -19,7 +19,7 @@ pub(super) fn groups() -> Vec<Group> {
             rounds: 40,
             reach: None,
             figures: vec![Figure::median("tokio", 0.38, 0.50)],
-            cases: every_peer::<Outside<10_000>>(),
+            cases: outside_10k(),
         },
         Group {
             name: "spawn_inside_10k",
@@ -65,6 +65,18 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
+fn outside_10k() -> Vec<Case> {
+    let cases = every_peer::<Outside<10_000>>();
+    #[cfg(feature = "origin")]
+    let cases = {
+        use crate::peer::Origin;
+        let run =
+            || from_outside(10_000, |countdown| Origin::spawn(async move { countdown.count() }));
+        cases.into_iter().chain([Case { peer: Origin::NAME, run }]).collect()
+    };
+    cases
+}
+
 /// Counts tasks down, and sends a message when the last has run.
 #[derive(Clone)]
 pub(super) struct Countdown {
@@ -91,18 +103,22 @@ pub(super) fn wait(done: &Receiver<()>) {
     done.recv().expect("the last task sends a message");
 }
 
+/// Spawns tasks on a thread that is not a worker, and returns the time from the first spawn until the last task has run.
+pub(super) fn from_outside(tasks: usize, spawn: impl Fn(Countdown)) -> Duration {
+    let (countdown, done) = Countdown::new(tasks);
+    let start = Instant::now();
+    for _ in 0..tasks {
+        spawn(countdown.clone());
+    }
+    wait(&done);
+    start.elapsed()
+}
+
 pub(super) struct Outside<const N: usize>;
 
 impl<const N: usize> Workload for Outside<N> {
     fn run<P: Peer>() -> Duration {
-        let (countdown, done) = Countdown::new(N);
-        let start = Instant::now();
-        for _ in 0..N {
-            let countdown = countdown.clone();
-            P::detach(P::spawn(async move { countdown.count() }));
-        }
-        wait(&done);
-        start.elapsed()
+        from_outside(N, |countdown| P::detach(P::spawn(async move { countdown.count() })))
     }
 }
 
