@@ -12,7 +12,7 @@ use std::{env, fs, thread};
 use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::Runs;
 use moirai_benches::peer::DEFAULT_WORKERS;
-use moirai_benches::probe::PROBES;
+use moirai_benches::probe::{PROBES, Probe};
 use moirai_benches::report;
 use moirai_benches::results::{GroupResult, ProbeResult, Ratio, Results, pooled};
 use moirai_benches::watchdog::HUNG;
@@ -65,6 +65,14 @@ impl Arguments {
     fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| name.contains(word))
     }
+
+    fn groups(&self) -> Vec<Group> {
+        workload::all().into_iter().filter(|group| self.wants(group.name)).collect()
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        PROBES.into_iter().filter(|probe| self.probes && self.wants(probe.name)).collect()
+    }
 }
 
 fn main() -> ExitCode {
@@ -78,6 +86,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.groups().is_empty() && arguments.probes().is_empty() {
+        eprintln!("no group or probe is named like any of {:?}", arguments.only);
+        return ExitCode::from(2);
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,13 +101,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let groups: Vec<Group> =
-        workload::all().into_iter().filter(|group| arguments.wants(group.name)).collect();
-    let probes: Vec<_> =
-        PROBES.iter().filter(|probe| arguments.probes && arguments.wants(probe.name)).collect();
-    if groups.is_empty() && probes.is_empty() {
-        return Err(format!("no group or probe is named like any of {:?}", arguments.only).into());
-    }
+    let (groups, probes) = (arguments.groups(), arguments.probes());
     let programs = build(&root, arguments)?;
     let mut results = Results { machine: machine(&root), ..Results::default() };
     let runs = format!(
