@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::panic::Location;
 
+use moirai_core::TaskId;
+
 use crate::box_if_large;
 use crate::executor::HybridExecutor;
 use crate::handle::TaskHandle;
 use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
-use crate::spawn::start::{spawn_closure_at, spawn_future_at};
+use crate::spawn::start::{spawn_closure_at, spawn_detached_at, spawn_future_at};
 
 /// Spawns a future on the executor that runs the calling thread, or on `elsewhere` if there is none.
 #[track_caller]
@@ -25,6 +27,25 @@ where
     box_if_large!(
         future: F = Box::pin(future),
         with_current_or(elsewhere, |shared| spawn_future_at(shared, future, location))
+    )
+}
+
+/// Spawns a future whose result nobody wants on the executor that runs the calling thread, or on `elsewhere` if there is none. See
+/// [`HybridExecutor::spawn_detached`].
+#[track_caller]
+#[inline(always)]
+pub fn spawn_detached_or<F>(
+    elsewhere: impl FnOnce() -> &'static HybridExecutor,
+    future: F,
+) -> TaskId
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let location = Location::caller();
+    box_if_large!(
+        future: F = Box::pin(future),
+        with_current_or(elsewhere, |shared| spawn_detached_at(shared, future, location))
     )
 }
 

@@ -34,7 +34,9 @@ use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::options::SpawnOptions;
-use crate::spawn::start::{spawn_closure, spawn_closure_at, spawn_future_at, spawn_task};
+use crate::spawn::start::{
+    spawn_closure, spawn_closure_at, spawn_detached_at, spawn_future_at, spawn_task,
+};
 use crate::task::{CancelReason, trim_memory};
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
@@ -200,6 +202,22 @@ impl HybridExecutor {
     #[must_use]
     pub fn worker_index() -> Option<usize> {
         Context::worker_index()
+    }
+
+    /// Spawns a future whose result nobody wants, and returns the task's id.
+    ///
+    /// It is what `spawn_async` is when its handle is dropped at once, and costs a little less. The task keeps its record, by which it
+    /// can be watched and cancelled. If it panics, the panic is logged. If it is refused, its future is dropped, the id names no
+    /// record, and never will, and the task is counted as refused.
+    #[inline(always)]
+    #[track_caller]
+    pub fn spawn_detached<F>(&self, future: F) -> TaskId
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let location = Location::caller();
+        box_if_large!(future: F = Box::pin(future), spawn_detached_at(&self.shared, future, location))
     }
 
     /// Returns a builder for a task, which sets its name, priority, timeout and more before it is spawned.

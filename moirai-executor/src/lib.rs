@@ -44,7 +44,7 @@ mod timer;
 mod watchdog;
 mod yield_now;
 
-pub use current::{spawn_async_or, spawn_parallel_or};
+pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
 pub use executor::{HybridExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};

@@ -2,7 +2,10 @@
 
 use std::future::Future;
 
-use moirai_executor::{Scope, TaskHandle, box_if_large, spawn_async_or, spawn_parallel_or};
+use moirai_core::TaskId;
+use moirai_executor::{
+    Scope, TaskHandle, box_if_large, spawn_async_or, spawn_detached_or, spawn_parallel_or,
+};
 
 use crate::global;
 use crate::global::current_or_global;
@@ -24,6 +27,18 @@ where
     F::Output: Send + 'static,
 {
     box_if_large!(future: F = Box::pin(future), spawn_async_or(|| global().executor(), future))
+}
+
+/// Spawns a future whose result nobody wants on the executor that runs the calling thread, or else on the
+/// [`global`](crate::global()) one, and returns the task's id. See [`Moirai::spawn_detached`](crate::Moirai::spawn_detached).
+#[inline(always)]
+#[track_caller]
+pub fn spawn_detached<F>(future: F) -> TaskId
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    box_if_large!(future: F = Box::pin(future), spawn_detached_or(|| global().executor(), future))
 }
 
 /// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.

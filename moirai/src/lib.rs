@@ -59,7 +59,9 @@ mod readme {}
 
 #[cfg(feature = "ctrl-c")]
 pub use crate::ctrl_c::{CtrlC, CtrlCError};
-pub use crate::free::{block_on, join, scope, spawn_async, spawn_blocking, spawn_parallel};
+pub use crate::free::{
+    block_on, join, scope, spawn_async, spawn_blocking, spawn_detached, spawn_parallel,
+};
 pub use crate::global::global;
 pub use crate::moirai::{Moirai, MoiraiBuilder};
 

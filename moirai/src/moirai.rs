@@ -144,6 +144,30 @@ impl Moirai {
         box_if_large!(future: F = Box::pin(future), self.0.spawn_async(future))
     }
 
+    /// Spawns a future whose result nobody wants, and returns the task's id.
+    ///
+    /// It is what [`spawn_async`](Self::spawn_async) is when its handle is dropped at once, and costs a little less. The task keeps
+    /// its record, by which it can be watched and cancelled. If it panics, the panic is logged. If it is refused, its future is
+    /// dropped, the id names no record, and never will, and the task is counted as refused.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let id = executor.spawn_detached(async { 6 * 7 });
+    /// let ended = executor.block_on(executor.wait_for_task(id, None));
+    /// assert_eq!(ended, Some(TaskStatus::Completed));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn spawn_detached<F>(&self, future: F) -> TaskId
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        box_if_large!(future: F = Box::pin(future), self.0.spawn_detached(future))
+    }
+
     /// Spawns a closure that computes, which a worker runs. For one that blocks, use [`spawn_blocking`](Self::spawn_blocking).
     #[inline]
     #[track_caller]

@@ -38,6 +38,23 @@ pub(crate) fn spawn_plain<W: Work + 'static>(
     }
 }
 
+/// [`spawn_plain`] of a task that has no handle. Returns its id.
+#[inline(always)]
+pub(crate) fn spawn_plain_detached<W: Work + 'static>(
+    shared: &Shared,
+    work: W,
+    kind: TaskKind,
+    priority: Priority,
+    location: &'static Location<'static>,
+) -> TaskId {
+    // SAFETY: as in `spawn_plain`. No handle is made.
+    let cell = unsafe { NewTask::detached(NonNull::from(shared), kind, priority, work) };
+    match launch_plain(shared, cell.header(), location) {
+        Some(id) => id,
+        None => refuse_cell(shared, cell, kind).id(),
+    }
+}
+
 #[inline(never)]
 fn launch_plain(
     shared: &Shared,

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use moirai_core::{Priority, Scheduler, Task, TaskKind, text};
+use moirai_core::{Priority, Scheduler, Task, TaskId, TaskKind, text};
 use tracing::Instrument;
 
 use crate::handle::TaskHandle;
@@ -17,7 +17,9 @@ use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::task_host::{queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
-use crate::spawn::launch::{launch_annotated, register_from_outside, spawn_plain};
+use crate::spawn::launch::{
+    launch_annotated, register_from_outside, spawn_plain, spawn_plain_detached,
+};
 use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::refuse::{refuse, refuse_cell, refuse_closed};
 use crate::task::{Closure, Header, NewTask, Work};
@@ -41,6 +43,24 @@ where
         return spawn_plain(shared, future, kind, Priority::Normal, location);
     }
     spawn_special(shared, future, SpawnOptions::at(kind, location))
+}
+
+/// Spawns a future that has no options and whose result nobody wants. Returns the task's id.
+#[inline(always)]
+pub(crate) fn spawn_detached_at<F>(
+    shared: &Shared,
+    future: F,
+    location: &'static Location<'static>,
+) -> TaskId
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let kind = TaskKind::Async;
+    if shared.is_plain {
+        return spawn_plain_detached(shared, future, kind, Priority::Normal, location);
+    }
+    spawn_special(shared, future, SpawnOptions::at(kind, location)).id()
 }
 
 /// Spawns a closure that computes and has no options.

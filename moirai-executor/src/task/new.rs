@@ -48,6 +48,37 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
         priority: Priority,
         work: W,
     ) -> Self {
+        // SAFETY: the caller has the same obligations.
+        unsafe { Self::with_state(State::new(), executor, kind, priority, work) }
+    }
+
+    /// Allocates a cell whose task has no handle, and moves the work into it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`new`](Self::new). The task must not be given a handle.
+    #[inline(always)]
+    pub(crate) unsafe fn detached(
+        executor: NonNull<S>,
+        kind: TaskKind,
+        priority: Priority,
+        work: W,
+    ) -> Self {
+        // SAFETY: the caller has the same obligations.
+        unsafe { Self::with_state(State::detached(), executor, kind, priority, work) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`new`](Self::new).
+    #[inline(always)]
+    unsafe fn with_state(
+        state: State,
+        executor: NonNull<S>,
+        kind: TaskKind,
+        priority: Priority,
+        work: W,
+    ) -> Self {
         const { assert!(align_of::<Header<S>>() >= 2, "the registry locks it by the low bit") };
         let cell = memory::allocate::<Cell<W, S>>();
         let place = cell.as_ptr();
@@ -57,7 +88,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
         // SAFETY: the memory is uninitialized, and this function's own.
         unsafe {
             header.write(Header {
-                state: State::new(),
+                state,
                 vtable: Self::VTABLE,
                 executor,
                 record: UnsafeCell::new(None),
@@ -95,7 +126,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
 
     /// Gives the task its record in the registry.
     ///
-    /// `register` is called with the cell's address, to list it; from then on the task may be cancelled by id. If it returns
+    /// The cell must be made by [`new`](Self::new). `register` is called with the cell's address, to list it; from then on the task may be cancelled by id. If it returns
     /// `None`, the cell and the work in it are dropped.
     pub(crate) fn publish(
         self,
@@ -108,7 +139,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
         };
         // SAFETY: the cell is new, and this is the only call for it.
         let runnable = unsafe { published(header, id, record) };
-        // SAFETY: the cell was published just now.
+        // SAFETY: the cell was published just now, and the callers have made it by `new`.
         Some((runnable, unsafe { self.into_handle() }))
     }
 
@@ -116,7 +147,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
     ///
     /// # Safety
     ///
-    /// The caller has called [`published`] for this cell.
+    /// The cell was made by [`new`](Self::new), and the caller has called [`published`] for it.
     #[inline]
     pub(crate) unsafe fn into_handle(self) -> JoinHandle<W::Output, S> {
         // SAFETY: the task was created with HANDLE set and a reference for the handle; this is its only handle, because `self` is

@@ -117,6 +117,11 @@ impl State {
         Self(AtomicUsize::new(ACTIVE | HANDLE | (2 * REFERENCE)))
     }
 
+    /// Returns the state of a task that is queued for its first poll and has no handle.
+    pub(super) fn detached() -> Self {
+        Self(AtomicUsize::new(ACTIVE | REFERENCE))
+    }
+
     /// Called by the runner before a poll: clears WOKEN, and looks for CANCEL.
     pub(super) fn start_poll(&self) -> PollStart {
         // Ordering: Relaxed. What a waker did before its wake is visible through the queue if the wake made the task active, and

@@ -148,7 +148,10 @@ impl Drop for ThreadLists {
     fn drop(&mut self) {
         for (class, lists) in self.0.iter().enumerate() {
             for cells in [&lists.first, &lists.spare] {
-                depot::put(class, cells.replace(CellList::new()));
+                let cells = cells.replace(CellList::new());
+                if !cells.is_empty() {
+                    depot::put(class, cells);
+                }
             }
         }
     }
