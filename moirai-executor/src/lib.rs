@@ -19,7 +19,7 @@
 //!
 //! The modules import each other in one direction only. From the lowest layer to the highest:
 //!
-//! - `panics` contains what user code throws.
+//! - `panics` contains what user code throws; `system_memory` gives memory back to the system.
 //! - `task` is the cell of a task: its future or closure, its state, its wakers.
 //! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
 //!   by which stuck workers are found.
@@ -38,6 +38,7 @@ pub mod registry;
 mod runtime;
 pub mod sim;
 mod spawn;
+mod system_memory;
 mod task;
 pub mod time;
 mod timer;

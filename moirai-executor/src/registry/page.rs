@@ -1,8 +1,12 @@
 //! Pages of slots, and the blocks of slots that writers hold.
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::slot::Slot;
+use crate::system_memory::{PAGE, decommit};
 
 /// The number of slots in a block: the bits of a mask.
 pub(super) const BLOCK_SLOTS: usize = if cfg!(moirai_loom) { 2 } else { 64 };
@@ -18,7 +22,7 @@ pub(super) const HALF: u32 = BLOCK_SLOTS as u32 / 2;
 /// An array of slots, and the blocks that they form.
 #[derive(Debug)]
 pub(super) struct Page {
-    slots: Box<[Slot; PAGE_SLOTS]>,
+    slots: Slots,
     pub(super) blocks: Box<[Block; PAGE_BLOCKS]>,
     /// The highest generation with which any slot of the page goes on.
     highest: AtomicU32,
@@ -28,11 +32,10 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn new(generation: u32) -> Self {
-        // As slices at first, which are made on the heap.
-        let slots: Box<[Slot]> = (0..PAGE_SLOTS).map(|_| Slot::new(generation)).collect();
+        // As a slice at first, which is made on the heap.
         let blocks: Box<[Block]> = (0..PAGE_BLOCKS).map(|_| Block::default()).collect();
         Self {
-            slots: slots.try_into().expect("it has as many slots as a page"),
+            slots: Slots::new(generation),
             blocks: blocks.try_into().expect("it has as many blocks as a page"),
             highest: AtomicU32::new(generation),
             candidate: AtomicBool::new(false),
@@ -46,11 +49,11 @@ impl Page {
 
     #[inline]
     pub(super) fn slot(&self, index: u32) -> &Slot {
-        &self.slots[index as usize % PAGE_SLOTS]
+        &self.slots.get()[index as usize % PAGE_SLOTS]
     }
 
     pub(super) fn slots(&self) -> &[Slot] {
-        &*self.slots
+        self.slots.get()
     }
 
     /// Notes that a slot of the page goes on with this generation. The caller returns the slot to its block after this.
@@ -75,6 +78,59 @@ impl Page {
         // Ordering: AcqRel pairs with itself: of a thread that frees the last slot and one that attempts the release, the second sees
         // what the first has done: either the attempt finds the slot, or the page becomes a candidate once more.
         self.candidate.swap(candidate, Ordering::AcqRel)
+    }
+}
+
+/// The slots of a page, in memory that is aligned to the system's pages, and that is given back to the system when it is freed: an
+/// allocator would keep it, for whatever lies behind it.
+#[derive(Debug)]
+struct Slots(NonNull<[Slot; PAGE_SLOTS]>);
+
+// SAFETY: it owns the slots, which are atomics.
+unsafe impl Send for Slots {}
+// SAFETY: as above.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    const LAYOUT: Layout = match Layout::new::<[Slot; PAGE_SLOTS]>().align_to(PAGE) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a power of two"),
+    };
+
+    fn new(generation: u32) -> Self {
+        // SAFETY: the size is not zero.
+        let memory = unsafe { alloc(Self::LAYOUT) };
+        let memory = NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(Self::LAYOUT));
+        let first = memory.cast::<Slot>();
+        for index in 0..PAGE_SLOTS {
+            // SAFETY: there is room for as many.
+            let slot = unsafe { first.add(index) };
+            // SAFETY: the memory is this function's own.
+            unsafe { slot.write(Slot::new(generation)) };
+        }
+        Self(memory.cast())
+    }
+
+    #[inline]
+    fn get(&self) -> &[Slot; PAGE_SLOTS] {
+        // SAFETY: `new` has written all slots, and they are freed with this.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        // Loom's atomics are dropped; others need no drop.
+        #[cfg(moirai_loom)]
+        // SAFETY: the slots are this value's, and are not used again.
+        unsafe {
+            self.0.drop_in_place();
+        }
+        let memory = self.0.cast::<u8>();
+        // SAFETY: the memory is this value's, and nothing in it is needed any more.
+        unsafe { decommit(memory, Self::LAYOUT.size()) };
+        // SAFETY: `new` allocated it with this layout.
+        unsafe { dealloc(memory.as_ptr(), Self::LAYOUT) };
     }
 }
 

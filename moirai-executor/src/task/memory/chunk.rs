@@ -10,8 +10,8 @@ use std::ptr::NonNull;
 
 use parking_lot::Mutex;
 
-/// The size of a page in bytes, and its alignment: by the low bits of a cell's address its page is found.
-pub(super) const PAGE: usize = 4096;
+use crate::system_memory::{PAGE, decommit};
+
 /// The number of pages in a chunk.
 const PAGES: usize = u64::BITS as usize;
 const CHUNK_LAYOUT: Layout = match Layout::from_size_align(PAGE * PAGES, PAGE) {
@@ -127,40 +127,6 @@ pub(super) unsafe fn put_pages(first: NonNull<u8>, chunks: &[ChunkRef]) {
         // SAFETY: no page of the chunk is used, so none has a reference to it; and it was taken out of the list just now.
         unsafe { chunk.deallocate() };
     }
-}
-
-/// Tells the system that memory is not needed for now. What it holds is lost.
-///
-/// # Safety
-///
-/// The memory must be the caller's alone.
-unsafe fn decommit(memory: NonNull<u8>, bytes: usize) {
-    #[cfg(target_os = "linux")]
-    {
-        // The system's pages may be greater than ours. It would round the end up, so only those are named that are wholly inside.
-        let system_page = system_page();
-        let start = memory.as_ptr().addr();
-        let skipped = start.next_multiple_of(system_page) - start;
-        let inside = bytes.saturating_sub(skipped) / system_page * system_page;
-        if inside > 0 {
-            let from = memory.as_ptr().wrapping_add(skipped).cast();
-            // A failure means that the memory stays resident, which is no error.
-            // SAFETY: the range is inside of the memory, which is the caller's. It stays mapped; what is read there before the next
-            // write is zero, or what was there before.
-            let _ = unsafe { libc::madvise(from, inside, libc::MADV_DONTNEED) };
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (memory, bytes);
-}
-
-/// Returns the size of the system's pages in bytes.
-#[cfg(target_os = "linux")]
-fn system_page() -> usize {
-    // SAFETY: it reads a constant of the system.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    // It does not fail. If it did, no page would be wholly inside of any chunk.
-    usize::try_from(size).unwrap_or(PAGE * PAGES * 2).max(PAGE)
 }
 
 /// Returns the bytes of the pages that are used.

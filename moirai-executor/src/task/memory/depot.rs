@@ -20,8 +20,9 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::cell_list::{CellList, FreeCell};
-use super::chunk::{self, ChunkRef, PAGE};
+use super::chunk::{self, ChunkRef};
 use super::classes::{CLASSES, STEP, size_of_class};
+use crate::system_memory::PAGE;
 
 /// The number of whole pages that each class keeps when it is trimmed.
 const KEPT: usize = 4;
