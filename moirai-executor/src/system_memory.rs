@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 /// The size of the pages in which memory is given back, in bytes, where the system's own are not greater.
 pub(crate) const PAGE: usize = 4096;
 
-/// Tells the system that memory is not needed for now. What it holds is lost.
+/// Gives the pages behind the memory back to the system. What the memory holds is lost, but it can be written again.
 ///
 /// # Safety
 ///

@@ -151,12 +151,6 @@ impl CompletionLog {
         self.segments.load(Ordering::Relaxed) * size_of::<Segment>()
     }
 
-    /// Returns how many completions were ever appended. For the thread that has the log's writer.
-    pub(super) fn tail(&self) -> u64 {
-        // Ordering: Relaxed: the caller wrote it.
-        self.tail.load(Ordering::Relaxed)
-    }
-
     /// Returns the slot of the entry that comes `skip` entries after the oldest, and when its task ended. The caller holds the log's
     /// lock.
     pub(super) fn peek_behind(

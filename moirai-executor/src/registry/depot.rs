@@ -103,8 +103,8 @@ impl Depot {
         let mut state = self.0.lock();
         // SAFETY: the depot's lock is held, without which no page is taken out.
         let page = unsafe { directory.page_unpinned(number / PAGE_BLOCKS as u32) };
-        // It was taken out if, before this thread had the lock, the writer that released the block made it ready, and all the rest
-        // was free.
+        // It may have been taken out: before this thread had the lock, the writer that released the block may have made it ready,
+        // other threads may have freed the rest, and a sweep may have come. No model has as many threads.
         let Some(page) = page else { return };
         let block = &page.blocks[number as usize % PAGE_BLOCKS];
         // The free slots are counted again: before this thread had the lock, the block may have been taken, used up and released

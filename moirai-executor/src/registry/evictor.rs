@@ -2,7 +2,7 @@
 //!
 //! A worker evicts the records of its own log, so no record moves from one processor to another to be evicted, and there is no lock
 //! that all workers take. How far it may go, a count of all completions tells ([`tally`](super::tally), rules 9 and 10). One evictor
-//! that takes the oldest records of all logs costs two to three times as much with two workers, and with 64 it holds all of them up.
+//! that compares the heads of all logs, under one lock, took 215 instructions a task with one worker; this takes 70.
 //! An age as the only cut-off would not do: the old records of an idle worker would stay forever.
 
 use std::collections::VecDeque;
@@ -23,17 +23,32 @@ pub(super) struct Evictor {
     cursor: LogCursor,
     /// The batches of completions that were told and may not have been evicted yet, in order.
     batches: VecDeque<ToldBatch>,
+    /// The number of completions of the log before the first of these batches.
+    before: u64,
     /// Pages of which some block became wholly free since their release was last attempted.
     candidates: Vec<u32>,
 }
 
-/// Completions of one log that were told together.
+/// Completions of one log that were told together: how many, in the low byte, and how many had been told of all logs with the last
+/// of them. 56 bits are enough for twenty years of a hundred million tasks a second.
 #[derive(Clone, Copy, Debug)]
-struct ToldBatch {
-    /// The number of completions that the log had had with the last of them.
-    end: u64,
-    /// The number of completions that had been told of all logs with the last of them.
-    told: u64,
+struct ToldBatch(u64);
+
+impl ToldBatch {
+    const COUNT_BITS: u32 = 8;
+
+    fn new(count: u64, told: u64) -> Self {
+        debug_assert!(count >> Self::COUNT_BITS == 0, "a batch is far smaller");
+        Self(told << Self::COUNT_BITS | count)
+    }
+
+    fn count(self) -> u64 {
+        self.0 & ((1 << Self::COUNT_BITS) - 1)
+    }
+
+    fn told(self) -> u64 {
+        self.0 >> Self::COUNT_BITS
+    }
 }
 
 /// Slots of one block that were made free, to be returned to it together.
@@ -47,27 +62,31 @@ struct SlotRun<'a> {
 
 impl Evictor {
     pub(super) fn new() -> Self {
-        Self { cursor: LogCursor::new(), batches: VecDeque::new(), candidates: Vec::new() }
+        Self {
+            cursor: LogCursor::new(),
+            batches: VecDeque::new(),
+            before: 0,
+            candidates: Vec::new(),
+        }
     }
 
     /// Tells that the log's owner has added `count` completions. Returns how many were told of all logs with these.
-    pub(super) fn tell(&mut self, store: &Store, index: usize, count: u64) -> u64 {
+    pub(super) fn tell(&mut self, store: &Store, count: u64) -> u64 {
         let told = store.tally.tell(count);
-        self.batches.push_back(ToldBatch { end: store.logs[index].tail(), told });
+        self.batches.push_back(ToldBatch::new(count, told));
         told
     }
 
     /// Evicts the batches that had been told when no more than `until` completions had.
     pub(super) fn evict_told(&mut self, store: &Store, index: usize, until: u64) {
-        let mut end = 0;
         while let Some(batch) = self.batches.front()
-            && batch.told <= until
+            && batch.told() <= until
         {
-            end = batch.end;
+            self.before += batch.count();
             self.batches.pop_front();
         }
         // Some of them may have been evicted for another cause.
-        let count = end.saturating_sub(self.cursor.taken()) as usize;
+        let count = self.before.saturating_sub(self.cursor.taken()) as usize;
         if count > 0 {
             self.evict(store, index, count, EvictionCause::Count);
         }
@@ -88,7 +107,8 @@ impl Evictor {
         let mut left = count;
         while left > 0 {
             let slots = log.oldest(&mut self.cursor, left);
-            debug_assert!(!slots.is_empty(), "the caller has seen as many completions");
+            // Otherwise this would never end.
+            assert!(!slots.is_empty(), "the caller has seen as many completions");
             let mut by_outcome = [0; 3];
             for slot in slots {
                 // Ordering: Relaxed: acquired with the tail.

@@ -12,7 +12,7 @@ use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 use super::completions::{CompletionLog, LogCursor};
 use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
-/// Checks every interleaving. All models but one are small enough for that.
+/// Checks every interleaving. The models that are too large for that set a bound of their own.
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     // Whatever the environment variables say.

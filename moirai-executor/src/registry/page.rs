@@ -5,8 +5,10 @@ use std::ptr::NonNull;
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use super::slot::Slot;
-use crate::system_memory::{PAGE, decommit};
+use crate::system_memory::decommit;
 
 /// The number of slots in a block: the bits of a mask.
 pub(super) const BLOCK_SLOTS: usize = if cfg!(moirai_loom) { 2 } else { 64 };
@@ -81,8 +83,8 @@ impl Page {
     }
 }
 
-/// The slots of a page, in memory that is aligned to the system's pages, and that is given back to the system when it is freed: an
-/// allocator would keep it, for whatever lies behind it.
+/// The slots of a page, whose memory is given back to the system when it is freed: an allocator would keep it, for whatever lies
+/// behind it.
 #[derive(Debug)]
 struct Slots(NonNull<[Slot; PAGE_SLOTS]>);
 
@@ -92,10 +94,8 @@ unsafe impl Send for Slots {}
 unsafe impl Sync for Slots {}
 
 impl Slots {
-    const LAYOUT: Layout = match Layout::new::<[Slot; PAGE_SLOTS]>().align_to(PAGE) {
-        Ok(layout) => layout,
-        Err(_) => panic!("a power of two"),
-    };
+    /// Not aligned to the system's pages: allocators waste one for that. Those that lie wholly inside are given back.
+    const LAYOUT: Layout = Layout::new::<[Slot; PAGE_SLOTS]>();
 
     fn new(generation: u32) -> Self {
         // SAFETY: the size is not zero.
@@ -132,6 +132,50 @@ impl Drop for Slots {
         // SAFETY: `new` allocated it with this layout.
         unsafe { dealloc(memory.as_ptr(), Self::LAYOUT) };
     }
+}
+
+/// A page that was taken out of the directory, and that other threads may still use. Dropped when none does any more, which a worker
+/// may be the one to find, it goes into a list, and the next sweep frees it: that takes a call of the system for each page.
+#[derive(Debug)]
+pub(super) struct ReleasedPage(NonNull<Page>);
+
+/// A page that no thread uses any more. Dropping it frees the page.
+#[derive(Debug)]
+struct UnusedPage(NonNull<Page>);
+
+// SAFETY: a page is made of atomics, and may be freed on any thread.
+unsafe impl Send for UnusedPage {}
+
+impl Drop for UnusedPage {
+    fn drop(&mut self) {
+        // SAFETY: promised by the caller of `ReleasedPage::new`, for whom this was made when no thread used the page any more.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// The released pages that no thread uses any more, of all registries.
+static UNUSED: Mutex<Vec<UnusedPage>> = Mutex::new(Vec::new());
+
+impl ReleasedPage {
+    /// # Safety
+    ///
+    /// The page must have been made as a `Box`, and taken out of the directory. This must be dropped when no thread uses it any more,
+    /// and be the only one for the page.
+    pub(super) unsafe fn new(page: NonNull<Page>) -> Self {
+        Self(page)
+    }
+}
+
+impl Drop for ReleasedPage {
+    fn drop(&mut self) {
+        UNUSED.lock().push(UnusedPage(self.0));
+    }
+}
+
+/// Frees the released pages that no thread uses any more.
+pub(super) fn free_unused() {
+    let unused = std::mem::take(&mut *UNUSED.lock());
+    drop(unused);
 }
 
 /// A run of slots that one writer holds at a time (rule 5).

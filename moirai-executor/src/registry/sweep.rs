@@ -1,5 +1,6 @@
 //! Evicting records by age, by count and by request, in bounded batches.
 
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
@@ -9,7 +10,7 @@ use super::completions::CompletionLog;
 use super::counts::EvictionCause;
 use super::evictor::{Evictor, evict_oldest};
 use super::garbage;
-use super::page::{PAGE_SLOTS, Page};
+use super::page::{self, Page, ReleasedPage};
 use super::task_registry::Registry;
 use super::writer::Writer;
 
@@ -43,7 +44,6 @@ impl Registry {
         let by_age = self.drop_expired(EvictionCause::Age);
         let by_count = self.drop_excess(self.retained(), EvictionCause::Count);
         let pages = self.release_pages();
-        self.store.garbage.collect();
         let took = start.elapsed();
         self.store.counts.swept(took);
         SweepReport { by_age, by_count, pages, took, bytes: self.bytes() }
@@ -59,7 +59,6 @@ impl Registry {
         let dropped =
             dropped + self.drop_excess(retained - dropped.min(retained), EvictionCause::Request);
         self.release_pages();
-        self.store.garbage.collect();
         dropped
     }
 
@@ -105,15 +104,16 @@ impl Registry {
         dropped
     }
 
-    /// Releases the pages that have no records left (rule 7). Returns the number released.
+    /// Releases the pages that have no records left (rule 7), and frees what no thread uses any more. Returns the number of pages
+    /// released. No lock is held for more than one page at a time.
     fn release_pages(&self) -> usize {
-        let mut candidates = self.candidates.lock();
+        let mut candidates = Vec::new();
         for evictor in &self.evictors {
             evictor.lock().take_candidates(&mut candidates);
         }
         self.store.depot.rechecks(&mut candidates);
         let mut released = 0;
-        for number in candidates.drain(..) {
+        for number in candidates {
             let pin = garbage::pin();
             let Some(page) = self.store.directory.page(number, &pin) else {
                 continue;
@@ -121,13 +121,16 @@ impl Registry {
             page.set_candidate(false);
             if let Some(page) = self.store.depot.release_page(&self.store.directory, number) {
                 released += 1;
-                // SAFETY: the page was allocated as a `Box` of plain data, which may be dropped on any thread and calls no user
-                // code. It was taken out of the directory just now, so a thread that pins from now on does not find it, and it is
-                // retired only here.
-                unsafe { pin.retire(page, Page::bytes(), &self.store.garbage) };
+                // SAFETY: the directory made the page as a `Box`, and gave it up just now. It is dropped when it is retired below.
+                let page = unsafe { ReleasedPage::new(page) };
+                let retired = NonNull::from(Box::leak(Box::new(page)));
+                // SAFETY: a `Box` of plain data, which may be dropped on any thread and calls no user code. The page was taken out
+                // of the directory just now, so a thread that pins from now on does not find it, and it is retired only here.
+                unsafe { pin.retire(retired, Page::bytes(), &self.store.garbage) };
             }
         }
-        candidates.shrink_to(PAGE_SLOTS);
+        self.store.garbage.collect();
+        page::free_unused();
         released
     }
 
@@ -145,6 +148,5 @@ impl Registry {
             + segments
             + evictors
             + self.evictors.len() * size_of::<CachePadded<Mutex<Evictor>>>()
-            + self.candidates.lock().capacity() * size_of::<u32>()
     }
 }

@@ -34,8 +34,6 @@ pub struct Registry {
     /// The time of the last end among the tasks that completed under this lock, because the limit is exact (rule 9). It is taken
     /// before the locks of the logs.
     pub(super) last_exact: Mutex<u64>,
-    /// Pages that can perhaps be released. Locked for as long as some of them are.
-    pub(super) candidates: Mutex<Vec<u32>>,
     /// The number of a worker's completions between two checks of the limit; zero if the limit is exact (rule 9).
     pub(super) batch: usize,
     /// The most completions that other writers may have published and not told at any moment (rule 10).
@@ -96,7 +94,6 @@ impl Registry {
                 .map(|_| CachePadded::new(Mutex::new(Evictor::new())))
                 .collect(),
             last_exact: Mutex::new(0),
-            candidates: Mutex::new(Vec::new()),
             batch,
             untold: untold as u64,
             overdue: (untold + workers.max(1) * batch) as u64,

@@ -9,7 +9,7 @@ use super::annotations::LinkedAnnotations;
 use super::counts::{EvictionCause, outcome_of};
 use super::evictor::evict_oldest;
 use super::garbage;
-use super::page::{BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
+use super::page::{self, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
 use super::record::{FinishedTask, NewRecord, RecordEnd};
 use super::task_registry::Registry;
 use super::writer::{ActiveRecord, Writer};
@@ -274,7 +274,7 @@ impl Registry {
         let own = writer.index;
         {
             let mut evictor = self.evictors[own].lock();
-            let told = evictor.tell(&self.store, own, count);
+            let told = evictor.tell(&self.store, count);
             evictor.evict_told(&self.store, own, self.told_before_newest(told));
         }
         let most = (self.config.max_retained_tasks as u64).saturating_add(self.overdue);
@@ -352,5 +352,7 @@ impl Drop for Registry {
         for (evictor, log) in self.evictors.iter().zip(&self.store.logs) {
             evictor.lock().free_log(log);
         }
+        // There may be no sweep after this one's.
+        page::free_unused();
     }
 }
