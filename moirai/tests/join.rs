@@ -472,6 +472,66 @@ fn a_thread_that_waits_for_a_task_runs_nothing_but_its_fork_join_work() {
 }
 
 #[test]
+fn workers_that_have_tasks_enough_run_an_outermost_half_that_is_waited_for() {
+    let _watchdog = watchdog();
+    let executor = workers(2);
+    let stop = Gate::new();
+    let busy: Vec<_> = (0..8)
+        .map(|_| {
+            let stop = stop.clone();
+            executor.spawn_async(async move {
+                while !stop.is_open() {
+                    moirai::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    // The second closure is not in the list of public jobs, which a busy worker looks at after each task.
+    let forks = executor.spawn_parallel(|| {
+        for _ in 0..20 {
+            let ran = Gate::new();
+            moirai::join(|| ran.wait(), || ran.open());
+        }
+    });
+    forks.join().unwrap();
+    stop.open();
+    for task in busy {
+        task.join().unwrap();
+    }
+}
+
+#[test]
+fn a_worker_whose_slot_is_taken_by_a_blocked_thread_forks_and_joins_all_the_same() {
+    let _watchdog = watchdog();
+    let executor = workers(1);
+    let (inside, done) = (Gate::new(), Gate::new());
+    let blocked = executor.spawn_parallel({
+        let (inside, done) = (inside.clone(), done.clone());
+        move || {
+            let wait = || moirai::block_in_place(|| done.wait());
+            let (first, second) = moirai::join(
+                || {
+                    inside.open();
+                    wait();
+                    fibonacci(15)
+                },
+                || fibonacci(16),
+            );
+            // The thread may have no core now, and its slot is still its own.
+            first + second + fibonacci(17)
+        }
+    });
+    inside.wait();
+    for _ in 0..100 {
+        let forks = executor.spawn_parallel(|| fibonacci(12));
+        assert_eq!(forks.join().unwrap(), 144);
+    }
+    done.open();
+    assert_eq!(blocked.join().unwrap(), 610 + 987 + 1597);
+    assert_eq!(executor.spawn_parallel(|| fibonacci(18)).join().unwrap(), 2584);
+}
+
+#[test]
 fn halves_that_are_waited_for_in_an_announced_block_are_run() {
     let watchdog = watchdog();
     let executor = workers(2);

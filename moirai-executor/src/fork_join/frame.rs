@@ -103,6 +103,19 @@ impl Frame {
         false
     }
 
+    /// Returns whether the call came from outside of fork-join work.
+    #[inline]
+    pub(crate) const fn is_root(&self) -> bool {
+        self.parent.is_null()
+    }
+
+    /// The task that called, if a task did.
+    #[inline]
+    pub(crate) fn task(&self) -> Option<TaskPtr> {
+        self.read();
+        self.task
+    }
+
     /// Returns whether `task` is the one that called.
     pub(crate) fn is_of(&self, task: TaskPtr) -> bool {
         self.read();

@@ -112,21 +112,56 @@ fn recover(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
 #[cold]
 #[inline(never)]
 fn recover_public(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
-    let back = host.shared_jobs().take_back(job, host.idle());
-    if !back {
-        local_jobs.restore_extra();
-        wait_until_done(local_jobs, host, job);
+    match local_jobs.take_back_from_slot(job, host) {
+        Some(true) => {
+            local_jobs.remove_public(job);
+            #[cfg(moirai_loom)]
+            job.retire();
+            true
+        }
+        Some(false) => wait_for_thief(local_jobs, host, job),
+        None => recover_listed(local_jobs, host, job),
+    }
+}
+
+#[inline(never)]
+fn recover_listed(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
+    if !host.shared_jobs().take_back(job, host.idle()) {
+        return wait_for_thief(local_jobs, host, job);
     }
     local_jobs.remove_public(job);
     #[cfg(moirai_loom)]
     job.retire();
-    back
+    true
+}
+
+/// Waits until the thief of the newest job has run it, and removes it from the list. Returns `false`.
+#[cold]
+#[inline(never)]
+fn wait_for_thief(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
+    local_jobs.restore_extra();
+    wait_until_done(local_jobs, host, job);
+    local_jobs.remove_public(job);
+    #[cfg(moirai_loom)]
+    job.retire();
+    false
+}
+
+/// Publishes the thread's outermost job in its slot (rule 13), or others by the lock.
+#[cold]
+#[inline(never)]
+fn publish(local_jobs: &LocalJobs, host: &impl Host) {
+    if local_jobs.put_in_slot(host) {
+        host.invite(Invitation::IfFree);
+    } else {
+        publish_in_list(local_jobs, host);
+    }
 }
 
 /// Publishes private jobs, oldest first, until the shared jobs have enough (rule 5).
 #[cold]
 #[inline(never)]
-fn publish(local_jobs: &LocalJobs, host: &impl Host) {
+fn publish_in_list(local_jobs: &LocalJobs, host: &impl Host) {
     let at_least = usize::from(local_jobs.has_too_few_public());
     local_jobs.spend_extra();
     let published =

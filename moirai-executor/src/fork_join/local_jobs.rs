@@ -5,7 +5,8 @@ use std::ptr;
 
 use super::frame::{CurrentFrame, Frame};
 use super::host::{Host, Invitation};
-use super::shared_jobs::StolenJob;
+use super::job_slot::Ticket;
+use super::shared_jobs::{SharedJobs, StolenJob};
 use super::stack_job::JobHeader;
 use super::waking::leave_external;
 
@@ -29,6 +30,10 @@ pub(crate) struct LocalJobs {
     /// When `extra` was last restored at the beginning of a task's fork-join work, in ticks of the executor's clock.
     restored_at: Cell<u64>,
     sentinel: JobHeader,
+    /// The worker whose slot the thread has claimed (rule 13).
+    slot: Cell<Option<usize>>,
+    /// The ticket of the oldest job, if the thread has put that into its slot.
+    ticket: Cell<Option<Ticket>>,
     /// Whether the thread counts as an external thread (rule 7).
     is_external: Cell<bool>,
 }
@@ -43,6 +48,8 @@ impl LocalJobs {
             extra: Cell::new(EXTRA),
             restored_at: Cell::new(0),
             sentinel: JobHeader::sentinel(),
+            slot: Cell::new(None),
+            ticket: Cell::new(None),
             is_external: Cell::new(false),
         }
     }
@@ -59,6 +66,67 @@ impl LocalJobs {
     #[inline]
     pub(crate) const fn frame(&self) -> &CurrentFrame {
         &self.frame
+    }
+
+    /// Returns whether the thread has claimed a slot.
+    #[inline]
+    pub(crate) fn has_slot(&self) -> bool {
+        self.slot.get().is_some()
+    }
+
+    /// Claims the slot of a worker whose core the thread holds, if that is free (rule 13). The thread has none.
+    #[inline]
+    pub(crate) fn claim_slot(&self, worker: usize, shared_jobs: &SharedJobs) {
+        debug_assert!(!self.has_slot(), "a thread has one slot");
+        if shared_jobs.claim_slot(worker) {
+            self.slot.set(Some(worker));
+        }
+    }
+
+    /// Gives the thread's slot up, if it has one, because the thread no longer runs a worker's tasks.
+    pub(crate) fn release_slot(&self, shared_jobs: &SharedJobs) {
+        if let Some(slot) = self.slot.take() {
+            debug_assert!(
+                self.ticket.get().is_none(),
+                "a thread gives up a slot with a job of its own"
+            );
+            shared_jobs.release_slot(slot);
+        }
+    }
+
+    /// Publishes the newest job in the thread's slot, if the job is the thread's outermost (rule 13). Returns whether it did; then the
+    /// caller must invite a worker.
+    #[inline]
+    pub(super) fn put_in_slot(&self, host: &impl Host) -> bool {
+        let Some(slot) = self.slot.get() else {
+            return false;
+        };
+        let newest = self.newest.get();
+        // SAFETY: the list holds its own sentinel, and jobs of frames that are still on the stack.
+        let job = unsafe { &*newest };
+        if !ptr::eq(job.prev().get(), &raw const self.sentinel) || !job.is_private() {
+            return false;
+        }
+        // SAFETY: the job was forked in its frame, which is still on the stack.
+        let frame = unsafe { &*job.frame() };
+        if !frame.is_root() {
+            return false;
+        }
+        job.put_in_slot();
+        let ticket = host.shared_jobs().put_in_slot(slot, newest, frame.task(), || host.idle());
+        self.ticket.set(Some(ticket));
+        self.set_newest_public(newest);
+        true
+    }
+
+    /// Takes the newest job out of the thread's slot. `None` if the thread has not put it there, `Some(false)` if a thief has taken it.
+    #[inline]
+    pub(super) fn take_back_from_slot(&self, job: &JobHeader, host: &impl Host) -> Option<bool> {
+        if !ptr::eq(job.prev().get(), &raw const self.sentinel) {
+            return None;
+        }
+        let (ticket, slot) = (self.ticket.take()?, self.slot.get()?);
+        Some(host.shared_jobs().take_back_from_slot(slot, ticket))
     }
 
     /// Calls `f` from outside of fork-join work, in the frame of that call. `is_external` says that the thread holds no core.

@@ -1,9 +1,10 @@
-//! The jobs that any worker may take: public stack jobs, and public jobs of scopes.
+//! The jobs that any worker may take: public stack jobs, in slots and in a list, and public jobs of scopes.
 
 use std::collections::VecDeque;
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use moirai_core::shim::hint;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard};
@@ -11,6 +12,7 @@ use moirai_sync::Unparker;
 use slab::Slab;
 
 use super::frame::{CurrentFrame, Frame};
+use super::job_slot::{JobSlot, Ticket};
 use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
 use super::stack_job::JobHeader;
 use crate::panics::AbortOnUnwind;
@@ -18,13 +20,14 @@ use crate::task::TaskPtr;
 
 /// The public jobs of an executor.
 ///
-/// One lock protects them all: publishing is the exception, a few jobs for each idle worker.
+/// The outermost job of a worker is in a slot of that worker's thread, the others are in one list with one lock: publishing them is the
+/// exception, a few jobs for each idle worker.
 pub(crate) struct SharedJobs {
-    /// The number of the executor's workers.
-    workers: usize,
+    /// A slot for each worker (rule 13).
+    slots: Box<[CachePadded<JobSlot>]>,
     /// Whether a `join` should publish a job (rule 5). Every `join` reads it.
     wants_jobs: AtomicBool,
-    /// The number of public jobs: a copy of the count in `state`, which is read without the lock.
+    /// The number of jobs in the list: a copy of the count in `state`, which is read without the lock.
     public: AtomicUsize,
     /// Counts publications. A thread that has looked for a job without success need not look again while this is the same.
     version: AtomicUsize,
@@ -75,7 +78,7 @@ enum Stolen {
 impl SharedJobs {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
-            workers,
+            slots: (0..workers).map(|_| CachePadded::new(JobSlot::new())).collect(),
             wants_jobs: AtomicBool::new(true),
             public: AtomicUsize::new(0),
             version: AtomicUsize::new(0),
@@ -109,8 +112,13 @@ impl SharedJobs {
     }
 
     /// Returns whether there is a job to take. Exact for a caller that asks after its fence of rule 8.
-    #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
+        self.has_listed_jobs() || self.slots.iter().any(|slot| slot.is_full())
+    }
+
+    /// Returns whether there is a job in the list. Exact as [`has_jobs`](Self::has_jobs) is.
+    #[inline]
+    pub(crate) fn has_listed_jobs(&self) -> bool {
         // Ordering: Relaxed: the fence of the asking thread comes before this load, and that of the publisher, in `invite` or
         // `Sleepers::notify`, after the store. A job is only ever taken under the lock.
         self.public.load(Ordering::Relaxed) > 0
@@ -118,19 +126,65 @@ impl SharedJobs {
 
     /// Returns whether there are jobs, and idle workers with a processor to run them on.
     pub(crate) fn has_more_for(&self, idle: usize) -> bool {
-        self.has_jobs() && self.idle_cores(idle) > 0
+        self.idle_cores(idle) > 0 && self.has_jobs()
     }
 
-    /// Takes the oldest job, for a worker that is outside of all fork-join work. Asks for jobs if there is none.
+    /// Takes a job, for a worker that is outside of all fork-join work: the oldest of the list, or one in a slot. Asks for jobs if
+    /// there is none.
     pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
-        if !self.has_jobs() {
-            self.request_jobs();
-            return None;
+        if !self.has_listed_jobs() {
+            let stolen = self.take_from_slot(None);
+            if stolen.is_none() {
+                self.request_jobs();
+            }
+            return stolen;
         }
         let mut state = self.lock();
         let stolen = state.take_at(0);
         self.changed(&state, idle);
         stolen
+    }
+
+    /// Takes a job out of a slot; with `only_of`, one that belongs to the fork-join work of that task.
+    pub(crate) fn take_from_slot(&self, only_of: Option<TaskPtr>) -> Option<StolenJob> {
+        self.slots.iter().find_map(|slot| {
+            let job = slot.take(only_of)?;
+            // SAFETY: the job was in the slot, and its owner waits for the thief that has taken it out.
+            unsafe { &*job }.taken_from_slot();
+            Some(StolenJob(Stolen::StackJob(job)))
+        })
+    }
+
+    /// Claims a worker's slot for the calling thread. Returns whether it was free.
+    pub(super) fn claim_slot(&self, worker: usize) -> bool {
+        self.slots[worker].claim()
+    }
+
+    /// Gives a slot up that the calling thread has claimed. No job of the thread is in it.
+    pub(super) fn release_slot(&self, worker: usize) {
+        self.slots[worker].release();
+    }
+
+    /// Publishes a job in a slot that the calling thread has claimed, and in which it has no job. The caller must invite a worker.
+    #[inline]
+    pub(super) fn put_in_slot(
+        &self,
+        slot: usize,
+        job: *const JobHeader,
+        task: Option<TaskPtr>,
+        idle: impl FnOnce() -> usize,
+    ) -> Ticket {
+        if self.wants_jobs() && self.idle_cores(idle()) <= 1 {
+            // Ordering: Relaxed: a hint. A worker that finds no job sets it again.
+            self.wants_jobs.store(false, Ordering::Relaxed);
+        }
+        self.slots[slot].put(job, task)
+    }
+
+    /// Takes the job of a ticket back for its owner. Returns whether it was still there; if not, a thief has it.
+    #[inline]
+    pub(super) fn take_back_from_slot(&self, slot: usize, ticket: Ticket) -> bool {
+        self.slots[slot].take_back(ticket)
     }
 
     /// Asks the next `join` to publish a job, because a worker has found none.
@@ -153,7 +207,7 @@ impl SharedJobs {
         // Ordering: Relaxed: a caller that misses a job looks again later, or leaves it to another worker, which was notified of
         // it.
         let version = self.version.load(Ordering::Relaxed);
-        if !self.has_jobs() || *seen == Some(version) {
+        if !self.has_listed_jobs() || *seen == Some(version) {
             return None;
         }
         let stolen = self.take_if(idle, |frame| frame.is_descendant_of(of));
@@ -165,10 +219,9 @@ impl SharedJobs {
 
     /// Takes a job that belongs to the fork-join work of a task.
     pub(crate) fn take_of_task(&self, task: TaskPtr, idle: usize) -> Option<StolenJob> {
-        if !self.has_jobs() {
-            return None;
-        }
-        self.take_if(idle, |frame| frame.is_of(task))
+        let listed = self.has_listed_jobs();
+        let stolen = if listed { self.take_if(idle, |frame| frame.is_of(task)) } else { None };
+        stolen.or_else(|| self.take_from_slot(Some(task)))
     }
 
     fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<StolenJob> {
@@ -185,7 +238,7 @@ impl SharedJobs {
             return false;
         }
         let mut state = self.lock();
-        if !job.is_public() {
+        if !job.is_listed() {
             return false;
         }
         // It is usually one of the newest.
@@ -289,7 +342,8 @@ impl SharedJobs {
         let entry = &mut state.scopes[scope];
         entry.job_time.learn(ran.number, ran.took);
         if goes_on {
-            let taken = entry.job_time.batch(entry.jobs.len(), self.workers).min(entry.jobs.len());
+            let taken =
+                entry.job_time.batch(entry.jobs.len(), self.slots.len()).min(entry.jobs.len());
             next.extend(entry.jobs.drain(..taken));
         }
         entry.unfinished -= ran.number;

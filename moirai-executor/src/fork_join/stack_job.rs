@@ -17,9 +17,11 @@ use super::latch::Latch;
 
 /// In the list of its owner, and known to no other thread.
 const PRIVATE: u8 = 0;
-/// In the shared jobs, where any worker may take it.
+/// In the list of the shared jobs, where any worker may take it.
 const PUBLIC: u8 = 1;
-/// Taken out of the shared jobs by a thief.
+/// In the slot of its owner's thread, where any worker may take it, or just taken from there (rule 13).
+const IN_SLOT: u8 = 6;
+/// Taken by a thief.
 const TAKEN: u8 = 2;
 /// As [`TAKEN`], and the owner sleeps.
 const WAITED: u8 = 3;
@@ -109,13 +111,31 @@ impl JobHeader {
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
 
-    /// Returns whether the job is in the shared jobs.
-    ///
-    /// The answer is exact under the lock. The owner may ask without it, and then learns a little later that the job was taken.
+    /// Returns whether the job is in the list of the shared jobs. The caller holds their lock.
+    pub(crate) fn is_listed(&self) -> bool {
+        // Ordering: Relaxed: the lock orders the accesses.
+        self.state.load(Ordering::Relaxed) == PUBLIC
+    }
+
+    /// Returns whether any worker may take the job, as far as its owner knows, who learns a little later that it was taken.
     #[inline]
     pub(crate) fn is_public(&self) -> bool {
-        // Ordering: Relaxed: the lock orders the accesses; a caller without the lock concludes nothing from the answer.
-        self.state.load(Ordering::Relaxed) == PUBLIC
+        // Ordering: Relaxed: the caller concludes nothing from the answer.
+        matches!(self.state.load(Ordering::Relaxed), PUBLIC | IN_SLOT)
+    }
+
+    /// Marks the job as one that its owner is about to put into its slot.
+    #[inline]
+    pub(crate) fn put_in_slot(&self) {
+        // Ordering: Relaxed: `JobSlot::put` publishes it.
+        self.state.store(IN_SLOT, Ordering::Relaxed);
+    }
+
+    /// Marks the job as taken, by the thief that took it out of its owner's slot.
+    pub(crate) fn taken_from_slot(&self) {
+        // The owner may know it already, and sleep. Then the state is WAITED, or TAKEN again.
+        // Ordering: Relaxed for both: the thief has acquired the job with the slot's ticket, and `finish` looks at the state again.
+        let _ = self.state.compare_exchange(IN_SLOT, TAKEN, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Marks the job as taken by a thief. The caller holds the lock of the shared jobs.
@@ -204,8 +224,9 @@ impl Latch for JobHeader {
     }
 
     fn set_waker(&self, unparker: Unparker) {
-        // Ordering: Relaxed: only the owner changes TAKEN to a state in which the unparker's field is the thief's.
-        if self.state.load(Ordering::Relaxed) != TAKEN {
+        // Ordering: Relaxed: only the owner changes TAKEN or IN_SLOT to a state in which the unparker's field is the thief's.
+        let mut state = self.state.load(Ordering::Relaxed);
+        if !matches!(state, TAKEN | IN_SLOT) {
             // The job is done, or its thief is about to wake the unparker that it found in an earlier wait.
             while !self.is_done() {
                 hint::spin_loop();
@@ -213,14 +234,19 @@ impl Latch for JobHeader {
             return;
         }
         self.sleeper.with_mut(|sleeper| {
-            // SAFETY: in TAKEN the field is the owner's, and a thief that leaves TAKEN stores DONE and does not touch the field.
+            // SAFETY: in TAKEN and IN_SLOT the field is the owner's, and a thief that leaves them does not touch the field.
             unsafe { (*sleeper).write(unparker) };
         });
         // Ordering: Release pairs with the Acquire in `finish`: it hands the field to the thief.
-        let armed =
-            self.state.compare_exchange(TAKEN, WAITED, Ordering::Release, Ordering::Relaxed);
-        if armed.is_err() {
-            self.drop_sleeper();
+        while let Err(now) =
+            self.state.compare_exchange(state, WAITED, Ordering::Release, Ordering::Relaxed)
+        {
+            if now != TAKEN {
+                self.drop_sleeper();
+                return;
+            }
+            // The thief has come from IN_SLOT to TAKEN.
+            state = now;
         }
     }
 

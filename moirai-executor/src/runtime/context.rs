@@ -48,6 +48,12 @@ pub(crate) struct Context {
     outer: Cell<*const Context>,
 }
 
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.local_jobs.release_slot(&self.shared.shared_jobs);
+    }
+}
+
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let ticks = Cell::new(shared.clock.ticks());
@@ -67,12 +73,16 @@ impl Context {
 
     /// Creates the context of a thread of the blocking pool.
     pub(crate) fn for_blocking(shared: Arc<Shared>) -> Self {
-        Self { in_blocking_pool: Cell::new(true), ..Self::new(shared) }
+        let context = Self::new(shared);
+        context.in_blocking_pool.set(true);
+        context
     }
 
     /// Creates the context of a thread that ends the tasks that are left in the queues, after the last core has closed.
     pub(crate) fn for_ending(shared: Arc<Shared>) -> Self {
-        Self { ending: true, ..Self::new(shared) }
+        let mut context = Self::new(shared);
+        context.ending = true;
+        context
     }
 
     /// Returns whether the calling thread is ending the tasks that are left in the queues of `shared`.

@@ -22,8 +22,15 @@ pub(crate) fn forking<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) 
 #[inline(never)]
 fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
     let frame = Frame::root(context.innermost_task());
-    let is_external = context.worker().is_none();
+    let worker = context.worker();
+    let is_external = worker.is_none();
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
+    if !local_jobs.has_slot()
+        && let Some(worker) = worker
+        && shared.mode.has_threads()
+    {
+        local_jobs.claim_slot(worker, &shared.shared_jobs);
+    }
     local_jobs.begin(context.ticks.get(), shared.injector_ticks);
     local_jobs.enter_root(&**shared, &frame, is_external, || f(local_jobs, shared))
 }

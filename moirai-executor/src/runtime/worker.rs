@@ -23,6 +23,7 @@ pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
         while let Some(core) = next {
             // What users bring is contained where it is called. A panic that was overlooked there must not lose the core.
             let panicked = panics::contain(|| work(&context, core));
+            context.local_jobs().release_slot(&shared.shared_jobs);
             if let Some(message) = &panicked {
                 log!(error, panic = &**message, "a worker panicked, and goes on");
             }
@@ -46,7 +47,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     let mut looked_in_injector = context.ticks.get();
     loop {
         // Tasks and public jobs take turns.
-        if shared.shared_jobs.has_jobs()
+        if shared.shared_jobs.has_listed_jobs()
             && context.worker().is_some()
             && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle())
         {
@@ -58,6 +59,11 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         if long_ago {
             looked_in_injector = now;
             Driver::fire_due();
+            if context.worker().is_some()
+                && let Some(stolen) = shared.shared_jobs.take_from_slot(None)
+            {
+                run_stolen_job(context, index, stolen);
+            }
         }
         let Some(popped) = context.with_core(|core| {
             if long_ago {

@@ -400,6 +400,12 @@ impl TaskPtr {
         Self(NonNull::from(state))
     }
 
+    /// The address that identifies the task.
+    #[inline]
+    pub(crate) const fn address(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
     /// Returns `true` if the task was asked to stop.
     ///
     /// # Safety

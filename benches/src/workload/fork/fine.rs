@@ -14,6 +14,9 @@ const FIBONACCI: u32 = 30;
 /// The number of joins that it takes.
 const JOINS: u64 = 1_346_268;
 
+/// The number of joins of `fork_outermost_join`.
+const OUTERMOST: u64 = 200_000;
+
 const LEVELS: u32 = 10;
 const NODES: u64 = (1 << LEVELS) - 1;
 /// How many times one run sums the tree.
@@ -78,6 +81,40 @@ pub(super) fn groups() -> Vec<Group> {
                 Case {
                     peer: "rayon",
                     run: || rayon(1).install(|| time(|| keep(rayon_fibonacci(FIBONACCI)))),
+                },
+            ],
+        },
+        Group {
+            name: "fork_outermost_join",
+            about: "join two closures that do nothing, from outside of other fork-join work, inside",
+            unit: "join",
+            units: OUTERMOST,
+            rounds: 25,
+            reach: None,
+            figures: vec![at_most("rayon", 1.0)],
+            cases: vec![
+                Case {
+                    peer: "moirai",
+                    run: || {
+                        inside(|| {
+                            keep(outermost(|| moirai::join(|| black_box(1), || black_box(2))))
+                        })
+                    },
+                },
+                Case {
+                    peer: "chili",
+                    run: || {
+                        let scope = &mut chili(workers()).scope();
+                        outermost(|| scope.join(|_| black_box(1), |_| black_box(2)))
+                    },
+                },
+                Case {
+                    peer: "rayon",
+                    run: || {
+                        in_rayon(|| {
+                            keep(outermost(|| ::rayon::join(|| black_box(1), || black_box(2))))
+                        })
+                    },
                 },
             ],
         },
@@ -168,6 +205,14 @@ pub(super) fn groups() -> Vec<Group> {
             ],
         },
     ]
+}
+
+fn outermost(mut join: impl FnMut() -> (u64, u64)) -> std::time::Duration {
+    time(|| {
+        for _ in 0..OUTERMOST {
+            assert_eq!(join(), (1, 2));
+        }
+    })
 }
 
 fn fibonacci(n: u32) -> u64 {
