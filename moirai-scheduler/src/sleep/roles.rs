@@ -18,6 +18,8 @@ pub(super) struct Search<'a> {
 pub(super) struct Announced<'a> {
     sleepers: &'a Sleepers,
     worker: usize,
+    /// The end of the list at which it was entered.
+    turn: Turn,
     /// Whether the worker has to wake the next one if it finds something (rule 5).
     wakes_next: bool,
 }
@@ -60,7 +62,7 @@ impl Drop for Search<'_> {
 /// The order in which announced workers are notified.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Before those that announced themselves earlier.
+    /// Before those that announced themselves earlier, while its cache is warm.
     First,
     /// After all others.
     Last,
@@ -77,8 +79,8 @@ impl Sleepers {
         let wakes_next = {
             let mut list = self.list.lock();
             match turn {
-                Turn::First => list.push(worker),
-                Turn::Last => list.insert(0, worker),
+                Turn::First => list.push_back(worker),
+                Turn::Last => list.push_front(worker),
             }
             let has_pending_wake = self.counts.announce(search.is_some());
             // The search is over: the counts have this worker as sleeping.
@@ -93,7 +95,7 @@ impl Sleepers {
         // follows sees what it pushed (argument A). Under ThreadSanitizer the exchange in `SleepCounts::announce` stands for it.
         #[cfg(not(moirai_tsan))]
         moirai_core::shim::sync::atomic::fence(Ordering::SeqCst);
-        Announced { sleepers: self, worker, wakes_next }
+        Announced { sleepers: self, worker, turn, wakes_next }
     }
 }
 
@@ -154,9 +156,15 @@ impl<'a> Announced<'a> {
         let sleepers = self.sleepers;
         let notice = {
             let mut list = sleepers.list.lock();
-            match list.iter().rposition(|&other| other == self.worker) {
+            let is_it = |&other: &usize| other == self.worker;
+            // It has not been there for long, so it is close to the end at which it was entered, however many sleep.
+            let found = match self.turn {
+                Turn::First => list.iter().rposition(is_it),
+                Turn::Last => list.iter().position(is_it),
+            };
+            match found {
                 Some(at) => {
-                    list.remove(at);
+                    let _ = list.remove(at);
                     sleepers.counts.withdraw();
                     notice::NONE
                 }

@@ -1,5 +1,6 @@
 //! The sleeping workers, and how they are notified. See the [module](super).
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
@@ -18,9 +19,9 @@ pub struct Sleepers {
     pub(super) counts: CachePadded<SleepCounts>,
     /// The number of workers that may search at once.
     pub(super) search_limit: usize,
-    /// The sleeping workers. The last to come is the first to be notified, while its cache is warm. Whenever the lock is free, the
-    /// list is as long as the count of sleeping workers.
-    pub(super) list: Mutex<Vec<usize>>,
+    /// The sleeping workers. The last one is the first to be notified. Whenever the lock is free, the list is as long as the count
+    /// of sleeping workers. On cache lines of its own: who is notified reads what is around it, without the lock.
+    pub(super) list: CachePadded<Mutex<VecDeque<usize>>>,
     pub(super) slots: Box<[CachePadded<SleepSlot>]>,
 }
 
@@ -64,7 +65,7 @@ impl Sleepers {
         Self {
             counts: CachePadded::new(SleepCounts::new()),
             search_limit: (workers / 2).max(1),
-            list: Mutex::new(Vec::with_capacity(workers)),
+            list: CachePadded::new(Mutex::new(VecDeque::with_capacity(workers))),
             slots: (0..workers)
                 .map(|_| {
                     let parker = Parker::new();
@@ -139,7 +140,7 @@ impl Sleepers {
                 // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
                 self.slots[worker].notice.store(notice::STOPPED, Ordering::Release);
             }
-            std::mem::replace(&mut *list, Vec::with_capacity(self.slots.len()))
+            std::mem::replace(&mut *list, VecDeque::with_capacity(self.slots.len()))
         };
         for worker in stopped {
             self.slots[worker].unparker.unpark();
@@ -182,7 +183,7 @@ impl Sleepers {
                 drop(list);
                 return self.recheck();
             };
-            list.remove(at);
+            let _ = list.remove(at);
             self.counts.claim_this_sleeper();
             // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
             self.slots[worker].notice.store(notice::NOTIFIED, Ordering::Release);
@@ -206,7 +207,7 @@ impl Sleepers {
             if !self.counts.claim_sleeper() {
                 return;
             }
-            let Some(worker) = list.pop() else {
+            let Some(worker) = list.pop_back() else {
                 unreachable!("the list is as long as the counts say")
             };
             // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
