@@ -45,6 +45,9 @@ mod timer;
 mod watchdog;
 mod yield_now;
 
+#[cfg(all(test, not(moirai_loom)))]
+mod tests;
+
 pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
 pub use executor::{HybridExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;

@@ -34,10 +34,12 @@ pub struct Totals {
 /// All counts of one registry.
 #[derive(Debug)]
 pub(super) struct Counts {
-    writers: Box<[CachePadded<WriterCounts>]>,
+    pub(super) writers: Box<[CachePadded<WriterCounts>]>,
     /// The bytes of all annotations that slots link. Negative for a moment if a record is evicted before its annotations were
     /// added.
-    annotation_total: AtomicIsize,
+    ///
+    /// On a cache line of its own: each task with a name writes it, and each task reads where the counts of its writer are.
+    pub(super) annotation_total: CachePadded<AtomicIsize>,
     /// How long the last sweep took, in nanoseconds, plus one; zero before the first sweep.
     pub(super) last_sweep: AtomicU64,
 }
@@ -103,7 +105,7 @@ impl Counts {
     pub(super) fn new(writer_count: usize) -> Self {
         Self {
             writers: (0..writer_count).map(|_| CachePadded::default()).collect(),
-            annotation_total: AtomicIsize::new(0),
+            annotation_total: CachePadded::new(AtomicIsize::new(0)),
             last_sweep: AtomicU64::new(0),
         }
     }

@@ -16,7 +16,8 @@ use super::tally::Tally;
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) directory: Directory,
-    pub(super) depot: Depot,
+    /// On cache lines of its own: each worker locks it three times for a block of tasks.
+    pub(super) depot: CachePadded<Depot>,
     /// The completions of each writer: those of the workers, then the shared ones.
     pub(super) logs: Box<[CachePadded<CompletionLog>]>,
     pub(super) counts: Counts,
@@ -30,7 +31,7 @@ impl Store {
     pub(super) fn new(writer_count: usize, generation: u32) -> Self {
         Self {
             directory: Directory::new(generation),
-            depot: Depot::new(),
+            depot: CachePadded::new(Depot::new()),
             logs: (0..writer_count).map(|_| CachePadded::new(CompletionLog::new())).collect(),
             counts: Counts::new(writer_count),
             tally: CachePadded::new(Tally::new()),

@@ -143,7 +143,7 @@ impl Registry {
             + self.store.directory.bytes()
             + self.store.depot.bytes()
             + self.store.counts.bytes()
-            + self.shared_writers.len() * size_of::<Mutex<Writer>>()
+            + self.shared_writers.len() * size_of::<CachePadded<Mutex<Writer>>>()
             + self.store.garbage.bytes()
             + segments
             + evictors

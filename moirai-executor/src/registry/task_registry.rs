@@ -26,7 +26,8 @@ pub struct Registry {
     pub(super) identity: u64,
     /// The number of workers' writers that have been handed out.
     pub(super) writers_made: Mutex<usize>,
-    pub(super) shared_writers: Box<[Mutex<Writer>]>,
+    /// Each on cache lines of its own: different threads use them at the same time.
+    pub(super) shared_writers: Box<[CachePadded<Mutex<Writer>>]>,
     /// The number of shared writers in use.
     pub(super) used_shared_writers: usize,
     /// One for each log, at its index. If a thread takes several of the locks, it takes them in this order.
@@ -40,7 +41,8 @@ pub struct Registry {
     pub(super) untold: u64,
     /// The number of told completions beyond the limit from which a thread evicts from the logs of others, too (rule 10).
     pub(super) overdue: u64,
-    pub(super) refused: AtomicU64,
+    /// On a cache line of its own: refused tasks write it, while admitted ones read what is around it.
+    pub(super) refused: CachePadded<AtomicU64>,
     pub(super) sweep_signal: SweepSignal,
 }
 
@@ -88,7 +90,7 @@ impl Registry {
             writers_made: Mutex::new(0),
             used_shared_writers: SHARED_WRITERS,
             shared_writers: (workers..writer_count)
-                .map(|index| Mutex::new(Writer::new(identity, index)))
+                .map(|index| CachePadded::new(Mutex::new(Writer::new(identity, index))))
                 .collect(),
             evictors: (0..writer_count)
                 .map(|_| CachePadded::new(Mutex::new(Evictor::new())))
@@ -97,7 +99,7 @@ impl Registry {
             batch,
             untold: untold as u64,
             overdue: (untold + workers.max(1) * batch) as u64,
-            refused: AtomicU64::new(0),
+            refused: CachePadded::new(AtomicU64::new(0)),
             sweep_signal: SweepSignal::default(),
             config,
             clock,

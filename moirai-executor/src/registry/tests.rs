@@ -14,6 +14,7 @@ use moirai_core::{
 use super::page::{BLOCK_SLOTS, PAGE_SLOTS};
 use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
+mod lines;
 mod shares;
 
 fn registry(config: CleanupConfig) -> (Registry, Arc<ManualClock>) {

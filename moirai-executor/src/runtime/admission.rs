@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam_utils::CachePadded;
 use moirai_core::{ExecutorConfig, TaskError, TaskKind};
 use moirai_sync::{Permit, Semaphore, SemaphoreClosed};
 
@@ -36,9 +37,10 @@ type WaitForRoom = for<'a> fn(&'a Semaphore) -> Result<Permit<'a>, SemaphoreClos
 /// The limits on the number of tasks; see the [module](self).
 #[derive(Debug)]
 pub(crate) struct Admission {
-    active: Option<Semaphore>,
-    blocking: Semaphore,
-    refused: AtomicU64,
+    pub(super) active: Option<Semaphore>,
+    /// Both on cache lines of their own: blocking tasks and refused ones write them, and others read whether there is a limit.
+    pub(super) blocking: CachePadded<Semaphore>,
+    pub(super) refused: CachePadded<AtomicU64>,
 }
 
 impl Admission {
@@ -46,8 +48,8 @@ impl Admission {
         let blocking = config.max_blocking_threads.saturating_add(config.blocking_queue_limit);
         Self {
             active: config.max_active_tasks.map(Semaphore::new),
-            blocking: Semaphore::new(blocking),
-            refused: AtomicU64::new(0),
+            blocking: CachePadded::new(Semaphore::new(blocking)),
+            refused: CachePadded::new(AtomicU64::new(0)),
         }
     }
 

@@ -59,19 +59,20 @@ pub(crate) struct Shared {
     pub(crate) is_plain: bool,
     /// Whether the executor runs on threads or in the turns of a simulation.
     pub(crate) mode: SharedMode,
-    pub(crate) watchers: Watchers,
+    /// On cache lines of its own, as are the other parts that threads write while each task reads what is around them.
+    pub(crate) watchers: CachePadded<Watchers>,
     pub(crate) shutdown_progress: ShutdownProgress,
     /// Wakes the cleanup thread when a manual clock moves.
     pub(crate) cleanup: Mutex<Option<ClockListener>>,
     /// Threads that hold cores, and cores that wait for a thread.
-    pub(crate) cores: ThreadPool<Box<WorkerCore>>,
+    pub(crate) cores: CachePadded<ThreadPool<Box<WorkerCore>>>,
     /// Threads that run blocking tasks, and tasks that wait for a thread.
-    pub(crate) blocking: ThreadPool<Runnable>,
+    pub(crate) blocking: CachePadded<ThreadPool<Runnable>>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) admission: Admission,
     /// The number of cores that have not closed.
     pub(crate) open_cores: AtomicUsize,
-    pub(crate) cell_count: CellCount,
+    pub(crate) cell_count: CachePadded<CellCount>,
     /// The reference to this that all cells together own, from `Arc::into_raw`; null before the start and after its end.
     pub(crate) cells_ref: AtomicPtr<Self>,
 }
@@ -200,24 +201,24 @@ impl Shared {
             watchdog: Watchdog::new(&config, compensation),
             time: ExecutorTime::of(&clock),
             injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
-            watchers: Watchers::default(),
+            watchers: CachePadded::default(),
             shutdown_progress: ShutdownProgress::default(),
             cleanup: Mutex::new(None),
-            cores: ThreadPool::new(PoolLimits {
+            cores: CachePadded::new(ThreadPool::new(PoolLimits {
                 threads: workers.saturating_add(spare),
                 queue: 0,
                 keep_alive,
-            }),
-            blocking: ThreadPool::new(PoolLimits {
+            })),
+            blocking: CachePadded::new(ThreadPool::new(PoolLimits {
                 threads: config.max_blocking_threads,
                 // `admission` limits the number of tasks.
                 queue: usize::MAX,
                 keep_alive,
-            }),
+            })),
             admission: Admission::new(&config),
             lifecycle: Lifecycle::new(),
             open_cores: AtomicUsize::new(workers),
-            cell_count: CellCount::new(),
+            cell_count: CachePadded::new(CellCount::new()),
             cells_ref: AtomicPtr::default(),
             config,
             clock,
@@ -316,5 +317,39 @@ impl fmt::Debug for Shared {
             .field("workers", &self.config.worker_threads)
             .field("load", &self.queued())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+    use crate::tests::{assert_apart, place};
+
+    #[test]
+    fn what_many_threads_write_is_on_no_line_that_every_task_reads() {
+        let written = [
+            place!(Shared, sleepers),
+            place!(Shared, shared_jobs),
+            place!(Shared, watchers),
+            place!(Shared, cores),
+            place!(Shared, blocking),
+            place!(Shared, cell_count),
+            place!(Shared, admission.blocking),
+            place!(Shared, admission.refused),
+        ];
+        let read = [
+            place!(Shared, admission.active),
+            place!(Shared, registry),
+            place!(Shared, clock),
+            place!(Shared, injector_ticks),
+            place!(Shared, scheduler),
+            place!(Shared, plugins),
+            place!(Shared, recorder),
+            place!(Shared, is_plain),
+            place!(Shared, mode),
+            place!(Shared, lifecycle),
+            place!(Shared, watchdog),
+        ];
+        assert_apart(&written, &read);
     }
 }
