@@ -9,6 +9,7 @@
 mod allocator;
 pub mod chart;
 pub mod compare;
+pub mod contention;
 pub mod criterion_suite;
 pub mod help;
 pub mod measure;
