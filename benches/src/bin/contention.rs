@@ -1,5 +1,5 @@
-//! Measures what shared cache lines cost as the number of workers grows, from one thread and from two, and predicts what they cost on
-//! machines with many cores: see `moirai_benches::contention`.
+//! Measures what shared cache lines cost as the number of workers grows, from one thread and from two, and predicts what they cost
+//! on machines with many cores: see `moirai_benches::contention`.
 //!
 //! `cargo run --profile bench -p moirai-benches --bin contention [-- ARGUMENTS]`
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use moirai_benches::chart::{Line, lines, number};
 use moirai_benches::contention::inventory::Setting;
 use moirai_benches::contention::model::{
-    LIMITS, MACHINES, PATHS, bound_table, inventory_table, predict, prediction_table,
+    LIMITS, Limit, MACHINES, PATHS, bound_table, inventory_table, predict, prediction_table,
 };
 use moirai_benches::contention::{Cell, OPERATIONS, Operation, Plan, Row, measure};
 use moirai_benches::help::asks_for_help;
@@ -173,7 +173,7 @@ fn chart(plan: &Plan, rows: &[Row]) -> String {
 /// Draws the throughput that the model predicts, with the transfer time of the second machine.
 fn model_chart() -> String {
     let machine = MACHINES[1];
-    let curve = |label: String, path: usize, limit: fn(usize) -> usize| {
+    let curve = |label: String, path: usize, limit: Limit| {
         let point = |workers: usize| {
             let at = Setting { workers, limit: limit(workers) };
             (workers as f64, predict(&PATHS[path], at, machine.transfer).throughput)

@@ -1,8 +1,8 @@
 //! The cache lines that more than one worker writes, and how often.
 //!
-//! Each number follows from the code: the functions here say how, and name the constants that they copy. A *transfer* is a line that
-//! goes from the cache of one core to that of another. A line that only one worker writes, such as its queue, its log or its counts,
-//! is not here, unless others read it so often that it travels.
+//! Each number follows from the code: the functions here say how, and name the constants that they copy. A *transfer* is a line
+//! that goes from the cache of one core to that of another. A line that only one worker writes, such as its queue, its log or its
+//! counts, is not here, unless others read it so often that it travels.
 
 /// The number of tasks for which a worker uses one block of the registry: a test of the registry measures 38 to 64.
 const TASKS_PER_BLOCK: f64 = 48.0;

@@ -1,12 +1,13 @@
 //! A model of contention: how long a task takes, and how many tasks there are in a second, by the number of cores.
 //!
-//! A task takes some time *t* by itself. Of the lines in the [`inventory`](super::inventory) it moves *m* from core to core, each in
-//! a time *T*. If all cores run such tasks and nothing else, then with P cores
+//! A task takes some time *t* by itself. Of the lines in the [`inventory`](super::inventory) it moves *m* from core to core, each
+//! in a time *T*. If all cores run such tasks and nothing else, then with P cores
 //!
 //! - a task takes *t* + *m* T, as long as no core waits for another;
-//! - no more than 1 / (*s* T) tasks are done in a second by all cores together, where *s* is the number of transfers of the line that is
-//!   moved most often of those that all workers share: its transfers come one after the other;
-//! - so the throughput is the lesser of P / (*t* + *m* T) and 1 / (*s* T), and the cores are *saturated* when the second one is less.
+//! - no more than 1 / (*s* T) tasks are done in a second by all cores together, where *s* is the number of transfers of the line
+//!   that is moved most often of those that all workers share: its transfers come one after the other;
+//! - so the throughput is the lesser of P / (*t* + *m* T) and 1 / (*s* T), and the cores are *saturated* when the second one is
+//!   less.
 //!
 //! If each task works for a time *w* besides, *t* + *w* is in the place of *t*. So the line saturates P cores only if *w* is less
 //! than P *s* T - *t* - *m* T.
@@ -113,14 +114,8 @@ pub struct Prediction {
 /// Applies the model to a path that all workers of `at` repeat, each on a core of its own.
 #[must_use]
 pub fn predict(path: &Path, at: Setting, transfer: f64) -> Prediction {
-    let (mut moved, mut most, mut narrowest) = (0.0, 0.0, "none");
-    for line in LINES {
-        let transfers = (line.transfers)(path.uses, at);
-        moved += transfers;
-        if line.line == Line::Shared && transfers > most {
-            (most, narrowest) = (transfers, line.name);
-        }
-    }
+    let moved: f64 = LINES.iter().map(|line| (line.transfers)(path.uses, at)).sum();
+    let (most, narrowest) = narrowest(path.uses, at).unwrap_or((0.0, "none"));
     let unhindered = path.alone() + moved * transfer;
     let bound = at.workers as f64 * most * transfer;
     let nanos = unhindered.max(bound);
@@ -141,8 +136,11 @@ pub fn saturated_from(path: &Path, limit: impl Fn(usize) -> usize, transfer: f64
     })
 }
 
-/// The limits on retained records for which there are predictions, by the number of workers.
-pub const LIMITS: [(&str, fn(usize) -> usize); 2] = [
+/// A limit on retained records, by the number of workers.
+pub type Limit = fn(usize) -> usize;
+
+/// The limits for which there are predictions, with their names.
+pub const LIMITS: [(&str, Limit); 2] = [
     ("10,000 records, the default", |_| 10_000),
     ("512 records for each worker", |workers| (512 * workers).max(10_000)),
 ];
@@ -189,19 +187,16 @@ pub fn bound_table() -> String {
     }
     table.push_str("\n| --- | --- | ---: | ---: | ---: |\n");
     for (what, uses) in EVENTS {
-        let narrowest = |at| {
-            let shared = LINES.iter().filter(|line| line.line == Line::Shared);
-            let transfers = shared.map(|line| ((line.transfers)(uses, at), line.name));
-            let most = transfers.max_by(|a, b| a.0.total_cmp(&b.0));
-            most.filter(|&(transfers, _)| transfers > 0.0)
-        };
-        let at = |machine: Machine| Setting { workers: machine.cores, limit: 10_000 };
-        let name = narrowest(at(MACHINES[2])).map_or("none", |(_, name)| name);
-        let _ = write!(table, "| {what} | {name} |");
-        for machine in MACHINES {
-            let moved: f64 = LINES.iter().map(|line| (line.transfers)(uses, at(machine))).sum();
+        let settings = MACHINES.map(|machine| Setting { workers: machine.cores, limit: 10_000 });
+        let narrowest = settings.map(|at| narrowest(uses, at));
+        let mut names: Vec<_> = narrowest.iter().flatten().map(|&(_, name)| name).collect();
+        names.dedup();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", then ") };
+        let _ = write!(table, "| {what} | {names} |");
+        for ((machine, at), narrowest) in MACHINES.iter().zip(settings).zip(narrowest) {
+            let moved: f64 = LINES.iter().map(|line| (line.transfers)(uses, at)).sum();
             let took = number((moved * machine.transfer).round());
-            let _ = match narrowest(at(machine)) {
+            let _ = match narrowest {
                 None => write!(table, " {took} ns |"),
                 Some((transfers, _)) => {
                     let most = number(1e3 / (transfers * machine.transfer));
@@ -214,9 +209,16 @@ pub fn bound_table() -> String {
     table
 }
 
+/// Returns the line that is moved most often of those that all workers share, with the number of transfers.
+fn narrowest(uses: Uses, at: Setting) -> Option<(f64, &'static str)> {
+    let shared = LINES.iter().filter(|line| line.line == Line::Shared);
+    let transfers = shared.map(|line| ((line.transfers)(uses, at), line.name));
+    transfers.filter(|&(transfers, _)| transfers > 0.0).max_by(|a, b| a.0.total_cmp(&b.0))
+}
+
 /// Returns the predictions for one way to set the limit as a table in Markdown.
 #[must_use]
-pub fn prediction_table(limit: fn(usize) -> usize) -> String {
+pub fn prediction_table(limit: Limit) -> String {
     let mut table = String::from("| path | one core |");
     for machine in MACHINES {
         let _ = write!(table, " {} |", machine.name);
@@ -233,12 +235,14 @@ pub fn prediction_table(limit: fn(usize) -> usize) -> String {
                 nanos => write!(table, " {throughput} M/s, {} ns |", number(nanos)),
             };
         }
-        let middle = MACHINES[1];
-        let at = Setting { workers: middle.cores, limit: limit(middle.cores) };
-        let narrowest = predict(&path, at, middle.transfer).narrowest;
-        let _ = match saturated_from(&path, limit, middle.transfer) {
-            Some(cores) => writeln!(table, " {cores} cores | {narrowest} |"),
-            None => writeln!(table, " never | {narrowest} |"),
+        let transfer = MACHINES[1].transfer;
+        let _ = match saturated_from(&path, limit, transfer) {
+            Some(cores) => {
+                let at = Setting { workers: cores, limit: limit(cores) };
+                let by = predict(&path, at, transfer).narrowest;
+                writeln!(table, " {cores} cores | {by} |")
+            }
+            None => writeln!(table, " never | none |"),
         };
     }
     table
@@ -248,7 +252,7 @@ pub fn prediction_table(limit: fn(usize) -> usize) -> String {
 mod tests {
     use super::*;
 
-    const DEFAULT: fn(usize) -> usize = LIMITS[0].1;
+    const DEFAULT: Limit = LIMITS[0].1;
 
     fn setting(workers: usize) -> Setting {
         Setting { workers, limit: 10_000 }

@@ -26,7 +26,7 @@ fn push_and_pop(queues: &mut Part<Local>, number: usize) {
 
 pub(super) fn push_pop(load: Load) -> f64 {
     let (_scheduler, queues) = queues(load);
-    on_threads(queues, load.times, |queues, number| push_and_pop(queues, number))
+    on_threads(queues, load.times, push_and_pop)
 }
 
 pub(super) fn look(load: Load) -> f64 {
@@ -48,14 +48,9 @@ pub(super) fn steal(load: Load) -> f64 {
 
 pub(super) fn push_pop_watched(load: Load) -> f64 {
     let (_scheduler, queues) = queues(load);
-    beside(
-        queues,
-        load.times,
-        |queues, number| push_and_pop(queues, number),
-        |queues| {
-            black_box(queues[0].pop());
-        },
-    )
+    beside(queues, load.times, push_and_pop, |queues| {
+        black_box(queues[0].pop());
+    })
 }
 
 pub(super) fn outside(load: Load) -> f64 {

@@ -18,8 +18,8 @@ pub struct Load {
     pub times: usize,
 }
 
-/// Calls `step` `times` times in each of `parts`, on a thread for each, which all start together. Returns the mean of the times of a
-/// call, in nanoseconds.
+/// Calls `step` `times` times in each of `parts`, on a thread for each, which all start together. Returns the mean of the times of
+/// a call, in nanoseconds.
 pub(super) fn on_threads<T: Send>(
     parts: Vec<T>,
     times: usize,
@@ -28,8 +28,8 @@ pub(super) fn on_threads<T: Send>(
     let threads = parts.len();
     let ready = AtomicUsize::new(0);
     let run = |mut part: T| {
-        // Spinning, because a thread that sleeps here is woken on any processor, and may get one of its own only when the others are
-        // done. Ordering: Relaxed: only a count.
+        // Spinning, because a thread that sleeps here is woken on any processor, and may get one of its own only when the others
+        // are done. Ordering: Relaxed: only a count.
         ready.fetch_add(1, Ordering::Relaxed);
         while ready.load(Ordering::Relaxed) < threads {
             spin_loop();
