@@ -36,14 +36,23 @@ pub struct Uses {
     pub joined: f64,
     /// The number of times that a worker goes to sleep and is woken.
     pub sleeps: f64,
-    /// The number of jobs of fork-join work that are published and stolen.
+    /// The number of outermost jobs of fork-join work that are stolen out of a worker's slot.
+    pub outermost: f64,
+    /// The number of other jobs of fork-join work that are published and stolen.
     pub published: f64,
 }
 
 impl Uses {
     /// One of everything.
-    pub const ALL: Self =
-        Self { records: 1.0, outside: 1.0, steals: 1.0, joined: 1.0, sleeps: 1.0, published: 1.0 };
+    pub const ALL: Self = Self {
+        records: 1.0,
+        outside: 1.0,
+        steals: 1.0,
+        joined: 1.0,
+        sleeps: 1.0,
+        published: 1.0,
+        outermost: 1.0,
+    };
 }
 
 /// What the numbers depend on.
@@ -103,7 +112,7 @@ pub struct SharedLine {
 }
 
 /// All of them.
-pub const LINES: [SharedLine; 17] = [
+pub const LINES: [SharedLine; 18] = [
     SharedLine {
         name: "tally",
         place: "registry/tally.rs",
@@ -245,7 +254,7 @@ pub const LINES: [SharedLine; 17] = [
         written: "a thread that publishes a job, and one that takes it: the lock and the list",
         line: Line::Shared,
         transfers: |uses, _| uses.published * 4.0,
-        verdict: "few jobs are published; the counts that workers read should leave the line of the lock",
+        verdict: "few jobs are published; the list is on lines of its own",
     },
     SharedLine {
         name: "counts of shared jobs",
@@ -254,6 +263,14 @@ pub const LINES: [SharedLine; 17] = [
         line: Line::Many,
         transfers: |uses, at| uses.published * 2.0 * (at.workers as f64 - 1.0),
         verdict: "as above",
+    },
+    SharedLine {
+        name: "job slots",
+        place: "fork_join/job_slot.rs",
+        written: "a worker, for each outermost `join`: it puts the job there and takes it back, or a thief does; a worker that finds nothing to do reads all of them",
+        line: Line::Many,
+        transfers: |uses, at| uses.outermost * (2.0 + at.workers as f64) * at.elsewhere(),
+        verdict: "the worker's own line while nobody is idle",
     },
 ];
 

@@ -54,8 +54,15 @@ pub struct Path {
     pub uses: Uses,
 }
 
-const ONE_RECORD: Uses =
-    Uses { records: 1.0, outside: 0.0, steals: 0.0, joined: 0.0, sleeps: 0.0, published: 0.0 };
+const ONE_RECORD: Uses = Uses {
+    records: 1.0,
+    outside: 0.0,
+    steals: 0.0,
+    joined: 0.0,
+    sleeps: 0.0,
+    published: 0.0,
+    outermost: 0.0,
+};
 
 /// The paths for which there are predictions.
 pub const PATHS: [Path; 8] = [
@@ -166,15 +173,13 @@ pub fn inventory_table() -> String {
 }
 
 /// What happens at one shared line, for which there is a bound.
-const EVENTS: [(&str, Uses); 6] = [
+const EVENTS: [(&str, Uses); 7] = [
     ("a task is recorded", ONE_RECORD),
     ("a task is spawned outside", Uses { records: 0.0, outside: 1.0, ..ONE_RECORD }),
     ("a task is freed outside", Uses { records: 0.0, joined: 1.0, ..ONE_RECORD }),
     ("a worker sleeps and is woken", Uses { records: 0.0, sleeps: 1.0, ..ONE_RECORD }),
-    (
-        "a job of a `join` is published and stolen",
-        Uses { records: 0.0, published: 1.0, ..ONE_RECORD },
-    ),
+    ("an outermost job of a `join` is stolen", Uses { records: 0.0, outermost: 1.0, ..ONE_RECORD }),
+    ("another job of a `join` is stolen", Uses { records: 0.0, published: 1.0, ..ONE_RECORD }),
     ("a task is stolen", Uses { records: 0.0, steals: 1.0, ..ONE_RECORD }),
 ];
 

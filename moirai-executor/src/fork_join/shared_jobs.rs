@@ -33,7 +33,8 @@ pub(crate) struct SharedJobs {
     version: AtomicUsize,
     /// The number of external threads that run fork-join work themselves (rule 7).
     external_threads: AtomicUsize,
-    state: Mutex<SharedJobsState>,
+    /// On cache lines of its own: workers read what is above without the lock.
+    state: CachePadded<Mutex<SharedJobsState>>,
 }
 
 #[derive(Default)]
@@ -83,7 +84,7 @@ impl SharedJobs {
             public: AtomicUsize::new(0),
             version: AtomicUsize::new(0),
             external_threads: AtomicUsize::new(0),
-            state: Mutex::new(SharedJobsState::default()),
+            state: CachePadded::new(Mutex::new(SharedJobsState::default())),
         }
     }
 
