@@ -20,6 +20,7 @@ pub mod peer;
 pub mod probe;
 pub mod report;
 pub mod results;
+pub mod service;
 pub mod stats;
 pub mod watchdog;
 pub mod workload;
