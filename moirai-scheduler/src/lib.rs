@@ -10,6 +10,7 @@
 //! | [`GlobalFifo`] | one queue for all workers, in strict order |
 //! | [`PriorityBands`] | one queue for each priority: strict, strict with ageing, or weighted |
 //! | [`EarliestDeadline`] | the task with the earliest deadline first; missed deadlines are counted |
+//! | [`ShortFirst`] | as `WorkStealing`, but tasks whose polls were short go before those whose polls were long |
 //! | [`ThreadPerCore`] | each worker has its own tasks, and none steals |
 //! | [`Deterministic`] | the order is drawn from a seed, for simulation |
 //! | [`conformance`] | a kit that tests any scheduler against the contract; requires the feature `conformance` |
@@ -62,6 +63,7 @@ pub mod earliest_deadline;
 pub mod global_fifo;
 pub mod priority_bands;
 pub mod rng;
+pub mod short_first;
 pub mod sleep;
 pub mod thread_per_core;
 pub mod work_stealing;
@@ -76,6 +78,7 @@ pub use deterministic::{Deterministic, DeterministicLocal, Strategy};
 pub use earliest_deadline::{EarliestDeadline, EarliestDeadlineLocal, Misses};
 pub use global_fifo::{GlobalFifo, GlobalFifoLocal};
 pub use priority_bands::{PriorityBands, PriorityBandsLocal};
+pub use short_first::{ShortFirst, ShortFirstLocal};
 pub use sleep::Sleepers;
 pub use thread_per_core::{ThreadPerCore, ThreadPerCoreLocal};
 pub use work_stealing::{WorkStealing, WorkStealingLocal};

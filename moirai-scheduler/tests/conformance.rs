@@ -2,11 +2,12 @@
 #![cfg(feature = "conformance")]
 
 use moirai_scheduler::{
-    Deterministic, EarliestDeadline, GlobalFifo, PriorityBands, Strategy, ThreadPerCore,
-    WorkStealing, conformance_tests,
+    Deterministic, EarliestDeadline, GlobalFifo, PriorityBands, ShortFirst, Strategy,
+    ThreadPerCore, WorkStealing, conformance_tests,
 };
 
 conformance_tests!(work_stealing, WorkStealing::new());
+conformance_tests!(short_first, ShortFirst::new());
 conformance_tests!(global_fifo, GlobalFifo::new());
 conformance_tests!(strict_bands, PriorityBands::strict());
 conformance_tests!(ageing_bands, PriorityBands::strict().ageing(10));

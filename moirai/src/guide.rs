@@ -36,6 +36,9 @@ mod priority_bands {}
 #[doc = include_str!("../../docs/src/schedulers/earliest-deadline.md")]
 mod earliest_deadline {}
 
+#[doc = include_str!("../../docs/src/schedulers/short-first.md")]
+mod short_first {}
+
 #[doc = include_str!("../../docs/src/schedulers/thread-per-core.md")]
 mod thread_per_core {}
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{Gate, watchdog};
 use moirai::scheduler::{
     Deterministic, EarliestDeadline, GlobalFifo, Hints, LocalQueue, PriorityBands, QueueReason,
-    Runnable, Schedulable, Scheduler, ThreadPerCore, Visibility, WorkStealing,
+    Runnable, Schedulable, Scheduler, ShortFirst, ThreadPerCore, Visibility, WorkStealing,
 };
 use moirai::{Moirai, MoiraiBuilder, Priority, time, yield_now};
 
@@ -21,12 +21,13 @@ type Choose = fn(MoiraiBuilder) -> MoiraiBuilder;
 /// Calls `f` with an executor of each kind, for each number of workers.
 fn with_each(f: impl Fn(&str, Moirai)) {
     for workers in [1, 2, 4] {
-        let each: [(&str, Choose); 8] = [
+        let each: [(&str, Choose); 9] = [
             ("WorkStealing", |builder| builder.scheduler(WorkStealing::new())),
             ("GlobalFifo", |builder| builder.scheduler(GlobalFifo::new())),
             ("strict", |builder| builder.scheduler(PriorityBands::strict())),
             ("weighted", |builder| builder.scheduler(PriorityBands::weighted([1, 2, 4, 8]))),
             ("EarliestDeadline", |builder| builder.scheduler(EarliestDeadline::new())),
+            ("ShortFirst", |builder| builder.scheduler(ShortFirst::new())),
             ("hashed", |builder| builder.scheduler(ThreadPerCore::hashed())),
             ("sticky", |builder| builder.scheduler(ThreadPerCore::sticky())),
             ("Deterministic", |builder| builder.scheduler(Deterministic::new(7))),
@@ -116,6 +117,46 @@ fn block_worker(executor: &Moirai) -> mpsc::Sender<()> {
     ));
     begins.recv().unwrap();
     open
+}
+
+#[test]
+fn tasks_whose_polls_were_long_go_after_others_once_that_is_known() {
+    let scheduler = ShortFirst::new().threshold(Duration::from_micros(500));
+    let executor = Moirai::builder().worker_threads(1).scheduler(scheduler).build().unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let long = || {
+        let order = Arc::clone(&order);
+        executor.spawn_async(async move {
+            // The first poll is short, and the second one is long.
+            yield_now().await;
+            order.lock().unwrap().push("long");
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(5) {
+                std::hint::spin_loop();
+            }
+            yield_now().await;
+            order.lock().unwrap().push("short again");
+        })
+    };
+    let short = || {
+        let order = Arc::clone(&order);
+        executor.spawn_async(async move {
+            yield_now().await;
+            order.lock().unwrap().push("short");
+        })
+    };
+    for _ in 0..12 {
+        long().join().unwrap();
+        short().join().unwrap();
+    }
+    order.lock().unwrap().clear();
+
+    let open = block_worker(&executor);
+    let tasks = [long(), short(), long(), short()];
+    open.send(()).unwrap();
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    let expected = ["short", "short", "long", "short again", "long", "short again"];
+    assert_eq!(*order.lock().unwrap(), expected);
 }
 
 #[test]

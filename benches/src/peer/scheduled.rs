@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
-use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands, ThreadPerCore, WorkStealing};
+use moirai::scheduler::{
+    EarliestDeadline, GlobalFifo, PriorityBands, ShortFirst, ThreadPerCore, WorkStealing,
+};
 use moirai::{Moirai, MoiraiBuilder, TaskHandle};
 
 use super::interface::{Peer, workers};
@@ -114,6 +116,10 @@ pub struct Bands;
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline;
 
+/// [`ShortFirst`].
+#[derive(Clone, Copy, Debug)]
+pub struct Short;
+
 /// [`ThreadPerCore`], which places tasks by their affinity.
 #[derive(Clone, Copy, Debug)]
 pub struct PerCore;
@@ -145,5 +151,6 @@ kinds! {
     Fifo "GlobalFifo" |builder| builder.scheduler(GlobalFifo::new());
     Bands "PriorityBands" |builder| builder.scheduler(PriorityBands::strict().ageing(64));
     Deadline "EarliestDeadline" |builder| builder.scheduler(EarliestDeadline::new());
+    Short "ShortFirst" |builder| builder.scheduler(ShortFirst::new());
     PerCore "ThreadPerCore" |builder| builder.scheduler(ThreadPerCore::hashed());
 }

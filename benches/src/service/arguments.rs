@@ -13,7 +13,7 @@ ROW            measure only the rows whose names contain one of the words
 --seconds S    how long requests arrive in each run (default: 2.5)
 --rounds N     number of runs of each row, in turns (default: 5)
 --workers N    number of workers of each row (default: 2)
---scheduler S  also measure Moirai with this scheduler: fifo, bands or deadline; can be given more than once
+--scheduler S  also measure Moirai with this scheduler: fifo, bands, deadline or short-first; can be given more than once
 --seed N       the seed of the first round's schedule (default: 1); each further round has the next
 --runs         print each run as well
 --list         print only the names of the rows

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands};
+use moirai::scheduler::{EarliestDeadline, GlobalFifo, PriorityBands, ShortFirst};
 use moirai::{Moirai, Priority};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::runtime::{Builder, Runtime};
@@ -54,11 +54,14 @@ pub enum Queueing {
     Bands,
     /// `EarliestDeadline`.
     Deadline,
+    /// `ShortFirst`.
+    ShortFirst,
 }
 
 impl Queueing {
     /// All schedulers that can be chosen.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Fifo, Self::Bands, Self::Deadline];
+    pub const ALL: [Self; 5] =
+        [Self::Default, Self::Fifo, Self::Bands, Self::Deadline, Self::ShortFirst];
 
     /// Returns the name by which the scheduler is chosen.
     #[must_use]
@@ -68,6 +71,7 @@ impl Queueing {
             Self::Fifo => "fifo",
             Self::Bands => "bands",
             Self::Deadline => "deadline",
+            Self::ShortFirst => "short-first",
         }
     }
 }
@@ -156,6 +160,7 @@ impl Service {
                     Queueing::Fifo => builder.scheduler(GlobalFifo::new()),
                     Queueing::Bands => builder.scheduler(PriorityBands::strict()),
                     Queueing::Deadline => builder.scheduler(EarliestDeadline::new()),
+                    Queueing::ShortFirst => builder.scheduler(ShortFirst::new()),
                 };
                 Threads::Moirai(builder.build().expect("the threads start"))
             }
@@ -163,7 +168,18 @@ impl Service {
         Self { row, work, threads }
     }
 
+    /// Returns how often a worker of Moirai has handed its core off.
+    #[must_use]
+    pub fn handed_off(&self) -> u64 {
+        let Threads::Moirai(executor) = &self.threads else { return 0 };
+        executor.metrics().workers.iter().map(|worker| worker.cores_handed_off).sum()
+    }
+
     /// Spawns the task that serves a request or a ping, and calls `done` at its end.
+    ///
+    /// # Panics
+    ///
+    /// In the task, if the work panics.
     pub fn serve(&self, kind: Kind, done: impl FnOnce() + Send + 'static) {
         let work = self.work;
         match (kind, &self.threads, self.row) {

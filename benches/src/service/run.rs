@@ -1,6 +1,5 @@
 //! One run: a schedule, served in one way.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::rows::{Row, Service};
 use super::schedule::{Kind, Plan};
 use super::work::Work;
+use crate::memory::cpu_nanos;
 
 /// How long after the last arrival the last task may end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,6 +25,11 @@ pub struct Latencies {
     pub pings: Vec<f64>,
     /// From the time at which something was to arrive to the time when it had been spawned.
     pub driver: Vec<f64>,
+    /// How often a worker of Moirai has handed its core off to another thread, because it had to wait inside of a task.
+    pub handed_off: u64,
+    /// The CPU time that the process used from the first arrival to the last end, divided by the time that this took: the number of
+    /// processors that were busy.
+    pub busy: f64,
 }
 
 /// Where the tasks of one kind leave their latencies, in nanoseconds, each at its number.
@@ -85,7 +90,7 @@ pub fn run(row: Row, work: Work, workers: usize, plan: &Plan) -> Result<Latencie
     let drive = || {
         // By default the system lets a sleep end 50 µs late. Where this cannot be changed, the driver's lateness shows it.
         #[cfg(target_os = "linux")]
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         let mut lateness = Vec::with_capacity(arrivals.len());
         let start = Instant::now() + Duration::from_millis(5);
         for arrival in &arrivals {
@@ -104,6 +109,7 @@ pub fn run(row: Row, work: Work, workers: usize, plan: &Plan) -> Result<Latencie
         }
         lateness
     };
+    let (begun, cpu_before) = (Instant::now(), cpu_nanos());
     let driver = thread::scope(|scope| {
         let thread = thread::Builder::new().name("driver".to_owned()).spawn_scoped(scope, drive);
         thread.expect("the driver starts").join().expect("the driver does not panic")
@@ -113,7 +119,9 @@ pub fn run(row: Row, work: Work, workers: usize, plan: &Plan) -> Result<Latencie
     if missing > 0 {
         return Err(format!("{row}: {missing} tasks have not ended"));
     }
-    Ok(Latencies { requests: requests.millis(), pings: pings.millis(), driver })
+    let busy = (cpu_nanos() - cpu_before) as f64 / begun.elapsed().as_nanos() as f64;
+    let handed_off = service.handed_off();
+    Ok(Latencies { requests: requests.millis(), pings: pings.millis(), driver, handed_off, busy })
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ impl Runs {
             .map(|millis| SHARES.map(|share| percentile(millis, share)));
         self.figures.push(figures);
         self.driver.push(percentile(&latencies.driver, 0.99));
-        format!("{:40} {}", self.row.to_string(), line(&figures, None))
+        let row = self.row.to_string();
+        let Latencies { handed_off, busy, .. } = latencies;
+        let line = line(&figures, None);
+        format!("{row:40} {line}  {busy:.2} processors busy, {handed_off} cores handed off")
     }
 
     fn each(&self, fold: impl Fn(&[f64]) -> f64) -> Figures {
@@ -129,7 +132,13 @@ mod tests {
         for run in [1.0, 9.0, 2.0] {
             let millis: Vec<f64> = (0..=100).map(|n| f64::from(n) * run * scale).collect();
             let pings = millis.clone();
-            runs.add(&Latencies { requests: millis, pings, driver: vec![0.0] });
+            runs.add(&Latencies {
+                requests: millis,
+                pings,
+                driver: vec![0.0],
+                handed_off: 0,
+                busy: 1.0,
+            });
         }
         runs
     }

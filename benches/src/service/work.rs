@@ -21,6 +21,10 @@ pub struct Work {
 
 impl Work {
     /// Chooses the number of iterations such that a request takes [`CPU_TIME`] while `workers` threads compute.
+    ///
+    /// # Panics
+    ///
+    /// If a thread cannot be started.
     #[must_use]
     pub fn calibrated(workers: usize) -> Self {
         const TRIAL: u32 = 4_000_000;
@@ -63,7 +67,8 @@ impl Work {
     }
 }
 
-/// Computes something that takes a time in proportion to `iterations`.
+/// Computes something that takes a time in proportion to `iterations`. It is never inlined, so that the same code is timed and run.
+#[inline(never)]
 fn iterate(iterations: u32) {
     let mut state = black_box(1_u64);
     for _ in 0..iterations {

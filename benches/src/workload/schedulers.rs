@@ -13,7 +13,7 @@ use super::closures::{Closure, channel_pool_wave, wave};
 use super::group::{Case, Figure, Group, Workload, case};
 use super::poll::{PingPong, YieldMany};
 use super::spawn::{Countdown, Inside, Outside, wait};
-use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled};
+use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled, Short};
 use crate::peer::{Ours, workers};
 
 /// Returns a case for the default scheduler, called directly, and one for each of the others.
@@ -24,6 +24,7 @@ fn every_scheduler<W: Workload>() -> Vec<Case> {
         case::<W, Scheduled<Fifo>>(),
         case::<W, Scheduled<Bands>>(),
         case::<W, Scheduled<Deadline>>(),
+        case::<W, Scheduled<Short>>(),
         case::<W, Scheduled<PerCore>>(),
     ]
 }
@@ -96,6 +97,7 @@ pub(super) fn groups() -> Vec<Group> {
                 partitioned_case::<Fifo>(),
                 partitioned_case::<Bands>(),
                 partitioned_case::<Deadline>(),
+                partitioned_case::<Short>(),
                 partitioned_case::<PerCore>(),
             ],
         ),

@@ -20,19 +20,27 @@ pub struct Hints {
     pub affinities: bool,
     /// [`Schedulable::expected_duration`](super::Schedulable::expected_duration).
     pub expected_durations: bool,
+    /// [`Schedulable::expected_poll`](super::Schedulable::expected_poll). Tasks are not given this: the executor estimates it, and
+    /// only for a scheduler that reads it.
+    pub poll_estimates: bool,
 }
 
 impl Hints {
     /// No hints.
     #[must_use]
     pub const fn none() -> Self {
-        Self { deadlines: false, affinities: false, expected_durations: false }
+        Self {
+            deadlines: false,
+            affinities: false,
+            expected_durations: false,
+            poll_estimates: false,
+        }
     }
 
     /// All hints.
     #[must_use]
     pub const fn all() -> Self {
-        Self { deadlines: true, affinities: true, expected_durations: true }
+        Self { deadlines: true, affinities: true, expected_durations: true, poll_estimates: true }
     }
 
     /// Adds the deadlines of tasks.
@@ -56,6 +64,13 @@ impl Hints {
         self
     }
 
+    /// Adds estimates of how long polls take.
+    #[must_use]
+    pub const fn poll_estimates(mut self) -> Self {
+        self.poll_estimates = true;
+        self
+    }
+
     /// Returns the hints that are not among `others`.
     #[must_use]
     pub const fn without(self, others: Self) -> Self {
@@ -63,13 +78,14 @@ impl Hints {
             deadlines: self.deadlines && !others.deadlines,
             affinities: self.affinities && !others.affinities,
             expected_durations: self.expected_durations && !others.expected_durations,
+            poll_estimates: self.poll_estimates && !others.poll_estimates,
         }
     }
 
     /// Returns whether there are none.
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        !self.deadlines && !self.affinities && !self.expected_durations
+        !self.deadlines && !self.affinities && !self.expected_durations && !self.poll_estimates
     }
 }
 
@@ -79,6 +95,7 @@ impl fmt::Display for Hints {
             (self.deadlines, "deadlines"),
             (self.affinities, "affinities"),
             (self.expected_durations, "expected durations"),
+            (self.poll_estimates, "poll estimates"),
         ];
         let mut comma = "";
         for (_, name) in kinds.into_iter().filter(|(has, _)| *has) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// The executor's tasks answer with what their spawner specified: `task().deadline(…)`, `.affinity(…)`, `.expected_duration(…)`. A
 /// task for which nothing was specified pays nothing for these methods. The answers do not change while the task is queued, with
-/// the exception of [`is_late`](Self::is_late).
+/// the exception of [`is_late`](Self::is_late) and [`expected_poll`](Self::expected_poll).
 pub trait Schedulable: Send + 'static {
     /// Returns the number of the task, which no other task of the same executor has.
     fn number(&self) -> u64;
@@ -30,6 +30,13 @@ pub trait Schedulable: Send + 'static {
 
     /// Returns how long the task is expected to compute.
     fn expected_duration(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns how long the task's next poll is expected to take, or `None` if nothing is known about it. This is an estimate from
+    /// earlier polls of tasks like this one, which the executor keeps only for a scheduler whose
+    /// [`hints`](super::Scheduler::hints) ask for it.
+    fn expected_poll(&self) -> Option<Duration> {
         None
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod last_core;
 pub(crate) mod lifecycle;
 pub(crate) mod mode;
 pub(crate) mod plugins;
+pub(crate) mod poll_estimates;
 pub(crate) mod scheduler_dispatch;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

@@ -22,6 +22,7 @@ use crate::runtime::cell_count::CellCount;
 use crate::runtime::lifecycle::Lifecycle;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
+use crate::runtime::poll_estimates::PollEstimates;
 use crate::runtime::scheduler_dispatch::{AnyLocal, AnyScheduler};
 use crate::runtime::shutdown_state::ShutdownProgress;
 use crate::runtime::sim_turns::Turns;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) injector_ticks: u64,
     pub(crate) registry: Registry,
     pub(crate) scheduler: AnyScheduler<Runnable>,
+    /// What is known of how long polls take; `None` if the scheduler does not ask.
+    pub(crate) poll_estimates: Option<PollEstimates>,
     pub(crate) sleepers: Sleepers,
     /// On cache lines of its own: threads that wait write to it, and workers read it between two tasks.
     pub(crate) shared_jobs: CachePadded<SharedJobs>,
@@ -154,6 +157,12 @@ impl Schedulable for Runnable {
         self.hints().expected_duration
     }
 
+    fn expected_poll(&self) -> Option<Duration> {
+        let executor = self.0.executor();
+        let ticks = executor.poll_estimates.as_ref()?.of(self.0.next_poll())?;
+        Some(executor.clock.rough_duration(ticks))
+    }
+
     fn home(&self) -> Option<usize> {
         self.0.with_record(ActiveRecord::worker)
     }
@@ -188,6 +197,7 @@ impl Shared {
         let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
         let registry =
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
+        let poll_estimates = scheduler.hints().poll_estimates.then(|| PollEstimates::new(&clock));
         let is_plain =
             plugins.is_empty() && config.max_active_tasks.is_none() && !config.inherit_spans;
         let shared = Arc::new_cyclic(|weak| Self {
@@ -196,6 +206,7 @@ impl Shared {
             process: std::process::id(),
             warned_of_hints: AtomicBool::new(false),
             registry,
+            poll_estimates,
             sleepers: Sleepers::new(workers),
             shared_jobs: CachePadded::new(SharedJobs::new(workers)),
             watchdog: Watchdog::new(&config, compensation),
@@ -240,8 +251,8 @@ impl Shared {
     /// Returns the task with this id, if it has not ended.
     pub(crate) fn task_ref(&self, id: TaskId) -> Option<TaskRef<Self>> {
         self.registry.with_task(id, |task| {
-            // SAFETY: the registry publishes the address of a cell of this executor, and the cell is alive during the call: a task is
-            // unpublished before it gives up its own reference.
+            // SAFETY: the registry publishes the address of a cell of this executor, and the cell is alive during the call: a task
+            // is unpublished before it gives up its own reference.
             unsafe { TaskRef::acquire(task.cast()) }
         })
     }

@@ -18,7 +18,7 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
-use crate::task::{CancelReason, Outcome, RawRunnable, Schedule, TaskPtr};
+use crate::task::{CancelReason, Outcome, PollKey, RawRunnable, Schedule, TaskPtr};
 
 /// Reserves a place for a task that was admitted, and a thread if it needs one of its own. If there is none, the task is not
 /// admitted any more.
@@ -156,12 +156,20 @@ impl Schedule for Shared {
     }
 
     #[inline]
-    fn after_poll(&self, context: &Context, record: &ActiveRecord) {
+    fn after_poll(&self, context: &Context, record: &ActiveRecord, poll: impl FnOnce() -> PollKey) {
         let now = self.clock.ticks();
-        record.polled(now.saturating_sub(context.ticks.replace(now)));
+        let busy = now.saturating_sub(context.ticks.replace(now));
+        record.polled(busy);
+        self.note_poll(poll, busy);
     }
 
-    fn finish(&self, context: Option<&Context>, record: ActiveRecord, outcome: Outcome) {
+    fn finish(
+        &self,
+        context: Option<&Context>,
+        record: ActiveRecord,
+        poll: impl FnOnce() -> PollKey,
+        outcome: Outcome,
+    ) {
         let id = record.id();
         let status = outcome.status;
         let now = self.clock.ticks();
@@ -169,7 +177,9 @@ impl Schedule for Shared {
             let before = context.ticks.replace(now);
             // A cancelled task ends between two polls, so there is no poll to count.
             if status != TaskStatus::Cancelled {
-                record.polled(now.saturating_sub(before));
+                let busy = now.saturating_sub(before);
+                record.polled(busy);
+                self.note_poll(poll, busy);
             }
         }
         before_outcome(self, &record, &outcome, now);
@@ -196,15 +206,22 @@ impl Schedule for Shared {
     }
 
     #[inline]
-    fn complete(&self, context: &Context, record: ActiveRecord, detached: bool) {
+    fn complete(
+        &self,
+        context: &Context,
+        record: ActiveRecord,
+        poll: impl FnOnce() -> PollKey,
+        detached: bool,
+    ) {
         let status = TaskStatus::Completed;
         if !self.is_plain {
             let reason = CancelReason::User;
             let outcome = Outcome { status, error: None, reason, detached };
-            return self.finish(Some(context), record, outcome);
+            return self.finish(Some(context), record, poll, outcome);
         }
         let now = self.clock.ticks();
         let busy = now.saturating_sub(context.ticks.replace(now));
+        self.note_poll(poll, busy);
         let (finished, worker) = match context.core_of(self) {
             Some(mut core) => {
                 let core = &mut *core;
@@ -259,6 +276,14 @@ impl Schedule for Shared {
 }
 
 impl Shared {
+    /// Notes how long a poll took, if the scheduler wants to know how long polls will take.
+    #[inline]
+    fn note_poll(&self, poll: impl FnOnce() -> PollKey, busy: u64) {
+        if let Some(estimates) = &self.poll_estimates {
+            estimates.note(poll(), busy);
+        }
+    }
+
     /// Finishes the record of a task that has completed on a thread that holds no core.
     #[inline(never)]
     fn complete_outside(&self, record: ActiveRecord, now: u64, busy: u64) -> FinishedTask {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moirai_core::{TaskError, TaskStatus};
 
 use super::cell::{Stage, cell_of, deallocate};
-use super::header::{Header, Outcome, Schedule};
+use super::header::{Header, Outcome, PollIs, Schedule};
 use super::reference::TaskRef;
 use super::state::{CancelReason, Completed, Remaining, TaskPtr};
 use super::work::Work;
@@ -82,7 +82,9 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
         // SAFETY: the field is the runner's (rule 1).
         unsafe { &mut *record }.take().expect("a record stays until the end")
     });
-    executor.finish(context, record, Outcome { status, error, reason, detached });
+    // SAFETY: this is the runner until COMPLETE is set.
+    let poll = || unsafe { cell.header.poll_key(PollIs::Present) };
+    executor.finish(context, record, poll, Outcome { status, error, reason, detached });
     cell.header.set_final_status(status);
     if let Some(output) = output {
         cell.stage.with_mut(|stage| {
@@ -147,12 +149,14 @@ pub(super) unsafe fn end_completed<W: Work + 'static, S: Schedule>(
         // SAFETY: the field is the runner's (rule 1).
         unsafe { &mut *record }.take().expect("a record stays until the end")
     });
+    // SAFETY: this is the runner until COMPLETE is set.
+    let poll = || unsafe { cell.header.poll_key(PollIs::Present) };
     let status = TaskStatus::Completed;
     if error.is_none() {
-        executor.complete(context, record, detached);
+        executor.complete(context, record, poll, detached);
     } else {
         let outcome = Outcome { status, error, reason: CancelReason::User, detached };
-        executor.finish(Some(context), record, outcome);
+        executor.finish(Some(context), record, poll, outcome);
     }
     // The final status of a new cell is `Completed`.
     if let Some(output) = output {

@@ -44,17 +44,35 @@ pub(crate) trait Schedule: Sized + 'static {
     /// Called before each poll; `first` is `true` for the first one.
     fn before_poll(&self, context: &Self::Context, record: &Self::Record, first: bool);
 
-    /// Called after each poll that returned `Pending`, before the task waits or is queued again.
-    fn after_poll(&self, context: &Self::Context, record: &Self::Record);
+    /// Called after each poll that returned `Pending`, before the task waits or is queued again. `poll` tells which poll it was.
+    fn after_poll(
+        &self,
+        context: &Self::Context,
+        record: &Self::Record,
+        poll: impl FnOnce() -> PollKey,
+    );
 
-    /// Publishes the outcome of a task that has ended. There is no `context` if the task was dropped unrun.
-    fn finish(&self, context: Option<&Self::Context>, record: Self::Record, outcome: Outcome);
+    /// Publishes the outcome of a task that has ended. There is no `context` if the task was dropped unrun. `poll` tells which poll
+    /// was the last, if there was one.
+    fn finish(
+        &self,
+        context: Option<&Self::Context>,
+        record: Self::Record,
+        poll: impl FnOnce() -> PollKey,
+        outcome: Outcome,
+    );
 
     /// Publishes the outcome of a task that has completed without an error, as [`finish`](Self::finish) does for every other.
-    fn complete(&self, context: &Self::Context, record: Self::Record, detached: bool) {
+    fn complete(
+        &self,
+        context: &Self::Context,
+        record: Self::Record,
+        poll: impl FnOnce() -> PollKey,
+        detached: bool,
+    ) {
         let status = TaskStatus::Completed;
         let outcome = Outcome { status, error: None, reason: CancelReason::User, detached };
-        self.finish(Some(context), record, outcome);
+        self.finish(Some(context), record, poll, outcome);
     }
 
     /// Notifies the callers that wait for the id.
@@ -82,6 +100,31 @@ pub(crate) trait Schedule: Sized + 'static {
         // SAFETY: the caller has the same obligations.
         unsafe { Self::cell_freed(executor) };
     }
+}
+
+/// What polls have in common that probably take about as long: the type of the work, that is the async block, function or closure
+/// in the source, and which poll of the task it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PollKey {
+    /// An address that all tasks with this type of work have in common, and no others.
+    pub(crate) work: usize,
+    /// The number of runs, this one included, as the header counts them.
+    pub(crate) runs: u8,
+}
+
+/// Which poll a [`PollKey`] is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PollIs {
+    /// The one that is being done, or was just done.
+    Present,
+    /// The one that is to come.
+    Next,
+}
+
+/// Returns the number of runs after another one; see the header's field.
+#[inline]
+pub(super) const fn next_run(runs: u8) -> u8 {
+    (runs << 1) | 1
 }
 
 /// How a task ended.
@@ -124,8 +167,9 @@ pub(crate) struct Header<S: Schedule> {
     pub(super) id: AtomicU64,
     pub(super) kind: TaskKind,
     pub(super) priority: Priority,
-    /// The runner's (rule 1): whether the task was run before.
-    pub(super) started: UnsafeCell<bool>,
+    /// The runner's (rule 1): how often the task was run, in a unary notation that costs one instruction: 0, 1, 3, 7 and so on, up
+    /// to 255, which stands for eight times or more.
+    pub(super) runs: UnsafeCell<u8>,
     /// The terminal status, written before COMPLETE is set.
     pub(super) final_status: AtomicU8,
 }
@@ -150,6 +194,23 @@ impl<S: Schedule> Header<S> {
     pub(crate) fn executor(&self) -> &S {
         // SAFETY: the executor outlives every cell; see the field.
         unsafe { self.executor.as_ref() }
+    }
+
+    /// Tells which poll of the task is the next one, or the present one.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be the runner (rule 1).
+    pub(super) unsafe fn poll_key(&self, at: PollIs) -> PollKey {
+        let runs = self.runs.with(|runs| {
+            // SAFETY: the field is the runner's, which the caller is.
+            unsafe { *runs }
+        });
+        let runs = match at {
+            PollIs::Present => runs,
+            PollIs::Next => next_run(runs),
+        };
+        PollKey { work: std::ptr::from_ref(self.vtable).addr(), runs }
     }
 
     /// Drops the handle's waker, and returns the message of its destructor if that panicked.
@@ -231,6 +292,12 @@ impl<S: Schedule> RawRunnable<S> {
             let record = unsafe { &*record };
             f(record.as_ref().expect("a task has its record until it has ended"))
         })
+    }
+
+    /// Tells which poll of the task is the next one.
+    pub(crate) fn next_poll(&self) -> PollKey {
+        // SAFETY: the owner of the `RawRunnable` is the runner (rule 1), and the task does not run, for which this is given up.
+        unsafe { self.header().poll_key(PollIs::Next) }
     }
 
     /// Runs the task until it waits or ends.

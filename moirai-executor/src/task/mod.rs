@@ -72,7 +72,7 @@ mod test_executor;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-pub(crate) use header::{Header, Outcome, RawRunnable, Schedule};
+pub(crate) use header::{Header, Outcome, PollKey, RawRunnable, Schedule};
 pub(crate) use join_handle::JoinHandle;
 pub(crate) use memory::trim as trim_memory;
 pub(crate) use new::{NewTask, published};

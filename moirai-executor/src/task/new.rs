@@ -96,7 +96,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
                 id: AtomicU64::new(0),
                 kind,
                 priority,
-                started: UnsafeCell::new(false),
+                runs: UnsafeCell::new(0),
                 final_status: AtomicU8::new(0),
             });
         }
@@ -126,8 +126,8 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
 
     /// Gives the task its record in the registry.
     ///
-    /// The cell must be made by [`new`](Self::new). `register` is called with the cell's address, to list it; from then on the task may be cancelled by id. If it returns
-    /// `None`, the cell and the work in it are dropped.
+    /// The cell must be made by [`new`](Self::new). `register` is called with the cell's address, to list it; from then on the task
+    /// may be cancelled by id. If it returns `None`, the cell and the work in it are dropped.
     pub(crate) fn publish(
         self,
         register: impl FnOnce(NonNull<Header<S>>) -> Option<(TaskId, S::Record)>,

@@ -8,7 +8,7 @@ use moirai_sync::budget;
 
 use super::cell::{Cell, Stage, cell_of};
 use super::end::{Ended, end, end_completed};
-use super::header::{Header, RawRunnable, Schedule};
+use super::header::{Header, PollIs, RawRunnable, Schedule, next_run};
 use super::state::{AfterPoll, CancelReason, PollStart, TaskPtr};
 use super::waker;
 use super::work::Work;
@@ -28,9 +28,12 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
     let cell = unsafe { cell_of::<W, S>(header) };
     let executor = cell.header.executor();
     executor.enter(context, TaskPtr::of(&cell.header.state));
-    let first = cell.header.started.with_mut(|started| {
+    let first = cell.header.runs.with_mut(|runs| {
         // SAFETY: the field is the runner's (rule 1).
-        !unsafe { std::ptr::replace(started, true) }
+        let before = unsafe { *runs };
+        // SAFETY: as above.
+        unsafe { *runs = next_run(before) };
+        before == 0
     });
     if cell.header.state.start_poll() == PollStart::Cancelled || executor.is_cancelling() {
         if executor.is_cancelling() {
@@ -64,8 +67,11 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
             cell.header.record.with(|record| {
                 // SAFETY: the field is the runner's (rule 1).
                 let record = unsafe { &*record };
-                executor
-                    .after_poll(context, record.as_ref().expect("a record stays until the end"));
+                let record = record.as_ref().expect("a record stays until the end");
+                // SAFETY: this is the runner.
+                executor.after_poll(context, record, || unsafe {
+                    cell.header.poll_key(PollIs::Present)
+                });
             });
             let ptr = TaskPtr::of(&cell.header.state);
             executor.leave(context, ptr);

@@ -12,7 +12,9 @@ use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::state::TaskPtr;
-use super::{CancelReason, Header, JoinHandle, NewTask, Outcome, RawRunnable, Schedule, TaskRef};
+use super::{
+    CancelReason, Header, JoinHandle, NewTask, Outcome, PollKey, RawRunnable, Schedule, TaskRef,
+};
 
 /// The record of the one task of a test. Using it twice does not compile, and a test notices if it is lost.
 pub(super) struct TestRecord;
@@ -27,6 +29,8 @@ pub(super) struct TestExecutor {
     pub(super) notes: Mutex<Vec<String>>,
     pub(super) freed: AtomicUsize,
     pub(super) polls: AtomicUsize,
+    /// The number of runs that the last poll said it was.
+    pub(super) runs: AtomicUsize,
 }
 
 /// Checks that a thread gives up each task that it has begun to run, before the task can be gone.
@@ -74,6 +78,11 @@ impl TestExecutor {
                 None => return,
             }
         }
+    }
+
+    fn note(&self, poll: PollKey) {
+        // Ordering: Relaxed: a count.
+        self.runs.store(poll.runs.count_ones() as usize, Ordering::Relaxed);
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -147,9 +156,20 @@ impl Schedule for TestExecutor {
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn after_poll(&self, _: &TestContext, _: &TestRecord) {}
+    fn after_poll(&self, _: &TestContext, _: &TestRecord, poll: impl FnOnce() -> PollKey) {
+        self.note(poll());
+    }
 
-    fn finish(&self, _: Option<&TestContext>, _: TestRecord, outcome: Outcome) {
+    fn finish(
+        &self,
+        context: Option<&TestContext>,
+        _: TestRecord,
+        poll: impl FnOnce() -> PollKey,
+        outcome: Outcome,
+    ) {
+        if context.is_some() {
+            self.note(poll());
+        }
         let before = self.outcome.lock().replace(outcome);
         assert!(before.is_none(), "a second outcome");
         *self.listing.lock() = None;

@@ -209,3 +209,21 @@ fn a_future_stays_where_it_was_polled_until_it_is_dropped() {
         assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     }
 }
+
+#[test]
+fn each_poll_is_told_which_it_was() {
+    let gate = Arc::new(Gate::default());
+    let (executor, handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
+    for poll in 1..=12 {
+        executor.run_queued();
+        // From eight on all polls are alike.
+        assert_eq!(executor.runs.load(Ordering::Relaxed), poll.min(8));
+        if let Some(waker) = gate.take_waker() {
+            waker.wake();
+        }
+    }
+    gate.open();
+    executor.run_queued();
+    assert_eq!(executor.polls.load(Ordering::Relaxed), 13);
+    drop(handle);
+}

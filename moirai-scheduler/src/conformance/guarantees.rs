@@ -1,6 +1,10 @@
 //! The cases that test whether a scheduler keeps its [`Guarantees`](moirai_core::Guarantees) (rule 10).
 
-use moirai_core::{LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility};
+use std::time::Duration;
+
+use moirai_core::{
+    Hints, LocalQueue, Order, Priority, QueueReason, Schedulable, Scheduler, Visibility,
+};
 
 use super::token::Token;
 use super::violation::CaseResult;
@@ -12,11 +16,17 @@ struct Way {
     /// `None`: by a thread that is not a worker.
     reason: Option<QueueReason>,
     priority: Priority,
+    /// Whether its next poll is expected to take very long.
+    long: bool,
 }
 
-fn ways() -> Vec<Way> {
+/// Returns all ways in which tasks can be pushed, also those that differ only for a scheduler that reads `hints`.
+fn ways(hints: Hints) -> Vec<Way> {
     let readies = std::iter::once(None).chain(QueueReason::ALL.map(Some));
-    readies.flat_map(|reason| Priority::ALL.map(|priority| Way { reason, priority })).collect()
+    let short = readies
+        .flat_map(|reason| Priority::ALL.map(|priority| Way { reason, priority, long: false }));
+    let lengths: &[bool] = if hints.poll_estimates { &[false, true] } else { &[false] };
+    short.flat_map(|way| lengths.iter().map(move |&long| Way { long, ..way })).collect()
 }
 
 /// A scheduler with one worker.
@@ -36,7 +46,8 @@ impl<S: Scheduler<Token>> One<S> {
 
     fn push(&mut self, way: Way) -> u64 {
         self.pushed += 1;
-        self.push_token(Token::new(self.pushed), way);
+        let expected = way.long.then_some(Duration::from_secs(3_600));
+        self.push_token(Token::new(self.pushed).expect_poll(expected), way);
         self.pushed
     }
 
@@ -61,7 +72,7 @@ pub(super) fn order_as_guaranteed<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sy
                 _ => priority as u64,
             };
             expected.push((key, number));
-            one.push_token(token, Way { reason: None, priority });
+            one.push_token(token, Way { reason: None, priority, long: false });
         }
         let order = one.scheduler.guarantees().order;
         let came: Vec<_> =
@@ -98,7 +109,7 @@ pub(super) fn fairness_as_guaranteed<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
 ) -> CaseResult {
     let Some(bound) = new().guarantees().fairness else { return Ok(()) };
-    let ways = ways();
+    let ways = ways(new().hints());
     for victim in &ways {
         // Rivals that are all pushed in one way, and rivals that are pushed in all ways by turns.
         let sole = ways.iter().map(std::slice::from_ref);
@@ -137,17 +148,18 @@ pub(super) fn priorities_as_guaranteed<S: Scheduler<Token>>(
     new: &(dyn Fn() -> S + Sync),
 ) -> CaseResult {
     let Some(bound) = new().guarantees().inversion else { return Ok(()) };
-    for urgent in ways().into_iter().filter(|way| way.priority > Priority::Low) {
+    let ways = ways(new().hints());
+    for urgent in ways.iter().filter(|way| way.priority > Priority::Low) {
         for pops in 0..150 {
             let mut one = One::new(new())?;
-            let lower = ways().into_iter().filter(|way| way.priority < urgent.priority);
+            let lower = ways.iter().filter(|way| way.priority < urgent.priority);
             for way in lower.cycle().take(400) {
-                one.push(way);
+                one.push(*way);
             }
             for _ in 0..pops {
                 let _ = one.local.pop();
             }
-            let number = one.push(urgent);
+            let number = one.push(*urgent);
             let mut passed = 0;
             while one.local.pop().is_some_and(|token| token.number() != number) {
                 passed += 1;

@@ -15,6 +15,7 @@ pub struct Token {
     affinity: Option<u64>,
     deadline: Option<u64>,
     expected_duration: Option<Duration>,
+    expected_poll: Option<Duration>,
     alive: Option<Arc<AtomicUsize>>,
 }
 
@@ -22,7 +23,14 @@ impl Token {
     /// Creates a token for which nothing else is specified.
     #[must_use]
     pub fn new(number: u64) -> Self {
-        Self { number, affinity: None, deadline: None, expected_duration: None, alive: None }
+        Self {
+            number,
+            affinity: None,
+            deadline: None,
+            expected_duration: None,
+            expected_poll: None,
+            alive: None,
+        }
     }
 
     /// Returns the number of the token.
@@ -36,6 +44,14 @@ impl Token {
         self.deadline = (draw(4) > 0).then(|| draw(5) as u64);
         self.affinity = (draw(2) > 0).then(|| draw(3) as u64);
         self.expected_duration = (draw(4) > 0).then(|| Duration::from_micros(draw(5) as u64));
+        self.expected_poll =
+            (draw(2) > 0).then(|| Duration::from_micros(10_u64.pow(draw(6) as u32)));
+        self
+    }
+
+    /// Specifies how long the next poll of the task is expected to take.
+    pub(super) fn expect_poll(mut self, duration: Option<Duration>) -> Self {
+        self.expected_poll = duration;
         self
     }
 
@@ -52,8 +68,10 @@ impl Clone for Token {
         if let Some(alive) = &self.alive {
             alive.fetch_add(1, Ordering::Relaxed);
         }
-        let Self { number, affinity, deadline, expected_duration, ref alive } = *self;
-        Self { number, affinity, deadline, expected_duration, alive: alive.clone() }
+        let Self { number, affinity, deadline, expected_duration, expected_poll, ref alive } =
+            *self;
+        let alive = alive.clone();
+        Self { number, affinity, deadline, expected_duration, expected_poll, alive }
     }
 }
 
@@ -80,5 +98,9 @@ impl Schedulable for Token {
 
     fn expected_duration(&self) -> Option<Duration> {
         self.expected_duration
+    }
+
+    fn expected_poll(&self) -> Option<Duration> {
+        self.expected_poll
     }
 }

@@ -61,6 +61,16 @@ impl<T> WorkStealingLocal<T> {
 
     #[inline]
     fn find(&mut self) -> Option<T> {
+        self.find_in_bands(Self::find_normal_task)
+    }
+
+    /// Looks for a task in the bands of the other priorities, within their bounds (rules 1 and 2), and calls `find_normal` where it
+    /// is the turn of the normal tasks.
+    #[inline]
+    pub(crate) fn find_in_bands(
+        &mut self,
+        mut find_normal: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         if due(&mut self.until_low, LOW_EVERY)
             && let Some(task) = self.shared.bands.take_low()
         {
@@ -68,18 +78,21 @@ impl<T> WorkStealingLocal<T> {
             return Some(task);
         }
         if self.shared.bands.has_elevated() {
-            return self.find_with_elevated();
+            return self.find_with_elevated(find_normal);
         }
         self.elevated_run = 0;
-        self.find_normal_task()
+        find_normal(self)
     }
 
     /// Looks for critical and high tasks first, within their bounds.
     #[cold]
-    fn find_with_elevated(&mut self) -> Option<T> {
+    fn find_with_elevated(
+        &mut self,
+        mut find_normal: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         if self.elevated_run >= ELEVATED_RUN {
             self.elevated_run = 0;
-            if let Some(task) = self.find_normal_task() {
+            if let Some(task) = find_normal(self) {
                 return Some(task);
             }
         }
@@ -89,7 +102,7 @@ impl<T> WorkStealingLocal<T> {
             return Some(task);
         }
         self.elevated_run = 0;
-        self.find_normal_task()
+        find_normal(self)
     }
 
     /// Looks for a normal or low task, by rules 3 to 9 of the list at the head of the module.

@@ -59,6 +59,29 @@ impl<T> WorkStealing<T> {
         }
     }
 
+    /// Takes a task from the critical or the high band.
+    pub(crate) fn take_elevated(&self) -> Option<T> {
+        let bands = &self.shared.bands;
+        if bands.has_elevated() { bands.take_elevated(false) } else { None }
+    }
+
+    /// Takes a normal task from anywhere but a slot.
+    pub(crate) fn take_normal(&self) -> Option<T> {
+        let shared = &*self.shared;
+        shared.find_until_settled(|| {
+            shared.injector.steal().or_else(|| {
+                let stealers = shared.remotes().iter().map(|remote| &remote.stealer);
+                stealers.filter(|stealer| !stealer.is_empty()).find_map(Stealer::steal)
+            })
+        })
+    }
+
+    /// Takes a low task, or one from a slot.
+    pub(crate) fn take_last(&self) -> Option<T> {
+        let slots = || self.shared.remotes().iter().find_map(|remote| remote.slot.take());
+        self.shared.bands.take_low().or_else(slots)
+    }
+
     /// Returns `true` if the count of the bands says that critical or high tasks are queued.
     #[cfg(all(test, moirai_loom))]
     pub(crate) fn has_elevated(&self) -> bool {
@@ -113,21 +136,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
     }
 
     fn take(&self) -> Option<T> {
-        let shared = &*self.shared;
-        if shared.bands.has_elevated()
-            && let Some(task) = shared.bands.take_elevated(false)
-        {
-            return Some(task);
-        }
-        let normal = shared.find_until_settled(|| {
-            shared.injector.steal().or_else(|| {
-                let stealers = shared.remotes().iter().map(|remote| &remote.stealer);
-                stealers.filter(|stealer| !stealer.is_empty()).find_map(Stealer::steal)
-            })
-        });
-        normal
-            .or_else(|| shared.bands.take_low())
-            .or_else(|| shared.remotes().iter().find_map(|remote| remote.slot.take()))
+        self.take_elevated().or_else(|| self.take_normal()).or_else(|| self.take_last())
     }
 
     fn reclaim(&self, worker: usize) -> Option<T> {

@@ -31,8 +31,8 @@ impl<T> SharedQueues<T> {
         self.remotes.get().map_or(&[], |remotes| remotes)
     }
 
-    /// Calls `find` until it finds something, or until no batch was in flight during a call that returned none (`in_flight.rs`, rule
-    /// 3).
+    /// Calls `find` until it finds something, or until no batch was in flight during a call that returned none (`in_flight.rs`,
+    /// rule 3).
     pub(super) fn find_until_settled<R>(&self, mut find: impl FnMut() -> Option<R>) -> Option<R> {
         let mut rounds = 0;
         loop {
