@@ -4,6 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::runtime::context::Context as ExecutorContext;
+use crate::runtime::shared::Shared;
+use crate::task::yield_task;
+
 /// Lets the tasks run that were queued before.
 ///
 /// ```
@@ -28,7 +32,9 @@ impl Future for YieldNow {
         if std::mem::replace(&mut self.yielded, true) {
             return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        if !yield_task::<Shared>(cx.waker(), ExecutorContext::polls) {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 }

@@ -157,6 +157,12 @@ impl Context {
         self.task.get().or_else(|| self.outer_tasks.borrow().last().copied())
     }
 
+    /// Returns whether the calling thread polls this task, and not another one inside of that poll.
+    #[inline]
+    pub(crate) fn polls(task: TaskPtr) -> bool {
+        Self::with(|context| context.is_some_and(|context| context.task.get() == Some(task)))
+    }
+
     /// The executor that runs the calling thread, if there is one.
     pub(crate) fn current() -> Option<Arc<Shared>> {
         Self::with(|context| Some(Arc::clone(&context?.shared)))

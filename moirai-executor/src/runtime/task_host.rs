@@ -2,6 +2,7 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::task::RawWakerVTable;
 
 use moirai_core::{
     LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample, TaskStats,
@@ -18,7 +19,7 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
-use crate::task::{CancelReason, Outcome, PollKey, RawRunnable, Schedule, TaskPtr};
+use crate::task::{CancelReason, Outcome, PollKey, RawRunnable, Schedule, TaskPtr, waker_table};
 
 /// Reserves a place for a task that was admitted, and a thread if it needs one of its own. If there is none, the task is not
 /// admitted any more.
@@ -116,6 +117,12 @@ pub(crate) fn new_task_reason(kind: TaskKind) -> QueueReason {
 impl Schedule for Shared {
     type Record = ActiveRecord;
     type Context = Context;
+
+    #[inline]
+    fn waker_table() -> &'static RawWakerVTable {
+        static TABLE: RawWakerVTable = waker_table::<Shared>();
+        &TABLE
+    }
 
     fn queue(&self, task: RawRunnable<Self>, reason: QueueReason) {
         queue_ready(self, task, reason);

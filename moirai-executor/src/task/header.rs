@@ -4,7 +4,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{RawWakerVTable, Waker};
 
 use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -40,6 +40,9 @@ pub(crate) trait Schedule: Sized + 'static {
     /// Called before the thread gives the task up: before the task waits, is queued again or is complete. From here on another
     /// thread may run it to its end, and the cell may be gone.
     fn leave(&self, context: &Self::Context, task: TaskPtr);
+
+    /// Returns the vtable of the wakers, [`waker_table`](super::waker::waker_table) in a static: wakers are known by its address.
+    fn waker_table() -> &'static RawWakerVTable;
 
     /// Called before each poll; `first` is `true` for the first one.
     fn before_poll(&self, context: &Self::Context, record: &Self::Record, first: bool);
@@ -170,6 +173,8 @@ pub(crate) struct Header<S: Schedule> {
     /// The runner's (rule 1): how often the task was run, in a unary notation that costs one instruction: 0, 1, 3, 7 and so on, up
     /// to 255, which stands for eight times or more.
     pub(super) runs: UnsafeCell<u8>,
+    /// The runner's (rule 1): whether the present poll has asked for another one after those that are queued (rule 10).
+    pub(super) yields: UnsafeCell<bool>,
     /// The terminal status, written before COMPLETE is set.
     pub(super) final_status: AtomicU8,
 }

@@ -9,7 +9,7 @@ use moirai_core::shim::thread;
 use moirai_core::{TaskError, TaskStatus};
 
 use super::test_executor::{Gate, TestExecutor, Wait};
-use super::{CancelReason, JoinHandle};
+use super::{CancelReason, JoinHandle, yield_task};
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -189,6 +189,37 @@ fn loom_a_poll_sees_what_came_before_each_wake_that_it_answers() {
         let task = executor.find().expect("the task has not run");
         // The task was woken already, so the other thread's wake may change nothing of the word.
         task.wake();
+        let waker = thread::spawn(move || {
+            ready.store(true, Ordering::Relaxed);
+            task.wake();
+        });
+        executor.run_queued();
+        waker.join().unwrap();
+        executor.run_queued();
+        take(&mut handle).unwrap();
+        drop(handle);
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn loom_a_poll_after_a_yield_sees_what_came_before_each_wake_that_it_answers() {
+    model(|| {
+        let ready = Arc::new(AtomicBool::new(false));
+        let (executor, mut handle) = TestExecutor::spawn({
+            let ready = Arc::clone(&ready);
+            let mut yielded = false;
+            std::future::poll_fn(move |cx| {
+                if ready.load(Ordering::Relaxed) {
+                    return Poll::Ready(());
+                }
+                if !std::mem::replace(&mut yielded, true) {
+                    assert!(yield_task::<TestExecutor>(cx.waker(), |_| true));
+                }
+                Poll::Pending
+            })
+        });
+        let task = executor.find().expect("the task has not run");
         let waker = thread::spawn(move || {
             ready.store(true, Ordering::Relaxed);
             task.wake();

@@ -49,6 +49,10 @@
 //! 9. **The last reference.** A thread that has a reference and sees that it is the only one needs no exchange any more: a new
 //!    reference is made from an existing one or through the registry, and the registry lists the task only as long as the task's
 //!    own reference exists. A runner that is alone with the cell does not even set COMPLETE.
+//! 10. **Yields.** A poll that wants to be followed by another one, after the tasks that are queued now, need not wake its task: it
+//!     notes that in the header, as the runner ([`yield_task`]), and the runner queues the task again without an exchange of the
+//!     state word. A wake that comes meanwhile has set WOKEN, which the next poll clears; a cancellation is seen at the end of this
+//!     poll or at the beginning of the next.
 //!
 //! Header, vtable and state word follow the cells of tokio and of async-task. Two things differ here: a task is created active, and
 //! what keeps it alive is the reference that goes with its listing in the registry (rule 2).
@@ -78,4 +82,5 @@ pub(crate) use memory::trim as trim_memory;
 pub(crate) use new::{NewTask, published};
 pub(crate) use reference::TaskRef;
 pub(crate) use state::{CancelReason, TaskPtr};
+pub(crate) use waker::{waker_table, yield_task};
 pub(crate) use work::{Closure, Work};

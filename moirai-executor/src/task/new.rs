@@ -97,6 +97,7 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
                 kind,
                 priority,
                 runs: UnsafeCell::new(0),
+                yields: UnsafeCell::new(false),
                 final_status: AtomicU8::new(0),
             });
         }

@@ -75,7 +75,12 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
             });
             let ptr = TaskPtr::of(&cell.header.state);
             executor.leave(context, ptr);
-            match cell.header.state.after_poll() {
+            let yields = cell.header.yields.with_mut(|yields| {
+                // SAFETY: the field is the runner's (rule 1).
+                unsafe { std::ptr::replace(yields, false) }
+            });
+            let state = &cell.header.state;
+            match if yields { state.after_yield() } else { state.after_poll() } {
                 AfterPoll::Waits => return,
                 AfterPoll::QueueAgain => {
                     // SAFETY: ACTIVE was kept set, and with it the right to the one `RawRunnable`.

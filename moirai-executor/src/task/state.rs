@@ -163,6 +163,13 @@ impl State {
         }
     }
 
+    /// Ends a poll that returned `Pending` and has asked for the next one (rule 10): the task stays active. A wake that came
+    /// meanwhile asks for no more than that.
+    pub(super) fn after_yield(&self) -> AfterPoll {
+        // A request to stop that is not seen here is seen by `start_poll`. A wake leaves WOKEN, which `start_poll` clears.
+        if self.is_cancelled() { AfterPoll::Cancelled } else { AfterPoll::QueueAgain }
+    }
+
     /// Marks the task as complete. Called by the runner once the outcome is published and the output is in its place.
     pub(super) fn complete(&self) -> Completed {
         // Ordering: Acquire pairs with the Release of all the other references' ends, in `drop_reference` and `drop_idle_handle`: a

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
@@ -14,6 +14,7 @@ use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 use super::state::TaskPtr;
 use super::{
     CancelReason, Header, JoinHandle, NewTask, Outcome, PollKey, RawRunnable, Schedule, TaskRef,
+    waker_table,
 };
 
 /// The record of the one task of a test. Using it twice does not compile, and a test notices if it is lost.
@@ -122,6 +123,11 @@ impl TestExecutor {
 impl Schedule for TestExecutor {
     type Record = TestRecord;
     type Context = TestContext;
+
+    fn waker_table() -> &'static RawWakerVTable {
+        static TABLE: RawWakerVTable = waker_table::<TestExecutor>();
+        &TABLE
+    }
 
     fn queue(&self, task: RawRunnable<Self>, _: QueueReason) {
         let mut queue = self.queue.lock();

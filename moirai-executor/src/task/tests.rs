@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use moirai_core::{TaskError, TaskStatus};
 
-use super::CancelReason;
 use super::test_executor::{Gate, TestExecutor, Wait};
+use super::{CancelReason, yield_task};
 use std::sync::atomic::Ordering;
 
 struct PanicOnDrop(&'static str);
@@ -208,6 +208,37 @@ fn a_future_stays_where_it_was_polled_until_it_is_dropped() {
         drop((task, handle));
         assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
     }
+}
+
+#[test]
+fn a_yield_queues_the_task_again_and_counts_for_one_poll() {
+    let mut polls = 0;
+    let mut yields = move |waker: &Waker| {
+        polls += 1;
+        polls < 4 && yield_task::<TestExecutor>(waker, |_| true)
+    };
+    let (executor, mut handle) = TestExecutor::spawn(std::future::poll_fn(move |cx| {
+        // The fifth poll would come only after a wake.
+        let _ = yields(cx.waker());
+        Poll::<()>::Pending
+    }));
+    executor.run_queued();
+    assert_eq!(executor.polls.load(Ordering::Relaxed), 4);
+    assert_eq!(executor.queued(), 0);
+    handle.task().cancel(CancelReason::User);
+    executor.run_queued();
+    assert!(matches!(handle.try_take(), Some(Err(TaskError::Cancelled))));
+}
+
+#[test]
+fn a_yield_by_another_waker_or_of_another_task_is_refused() {
+    let (executor, _handle) = TestExecutor::spawn(std::future::poll_fn(|cx| {
+        assert!(!yield_task::<TestExecutor>(cx.waker(), |_| false));
+        assert!(!yield_task::<TestExecutor>(Waker::noop(), |_| true));
+        Poll::<()>::Pending
+    }));
+    executor.run_queued();
+    assert_eq!((executor.polls.load(Ordering::Relaxed), executor.queued()), (1, 0));
 }
 
 #[test]

@@ -6,14 +6,12 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::header::{Header, Schedule};
 use super::reference::TaskRef;
+use super::state::TaskPtr;
 
-/// The vtable for the wakers of an executor's tasks. It is the same for all of them, so [`Waker::will_wake`] distinguishes tasks by
-/// their cells.
-struct Table<S>(std::marker::PhantomData<S>);
-
-impl<S: Schedule> Table<S> {
-    const VTABLE: &'static RawWakerVTable =
-        &RawWakerVTable::new(clone::<S>, wake::<S>, wake_by_ref::<S>, drop_waker::<S>);
+/// Returns the vtable for the wakers of an executor's tasks, of which the executor keeps one in a static, for
+/// [`Schedule::waker_table`]. It is the same for all tasks, so [`Waker::will_wake`] distinguishes them by their cells.
+pub(crate) const fn waker_table<S: Schedule>() -> RawWakerVTable {
+    RawWakerVTable::new(clone::<S>, wake::<S>, wake_by_ref::<S>, drop_waker::<S>)
 }
 
 /// Returns a waker for the duration of a poll. It has no reference of its own, so its destructor must not run.
@@ -22,10 +20,35 @@ impl<S: Schedule> Table<S> {
 ///
 /// The cell must be alive as long as the waker is used. Clones of the waker have references of their own.
 pub(super) unsafe fn borrowed<S: Schedule>(header: NonNull<Header<S>>) -> ManuallyDrop<Waker> {
-    let raw = RawWaker::new(header.as_ptr().cast(), Table::<S>::VTABLE);
+    let raw = RawWaker::new(header.as_ptr().cast(), S::waker_table());
     // SAFETY: the functions of the vtable keep the contract of `RawWaker`. Each works on a reference that the waker has or, in the
     // case of this one, borrows from the caller. All are thread-safe, since `TaskRef` is `Send` and `Sync`.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
+}
+
+/// Asks for the task that is being polled on the calling thread to be queued again after this poll, if `waker` is its own (rule 10).
+/// Returns `false` if it is another waker; then the caller must wake it.
+///
+/// `is_polling` tells whether a task is the one that the calling thread polls.
+#[inline]
+pub(crate) fn yield_task<S: Schedule>(
+    waker: &Waker,
+    is_polling: impl FnOnce(TaskPtr) -> bool,
+) -> bool {
+    if !std::ptr::eq(waker.vtable(), S::waker_table()) {
+        return false;
+    }
+    // SAFETY: the table is that of `borrowed`, so the data is that of a live waker of this type.
+    let task = unsafe { reference::<S>(waker.data()) };
+    let header = task.header();
+    if !is_polling(TaskPtr::of(&header.state)) {
+        return false;
+    }
+    header.yields.with_mut(|yields| {
+        // SAFETY: the thread polls the task, so it is the runner, whose field this is (rule 1).
+        unsafe { *yields = true };
+    });
+    true
 }
 
 /// Borrows the reference that a waker's data pointer stands for.
@@ -44,7 +67,7 @@ unsafe fn clone<S: Schedule>(data: *const ()) -> RawWaker {
     // SAFETY: a live waker calls this with its data.
     let task = unsafe { reference::<S>(data) };
     std::mem::forget(TaskRef::clone(&task));
-    RawWaker::new(data, Table::<S>::VTABLE)
+    RawWaker::new(data, S::waker_table())
 }
 
 unsafe fn wake<S: Schedule>(data: *const ()) {
