@@ -46,8 +46,12 @@ pub(crate) struct PollEstimates {
 
 impl PollEstimates {
     pub(crate) fn new(clock: &Clock) -> Self {
+        Self::with_outlier(clock.rough_ticks(OUTLIER))
+    }
+
+    fn with_outlier(outlier: u64) -> Self {
         let cells = (0..1 << CELL_BITS).map(|_| AtomicU64::new(0)).collect();
-        Self { cells, outlier: clock.rough_ticks(OUTLIER) }
+        Self { cells, outlier }
     }
 
     /// Notes that a poll took `ticks`.
@@ -108,18 +112,24 @@ mod loom {
     #[test]
     fn loom_a_mean_is_never_that_of_other_polls() {
         ::loom::model(|| {
-            let estimates = Arc::new(PollEstimates::new(&Clock::system()));
+            let estimates = Arc::new(PollEstimates::with_outlier(1_000));
             let key = |work: usize| PollKey { work: work << 6, runs: 1 };
             // The first means of the two are 1 and 2.
             let noting = [1, 2].map(|work: usize| {
                 let estimates = Arc::clone(&estimates);
                 thread::spawn(move || estimates.note(key(work), (work as u64) << WEIGHT_BITS))
             });
-            for work in [1, 2] {
-                let mean = estimates.of(key(work));
-                assert!(mean.is_none_or(|mean| mean == work as u64), "{mean:?} of {work}");
-            }
+            let known = || {
+                [1, 2].map(|work| {
+                    let mean = estimates.of(key(work));
+                    assert!(mean.is_none_or(|mean| mean == work as u64), "{mean:?} of {work}");
+                    mean.is_some()
+                })
+            };
+            known();
             noting.map(|thread| thread.join().unwrap());
+            assert_ne!(known(), [false; 2], "the last one has the cell");
+            assert_ne!(known(), [true; 2], "there is one cell");
         });
     }
 }
