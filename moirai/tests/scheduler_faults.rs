@@ -164,6 +164,8 @@ fn a_task_that_was_given_to_the_scheduler_is_no_longer_the_current_one() {
     // The handle keeps the cell alive, so that a wrong look at it finds the request to stop.
     let task = executor.spawn_async(async { moirai::yield_now().await });
     assert!(matches!(executor.block_on(task), Err(TaskError::Cancelled)));
+    // The task has ended in the middle of the push.
+    wait_until("the push has ended", || ASKED.lock().unwrap().is_some());
     assert_eq!(*ASKED.lock().unwrap(), Some(false), "the thread runs no task");
 }
 

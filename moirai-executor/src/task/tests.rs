@@ -232,13 +232,16 @@ fn a_yield_queues_the_task_again_and_counts_for_one_poll() {
 
 #[test]
 fn a_yield_by_another_waker_or_of_another_task_is_refused() {
-    let (executor, _handle) = TestExecutor::spawn(std::future::poll_fn(|cx| {
+    let (executor, handle) = TestExecutor::spawn(std::future::poll_fn(|cx| {
         assert!(!yield_task::<TestExecutor>(cx.waker(), |_| false));
         assert!(!yield_task::<TestExecutor>(Waker::noop(), |_| true));
         Poll::<()>::Pending
     }));
     executor.run_queued();
     assert_eq!((executor.polls.load(Ordering::Relaxed), executor.queued()), (1, 0));
+    // A task that waits is not dropped with its handle.
+    handle.task().cancel(CancelReason::User);
+    executor.run_queued();
 }
 
 #[test]
