@@ -95,7 +95,7 @@ impl Inner {
             return queue.pop_back();
         }
         let token = queue.pop_front()?;
-        if self.is(Fault::HandsOutTwice) && pops.is_multiple_of(997) {
+        if self.is(Fault::HandsOutTwice) && pops.is_multiple_of(97) {
             queue.push_front(token.clone());
         }
         Some(token)
