@@ -504,15 +504,16 @@ fn workers_that_have_tasks_enough_run_an_outermost_half_that_is_waited_for() {
 fn a_worker_whose_slot_is_taken_by_a_blocked_thread_forks_and_joins_all_the_same() {
     let _watchdog = watchdog();
     let executor = workers(1);
-    let (inside, done) = (Gate::new(), Gate::new());
+    let [inside, queued, done] = [Gate::new(), Gate::new(), Gate::new()];
     let blocked = executor.spawn_parallel({
-        let (inside, done) = (inside.clone(), done.clone());
+        let [inside, queued, done] = [&inside, &queued, &done].map(Gate::clone);
         move || {
-            let wait = || moirai::block_in_place(|| done.wait());
             let (first, second) = moirai::join(
                 || {
+                    // The second closure is in the slot now, and stays there while the thread that gets the core has tasks.
                     inside.open();
-                    wait();
+                    queued.wait();
+                    moirai::block_in_place(|| done.wait());
                     fibonacci(15)
                 },
                 || fibonacci(16),
@@ -522,9 +523,10 @@ fn a_worker_whose_slot_is_taken_by_a_blocked_thread_forks_and_joins_all_the_same
         }
     });
     inside.wait();
-    for _ in 0..100 {
-        let forks = executor.spawn_parallel(|| fibonacci(12));
-        assert_eq!(forks.join().unwrap(), 144);
+    let forks: Vec<_> = (0..100).map(|_| executor.spawn_parallel(|| fibonacci(12))).collect();
+    queued.open();
+    for task in forks {
+        assert_eq!(task.join().unwrap(), 144);
     }
     done.open();
     assert_eq!(blocked.join().unwrap(), 610 + 987 + 1597);

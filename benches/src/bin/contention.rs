@@ -3,6 +3,8 @@
 //!
 //! `cargo run --profile bench -p moirai-benches --bin contention [-- ARGUMENTS]`
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -95,20 +97,19 @@ fn main() -> ExitCode {
         }
     };
     if arguments.list {
-        for operation in OPERATIONS {
-            println!("{:18} {}", operation.name, operation.about);
-        }
+        let line = |it: Operation| format!("{:18} {}", it.name, it.about);
+        print(&OPERATIONS.map(line).join("\n"));
         return ExitCode::SUCCESS;
     }
     let svg = if arguments.model {
-        println!("{}\n{}", inventory_table(), bound_table());
+        print(&format!("{}\n{}", inventory_table(), bound_table()));
         for (name, limit) in LIMITS {
-            println!("{name}\n\n{}", prediction_table(limit));
+            print(&format!("{name}\n\n{}", prediction_table(limit)));
         }
         model_chart()
     } else {
         let rows = measure(&arguments.plan);
-        print(&arguments.plan, &rows);
+        print(&table(&arguments.plan, &rows));
         chart(&arguments.plan, &rows)
     };
     match arguments.out.as_deref().map(|out| write(out, &svg)) {
@@ -122,22 +123,31 @@ fn main() -> ExitCode {
 
 fn write(out: &Path, svg: &str) -> Result<(), String> {
     std::fs::write(out, svg).map_err(|error| format!("{}: {error}", out.display()))?;
-    println!("wrote {}", out.display());
+    print(&format!("wrote {}", out.display()));
     Ok(())
 }
 
-fn print(plan: &Plan, rows: &[Row]) {
+fn print(text: &str) {
+    // A reader that goes away early, such as `head`, is no fault.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn table(plan: &Plan, rows: &[Row]) -> String {
     let columns = plan.workers.iter().map(|workers| format!(" {workers:>15} |"));
-    println!("| {:18} | {:>7} |{}", "workers", "threads", columns.collect::<String>());
-    println!("| :----------------- | ------: |{}", " --------------: |".repeat(plan.workers.len()));
+    let columns = columns.collect::<String>();
+    let mut text = format!("| {:18} | {:>7} |{columns}\n", "workers", "threads");
+    text += "| :----------------- | ------: |";
+    text += &" --------------: |".repeat(plan.workers.len());
     for row in rows {
         let cells = row.cells.iter().map(|cell| {
             let text = |cell: &Cell| format!("{} / {}", tenths(cell.least), tenths(cell.median));
             format!(" {:>15} |", cell.as_ref().map_or_else(String::new, text))
         });
         let name = row.operation.name;
-        println!("| {name:18} | {:>7} |{}", row.threads, cells.collect::<String>());
+        let cells = cells.collect::<String>();
+        let _ = write!(text, "\n| {name:18} | {:>7} |{cells}", row.threads);
     }
+    text
 }
 
 fn tenths(nanos: f64) -> String {

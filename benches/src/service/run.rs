@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::rows::{Row, Service};
@@ -36,19 +36,23 @@ pub struct Latencies {
 struct Board {
     nanos: Box<[AtomicU64]>,
     done: AtomicUsize,
+    /// The thread that waits for the last of them: the one that has made this.
+    waiter: Thread,
 }
 
 impl Board {
     fn new(tasks: usize) -> Arc<Self> {
         let nanos = (0..tasks).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { nanos, done: AtomicUsize::new(0) })
+        Arc::new(Self { nanos, done: AtomicUsize::new(0), waiter: thread::current() })
     }
 
     fn note(&self, number: usize, latency: Duration) {
         // Ordering: Relaxed: the count below publishes it.
         self.nanos[number].store(latency.as_nanos() as u64, Ordering::Relaxed);
         // Ordering: Release pairs with the Acquire load in `wait`: the latency is there.
-        self.done.fetch_add(1, Ordering::Release);
+        if self.done.fetch_add(1, Ordering::Release) + 1 == self.nanos.len() {
+            self.waiter.unpark();
+        }
     }
 
     /// Waits until all tasks have ended, but not beyond `deadline`. Returns how many have not.
@@ -56,10 +60,11 @@ impl Board {
         loop {
             // Ordering: Acquire pairs with the Release addition in `note`.
             let missing = self.nanos.len() - self.done.load(Ordering::Acquire);
-            if missing == 0 || Instant::now() >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if missing == 0 || left.is_zero() {
                 return missing;
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::park_timeout(left);
         }
     }
 

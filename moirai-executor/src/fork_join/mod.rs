@@ -14,13 +14,13 @@
 //! # The protocol
 //!
 //! 1. **The life of a stack job.** `PRIVATE → PUBLIC → TAKEN → DONE`, or from `PUBLIC` back to its owner; `WAITED` and `WAKING`
-//!    stand between `TAKEN` and `DONE` if the owner sleeps; `IN_SLOT` takes the place of `PUBLIC` for a worker's outermost job
-//!    (rule 13). Only the owner changes `PRIVATE`, and only under the lock of the shared
-//!    jobs. `PUBLIC` is changed only under that lock, by the thread that takes the job out: a thief, or the owner. So the owner
-//!    takes a private job back with a load and a store, and without a read-modify-write.
-//! 2. **Its content.** A stack job holds the closure until it is called, then the result. In `PRIVATE` and `PUBLIC` the content is
-//!    the owner's, from `TAKEN` on the thief's, and from `DONE` on the owner's again. The lock hands it to the thief. The store of
-//!    `DONE` (Release) and the owner's load of it (Acquire) hand it back.
+//!    stand between `TAKEN` and `DONE` if the owner sleeps. For a worker's outermost job, `IN_SLOT` stands in the place of
+//!    `PUBLIC`, by rule 13. Only the owner changes `PRIVATE`, and to `PUBLIC` only under the lock of the shared jobs. `PUBLIC` is
+//!    changed only under that lock, by the thread that takes the job out: a thief, or the owner. So the owner takes a private job
+//!    back with a load and a store, and without a read-modify-write.
+//! 2. **Its content.** A stack job holds the closure until it is called, then the result. The content is the owner's until a thief
+//!    has taken the job out of the list or the slot, then the thief's, and from `DONE` on the owner's again. The lock, or the
+//!    ticket of the slot, hands it to the thief. The store of `DONE` (Release) and the owner's load of it (Acquire) hand it back.
 //! 3. **The end of its frame.** The frame may be gone as soon as the owner has seen `DONE`, so the store of `DONE` is the thief's
 //!    last access to the job. An owner that goes to sleep leaves its unparker in the job and changes `TAKEN` to `WAITED` (Release).
 //!    If it wakes up for another reason it changes that back. In both states the unparker's field is the owner's. A thief that
@@ -74,24 +74,25 @@
 //!     or `block_on` for example, publishes all its private stack jobs before, and invites a worker whatever rule 7 says. While it
 //!     blocks it does not count as an external thread. It may block until those jobs have run.
 //!
-//! 13. **Slots.** The outermost job of a worker, one that is forked in a frame without a parent while the thread has no older job, is
-//!     published in the slot of its thread, without the lock. Outermost means that no wait looks for it as a descendant, so only idle
-//!     workers take it, threads that wait for its task, and workers that are busy, from time to time. A thread claims the slot of the
-//!     worker whose core it holds, and from then on is the only one to put jobs there; it gives the slot up when it stops running
-//!     that worker's tasks. Until then another thread that holds the core of that worker publishes by the lock.
+//! 13. **Slots.** The outermost job of a worker, one that is forked in a frame without a parent while the thread has no older job,
+//!     is published in the slot of its thread, without the lock. Outermost means that no wait looks for it as a descendant, so only
+//!     idle workers take it, threads that wait for its task, and workers that are busy, from time to time. A thread claims the slot
+//!     of the worker whose core it holds, and from then on is the only one to put jobs there; it gives the slot up when it stops
+//!     running that worker's tasks. Until then another thread that holds the core of that worker publishes by the lock.
 //!
 //!     The owner stores the job, and then a *ticket*, a number that no publication in this slot had before, with a bit that says
-//!     that the slot is full (Release). A thief reads the ticket (Acquire), then the job, and removes the bit by a compare-exchange.
-//!     If that succeeds, there was no other publication meanwhile, though the next job often has the same address. The owner takes
-//!     the job back by the same exchange. If that fails, it waits for `DONE` as in rule 3.
+//!     that the slot is full (Release). A thief reads the ticket (Acquire), then the job, and removes the bit by a
+//!     compare-exchange. If that succeeds, there was no other publication meanwhile, though the next job often has the same
+//!     address. The owner takes the job back by the same exchange. If that fails, it waits for `DONE` as in rule 3.
 //!
-//!     The state of the job is `IN_SLOT` meanwhile. The thief changes it to `TAKEN` a little after it has the job, so the owner treats
-//!     `IN_SLOT` as `TAKEN` when it goes to sleep, and the thief does not change any other state. A full slot is a public job in the
-//!     sense of rule 8: the ticket is stored before the publisher's fence, and a worker that is about to sleep looks into all slots
-//!     after its own.
+//!     The state of the job is `IN_SLOT` meanwhile. The thief changes it to `TAKEN` a little after it has the job, so the owner
+//!     treats `IN_SLOT` as `TAKEN` when it goes to sleep, and the thief does not change any other state. A full slot is a public
+//!     job in the sense of rule 8: the ticket is stored before the publisher's fence, and a worker that is about to sleep looks
+//!     into all slots after its own.
 //!
-//! The chain of parent frames of a public job can be followed under the lock. The job has not been run, so neither it nor anything
-//! that it is a descendant of has finished, and their frames still exist. To finish, they would first have to take the lock.
+//! The chain of parent frames of a job in the list can be followed under the lock. The job has not been run, so neither it nor
+//! anything that it is a descendant of has finished, and their frames still exist. Before any of them can finish, the job has to be
+//! taken out of the list, under the lock. Nobody follows the frame of a job in a slot: the slot itself tells the task.
 //!
 //! # Sources
 //!
@@ -102,6 +103,7 @@
 pub(crate) mod frame;
 pub(crate) mod host;
 mod job_slot;
+mod job_time;
 pub(crate) mod join;
 pub(crate) mod latch;
 pub(crate) mod local_jobs;

@@ -127,7 +127,7 @@ mod loom {
                 })
             };
             known();
-            noting.map(|thread| thread.join().unwrap());
+            noting.into_iter().for_each(|thread| thread.join().unwrap());
             assert_ne!(known(), [false; 2], "the last one has the cell");
             assert_ne!(known(), [true; 2], "there is one cell");
         });
