@@ -79,10 +79,7 @@ impl PollEstimates {
     /// Returns the cell of polls like this one, and their tag in the upper half of a word.
     #[inline]
     fn cell(&self, poll: PollKey) -> (&AtomicU64, u64) {
-        // An address has at most 56 bits on every system that Moirai runs on. If one had more, two kinds of work could share a
-        // mean.
-        let key = ((poll.work as u64) << 8) | u64::from(poll.runs);
-        let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let hash = poll.work.wrapping_add(poll.runs.into()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let index = (hash >> 32 >> (32 - CELL_BITS)) as usize;
         (&self.cells[index & (self.cells.len() - 1)], hash << 32)
     }
@@ -113,16 +110,16 @@ mod loom {
     fn loom_a_mean_is_never_that_of_other_polls() {
         ::loom::model(|| {
             let estimates = Arc::new(PollEstimates::with_outlier(1_000));
-            let key = |work: usize| PollKey { work: work << 6, runs: 1 };
+            let key = |work: u64| PollKey { work: work << 6, runs: 1 };
             // The first means of the two are 1 and 2.
-            let noting = [1, 2].map(|work: usize| {
+            let noting = [1, 2].map(|work: u64| {
                 let estimates = Arc::clone(&estimates);
-                thread::spawn(move || estimates.note(key(work), (work as u64) << WEIGHT_BITS))
+                thread::spawn(move || estimates.note(key(work), work << WEIGHT_BITS))
             });
             let known = || {
                 [1, 2].map(|work| {
                     let mean = estimates.of(key(work));
-                    assert!(mean.is_none_or(|mean| mean == work as u64), "{mean:?} of {work}");
+                    assert!(mean.is_none_or(|mean| mean == work), "{mean:?} of {work}");
                     mean.is_some()
                 })
             };

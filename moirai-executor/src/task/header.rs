@@ -1,6 +1,8 @@
 //! The header of a cell: the part that does not depend on the type of its work.
 
+use std::any::TypeId;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -109,10 +111,37 @@ pub(crate) trait Schedule: Sized + 'static {
 /// in the source, and which poll of the task it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollKey {
-    /// An address that all tasks with this type of work have in common, and no others.
-    pub(crate) work: usize,
+    /// A number for the type of the work. Two types have the same one as seldom as two numbers that are drawn at random.
+    pub(crate) work: u64,
     /// The number of runs, this one included, as the header counts them.
     pub(crate) runs: u8,
+}
+
+/// Returns the number for a type of work.
+fn number_of(work: TypeId) -> u64 {
+    /// Returns what a `TypeId` hashes as, which is a part of a hash already.
+    #[derive(Default)]
+    struct AsIs(u64);
+
+    impl Hasher for AsIs {
+        fn write_u64(&mut self, number: u64) {
+            self.0 ^= number;
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            for &byte in bytes {
+                self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+            }
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+
+    let mut hasher = AsIs::default();
+    work.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Which poll a [`PollKey`] is for.
@@ -144,6 +173,8 @@ pub(crate) struct Outcome {
 
 /// What can be done with a cell without knowing the type of its work.
 pub(super) struct VTable<S: Schedule> {
+    /// The type of the work. (The address of the vtable does not tell it: a type has one in each codegen unit that needs it.)
+    pub(super) work: TypeId,
     /// Runs the task. The caller gives up its `RawRunnable`.
     pub(super) run: unsafe fn(NonNull<Header<S>>, &S::Context),
     /// Ends the task unrun. The caller gives up its `RawRunnable`.
@@ -215,7 +246,7 @@ impl<S: Schedule> Header<S> {
             PollIs::Present => runs,
             PollIs::Next => next_run(runs),
         };
-        PollKey { work: std::ptr::from_ref(self.vtable).addr(), runs }
+        PollKey { work: number_of(self.vtable.work), runs }
     }
 
     /// Drops the handle's waker, and returns the message of its destructor if that panicked.

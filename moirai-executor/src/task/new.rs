@@ -1,5 +1,6 @@
 //! Allocating a task's cell, publishing it and freeing it.
 
+use std::any::TypeId;
 use std::ptr::NonNull;
 
 use moirai_core::shim::cell::UnsafeCell;
@@ -29,6 +30,7 @@ pub(crate) struct NewTask<W: Work + 'static, S: Schedule>(NonNull<Cell<W, S>>);
 
 impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
     const VTABLE: &'static VTable<S> = &VTable {
+        work: TypeId::of::<W>(),
         run: run::run::<W, S>,
         drop_unrun: end::drop_unrun::<W, S>,
         take_output: take_output::<W, S>,

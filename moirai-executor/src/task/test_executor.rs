@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, RawWakerVTable, Waker};
 
-use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
 use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
@@ -32,6 +32,8 @@ pub(super) struct TestExecutor {
     pub(super) polls: AtomicUsize,
     /// The number of runs that the last poll said it was.
     pub(super) runs: AtomicUsize,
+    /// The type of work that the last poll said it was of.
+    pub(super) work: AtomicU64,
 }
 
 /// Checks that a thread gives up each task that it has begun to run, before the task can be gone.
@@ -82,8 +84,9 @@ impl TestExecutor {
     }
 
     fn note(&self, poll: PollKey) {
-        // Ordering: Relaxed: a count.
+        // Ordering: Relaxed, both: they are read by the thread that runs the task, or after it.
         self.runs.store(poll.runs.count_ones() as usize, Ordering::Relaxed);
+        self.work.store(poll.work, Ordering::Relaxed);
     }
 
     pub(super) fn queued(&self) -> usize {

@@ -245,6 +245,23 @@ fn a_yield_by_another_waker_or_of_another_task_is_refused() {
 }
 
 #[test]
+fn polls_of_one_type_of_work_are_alike_and_of_two_are_not() {
+    async fn one() {}
+    async fn other() {}
+    let of = |work: &dyn Fn() -> Arc<TestExecutor>| work().work.load(Ordering::Relaxed);
+    let ones = [of(&|| ran(one())), of(&|| ran(one()))];
+    assert_eq!(ones[0], ones[1]);
+    assert_ne!(of(&|| ran(other())), ones[0]);
+}
+
+/// Runs a task to its end.
+fn ran(work: impl Future<Output = ()> + Send + 'static) -> Arc<TestExecutor> {
+    let (executor, _handle) = TestExecutor::spawn(work);
+    executor.run_queued();
+    executor
+}
+
+#[test]
 fn each_poll_is_told_which_it_was() {
     let gate = Arc::new(Gate::default());
     let (executor, handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
