@@ -7,6 +7,7 @@
 
 #[cfg(feature = "mimalloc")]
 mod allocator;
+mod bounds;
 pub mod chart;
 pub mod compare;
 pub mod contention;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use moirai::{CleanupConfig, Moirai};
 
+use crate::bounds;
 use crate::memory::{cpu_nanos, resident};
 use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio, workers};
 use crate::results::ProbeResult;
@@ -29,6 +30,12 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Whether the figure is one of the executor that is built in with the feature `origin` only.
+    #[must_use]
+    pub fn needs_origin(&self) -> bool {
+        self.name.ends_with("_origin")
+    }
+
     /// Takes the figure, and returns it with what describes it.
     #[must_use]
     pub fn result(&self, allocator: &str, live_bytes: &dyn Fn() -> usize) -> ProbeResult {
@@ -40,7 +47,7 @@ impl Probe {
 }
 
 /// All probes.
-pub const PROBES: [Probe; 14] = [
+pub const PROBES: [Probe; 20] = [
     Probe {
         name: "queued_moirai",
         about: "resident bytes per queued task, its record included",
@@ -138,6 +145,48 @@ pub const PROBES: [Probe; 14] = [
         unit: "ms",
         reach: Some(1.0),
         take: |_| idle(),
+    },
+    Probe {
+        name: "kept_by_count_moirai",
+        about: "records of eight tasks, of which three are to be kept",
+        unit: "records",
+        reach: Some(3.0),
+        take: |_| bounds::kept_by_count_moirai(),
+    },
+    Probe {
+        name: "kept_by_count_origin",
+        about: "the same in moirai-executor 0.11.3",
+        unit: "records",
+        reach: None,
+        take: |_| bounds::kept_by_count_origin(),
+    },
+    Probe {
+        name: "kept_by_age_moirai",
+        about: "records of ten tasks 600 ms after their end, which are to be kept for 100 ms",
+        unit: "records",
+        reach: Some(0.0),
+        take: |_| bounds::kept_by_age_moirai(),
+    },
+    Probe {
+        name: "kept_by_age_origin",
+        about: "the same in moirai-executor 0.11.3",
+        unit: "records",
+        reach: None,
+        take: |_| bounds::kept_by_age_origin(),
+    },
+    Probe {
+        name: "refused_moirai",
+        about: "tasks refused of 10,000 that are spawned while all workers are busy, with the defaults",
+        unit: "tasks",
+        reach: Some(0.0),
+        take: |_| bounds::refused_moirai(),
+    },
+    Probe {
+        name: "refused_origin",
+        about: "the same in moirai-executor 0.11.3",
+        unit: "tasks",
+        reach: None,
+        take: |_| bounds::refused_origin(),
     },
 ];
 

@@ -71,7 +71,9 @@ impl Arguments {
     }
 
     fn probes(&self) -> Vec<Probe> {
-        PROBES.into_iter().filter(|probe| self.probes && self.wants(probe.name)).collect()
+        let built = |probe: &Probe| self.origin || !probe.needs_origin();
+        let wanted = |probe: &Probe| self.probes && self.wants(probe.name) && built(probe);
+        PROBES.into_iter().filter(wanted).collect()
     }
 }
 

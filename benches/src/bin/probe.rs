@@ -69,6 +69,10 @@ fn main() -> ExitCode {
             eprintln!("no probe is called {name:?}; run this program without arguments for a list");
             return ExitCode::from(2);
         };
+        if probe.needs_origin() && !cfg!(feature = "origin") {
+            eprintln!("{name} needs this program to be built with `--features origin`");
+            return ExitCode::from(2);
+        }
         let result = probe.result(counting::NAME, &counting::live);
         println!("{}", serde_json::to_string(&result).expect("numbers and names"));
     }
