@@ -10,7 +10,8 @@ use moirai::{CleanupConfig, Moirai};
 
 use crate::bounds;
 use crate::memory::{cpu_nanos, resident};
-use crate::peer::{Ours, Peer, Smol, StaticSmol, Tokio, workers};
+use crate::peer::scheduled::{Alone, Scheduled};
+use crate::peer::{Peer, Smol, StaticSmol, Tokio, workers};
 use crate::results::ProbeResult;
 use crate::stats::percentile;
 
@@ -53,7 +54,7 @@ pub const PROBES: [Probe; 20] = [
         about: "resident bytes per queued task, its record included",
         unit: "B",
         reach: Some(200.0),
-        take: |_| queued::<Ours>(),
+        take: |_| queued::<WorkersOnly>(),
     },
     Probe {
         name: "queued_tokio",
@@ -189,6 +190,9 @@ pub const PROBES: [Probe; 20] = [
         take: |_| bounds::refused_origin(),
     },
 ];
+
+/// Moirai without threads that would run queued tasks while the workers are kept inside of others.
+type WorkersOnly = Scheduled<Alone>;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -337,11 +341,11 @@ fn waves() -> f64 {
 /// Returns the MiB that are allocated before a burst of tasks, while all of its tasks are queued, and after they have run and their
 /// records were swept.
 fn burst_bytes(live_bytes: &dyn Fn() -> usize) -> [f64; 3] {
-    let executor = Ours::executor();
+    let executor = WorkersOnly::executor();
     run(executor, 100_000);
     executor.cleanup_completed_tasks();
     let before = live_bytes();
-    let gate = occupy::<Ours>();
+    let gate = occupy::<WorkersOnly>();
     for _ in 0..5_000_000 {
         drop(executor.spawn_async(async {}));
     }

@@ -125,6 +125,8 @@ pub struct ExecutorConfig {
     /// [`MAX_WORKER_THREADS`](Self::MAX_WORKER_THREADS).
     pub worker_threads: usize,
     /// What the names of the executor's threads begin with. Default: `"moirai"`, so the first worker's name is `moirai-worker-0`.
+    /// Linux shows 15 bytes of a name, for example in `top -H`. There a longer name is shortened to the prefix, the initial of what
+    /// the thread is for, and its number: `moirai-w12`, `moirai-b3`.
     ///
     /// Must not be empty, contain NUL bytes, or be longer than [`MAX_NAME_BYTES`](crate::text::MAX_NAME_BYTES) bytes. The system
     /// may show less of it: Linux shows the first 15 bytes of a thread's name.

@@ -20,6 +20,7 @@ pub mod stats;
 pub mod status;
 pub mod task;
 pub mod text;
+pub mod thread_kind;
 pub mod timestamp;
 
 pub use clock::{Clock, ManualClock};
@@ -41,4 +42,5 @@ pub use stall::Stall;
 pub use stats::TaskStats;
 pub use status::{Priority, TaskKind, TaskStatus};
 pub use task::Task;
+pub use thread_kind::ThreadKind;
 pub use timestamp::Timestamp;

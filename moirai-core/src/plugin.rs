@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Stall, TaskId, TaskStatus};
+use crate::{Stall, TaskId, TaskStatus, ThreadKind};
 
 /// Hooks that an executor calls in the course of its own life and of its tasks' lives. Each method does nothing by default.
 ///
@@ -29,7 +29,24 @@ use crate::{Stall, TaskId, TaskStatus};
 /// }
 /// ```
 pub trait ExecutorPlugin: Send + Sync + 'static {
-    /// Called once for each worker, before it runs its first task, on the thread that opens it.
+    /// Called once on each thread that runs tasks, whatever kind of thread it is, before its first task. `number` tells threads of
+    /// one kind apart; it is the last part of the thread's name. A worker's number is its index.
+    ///
+    /// What this hook sets up in thread-locals is there wherever a task of the executor is polled or dropped, except by a thread that
+    /// is not the executor's: one that drops a task because it was refused, or that calls `try_run`. A simulated executor has no
+    /// threads, and does not call it.
+    fn on_thread_start(&self, kind: ThreadKind, number: usize) {
+        let _ = (kind, number);
+    }
+
+    /// Called once on each thread for which [`on_thread_start`](Self::on_thread_start) was called, after its last task. A shutdown
+    /// waits for this hook on workers, spare threads and blocking threads, up to its deadline.
+    fn on_thread_stop(&self, kind: ThreadKind, number: usize) {
+        let _ = (kind, number);
+    }
+
+    /// Called once for each worker, before it runs its first task, on the thread that opens it. A worker can move from thread to
+    /// thread; for what belongs to a thread there is [`on_thread_start`](Self::on_thread_start).
     fn on_worker_start(&self, worker: usize) {
         let _ = worker;
     }
@@ -51,6 +68,25 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
 
     /// Called once for each task, before it runs for the first time; not called for a task that is cancelled before that.
     fn before_execute(&self, id: TaskId) {
+        let _ = id;
+    }
+
+    /// Returns whether [`before_poll`](Self::before_poll) and [`after_poll`](Self::after_poll) are to be called. Asked once, when the
+    /// executor is built; `false` by default, so that a plugin without these hooks does not pay for them.
+    fn wants_poll_hooks(&self) -> bool {
+        false
+    }
+
+    /// Called before a thread polls a task, runs its closure, or drops it because it was cancelled, if
+    /// [`wants_poll_hooks`](Self::wants_poll_hooks) returns `true`. Polls can be nested, because a poll may call `try_run`. The jobs of
+    /// `join` and of scopes that other threads steal are not polls.
+    fn before_poll(&self, id: TaskId) {
+        let _ = id;
+    }
+
+    /// Called once for each call of [`before_poll`](Self::before_poll), on the same thread, also if the poll panicked. If it was the
+    /// last one of the task, then the task has ended and is dropped already, and callers that wait for it may go on before this.
+    fn after_poll(&self, id: TaskId) {
         let _ = id;
     }
 
@@ -78,6 +114,14 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
 }
 
 impl<P: ExecutorPlugin + ?Sized> ExecutorPlugin for Arc<P> {
+    fn on_thread_start(&self, kind: ThreadKind, number: usize) {
+        (**self).on_thread_start(kind, number);
+    }
+
+    fn on_thread_stop(&self, kind: ThreadKind, number: usize) {
+        (**self).on_thread_stop(kind, number);
+    }
+
     fn on_worker_start(&self, worker: usize) {
         (**self).on_worker_start(worker);
     }
@@ -96,6 +140,18 @@ impl<P: ExecutorPlugin + ?Sized> ExecutorPlugin for Arc<P> {
 
     fn before_execute(&self, id: TaskId) {
         (**self).before_execute(id);
+    }
+
+    fn wants_poll_hooks(&self) -> bool {
+        (**self).wants_poll_hooks()
+    }
+
+    fn before_poll(&self, id: TaskId) {
+        (**self).before_poll(id);
+    }
+
+    fn after_poll(&self, id: TaskId) {
+        (**self).after_poll(id);
     }
 
     fn after_complete(&self, id: TaskId, outcome: TaskStatus) {

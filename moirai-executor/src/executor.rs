@@ -11,7 +11,7 @@ use std::time::Duration;
 use moirai_core::Scheduler;
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, Recorder, ShutdownReport,
-    Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus, ThreadKind,
 };
 use moirai_sync::drive;
 use parking_lot::Mutex;
@@ -31,6 +31,7 @@ use crate::runtime::scheduler_dispatch::AnyLocal;
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
 use crate::runtime::shutdown::shut_down;
 use crate::runtime::shutdown_state::ShutdownMode;
+use crate::runtime::threads::thread_name;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::options::SpawnOptions;
@@ -111,7 +112,7 @@ impl HybridExecutor {
                 last_core::core_closed(shared, core);
                 continue;
             }
-            let name = format!("{}-worker-{index}", config.thread_name_prefix);
+            let name = thread_name(config, ThreadKind::Worker, index);
             // The core is found here again if the thread cannot be started.
             let core = Arc::new(Mutex::new(Some(core)));
             shared.cores.add_thread();
@@ -119,7 +120,7 @@ impl HybridExecutor {
                 let core = Arc::clone(&core);
                 move |shared| {
                     let core = core.lock().take();
-                    worker::run(shared, core);
+                    worker::run(shared, ThreadKind::Worker, index, core);
                 }
             });
             if let Err(source) = started {

@@ -71,7 +71,7 @@ pub use moirai_core::{
     BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
     ExecutorPlugin, LocalQueue, ManualClock, Panic, ParseTaskIdError, Priority, QueueReason,
     Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind, TaskManager,
-    TaskSample, TaskSpawner, TaskStats, TaskStatus, Timestamp, Visibility,
+    TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, Destination, GroupCounts, HybridExecutor, HybridExecutorBuilder, InGroup, Scope,

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use moirai_core::Scheduler;
-use moirai_core::TaskKind;
+use moirai_core::{TaskKind, ThreadKind};
 
 use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
 use crate::runtime::task_host::queue_from_outside;
+use crate::runtime::threads::{ThreadHooks, thread_name};
 use crate::watchdog::compensation::{Idle, Request};
 
 /// How often a compensation thread looks for tasks for which it was not woken.
@@ -28,10 +29,10 @@ pub(super) fn request_compensation(shared: &Shared) {
     let Some(Request { number, activity }) = shared.watchdog.compensation.ask() else {
         return;
     };
-    let name = format!("{}-comp-{number}", shared.config.thread_name_prefix);
+    let name = thread_name(&shared.config, ThreadKind::Compensation, number);
     log!(debug, "workers are stuck while tasks wait: a compensation thread is woken");
     let started = shared.start_thread(name, move |shared| {
-        if let Some(message) = panics::contain(|| compensate(&shared, activity)) {
+        if let Some(message) = panics::contain(|| compensate(&shared, number, activity)) {
             shared.watchdog.activities.activity(activity).in_nothing();
             shared.watchdog.compensation.ended(activity);
             log!(error, panic = &*message, "a compensation thread panicked");
@@ -44,10 +45,11 @@ pub(super) fn request_compensation(shared: &Shared) {
 }
 
 /// The body of a compensation thread.
-fn compensate(shared: &Arc<Shared>, activity: usize) {
+fn compensate(shared: &Arc<Shared>, number: usize, activity: usize) {
     shared.watchdog.activities.activity(activity).enter();
     let context = Context::new(Arc::clone(shared));
     context.enter(|| {
+        let _thread = ThreadHooks::start(shared, ThreadKind::Compensation, number);
         loop {
             while run_one(shared, &context, activity) {}
             if shared.watchdog.compensation.idle(activity, POLL_INTERVAL, KEEP_ALIVE)

@@ -42,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) ticks: Cell<u64>,
     /// Whether the thread ends the tasks that are left in the queues.
     ending: bool,
+    /// Whether plugins are called before and after each poll.
+    hooks_polls: bool,
     /// Whether the thread counts against the limit of the blocking pool.
     pub(crate) in_blocking_pool: Cell<bool>,
     /// The next outer context.
@@ -58,6 +60,7 @@ impl Context {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let ticks = Cell::new(shared.clock.ticks());
         Self {
+            hooks_polls: shared.plugins.wants_polls(),
             shared,
             core: RefCell::new(None),
             worker: Cell::new(None),
@@ -229,7 +232,10 @@ impl Context {
     #[inline]
     pub(crate) fn run(&self, task: Runnable) {
         let task = task.into_raw();
-        if self.task.get().is_some() || !ptr::eq(task.executor(), &*self.shared) {
+        let usual = self.task.get().is_none()
+            && ptr::eq(task.executor(), &*self.shared)
+            && !self.hooks_polls;
+        if !usual {
             return self.run_unusual(task);
         }
         // Nothing in a run is meant to unwind. If something does, the task must not stay entered.
@@ -238,7 +244,7 @@ impl Context {
         std::mem::forget(guard);
     }
 
-    /// Runs a task inside of a poll, which has called `try_run`, or one of another executor.
+    /// Runs a task inside of a poll, which has called `try_run`, or one of another executor, or one whose polls plugins are told of.
     #[cold]
     #[inline(never)]
     fn run_unusual(&self, task: RawRunnable<Shared>) {
@@ -246,7 +252,23 @@ impl Context {
         self.outer_tasks.borrow_mut().extend(outer);
         let _return_to_outer = ReturnToOuter(self, outer);
         // A scheduler can hand out a task of another executor, if it shares one queue with that executor's scheduler.
-        if ptr::eq(task.executor(), &*self.shared) { task.run(self) } else { run_elsewhere(task) }
+        if ptr::eq(task.executor(), &*self.shared) {
+            self.run_hooked(task);
+        } else {
+            run_elsewhere(task);
+        }
+    }
+
+    /// Runs a task, and calls the hooks of the plugins that want to be told of polls.
+    fn run_hooked(&self, task: RawRunnable<Shared>) {
+        if !self.hooks_polls {
+            return task.run(self);
+        }
+        let plugins = &self.shared.plugins;
+        let id = task.id();
+        plugins.call_around_poll("before_poll", |plugin| plugin.before_poll(id));
+        task.run(self);
+        plugins.call_around_poll("after_poll", |plugin| plugin.after_poll(id));
     }
 
     /// Notes that the thread has begun to run `task`.
@@ -353,7 +375,7 @@ fn run_elsewhere(task: RawRunnable<Shared>) {
     // The executor is alive while it has a cell, so there is one. If there were none, dropping the task would end it.
     if let Some(shared) = task.executor().arc() {
         let context = Context::new(shared);
-        context.enter(|| task.run(&context));
+        context.enter(|| context.run_hooked(task));
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::ptr;
 
+use moirai_core::ThreadKind;
+
 use crate::runtime::context::Context;
 use crate::runtime::shared::{Shared, WorkerCore};
 use crate::runtime::thread_pool::Refused;
+use crate::runtime::threads::thread_name;
 use crate::runtime::worker;
 
 /// Calls `f`, which waits for other tasks. Hands off all cores of the thread before, and takes back after those that no other thread
@@ -109,8 +112,10 @@ fn hand_off_core(shared: &Shared, core: Box<WorkerCore>) -> Result<(), Box<Worke
     // The recorder is called while the core is still the caller's, because recorders rely on one writer for each worker.
     shared.notify_recorder("core_handed_off", |recorder| recorder.core_handed_off(core.index));
     let submitted = shared.cores.submit(core, |number| {
-        let name = format!("{}-spare-{number}", shared.config.thread_name_prefix);
-        shared.start_thread(name, |shared| worker::run(shared, None))
+        let name = thread_name(&shared.config, ThreadKind::Spare, number);
+        shared.start_thread(name, move |shared| {
+            worker::run(shared, ThreadKind::Spare, number, None);
+        })
     });
     submitted.map_err(|(Refused::Full(core) | Refused::Closed(core) | Refused::NoThread(core))| {
         // The task in the core's private slot is for other workers to take now: they look there when they find nothing else.

@@ -23,6 +23,7 @@ pub(crate) mod sim_wait;
 pub(crate) mod stall_report;
 pub(crate) mod task_host;
 pub(crate) mod thread_pool;
+pub(crate) mod threads;
 pub(crate) mod watchdog_thread;
 pub(crate) mod watchers;
 pub(crate) mod worker;

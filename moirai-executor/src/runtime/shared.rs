@@ -1,7 +1,6 @@
 //! The part of an executor that its workers, tasks and handles share.
 
 use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -255,27 +254,6 @@ impl Shared {
             // is unpublished before it gives up its own reference.
             unsafe { TaskRef::acquire(task.cast()) }
         })
-    }
-
-    /// Starts a thread of the executor.
-    ///
-    /// # Errors
-    ///
-    /// The error of the operating system, or an error that says that the executor is gone.
-    pub(crate) fn start_thread(
-        &self,
-        name: String,
-        body: impl FnOnce(Arc<Self>) + Send + 'static,
-    ) -> io::Result<()> {
-        // The thread keeps the executor alive, as the caller does now.
-        let Some(shared) = self.arc() else {
-            return Err(io::Error::other("the executor is gone"));
-        };
-        let mut builder = std::thread::Builder::new().name(name);
-        if let Some(size) = self.config.thread_stack_size {
-            builder = builder.stack_size(size);
-        }
-        builder.spawn(move || body(shared)).map(drop)
     }
 
     /// Returns whether the calling process is a fork of the one that started the executor. It has none of the executor's threads.

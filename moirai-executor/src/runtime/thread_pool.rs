@@ -70,6 +70,8 @@ struct PoolState<J> {
     /// Places that were reserved for jobs that are about to be queued.
     reserved: usize,
     threads: usize,
+    /// Threads that `next` has told to end, and that have not called [`ended`](ThreadPool::ended) yet.
+    ending: usize,
     /// Whether a thread could not be started for a job that waits for another one now.
     thread_missing: bool,
     /// Threads that wait in `next`.
@@ -89,6 +91,7 @@ impl<J> ThreadPool<J> {
                 queue: VecDeque::new(),
                 reserved: 0,
                 threads: 0,
+                ending: 0,
                 thread_missing: false,
                 idle: 0,
                 waiting: 0,
@@ -242,7 +245,8 @@ impl<J> ThreadPool<J> {
         }
     }
 
-    /// Waits for the next job for the calling thread. On `None` the thread must end, and counts as ended.
+    /// Waits for the next job for the calling thread. On `None` the thread must end. It does not count against the limit any more, and
+    /// must call [`ended`](Self::ended) when nobody has to wait for it any more.
     pub(crate) fn next(&self) -> Option<J> {
         let mut state = self.state.lock();
         let deadline = Instant::now().checked_add(self.limits.keep_alive);
@@ -250,7 +254,7 @@ impl<J> ThreadPool<J> {
             // There may be too many threads now, because one whose job waited has gone on. Those take the jobs that are left.
             let others = state.threads - 1 - state.waiting.min(self.limits.threads);
             if others >= self.limits.threads && self.limits.queue > 0 {
-                self.thread_ended(&mut state);
+                state.end_thread();
                 if !state.queue.is_empty() {
                     // This thread may be the one that was notified of a job, and another one may be idle.
                     self.work.notify_one();
@@ -263,7 +267,7 @@ impl<J> ThreadPool<J> {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let is_over = state.closed || left.is_some_and(|left| left.is_zero());
             if is_over && state.reserved == 0 {
-                self.thread_ended(&mut state);
+                state.end_thread();
                 return None;
             }
             state.idle += 1;
@@ -302,6 +306,12 @@ impl<J> ThreadPool<J> {
         self.thread_ended(&mut state);
     }
 
+    /// Notes that the calling thread, which [`next`](Self::next) has told to end, has nothing left to do.
+    pub(crate) fn ended(&self) {
+        self.state.lock().ending -= 1;
+        self.ended.notify_all();
+    }
+
     fn thread_ended(&self, state: &mut MutexGuard<'_, PoolState<J>>) {
         state.threads -= 1;
         self.ended.notify_all();
@@ -316,7 +326,7 @@ impl<J> ThreadPool<J> {
     /// Waits until every thread has ended, or until the deadline. Returns whether all have.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
-        while state.threads > 0 {
+        while state.threads + state.ending > 0 {
             match deadline {
                 None => self.ended.wait(&mut state),
                 Some(deadline) => {
@@ -338,6 +348,12 @@ impl<J> PoolState<J> {
         self.threads += 1;
         self.started += 1;
         self.started
+    }
+
+    /// Counts a thread as one that is about to end.
+    fn end_thread(&mut self) {
+        self.threads -= 1;
+        self.ending += 1;
     }
 }
 
@@ -455,6 +471,8 @@ mod tests {
         pool.close();
         assert!(pool.submit(1, |_| Ok(())).is_ok());
         assert_eq!((pool.next(), pool.next()), (Some(1), None));
+        assert!(!pool.wait_ended(Some(Instant::now())), "it has not said that it has ended");
+        pool.ended();
         assert!(pool.wait_ended(None));
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use moirai_core::{LocalQueue, Scheduler};
+use moirai_core::{LocalQueue, Scheduler, ThreadKind};
 
 use crate::fork_join::StolenJob;
 use crate::panics::{self, log};
@@ -12,13 +12,20 @@ use crate::runtime::external::wake_another;
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
+use crate::runtime::threads::{ThreadHooks, thread_name};
 use crate::timer::Driver;
 
 /// The body of a worker's or spare thread: runs tasks with its first core, and then with every core that is handed off to it.
-pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
+pub(crate) fn run(
+    shared: Arc<Shared>,
+    kind: ThreadKind,
+    number: usize,
+    first: Option<Box<WorkerCore>>,
+) {
     let context = Context::new(shared);
     context.enter(|| {
         let shared = context.shared();
+        let thread = ThreadHooks::start(shared, kind, number);
         let mut next = first.or_else(|| shared.cores.next());
         while let Some(core) = next {
             // What users bring is contained where it is called. A panic that was overlooked there must not lose the core.
@@ -29,6 +36,8 @@ pub(crate) fn run(shared: Arc<Shared>, first: Option<Box<WorkerCore>>) {
             }
             next = context.take_core().or_else(|| shared.cores.next());
         }
+        drop(thread);
+        shared.cores.ended();
     });
 }
 
@@ -134,21 +143,24 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
 
 /// Starts a blocking thread.
 pub(crate) fn start_blocking(shared: &Shared, number: usize) -> io::Result<()> {
-    let name = format!("{}-blocking-{number}", shared.config.thread_name_prefix);
-    shared.start_thread(name, run_blocking)
+    let name = thread_name(&shared.config, ThreadKind::Blocking, number);
+    shared.start_thread(name, move |shared| run_blocking(shared, number))
 }
 
 /// The body of a blocking thread.
-fn run_blocking(shared: Arc<Shared>) {
+fn run_blocking(shared: Arc<Shared>, number: usize) {
     let context = Context::for_blocking(shared);
     context.enter(|| {
         let shared = context.shared();
+        let thread = ThreadHooks::start(shared, ThreadKind::Blocking, number);
         while let Some(task) = shared.blocking.next() {
             context.ticks.set(shared.clock.ticks());
             if let Some(message) = panics::contain(|| context.run(task)) {
                 log!(error, panic = &*message, "a blocking thread panicked, and goes on");
             }
         }
+        drop(thread);
+        shared.blocking.ended();
     });
 }
 

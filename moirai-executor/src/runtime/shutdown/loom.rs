@@ -1,8 +1,8 @@
 //! Models of shutdowns, on the shared part of a real executor.
 
-use moirai_core::TaskError;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::thread;
+use moirai_core::{TaskError, ThreadKind};
 use moirai_sync::block_on;
 use std::future::pending;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ fn loom_a_worker_ends_what_it_spawns_during_a_shutdown() {
         });
         let worker = thread::spawn({
             let (shared, core) = (Arc::clone(shared), executor.core.take());
-            move || worker::run(shared, core)
+            move || worker::run(shared, ThreadKind::Worker, 0, core)
         });
         close(shared, None);
         shared.lifecycle.advance(Phase::Cancelling);

@@ -33,6 +33,7 @@ fn hand_off_core(pool: &Cores, served: &Arc<AtomicUsize>, threads: &Threads) -> 
                 core.run();
                 served.fetch_add(1, Ordering::Relaxed);
             }
+            pool.ended();
         }));
         Ok(())
     });
@@ -99,6 +100,7 @@ fn start(jobs: &Arc<Jobs>) -> io::Result<()> {
             running.run.fetch_add(1, Ordering::Relaxed);
             running.done.unpark();
         }
+        running.pool.ended();
     }));
     Ok(())
 }
@@ -141,6 +143,7 @@ fn loom_a_job_is_run_although_threads_wait_and_go_on() {
         if pool.next().is_some() {
             pool.remove_thread();
         } else {
+            pool.ended();
             until_run(3);
         }
         pool.remove_thread();
@@ -161,6 +164,7 @@ fn submit(pool: &Arc<ThreadPool<Closure>>, threads: &Threads, job: impl FnOnce()
             while let Some(job) = pool.next() {
                 job();
             }
+            pool.ended();
         }));
         Ok(())
     };
