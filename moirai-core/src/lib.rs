@@ -10,6 +10,7 @@ pub mod error;
 pub mod executor;
 pub mod id;
 pub mod panics;
+pub mod park_hook;
 pub mod plugin;
 pub mod recorder;
 pub mod report;
@@ -30,6 +31,7 @@ pub use executor::{
     TaskSpawner,
 };
 pub use id::{ParseTaskIdError, TaskId};
+pub use park_hook::ParkHook;
 pub use plugin::ExecutorPlugin;
 pub use recorder::{Recorder, TaskSample};
 pub use report::ShutdownReport;

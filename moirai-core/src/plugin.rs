@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Stall, TaskId, TaskStatus, ThreadKind};
+use crate::{ParkHook, Stall, TaskId, TaskStatus, ThreadKind};
 
 /// Hooks that an executor calls in the course of its own life and of its tasks' lives. Each method does nothing by default.
 ///
@@ -54,6 +54,12 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
     /// Called once for each worker that has started, after it has run its last task, on the thread that closes it.
     fn on_worker_stop(&self, worker: usize) {
         let _ = worker;
+    }
+
+    /// Returns where idle workers are to sleep, if the plugin wants to have a say in it. Asked once, when the executor is built. At most
+    /// one plugin of an executor may return a hook.
+    fn park_hook(&self) -> Option<Arc<dyn ParkHook>> {
+        None
     }
 
     /// Called when a task has its id and is about to be queued.
@@ -128,6 +134,10 @@ impl<P: ExecutorPlugin + ?Sized> ExecutorPlugin for Arc<P> {
 
     fn on_worker_stop(&self, worker: usize) {
         (**self).on_worker_stop(worker);
+    }
+
+    fn park_hook(&self) -> Option<Arc<dyn ParkHook>> {
+        (**self).park_hook()
     }
 
     fn before_spawn(&self, id: TaskId) {

@@ -244,8 +244,9 @@ impl<E> HybridExecutorBuilder<E> {
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(WorkStealing::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
-        let parts =
-            BuilderParts { config, clock, scheduler, plugins, recorder, mode: Mode::Threads };
+        let park_hook = plugins.park_hook()?;
+        let mode = Mode::Threads;
+        let parts = BuilderParts { config, clock, scheduler, plugins, park_hook, recorder, mode };
         HybridExecutor::start(parts).map(E::from)
     }
 }

@@ -24,7 +24,8 @@
 //! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
 //!   by which stuck workers are found.
 //! - `runtime` is the running executor: what its threads share, and what they do.
-//! - [`time`], `handle`, `spawn`, `group`, `executor`, `current`, `parallel`, [`sim`] and `executor_builder` are what users hold.
+//! - [`time`], [`idle`], `handle`, `spawn`, `group`, `executor`, `current`, `parallel`, [`sim`] and `executor_builder` are what users
+//!   hold.
 
 mod current;
 mod executor;
@@ -32,6 +33,7 @@ mod executor_builder;
 mod fork_join;
 mod group;
 mod handle;
+pub mod idle;
 mod panics;
 mod parallel;
 pub mod registry;

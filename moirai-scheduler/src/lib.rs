@@ -79,6 +79,6 @@ pub use earliest_deadline::{EarliestDeadline, EarliestDeadlineLocal, Misses};
 pub use global_fifo::{GlobalFifo, GlobalFifoLocal};
 pub use priority_bands::{PriorityBands, PriorityBandsLocal};
 pub use short_first::{ShortFirst, ShortFirstLocal};
-pub use sleep::Sleepers;
+pub use sleep::{HookedSleep, Sleepers};
 pub use thread_per_core::{ThreadPerCore, ThreadPerCoreLocal};
 pub use work_stealing::{WorkStealing, WorkStealingLocal};

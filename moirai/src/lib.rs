@@ -69,14 +69,14 @@ pub use crate::moirai::{Moirai, MoiraiBuilder};
 pub use moirai_core::Ready;
 pub use moirai_core::{
     BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
-    ExecutorPlugin, LocalQueue, ManualClock, Panic, ParseTaskIdError, Priority, QueueReason,
-    Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind, TaskManager,
-    TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
+    ExecutorPlugin, LocalQueue, ManualClock, Panic, ParkHook, ParseTaskIdError, Priority,
+    QueueReason, Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind,
+    TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, Destination, GroupCounts, HybridExecutor, HybridExecutorBuilder, InGroup, Scope,
-    Standalone, TaskBuilder, TaskGroup, TaskHandle, TrySpawnError, block_in_place, is_cancelled,
-    time, yield_now,
+    Standalone, TaskBuilder, TaskGroup, TaskHandle, TrySpawnError, block_in_place, idle,
+    is_cancelled, time, yield_now,
 };
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};

@@ -67,6 +67,17 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
     if !watchdog.compensation.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
         return false;
     }
+    if let Some(hook) = &shared.park_hook {
+        let activity = watchdog.activities.activity(activity);
+        let polled = hook.poll_if_undriven(|| {
+            activity.step();
+            activity.in_hook();
+        });
+        if polled {
+            activity.in_nothing();
+            count_run(shared);
+        }
+    }
     let mut computing = None;
     let mut passed_over = Vec::new();
     let mut found = None;

@@ -9,6 +9,8 @@ use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
+use moirai_scheduler::HookedSleep;
+
 use crate::fork_join::LocalJobs;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::{RawRunnable, TaskPtr};
@@ -29,7 +31,12 @@ pub(crate) struct Context {
     shared: Arc<Shared>,
     /// The core, if the thread holds one. It is borrowed only for short stretches that run no user code.
     core: RefCell<Option<Box<WorkerCore>>>,
-    /// The index of that core, if there is one.
+    /// The core, while the thread sleeps in a hook. Code that runs there is treated as on a thread that is not a worker: it may
+    /// wait, and another thread must not take the core meanwhile, which is announced as idle.
+    sleeping_core: RefCell<Option<Box<WorkerCore>>>,
+    /// That sleep.
+    sleep: Cell<*const HookedSleep<'static>>,
+    /// The index of the core, if there is one that the thread does not sleep with.
     worker: Cell<Option<usize>>,
     /// The task that the thread runs, from [`Schedule::enter`](crate::task::Schedule::enter) to
     /// [`Schedule::leave`](crate::task::Schedule::leave), so that its cell is alive.
@@ -63,6 +70,8 @@ impl Context {
             hooks_polls: shared.plugins.wants_polls(),
             shared,
             core: RefCell::new(None),
+            sleeping_core: RefCell::new(None),
+            sleep: Cell::new(ptr::null()),
             worker: Cell::new(None),
             task: Cell::new(None),
             outer_tasks: RefCell::new(Vec::new()),
@@ -215,6 +224,34 @@ impl Context {
         let core = self.core.try_borrow_mut().ok()?.take();
         self.worker.set(None);
         core
+    }
+
+    /// Calls `f`, which blocks in a hook. The core is not the thread's meanwhile, but can be reached by [`with_sleep`](Self::with_sleep).
+    pub(crate) fn sleep_in_hook(&self, sleep: &HookedSleep<'_>, f: impl FnOnce()) {
+        struct SleepOver<'a>(&'a Context);
+        impl Drop for SleepOver<'_> {
+            fn drop(&mut self) {
+                self.0.sleep.set(ptr::null());
+                let core = self.0.sleeping_core.borrow_mut().take();
+                core.into_iter().for_each(|core| self.0.put_core(core));
+            }
+        }
+        let core = self.take_core();
+        *self.sleeping_core.borrow_mut() = core;
+        self.sleep.set(ptr::from_ref(sleep).cast());
+        let _over = SleepOver(self);
+        f();
+    }
+
+    /// Calls `f` with the present sleep in a hook and the core, if there is such a sleep. `f` must not run user code.
+    pub(crate) fn with_sleep<R>(
+        &self,
+        f: impl FnOnce(&HookedSleep<'_>, &mut WorkerCore) -> R,
+    ) -> Option<R> {
+        // SAFETY: `sleep_in_hook` keeps the sleep borrowed while the pointer is set, and clears the pointer before it returns, also when
+        // it unwinds. `f` has to accept any lifetime of the sleep's content, so it cannot keep what is in there.
+        let sleep = unsafe { self.sleep.get().as_ref() }?;
+        self.sleeping_core.try_borrow_mut().ok()?.as_deref_mut().map(|core| f(sleep, core))
     }
 
     /// The index of the core, if the thread holds one.

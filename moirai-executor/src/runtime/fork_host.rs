@@ -1,7 +1,5 @@
 //! The executor as the host of fork-join.
 
-use moirai_core::{LocalQueue, QueueReason};
-
 use crate::fork_join::host::{Host, Invitation};
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
@@ -69,16 +67,9 @@ pub(crate) fn run_job_of(shared: &Shared, task: TaskPtr) -> bool {
 
 /// Returns whether there is work for the caller's core that the caller itself must not run.
 fn has_work_for_core(shared: &Shared) -> bool {
-    let has_task = Context::with_core_of(shared, |core| match core.queue.has_work() {
-        Some(has_work) => (has_work, None),
-        None => {
-            // The scheduler cannot tell. The task goes back, for the thread that takes the core over or for any other.
-            let pushed = core.queue.pop().map(|task| {
-                let priority = task.priority();
-                (core.queue.push(task, priority, QueueReason::Yielded), core.index)
-            });
-            (pushed.is_some(), pushed)
-        }
+    let has_task = Context::with_core_of(shared, |core| {
+        let (has_work, pushed) = core.has_work();
+        (has_work, pushed.map(|visibility| (visibility, core.index)))
     });
     if let Some((_, Some((visibility, here)))) = has_task {
         // While the task was out of the queue, another worker may have looked for it, and gone to sleep.

@@ -9,6 +9,7 @@ pub(crate) mod enter_fork_join;
 pub(crate) mod external;
 pub(crate) mod fork_host;
 pub(crate) mod handoff;
+pub(crate) mod hook_host;
 pub(crate) mod last_core;
 pub(crate) mod lifecycle;
 pub(crate) mod mode;

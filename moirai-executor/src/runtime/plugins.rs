@@ -1,11 +1,13 @@
 //! Calling the hooks of plugins.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use moirai_core::ExecutorPlugin;
+use moirai_core::{BuildError, ExecutorPlugin, ParkHook};
 
 use crate::panics::{self, log};
+use crate::runtime::hook_host::HookHost;
 
 /// The registered plugins.
 #[derive(Default)]
@@ -13,6 +15,8 @@ pub(crate) struct Plugins {
     plugins: Vec<Plugin>,
     /// Whether any of them wants to be called before and after each poll.
     wants_polls: bool,
+    /// Where idle workers are to sleep: what each plugin says that has a say in it.
+    park_hooks: Vec<Arc<dyn ParkHook>>,
 }
 
 struct Plugin {
@@ -34,11 +38,31 @@ impl Plugins {
         added.call("wants_poll_hooks", |plugin| wants_polls = plugin.wants_poll_hooks());
         added.wants_polls = wants_polls;
         self.wants_polls |= wants_polls;
+        let mut hook = None;
+        added.call("park_hook", |plugin| hook = plugin.park_hook());
+        self.park_hooks.extend(hook);
         self.plugins.push(added);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.plugins.is_empty()
+    }
+
+    /// Returns where idle workers are to sleep, if a plugin says that.
+    ///
+    /// # Errors
+    ///
+    /// If more than one does.
+    pub(crate) fn park_hook(&self) -> Result<Option<HookHost>, BuildError> {
+        match &*self.park_hooks {
+            [] => Ok(None),
+            [hook] => Ok(Some(HookHost::new(Arc::clone(hook)))),
+            more => Err(BuildError::invalid(
+                "plugin",
+                more.len(),
+                "is how many plugins have a park hook: at most one may, because a worker sleeps in one place",
+            )),
+        }
     }
 
     /// Returns whether any plugin wants to be called before and after each poll.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::{
-    Clock, ExecutorConfig, Priority, Recorder, Schedulable, Scheduler, TaskId, TaskKind,
+    Clock, ExecutorConfig, LocalQueue, Priority, QueueReason, Recorder, Schedulable, Scheduler,
+    TaskId, TaskKind, Visibility,
 };
 use moirai_scheduler::Sleepers;
 use parking_lot::Mutex;
@@ -18,6 +19,7 @@ use crate::registry::ClockListener;
 use crate::registry::{ActiveRecord, Registry, TaskHints, Writer};
 use crate::runtime::admission::Admission;
 use crate::runtime::cell_count::CellCount;
+use crate::runtime::hook_host::HookHost;
 use crate::runtime::lifecycle::Lifecycle;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     /// What is known of how long polls take; `None` if the scheduler does not ask.
     pub(crate) poll_estimates: Option<PollEstimates>,
     pub(crate) sleepers: Sleepers,
+    /// Where idle workers sleep, if not where the executor has them sleep.
+    pub(crate) park_hook: Option<HookHost>,
     /// On cache lines of its own: threads that wait write to it, and workers read it between two tasks.
     pub(crate) shared_jobs: CachePadded<SharedJobs>,
     pub(crate) watchdog: Watchdog,
@@ -94,6 +98,23 @@ pub(crate) struct WorkerCore {
     pub(crate) freed: u64,
     /// Whether `on_worker_start` has been called.
     pub(crate) opened: bool,
+}
+
+impl WorkerCore {
+    /// Returns whether there is a task that the worker would find. A scheduler that cannot tell has to give it out and take it back: then
+    /// it is also returned who finds it now.
+    pub(crate) fn has_work(&mut self) -> (bool, Option<Visibility>) {
+        match self.queue.has_work() {
+            Some(has_work) => (has_work, None),
+            None => {
+                let pushed = self.queue.pop().map(|task| {
+                    let priority = task.priority();
+                    self.queue.push(task, priority, QueueReason::Yielded)
+                });
+                (pushed.is_some(), pushed)
+            }
+        }
+    }
 }
 
 /// What schedulers schedule: the right to run one task.
@@ -179,6 +200,7 @@ pub(crate) struct BuilderParts {
     pub(crate) clock: Clock,
     pub(crate) scheduler: AnyScheduler<Runnable>,
     pub(crate) plugins: Plugins,
+    pub(crate) park_hook: Option<HookHost>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) mode: SharedMode,
 }
@@ -189,7 +211,7 @@ const INJECTOR_EVERY: Duration = Duration::from_micros(200);
 
 impl Shared {
     pub(crate) fn new(parts: BuilderParts) -> Arc<Self> {
-        let BuilderParts { config, clock, scheduler, plugins, recorder, mode } = parts;
+        let BuilderParts { config, clock, scheduler, plugins, park_hook, recorder, mode } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let (spare, compensation) = thread_limits(&config);
@@ -197,6 +219,14 @@ impl Shared {
         let registry =
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
         let poll_estimates = scheduler.hints().poll_estimates.then(|| PollEstimates::new(&clock));
+        let sleepers = Sleepers::new(config.worker_threads);
+        let sleepers = match &park_hook {
+            Some(hook) => {
+                let hook = hook.clone();
+                sleepers.with_unpark(move |worker| hook.unpark(worker))
+            }
+            None => sleepers,
+        };
         let is_plain =
             plugins.is_empty() && config.max_active_tasks.is_none() && !config.inherit_spans;
         let shared = Arc::new_cyclic(|weak| Self {
@@ -206,7 +236,8 @@ impl Shared {
             warned_of_hints: AtomicBool::new(false),
             registry,
             poll_estimates,
-            sleepers: Sleepers::new(workers),
+            sleepers,
+            park_hook,
             shared_jobs: CachePadded::new(SharedJobs::new(workers)),
             watchdog: Watchdog::new(&config, compensation),
             time: ExecutorTime::of(&clock),

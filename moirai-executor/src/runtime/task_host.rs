@@ -84,8 +84,37 @@ fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, reason: QueueReason) 
             drop(core);
             wake_for(shared, visibility, worker);
         }
-        None => queue_from_outside(shared, task, priority),
+        None => queue_coreless(shared, context, task, reason),
     });
+}
+
+/// Queues a task on a thread that holds no core, or that sleeps in a hook.
+#[inline(never)]
+fn queue_coreless(shared: &Shared, context: Option<&Context>, task: Runnable, reason: QueueReason) {
+    let priority = task.priority();
+    let mut task = Some(task);
+    let own = context.filter(|context| std::ptr::eq(&**context.shared(), shared));
+    let other = own.and_then(|context| {
+        context.with_sleep(|sleep, core| {
+            let task = task.take()?;
+            let visibility = core.queue.push(task, priority, reason);
+            // A pusher need not be told of what it looks for itself, because it is awake. This one sleeps (rule 10 of the sleepers).
+            match visibility {
+                Visibility::Worker(worker) if worker != core.index => Some(visibility),
+                _ if sleep.notify_own() => None,
+                Visibility::Shared => Some(visibility),
+                Visibility::Slot | Visibility::Worker(_) => None,
+            }
+        })
+    });
+    match task {
+        Some(task) => queue_from_outside(shared, task, priority),
+        None => {
+            if let Some(Some(visibility)) = other {
+                wake_for(shared, visibility, usize::MAX);
+            }
+        }
+    }
 }
 
 /// Wakes the worker that should run what worker `pusher`, the caller, has pushed.

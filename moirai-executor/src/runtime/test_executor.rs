@@ -48,6 +48,7 @@ impl TestExecutor {
             clock: Clock::manual().0,
             scheduler,
             plugins: Plugins::default(),
+            park_hook: None,
             recorder: None,
             mode: Mode::Threads,
         });

@@ -8,6 +8,7 @@ use moirai_core::Scheduler;
 
 use crate::panics::{self, log};
 use crate::runtime::compensation_thread::request_compensation;
+use crate::runtime::hook_host::HookHost;
 use crate::runtime::shared::Shared;
 use crate::runtime::stall_report::{report_if_stalled, stall_over};
 use crate::runtime::task_host::queue_from_outside;
@@ -143,6 +144,7 @@ fn tick(shared: &Shared, seen: &mut Seen) {
         }
         return;
     }
+    let waits = waits || shared.park_hook.as_ref().is_some_and(HookHost::is_undriven);
     let stuck = watchdog.compensates && (found.moved == 0 || found.blocked > 0);
     watchdog.compensation.report(stuck, found.blocked);
     let helped = if found.moved == 0 {

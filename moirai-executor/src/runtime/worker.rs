@@ -4,11 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use moirai_core::{LocalQueue, Scheduler, ThreadKind};
+use moirai_scheduler::HookedSleep;
 
 use crate::fork_join::StolenJob;
 use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::external::wake_another;
+use crate::runtime::hook_host::HookHost;
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
@@ -68,6 +70,9 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         if long_ago {
             looked_in_injector = now;
             Driver::fire_due();
+            if let Some(hook) = &shared.park_hook {
+                drive(context, index, hook);
+            }
             if context.worker().is_some()
                 && let Some(stolen) = shared.shared_jobs.take_from_slot(None)
             {
@@ -83,33 +88,12 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             return;
         };
         shared.watchdog.step(index);
-        let next = popped.map(NextWork::Task).or_else(|| {
-            shared.watchdog.in_nothing(index);
-            context.with_core(|core| shared.registry.flush(&mut core.writer));
-            let next = shared.sleepers.next(
-                index,
-                || {
-                    let task = context.with_core(|core| core.queue.pop()).flatten();
-                    task.map(NextWork::Task).or_else(|| {
-                        shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob)
-                    })
-                },
-                || shared.shared_jobs.has_jobs(),
-                || shared.lifecycle.phase() == Phase::Stopped,
-                || {
-                    shared
-                        .notify_recorder("worker_parked", |recorder| recorder.worker_parked(index))
-                },
-            );
-            context.ticks.set(shared.clock.ticks());
-            shared.watchdog.busy();
-            if let Some(NextWork::Task(_)) = &next {
-                // A publisher may have left a job to this worker, because it was searching.
-                wake_another(shared);
-            }
-            next
-        });
-        match next {
+        if let Some(task) = popped {
+            shared.watchdog.in_task(index, task.id());
+            context.run(task);
+            continue;
+        }
+        match next_when_idle(context, index) {
             Some(NextWork::Task(task)) => {
                 shared.watchdog.in_task(index, task.id());
                 context.run(task);
@@ -121,6 +105,70 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     if let Some(core) = context.take_core() {
         shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
         last_core::core_closed(shared, core);
+    }
+}
+
+/// Waits for what a worker that has no task left runs next. Returns `None` if it has to stop, or has no core any more.
+#[inline(never)]
+fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
+    let shared = context.shared();
+    shared.watchdog.in_nothing(index);
+    context.with_core(|core| shared.registry.flush(&mut core.writer));
+    let look = || {
+        let task = context.with_core(|core| core.queue.pop()).flatten();
+        task.map(NextWork::Task)
+            .or_else(|| shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob))
+    };
+    let stop = || shared.lifecycle.phase() == Phase::Stopped;
+    let parked = || {
+        shared.notify_recorder("worker_parked", |recorder| recorder.worker_parked(index));
+    };
+    let next = match &shared.park_hook {
+        None => {
+            let invited = || shared.shared_jobs.has_jobs();
+            shared.sleepers.next(index, look, invited, stop, parked)
+        }
+        Some(hook) => {
+            drive(context, index, hook);
+            // The core may be another thread's now.
+            context.worker()?;
+            shared.sleepers.next_in_hook(index, look, stop, |sleep| {
+                parked();
+                sleep_in_hook(context, index, hook, sleep);
+            })
+        }
+    };
+    context.ticks.set(shared.clock.ticks());
+    shared.watchdog.busy();
+    if let Some(NextWork::Task(_)) = &next {
+        // A publisher may have left a job to this worker, because it was searching.
+        wake_another(shared);
+    }
+    next
+}
+
+/// Lets the park hook do what there is to do, if nobody else does. The hook may run code that blocks, so that the core may be another
+/// thread's afterwards.
+fn drive(context: &Context, index: usize, hook: &HookHost) {
+    let watchdog = &context.shared().watchdog;
+    let polled = hook.poll_if_undriven(|| {
+        watchdog.step(index);
+        watchdog.in_hook(index);
+        watchdog.busy();
+    });
+    if polled && context.worker().is_some() {
+        watchdog.in_nothing(index);
+        context.ticks.set(context.shared().clock.ticks());
+    }
+}
+
+/// Sleeps in the park hook, or as without one if it has panicked.
+fn sleep_in_hook(context: &Context, index: usize, hook: &HookHost, sleep: &HookedSleep<'_>) {
+    let mut parked = true;
+    context.sleep_in_hook(sleep, || parked = hook.park(index));
+    context.shared().watchdog.in_nothing(index);
+    if !parked {
+        sleep.park();
     }
 }
 

@@ -208,6 +208,7 @@ impl<E> Simulation<E> {
             clock,
             scheduler,
             plugins: Plugins::default(),
+            park_hook: None,
             recorder: None,
             mode: Mode::Turns(Box::new(turns)),
         });

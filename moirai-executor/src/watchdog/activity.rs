@@ -20,7 +20,7 @@ pub(crate) struct Activities {
 pub(crate) struct Activity {
     /// The number of times that the thread has gone on to something else.
     steps: AtomicUsize,
-    /// What the thread is in: a task's id, [`NOTHING`] or [`STOLEN_JOB`].
+    /// What the thread is in: a task's id, [`NOTHING`], [`STOLEN_JOB`] or [`HOOK`].
     inside: AtomicU64,
     /// The processor-time clock of the thread.
     clock: CpuClock,
@@ -29,6 +29,8 @@ pub(crate) struct Activity {
 const NOTHING: u64 = 0;
 /// Not the id of any task: its slot would be beyond those that the registry's directory can name.
 const STOLEN_JOB: u64 = u64::MAX;
+/// Nor is this.
+const HOOK: u64 = u64::MAX - 1;
 
 /// An activity as it was at one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,14 +40,14 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns `true` if the thread is in a task or in a stolen job.
+    /// Returns `true` if the thread is in a task, in a stolen job or in code that a park hook runs.
     pub(crate) fn is_busy(self) -> bool {
         self.inside != NOTHING
     }
 
     /// Returns the task that is being polled.
     pub(crate) fn task(self) -> Option<TaskId> {
-        if self.inside == STOLEN_JOB { None } else { TaskId::from_u64(self.inside) }
+        if self.inside >= HOOK { None } else { TaskId::from_u64(self.inside) }
     }
 }
 
@@ -98,6 +100,11 @@ impl Activity {
     /// Notes that the thread runs a stolen job.
     pub(crate) fn in_stolen_job(&self) {
         self.inside.store(STOLEN_JOB, Ordering::Relaxed);
+    }
+
+    /// Notes that the thread runs what a park hook has for it.
+    pub(crate) fn in_hook(&self) {
+        self.inside.store(HOOK, Ordering::Relaxed);
     }
 
     /// Notes that the thread is looking for something to do.

@@ -78,6 +78,11 @@ impl Watchdog {
         self.activities.activity(worker).in_stolen_job();
     }
 
+    /// Notes that `worker` runs what the park hook has for it.
+    pub(crate) fn in_hook(&self, worker: usize) {
+        self.activities.activity(worker).in_hook();
+    }
+
     /// Notes that `worker` has found nothing to do.
     pub(crate) fn in_nothing(&self, worker: usize) {
         self.activities.activity(worker).in_nothing();

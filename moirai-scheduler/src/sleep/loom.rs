@@ -1,10 +1,12 @@
 //! Models of the sleep protocol. A wake-up that is lost leaves a worker parked, which loom reports as a deadlock.
 
+use crate::sleep::HookedSleep;
 use crate::{Sleepers, WorkStealing};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::{self, JoinHandle};
 use moirai_core::{LocalQueue, Priority, Scheduler};
+use moirai_sync::Parker;
 
 use crate::tests::bag::Bag;
 use crate::tests::models::{explore, explore_later};
@@ -144,6 +146,150 @@ fn a_busy_worker_takes_what_a_sleeper_was_notified_of() {
         mine += model.bag.take().unwrap_or(0);
         assert_eq!(mine + theirs, 3);
         assert_eq!(model.sleepers.sleeping() + model.sleepers.searching(), 0);
+    });
+}
+
+/// A worker that sleeps in a hook, whose token is that of a parker.
+struct Hooked {
+    model: Model,
+    parker: loom::sync::Mutex<Parker>,
+    /// A place in which only the worker looks.
+    own: Bag,
+}
+
+impl Hooked {
+    fn new(workers: usize) -> Arc<Self> {
+        let parker = Parker::new();
+        let unparker = parker.unparker();
+        let sleepers = Sleepers::new(workers).with_unpark(move |worker| {
+            if worker == 0 {
+                unparker.unpark();
+            }
+        });
+        let model = Model { bag: Bag::new(), sleepers, stop: AtomicBool::new(false) };
+        Arc::new(Self { model, parker: loom::sync::Mutex::new(parker), own: Bag::new() })
+    }
+
+    fn pop(&self) -> Option<usize> {
+        self.own.take().or_else(|| self.model.bag.take())
+    }
+
+    /// Returns the next task. `in_sleep` is called before the worker blocks, and returns whether it may.
+    fn next(&self, mut in_sleep: impl FnMut(&HookedSleep<'_>) -> bool) -> usize {
+        let park = |sleep: &HookedSleep<'_>| {
+            if in_sleep(sleep) {
+                self.parker.lock().unwrap().park();
+            }
+        };
+        self.model.sleepers.next_in_hook(0, || self.pop(), || false, park).expect("no stop")
+    }
+
+    fn resume(&self, sleep: &HookedSleep<'_>) -> bool {
+        sleep.resume(|| !self.own.is_empty() || !self.model.bag.is_empty())
+    }
+}
+
+#[test]
+fn a_worker_finds_what_it_pushes_in_its_own_sleep() {
+    explore(3, || {
+        let hooked = Hooked::new(1);
+        let mut slept = false;
+        let taken = hooked.next(|sleep| {
+            let _ = hooked.own.push(1, Priority::Normal);
+            let _ = sleep.notify_own();
+            slept = true;
+            true
+        });
+        assert_eq!((taken, slept), (1, true));
+        assert_eq!(hooked.model.sleepers.sleeping() + hooked.model.sleepers.searching(), 0);
+    });
+}
+
+#[test]
+fn a_worker_that_pushes_in_its_sleep_may_be_notified_by_others() {
+    explore(3, || {
+        let hooked = Hooked::new(1);
+        let producer = thread::spawn({
+            let hooked = hooked.clone();
+            move || hooked.model.produce(2)
+        });
+        let mut taken = 0;
+        let mut pushed = false;
+        while taken < 3 {
+            taken += hooked.next(|sleep| {
+                if !std::mem::replace(&mut pushed, true) {
+                    let _ = hooked.own.push(1, Priority::Normal);
+                    let _ = sleep.notify_own();
+                }
+                true
+            });
+            // Without a sleep it has not pushed.
+            if !std::mem::replace(&mut pushed, true) {
+                taken += 1;
+            }
+        }
+        producer.join().unwrap();
+        assert_eq!(taken, 3);
+        assert_eq!(hooked.model.sleepers.sleeping() + hooked.model.sleepers.searching(), 0);
+    });
+}
+
+#[test]
+fn a_worker_sees_after_its_sleep_was_suspended_what_was_pushed_meanwhile() {
+    explore(3, || {
+        let hooked = Hooked::new(1);
+        let producer = thread::spawn({
+            let hooked = hooked.clone();
+            move || hooked.model.produce(2)
+        });
+        let taken = hooked.next(|sleep| {
+            let _ = sleep.suspend();
+            hooked.resume(sleep)
+        });
+        producer.join().unwrap();
+        assert_eq!(taken, 2);
+        assert_eq!(hooked.model.sleepers.sleeping() + hooked.model.sleepers.searching(), 0);
+    });
+}
+
+#[test]
+fn what_a_worker_leaves_when_its_sleep_is_suspended_is_done_by_another() {
+    // The first worker is busy for ever in its hook. What was pushed before or after that must wake the other, which sleeps.
+    explore_later(2, || {
+        let hooked = Hooked::new(2);
+        let other = thread::spawn({
+            let hooked = hooked.clone();
+            move || hooked.model.next(1).expect("it is not stopped")
+        });
+        while hooked.model.sleepers.sleeping() < 1 {
+            thread::yield_now();
+        }
+        loom::explore();
+        let producer = thread::spawn({
+            let hooked = hooked.clone();
+            move || hooked.model.produce(2)
+        });
+        let mut mine = 0;
+        let mut other = Some(other);
+        let taken = hooked.next(|sleep| {
+            if sleep.suspend() {
+                // It goes on only when the other has done the task.
+                mine = other.take().map_or(0, |other| other.join().unwrap());
+                let _ = hooked.own.push(1, Priority::Normal);
+            }
+            hooked.resume(sleep)
+        });
+        producer.join().unwrap();
+        match other {
+            // The task was found before the sleep, so the other still sleeps.
+            Some(other) => {
+                assert_eq!(taken, 2);
+                hooked.model.produce(3);
+                assert_eq!(other.join().unwrap(), 3);
+            }
+            None => assert_eq!((taken, mine), (1, 2)),
+        }
+        assert_eq!(hooked.model.sleepers.sleeping() + hooked.model.sleepers.searching(), 0);
     });
 }
 

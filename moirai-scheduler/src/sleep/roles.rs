@@ -16,8 +16,8 @@ pub(super) struct Search<'a> {
 
 /// A worker that is in the list, or has been taken from it since.
 pub(super) struct Announced<'a> {
-    sleepers: &'a Sleepers,
-    worker: usize,
+    pub(super) sleepers: &'a Sleepers,
+    pub(super) worker: usize,
     /// The end of the list at which it was entered.
     turn: Turn,
     /// Whether the worker has to wake the next one if it finds something (rule 5).
@@ -106,17 +106,29 @@ impl<'a> Announced<'a> {
         mem::forget(self);
     }
 
+    /// Returns whether there is a notice.
+    pub(super) fn is_notified(&self) -> bool {
+        // Ordering: Acquire pairs with the Release stores in `Sleepers::wake_one`, `wake_if_listed` and `wake_all`.
+        self.sleepers.slots[self.worker].notice.load(Ordering::Acquire) != notice::NONE
+    }
+
     /// Sleeps until there is a notice. Returns `None` if the worker is not counted as searching, because all were woken (rule 7).
     pub(super) fn park(self) -> Option<Search<'a>> {
-        let slot = &self.sleepers.slots[self.worker];
-        {
-            let parker = slot.parker.lock();
-            // Ordering: Acquire pairs with the Release stores in `Sleepers::wake_one`, `wake_this` and `wake_all`. A token without
-            // a notice is one that came after the worker had withdrawn from an earlier sleep.
-            while slot.notice.load(Ordering::Acquire) == notice::NONE {
-                parker.park();
-            }
+        self.wait();
+        self.into_search()
+    }
+
+    /// Sleeps until there is a notice.
+    pub(super) fn wait(&self) {
+        let parker = self.sleepers.slots[self.worker].parker.lock();
+        // A token without a notice is one that came after the worker had withdrawn from an earlier sleep.
+        while !self.is_notified() {
+            parker.park();
         }
+    }
+
+    /// Ends the sleep of a worker that has a notice, as [`park`](Self::park) does.
+    pub(super) fn into_search(self) -> Option<Search<'a>> {
         let sleepers = self.sleepers;
         let notice = self.take_notice();
         mem::forget(self);
@@ -126,11 +138,9 @@ impl<'a> Announced<'a> {
     /// Sleeps until there is a notice, or `has_happened` returns `true` (rule 8). Returns `true` if it has happened and there is no
     /// notice.
     pub(super) fn park_until(self, has_happened: impl Fn() -> bool) -> bool {
-        let slot = &self.sleepers.slots[self.worker];
-        let parker = slot.parker.lock();
+        let parker = self.sleepers.slots[self.worker].parker.lock();
         loop {
-            // Ordering: Acquire pairs with the Release stores in `Sleepers::wake_one`, `wake_this` and `wake_all`.
-            if slot.notice.load(Ordering::Acquire) != notice::NONE {
+            if self.is_notified() {
                 return false;
             }
             if has_happened() {

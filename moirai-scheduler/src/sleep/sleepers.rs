@@ -23,6 +23,8 @@ pub struct Sleepers {
     /// of sleeping workers. On cache lines of its own: who is notified reads what is around it, without the lock.
     pub(super) list: CachePadded<Mutex<VecDeque<usize>>>,
     pub(super) slots: Box<[CachePadded<SleepSlot>]>,
+    /// Wakes a worker that sleeps in a hook (rule 10).
+    unpark: Option<Box<dyn Fn(usize) + Send + Sync>>,
 }
 
 /// Where one worker sleeps.
@@ -76,7 +78,16 @@ impl Sleepers {
                     })
                 })
                 .collect(),
+            unpark: None,
         }
+    }
+
+    /// Sets what is called to wake a worker that sleeps [in a hook](Self::next_in_hook), with the worker's index. It is called after
+    /// the worker has been notified, with no lock held, and for workers that do not sleep in a hook, too. It must not panic.
+    #[must_use]
+    pub fn with_unpark(mut self, unpark: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.unpark = Some(Box::new(unpark));
+        self
     }
 
     /// Announces that the calling thread has made work visible that any worker can find. Wakes a worker if one is sleeping and none
@@ -137,13 +148,13 @@ impl Sleepers {
             let mut list = self.list.lock();
             self.counts.withdraw_all();
             for &worker in list.iter() {
-                // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
+                // Ordering: Release pairs with the Acquire load in `Announced::is_notified`.
                 self.slots[worker].notice.store(notice::STOPPED, Ordering::Release);
             }
             std::mem::replace(&mut *list, VecDeque::with_capacity(self.slots.len()))
         };
         for worker in stopped {
-            self.slots[worker].unparker.unpark();
+            self.unpark(worker);
         }
     }
 
@@ -177,18 +188,33 @@ impl Sleepers {
     /// Wakes worker `worker` if it is in the list, and otherwise makes the searching workers look again (rule 9).
     #[cold]
     fn wake_this(&self, worker: usize) {
+        if !self.wake_if_listed(worker) {
+            self.recheck();
+        }
+    }
+
+    /// Wakes worker `worker` if it is in the list. Returns whether it was.
+    pub(super) fn wake_if_listed(&self, worker: usize) -> bool {
         {
             let mut list = self.list.lock();
             let Some(at) = list.iter().rposition(|&other| other == worker) else {
-                drop(list);
-                return self.recheck();
+                return false;
             };
             let _ = list.remove(at);
             self.counts.claim_this_sleeper();
-            // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
+            // Ordering: Release pairs with the Acquire load in `Announced::is_notified`.
             self.slots[worker].notice.store(notice::NOTIFIED, Ordering::Release);
         }
+        self.unpark(worker);
+        true
+    }
+
+    /// Unparks a worker that was taken from the list.
+    fn unpark(&self, worker: usize) {
         self.slots[worker].unparker.unpark();
+        if let Some(unpark) = &self.unpark {
+            unpark(worker);
+        }
     }
 
     /// Makes the spinning workers look once more: the one that the work was pushed for may be among them.
@@ -210,11 +236,11 @@ impl Sleepers {
             let Some(worker) = list.pop_back() else {
                 unreachable!("the list is as long as the counts say")
             };
-            // Ordering: Release pairs with the Acquire loads in `Announced::park` and `park_until`.
+            // Ordering: Release pairs with the Acquire load in `Announced::is_notified`.
             self.slots[worker].notice.store(notice, Ordering::Release);
             worker
         };
-        self.slots[notified].unparker.unpark();
+        self.unpark(notified);
     }
 }
 

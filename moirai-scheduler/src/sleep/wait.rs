@@ -8,7 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::roles::{Search, Turn};
+use super::hooked::HookedSleep;
+use super::roles::{Announced, Search, Turn};
 use super::sleepers::Sleepers;
 
 /// How long a searcher that found nothing watches the counts before it announces itself, yielding to other threads between two
@@ -47,10 +48,56 @@ impl Sleepers {
     pub fn next<T>(
         &self,
         worker: usize,
-        mut pop: impl FnMut() -> Option<T>,
+        pop: impl FnMut() -> Option<T>,
         invited: impl Fn() -> bool,
         stop: impl Fn() -> bool,
         mut parked: impl FnMut(),
+    ) -> Option<T> {
+        self.next_by(worker, SPIN_FOR, pop, invited, stop, |announced| {
+            parked();
+            announced.park()
+        })
+    }
+
+    /// Like [`next`](Self::next), but the worker sleeps in `park`, and does not spin before (rule 10).
+    ///
+    /// `park` must return soon after [`with_unpark`](Self::with_unpark)'s closure has been called for the worker, or if it has been
+    /// called since `park` returned last. It may return at any time.
+    ///
+    /// # Panics
+    ///
+    /// As [`next`](Self::next).
+    pub fn next_in_hook<T>(
+        &self,
+        worker: usize,
+        pop: impl FnMut() -> Option<T>,
+        stop: impl Fn() -> bool,
+        mut park: impl FnMut(&HookedSleep<'_>),
+    ) -> Option<T> {
+        self.next_by(
+            worker,
+            Duration::ZERO,
+            pop,
+            || false,
+            stop,
+            |announced| {
+                let sleep = HookedSleep::new(announced);
+                while !sleep.is_over() {
+                    park(&sleep);
+                }
+                sleep.into_search()
+            },
+        )
+    }
+
+    fn next_by<'a, T>(
+        &'a self,
+        worker: usize,
+        spin: Duration,
+        mut pop: impl FnMut() -> Option<T>,
+        invited: impl Fn() -> bool,
+        stop: impl Fn() -> bool,
+        mut sleep: impl FnMut(Announced<'a>) -> Option<Search<'a>>,
     ) -> Option<T> {
         assert!(worker < self.slots.len(), "there is no worker {worker}");
         let mut search = Search::start(self);
@@ -69,7 +116,7 @@ impl Sleepers {
                     if !spinning {
                         break;
                     }
-                    match self.spin(&invited) {
+                    match self.spin(spin, &invited) {
                         Spun::NothingPending => break,
                         Spun::TookWake | Spun::Invited => {}
                         Spun::SawWakes => spinning = false,
@@ -86,8 +133,7 @@ impl Sleepers {
                 announced.found();
                 return Some(task);
             }
-            parked();
-            search = announced.park().or_else(|| Search::start(self));
+            search = sleep(announced).or_else(|| Search::start(self));
         }
     }
 
@@ -116,8 +162,8 @@ impl Sleepers {
         announced.park_until(has_happened)
     }
 
-    /// Watches the counts for up to [`SPIN_FOR`] (rule 3).
-    fn spin(&self, invited: &impl Fn() -> bool) -> Spun {
+    /// Watches the counts for up to `limit` (rule 3).
+    fn spin(&self, limit: Duration, invited: &impl Fn() -> bool) -> Spun {
         let start = Instant::now();
         loop {
             if self.counts.now().has_pending_wake() {
@@ -131,7 +177,7 @@ impl Sleepers {
                 return Spun::Invited;
             }
             // A model needs one read: a second one would see no more than the last look of rule 3 does.
-            if cfg!(moirai_loom) || start.elapsed() >= SPIN_FOR {
+            if cfg!(moirai_loom) || start.elapsed() >= limit {
                 return Spun::NothingPending;
             }
             moirai_core::shim::thread::yield_now();

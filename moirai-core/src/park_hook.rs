@@ -1,0 +1,31 @@
+//! What an idle worker may do instead of sleeping.
+
+/// A place where idle workers sleep, in the stead of the executor's own: in the driver of an I/O library, for example, so that it is
+/// driven without a thread of its own.
+///
+/// A plugin brings it: [`ExecutorPlugin::park_hook`](crate::ExecutorPlugin::park_hook). Only workers that have nothing to do sleep
+/// there; threads that wait for something else, and workers that wait for their own fork-join work, do not.
+///
+/// While a thread is inside of [`park`](Self::park), it may wake tasks, and may also run code of its own, such as the tasks of that I/O
+/// library. It is then treated as a thread that is not a worker. Before it runs code that may take long, it should say that the worker
+/// is not idle any more, and afterwards that it is idle again; the facade has functions for both, `moirai::idle::suspend` and
+/// `moirai::idle::resume`.
+///
+/// A method that panics is not called again. Workers then sleep as without a hook.
+pub trait ParkHook: Send + Sync + 'static {
+    /// Blocks the calling thread, on which worker `worker` is idle, until [`unpark`](Self::unpark) is called for this worker. Returns
+    /// at once if that has been called since the last return. May return at any other time, too.
+    fn park(&self, worker: usize);
+
+    /// Makes [`park`](Self::park) return for worker `worker`: the present call or, if there is none, the next. Called by any thread, also
+    /// inside of `park`, and often without need. Must not block.
+    fn unpark(&self, worker: usize);
+
+    /// Does what there is to do now, and returns without waiting. Called between two tasks by a worker that has not been idle for a
+    /// while, and while all workers are stuck in tasks by another thread of the executor; not if [`is_driven`](Self::is_driven) returns
+    /// `true`.
+    fn poll(&self);
+
+    /// Returns whether a thread is inside of [`park`](Self::park) or [`poll`](Self::poll) now, so that nobody else has to be.
+    fn is_driven(&self) -> bool;
+}

@@ -1,0 +1,76 @@
+//! Calling the hook in which idle workers sleep.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use moirai_core::ParkHook;
+
+use crate::panics::{self, log};
+
+/// The hook in which idle workers sleep.
+#[derive(Clone)]
+pub(crate) struct HookHost(Arc<Hosted>);
+
+struct Hosted {
+    hook: Arc<dyn ParkHook>,
+    /// Whether it has panicked. Then no worker sleeps in it any more.
+    broken: AtomicBool,
+}
+
+impl HookHost {
+    pub(crate) fn new(hook: Arc<dyn ParkHook>) -> Self {
+        Self(Arc::new(Hosted { hook, broken: AtomicBool::new(false) }))
+    }
+
+    /// Blocks in the hook. Returns `false` if it did not, because the hook has panicked.
+    pub(crate) fn park(&self, worker: usize) -> bool {
+        // Ordering: Relaxed: the flag protects nothing.
+        if self.0.broken.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.contain("park", || self.0.hook.park(worker));
+        true
+    }
+
+    /// Wakes a worker that is in the hook, or will be.
+    pub(crate) fn unpark(&self, worker: usize) {
+        self.contain("unpark", || self.0.hook.unpark(worker));
+    }
+
+    /// Drives the hook without waiting, unless another thread drives it. `before` is called before the hook is. Returns whether it was.
+    pub(crate) fn poll_if_undriven(&self, before: impl FnOnce()) -> bool {
+        let undriven = self.is_undriven();
+        if undriven {
+            before();
+            self.contain("poll", || self.0.hook.poll());
+        }
+        undriven
+    }
+
+    /// Returns whether the hook waits to be driven.
+    pub(crate) fn is_undriven(&self) -> bool {
+        let mut driven = false;
+        // Ordering: Relaxed: the flag protects nothing.
+        if !self.0.broken.load(Ordering::Relaxed) {
+            self.contain("is_driven", || driven = self.0.hook.is_driven());
+        }
+        // The call may have broken it.
+        !driven && !self.0.broken.load(Ordering::Relaxed)
+    }
+
+    fn contain(&self, call: &str, f: impl FnOnce()) {
+        if let Some(message) = panics::contain(f)
+            // Ordering: Relaxed: the flag protects nothing.
+            && !self.0.broken.swap(true, Ordering::Relaxed)
+        {
+            log!(error, call, panic = &*message, "a park hook panicked, and is not used any more");
+        }
+    }
+}
+
+impl fmt::Debug for HookHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookHost").finish_non_exhaustive()
+    }
+}
