@@ -13,6 +13,11 @@
 ///
 /// A method that panics is not called again. Workers then sleep as without a hook.
 pub trait ParkHook: Send + Sync + 'static {
+    /// Called once, before all other methods, with the number of workers. Their indices begin at zero.
+    fn start(&self, workers: usize) {
+        let _ = workers;
+    }
+
     /// Blocks the calling thread, on which worker `worker` is idle, until [`unpark`](Self::unpark) is called for this worker. Returns
     /// at once if that has been called since the last return. May return at any other time, too.
     fn park(&self, worker: usize);

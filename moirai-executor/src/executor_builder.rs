@@ -245,6 +245,7 @@ impl<E> HybridExecutorBuilder<E> {
         let recorder = recorder.filter(|_| config.record_metrics);
         let clock = clock.unwrap_or_else(Clock::system);
         let park_hook = plugins.park_hook()?;
+        park_hook.iter().for_each(|hook| hook.start(config.worker_threads));
         let mode = Mode::Threads;
         let parts = BuilderParts { config, clock, scheduler, plugins, park_hook, recorder, mode };
         HybridExecutor::start(parts).map(E::from)

@@ -104,6 +104,13 @@ impl Moirai {
         HybridExecutor::worker_index()
     }
 
+    /// Returns a handle that does not keep the executor running. Keep such a handle where a task, or what a task owns, refers to its
+    /// executor: otherwise the executor would never end by itself.
+    #[must_use]
+    pub fn without_owner(&self) -> Self {
+        Self(self.0.without_owner())
+    }
+
     /// Returns the wrapped executor, for code that is generic over [`moirai_core::Executor`].
     #[must_use]
     pub fn executor(&self) -> &HybridExecutor {

@@ -50,14 +50,15 @@ impl Driver {
 }
 
 impl ParkHook for Inner {
+    fn start(&self, workers: usize) {
+        self.state.lock().unwrap().tokens.resize(workers, false);
+    }
+
     fn park(&self, worker: usize) {
         self.parks.add();
         assert!(!self.panics.load(Ordering::Relaxed), "{}", common::ON_PURPOSE);
         let mut state = self.state.lock().unwrap();
         state.inside += 1;
-        if state.tokens.len() <= worker {
-            state.tokens.resize(worker + 1, false);
-        }
         loop {
             if std::mem::take(&mut state.tokens[worker]) {
                 break;
@@ -78,11 +79,7 @@ impl ParkHook for Inner {
     }
 
     fn unpark(&self, worker: usize) {
-        let mut state = self.state.lock().unwrap();
-        if state.tokens.len() <= worker {
-            state.tokens.resize(worker + 1, false);
-        }
-        state.tokens[worker] = true;
+        self.state.lock().unwrap().tokens[worker] = true;
         self.changed.notify_all();
     }
 

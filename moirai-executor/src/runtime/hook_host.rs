@@ -23,6 +23,11 @@ impl HookHost {
         Self(Arc::new(Hosted { hook, broken: AtomicBool::new(false) }))
     }
 
+    /// Tells the hook how many workers there are.
+    pub(crate) fn start(&self, workers: usize) {
+        self.contain("start", || self.0.hook.start(workers));
+    }
+
     /// Blocks in the hook. Returns `false` if it did not, because the hook has panicked.
     pub(crate) fn park(&self, worker: usize) -> bool {
         // Ordering: Relaxed: the flag protects nothing.
