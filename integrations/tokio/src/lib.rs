@@ -48,6 +48,9 @@
 
 mod context;
 mod driver;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/tokio-crates.md")]
+mod guide {}
 #[cfg(feature = "hyper")]
 mod hyper;
 #[cfg(feature = "tower")]
