@@ -10,12 +10,8 @@ use crate::runtime::lifecycle::Phase;
 pub fn suspend() {
     Context::with(|context| {
         let Some(context) = context else { return };
-        let Some((suspended, worker)) =
-            context.with_sleep(|sleep, core| (sleep.suspend(), core.index))
-        else {
-            return;
-        };
-        if suspended {
+        let suspended = context.with_sleep(|sleep| sleep.suspend().then_some(sleep.worker()));
+        if let Some(worker) = suspended.flatten() {
             let watchdog = &context.shared().watchdog;
             watchdog.step(worker);
             watchdog.in_hook(worker);
@@ -34,13 +30,14 @@ pub fn resume() -> bool {
     Context::with(|context| {
         let context = context?;
         let shared = context.shared();
-        context.with_sleep(|sleep, core| {
-            shared.watchdog.in_nothing(core.index);
-            sleep.resume(|| {
-                core.has_work().0
-                    || shared.shared_jobs.has_jobs()
-                    || shared.lifecycle.phase() == Phase::Stopped
-            })
+        let has_work = || {
+            context.with_sleeping_core(|core| core.has_work().0) == Some(true)
+                || shared.shared_jobs.has_jobs()
+                || shared.lifecycle.phase() == Phase::Stopped
+        };
+        context.with_sleep(|sleep| {
+            shared.watchdog.in_nothing(sleep.worker());
+            sleep.resume(has_work)
         })
     })
     .unwrap_or(true)

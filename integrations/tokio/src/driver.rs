@@ -35,7 +35,7 @@ pub fn driver() -> io::Result<Driver> {
     Ok(Driver { handle, reactor: Arc::new(reactor) })
 }
 
-/// A plugin that gives an executor tokio's reactor; see [`driver`].
+/// A plugin that gives an executor tokio's reactor; see [`driver()`].
 ///
 /// When the executor has shut down, or when it is gone, what was spawned by `tokio::spawn` is dropped.
 #[derive(Debug)]

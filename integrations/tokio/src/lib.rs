@@ -1,6 +1,6 @@
 //! tokio's I/O and timers on the workers of a [Moirai](moirai) executor, without threads of their own.
 //!
-//! What is built on tokio asks for tokio's *reactor*, which waits for I/O and timers. With the plugin that [`driver`] returns, an
+//! What is built on tokio asks for tokio's *reactor*, which waits for I/O and timers. With the plugin that [`driver()`] returns, an
 //! executor has one: every thread of the executor is in its context, and workers that have nothing else to do sleep in it.
 //!
 //! ```

@@ -226,7 +226,8 @@ impl Context {
         core
     }
 
-    /// Calls `f`, which blocks in a hook. The core is not the thread's meanwhile, but can be reached by [`with_sleep`](Self::with_sleep).
+    /// Calls `f`, which blocks in a hook. The core is not the thread's meanwhile, but can be reached by
+    /// [`with_sleeping_core`](Self::with_sleeping_core).
     pub(crate) fn sleep_in_hook(&self, sleep: &HookedSleep<'_>, f: impl FnOnce()) {
         struct SleepOver<'a>(&'a Context);
         impl Drop for SleepOver<'_> {
@@ -243,15 +244,17 @@ impl Context {
         f();
     }
 
-    /// Calls `f` with the present sleep in a hook and the core, if there is such a sleep. `f` must not run user code.
-    pub(crate) fn with_sleep<R>(
-        &self,
-        f: impl FnOnce(&HookedSleep<'_>, &mut WorkerCore) -> R,
-    ) -> Option<R> {
+    /// Calls `f` with the present sleep in a hook, if there is one.
+    pub(crate) fn with_sleep<R>(&self, f: impl FnOnce(&HookedSleep<'_>) -> R) -> Option<R> {
         // SAFETY: `sleep_in_hook` keeps the sleep borrowed while the pointer is set, and clears the pointer before it returns, also when
         // it unwinds. `f` has to accept any lifetime of the sleep's content, so it cannot keep what is in there.
-        let sleep = unsafe { self.sleep.get().as_ref() }?;
-        self.sleeping_core.try_borrow_mut().ok()?.as_deref_mut().map(|core| f(sleep, core))
+        unsafe { self.sleep.get().as_ref() }.map(f)
+    }
+
+    /// Calls `f` with the core with which the thread sleeps in a hook, if it does. `f` must not run user code.
+    pub(crate) fn with_sleeping_core<R>(&self, f: impl FnOnce(&mut WorkerCore) -> R) -> Option<R> {
+        // As in `with_core`, it is never borrowed twice.
+        self.sleeping_core.try_borrow_mut().ok()?.as_deref_mut().map(f)
     }
 
     /// The index of the core, if the thread holds one.

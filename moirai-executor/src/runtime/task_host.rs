@@ -92,28 +92,27 @@ fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, reason: QueueReason) 
 #[inline(never)]
 fn queue_coreless(shared: &Shared, context: Option<&Context>, task: Runnable, reason: QueueReason) {
     let priority = task.priority();
+    let Some(context) = context.filter(|context| std::ptr::eq(&**context.shared(), shared)) else {
+        return queue_from_outside(shared, task, priority);
+    };
     let mut task = Some(task);
-    let own = context.filter(|context| std::ptr::eq(&**context.shared(), shared));
-    let other = own.and_then(|context| {
-        context.with_sleep(|sleep, core| {
-            let task = task.take()?;
-            let visibility = core.queue.push(task, priority, reason);
-            // A pusher need not be told of what it looks for itself, because it is awake. This one sleeps (rule 10 of the sleepers).
-            match visibility {
-                Visibility::Worker(worker) if worker != core.index => Some(visibility),
-                _ if sleep.notify_own() => None,
-                Visibility::Shared => Some(visibility),
-                Visibility::Slot | Visibility::Worker(_) => None,
-            }
-        })
+    let pushed = context.with_sleeping_core(|core| {
+        let task = task.take()?;
+        Some((core.queue.push(task, priority, reason), core.index))
     });
-    match task {
-        Some(task) => queue_from_outside(shared, task, priority),
-        None => {
-            if let Some(Some(visibility)) = other {
-                wake_for(shared, visibility, usize::MAX);
-            }
-        }
+    match (task, pushed.flatten()) {
+        (Some(task), _) => queue_from_outside(shared, task, priority),
+        (None, Some((visibility, worker))) => wake_for_in_sleep(context, visibility, worker),
+        (None, None) => {}
+    }
+}
+
+/// Wakes the worker that should run what worker `pusher`, the caller, has pushed in its sleep in a hook.
+fn wake_for_in_sleep(context: &Context, visibility: Visibility, pusher: usize) {
+    let own = !matches!(visibility, Visibility::Worker(worker) if worker != pusher);
+    // What a pusher looks for itself it is not told of, because it is awake. This one sleeps (rule 10 of the sleepers).
+    if !(own && context.with_sleep(|sleep| sleep.notify_own()) == Some(true)) {
+        wake_for(context.shared(), visibility, pusher);
     }
 }
 

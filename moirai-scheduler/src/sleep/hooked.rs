@@ -26,6 +26,12 @@ impl<'a> HookedSleep<'a> {
         }
     }
 
+    /// Returns the index of the worker.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
     /// Returns whether the worker has to leave the hook, because it was notified, or found that there was work when its sleep was
     /// resumed. A hook that returns while the sleep is suspended ends it.
     #[must_use]
