@@ -32,9 +32,9 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
     /// Called once on each thread that runs tasks, whatever kind of thread it is, before its first task. `number` tells threads of
     /// one kind apart; it is the last part of the thread's name. A worker's number is its index.
     ///
-    /// What this hook sets up in thread-locals is there wherever a task of the executor is polled or dropped, except by a thread that
-    /// is not the executor's: one that drops a task because it was refused, or that calls `try_run`. A simulated executor has no
-    /// threads, and does not call it.
+    /// What this hook sets up in thread-locals is there wherever a task of the executor is polled or dropped, except by a thread
+    /// that is not the executor's: one that drops a task because it was refused or is woken after the end, or that calls `try_run`.
+    /// A simulated executor has no threads, and does not call it.
     fn on_thread_start(&self, kind: ThreadKind, number: usize) {
         let _ = (kind, number);
     }
@@ -56,8 +56,8 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
         let _ = worker;
     }
 
-    /// Returns where idle workers are to sleep, if the plugin wants to have a say in it. Asked once, when the executor is built. At most
-    /// one plugin of an executor may return a hook.
+    /// Returns where idle workers are to sleep, if the plugin wants to have a say in it. Asked once, when the executor is built. At
+    /// most one plugin of an executor may return a hook.
     fn park_hook(&self) -> Option<Arc<dyn ParkHook>> {
         None
     }
@@ -77,21 +77,22 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
         let _ = id;
     }
 
-    /// Returns whether [`before_poll`](Self::before_poll) and [`after_poll`](Self::after_poll) are to be called. Asked once, when the
-    /// executor is built; `false` by default, so that a plugin without these hooks does not pay for them.
+    /// Returns whether [`before_poll`](Self::before_poll) and [`after_poll`](Self::after_poll) are to be called. Asked once, when
+    /// the executor is built; `false` by default, so that a plugin without these hooks does not pay for them.
     fn wants_poll_hooks(&self) -> bool {
         false
     }
 
     /// Called before a thread polls a task, runs its closure, or drops it because it was cancelled, if
-    /// [`wants_poll_hooks`](Self::wants_poll_hooks) returns `true`. Polls can be nested, because a poll may call `try_run`. The jobs of
-    /// `join` and of scopes that other threads steal are not polls.
+    /// [`wants_poll_hooks`](Self::wants_poll_hooks) returns `true`. Polls can be nested, because a poll may call `try_run`. The
+    /// jobs of `join` and of scopes that other threads steal are not polls.
     fn before_poll(&self, id: TaskId) {
         let _ = id;
     }
 
-    /// Called once for each call of [`before_poll`](Self::before_poll), on the same thread, also if the poll panicked. If it was the
-    /// last one of the task, then the task has ended and is dropped already, and callers that wait for it may go on before this.
+    /// Called once for each call of [`before_poll`](Self::before_poll), on the same thread, also if the poll panicked. If it was
+    /// the last one of the task, then the task has ended and is dropped already, and callers that wait for it may go on before
+    /// this.
     fn after_poll(&self, id: TaskId) {
         let _ = id;
     }
@@ -114,8 +115,8 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
         let _ = stall;
     }
 
-    /// Called once, when the executor begins to shut down. If the shutdown has a deadline it is called on a thread of its own, and the
-    /// shutdown waits for it until the deadline at most.
+    /// Called once, when the executor begins to shut down. If the shutdown has a deadline it is called on a thread of its own, and
+    /// the shutdown waits for it until the deadline at most.
     fn on_shutdown(&self) {}
 }
 

@@ -43,7 +43,7 @@ impl Driver {
     /// Like [`post`](Self::post), with a job that may take long.
     fn post_long(&self, job: impl FnOnce() + Send + 'static) {
         self.post(move || {
-            idle::suspend();
+            let _ = idle::suspend();
             job();
         });
     }

@@ -13,9 +13,9 @@ pub(crate) fn enter_for_good(runtime: &Handle) {
     std::mem::forget(runtime.enter());
 }
 
-/// Returns a plugin that puts every thread of an executor into the context of a runtime that there is already, and that has threads of
-/// its own: tasks of Moirai can then use what belongs to that runtime. Without such a runtime, use [`driver`](crate::driver()), which
-/// needs no further threads.
+/// Returns a plugin that puts every thread of an executor into the context of a runtime that there is already, and that has threads
+/// of its own: tasks of Moirai can then use what belongs to that runtime. Without such a runtime, use [`driver`](crate::driver()),
+/// which needs no further threads.
 ///
 /// ```
 /// use moirai::prelude::*;
@@ -79,8 +79,10 @@ impl<F: Future> Future for InTokio<F> {
     }
 }
 
-/// Blocks the calling thread, which may be any thread, until the future has ended. The future is polled on this thread, inside of
-/// `moirai`, and in the context of `runtime`, which is that of the executor's [`Driver`](crate::Driver::handle).
+/// Blocks the calling thread until the future has ended. The future is polled on this thread, inside of `moirai`, and in the
+/// context of `runtime`, which is that of the executor's [`Driver`](crate::Driver::handle).
+///
+/// Call it on any thread, but not in a task that was spawned by `tokio::spawn`: only that thread could drive the reactor.
 ///
 /// ```
 /// use moirai::prelude::*;

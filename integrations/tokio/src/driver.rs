@@ -1,9 +1,12 @@
 //! The reactor in which idle workers sleep.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::task::{Poll, Waker};
 
 use moirai::{ExecutorPlugin, ParkHook, ThreadKind, idle};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -17,8 +20,8 @@ use crate::context::enter_for_good;
 ///
 /// # Errors
 ///
-/// If the system has no resources for it: it takes an `epoll` instance and two more file descriptors, or what the system has in their
-/// place.
+/// If the system has no resources for it: it takes an `epoll` instance and two more file descriptors, or what the system has in
+/// their place.
 pub fn driver() -> io::Result<Driver> {
     let mut builder = Builder::new_current_thread();
     builder.enable_all().thread_name("moirai-tokio");
@@ -28,6 +31,7 @@ pub fn driver() -> io::Result<Driver> {
     let handle = runtime.handle().clone();
     let reactor = Reactor {
         runtime: RwLock::new(Some(runtime)),
+        waker: OnceLock::new(),
         workers: OnceLock::new(),
         inside: AtomicUsize::new(0),
         threads: AtomicUsize::new(0),
@@ -37,7 +41,8 @@ pub fn driver() -> io::Result<Driver> {
 
 /// A plugin that gives an executor tokio's reactor; see [`driver()`].
 ///
-/// When the executor has shut down, or when it is gone, what was spawned by `tokio::spawn` is dropped.
+/// When the last thread of the executor has ended, what was spawned by `tokio::spawn` is dropped: before a shutdown returns, unless
+/// a compensation thread is still in a task. A driver is that of one executor; in others, workers sleep without it.
 #[derive(Debug)]
 pub struct Driver {
     handle: Handle,
@@ -58,6 +63,7 @@ impl ExecutorPlugin for Driver {
         // Ordering: Relaxed: a count. The last thread that stops finds it zero, whatever the order.
         self.reactor.threads.fetch_add(1, Ordering::Relaxed);
         enter_for_good(&self.handle);
+        self.reactor.learn_waker();
     }
 
     fn on_thread_stop(&self, _: ThreadKind, _: usize) {
@@ -77,9 +83,13 @@ impl ExecutorPlugin for Driver {
 struct Reactor {
     /// `None` when the executor has shut down.
     runtime: RwLock<Option<Runtime>>,
+    /// The waker of the future on which the thread is blocked that drives the runtime. Other threads that are blocked on a future
+    /// have wakers of their own.
+    waker: OnceLock<Waker>,
     /// What wakes each worker.
     workers: OnceLock<Box<[Arc<Notify>]>>,
-    /// The number of threads that are inside of the runtime. One of them drives it. When that one leaves, the runtime wakes another.
+    /// The number of threads that are inside of the runtime. One of them drives it. When that one leaves, the runtime wakes
+    /// another.
     inside: AtomicUsize,
     /// The number of threads of the executor that run tasks.
     threads: AtomicUsize,
@@ -104,9 +114,13 @@ fn before_wait() {
 
 /// Called after it has waited for events, and before it polls the tasks that were spawned by `tokio::spawn`.
 fn after_wait() {
-    if PARKED.with_borrow(Option::is_some) {
-        idle::suspend();
-    }
+    PARKED.with_borrow(|parked| {
+        if let Some(worker) = parked
+            && !idle::suspend()
+        {
+            worker.notify_one();
+        }
+    });
 }
 
 /// Notes that a thread is inside of the runtime until this is dropped.
@@ -139,6 +153,19 @@ impl Reactor {
         }
     }
 
+    /// Finds out the waker of the thread that drives the runtime. Each thread of the executor waits here for the first one, before
+    /// it is inside of the runtime for any other reason, so that the first one drives it.
+    fn learn_waker(&self) {
+        self.waker.get_or_init(|| {
+            let mut found = None;
+            self.with_runtime(|runtime| {
+                found = Some(runtime.block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone()))));
+            });
+            // There is a runtime until the last thread stops.
+            found.unwrap_or_else(|| Waker::noop().clone())
+        });
+    }
+
     /// Drops the runtime, and what was spawned by `tokio::spawn`.
     fn shut_down(&self) {
         let runtime = self.runtime.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -153,13 +180,24 @@ impl Reactor {
 
 impl ParkHook for Reactor {
     fn start(&self, workers: usize) {
-        let _ = self.workers.set((0..workers).map(|_| Arc::default()).collect());
+        let is_first = self.workers.set((0..workers).map(|_| Arc::default()).collect()).is_ok();
+        assert!(is_first, "a driver can be that of one executor only");
     }
 
     fn park(&self, worker: usize) {
         let Some(notify) = self.worker(worker) else { return };
         let _inside = Inside::enter(self, Some(Arc::clone(notify)));
-        self.with_runtime(|runtime| runtime.block_on(notify.notified()));
+        let mut notified = pin!(notify.notified());
+        let parked = poll_fn(|cx| {
+            if notified.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // The runtime polls this before it polls its tasks, if this thread drives it. Then the worker is not idle.
+            let drives =
+                self.waker.get().is_some_and(|waker| std::ptr::eq(cx.waker().data(), waker.data()));
+            if drives && !idle::suspend() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        self.with_runtime(|runtime| runtime.block_on(parked));
     }
 
     fn unpark(&self, worker: usize) {

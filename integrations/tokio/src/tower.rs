@@ -8,10 +8,11 @@ use moirai::{Moirai, TaskError, TaskHandle};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// A layer by which each HTTP request is handled in a task of Moirai, whose name is the request's method and path, such as `GET /users`.
+/// A layer by which each HTTP request is handled in a task of Moirai, whose name is the request's method and path, such as `GET
+/// /users`.
 ///
-/// If the handler panics, the response has the status 500, and the task's record says why. If the task is cancelled, or Moirai shuts
-/// down, the status is 503. If the client goes away, and the response is not wanted any more, the task is cancelled.
+/// If the handler panics, the response has the status 500, and the task's record says why. If the task is cancelled, or Moirai
+/// shuts down, the status is 503. If the client goes away, and the response is not wanted any more, the task is cancelled.
 ///
 /// ```
 /// use axum::{Router, routing::get};

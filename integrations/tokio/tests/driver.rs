@@ -170,23 +170,136 @@ fn what_tokio_spawns_runs_in_the_workers() {
 
 #[test]
 fn a_task_of_tokio_that_blocks_holds_up_no_task_of_moirai() {
-    let moirai = with_driver("tk-hog", 2);
-    let (started, running) = mpsc::channel();
-    let (end, ended) = mpsc::channel::<()>();
+    for workers in [1, 2] {
+        // It is polled after the worker has waited for events, or before.
+        for yields in [0, 1, 2] {
+            let moirai = with_driver("tk-hog", workers);
+            let (started, running) = mpsc::channel();
+            let (end, ended) = mpsc::channel::<()>();
+            drop(moirai.spawn_async(async move {
+                tokio::spawn(async move {
+                    for _ in 0..yields {
+                        tokio::task::yield_now().await;
+                    }
+                    started.send(()).unwrap();
+                    let _ = ended.recv();
+                });
+            }));
+            running.recv_timeout(LONG).unwrap();
+            for _ in 0..10 {
+                moirai.spawn_async(yield_now()).join().unwrap();
+            }
+            drop(end);
+        }
+    }
+}
+
+#[test]
+fn a_task_of_tokio_may_wait_for_one_of_moirai_that_needs_no_reactor() {
+    for workers in [1, 2] {
+        let moirai = with_driver("tk-wait", workers);
+        let sum = moirai.spawn_async(async {
+            let mut sum = 0;
+            for round in 0..20 {
+                let task = tokio::spawn(async move {
+                    tokio::task::yield_now().await;
+                    Moirai::current().unwrap().spawn_async(async move { round }).join().unwrap()
+                });
+                sum += task.await.unwrap();
+            }
+            sum
+        });
+        assert_eq!(sum.join().unwrap(), (0..20).sum());
+    }
+}
+
+#[test]
+fn tasks_of_tokio_that_are_always_ready_hold_up_no_task_of_moirai_and_no_shutdown() {
+    for workers in [1, 2] {
+        let moirai = with_driver("tk-loop", workers);
+        let (started, running) = mpsc::channel();
+        drop(moirai.spawn_async(async move {
+            tokio::spawn(async move {
+                started.send(()).unwrap();
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }));
+        running.recv_timeout(LONG).unwrap();
+        for _ in 0..10 {
+            moirai.spawn_async(yield_now()).join().unwrap();
+        }
+        moirai.spawn_parallel(|| ()).join().unwrap();
+        let report = moirai.shutdown_timeout(LONG);
+        assert!(report.elapsed < LONG / 2, "{report}");
+    }
+}
+
+#[test]
+fn the_reactor_is_driven_while_a_worker_waits_for_a_job_of_its_own() {
+    let moirai = with_driver("tk-join", 2);
+    let mut client = Client::connect(echo(&moirai));
+    client.ping();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stolen = Arc::new(AtomicBool::new(false));
+    let task = moirai.spawn_parallel({
+        let (stop, stolen) = (Arc::clone(&stop), Arc::clone(&stolen));
+        move || {
+            moirai::join(
+                || {
+                    while !stolen.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                },
+                || {
+                    stolen.store(true, Ordering::Relaxed);
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                },
+            )
+        }
+    });
+    wait_until("the other worker has the second half", || stolen.load(Ordering::Relaxed));
+    for _ in 0..5 {
+        assert!(client.ping() < LONG);
+    }
+    stop.store(true, Ordering::Relaxed);
+    task.join().unwrap();
+}
+
+#[test]
+fn a_shutdown_from_a_task_of_tokio_does_not_wait_for_itself() {
+    let moirai = with_driver("tk-self", 2);
+    let here = moirai.without_owner();
+    let (done, is_done) = mpsc::channel();
     drop(moirai.spawn_async(async move {
         tokio::spawn(async move {
-            started.send(()).unwrap();
-            let _ = ended.recv();
+            tokio::task::yield_now().await;
+            let waiting = here.spawn_async(tokio::time::sleep(Duration::from_millis(20)));
+            here.shutdown();
+            done.send(waiting).unwrap();
         });
     }));
-    running.recv_timeout(LONG).unwrap();
-    let start = Instant::now();
-    for _ in 0..100 {
-        moirai.spawn_async(yield_now()).join().unwrap();
+    let waiting = is_done.recv_timeout(LONG).unwrap();
+    // It is drained, because the reactor goes on.
+    waiting.join().unwrap();
+    moirai.shutdown();
+}
+
+#[test]
+fn a_driver_is_that_of_one_executor() {
+    let driver = Arc::new(moirai_tokio::driver().unwrap());
+    let first = builder("tk-first", 1).plugin(Arc::clone(&driver)).build().unwrap();
+    let second = builder("tk-second", 2).plugin(driver).build().unwrap();
+    for moirai in [&second, &first, &second] {
+        for _ in 0..20 {
+            moirai.spawn_async(yield_now()).join().unwrap();
+        }
     }
-    // All workers but that one are awake, so nothing waits for a tick of the watchdog.
-    assert!(start.elapsed() < LONG);
-    drop(end);
+    let slept = first.spawn_async(async { tokio::time::sleep(Duration::from_millis(1)).await });
+    slept.join().unwrap();
 }
 
 #[test]

@@ -72,7 +72,9 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
         let polled = hook.poll_if_undriven(|| {
             activity.step();
             activity.in_hook();
+            context.drives_hook.set(true);
         });
+        context.drives_hook.set(false);
         if polled {
             activity.in_nothing();
             count_run(shared);

@@ -36,6 +36,8 @@ pub(crate) struct Context {
     sleeping_core: RefCell<Option<Box<WorkerCore>>>,
     /// That sleep.
     sleep: Cell<*const HookedSleep<'static>>,
+    /// Whether the thread, which is no worker, drives the park hook.
+    pub(crate) drives_hook: Cell<bool>,
     /// The index of the core, if there is one that the thread does not sleep with.
     worker: Cell<Option<usize>>,
     /// The task that the thread runs, from [`Schedule::enter`](crate::task::Schedule::enter) to
@@ -72,6 +74,7 @@ impl Context {
             core: RefCell::new(None),
             sleeping_core: RefCell::new(None),
             sleep: Cell::new(ptr::null()),
+            drives_hook: Cell::new(false),
             worker: Cell::new(None),
             task: Cell::new(None),
             outer_tasks: RefCell::new(Vec::new()),
@@ -363,11 +366,13 @@ impl Context {
         nested
     }
 
-    /// Returns whether the thread is inside of a task, or of its fork-join work, or is a worker.
+    /// Returns whether the thread is inside of a task, or of its fork-join work, or of what a park hook runs, or is a worker.
     fn is_working(&self) -> bool {
         self.innermost_task().is_some()
             || self.local_jobs.frame().is_of_any_task()
             || self.worker().is_some()
+            || !self.sleep.get().is_null()
+            || self.drives_hook.get()
     }
 
     /// Returns whether the calling thread is inside of a task of `shared`, or is one of its workers.

@@ -95,6 +95,10 @@ fn queue_coreless(shared: &Shared, context: Option<&Context>, task: Runnable, re
     let Some(context) = context.filter(|context| std::ptr::eq(&**context.shared(), shared)) else {
         return queue_from_outside(shared, task, priority);
     };
+    // A worker whose sleep is suspended may be busy for long, and is not stuck yet: what it has in its slot would wait.
+    if context.with_sleep(|sleep| sleep.is_suspended()) == Some(true) {
+        return queue_from_outside(shared, task, priority);
+    }
     let mut task = Some(task);
     let pushed = context.with_sleeping_core(|core| {
         let task = task.take()?;

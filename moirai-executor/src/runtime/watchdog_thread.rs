@@ -114,11 +114,17 @@ fn watch(shared: &Shared) {
     }
 }
 
+/// Returns whether there is a park hook that no thread drives.
+fn is_undriven(shared: &Shared) -> bool {
+    shared.park_hook.as_ref().is_some_and(HookHost::is_undriven)
+}
+
 fn all_are_idle(shared: &Shared) -> bool {
     let activities = &shared.watchdog.activities;
     shared.sleepers.idle() == activities.workers()
         && activities.compensation_is_idle()
         && !shared.blocking.is_thread_missing()
+        && !is_undriven(shared)
 }
 
 /// Checks all threads once.
@@ -136,7 +142,8 @@ fn tick(shared: &Shared, seen: &mut Seen) {
     }
     seen.idle = 0;
     let jobs = found.blocked > 0 && shared.shared_jobs.has_jobs();
-    let waits = jobs || shared.scheduler.len() > 0;
+    // A worker that is idle, and does not drive the hook, waits for a job of its own. If it is notified, another thread takes its core.
+    let waits = jobs || shared.scheduler.len() > 0 || is_undriven(shared);
     if shared.sleepers.idle() > 0 {
         watchdog.compensation.report(false, 0);
         if waits {
@@ -144,7 +151,6 @@ fn tick(shared: &Shared, seen: &mut Seen) {
         }
         return;
     }
-    let waits = waits || shared.park_hook.as_ref().is_some_and(HookHost::is_undriven);
     let stuck = watchdog.compensates && (found.moved == 0 || found.blocked > 0);
     watchdog.compensation.report(stuck, found.blocked);
     let helped = if found.moved == 0 {
@@ -176,6 +182,10 @@ fn check_activities(shared: &Shared, seen: &mut Seen) -> Findings {
         }
         if index < activities.workers() {
             reclaim(shared, index);
+            if let Some(hook) = shared.park_hook.as_ref().filter(|_| snapshot.is_in_hook()) {
+                // It may have one short task of its own after the other. The worker's other tasks are to have a turn.
+                hook.unpark(index);
+            }
         }
         let cpu = activity.cpu_time();
         let computes = seen.cpu.zip(cpu).map(|((before, then), cpu)| {

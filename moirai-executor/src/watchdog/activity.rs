@@ -45,6 +45,11 @@ impl Snapshot {
         self.inside != NOTHING
     }
 
+    /// Returns `true` if the thread is in code that a park hook runs.
+    pub(crate) fn is_in_hook(self) -> bool {
+        self.inside == HOOK
+    }
+
     /// Returns the task that is being polled.
     pub(crate) fn task(self) -> Option<TaskId> {
         if self.inside >= HOOK { None } else { TaskId::from_u64(self.inside) }

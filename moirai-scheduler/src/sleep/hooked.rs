@@ -14,15 +14,20 @@ pub struct HookedSleep<'a> {
     announced: Cell<Option<Announced<'a>>>,
     /// Whether the sleep was suspended, and could not be resumed.
     left: Cell<bool>,
+    /// Whether it is being suspended or resumed, which may call what calls this again.
+    changes: Cell<bool>,
 }
 
 impl<'a> HookedSleep<'a> {
-    pub(super) fn new(announced: Announced<'a>) -> Self {
+    pub(super) fn new(mut announced: Announced<'a>) -> Self {
+        // The look after the announcement has found nothing.
+        announced.wakes_next = false;
         Self {
             sleepers: announced.sleepers,
             worker: announced.worker,
             announced: Cell::new(Some(announced)),
             left: Cell::new(false),
+            changes: Cell::new(false),
         }
     }
 
@@ -48,8 +53,8 @@ impl<'a> HookedSleep<'a> {
         self.sleepers.wake_if_listed(self.worker)
     }
 
-    /// Suspends the sleep, because the thread is about to run code in the hook. Returns whether the worker counts as busy now; if not,
-    /// it was notified, and has to leave the hook.
+    /// Suspends the sleep, because the thread is about to run code in the hook. Returns whether the worker counts as busy now; if
+    /// not, it was notified, and has to leave the hook.
     pub fn suspend(&self) -> bool {
         let Some(announced) = self.announced.take() else { return true };
         if announced.is_notified() {
@@ -57,15 +62,35 @@ impl<'a> HookedSleep<'a> {
             return false;
         }
         // The drop takes the worker off the list. If it has been notified since, the drop passes that on.
+        let _changing = self.changing();
         drop(announced);
         true
     }
 
-    /// Resumes the sleep. Returns whether the worker may go on sleeping. If not, it has to leave the hook, because it was notified or
-    /// because `has_work` returns `true`.
+    /// Returns whether the sleep is suspended.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        let announced = self.announced.take();
+        let is_suspended = announced.is_none();
+        self.announced.set(announced);
+        is_suspended
+    }
+
+    fn changing(&self) -> Option<impl Drop> {
+        struct Changed<'a>(&'a Cell<bool>);
+        impl Drop for Changed<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        (!self.changes.replace(true)).then_some(Changed(&self.changes))
+    }
+
+    /// Resumes the sleep. Returns whether the worker may go on sleeping. If not, it has to leave the hook, because it was notified
+    /// or because `has_work` returns `true`.
     ///
-    /// `has_work` must return whether the worker has to stop, or there is something that the contract says that a local queue finds,
-    /// and leave it there.
+    /// `has_work` must return whether the worker has to stop, or there is something that the contract says that a local queue
+    /// finds, and leave it there.
     pub fn resume(&self, has_work: impl FnOnce() -> bool) -> bool {
         if let Some(announced) = self.announced.take() {
             self.announced.set(Some(announced));
@@ -74,6 +99,8 @@ impl<'a> HookedSleep<'a> {
         if self.left.get() {
             return false;
         }
+        // Code that is called meanwhile has no say in it.
+        let Some(_changing) = self.changing() else { return true };
         let announced = self.sleepers.announce(self.worker, Turn::First, None);
         if has_work() {
             self.left.set(true);

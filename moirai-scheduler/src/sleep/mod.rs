@@ -50,14 +50,16 @@
 //!    worker is sleeping, it takes the lock, and if this worker is in the list, wakes it, no matter how many others are searching.
 //!    Otherwise this worker is busy or searching; if any worker is searching, a pending wake-up is added, so that this one does not
 //!    spin while its own work waits.
-//! 10. A worker may sleep in a *hook*: in the driver of an I/O library, for example. There it can be made to run code: wakers, and the
-//!     tasks of that library. So, unlike a worker that is parked, it may push in its sleep, or be busy for a while.
+//! 10. A worker may sleep in a *hook*: in the driver of an I/O library, for example. There it can be made to run code: wakers, and
+//!     the tasks of that library. So, unlike a worker that is parked, it may push in its sleep, or be busy for a while.
 //!     - If a worker pushes in its sleep what it would not need to announce if it were busy, because it would look for that itself
-//!       before it sleeps, then it takes itself from the list, leaves itself a notice, and unparks itself, as another thread would do
-//!       under rule 9. For what others can find, too, it does the same; if it is no longer in the list, rule 1 holds.
-//!     - Before it runs other code, it *suspends* its sleep: it takes itself off the list, and is busy. If it has a notice already, it
-//!       keeps that, because its sleep ends at once. Before it goes on sleeping, it *resumes* its sleep: it announces itself again, and
-//!       looks once more, as in rule 3. If there is something, it withdraws, and leaves the hook.
+//!       before it sleeps, then it takes itself from the list, leaves itself a notice, and unparks itself, as another thread would
+//!       do under rule 9. For what others can find, too, it does the same; if it is no longer in the list, rule 1 holds.
+//!     - Before it runs other code, it *suspends* its sleep: it takes itself off the list, and is busy. If it has a notice already,
+//!       it keeps that, because its sleep ends at once. Before it goes on sleeping, it *resumes* its sleep: it announces itself
+//!       again, and looks once more, as in rule 3. If there is something, it withdraws, and leaves the hook. While it is suspended,
+//!       what it makes visible must be visible to others: it may be in that code for long. A stop unparks it, although it is not in
+//!       the list.
 //!
 //! # The argument
 //!
@@ -120,10 +122,10 @@
 //! push, or is busy, and looks before it announces itself again. If it is in the list, it is notified. The pending wake-up serves
 //! promptness alone: a look for which there is nothing to find does no harm.
 //!
-//! **J. Sleeping in a hook** (rule 10). The token of the hook is that of the parker: it is left after the notice, and is not lost. A
-//! worker that pushes in its sleep has a notice when `park` returns to it, so it looks, after the push. If it has left the list by
-//! then, it was notified before, and A to C hold for others as for any push; or its sleep is suspended. Then it is busy: what it alone
-//! finds, it finds when it resumes its sleep or searches. A suspended sleep that resumes is announced as any other, so A holds for it.
+//! **J. Sleeping in a hook** (rule 10). The token of the hook is that of the parker: it is left after the notice, and is not lost.
+//! A worker that pushes in its sleep has a notice when `park` returns to it, so it looks, after the push. If it has left the list
+//! by then, it was notified before, and A to C hold for others as for any push; or its sleep is suspended. Then it is busy, as any
+//! other producer. A suspended sleep that resumes is announced as any other, so A holds for it.
 //!
 //! The searching state is from Go's scheduler by way of tokio's, the announcement from rayon's. The pending wake-ups are our own:
 //! tokio's last searcher always wakes another, so that each single task from outside wakes two workers.

@@ -21,7 +21,7 @@ pub(super) struct Announced<'a> {
     /// The end of the list at which it was entered.
     turn: Turn,
     /// Whether the worker has to wake the next one if it finds something (rule 5).
-    wakes_next: bool,
+    pub(super) wakes_next: bool,
 }
 
 impl<'a> Search<'a> {

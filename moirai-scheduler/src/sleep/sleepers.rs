@@ -82,8 +82,8 @@ impl Sleepers {
         }
     }
 
-    /// Sets what is called to wake a worker that sleeps [in a hook](Self::next_in_hook), with the worker's index. It is called after
-    /// the worker has been notified, with no lock held, and for workers that do not sleep in a hook, too. It must not panic.
+    /// Sets what is called to wake a worker that sleeps [in a hook](Self::next_in_hook), with the worker's index. It is called
+    /// after the worker has been notified, with no lock held, and for workers that do not sleep in a hook, too. It must not panic.
     #[must_use]
     pub fn with_unpark(mut self, unpark: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.unpark = Some(Box::new(unpark));
@@ -155,6 +155,10 @@ impl Sleepers {
         };
         for worker in stopped {
             self.unpark(worker);
+        }
+        // A worker whose sleep is suspended is not in the list, and may be in its hook for long.
+        if let Some(unpark) = &self.unpark {
+            (0..self.slots.len()).for_each(unpark);
         }
     }
 

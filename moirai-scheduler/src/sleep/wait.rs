@@ -62,7 +62,7 @@ impl Sleepers {
     /// Like [`next`](Self::next), but the worker sleeps in `park`, and does not spin before (rule 10).
     ///
     /// `park` must return soon after [`with_unpark`](Self::with_unpark)'s closure has been called for the worker, or if it has been
-    /// called since `park` returned last. It may return at any time.
+    /// called since `park` returned last; what it runs before that delays the worker's work. It may return at any time.
     ///
     /// # Panics
     ///
