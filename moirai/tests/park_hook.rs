@@ -264,13 +264,11 @@ fn at_rest_no_thread_wakes() {
     let _watchdog = watchdog();
     let executor = named("ph-rest", 2).plugin(Driver::default()).build().unwrap();
     executor.spawn_async(async {}).join().unwrap();
-    // The watchdog thread looks some times more, and then rests, too.
-    let mut before = threads::sleeps("ph-rest");
-    wait_until("all sleep", || {
-        std::thread::sleep(Duration::from_millis(50));
-        let now = threads::sleeps("ph-rest");
-        std::mem::replace(&mut before, now) == now
+    // It is promised that from some moment on no thread wakes, but not how soon that is.
+    wait_until("no thread has woken for a while", || {
+        let before = threads::sleeps("ph-rest");
+        std::thread::sleep(Duration::from_millis(200));
+        before == threads::sleeps("ph-rest")
     });
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(threads::sleeps("ph-rest"), before);
+    executor.spawn_async(async {}).join().unwrap();
 }

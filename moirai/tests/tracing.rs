@@ -5,12 +5,12 @@
 mod common;
 
 use std::fmt::Write;
-use std::sync::{Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use common::{Gate, ON_PURPOSE, retain_at_most, wait_until, watchdog};
-use moirai::Clock;
 use moirai::prelude::*;
+use moirai::{Clock, ParkHook, idle};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber, info, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -394,4 +394,55 @@ fn hints_that_the_scheduler_does_not_read_are_warned_of_once() {
         assert_eq!(warned.len(), 1, "{warned:?}");
         assert!(warned[0].contains(&format!("hints={unread} ")), "{warned:?}");
     }
+}
+
+/// A park hook that keeps a worker, as if it ran a job, until the gate is open, and whose destructor panics.
+struct Keeping(Gate);
+
+impl ParkHook for Keeping {
+    fn park(&self, _: usize) {
+        assert!(idle::suspend());
+        self.0.wait();
+        std::thread::yield_now();
+    }
+    fn unpark(&self, _: usize) {}
+    fn poll(&self) {}
+    fn is_driven(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new(ON_PURPOSE));
+    }
+}
+
+/// Gives its park hook away.
+struct GivesHook(Mutex<Option<Keeping>>);
+
+impl ExecutorPlugin for GivesHook {
+    fn park_hook(&self) -> Option<Arc<dyn ParkHook>> {
+        Some(Arc::new(self.0.lock().unwrap().take()?))
+    }
+}
+
+#[test]
+fn a_park_hook_that_keeps_a_worker_and_one_that_panics_at_the_end_are_logged() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let gate = Gate::new();
+    let hook = GivesHook(Mutex::new(Some(Keeping(gate.clone()))));
+    let builder = Moirai::builder().worker_threads(1).stall_budget(Duration::from_millis(20));
+    let executor = builder.plugin(hook).build().unwrap();
+    let kept = ["worker=0", "age=", "park hook keeps a worker"];
+    wait_until("it is logged", || !find(&kept).is_empty());
+    assert!(find(&kept)[0].is_ours(Level::WARN));
+    gate.open();
+    executor.spawn_async(async {}).join().unwrap();
+    let panicked = ["destructor of a park hook", ON_PURPOSE];
+    assert!(find(&panicked).is_empty());
+    drop(executor);
+    wait_until("the panic is logged", || !find(&panicked).is_empty());
+    assert!(find(&panicked)[0].is_ours(Level::ERROR));
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use moirai::{ExecutorPlugin, Moirai, ThreadKind};
+use moirai::{ExecutorPlugin, Moirai, TaskHandle, ThreadKind};
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 
@@ -77,6 +77,37 @@ impl<F: Future> Future for InTokio<F> {
         let _context = this.runtime.enter();
         this.future.as_pin_mut().expect("it is there until the drop").poll(cx)
     }
+}
+
+/// Spawns a future as a task of the executor that runs the calling thread: in the stead of `tokio::spawn`, for what is to be on record
+/// and run on all workers. Unlike [`moirai::spawn_async`], it never starts a global executor, which would have no reactor.
+///
+/// # Panics
+///
+/// If no executor runs the calling thread.
+///
+/// ```
+/// use moirai::prelude::*;
+///
+/// let moirai = Moirai::builder().plugin(moirai_tokio::driver()?).build()?;
+/// let slept = moirai.spawn_async(async {
+///     moirai_tokio::spawn(tokio::time::sleep(std::time::Duration::from_millis(1))).await
+/// });
+/// slept.join()??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> TaskHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let moirai = Moirai::current();
+    moirai
+        .expect(
+            "call `moirai_tokio::spawn` inside of a task of Moirai, or use `Moirai::spawn_async`",
+        )
+        .spawn_async(future)
 }
 
 /// Blocks the calling thread until the future has ended. The future is polled on this thread, inside of `moirai`, and in the

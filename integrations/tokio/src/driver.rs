@@ -102,25 +102,22 @@ thread_local! {
 
 /// Called before the thread that drives the runtime waits for events.
 fn before_wait() {
-    PARKED.with_borrow(|parked| {
-        if let Some(worker) = parked
-            && !idle::resume()
-        {
-            // The worker has to leave: the future on which it is blocked gets ready, so the runtime does not wait.
-            worker.notify_one();
-        }
-    });
+    if !idle::resume() {
+        leave();
+    }
 }
 
 /// Called after it has waited for events, and before it polls the tasks that were spawned by `tokio::spawn`.
 fn after_wait() {
-    PARKED.with_borrow(|parked| {
-        if let Some(worker) = parked
-            && !idle::suspend()
-        {
-            worker.notify_one();
-        }
-    });
+    if !idle::suspend() {
+        leave();
+    }
+}
+
+/// Makes the worker of this thread leave the runtime: the future on which it is blocked gets ready, so the runtime does not wait.
+fn leave() {
+    let worker = PARKED.with_borrow(Clone::clone);
+    worker.iter().for_each(|worker| worker.notify_one());
 }
 
 /// Notes that a thread is inside of the runtime until this is dropped.

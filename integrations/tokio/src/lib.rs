@@ -32,7 +32,7 @@
 //!
 //! Tasks that a library spawns through tokio, such as the connections of `axum::serve`, are polled by whichever thread drives the
 //! reactor. There is one at a time, and while it polls a task it does not wait for I/O. So what computes belongs into tasks of
-//! Moirai: spawn them by [`moirai::spawn_async`], or add the layer [`OnMoirai`], with which each HTTP request is one.
+//! Moirai: spawn them by [`spawn`], or add the layer [`OnMoirai`], with which each HTTP request is one.
 //!
 //! Workers that have nothing else to do drive the reactor, one at a time. A worker that is busy with short tasks drives it between
 //! two of them, at most every 200 µs. When all workers have been stuck in long ones for some 16 ms, a compensation thread of the
@@ -60,7 +60,7 @@ mod hyper;
 #[cfg(feature = "tower")]
 mod tower;
 
-pub use crate::context::{EnterRuntime, InTokio, block_on, enter, in_tokio};
+pub use crate::context::{EnterRuntime, InTokio, block_on, enter, in_tokio, spawn};
 pub use crate::driver::{Driver, driver};
 #[cfg(feature = "hyper")]
 pub use crate::hyper::{MoiraiExecutor, MoiraiTimer};

@@ -13,19 +13,20 @@ use crate::panics::{self, log};
 pub(crate) struct HookHost(Arc<Hosted>);
 
 struct Hosted {
-    hook: Arc<dyn ParkHook>,
+    /// There until the drop.
+    hook: Option<Arc<dyn ParkHook>>,
     /// Whether it has panicked. Then no worker sleeps in it any more.
     broken: AtomicBool,
 }
 
 impl HookHost {
     pub(crate) fn new(hook: Arc<dyn ParkHook>) -> Self {
-        Self(Arc::new(Hosted { hook, broken: AtomicBool::new(false) }))
+        Self(Arc::new(Hosted { hook: Some(hook), broken: AtomicBool::new(false) }))
     }
 
     /// Tells the hook how many workers there are.
     pub(crate) fn start(&self, workers: usize) {
-        self.contain("start", || self.0.hook.start(workers));
+        self.contain("start", |hook| hook.start(workers));
     }
 
     /// Blocks in the hook. Returns `false` if it did not, because the hook has panicked.
@@ -34,13 +35,13 @@ impl HookHost {
         if self.0.broken.load(Ordering::Relaxed) {
             return false;
         }
-        self.contain("park", || self.0.hook.park(worker));
+        self.contain("park", |hook| hook.park(worker));
         true
     }
 
     /// Wakes a worker that is in the hook, or will be.
     pub(crate) fn unpark(&self, worker: usize) {
-        self.contain("unpark", || self.0.hook.unpark(worker));
+        self.contain("unpark", |hook| hook.unpark(worker));
     }
 
     /// Drives the hook without waiting, unless another thread drives it. `before` is called before the hook is. Returns whether it was.
@@ -48,7 +49,7 @@ impl HookHost {
         let undriven = self.is_undriven();
         if undriven {
             before();
-            self.contain("poll", || self.0.hook.poll());
+            self.contain("poll", |hook| hook.poll());
         }
         undriven
     }
@@ -58,18 +59,28 @@ impl HookHost {
         let mut driven = false;
         // Ordering: Relaxed: the flag protects nothing.
         if !self.0.broken.load(Ordering::Relaxed) {
-            self.contain("is_driven", || driven = self.0.hook.is_driven());
+            self.contain("is_driven", |hook| driven = hook.is_driven());
         }
         // The call may have broken it.
         !driven && !self.0.broken.load(Ordering::Relaxed)
     }
 
-    fn contain(&self, call: &str, f: impl FnOnce()) {
-        if let Some(message) = panics::contain(f)
+    fn contain(&self, call: &str, f: impl FnOnce(&dyn ParkHook)) {
+        let Some(hook) = self.0.hook.as_deref() else { return };
+        if let Some(message) = panics::contain(|| f(hook))
             // Ordering: Relaxed: the flag protects nothing.
             && !self.0.broken.swap(true, Ordering::Relaxed)
         {
             log!(error, call, panic = &*message, "a park hook panicked, and is not used any more");
+        }
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        let hook = self.hook.take();
+        if let Some(message) = panics::contain(|| drop(hook)) {
+            log!(error, panic = &*message, "the destructor of a park hook panicked");
         }
     }
 }

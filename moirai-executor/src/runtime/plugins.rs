@@ -1,10 +1,9 @@
 //! Calling the hooks of plugins.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use moirai_core::{BuildError, ExecutorPlugin, ParkHook};
+use moirai_core::{BuildError, ExecutorPlugin};
 
 use crate::panics::{self, log};
 use crate::runtime::hook_host::HookHost;
@@ -16,7 +15,7 @@ pub(crate) struct Plugins {
     /// Whether any of them wants to be called before and after each poll.
     wants_polls: bool,
     /// Where idle workers are to sleep: what each plugin says that has a say in it.
-    park_hooks: Vec<Arc<dyn ParkHook>>,
+    park_hooks: Vec<HookHost>,
 }
 
 struct Plugin {
@@ -40,7 +39,7 @@ impl Plugins {
         self.wants_polls |= wants_polls;
         let mut hook = None;
         added.call("park_hook", |plugin| hook = plugin.park_hook());
-        self.park_hooks.extend(hook);
+        self.park_hooks.extend(hook.map(HookHost::new));
         self.plugins.push(added);
     }
 
@@ -56,7 +55,7 @@ impl Plugins {
     pub(crate) fn park_hook(&self) -> Result<Option<HookHost>, BuildError> {
         match &*self.park_hooks {
             [] => Ok(None),
-            [hook] => Ok(Some(HookHost::new(Arc::clone(hook)))),
+            [hook] => Ok(Some(hook.clone())),
             more => Err(BuildError::invalid(
                 "plugin",
                 more.len(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use moirai_core::{Stall, TaskId};
+use moirai_core::{Stall, TaskId, TaskKind};
 
 use crate::panics::log;
 use crate::runtime::shared::Shared;
@@ -45,6 +45,28 @@ pub(super) fn report_if_stalled(
         "a task keeps its worker from others; it should give way, or be a blocking task",
     );
     shared.plugins.call("on_stall", |plugin| plugin.on_stall(&now));
+    Reported::Done
+}
+
+/// Logs that a worker stays in code that the park hook runs, if that takes as long as a stall of an async task. There is no task to
+/// name.
+pub(super) fn report_if_hook_stalls(shared: &Shared, worker: usize, since: Instant) -> Reported {
+    let detector = &shared.watchdog.stall_detector;
+    let age = since.elapsed();
+    match detector.budget(TaskKind::Async) {
+        None => return Reported::Done,
+        Some(budget) if age < budget => return Reported::NotYet,
+        Some(_) => {}
+    }
+    if let Some(left_out) = detector.lines.lock().allow(Instant::now()) {
+        log!(
+            warn,
+            worker,
+            age = ?age,
+            left_out,
+            "code in the park hook keeps a worker, and the hook from being driven; it should be a task of its own",
+        );
+    }
     Reported::Done
 }
 

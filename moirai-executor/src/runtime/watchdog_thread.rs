@@ -10,7 +10,7 @@ use crate::panics::{self, log};
 use crate::runtime::compensation_thread::request_compensation;
 use crate::runtime::hook_host::HookHost;
 use crate::runtime::shared::Shared;
-use crate::runtime::stall_report::{report_if_stalled, stall_over};
+use crate::runtime::stall_report::{report_if_hook_stalls, report_if_stalled, stall_over};
 use crate::runtime::task_host::queue_from_outside;
 use crate::runtime::worker;
 use crate::watchdog::Watchdog;
@@ -183,8 +183,11 @@ fn check_activities(shared: &Shared, seen: &mut Seen) -> Findings {
         if index < activities.workers() {
             reclaim(shared, index);
             if let Some(hook) = shared.park_hook.as_ref().filter(|_| snapshot.is_in_hook()) {
-                // It may have one short task of its own after the other. The worker's other tasks are to have a turn.
+                // The hook may always have something to run, so that the worker would never look for tasks.
                 hook.unpark(index);
+                if seen.reported == Reported::NotYet {
+                    seen.reported = report_if_hook_stalls(shared, index, seen.since);
+                }
             }
         }
         let cpu = activity.cpu_time();

@@ -76,6 +76,7 @@ impl<'a> HookedSleep<'a> {
         is_suspended
     }
 
+    /// Returns a guard of the change that begins, or `None` inside of another one.
     fn changing(&self) -> Option<impl Drop> {
         struct Changed<'a>(&'a Cell<bool>);
         impl Drop for Changed<'_> {
@@ -83,7 +84,8 @@ impl<'a> HookedSleep<'a> {
                 self.0.set(false);
             }
         }
-        (!self.changes.replace(true)).then_some(Changed(&self.changes))
+        // Not `then_some`: a guard that is made and not used would end the other change.
+        (!self.changes.replace(true)).then(|| Changed(&self.changes))
     }
 
     /// Resumes the sleep. Returns whether the worker may go on sleeping. If not, it has to leave the hook, because it was notified

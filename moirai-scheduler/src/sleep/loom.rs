@@ -294,6 +294,56 @@ fn what_a_worker_leaves_when_its_sleep_is_suspended_is_done_by_another() {
 }
 
 #[test]
+fn a_stop_reaches_a_worker_whose_sleep_is_suspended() {
+    explore(3, || {
+        let hooked = Hooked::new(1);
+        let stopping = thread::spawn({
+            let hooked = hooked.clone();
+            move || {
+                hooked.model.stop.store(true, Ordering::Relaxed);
+                hooked.model.sleepers.wake_all();
+            }
+        });
+        let stop = || hooked.model.stop.load(Ordering::Relaxed);
+        // It never resumes its sleep by itself, as if there was always something to run in the hook.
+        let park = |sleep: &HookedSleep<'_>| {
+            if sleep.suspend() {
+                hooked.parker.lock().unwrap().park();
+            }
+        };
+        assert_eq!(hooked.model.sleepers.next_in_hook(0, || None::<usize>, stop, park), None);
+        stopping.join().unwrap();
+        assert_eq!(hooked.model.sleepers.sleeping() + hooked.model.sleepers.searching(), 0);
+    });
+}
+
+#[test]
+fn a_sleep_that_is_resumed_in_its_own_last_look_is_announced_once() {
+    explore(1, || {
+        let hooked = Hooked::new(1);
+        let sleepers = &hooked.model.sleepers;
+        let mut looked = false;
+        let taken = hooked.next(|sleep| {
+            assert!(sleep.suspend());
+            let goes_on = sleep.resume(|| {
+                looked = true;
+                // A destructor or a scheduler that is called in the look may call this again, and again.
+                for _ in 0..2 {
+                    let _ = sleep.resume(|| false);
+                    assert_eq!(sleepers.sleeping(), 1);
+                }
+                false
+            });
+            let _ = hooked.own.push(1, Priority::Normal);
+            assert!(sleep.notify_own());
+            goes_on
+        });
+        assert_eq!((taken, looked), (1, true));
+        assert_eq!(sleepers.sleeping() + sleepers.searching(), 0);
+    });
+}
+
+#[test]
 fn a_stop_reaches_workers_that_announce_themselves() {
     explore(2, || {
         let model = Model::new(2);
