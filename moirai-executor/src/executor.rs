@@ -75,7 +75,7 @@ impl HybridExecutor {
             return Err(BuildError::invalid(
                 "scheduler",
                 queues.len(),
-                "is how many local queues it made: it must make one for each worker thread",
+                "it made that many local queues, and must make one for each worker thread",
             ));
         }
         let shared = Shared::new(parts);

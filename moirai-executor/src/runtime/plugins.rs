@@ -59,7 +59,7 @@ impl Plugins {
             more => Err(BuildError::invalid(
                 "plugin",
                 more.len(),
-                "is how many plugins have a park hook: at most one may, because a worker sleeps in one place",
+                "that many plugins have a park hook, and at most one may, because a worker sleeps in one place",
             )),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use moirai::{CleanupConfig, Moirai, MoiraiBuilder, TaskHandle};
+use moirai::{CleanupConfig, Moirai, MoiraiBuilder, ShutdownReport, TaskHandle};
 
 pub(crate) mod threads;
 
@@ -79,6 +79,13 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         // Looks again soon, but leaves the processor to the threads that are to make the condition true.
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Asserts that the numbers of a report add up.
+#[track_caller]
+pub(crate) fn assert_adds_up(report: &ShutdownReport) {
+    let ended = report.completed + report.failed + report.cancelled;
+    assert_eq!(report.spawned, ended + report.still_active, "{report}");
 }
 
 /// A gate at which closures and futures can wait. It uses nothing of the crate under test.
