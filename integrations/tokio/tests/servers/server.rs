@@ -1,0 +1,198 @@
+//! Servers that a test starts, and that end with it.
+
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A server on a port of the loopback interface. It is killed when this is dropped.
+pub(crate) struct Server {
+    kind: Kind,
+    binary: PathBuf,
+    port: u16,
+    child: Child,
+    // Dropped last.
+    directory: Directory,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Postgres,
+    Redis,
+}
+
+impl Server {
+    /// Starts PostgreSQL. `None` if it is not installed.
+    pub(crate) fn postgres() -> Option<Self> {
+        let binary = find("postgres", "postgresql")?;
+        let directory = Directory::new();
+        // Where `postgres` is a link, `initdb` is at its other end.
+        let initdb = fs::canonicalize(&binary).unwrap().with_file_name("initdb");
+        let initdb = command(Kind::Postgres, &initdb)
+            .args(["--auth=trust", "--username=moirai", "--encoding=UTF8", "--no-sync", "-D"])
+            .arg(directory.0.join("data"))
+            .output()
+            .expect("initdb is beside postgres");
+        assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+        Some(Self::start(Kind::Postgres, binary, directory))
+    }
+
+    /// Starts redis-server. `None` if it is not installed.
+    pub(crate) fn redis() -> Option<Self> {
+        let binary = find("redis-server", "redis-server")?;
+        Some(Self::start(Kind::Redis, binary, Directory::new()))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it, as a crash would, and starts it again on the same port.
+    pub(crate) fn crash_and_restart(&mut self) {
+        self.kill();
+        let started = Instant::now();
+        loop {
+            self.child = spawn(self.kind, &self.binary, &self.directory.0, self.port);
+            if accepts(&mut self.child, self.port) {
+                return;
+            }
+            // What a killed PostgreSQL leaves behind may take a moment to end.
+            assert!(started.elapsed() < LONG, "{:?} did not start again", self.kind);
+            self.child.wait().unwrap();
+        }
+    }
+
+    fn start(kind: Kind, binary: PathBuf, directory: Directory) -> Self {
+        // The port may be taken between our look and the server's.
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut child = spawn(kind, &binary, &directory.0, port);
+            if accepts(&mut child, port) {
+                return Self { kind, binary, directory, port, child };
+            }
+            child.wait().unwrap();
+        }
+        let log = fs::read_to_string(directory.0.join("log")).unwrap_or_default();
+        panic!("{kind:?} does not start:\n{log}");
+    }
+
+    fn kill(&mut self) {
+        match self.kind {
+            // It has processes of its own, which it ends on this signal; nothing is saved.
+            Kind::Postgres => {
+                let pid = rustix::process::Pid::from_child(&self.child);
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
+            }
+            Kind::Redis => drop(self.child.kill()),
+        }
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The path of `program`, which Debian's package `package` installs. Says so where it is not.
+fn find(program: &str, package: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian has the programs of each version of PostgreSQL in a directory of its own.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let directories = std::env::split_paths(&path).chain(versions.map(|v| v.path().join("bin")));
+    let found = directories.map(|d| d.join(program)).find(|path| path.is_file());
+    if found.is_none() {
+        let line = format!("{program} was not found: install Debian's package {package}");
+        assert!(std::env::var_os("MOIRAI_REQUIRE_SERVERS").is_none(), "{line}");
+        // Not by `eprintln`, which the test harness captures.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {line}");
+    }
+    found
+}
+
+/// A new directory, which belongs to the user that the servers run as, and is removed when this is dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("moirai-servers-{}-{number}", std::process::id());
+        let directory = Self(std::env::temp_dir().join(name));
+        fs::create_dir(&directory.0).unwrap();
+        if let Some((user, group)) = unprivileged() {
+            std::os::unix::fs::chown(&directory.0, Some(user), Some(group)).unwrap();
+        }
+        directory
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The user and group to run servers as, since PostgreSQL refuses to run as root. `None` if this process is not root's.
+fn unprivileged() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let ids_of = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2).map(str::parse);
+        Some((fields.next()?.ok()?, fields.next()?.ok()?))
+    };
+    Some(ids_of("postgres").or_else(|| ids_of("nobody")).expect("each Linux has the user nobody"))
+}
+
+fn command(kind: Kind, binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    if let (Kind::Postgres, Some((user, group))) = (kind, unprivileged()) {
+        command.gid(group).uid(user);
+    }
+    // A directory that the user may enter.
+    command.current_dir("/");
+    command.stdin(Stdio::null());
+    command
+}
+
+fn spawn(kind: Kind, binary: &Path, directory: &Path, port: u16) -> Child {
+    let mut command = command(kind, binary);
+    match kind {
+        Kind::Postgres => {
+            command.arg("-D").arg(directory.join("data"));
+            command.args(["-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=50", "-p"]);
+            command.arg(port.to_string());
+        }
+        Kind::Redis => {
+            command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
+            command.arg("--dir").arg(directory);
+        }
+    }
+    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+/// Waits until something accepts connections on `port`, or `child` has ended, which is `false`.
+fn accepts(child: &mut Child, port: u16) -> bool {
+    let started = Instant::now();
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        assert!(started.elapsed() < LONG, "nothing accepts connections on port {port}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
