@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moirai_core::Scheduler;
@@ -13,7 +13,7 @@ use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, Recorder, ShutdownReport,
     Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus, ThreadKind,
 };
-use moirai_sync::drive;
+use moirai_sync::{CancellationToken, drive};
 use parking_lot::Mutex;
 
 use crate::box_if_large;
@@ -182,6 +182,30 @@ impl HybridExecutor {
         Self { shared: Arc::clone(&self.shared), owner: None }
     }
 
+    /// Lets active tasks end their work, for at most `timeout`; see [`Moirai::drain`].
+    ///
+    /// [`Moirai::drain`]: https://docs.rs/moirai/latest/moirai/struct.Moirai.html#method.drain
+    pub fn drain(&self, timeout: Duration) -> ShutdownReport {
+        shut_down(&self.shared, ShutdownMode::Drain(timeout))
+    }
+
+    /// Waits until a shutdown has begun, of whatever kind.
+    pub fn shutting_down(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.shared.shutdown_token.cancelled()
+    }
+
+    /// Returns a token that is cancelled when a shutdown begins.
+    #[must_use]
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.shared.shutdown_token.give()
+    }
+
+    /// Returns a reference that keeps neither the executor running nor its records.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakExecutor {
+        WeakExecutor(Arc::downgrade(&self.shared))
+    }
+
     pub(crate) fn counted(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
@@ -341,6 +365,30 @@ impl TaskManager for HybridExecutor {
     }
 }
 
+/// A reference to an executor that keeps neither the executor running nor its records. [`HybridExecutor::downgrade`] creates one.
+#[derive(Clone)]
+pub struct WeakExecutor(Weak<Shared>);
+
+impl WeakExecutor {
+    /// Returns a handle that does not keep the executor running; `None` once its threads have ended, and all handles are gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<HybridExecutor> {
+        Some(HybridExecutor { shared: self.0.upgrade()?, owner: None })
+    }
+
+    /// Returns whether [`upgrade`](Self::upgrade) would return a handle now.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+impl fmt::Debug for WeakExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakExecutor").finish_non_exhaustive()
+    }
+}
+
 impl ExecutorControl for HybridExecutor {
     #[inline]
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -352,7 +400,7 @@ impl ExecutorControl for HybridExecutor {
     }
 
     fn shutdown(&self) -> ShutdownReport {
-        shut_down(&self.shared, ShutdownMode::Drain)
+        shut_down(&self.shared, ShutdownMode::Wait)
     }
 
     fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
@@ -360,7 +408,7 @@ impl ExecutorControl for HybridExecutor {
     }
 
     fn is_shutting_down(&self) -> bool {
-        self.shared.lifecycle.is_closed()
+        self.shared.lifecycle.is_shutting_down()
     }
 
     fn worker_count(&self) -> usize {

@@ -51,7 +51,7 @@ mod yield_now;
 mod tests;
 
 pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
-pub use executor::{HybridExecutor, block_in_place, is_cancelled};
+pub use executor::{HybridExecutor, WeakExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};
 pub use handle::{AbortHandle, TaskHandle};

@@ -6,6 +6,7 @@ use moirai_core::TaskId;
 use moirai_executor::{
     Scope, TaskHandle, box_if_large, spawn_async_or, spawn_detached_or, spawn_parallel_or,
 };
+use moirai_sync::CancellationToken;
 
 use crate::global;
 use crate::global::current_or_global;
@@ -127,4 +128,19 @@ where
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let executor = current_or_global();
     box_if_large!(future: F = Box::pin(future), executor.block_on(future))
+}
+
+/// Waits until the executor that runs the calling thread, or else the [`global`](crate::global()) one, has begun to shut down. See
+/// [`Moirai::shutting_down`](crate::Moirai::shutting_down).
+///
+/// The executor is that of the thread which calls this function, not of the one that polls the future.
+pub fn shutting_down() -> impl Future<Output = ()> + Send + 'static {
+    current_or_global().shutting_down()
+}
+
+/// Returns a token that is cancelled when the executor that runs the calling thread, or else the [`global`](crate::global()) one, begins
+/// to shut down. See [`Moirai::shutdown_token`](crate::Moirai::shutdown_token).
+#[must_use]
+pub fn shutdown_token() -> CancellationToken {
+    current_or_global().shutdown_token()
 }

@@ -38,6 +38,7 @@
 //! # Features
 //!
 //! - `ctrl-c` (on by default): `Moirai::shutdown_on_ctrl_c`.
+//! - `signal` (on by default, on Unix): [`signal`] has futures for signals, and `Moirai::shutdown_on_signals` drains on them.
 //! - `par-iter`: parallel iterators in [`par`], those of `orx-parallel` on Moirai's workers.
 //! - `serde`: serialization of configuration, statistics, ids and statuses.
 #![forbid(unsafe_code)]
@@ -49,6 +50,8 @@ mod free;
 mod global;
 mod moirai;
 pub mod par;
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal;
 pub mod sim;
 
 #[cfg(doctest)]
@@ -60,7 +63,8 @@ mod readme {}
 #[cfg(feature = "ctrl-c")]
 pub use crate::ctrl_c::{CtrlC, CtrlCError};
 pub use crate::free::{
-    block_on, join, scope, spawn_async, spawn_blocking, spawn_detached, spawn_parallel,
+    block_on, join, scope, shutdown_token, shutting_down, spawn_async, spawn_blocking,
+    spawn_detached, spawn_parallel,
 };
 pub use crate::global::global;
 pub use crate::moirai::{Moirai, MoiraiBuilder};

@@ -13,6 +13,7 @@ use moirai_executor::{
     HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, box_if_large,
 };
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
+use moirai_sync::CancellationToken;
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
 /// registry, which has a record of every task.
@@ -453,6 +454,96 @@ impl Moirai {
     /// ```
     pub fn shutdown_timeout(&self, timeout: Duration) -> ShutdownReport {
         self.0.shutdown_timeout(timeout)
+    }
+
+    /// Lets active tasks end their work, and refuses other work. If they take longer than `timeout`, cancels what is left, as
+    /// [`shutdown_timeout`](Self::shutdown_timeout) does, and returns within another 50 ms.
+    ///
+    /// - The drain begins by telling the tasks: the futures of [`shutting_down`](Self::shutting_down) become ready, and the
+    ///   [tokens](Self::shutdown_token) are cancelled. Endless tasks, such as those that accept connections, have to end by that.
+    /// - Until the last task has ended, tasks may spawn others, and so may all code that runs on the executor's threads, such as tasks
+    ///   of tokio's on executors with that driver. What other threads spawn is refused.
+    /// - [`shutdown_timeout`](Self::shutdown_timeout) differs in this: it refuses what tasks spawn, too, so a task that spawns to end
+    ///   its work cannot.
+    ///
+    /// Inside of a task of this executor it returns at once, and the drain goes on in the background.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// # use std::time::Duration;
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
+    /// let (stage, stages) = std::sync::mpsc::channel();
+    /// executor.spawn_async(async move {
+    ///     // Here this would accept connections.
+    ///     moirai::shutting_down().await;
+    ///     let flush = moirai::spawn_async(async { "flushed" });
+    ///     stage.send(flush.await.unwrap()).unwrap();
+    /// });
+    /// let report = executor.drain(Duration::from_secs(10));
+    /// assert!(report.is_clean() && report.elapsed < Duration::from_secs(10));
+    /// assert_eq!(stages.recv(), Ok("flushed"));
+    /// assert!(executor.spawn_async(async {}).join().unwrap_err().is_shut_down());
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn drain(&self, timeout: Duration) -> ShutdownReport {
+        self.0.drain(timeout)
+    }
+
+    /// Waits until a shutdown has begun: a [`drain`](Self::drain), one of the other shutdowns, or the drop of the last owner. The future
+    /// does not keep the executor running.
+    ///
+    /// This ends what has no end of its own, such as `axum::serve(…).with_graceful_shutdown(moirai::shutting_down())`, or a loop that
+    /// accepts connections.
+    pub fn shutting_down(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.0.shutting_down()
+    }
+
+    /// Returns a token that is cancelled when a shutdown begins. Cancelling the token itself does not shut the executor down.
+    ///
+    /// A [callback](crate::sync::CancellationToken::on_cancel) of the token is called on another thread, if the shutdown has a deadline.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let executor = Moirai::new()?;
+    /// let token = executor.shutdown_token();
+    /// let polling = executor.spawn_parallel(move || while !token.is_cancelled() { std::thread::yield_now() });
+    /// executor.shutdown();
+    /// polling.join().unwrap();
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.0.shutdown_token()
+    }
+
+    /// Drains the executor when the process is asked to end: by SIGTERM, or by SIGINT, which is Ctrl-C. A second such signal ends the
+    /// process at once, with status 143 or 130.
+    ///
+    /// The first signal begins a [`drain`](Self::drain) with this timeout. The handler does not keep the executor running. If the
+    /// executor is shutting down already, or has shut down, when the first signal comes, that one ends the process. Where several
+    /// executors are to be drained, one signal begins all drains, and a signal that finds none to begin ends the process.
+    ///
+    /// Signals are received as those of [`signal`](crate::signal) are. Other listeners of the same signals are told, too.
+    ///
+    /// ```no_run
+    /// # use moirai::prelude::*;
+    /// # use std::time::Duration;
+    /// let executor = Moirai::new()?;
+    /// let drained = executor.shutdown_on_signals(Duration::from_secs(10))?;
+    /// executor.spawn_async(async { /* serve until moirai::shutting_down() */ });
+    /// println!("{}", drained.wait());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses the handlers, or the thread that receives signals.
+    #[cfg(all(unix, feature = "signal"))]
+    pub fn shutdown_on_signals(
+        &self,
+        timeout: Duration,
+    ) -> std::io::Result<crate::signal::Drained> {
+        crate::signal::drain_on_signals(&self.0, timeout)
     }
 
     /// Installs a handler for Ctrl-C that shuts the executor down as [`shutdown_timeout`](Self::shutdown_timeout) does. A second

@@ -6,7 +6,8 @@
 //!    and begins its task's record under the same lock. Closing advances the phase, *then* takes and releases the lock of every
 //!    shared writer, *then* reads the registry. So the record of a task whose spawner found the lifecycle open has begun by then,
 //!    and a thread that takes the lock later finds the lifecycle closed. A worker asks without a lock. If it asks too early, its
-//!    task goes into its own queue, which it empties before its core closes.
+//!    task goes into its own queue, which it empties before its core closes. During a drain, tasks that are spawned inside of the
+//!    executor are admitted. The drain closes the lifecycle when it has seen no active task, and only then is what it sees final.
 //! 2. **Is any worker left?** When the last core has closed, the thread that closed it calls [`Lifecycle::last_core_closed`]: it
 //!    sets a flag, and after a SeqCst fence takes everything that is queued. A thread that makes a task ready pushes it, and after
 //!    a SeqCst fence reads the flag. One of the two fences comes first: either the taker finds the task, or the pusher finds the
@@ -25,8 +26,10 @@ mod loom;
 pub(crate) enum Phase {
     /// Tasks are admitted.
     Open,
-    /// No new tasks are admitted; active ones go on.
+    /// Tasks are admitted if a thread spawns them that runs a task of the executor, or is one of its workers.
     Draining,
+    /// No new tasks are admitted; active ones go on.
+    Closed,
     /// A queued task is cancelled instead of being run.
     Cancelling,
     /// A worker that finds nothing to do closes its core.
@@ -47,25 +50,42 @@ impl Lifecycle {
 
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
-        // Ordering: Acquire pairs with the Release of `advance`: what was done before the phase was reached is visible.
+        // Ordering: Acquire pairs with the Release of `advance_from`: what was done before the phase was reached is visible.
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Open,
             1 => Phase::Draining,
-            2 => Phase::Cancelling,
+            2 => Phase::Closed,
+            3 => Phase::Cancelling,
             _ => Phase::Stopped,
         }
     }
 
-    /// Returns whether new tasks are refused. Exact only under the lock of a shared writer (rule 1).
+    /// Returns whether new tasks are refused, whoever spawns them. Exact only under the lock of a shared writer (rule 1).
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
+        // Ordering: Acquire pairs with the Release of `advance_from`, as in `phase`.
+        self.phase.load(Ordering::Acquire) >= Phase::Closed as u8
+    }
+
+    /// Returns whether a shutdown has begun.
+    #[inline]
+    pub(crate) fn is_shutting_down(&self) -> bool {
         self.phase() != Phase::Open
     }
 
     /// Advances the phase, and returns whether this call was the one that did.
     pub(crate) fn advance(&self, to: Phase) -> bool {
-        // Ordering: Release pairs with the Acquire of `phase`; Acquire pairs with the Release of an earlier `advance`.
-        self.phase.fetch_max(to as u8, Ordering::AcqRel) < to as u8
+        self.advance_from(to) < to as u8
+    }
+
+    /// Advances the phase, and returns whether this call was the one that began the shutdown.
+    pub(crate) fn begin_shutdown(&self, to: Phase) -> bool {
+        self.advance_from(to) == Phase::Open as u8
+    }
+
+    fn advance_from(&self, to: Phase) -> u8 {
+        // Ordering: Release pairs with the Acquire of `phase`; Acquire pairs with the Release of an earlier call.
+        self.phase.fetch_max(to as u8, Ordering::AcqRel)
     }
 
     /// Calls `end_queued`, which takes everything that is queued, if no worker is left. For a caller that has queued a task where any

@@ -19,6 +19,7 @@ pub(crate) mod scheduler_dispatch;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod shutdown_state;
+pub(crate) mod shutdown_token;
 pub(crate) mod sim_turns;
 pub(crate) mod sim_wait;
 pub(crate) mod stall_report;

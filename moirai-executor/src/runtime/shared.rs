@@ -26,6 +26,7 @@ use crate::runtime::plugins::Plugins;
 use crate::runtime::poll_estimates::PollEstimates;
 use crate::runtime::scheduler_dispatch::{AnyLocal, AnyScheduler};
 use crate::runtime::shutdown_state::ShutdownProgress;
+use crate::runtime::shutdown_token::ShutdownToken;
 use crate::runtime::sim_turns::Turns;
 use crate::runtime::thread_pool::{PoolLimits, ThreadPool};
 use crate::runtime::watchers::Watchers;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     /// On cache lines of its own, as are the other parts that threads write while each task reads what is around them.
     pub(crate) watchers: CachePadded<Watchers>,
     pub(crate) shutdown_progress: ShutdownProgress,
+    pub(crate) shutdown_token: ShutdownToken,
     /// Wakes the cleanup thread when a manual clock moves.
     pub(crate) cleanup: Mutex<Option<ClockListener>>,
     /// Threads that hold cores, and cores that wait for a thread.
@@ -244,6 +246,7 @@ impl Shared {
             injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
             watchers: CachePadded::default(),
             shutdown_progress: ShutdownProgress::default(),
+            shutdown_token: ShutdownToken::default(),
             cleanup: Mutex::new(None),
             cores: CachePadded::new(ThreadPool::new(PoolLimits {
                 threads: workers.saturating_add(spare),

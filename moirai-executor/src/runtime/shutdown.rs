@@ -1,9 +1,13 @@
 //! Shutting an executor down.
 //!
-//! The phases are `Open → Draining → Cancelling → Stopped`, and never go back.
+//! The phases are `Open → Draining → Closed → Cancelling → Stopped`, and never go back. Each shutdown cancels the executor's shutdown
+//! token as it begins. All but a drain skip the phase *Draining*.
 //!
-//! 1. **Draining** begins when the lifecycle is closed; see [`lifecycle`](crate::runtime::lifecycle).
-//! 2. It lasts until the registry shows no active task, or until the deadline.
+//! 1. **Draining** admits what active tasks spawn, so that they can end their work. It lasts until the registry shows no active task,
+//!    or until the deadline. Something may be spawned after that look, by a thread that is inside of the executor without a task; so
+//!    the executor is closed next, and the tasks are waited for once more.
+//! 2. **Closed** begins when the lifecycle is closed; see [`lifecycle`](crate::runtime::lifecycle). It lasts until the registry shows no
+//!    active task, or until the deadline.
 //! 3. **Cancelling** asks every active task to stop, and moves queued blocking tasks to the workers, which run none of them: a task
 //!    that is taken from a queue in this phase is cancelled instead. So destructors run on workers. The request is repeated while
 //!    tasks are active, which reaches those that were spawned by a worker that had read the phase too early.
@@ -48,12 +52,15 @@ pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
         return report(shared, start);
     }
     let hooks = match mode {
-        ShutdownMode::Drain => None,
-        ShutdownMode::Timeout(timeout) => start.checked_add(timeout),
+        ShutdownMode::Wait => None,
+        ShutdownMode::Timeout(timeout) | ShutdownMode::Drain(timeout) => start.checked_add(timeout),
         ShutdownMode::Drop if Context::is_inside_any() => Some(start),
         ShutdownMode::Drop => Some(start + DROP_GRACE),
     };
-    close(shared, hooks);
+    match mode {
+        ShutdownMode::Drain(_) => begin(shared, Phase::Draining, hooks),
+        _ => close(shared, hooks),
+    }
     if mode != ShutdownMode::Drop && Context::is_inside(shared) {
         // The caller's own task is active and would wait for itself, so another thread carries the shutdown out.
         shut_down_elsewhere(shared, mode);
@@ -73,10 +80,13 @@ pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
 fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
     // A deadline beyond what the clock can express never comes.
     let deadline = match mode {
-        ShutdownMode::Drain => None,
-        ShutdownMode::Timeout(timeout) => start.checked_add(timeout),
+        ShutdownMode::Wait => None,
+        ShutdownMode::Timeout(timeout) | ShutdownMode::Drain(timeout) => start.checked_add(timeout),
         ShutdownMode::Drop => Some(start),
     };
+    if let ShutdownMode::Drain(_) = mode {
+        drain(shared, deadline);
+    }
     let grace = if mode == ShutdownMode::Drop { DROP_GRACE } else { MARGIN };
     let mut end = deadline.and_then(|deadline| deadline.checked_add(grace));
     if mode == ShutdownMode::Drop || !wait_idle(shared, deadline, || {}) {
@@ -97,23 +107,42 @@ fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
     let _ = shared.cores.wait_ended(Some(end)) && shared.blocking.wait_ended(Some(end));
 }
 
-/// Closes the lifecycle, so that no task is admitted any more (rule 1). Waits for the plugins' hooks until `deadline`.
+/// Waits until no task is active, or until the deadline, and closes the executor (rule 1).
+pub(crate) fn drain(shared: &Shared, deadline: Option<Instant>) {
+    wait_idle(shared, deadline, || {});
+    close(shared, deadline);
+}
+
+/// Closes the lifecycle, so that no task is admitted any more (rule 2). Waits for callbacks until `deadline`.
 pub(crate) fn close(shared: &Shared, deadline: Option<Instant>) {
-    if shared.lifecycle.advance(Phase::Draining) && shared.mode.announces_shutdown() {
-        log!(info, active = active(shared), "shutting down");
-        call_hooks(shared, deadline);
-    }
+    begin(shared, Phase::Closed, deadline);
     shared.admission.close();
     shared.registry.close_barrier();
 }
 
-/// Calls the plugins' `on_shutdown`. If there is a deadline they are called on another thread, so that it can be kept.
-fn call_hooks(shared: &Shared, deadline: Option<Instant>) {
-    if shared.plugins.is_empty() {
-        return;
+/// Advances the phase. If that begins the shutdown, tells tasks and plugins, and waits for their callbacks until `deadline`.
+fn begin(shared: &Shared, phase: Phase, deadline: Option<Instant>) {
+    if shared.lifecycle.begin_shutdown(phase) {
+        if shared.mode.announces_shutdown() {
+            log!(info, active = active(shared), "shutting down");
+        }
+        call_back(shared, deadline);
     }
-    let call = |shared: &Shared| shared.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
-    if let Some(deadline) = deadline {
+}
+
+/// Cancels the shutdown token, and calls the plugins' `on_shutdown`. If there is a deadline, callbacks are called on another thread, so
+/// that it can be kept.
+fn call_back(shared: &Shared, deadline: Option<Instant>) {
+    let hooked = shared.mode.announces_shutdown() && !shared.plugins.is_empty();
+    let call = move |shared: &Shared| {
+        shared.shutdown_token.cancel();
+        if hooked {
+            shared.plugins.call("on_shutdown", |plugin| plugin.on_shutdown());
+        }
+    };
+    // Those that only wait for the token are woken, which takes no time to speak of.
+    let calls_users = hooked || shared.shutdown_token.was_given();
+    if let Some(deadline) = deadline.filter(|_| calls_users && shared.mode.has_threads()) {
         let parker = Parker::new();
         let called = parker.unparker();
         let name = format!("{}-hooks", shared.config.thread_name_prefix);
@@ -127,7 +156,7 @@ fn call_hooks(shared: &Shared, deadline: Option<Instant>) {
                 return;
             }
             Err(error) => {
-                log!(warn, %error, "no thread for the hooks of a shutdown: they are called here")
+                log!(warn, %error, "no thread for the callbacks of a shutdown: they are called here")
             }
         }
     }

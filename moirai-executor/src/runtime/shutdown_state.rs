@@ -9,9 +9,11 @@ use parking_lot::{Condvar, Mutex};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShutdownMode {
     /// Waits until all tasks have ended.
-    Drain,
+    Wait,
     /// Waits this long, then cancels what is still active.
     Timeout(Duration),
+    /// The same, but active tasks may spawn others meanwhile.
+    Drain(Duration),
     /// Cancels at once, because the last owner is gone.
     Drop,
 }

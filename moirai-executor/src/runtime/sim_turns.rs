@@ -154,8 +154,10 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
     /// Handles a shutdown that was asked for by a task. Returns whether active tasks must be cancelled now.
     pub(crate) fn shut_down(&self, mode: ShutdownMode) -> bool {
         let at = match mode {
-            ShutdownMode::Drain => return false,
-            ShutdownMode::Timeout(timeout) => self.manual.nanos().saturating_add(nanos(timeout)),
+            ShutdownMode::Wait => return false,
+            ShutdownMode::Timeout(timeout) | ShutdownMode::Drain(timeout) => {
+                self.manual.nanos().saturating_add(nanos(timeout))
+            }
             ShutdownMode::Drop => self.manual.nanos(),
         };
         if at == self.manual.nanos() {

@@ -167,7 +167,7 @@ impl Schedule for Shared {
 
     fn reason_if_dropped(&self) -> CancelReason {
         // A scheduler may drop a task at any time.
-        if self.lifecycle.is_closed() { CancelReason::Shutdown } else { CancelReason::User }
+        if self.lifecycle.is_shutting_down() { CancelReason::Shutdown } else { CancelReason::User }
     }
 
     fn wants_panic_locations(&self) -> bool {
@@ -239,7 +239,7 @@ impl Schedule for Shared {
         if !self.plugins.is_empty() {
             self.plugins.call("after_complete", |plugin| plugin.after_complete(id, status));
         }
-        if self.lifecycle.is_closed() {
+        if self.lifecycle.is_shutting_down() {
             self.shutdown_progress.task_ended();
         }
     }
@@ -272,7 +272,7 @@ impl Schedule for Shared {
             self.admission.leave(finished.kind);
         }
         self.record_finished(worker, status, &finished);
-        if self.lifecycle.is_closed() {
+        if self.lifecycle.is_shutting_down() {
             self.shutdown_progress.task_ended();
         }
     }

@@ -11,6 +11,7 @@ use moirai_core::{LocalQueue, Priority, TaskId, TaskKind};
 use crate::handle::TaskHandle;
 use crate::registry::{ActiveRecord, NewRecord};
 use crate::runtime::context::Context;
+use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::task_host::{new_task_reason, queue_from_outside, wake_for};
 use crate::spawn::refuse::refuse_cell;
@@ -161,10 +162,19 @@ pub(crate) unsafe fn register_from_outside(
     shared.registry.with_shared_writer(|writer| {
         // The lock of the shared writer is held: either a shutdown has passed it and the closed lifecycle is seen here, or the
         // shutdown will see the task.
-        if shared.lifecycle.is_closed() {
+        if refuses_caller(shared) {
             return None;
         }
         // SAFETY: as in `launch`.
         Some(unsafe { shared.registry.register(writer, new, ticks) })
     })
+}
+
+/// Returns whether a task of the calling thread, which holds no core, is refused because of a shutdown.
+pub(crate) fn refuses_caller(shared: &Shared) -> bool {
+    match shared.lifecycle.phase() {
+        Phase::Open => false,
+        Phase::Draining => !Context::is_inside(shared),
+        Phase::Closed | Phase::Cancelling | Phase::Stopped => true,
+    }
 }

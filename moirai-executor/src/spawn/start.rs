@@ -18,7 +18,7 @@ use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::task_host::{queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
 use crate::spawn::launch::{
-    launch_annotated, register_from_outside, spawn_plain, spawn_plain_detached,
+    launch_annotated, refuses_caller, register_from_outside, spawn_plain, spawn_plain_detached,
 };
 use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::refuse::{refuse, refuse_cell, refuse_closed};
@@ -154,7 +154,7 @@ pub(crate) fn try_enter<W>(
     kind: TaskKind,
     work: W,
 ) -> Result<W, TrySpawnError<W>> {
-    let entered = if shared.lifecycle.is_closed() {
+    let entered = if refuses_caller(shared) {
         Err(RefuseReason::ShutDown)
     } else {
         shared.admission.try_enter(kind).and_then(|()| reserve_thread(shared, kind))

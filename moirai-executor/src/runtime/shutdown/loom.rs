@@ -107,6 +107,42 @@ fn loom_a_worker_ends_what_it_spawns_during_a_shutdown() {
 }
 
 #[test]
+fn loom_a_drain_admits_what_a_task_spawns_and_sees_it() {
+    model(2, || {
+        let mut executor = TestExecutor::new();
+        let shared = &executor.shared;
+        let child = Arc::new(Mutex::new(None));
+        let mut parent = spawn(shared, {
+            let (shared, child) = (Arc::downgrade(shared), Arc::clone(&child));
+            async move {
+                let shared = shared.upgrade().expect("a worker is running");
+                *child.lock() = Some(spawn(&shared, async {}));
+            }
+        });
+        let worker = thread::spawn({
+            let (shared, core) = (Arc::clone(shared), executor.core.take());
+            move || worker::run(shared, ThreadKind::Worker, 0, core)
+        });
+        begin(shared, Phase::Draining, None);
+        let mut outside = spawn(shared, async {});
+        while active(shared) > 0 {
+            thread::yield_now();
+        }
+        close(shared, None);
+        // What comes after this look is refused.
+        assert_eq!(active(shared), 0);
+        stop(shared, Instant::now());
+        worker.join().unwrap();
+        assert!(outside.take_refusal().is_some());
+        assert!(matches!(parent.try_join(), Some(Ok(()))));
+        let mut child = child.lock().take().expect("its parent has ended");
+        assert!(matches!(child.try_join(), Some(Ok(()))));
+        drop((parent, child, outside));
+        executor.assert_freed();
+    });
+}
+
+#[test]
 fn loom_a_spawn_that_waits_for_room_is_refused_by_a_shutdown() {
     model(3, || {
         let executor = TestExecutor::with(|config| config.max_active_tasks = Some(1));
