@@ -42,7 +42,7 @@ pub use scheduler::{
 };
 pub use stall::Stall;
 pub use stats::TaskStats;
-pub use status::{Priority, TaskKind, TaskStatus};
+pub use status::{CancelCause, Priority, TaskKind, TaskStatus};
 pub use task::Task;
 pub use thread_kind::ThreadKind;
 pub use timestamp::Timestamp;

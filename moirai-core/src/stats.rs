@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Priority, TaskId, TaskKind, TaskStatus, Timestamp};
+use crate::{CancelCause, Priority, TaskId, TaskKind, TaskStatus, Timestamp};
 
 /// A copy of one task's record, as it was at [`observed_at`](Self::observed_at).
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct TaskStats {
     /// The message of the panic that ended the task, and of a panic of a destructor of the task, together cut to
     /// [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES) bytes; `None` if neither panicked.
     pub error: Option<Arc<str>>,
+    /// What has cancelled the task; `None` if it was not cancelled.
+    pub cancelled_by: Option<CancelCause>,
     /// When this copy was made.
     pub observed_at: Timestamp,
 }
@@ -68,6 +70,7 @@ impl TaskStats {
             worker: None,
             location,
             error: None,
+            cancelled_by: None,
             observed_at: spawned_at,
         }
     }

@@ -1,4 +1,4 @@
-//! The status, the priority and the kind of a task.
+//! The status, the priority and the kind of a task, and what has cancelled it.
 
 use std::fmt;
 
@@ -98,6 +98,58 @@ impl fmt::Display for TaskKind {
             Self::Async => "async",
             Self::Parallel => "parallel",
             Self::Blocking => "blocking",
+        })
+    }
+}
+
+/// What has cancelled a task: the first that asked it to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum CancelCause {
+    /// A handle of the task.
+    Handle,
+    /// `cancel_task`, with the task's id.
+    Id,
+    /// The task's group, which was cancelled or dropped.
+    Group,
+    /// The task's token.
+    Token,
+    /// The task's timeout.
+    Timeout,
+    /// The executor's shutdown.
+    Shutdown,
+    /// The task's parent, which was cancelled or has failed.
+    Parent,
+    /// The scheduler, which has dropped the task.
+    Scheduler,
+}
+
+impl CancelCause {
+    /// All causes, in an order without meaning.
+    pub const ALL: [Self; 8] = [
+        Self::Handle,
+        Self::Id,
+        Self::Group,
+        Self::Token,
+        Self::Timeout,
+        Self::Shutdown,
+        Self::Parent,
+        Self::Scheduler,
+    ];
+}
+
+impl fmt::Display for CancelCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Handle => "handle",
+            Self::Id => "id",
+            Self::Group => "group",
+            Self::Token => "token",
+            Self::Timeout => "timeout",
+            Self::Shutdown => "shutdown",
+            Self::Parent => "parent",
+            Self::Scheduler => "scheduler",
         })
     }
 }

@@ -8,11 +8,11 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use moirai_core::Scheduler;
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, Recorder, ShutdownReport,
     Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus, ThreadKind,
 };
+use moirai_core::{CancelCause, Scheduler};
 use moirai_sync::{CancellationToken, drive};
 use parking_lot::Mutex;
 
@@ -38,7 +38,7 @@ use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::{
     spawn_closure, spawn_closure_at, spawn_detached_at, spawn_future_at, spawn_task,
 };
-use crate::task::{CancelReason, trim_memory};
+use crate::task::trim_memory;
 
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
 /// registry with the records of them all.
@@ -349,7 +349,7 @@ impl TaskManager for HybridExecutor {
     fn cancel_task(&self, id: TaskId) -> bool {
         match self.shared.task_ref(id) {
             Some(task) => {
-                task.cancel(CancelReason::User);
+                task.cancel(CancelCause::Id);
                 true
             }
             None => false,

@@ -54,7 +54,7 @@ pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
 pub use executor::{HybridExecutor, WeakExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};
-pub use handle::{AbortHandle, TaskHandle};
+pub use handle::{AbortHandle, AbortOnDropHandle, TaskHandle};
 pub use parallel::{Scope, join_or, scope_or};
 pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;

@@ -45,7 +45,7 @@ fn tasks(registry: &Registry, writer: &mut Writer, count: usize, name: Option<&s
         // SAFETY: the writer is one of this registry, with which the record is finished at once; the address is aligned, and never
         // read from.
         let entry = unsafe { registry.register(writer, new, registry.now()) };
-        let end = RecordEnd { status: TaskStatus::Completed, ticks: registry.now(), error: None };
+        let end = RecordEnd::new(TaskStatus::Completed, registry.now());
         registry.finish(writer, entry, end);
     }
 }

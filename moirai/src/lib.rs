@@ -72,15 +72,16 @@ pub use crate::moirai::{Moirai, MoiraiBuilder};
 #[allow(deprecated)]
 pub use moirai_core::Ready;
 pub use moirai_core::{
-    BuildError, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig, ExecutorControl,
-    ExecutorPlugin, LocalQueue, ManualClock, Panic, ParkHook, ParseTaskIdError, Priority,
-    QueueReason, Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId, TaskKind,
-    TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
+    BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig,
+    ExecutorControl, ExecutorPlugin, LocalQueue, ManualClock, Panic, ParkHook, ParseTaskIdError,
+    Priority, QueueReason, Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId,
+    TaskKind, TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp,
+    Visibility,
 };
 pub use moirai_executor::{
-    AbortHandle, Destination, GroupCounts, HybridExecutor, HybridExecutorBuilder, InGroup, Scope,
-    Standalone, TaskBuilder, TaskGroup, TaskHandle, TrySpawnError, block_in_place, idle,
-    is_cancelled, time, yield_now,
+    AbortHandle, AbortOnDropHandle, Destination, GroupCounts, HybridExecutor,
+    HybridExecutorBuilder, InGroup, Scope, Standalone, TaskBuilder, TaskGroup, TaskHandle,
+    TrySpawnError, block_in_place, idle, is_cancelled, time, yield_now,
 };
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};

@@ -8,12 +8,15 @@ use std::collections::HashMap;
 use std::future::{pending, poll_fn};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
+use std::time::Duration;
 
 use common::{
     Counter, Gate, OnDrop, assert_runs, block_only_worker, named, retain_at_most, threads,
     wait_until, watchdog,
 };
+use moirai::CancelCause;
 use moirai::prelude::*;
+use moirai::sync::CancellationToken;
 
 /// The ways to cancel a task.
 #[derive(Clone, Copy, Debug)]
@@ -355,4 +358,61 @@ fn a_task_that_is_cancelled_while_it_finishes_has_one_outcome() {
     assert_eq!(report.spawned, u64::from(BATCHES * BATCH));
     assert_eq!((report.completed, report.cancelled, report.failed), (completed, cancelled, failed));
     assert!(outcomes.0.lock().unwrap().values().all(|outcomes| outcomes.len() == 1));
+}
+
+#[test]
+fn the_record_says_what_has_cancelled_the_task() {
+    let _watchdog = watchdog();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let waits = || executor.spawn_async(pending::<()>());
+    let causes = |id| executor.task_stats(id).unwrap().cancelled_by;
+    let by = |task: TaskHandle<()>, cause: CancelCause| {
+        let id = task.id();
+        assert!(task.join().is_err());
+        assert_eq!(causes(id), Some(cause));
+    };
+    let task = waits();
+    assert_eq!(causes(task.id()), None);
+    task.cancel();
+    executor.cancel_task(task.id());
+    by(task, CancelCause::Handle);
+    let task = waits();
+    task.abort_handle().cancel();
+    by(task, CancelCause::Handle);
+    let task = waits();
+    executor.cancel_task(task.id());
+    by(task, CancelCause::Id);
+    let task = executor.task().timeout(Duration::ZERO).spawn_async(pending());
+    by(task, CancelCause::Timeout);
+    let token = CancellationToken::new();
+    let task = executor.task().cancel_token(token.clone()).spawn_async(pending());
+    token.cancel();
+    by(task, CancelCause::Token);
+
+    let ended = |id| {
+        let _ = executor.block_on(executor.wait_for_task(id, None));
+        causes(id)
+    };
+    let group = executor.group();
+    let member = group.spawn_async(pending::<()>());
+    group.cancel_all();
+    assert_eq!(ended(member), Some(CancelCause::Group));
+    let member = group.spawn_async(pending::<()>());
+    drop(group);
+    assert_eq!(ended(member), Some(CancelCause::Group));
+    let dropped = waits().abort_on_drop();
+    let id = dropped.id();
+    drop(dropped);
+    assert_eq!(ended(id), Some(CancelCause::Handle));
+
+    let completes = executor.spawn_async(async { 7 }).abort_on_drop();
+    assert_eq!(executor.block_on(completes).unwrap(), 7);
+    let kept = executor.spawn_async(async { 8 }).abort_on_drop().detach();
+    let id = kept.id();
+    assert_eq!(kept.join().unwrap(), 8);
+    assert_eq!(causes(id), None);
+    let task = waits();
+    let report = executor.shutdown_timeout(Duration::ZERO);
+    assert_eq!(report.cancelled_tasks[0].cancelled_by, Some(CancelCause::Shutdown));
+    by(task, CancelCause::Shutdown);
 }

@@ -114,7 +114,7 @@ impl Ours {
         record.start(Some(worker), 0);
         let ticks = self.clock.ticks();
         record.polled(1);
-        let end = RecordEnd { status: TaskStatus::Completed, ticks, error: None };
+        let end = RecordEnd::new(TaskStatus::Completed, ticks);
         black_box(self.registry.finish(writer, record, end));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 
-use moirai_core::{TaskError, TaskId};
+use moirai_core::{CancelCause, TaskError, TaskId};
 use moirai_sync::{Semaphore, budget};
 
 use crate::handle::AbortHandle;
@@ -162,9 +162,9 @@ impl<T: Send + 'static> TaskGroup<T> {
 
     /// Asks all members to stop, as `cancel` of their handles does. The group can still be used.
     pub fn cancel_all(&self) {
-        let mut members = Vec::new();
+        let mut members: Vec<AbortHandle> = Vec::new();
         self.state.members.for_each(|handle| members.push(handle.abort_handle()));
-        members.iter().for_each(AbortHandle::cancel);
+        members.iter().for_each(|member| member.cancel_by(CancelCause::Group));
     }
 
     /// Lets the members go on without the group.
@@ -179,7 +179,7 @@ impl<T: Send + 'static> Drop for TaskGroup<T> {
     fn drop(&mut self) {
         let (members, outcomes) = self.state.members.close();
         for (_, handle) in &members {
-            handle.cancel();
+            handle.cancel_by(CancelCause::Group);
         }
         drop_each(members);
         drop_each(outcomes);

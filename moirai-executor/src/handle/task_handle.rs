@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use moirai_core::{TaskError, TaskId};
+use moirai_core::{CancelCause, TaskError, TaskId};
 use moirai_sync::{Parker, budget};
 
 use crate::runtime::admission::RefuseReason;
@@ -15,7 +15,7 @@ use crate::runtime::context::Context;
 use crate::runtime::fork_host;
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::Shared;
-use crate::task::{CancelReason, JoinHandle, TaskRef};
+use crate::task::{JoinHandle, TaskRef};
 
 /// A handle to a task: a future that resolves to the task's result.
 ///
@@ -95,8 +95,12 @@ impl<T> TaskHandle<T> {
     /// A queued task never runs. A task that waits is dropped by a worker at once, and one that is being polled is dropped when its
     /// poll returns. A closure that is running is not interrupted. A task that has ended stays as it is.
     pub fn cancel(&self) {
+        self.cancel_by(CancelCause::Handle);
+    }
+
+    pub(crate) fn cancel_by(&self, cause: CancelCause) {
         if let HandleState::Task(handle) = &self.inner {
-            handle.task().cancel(CancelReason::User);
+            handle.task().cancel(cause);
         }
     }
 
@@ -216,8 +220,12 @@ impl AbortHandle {
 
     /// Asks the task to stop, as [`TaskHandle::cancel`] does.
     pub fn cancel(&self) {
+        self.cancel_by(CancelCause::Handle);
+    }
+
+    pub(crate) fn cancel_by(&self, cause: CancelCause) {
         if let Some(task) = &self.task {
-            task.cancel(CancelReason::User);
+            task.cancel(cause);
         }
     }
 }

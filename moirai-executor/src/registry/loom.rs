@@ -50,7 +50,7 @@ fn register(registry: &Registry, writer: &mut Writer, name: &str, ticks: u64) ->
 
 fn finish(registry: &Registry, writer: &mut Writer, entry: ActiveRecord, ticks: u64) -> TaskId {
     let id = entry.id();
-    registry.finish(writer, entry, RecordEnd { status: TaskStatus::Completed, ticks, error: None });
+    registry.finish(writer, entry, RecordEnd::new(TaskStatus::Completed, ticks));
     id
 }
 

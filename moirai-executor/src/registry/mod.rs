@@ -56,7 +56,8 @@
 //! // Here the job is done.
 //! let ticks = registry.now();
 //! record.polled(ticks.saturating_sub(started));
-//! registry.finish(&mut writer, record, RecordEnd { status: TaskStatus::Completed, ticks, error: None });
+//! let end = RecordEnd::new(TaskStatus::Completed, ticks);
+//! registry.finish(&mut writer, record, end);
 //!
 //! let stats = registry.stats(id).expect("it is among the newest thousand");
 //! assert_eq!((stats.status, stats.polls), (TaskStatus::Completed, 1));

@@ -150,6 +150,7 @@ fn task_stats(id: TaskId, record: Record, now: &Converter) -> TaskStats {
     stats.busy = now.duration(record.busy);
     stats.worker = word.worker();
     stats.error = record.error.filter(|_| stats.status.is_terminal());
+    stats.cancelled_by = word.cause();
     stats.observed_at = now.now();
     stats
 }

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moirai_core::{Priority, TaskKind, TaskStatus};
+use moirai_core::{CancelCause, Priority, TaskKind, TaskStatus};
 
 /// What a record says of a task from the beginning; see [`Registry::register`](super::Registry::register).
 #[derive(Debug)]
@@ -46,6 +46,16 @@ pub struct RecordEnd {
     pub ticks: u64,
     /// The message of the task's panic, which is kept whole.
     pub error: Option<Arc<str>>,
+    /// What has cancelled the task, if something has.
+    pub cancelled_by: Option<CancelCause>,
+}
+
+impl RecordEnd {
+    /// Creates what a record says of a task that has ended with this status at this time, in ticks, without an error.
+    #[must_use]
+    pub const fn new(status: TaskStatus, ticks: u64) -> Self {
+        Self { status, ticks, error: None, cancelled_by: None }
+    }
 }
 
 /// What is known of a task that has just ended.

@@ -172,13 +172,13 @@ impl Slot {
         &self,
         end: RecordEnd,
     ) -> (FinishedTask, Option<NonNull<LinkedAnnotations>>, usize) {
-        let RecordEnd { status, ticks, error } = end;
+        let RecordEnd { status, ticks, error, cancelled_by } = end;
         let (retired, added) = match error {
             Some(error) => self.add_error(error),
             None => (None, 0),
         };
         let finished = self.summary(ticks);
-        self.set_word(self.own_word().with_status(status));
+        self.set_word(self.own_word().with_status(status).with_cause(cancelled_by));
         self.unpublish();
         (finished, retired, added)
     }

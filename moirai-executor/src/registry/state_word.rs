@@ -1,9 +1,9 @@
 //! The word of a slot, which decides to which task the other fields belong.
 //!
-//! From the lowest bit: status (3 bits, zero for a free slot), kind (2), priority (2), one unused bit, worker (13), 11 unused bits,
-//! generation (32).
+//! From the lowest bit: status (3 bits, zero for a free slot), kind (2), priority (2), one unused bit, worker (13), what has
+//! cancelled the task (4, its place in [`CancelCause::ALL`] plus one), 7 unused bits, generation (32).
 
-use moirai_core::{Priority, TaskKind, TaskStatus};
+use moirai_core::{CancelCause, Priority, TaskKind, TaskStatus};
 
 /// Generation, status, kind, priority and worker in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ impl StateWord {
     const KIND: u32 = 3;
     const PRIORITY: u32 = 5;
     const WORKER: u32 = 8;
+    const CAUSE: u32 = 21;
 
     pub(super) fn free(generation: u32) -> Self {
         Self(u64::from(generation) << 32)
@@ -90,6 +91,17 @@ impl StateWord {
     pub(super) fn with_worker(self, worker: Option<usize>) -> Self {
         let number = worker.map_or(0, |worker| worker as u64 + 1) & 0x1FFF;
         Self(self.0 | number << Self::WORKER)
+    }
+
+    /// Returns the word with what has cancelled the task; the word must not have that yet.
+    pub(super) fn with_cause(self, cause: Option<CancelCause>) -> Self {
+        let number = cause.map_or(0, |cause| cause as u64 + 1);
+        Self(self.0 | number << Self::CAUSE)
+    }
+
+    pub(super) fn cause(self) -> Option<CancelCause> {
+        let number = (self.0 >> Self::CAUSE & 0b1111) as usize;
+        CancelCause::ALL.get(number.checked_sub(1)?).copied()
     }
 
     pub(super) fn worker(self) -> Option<usize> {

@@ -47,7 +47,7 @@ fn register(registry: &Registry, writer: &mut Writer) -> ActiveRecord {
 fn finish(registry: &Registry, writer: &mut Writer, entry: ActiveRecord) -> TaskId {
     let id = entry.id();
     let ticks = registry.clock().ticks();
-    registry.finish(writer, entry, RecordEnd { status: TaskStatus::Completed, ticks, error: None });
+    registry.finish(writer, entry, RecordEnd::new(TaskStatus::Completed, ticks));
     id
 }
 
@@ -76,9 +76,8 @@ fn a_record_tells_one_tasks_story() {
     entry.polled(300);
     manual.advance(Duration::from_millis(7));
     let end = RecordEnd {
-        status: TaskStatus::Failed,
-        ticks: registry.clock().ticks(),
         error: Some("why".into()),
+        ..RecordEnd::new(TaskStatus::Failed, registry.clock().ticks())
     };
     let finished = registry.finish(&mut writer, entry, end);
     assert_eq!((finished.queue_ticks, finished.busy_ticks, finished.polls), (5_000_000, 1_000, 2));
@@ -104,7 +103,7 @@ fn a_start_is_never_before_the_spawn_nor_an_end_before_the_start() {
     let entry = register(&registry, &mut writer);
     let id = entry.id();
     entry.start(None, 5);
-    let end = RecordEnd { status: TaskStatus::Completed, ticks: 3, error: None };
+    let end = RecordEnd::new(TaskStatus::Completed, 3);
     registry.finish(&mut writer, entry, end);
     let stats = registry.stats(id).unwrap();
     assert_eq!(stats.started_at, Some(stats.spawned_at));
@@ -530,7 +529,7 @@ fn an_end_that_was_timed_before_another_but_recorded_after_it_is_the_newer() {
         manual.advance(Duration::from_secs(5));
         let first = finish(&registry, &mut writer, first);
         let second_id = second.id();
-        let end = RecordEnd { status: TaskStatus::Completed, ticks: early, error: None };
+        let end = RecordEnd::new(TaskStatus::Completed, early);
         registry.finish(&mut writer, second, end);
         assert_eq!(registry.status(second_id), Some(TaskStatus::Completed));
         assert_eq!(registry.status(first).is_some(), most > 1);
@@ -554,9 +553,8 @@ fn a_record_never_tells_more_than_its_status() {
                 let _ = send.send(id);
                 entry.start(None, registry.now());
                 let end = RecordEnd {
-                    status: TaskStatus::Failed,
-                    ticks: registry.now(),
                     error: Some("why".into()),
+                    ..RecordEnd::new(TaskStatus::Failed, registry.now())
                 };
                 registry.finish(&mut writer, entry, end);
             }

@@ -162,7 +162,7 @@ impl Registry {
         busy: u64,
     ) -> FinishedTask {
         record.polled(busy);
-        let end = RecordEnd { status: TaskStatus::Completed, ticks, error: None };
+        let end = RecordEnd::new(TaskStatus::Completed, ticks);
         self.finish(writer, record, end)
     }
 

@@ -16,7 +16,7 @@
 
 use std::time::{Duration, Instant};
 
-use moirai_core::ShutdownReport;
+use moirai_core::{CancelCause, ShutdownReport};
 use moirai_sync::Parker;
 
 use crate::panics::log;
@@ -26,7 +26,6 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
 use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::task_host::queue_from_outside;
-use crate::task::CancelReason;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
@@ -184,7 +183,7 @@ pub(crate) fn cancel_all(shared: &Shared) {
     let _ = shared.lifecycle.advance(Phase::Cancelling);
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
-            task.cancel(CancelReason::Shutdown);
+            task.cancel(CancelCause::Shutdown);
         }
         true
     });
@@ -219,7 +218,7 @@ fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
     let mut asked = 0_u32;
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
-            task.cancel(CancelReason::Shutdown);
+            task.cancel(CancelCause::Shutdown);
         }
         asked = asked.wrapping_add(1);
         !asked.is_multiple_of(64) || end.is_none_or(|end| Instant::now() < end)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::RawWakerVTable;
 
 use moirai_core::{
-    LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample, TaskStats,
-    TaskStatus, Visibility,
+    CancelCause, LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample,
+    TaskStats, TaskStatus, Visibility,
 };
 
 use crate::panics::{self, log};
@@ -19,7 +19,7 @@ use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
-use crate::task::{CancelReason, Outcome, PollKey, RawRunnable, Schedule, TaskPtr, waker_table};
+use crate::task::{Outcome, PollKey, RawRunnable, Schedule, TaskPtr, waker_table};
 
 /// Reserves a place for a task that was admitted, and a thread if it needs one of its own. If there is none, the task is not
 /// admitted any more.
@@ -165,9 +165,13 @@ impl Schedule for Shared {
         self.lifecycle.phase() >= Phase::Cancelling
     }
 
-    fn reason_if_dropped(&self) -> CancelReason {
+    fn cause_if_dropped(&self) -> CancelCause {
         // A scheduler may drop a task at any time.
-        if self.lifecycle.is_shutting_down() { CancelReason::Shutdown } else { CancelReason::User }
+        if self.lifecycle.is_shutting_down() {
+            CancelCause::Shutdown
+        } else {
+            CancelCause::Scheduler
+        }
     }
 
     fn wants_panic_locations(&self) -> bool {
@@ -222,7 +226,8 @@ impl Schedule for Shared {
             }
         }
         before_outcome(self, &record, &outcome, now);
-        let end = RecordEnd { status, ticks: now, error: outcome.error };
+        let Outcome { error, cancelled_by, .. } = outcome;
+        let end = RecordEnd { status, ticks: now, error, cancelled_by };
         let (finished, worker) =
             Context::with(|innermost| match innermost.and_then(|context| context.core_of(self)) {
                 Some(mut core) => {
@@ -254,8 +259,7 @@ impl Schedule for Shared {
     ) {
         let status = TaskStatus::Completed;
         if !self.is_plain {
-            let reason = CancelReason::User;
-            let outcome = Outcome { status, error: None, reason, detached };
+            let outcome = Outcome { status, error: None, cancelled_by: None, detached };
             return self.finish(Some(context), record, poll, outcome);
         }
         let now = self.clock.ticks();
@@ -361,8 +365,7 @@ pub(crate) fn log_unseen_panic(stats: &TaskStats) {
 
 /// Reports and records what must be known of a task before its outcome is published.
 fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, ticks: u64) {
-    let by_shutdown =
-        outcome.status == TaskStatus::Cancelled && outcome.reason == CancelReason::Shutdown;
+    let by_shutdown = outcome.cancelled_by == Some(CancelCause::Shutdown);
     let unseen_panic = outcome.status == TaskStatus::Failed && outcome.detached;
     if !(by_shutdown || unseen_panic) {
         return;
@@ -377,6 +380,7 @@ fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, tic
     }
     if by_shutdown {
         stats.status = outcome.status;
+        stats.cancelled_by = outcome.cancelled_by;
         stats.finished_at = Some(shared.clock.converter().timestamp(ticks));
         shared.shutdown_progress.record(stats);
     }

@@ -16,8 +16,9 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
 use crate::runtime::shared::Shared;
-use crate::task::{CancelReason, TaskRef};
+use crate::task::TaskRef;
 use crate::time::Deadline;
+use moirai_core::CancelCause;
 
 /// What may cancel a task from outside.
 #[derive(Clone, Debug, Default)]
@@ -76,12 +77,12 @@ impl Registrar {
             if deadline.wake_at(&Waker::from(Arc::new(Expire(task.clone())))) {
                 return Some(deadline);
             }
-            task.cancel(CancelReason::Timeout);
+            task.cancel(CancelCause::Timeout);
             None
         });
         let token = token.map(|token| {
             let task = task.clone();
-            token.on_cancel(move || task.cancel(CancelReason::User))
+            token.on_cancel(move || task.cancel(CancelCause::Token))
         });
         let registrations =
             RegistrarState::Registered(CancelRegistrations { _deadline: deadline, _token: token });
@@ -108,7 +109,7 @@ struct Expire(TaskRef<Shared>);
 
 impl Wake for Expire {
     fn wake(self: Arc<Self>) {
-        self.0.cancel(CancelReason::Timeout);
+        self.0.cancel(CancelCause::Timeout);
     }
 }
 

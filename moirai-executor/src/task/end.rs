@@ -3,12 +3,12 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use moirai_core::{TaskError, TaskStatus};
+use moirai_core::{CancelCause, TaskError, TaskStatus};
 
 use super::cell::{Stage, cell_of, deallocate};
 use super::header::{Header, Outcome, PollIs, Schedule};
 use super::reference::TaskRef;
-use super::state::{CancelReason, Completed, Remaining, TaskPtr};
+use super::state::{Completed, Remaining, TaskPtr};
 use super::work::Work;
 use crate::panics::{self, log};
 
@@ -16,18 +16,20 @@ use crate::panics::{self, log};
 pub(super) struct Ended<T> {
     pub(super) status: TaskStatus,
     pub(super) error: Option<Arc<str>>,
-    pub(super) reason: CancelReason,
+    /// What has cancelled the task, if something has.
+    pub(super) cancelled_by: Option<CancelCause>,
     pub(super) output: Result<T, TaskError>,
 }
 
 impl<T> Ended<T> {
-    pub(super) fn cancelled(reason: CancelReason) -> Self {
-        let error = match reason {
-            CancelReason::User => TaskError::Cancelled,
-            CancelReason::Shutdown => TaskError::ShutDown,
-            CancelReason::Timeout => TaskError::TimedOut,
+    pub(super) fn cancelled(cause: CancelCause) -> Self {
+        let error = match cause {
+            CancelCause::Shutdown => TaskError::ShutDown,
+            CancelCause::Timeout => TaskError::TimedOut,
+            _ => TaskError::Cancelled,
         };
-        Self { status: TaskStatus::Cancelled, error: None, reason, output: Err(error) }
+        let cancelled_by = Some(cause);
+        Self { status: TaskStatus::Cancelled, error: None, cancelled_by, output: Err(error) }
     }
 }
 
@@ -39,8 +41,8 @@ impl<T> Ended<T> {
 pub(super) unsafe fn drop_unrun<W: Work + 'static, S: Schedule>(header: NonNull<Header<S>>) {
     // SAFETY: the cell is alive as long as the right to run the task is held (rule 2), which is given up below.
     let cell = unsafe { cell_of::<W, S>(header) };
-    let _ = cell.header.state.cancel(cell.header.executor().reason_if_dropped());
-    let ending = Ended::cancelled(cell.header.state.reason());
+    let _ = cell.header.state.cancel(cell.header.executor().cause_if_dropped());
+    let ending = Ended::cancelled(cell.header.state.cause());
     // SAFETY: the `RawRunnable` was the caller's, and is given up here.
     unsafe { end::<W, S>(header, None, ending) };
 }
@@ -57,7 +59,7 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
     context: Option<&S::Context>,
     ending: Ended<W::Output>,
 ) {
-    let Ended { status, mut error, reason, output } = ending;
+    let Ended { status, mut error, cancelled_by, output } = ending;
     // SAFETY: the task's own reference keeps the cell alive until `complete` is called. If that returns `Remaining`, it does so
     // until the end of this function; otherwise the cell is not used again.
     let cell = unsafe { cell_of::<W, S>(header) };
@@ -84,7 +86,7 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
     });
     // SAFETY: this is the runner until COMPLETE is set.
     let poll = || unsafe { cell.header.poll_key(PollIs::Present) };
-    executor.finish(context, record, poll, Outcome { status, error, reason, detached });
+    executor.finish(context, record, poll, Outcome { status, error, cancelled_by, detached });
     cell.header.set_final_status(status);
     if let Some(output) = output {
         cell.stage.with_mut(|stage| {
@@ -155,7 +157,7 @@ pub(super) unsafe fn end_completed<W: Work + 'static, S: Schedule>(
     if error.is_none() {
         executor.complete(context, record, poll, detached);
     } else {
-        let outcome = Outcome { status, error, reason: CancelReason::User, detached };
+        let outcome = Outcome { status, error, cancelled_by: None, detached };
         executor.finish(Some(context), record, poll, outcome);
     }
     // The final status of a new cell is `Completed`.

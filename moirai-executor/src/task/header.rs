@@ -8,11 +8,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{RawWakerVTable, Waker};
 
+use moirai_core::CancelCause;
 use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
-use super::state::{CancelReason, State, TaskPtr};
+use super::state::{State, TaskPtr};
 use crate::panics;
 
 /// What a cell needs from its executor.
@@ -31,7 +32,7 @@ pub(crate) trait Schedule: Sized + 'static {
     fn is_cancelling(&self) -> bool;
 
     /// Returns the reason for which a task is cancelled whose `RawRunnable` is dropped unrun.
-    fn reason_if_dropped(&self) -> CancelReason;
+    fn cause_if_dropped(&self) -> CancelCause;
 
     /// Returns `true` if the source locations of panics are recorded.
     fn wants_panic_locations(&self) -> bool;
@@ -76,7 +77,7 @@ pub(crate) trait Schedule: Sized + 'static {
         detached: bool,
     ) {
         let status = TaskStatus::Completed;
-        let outcome = Outcome { status, error: None, reason: CancelReason::User, detached };
+        let outcome = Outcome { status, error: None, cancelled_by: None, detached };
         self.finish(Some(context), record, poll, outcome);
     }
 
@@ -165,8 +166,8 @@ pub(crate) struct Outcome {
     pub(crate) status: TaskStatus,
     /// The message of the panic, or of the panics of destructors.
     pub(crate) error: Option<Arc<str>>,
-    /// Who asked the task to stop. Meaningful only if it was cancelled.
-    pub(crate) reason: CancelReason,
+    /// What has cancelled the task, if something has.
+    pub(crate) cancelled_by: Option<CancelCause>,
     /// Whether the handle is gone, so that no caller sees the error.
     pub(crate) detached: bool,
 }

@@ -9,7 +9,8 @@ use moirai_core::shim::thread;
 use moirai_core::{TaskError, TaskStatus};
 
 use super::test_executor::{Gate, TestExecutor, Wait};
-use super::{CancelReason, JoinHandle, yield_task};
+use super::{JoinHandle, yield_task};
+use moirai_core::CancelCause;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -66,11 +67,11 @@ fn loom_finish_against_cancel_by_handle_against_cancel_by_id() {
             let executor = Arc::clone(&executor);
             move || {
                 if let Some(task) = executor.find() {
-                    task.cancel(CancelReason::Shutdown);
+                    task.cancel(CancelCause::Shutdown);
                 }
             }
         });
-        handle.task().cancel(CancelReason::User);
+        handle.task().cancel(CancelCause::Handle);
         by_id.join().unwrap();
         runner.join().unwrap();
         executor.run_queued();
@@ -121,7 +122,7 @@ fn loom_a_cancel_during_a_poll_is_not_lost() {
             move || executor.run_queued()
         });
         value.write();
-        handle.task().cancel(CancelReason::User);
+        handle.task().cancel(CancelCause::Handle);
         // Either thread may end the task, and what the canceller did before is visible to the future's destructor.
         executor.run_queued();
         runner.join().unwrap();
@@ -296,7 +297,7 @@ fn loom_the_handle_is_woken_or_sees_the_end() {
         waiter.run_queued();
         drop(gate.take_waker());
         if waiter.status().is_none() {
-            waiter.find().expect("still published").cancel(CancelReason::User);
+            waiter.find().expect("still published").cancel(CancelCause::Handle);
             waiter.run_queued();
         }
     });
@@ -367,7 +368,7 @@ fn loom_a_handle_without_a_waker_goes_while_the_task_ends() {
 fn watch(has_handle: bool) {
     model(move || {
         let (executor, handle) = TestExecutor::spawn(async {});
-        handle.task().cancel(CancelReason::User);
+        handle.task().cancel(CancelCause::Handle);
         let handle = has_handle.then_some(handle);
         let runner = thread::spawn({
             let executor = Arc::clone(&executor);
@@ -405,7 +406,7 @@ fn loom_a_waker_that_outlives_the_task_frees_the_cell() {
         let (executor, handle) = TestExecutor::spawn(Wait(Arc::clone(&gate)));
         executor.run_queued();
         let waker = gate.take_waker().expect("the task waits");
-        handle.task().cancel(CancelReason::User);
+        handle.task().cancel(CancelCause::Handle);
         let other = thread::spawn(move || {
             waker.wake_by_ref();
             drop(waker);

@@ -44,7 +44,7 @@
 //!    clearing of HANDLE, drops the waker. The freeing of the cell never drops it: otherwise cells that hold each other's wakers
 //!    would be freed in a chain, or never.
 //! 7. **A `RawRunnable` that is dropped** unrun ends the task as cancelled at once, on the thread that drops it. If no cancellation
-//!    was asked for before, the reason is that of [`Schedule::reason_if_dropped`]: the executor's shutdown, once that has begun.
+//!    was asked for before, the cause is that of [`Schedule::cause_if_dropped`]: the executor's shutdown, once that has begun.
 //! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.
 //! 9. **The last reference.** A thread that has a reference and sees that it is the only one needs no exchange any more: a new
 //!    reference is made from an existing one or through the registry, and the registry lists the task only as long as the task's
@@ -81,6 +81,6 @@ pub(crate) use join_handle::JoinHandle;
 pub(crate) use memory::trim as trim_memory;
 pub(crate) use new::{NewTask, published};
 pub(crate) use reference::TaskRef;
-pub(crate) use state::{CancelReason, TaskPtr};
+pub(crate) use state::TaskPtr;
 pub(crate) use waker::{waker_table, yield_task};
 pub(crate) use work::{Closure, Work};

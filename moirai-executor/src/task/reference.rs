@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use moirai_core::CancelCause;
 use moirai_core::shim::sync::atomic::Ordering;
 use moirai_core::{QueueReason, TaskStatus};
 
 use super::header::{Header, RawRunnable, Schedule};
-use super::state::{CancelReason, TaskPtr, Wake};
+use super::state::{TaskPtr, Wake};
 
 /// One reference to a cell: keeps it alive, and can wake, cancel and watch the task.
 pub(crate) struct TaskRef<S: Schedule>(NonNull<Header<S>>);
@@ -65,8 +66,8 @@ impl<S: Schedule> TaskRef<S> {
     }
 
     /// Asks the task to stop, and queues it if it waits.
-    pub(crate) fn cancel(&self, reason: CancelReason) {
-        if self.header().state.cancel(reason) == Wake::Queue {
+    pub(crate) fn cancel(&self, cause: CancelCause) {
+        if self.header().state.cancel(cause) == Wake::Queue {
             self.queue();
         }
     }

@@ -3,13 +3,13 @@
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-use moirai_core::{QueueReason, TaskError, TaskKind, TaskStatus};
+use moirai_core::{CancelCause, QueueReason, TaskError, TaskKind, TaskStatus};
 use moirai_sync::budget;
 
 use super::cell::{Cell, Stage, cell_of};
 use super::end::{Ended, end, end_completed};
 use super::header::{Header, PollIs, RawRunnable, Schedule, next_run};
-use super::state::{AfterPoll, CancelReason, PollStart, TaskPtr};
+use super::state::{AfterPoll, PollStart, TaskPtr};
 use super::waker;
 use super::work::Work;
 use crate::panics::{self, Caught};
@@ -37,10 +37,10 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
     });
     if cell.header.state.start_poll() == PollStart::Cancelled || executor.is_cancelling() {
         if executor.is_cancelling() {
-            // The shutdown is noted as the reason, unless a user's request came first.
-            let _ = cell.header.state.cancel(CancelReason::Shutdown);
+            // The shutdown is noted as the cause, unless a user's request came first.
+            let _ = cell.header.state.cancel(CancelCause::Shutdown);
         }
-        let ending = Ended::cancelled(cell.header.state.reason());
+        let ending = Ended::cancelled(cell.header.state.cause());
         // SAFETY: the `RawRunnable` was the caller's, and is given up here.
         return unsafe { end::<W, S>(header, Some(context), ending) };
     }
@@ -89,7 +89,7 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
                 }
                 AfterPoll::Cancelled => {
                     executor.enter(context, ptr);
-                    Ended::cancelled(cell.header.state.reason())
+                    Ended::cancelled(cell.header.state.cause())
                 }
             }
         }
@@ -98,11 +98,11 @@ pub(super) unsafe fn run<W: Work + 'static, S: Schedule>(
             return unsafe { end_completed::<W, S>(header, context, output) };
         }
         // Only the fork-join of a task that was asked to stop unwinds like this.
-        Err(Caught::Cancelled) => Ended::cancelled(cell.header.state.reason()),
+        Err(Caught::Cancelled) => Ended::cancelled(cell.header.state.cause()),
         Err(Caught::Panic(panic)) => Ended {
             status: TaskStatus::Failed,
             error: Some(panic.message().into()),
-            reason: CancelReason::User,
+            cancelled_by: None,
             output: Err(TaskError::Panicked(panic)),
         },
     };

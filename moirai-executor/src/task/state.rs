@@ -2,6 +2,7 @@
 
 use std::ptr::NonNull;
 
+use moirai_core::CancelCause;
 #[cfg(not(moirai_tsan))]
 use moirai_core::shim::sync::atomic::fence;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
@@ -18,32 +19,21 @@ const HANDLE: usize = 1 << 3;
 const JOIN_WAKER: usize = 1 << 4;
 /// The task was asked to stop.
 const CANCEL: usize = 1 << 5;
-/// The executor's shutdown was the first to ask it to stop.
-const SHUTDOWN: usize = 1 << 6;
 /// A caller waits for the task by id.
-const WATCHED: usize = 1 << 7;
-/// The task's timeout was the first to ask it to stop.
-const TIMEOUT: usize = 1 << 8;
+const WATCHED: usize = 1 << 6;
+/// If the task was asked to stop, what did so first: a number of three bits, the place in [`CancelCause::ALL`].
+const CAUSE: u32 = 7;
 /// One reference.
-const REFERENCE: usize = 1 << 9;
+const REFERENCE: usize = 1 << 10;
 /// A reference count, with the flags below it, beyond which the process is aborted, as `Arc` does: so many references cannot be
 /// real.
 const TOO_MANY: usize = usize::MAX / 2;
 
+const _: () = assert!(CancelCause::ALL.len() <= 8, "three bits hold the number of each");
+
 /// The state word: flags in the low bits, the reference count above them.
 #[derive(Debug)]
 pub(super) struct State(AtomicUsize);
-
-/// Who asked a task to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CancelReason {
-    /// A handle, an id or a token.
-    User,
-    /// The executor's shutdown.
-    Shutdown,
-    /// The task's timeout.
-    Timeout,
-}
 
 /// What the runner is to do with a task that it has taken from a queue.
 #[must_use]
@@ -126,7 +116,7 @@ impl State {
     pub(super) fn start_poll(&self) -> PollStart {
         // Ordering: Relaxed. What a waker did before its wake is visible through the queue if the wake made the task active, and
         // otherwise through the exchange that clears WOKEN: that of `after_poll`, or the one below. For what a canceller did, see
-        // `reason`.
+        // `cause`.
         let mut state = self.0.load(Ordering::Relaxed);
         if state & WOKEN != 0 {
             // A wake before this poll asks for nothing more than this poll.
@@ -228,19 +218,15 @@ impl State {
     }
 
     /// Asks the task to stop, and makes it active if it waits. Does nothing if it was asked before, or is complete.
-    pub(super) fn cancel(&self, reason: CancelReason) -> Wake {
-        let flags = match reason {
-            CancelReason::User => CANCEL,
-            CancelReason::Shutdown => CANCEL | SHUTDOWN,
-            CancelReason::Timeout => CANCEL | TIMEOUT,
-        };
+    pub(super) fn cancel(&self, cause: CancelCause) -> Wake {
+        let flags = CANCEL | (cause as usize) << CAUSE;
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
             if state & (COMPLETE | CANCEL) != 0 {
                 return Wake::Nothing;
             }
             let waits = state & ACTIVE == 0;
-            // Ordering: Release pairs with the Acquire of `reason`. Acquire pairs with the Release of `after_poll`, and takes over
+            // Ordering: Release pairs with the Acquire of `cause`. Acquire pairs with the Release of `after_poll`, and takes over
             // the future.
             match self.0.compare_exchange_weak(
                 state,
@@ -263,17 +249,13 @@ impl State {
         self.0.fetch_or(WATCHED, Ordering::Acquire) & COMPLETE != 0
     }
 
-    /// Returns who was the first to ask the task to stop. The caller must have seen CANCEL.
+    /// Returns what was the first to ask the task to stop. The caller must have seen CANCEL.
     ///
     /// Every runner that ends a task as cancelled calls it before it drops the future.
-    pub(super) fn reason(&self) -> CancelReason {
-        // The caller has seen CANCEL, which was set in the same exchange as these flags.
+    pub(super) fn cause(&self) -> CancelCause {
+        // The caller has seen CANCEL, which was set in the same exchange as the number.
         // Ordering: Acquire pairs with the Release of `cancel`: the future's destructor sees what the canceller did before.
-        match self.0.load(Ordering::Acquire) & (SHUTDOWN | TIMEOUT) {
-            0 => CancelReason::User,
-            SHUTDOWN => CancelReason::Shutdown,
-            _ => CancelReason::Timeout,
-        }
+        CancelCause::ALL[self.0.load(Ordering::Acquire) >> CAUSE & 0b111]
     }
 
     /// Returns `true` if the task is complete.

@@ -9,12 +9,11 @@ use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Arc, Mutex};
-use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
+use moirai_core::{CancelCause, Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::state::TaskPtr;
 use super::{
-    CancelReason, Header, JoinHandle, NewTask, Outcome, PollKey, RawRunnable, Schedule, TaskRef,
-    waker_table,
+    Header, JoinHandle, NewTask, Outcome, PollKey, RawRunnable, Schedule, TaskRef, waker_table,
 };
 
 /// The record of the one task of a test. Using it twice does not compile, and a test notices if it is lost.
@@ -113,8 +112,8 @@ impl TestExecutor {
     }
 
     #[cfg(not(moirai_loom))]
-    pub(super) fn reason(&self) -> Option<CancelReason> {
-        self.outcome.lock().as_ref().map(|outcome| outcome.reason)
+    pub(super) fn cancelled_by(&self) -> Option<CancelCause> {
+        self.outcome.lock().as_ref().and_then(|outcome| outcome.cancelled_by)
     }
 
     #[cfg(not(moirai_loom))]
@@ -142,8 +141,8 @@ impl Schedule for TestExecutor {
         false
     }
 
-    fn reason_if_dropped(&self) -> CancelReason {
-        CancelReason::Shutdown
+    fn cause_if_dropped(&self) -> CancelCause {
+        CancelCause::Shutdown
     }
 
     fn wants_panic_locations(&self) -> bool {

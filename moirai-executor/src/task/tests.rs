@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use moirai_core::{TaskError, TaskStatus};
 
 use super::test_executor::{Gate, TestExecutor, Wait};
-use super::{CancelReason, yield_task};
+use super::yield_task;
+use moirai_core::CancelCause;
 use std::sync::atomic::Ordering;
 
 struct PanicOnDrop(&'static str);
@@ -54,7 +55,7 @@ fn a_wake_between_two_polls_asks_for_one_poll() {
 fn a_task_that_nothing_will_wake_is_still_found_and_cancelled() {
     let (executor, mut handle) = TestExecutor::spawn(std::future::pending::<()>());
     executor.run_queued();
-    executor.find().unwrap().cancel(CancelReason::User);
+    executor.find().unwrap().cancel(CancelCause::Handle);
     executor.run_queued();
     assert!(matches!(handle.try_take(), Some(Err(TaskError::Cancelled))));
     assert!(executor.find().is_none());
@@ -65,10 +66,10 @@ fn a_task_that_nothing_will_wake_is_still_found_and_cancelled() {
 #[test]
 fn the_first_to_ask_decides_the_error() {
     let (executor, mut handle) = TestExecutor::spawn(async {});
-    handle.task().cancel(CancelReason::Shutdown);
-    handle.task().cancel(CancelReason::User);
+    handle.task().cancel(CancelCause::Shutdown);
+    handle.task().cancel(CancelCause::Handle);
     executor.run_queued();
-    assert_eq!(executor.reason(), Some(CancelReason::Shutdown));
+    assert_eq!(executor.cancelled_by(), Some(CancelCause::Shutdown));
     assert!(matches!(handle.try_take(), Some(Err(TaskError::ShutDown))));
     assert_eq!(executor.polls.load(Ordering::Relaxed), 0);
 }
@@ -92,7 +93,7 @@ fn a_destructor_that_panics_changes_nothing_but_the_record() {
         }
     });
     executor.run_queued();
-    handle.task().cancel(CancelReason::User);
+    handle.task().cancel(CancelCause::Handle);
     executor.run_queued();
     assert_eq!(executor.status(), Some(TaskStatus::Cancelled));
     assert_eq!(executor.error().as_deref(), Some("bomb in a future"));
@@ -143,7 +144,7 @@ fn wakers_of_one_task_are_alike_and_of_two_are_not() {
     drop((a, b));
     // By value, so that each handle is dropped before its executor, which must outlive the cell.
     for (executor, handle) in tasks {
-        handle.task().cancel(CancelReason::User);
+        handle.task().cancel(CancelCause::Handle);
         executor.run_queued();
     }
 }
@@ -194,7 +195,7 @@ fn a_future_stays_where_it_was_polled_until_it_is_dropped() {
         let task = executor.find().unwrap();
         match end {
             End::Ready => task.wake(),
-            End::Cancelled => task.cancel(CancelReason::User),
+            End::Cancelled => task.cancel(CancelCause::Handle),
             End::DroppedUnrun => {
                 task.wake();
                 executor.drop_queued();
@@ -225,7 +226,7 @@ fn a_yield_queues_the_task_again_and_counts_for_one_poll() {
     executor.run_queued();
     assert_eq!(executor.polls.load(Ordering::Relaxed), 4);
     assert_eq!(executor.queued(), 0);
-    handle.task().cancel(CancelReason::User);
+    handle.task().cancel(CancelCause::Handle);
     executor.run_queued();
     assert!(matches!(handle.try_take(), Some(Err(TaskError::Cancelled))));
 }
@@ -240,7 +241,7 @@ fn a_yield_by_another_waker_or_of_another_task_is_refused() {
     executor.run_queued();
     assert_eq!((executor.polls.load(Ordering::Relaxed), executor.queued()), (1, 0));
     // A task that waits is not dropped with its handle.
-    handle.task().cancel(CancelReason::User);
+    handle.task().cancel(CancelCause::Handle);
     executor.run_queued();
 }
 
