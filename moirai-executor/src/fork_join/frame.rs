@@ -162,6 +162,19 @@ impl CurrentFrame {
         false
     }
 
+    /// Returns the task in whose fork-join work the thread is, if there is one.
+    pub(crate) fn task(&self) -> Option<TaskPtr> {
+        let mut next = self.0.get();
+        // SAFETY: as in `is_of_any_task`.
+        while let Some(frame) = unsafe { next.as_ref() } {
+            if let Some(task) = frame.task() {
+                return Some(task);
+            }
+            next = frame.parent;
+        }
+        None
+    }
+
     /// Returns whether the task that called was asked to stop. The thread must be inside of fork-join work.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {

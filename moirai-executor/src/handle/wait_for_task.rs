@@ -70,6 +70,6 @@ impl Future for WaitForTask {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.shared.watchers.forget(self.id, &self.watch);
+        self.shared.watchers.forget(&self.watch.place);
     }
 }

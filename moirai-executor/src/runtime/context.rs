@@ -9,6 +9,7 @@ use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
+use moirai_core::TaskId;
 use moirai_scheduler::HookedSleep;
 
 use crate::fork_join::LocalJobs;
@@ -353,6 +354,22 @@ impl Context {
             context.innermost_task().map(|task| unsafe { task.is_cancelled() })
         })
         .unwrap_or(false)
+    }
+
+    /// Returns the task of `shared` that the calling thread is inside of, or in whose fork-join work it is.
+    pub(crate) fn current_task_of(shared: &Shared) -> Option<TaskId> {
+        Self::with(|context| {
+            let context = context.filter(|context| ptr::eq(&*context.shared, shared))?;
+            context.current_task()
+        })
+    }
+
+    /// Returns the task that the thread is inside of in this context, or in whose fork-join work it is.
+    pub(crate) fn current_task(&self) -> Option<TaskId> {
+        let task = self.local_jobs.frame().task().or_else(|| self.innermost_task())?;
+        // SAFETY: the task has been entered and not left; or it does not leave its fork-join work before the work is done. So its cell
+        // is alive.
+        Some(unsafe { task.id() })
     }
 
     /// Returns the number of tasks, of all executors, that the calling thread is running inside of each other.

@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     /// Whether the executor runs on threads or in the turns of a simulation.
     pub(crate) mode: SharedMode,
     /// On cache lines of its own, as are the other parts that threads write while each task reads what is around them.
-    pub(crate) watchers: CachePadded<Watchers>,
+    pub(crate) watchers: CachePadded<Watchers<TaskRef<Self>>>,
     pub(crate) shutdown_progress: ShutdownProgress,
     pub(crate) shutdown_token: ShutdownToken,
     /// Wakes the cleanup thread when a manual clock moves.

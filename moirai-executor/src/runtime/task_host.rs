@@ -282,7 +282,22 @@ impl Schedule for Shared {
     }
 
     fn notify_watchers(&self, id: TaskId, status: TaskStatus) {
-        self.watchers.notify(id, status);
+        let children = self.watchers.notify(id, status);
+        if status != TaskStatus::Completed {
+            for child in &children {
+                child.cancel(CancelCause::Parent);
+            }
+        }
+    }
+
+    fn cancel_children(&self, id: TaskId) {
+        // A loop, because the tree may be deeper than the stack.
+        let mut parents = vec![id];
+        while let Some(parent) = parents.pop() {
+            for child in self.watchers.children(parent) {
+                parents.extend(child.cancel_alone(CancelCause::Parent));
+            }
+        }
     }
 
     fn append_error(&self, id: TaskId, message: Arc<str>) {

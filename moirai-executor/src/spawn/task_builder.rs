@@ -14,6 +14,7 @@ use moirai_sync::CancellationToken;
 use crate::box_if_large;
 use crate::handle::TaskHandle;
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
+use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
 use crate::runtime::task_host::reserve_thread;
 use crate::spawn::destination::{Destination, Standalone};
@@ -139,6 +140,39 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// ```
     pub fn cancel_token(mut self, token: CancellationToken) -> Self {
         self.rare.get_or_insert_default().cancel.token = Some(token);
+        self
+    }
+
+    /// Makes the task a child of the task that runs the calling thread: when that one is cancelled, or fails, this one is cancelled.
+    /// When it completes, this one goes on.
+    ///
+    /// A closure that runs is not interrupted by being cancelled, but its children are cancelled at once, so that it need not wait for
+    /// them. Outside of a task of this executor the call has no effect. Where the results of children are wanted, a
+    /// [group](crate::TaskGroup) or [`abort_on_drop`](TaskHandle::abort_on_drop) may fit better: they cancel tasks as soon as they are
+    /// dropped.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
+    /// let (send, receive) = std::sync::mpsc::channel();
+    /// let parent = executor.spawn_blocking(move || {
+    ///     let here = Moirai::current().unwrap();
+    ///     let child = here.task().child_of_current().spawn_async(std::future::pending::<()>());
+    ///     send.send(child.id()).unwrap();
+    ///     child.join()
+    /// });
+    /// let child = receive.recv().unwrap();
+    /// parent.cancel();
+    /// // The closure runs to its end, because what it waits for is cancelled.
+    /// assert!(parent.join().unwrap().unwrap_err().is_cancelled());
+    /// assert_eq!(executor.task_stats(child).unwrap().cancelled_by, Some(moirai::CancelCause::Parent));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn child_of_current(mut self) -> Self {
+        if let Some(parent) = Context::current_task_of(self.shared) {
+            self.rare.get_or_insert_default().cancel.parent = Some(parent);
+        }
         self
     }
 

@@ -8,10 +8,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{RawWakerVTable, Waker};
 
-use moirai_core::CancelCause;
 use moirai_core::shim::cell::UnsafeCell;
-use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use moirai_core::{Priority, QueueReason, TaskId, TaskKind, TaskStatus};
+use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
+use moirai_core::{CancelCause, Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::state::{State, TaskPtr};
 use crate::panics;
@@ -83,6 +82,9 @@ pub(crate) trait Schedule: Sized + 'static {
 
     /// Notifies the callers that wait for the id.
     fn notify_watchers(&self, id: TaskId, status: TaskStatus);
+
+    /// Called after a task that somebody watches was asked to stop, for its children.
+    fn cancel_children(&self, id: TaskId);
 
     /// Appends to the record of a task that has ended the message of a destructor that panicked. Called by the runner or the
     /// handle.
@@ -198,8 +200,6 @@ pub(crate) struct Header<S: Schedule> {
     pub(super) record: UnsafeCell<Option<S::Record>>,
     /// The waker of the handle; rule 6 says who may use its place.
     pub(super) join_waker: UnsafeCell<Option<Waker>>,
-    /// The task's id. It is zero until the task has one, which is before any thread but the spawner can ask.
-    pub(super) id: AtomicU64,
     pub(super) kind: TaskKind,
     pub(super) priority: Priority,
     /// The runner's (rule 1): how often the task was run, in a unary notation that costs one instruction: 0, 1, 3, 7 and so on, up
@@ -214,9 +214,7 @@ pub(crate) struct Header<S: Schedule> {
 impl<S: Schedule> Header<S> {
     /// Returns the task's id.
     pub(crate) fn id(&self) -> TaskId {
-        // Ordering: Relaxed: the id is written before the `RawRunnable` and the handle are made, and never again.
-        let id = self.id.load(Ordering::Relaxed);
-        TaskId::from_u64(id).expect("a task has its id before it is handed out")
+        self.state.id().expect("a task has its id before it is handed out")
     }
 
     pub(crate) fn kind(&self) -> TaskKind {

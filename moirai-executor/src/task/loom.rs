@@ -6,11 +6,10 @@ use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::thread;
-use moirai_core::{TaskError, TaskStatus};
+use moirai_core::{CancelCause, TaskError, TaskStatus};
 
 use super::test_executor::{Gate, TestExecutor, Wait};
-use super::{JoinHandle, yield_task};
-use moirai_core::CancelCause;
+use super::{JoinHandle, Watched, yield_task};
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -380,8 +379,10 @@ fn watch(has_handle: bool) {
         match seen {
             // The task was not listed any more, so the outcome is published.
             None => assert_eq!(executor.status(), Some(TaskStatus::Cancelled)),
-            Some(Some(status)) => assert_eq!(status, TaskStatus::Cancelled),
-            Some(None) => assert_eq!(*executor.notified.lock(), Some(TaskStatus::Cancelled)),
+            Some(Watched::Ended(status)) => assert_eq!(status, TaskStatus::Cancelled),
+            Some(Watched::Active | Watched::Cancelled) => {
+                assert_eq!(*executor.notified.lock(), Some(TaskStatus::Cancelled));
+            }
         }
         drop(task);
         drop(handle);

@@ -53,6 +53,9 @@
 //!     notes that in the header, as the runner ([`yield_task`]), and the runner queues the task again without an exchange of the
 //!     state word. A wake that comes meanwhile has set WOKEN, which the next poll clears; a cancellation is seen at the end of this
 //!     poll or at the beginning of the next.
+//! 11. **Children.** A task that is watched may have children, which the executor asks to stop after the task was asked, and after it
+//!     has failed. Whoever registers a child marks the parent under the lock of the children's table: either it sees CANCEL or
+//!     COMPLETE, or the canceller, or the runner, sees WATCHED and finds the child in the table.
 //!
 //! Header, vtable and state word follow the cells of tokio and of async-task. Two things differ here: a task is created active, and
 //! what keeps it alive is the reference that goes with its listing in the registry (rule 2).
@@ -80,7 +83,7 @@ pub(crate) use header::{Header, Outcome, PollKey, RawRunnable, Schedule};
 pub(crate) use join_handle::JoinHandle;
 pub(crate) use memory::trim as trim_memory;
 pub(crate) use new::{NewTask, published};
-pub(crate) use reference::TaskRef;
+pub(crate) use reference::{TaskRef, Watched};
 pub(crate) use state::TaskPtr;
 pub(crate) use waker::{waker_table, yield_task};
 pub(crate) use work::{Closure, Work};

@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::ptr::NonNull;
 
 use moirai_core::shim::cell::UnsafeCell;
-use moirai_core::shim::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use moirai_core::shim::sync::atomic::AtomicU8;
 use moirai_core::{Priority, TaskId, TaskKind};
 
 use super::cell::{Cell, Stage, drop_output, free, take_output};
@@ -95,7 +95,6 @@ impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
                 executor,
                 record: UnsafeCell::new(None),
                 join_waker: UnsafeCell::new(None),
-                id: AtomicU64::new(0),
                 kind,
                 priority,
                 runs: UnsafeCell::new(0),
@@ -172,8 +171,7 @@ pub(crate) unsafe fn published<S: Schedule>(
 ) -> RawRunnable<S> {
     // SAFETY: the cell is alive, because the task's own reference is dropped only when it completes, and it has not run yet.
     let published = unsafe { header.as_ref() };
-    // Ordering: Relaxed: a thread that reads the id has the `RawRunnable` or the handle, which are made from here on.
-    published.id.store(id.get(), Ordering::Relaxed);
+    published.state.set_id(id);
     published.record.with_mut(|place| {
         // SAFETY: the field is the runner's (rule 1), and there is no `RawRunnable` yet. It is `None`, which needs no drop.
         unsafe { place.write(Some(record)) };

@@ -3,12 +3,22 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use moirai_core::CancelCause;
-use moirai_core::shim::sync::atomic::Ordering;
-use moirai_core::{QueueReason, TaskStatus};
+use moirai_core::{CancelCause, QueueReason, TaskId, TaskStatus};
 
 use super::header::{Header, RawRunnable, Schedule};
-use super::state::{TaskPtr, Wake};
+use super::state::{StateWatched, TaskPtr, Wake};
+
+/// What a task had come to when it was marked as watched.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// It goes on.
+    Active,
+    /// It was asked to stop, and has not ended.
+    Cancelled,
+    /// It has ended, with this status.
+    Ended(TaskStatus),
+}
 
 /// One reference to a cell: keeps it alive, and can wake, cancel and watch the task.
 pub(crate) struct TaskRef<S: Schedule>(NonNull<Header<S>>);
@@ -65,16 +75,34 @@ impl<S: Schedule> TaskRef<S> {
         }
     }
 
-    /// Asks the task to stop, and queues it if it waits.
+    /// Asks the task to stop, and queues it if it waits. Asks its children, too.
     pub(crate) fn cancel(&self, cause: CancelCause) {
-        if self.header().state.cancel(cause) == Wake::Queue {
-            self.queue();
+        if let Some(parent) = self.cancel_alone(cause) {
+            self.header().executor().cancel_children(parent);
         }
     }
 
-    /// Requests a call of [`Schedule::notify_watchers`] when the task ends. Returns the terminal status if it has ended already.
-    pub(crate) fn watch(&self) -> Option<TaskStatus> {
-        self.header().state.watch().then(|| self.header().final_status())
+    /// Asks the task to stop, and queues it if it waits. If it may have children that are to be asked as well, returns its id.
+    #[must_use]
+    pub(crate) fn cancel_alone(&self, cause: CancelCause) -> Option<TaskId> {
+        let state = &self.header().state;
+        let asked = state.cancel(cause);
+        if asked.wake == Wake::Queue {
+            self.queue();
+        }
+        // A task without an id has not run yet, and has no children.
+        state.id().filter(|_| asked.is_watched)
+    }
+
+    /// Requests a call of [`Schedule::notify_watchers`] when the task ends, and one of [`Schedule::cancel_children`] when it is asked to
+    /// stop. Returns what has happened of that already.
+    pub(crate) fn watch(&self) -> Watched {
+        let header = self.header();
+        match header.state.watch() {
+            StateWatched::Active => Watched::Active,
+            StateWatched::Cancelled => Watched::Cancelled,
+            StateWatched::Complete => Watched::Ended(header.final_status()),
+        }
     }
 
     /// Queues the task, for a caller that has just set ACTIVE and so owns the `RawRunnable` (rule 1).
@@ -106,6 +134,6 @@ impl<S: Schedule> Drop for TaskRef<S> {
 
 impl<S: Schedule> fmt::Debug for TaskRef<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TaskRef").field(&self.header().id.load(Ordering::Relaxed)).finish()
+        f.debug_tuple("TaskRef").field(&self.header().state.id()).finish()
     }
 }

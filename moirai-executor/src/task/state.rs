@@ -2,10 +2,10 @@
 
 use std::ptr::NonNull;
 
-use moirai_core::CancelCause;
 #[cfg(not(moirai_tsan))]
 use moirai_core::shim::sync::atomic::fence;
-use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+use moirai_core::shim::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use moirai_core::{CancelCause, TaskId};
 
 /// A `RawRunnable` exists: the task is queued or being polled.
 const ACTIVE: usize = 1;
@@ -31,9 +31,13 @@ const TOO_MANY: usize = usize::MAX / 2;
 
 const _: () = assert!(CancelCause::ALL.len() <= 8, "three bits hold the number of each");
 
-/// The state word: flags in the low bits, the reference count above them.
+/// The state word: flags in the low bits, the reference count above them. The task's id is beside it, for those who know a task by the
+/// address of its state alone.
 #[derive(Debug)]
-pub(super) struct State(AtomicUsize);
+pub(super) struct State {
+    word: AtomicUsize,
+    id: AtomicU64,
+}
 
 /// What the runner is to do with a task that it has taken from a queue.
 #[must_use]
@@ -100,16 +104,54 @@ pub(super) enum Wake {
     Queue,
 }
 
+/// What a canceller is to do.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// What to do with the task itself.
+    pub(super) wake: Wake,
+    /// Whether this call was the first to ask the task to stop, and the task was watched by then, so that it may have children.
+    pub(super) is_watched: bool,
+}
+
+/// What a task had come to when it was marked as watched.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum StateWatched {
+    /// It goes on.
+    Active,
+    /// It was asked to stop, and is not complete.
+    Cancelled,
+    /// It is complete.
+    Complete,
+}
+
 impl State {
     /// Returns the state of a task that is queued for its first poll and has a handle.
     pub(super) fn new() -> Self {
         // Two references: the task's own (rule 2), and the handle's.
-        Self(AtomicUsize::new(ACTIVE | HANDLE | (2 * REFERENCE)))
+        Self::with(ACTIVE | HANDLE | (2 * REFERENCE))
     }
 
     /// Returns the state of a task that is queued for its first poll and has no handle.
     pub(super) fn detached() -> Self {
-        Self(AtomicUsize::new(ACTIVE | REFERENCE))
+        Self::with(ACTIVE | REFERENCE)
+    }
+
+    fn with(word: usize) -> Self {
+        Self { word: AtomicUsize::new(word), id: AtomicU64::new(0) }
+    }
+
+    /// Sets the task's id. To be called once, before any thread but the spawner can ask for it.
+    pub(super) fn set_id(&self, id: TaskId) {
+        // Ordering: Relaxed: the `RawRunnable` and the handle are made after this.
+        self.id.store(id.get(), Ordering::Relaxed);
+    }
+
+    /// Returns the task's id; `None` if it has none yet.
+    pub(super) fn id(&self) -> Option<TaskId> {
+        // Ordering: Relaxed: the id is written before the `RawRunnable` and the handle are made, and never again.
+        TaskId::from_u64(self.id.load(Ordering::Relaxed))
     }
 
     /// Called by the runner before a poll: clears WOKEN, and looks for CANCEL.
@@ -117,12 +159,12 @@ impl State {
         // Ordering: Relaxed. What a waker did before its wake is visible through the queue if the wake made the task active, and
         // otherwise through the exchange that clears WOKEN: that of `after_poll`, or the one below. For what a canceller did, see
         // `cause`.
-        let mut state = self.0.load(Ordering::Relaxed);
+        let mut state = self.word.load(Ordering::Relaxed);
         if state & WOKEN != 0 {
             // A wake before this poll asks for nothing more than this poll.
             // Ordering: Acquire pairs with the Release of `wake`: the poll sees what every waker whose wake it answers did before.
             // One of them may have come after the load above.
-            state = self.0.fetch_and(!WOKEN, Ordering::Acquire);
+            state = self.word.fetch_and(!WOKEN, Ordering::Acquire);
         }
         if state & CANCEL != 0 { PollStart::Cancelled } else { PollStart::Poll }
     }
@@ -131,12 +173,12 @@ impl State {
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
         // Ordering: Relaxed: a runner that does not see the bit yet sees it later, at the latest at the end of the poll.
-        self.0.load(Ordering::Relaxed) & CANCEL != 0
+        self.word.load(Ordering::Relaxed) & CANCEL != 0
     }
 
     /// Ends a poll that returned `Pending`: clears ACTIVE, unless the task was woken or asked to stop meanwhile.
     pub(super) fn after_poll(&self) -> AfterPoll {
-        let mut state = self.0.load(Ordering::Relaxed);
+        let mut state = self.word.load(Ordering::Relaxed);
         loop {
             if state & CANCEL != 0 {
                 return AfterPoll::Cancelled;
@@ -145,7 +187,8 @@ impl State {
             // Ordering: Release pairs with the Acquire of the `wake` or `cancel` that makes the task active next, and passes the
             // future on to it. Acquire pairs with the Release of a `wake` that found the task active: this thread queues the task
             // again, and so the next poll sees what the waker did before.
-            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.word.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) if state & WOKEN != 0 => return AfterPoll::QueueAgain,
                 Ok(_) => return AfterPoll::Waits,
                 Err(seen) => state = seen,
@@ -164,7 +207,7 @@ impl State {
     pub(super) fn complete(&self) -> Completed {
         // Ordering: Acquire pairs with the Release of all the other references' ends, in `drop_reference` and `drop_idle_handle`: a
         // runner that finds itself alone frees the cell after all other uses of it.
-        let mut state = self.0.load(Ordering::Acquire);
+        let mut state = self.word.load(Ordering::Acquire);
         if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
             // No thread is left that could see that the task is complete (rule 9).
             return Completed::Alone;
@@ -183,7 +226,8 @@ impl State {
             // Ordering: Release pairs with the Acquire of `is_complete`, `watch`, `change_unless_complete` and `drop_handle`, and
             // with that of `drop_reference`: it passes the output and the outcome to a thread that sees COMPLETE, and the cell to
             // a thread that frees it; Acquire takes the waker that `set_join_waker` released.
-            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.word.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) if done => return Completed::Done,
                 Ok(_) => {
                     return Completed::Remaining(Remaining {
@@ -199,7 +243,7 @@ impl State {
 
     /// Makes the task active if it waits; otherwise notes the wake for the runner, unless the task is complete.
     pub(super) fn wake(&self) -> Wake {
-        let mut state = self.0.load(Ordering::Relaxed);
+        let mut state = self.word.load(Ordering::Relaxed);
         loop {
             if state & COMPLETE != 0 {
                 return Wake::Nothing;
@@ -209,7 +253,8 @@ impl State {
             let next = state | if waits { ACTIVE } else { WOKEN };
             // Ordering: Release pairs with the Acquire of `start_poll` and `after_poll`: the next poll sees what the caller did
             // before the wake. Acquire pairs with the Release of `after_poll`, and takes over the future.
-            match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.word.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) if waits => return Wake::Queue,
                 Ok(_) => return Wake::Nothing,
                 Err(seen) => state = seen,
@@ -218,35 +263,45 @@ impl State {
     }
 
     /// Asks the task to stop, and makes it active if it waits. Does nothing if it was asked before, or is complete.
-    pub(super) fn cancel(&self, cause: CancelCause) -> Wake {
+    pub(super) fn cancel(&self, cause: CancelCause) -> Asked {
         let flags = CANCEL | (cause as usize) << CAUSE;
-        let mut state = self.0.load(Ordering::Relaxed);
+        let mut state = self.word.load(Ordering::Relaxed);
         loop {
             if state & (COMPLETE | CANCEL) != 0 {
-                return Wake::Nothing;
+                return Asked { wake: Wake::Nothing, is_watched: false };
             }
             let waits = state & ACTIVE == 0;
             // Ordering: Release pairs with the Acquire of `cause`. Acquire pairs with the Release of `after_poll`, and takes over
-            // the future.
-            match self.0.compare_exchange_weak(
+            // the future; and with that of `watch`, for the id.
+            match self.word.compare_exchange_weak(
                 state,
                 state | flags | ACTIVE,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) if waits => return Wake::Queue,
-                Ok(_) => return Wake::Nothing,
+                Ok(_) => {
+                    let wake = if waits { Wake::Queue } else { Wake::Nothing };
+                    return Asked { wake, is_watched: state & WATCHED != 0 };
+                }
                 Err(seen) => state = seen,
             }
         }
     }
 
-    /// Marks the task as watched, and returns `true` if it was complete already.
-    pub(super) fn watch(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `complete`, for the outcome. Nothing is released: where the caller waits is
-        // under a lock, which it holds during this call. The read-modify-write decides: either this sees COMPLETE, or `complete`
-        // sees WATCHED.
-        self.0.fetch_or(WATCHED, Ordering::Acquire) & COMPLETE != 0
+    /// Marks the task as watched, and returns what it had come to.
+    pub(super) fn watch(&self) -> StateWatched {
+        // Ordering: Acquire pairs with the Release of `complete`, for the outcome. Release pairs with the Acquire of `cancel`: a
+        // canceller that sees WATCHED sees the id, by which it finds the children. Where the caller waits is under a lock, which it
+        // holds during this call. The read-modify-write decides: either this sees COMPLETE or CANCEL, or `complete` or `cancel` sees
+        // WATCHED.
+        let before = self.word.fetch_or(WATCHED, Ordering::AcqRel);
+        if before & COMPLETE != 0 {
+            StateWatched::Complete
+        } else if before & CANCEL != 0 {
+            StateWatched::Cancelled
+        } else {
+            StateWatched::Active
+        }
     }
 
     /// Returns what was the first to ask the task to stop. The caller must have seen CANCEL.
@@ -255,19 +310,19 @@ impl State {
     pub(super) fn cause(&self) -> CancelCause {
         // The caller has seen CANCEL, which was set in the same exchange as the number.
         // Ordering: Acquire pairs with the Release of `cancel`: the future's destructor sees what the canceller did before.
-        CancelCause::ALL[self.0.load(Ordering::Acquire) >> CAUSE & 0b111]
+        CancelCause::ALL[self.word.load(Ordering::Acquire) >> CAUSE & 0b111]
     }
 
     /// Returns `true` if the task is complete.
     pub(super) fn is_complete(&self) -> bool {
         // Ordering: Acquire pairs with the Release of `complete`: the caller sees the output.
-        self.0.load(Ordering::Acquire) & COMPLETE != 0
+        self.word.load(Ordering::Acquire) & COMPLETE != 0
     }
 
     /// Returns `true` if the handle exists. A hint, unless the caller is the handle.
     pub(super) fn has_handle(&self) -> bool {
         // Ordering: Relaxed, a hint.
-        self.0.load(Ordering::Relaxed) & HANDLE != 0
+        self.word.load(Ordering::Relaxed) & HANDLE != 0
     }
 
     /// Sets JOIN_WAKER for the handle. Returns `false` if the task is complete: then the place of the waker stays the handle's.
@@ -284,7 +339,7 @@ impl State {
     /// changes the bit.
     pub(super) fn has_join_waker(&self) -> bool {
         // Ordering: Acquire pairs with the Release of `release_join_waker`: if the bit is clear, the runner is done with the place.
-        self.0.load(Ordering::Acquire) & JOIN_WAKER != 0
+        self.word.load(Ordering::Acquire) & JOIN_WAKER != 0
     }
 
     /// Clears JOIN_WAKER for the runner, which has used the waker. Returns `true` if the handle is gone: then the runner must drop
@@ -293,14 +348,14 @@ impl State {
         // Ordering: Release pairs with the Acquire of `has_join_waker` and `drop_handle`, and returns the place to the handle.
         // Acquire pairs with the Release of `drop_handle`, for a handle that was dropped meanwhile. The read-modify-write decides:
         // either this sees that HANDLE is clear, or `drop_handle` sees that JOIN_WAKER is.
-        self.0.fetch_and(!JOIN_WAKER, Ordering::AcqRel) & HANDLE == 0
+        self.word.fetch_and(!JOIN_WAKER, Ordering::AcqRel) & HANDLE == 0
     }
 
     fn change_unless_complete(&self, change: impl Fn(usize) -> usize) -> bool {
         // Ordering: Release pairs with the Acquire of `complete`, and passes the waker on to it. Acquire pairs, on failure, with
         // the Release of `complete`: the handle may take the output. On success it needs no partner, because no other thread
         // touches the place of the waker before COMPLETE is set.
-        self.0
+        self.word
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
                 (state & COMPLETE == 0).then(|| change(state))
             })
@@ -311,7 +366,7 @@ impl State {
     /// not, or if the state changed meanwhile.
     pub(super) fn drop_idle_handle(&self) -> bool {
         // Ordering: Relaxed: only the value to begin with.
-        let state = self.0.load(Ordering::Relaxed);
+        let state = self.word.load(Ordering::Relaxed);
         if state & (COMPLETE | JOIN_WAKER) != 0 {
             return false;
         }
@@ -319,14 +374,14 @@ impl State {
         let next = (state & !HANDLE) - REFERENCE;
         // Ordering: Release pairs with the Acquire of `complete` and `drop_reference`: all uses of the cell by the handle happen
         // before it is freed.
-        self.0.compare_exchange(state, next, Ordering::Release, Ordering::Relaxed).is_ok()
+        self.word.compare_exchange(state, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Clears HANDLE, for a handle that is being dropped. Its reference stays, and is dropped by the caller.
     pub(super) fn drop_handle(&self) -> HandleDropped {
         // Ordering: Acquire pairs with the Release of `complete`, and with that of the `drop_reference` that dropped the second
         // last reference.
-        let state = self.0.load(Ordering::Acquire);
+        let state = self.word.load(Ordering::Acquire);
         if state & COMPLETE != 0 && state / REFERENCE == 1 {
             // The handle is alone with the cell (rule 9), and the runner is done with the waker, too: otherwise its reference would
             // still be there.
@@ -335,7 +390,7 @@ impl State {
         // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `release_join_waker`, for the waker.
         // Release pairs with the Acquire of the same two: they see that the handle is done with the cell. The read-modify-write
         // decides: either this sees COMPLETE, or `complete` sees that HANDLE is clear.
-        let state = self.0.fetch_and(!HANDLE, Ordering::AcqRel);
+        let state = self.word.fetch_and(!HANDLE, Ordering::AcqRel);
         HandleDropped {
             drop_output: state & COMPLETE != 0,
             drop_waker: state & (COMPLETE | JOIN_WAKER) == COMPLETE,
@@ -345,7 +400,7 @@ impl State {
     /// Adds a reference. Aborts the process if there are too many.
     pub(super) fn add_reference(&self) {
         // Ordering: Relaxed, as in `Arc`: a thread that adds a reference has one, or holds the lock on the task's listing.
-        if self.0.fetch_add(REFERENCE, Ordering::Relaxed) > TOO_MANY {
+        if self.word.fetch_add(REFERENCE, Ordering::Relaxed) > TOO_MANY {
             std::process::abort();
         }
     }
@@ -354,20 +409,20 @@ impl State {
     pub(super) fn drop_reference(&self) -> bool {
         // Ordering: Acquire pairs with the Release of all the other references' ends: below, in `complete` and in
         // `drop_idle_handle`.
-        if self.0.load(Ordering::Acquire) / REFERENCE == 1 {
+        if self.word.load(Ordering::Acquire) / REFERENCE == 1 {
             // The caller is alone with the cell (rule 9).
             return true;
         }
         // Ordering: Release pairs with the Acquire above, or with the fence below, of the thread that drops the last reference; the
         // fence also pairs with the Release of `complete` and `drop_idle_handle`. As in `Arc`, all uses of the cell happen before
         // it is freed.
-        let last = self.0.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
+        let last = self.word.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
         if last {
             #[cfg(not(moirai_tsan))]
             fence(Ordering::Acquire);
             // ThreadSanitizer does not understand fences, so a load takes the place of this one.
             #[cfg(moirai_tsan)]
-            let _ = self.0.load(Ordering::Acquire);
+            let _ = self.word.load(Ordering::Acquire);
         }
         last
     }
@@ -375,7 +430,7 @@ impl State {
     /// Ends the word's life in a model, in which loom reports an access that does not happen before.
     #[cfg(moirai_loom)]
     pub(super) fn retire(&mut self) {
-        self.0.with_mut(|_| ());
+        self.word.with_mut(|_| ());
     }
 }
 
@@ -404,5 +459,15 @@ impl TaskPtr {
     pub(crate) unsafe fn is_cancelled(self) -> bool {
         // SAFETY: the caller guarantees that the cell is alive, and the state word is a part of it.
         unsafe { self.0.as_ref() }.is_cancelled()
+    }
+
+    /// Returns the task's id.
+    ///
+    /// # Safety
+    ///
+    /// The cell must be alive.
+    pub(crate) unsafe fn id(self) -> TaskId {
+        // SAFETY: as in `is_cancelled`.
+        unsafe { self.0.as_ref() }.id().expect("a task that runs has its id")
     }
 }

@@ -183,6 +183,8 @@ impl Schedule for TestExecutor {
         *self.listing.lock() = None;
     }
 
+    fn cancel_children(&self, _: TaskId) {}
+
     fn notify_watchers(&self, _: TaskId, status: TaskStatus) {
         let before = self.notified.lock().replace(status);
         assert!(before.is_none(), "watchers notified twice");

@@ -4,11 +4,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use moirai_core::{TaskError, TaskStatus};
+use moirai_core::{CancelCause, TaskError, TaskStatus};
 
 use super::test_executor::{Gate, TestExecutor, Wait};
 use super::yield_task;
-use moirai_core::CancelCause;
 use std::sync::atomic::Ordering;
 
 struct PanicOnDrop(&'static str);

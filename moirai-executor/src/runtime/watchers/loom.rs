@@ -1,15 +1,17 @@
-//! Models of waiting for a task by its id, on the shared part of a real executor.
+//! Models of waiting for a task by its id, and of its children, on the shared part of a real executor.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use moirai_core::TaskStatus;
 use moirai_core::shim::thread;
+use moirai_core::{CancelCause, TaskId, TaskKind, TaskStatus};
 
-use crate::handle::WaitForTask;
+use crate::handle::{TaskHandle, WaitForTask};
 use crate::runtime::shared::Shared;
 use crate::runtime::test_executor::{TestExecutor, Wakes, run_queued, spawn};
+use crate::spawn::options::SpawnOptions;
+use crate::spawn::start::spawn_future;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = ::loom::model::Builder::new();
@@ -77,6 +79,88 @@ fn loom_a_waiter_that_gives_up_takes_only_its_own_registration_along() {
         assert_eq!(poll(&mut kept, &wakes), Poll::Ready(ENDED));
         drop(kept);
         drop(task);
+        assert_nobody_waits(shared);
+        executor.stop();
+    });
+}
+
+/// Spawns a child of this task that waits for ever.
+fn spawn_child(shared: &Shared, parent: TaskId) -> TaskHandle<()> {
+    let mut options = SpawnOptions::new(TaskKind::Async);
+    options.rare.get_or_insert_default().cancel.parent = Some(parent);
+    spawn_future(shared, std::future::pending(), options)
+}
+
+fn is_asked(shared: &Shared, task: TaskId) -> bool {
+    let task = shared.task_ref(task).expect("it has not run since");
+    // SAFETY: the reference keeps the cell alive.
+    unsafe { task.ptr().is_cancelled() }
+}
+
+#[test]
+fn loom_a_child_is_asked_with_its_parent_before_the_parent_runs() {
+    model(|| {
+        let executor = TestExecutor::new();
+        let shared = &executor.shared;
+        let parent = spawn(shared, std::future::pending::<()>());
+        run_queued(shared);
+        let spawner = thread::spawn({
+            let (shared, parent) = (Arc::clone(shared), parent.id());
+            move || spawn_child(&shared, parent)
+        });
+        parent.cancel();
+        let child = spawner.join().unwrap();
+        // Nothing has run meanwhile, so a parent that is a closure and waits for its child goes on.
+        assert!(is_asked(shared, child.id()));
+        run_queued(shared);
+        let by = |task: &TaskHandle<()>| shared.registry.stats(task.id()).unwrap().cancelled_by;
+        assert_eq!(by(&parent), Some(CancelCause::Handle));
+        assert_eq!(by(&child), Some(CancelCause::Parent));
+        drop((parent, child));
+        assert_nobody_waits(shared);
+        executor.stop();
+    });
+}
+
+#[test]
+fn loom_a_child_of_a_parent_that_ends_cancelled_is_asked() {
+    model(|| {
+        let executor = TestExecutor::new();
+        let shared = &executor.shared;
+        let parent = spawn(shared, std::future::pending::<()>());
+        parent.cancel();
+        let runner = thread::spawn({
+            let shared = Arc::clone(shared);
+            move || run_queued(&shared)
+        });
+        let child = spawn_child(shared, parent.id());
+        runner.join().unwrap();
+        run_queued(shared);
+        assert!(child.is_finished());
+        drop((parent, child));
+        assert_nobody_waits(shared);
+        executor.stop();
+    });
+}
+
+#[test]
+fn loom_a_child_that_ends_meanwhile_leaves_nothing_behind() {
+    model(|| {
+        let executor = TestExecutor::new();
+        let shared = &executor.shared;
+        let parent = spawn(shared, std::future::pending::<()>());
+        run_queued(shared);
+        let child = spawn_child(shared, parent.id());
+        child.cancel();
+        let runner = thread::spawn({
+            let shared = Arc::clone(shared);
+            move || run_queued(&shared)
+        });
+        parent.cancel();
+        runner.join().unwrap();
+        run_queued(shared);
+        assert!(parent.is_finished() && child.is_finished());
+        drop((parent, child));
         assert_nobody_waits(shared);
         executor.stop();
     });
