@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod details;
 pub mod error;
 pub mod executor;
 pub mod id;
@@ -25,6 +26,7 @@ pub mod thread_kind;
 pub mod timestamp;
 
 pub use clock::{Clock, ManualClock};
+pub use details::{Progress, Tags};
 pub use error::{BuildError, Panic, TaskError};
 pub use executor::{
     CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, TaskManager,

@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{CancelCause, Priority, TaskId, TaskKind, TaskStatus, Timestamp};
+use crate::{CancelCause, Priority, Progress, Tags, TaskId, TaskKind, TaskStatus, Timestamp};
 
 /// A copy of one task's record, as it was at [`observed_at`](Self::observed_at).
 #[derive(Clone, Debug)]
@@ -40,6 +40,14 @@ pub struct TaskStats {
     /// The message of the panic that ended the task, and of a panic of a destructor of the task, together cut to
     /// [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES) bytes; `None` if neither panicked.
     pub error: Option<Arc<str>>,
+    /// The task that this one was made a child of.
+    pub parent: Option<TaskId>,
+    /// The tags that were given to the task builder.
+    pub tags: Tags,
+    /// How far the task has come, if it has told.
+    pub progress: Option<Progress>,
+    /// What the task has told of itself in words, cut to [`MAX_NAME_BYTES`](crate::text::MAX_NAME_BYTES) bytes.
+    pub note: Option<Arc<str>>,
     /// What has cancelled the task; `None` if it was not cancelled.
     pub cancelled_by: Option<CancelCause>,
     /// When this copy was made.
@@ -70,6 +78,10 @@ impl TaskStats {
             worker: None,
             location,
             error: None,
+            parent: None,
+            tags: Tags::default(),
+            progress: None,
+            note: None,
             cancelled_by: None,
             observed_at: spawned_at,
         }

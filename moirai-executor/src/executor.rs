@@ -189,6 +189,15 @@ impl HybridExecutor {
         shut_down(&self.shared, ShutdownMode::Drain(timeout))
     }
 
+    /// Returns the records of the tasks that were spawned with this tag.
+    #[must_use]
+    pub fn tasks_tagged(&self, key: &str, value: impl fmt::Display) -> Vec<TaskStats> {
+        let value = value.to_string();
+        let mut tasks = self.shared.registry.snapshot();
+        tasks.retain(|task| task.tags.contains(key, &value));
+        tasks
+    }
+
     /// Waits until a shutdown has begun, of whatever kind.
     pub fn shutting_down(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shared.shutdown_token.cancelled()

@@ -28,6 +28,7 @@
 //!   hold.
 
 mod current;
+mod current_task;
 mod executor;
 mod executor_builder;
 mod fork_join;
@@ -51,6 +52,7 @@ mod yield_now;
 mod tests;
 
 pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
+pub use current_task::{current_task_id, set_note, set_progress};
 pub use executor::{HybridExecutor, WeakExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};

@@ -53,6 +53,7 @@ pub mod par;
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal;
 pub mod sim;
+pub mod task;
 
 #[cfg(doctest)]
 mod guide;
@@ -74,9 +75,9 @@ pub use moirai_core::Ready;
 pub use moirai_core::{
     BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig,
     ExecutorControl, ExecutorPlugin, LocalQueue, ManualClock, Panic, ParkHook, ParseTaskIdError,
-    Priority, QueueReason, Recorder, Scheduler, ShutdownReport, Stall, Task, TaskError, TaskId,
-    TaskKind, TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp,
-    Visibility,
+    Priority, Progress, QueueReason, Recorder, Scheduler, ShutdownReport, Stall, Tags, Task,
+    TaskError, TaskId, TaskKind, TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus,
+    ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, GroupCounts, HybridExecutor,

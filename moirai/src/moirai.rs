@@ -391,6 +391,12 @@ impl Moirai {
         self.0.tasks()
     }
 
+    /// Returns the records of the tasks that were spawned with this [tag](TaskBuilder::tag), active and retained. It looks at all records.
+    #[must_use]
+    pub fn tasks_tagged(&self, key: &str, value: impl fmt::Display) -> Vec<TaskStats> {
+        self.0.tasks_tagged(key, value)
+    }
+
     /// Asks a queued or running task to stop, as [`TaskHandle::cancel`] does. Returns `false` if the id belongs to no active task.
     pub fn cancel_task(&self, id: TaskId) -> bool {
         self.0.cancel_task(id)

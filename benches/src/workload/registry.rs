@@ -100,6 +100,7 @@ impl Ours {
             priority: Priority::Normal,
             location: Location::caller(),
             hints: None,
+            details: None,
             name: None,
             task: NonNull::<u64>::dangling().cast(),
         };

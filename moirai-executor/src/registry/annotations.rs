@@ -1,4 +1,4 @@
-//! The parts that few records have: a name, an error message, hints for the scheduler.
+//! The parts that few records have: a name, an error message, hints for the scheduler, details.
 
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use moirai_core::shim::cell::UnsafeCell;
 
+use super::details::TaskDetails;
 use super::record::TaskHints;
 use crate::panics;
 
@@ -16,6 +17,7 @@ pub(super) struct Annotations {
     pub(super) name: Option<Arc<str>>,
     pub(super) error: Option<Arc<str>>,
     pub(super) hints: Option<Box<TaskHints>>,
+    pub(super) details: Option<Arc<TaskDetails>>,
 }
 
 impl Annotations {
@@ -28,6 +30,16 @@ impl Annotations {
         Self { error: Some(error), ..self.clone() }
     }
 
+    /// Returns a copy with details.
+    pub(super) fn with_details(&self, details: Arc<TaskDetails>) -> Self {
+        Self { details: Some(details), ..self.clone() }
+    }
+
+    /// Returns the annotations of a record of which only the location is known.
+    pub(super) const fn of(location: &'static Location<'static>) -> Self {
+        Self { location, name: None, error: None, hints: None, details: None }
+    }
+
     /// Returns the bytes held: this, and the texts with their reference counts. A text that is shared with a copy of the record
     /// counts here in full.
     pub(super) fn bytes(&self) -> usize {
@@ -36,7 +48,8 @@ impl Annotations {
                 .map_or(0, |text| (text.len() + 2 * size_of::<usize>()).next_multiple_of(8))
         };
         let hints = if self.hints.is_some() { size_of::<TaskHints>() } else { 0 };
-        size_of::<Self>() + of(&self.name) + of(&self.error) + hints
+        let details = self.details.as_ref().map_or(0, |details| details.bytes());
+        size_of::<Self>() + of(&self.name) + of(&self.error) + hints + details
     }
 
     /// Moves it to the heap, and returns the pointer with the mark (the low bit set).

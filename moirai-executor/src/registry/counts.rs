@@ -122,6 +122,7 @@ impl Counts {
             name: new.name.clone(),
             error: None,
             hints: new.hints.clone(),
+            details: new.details.clone(),
         };
         self.annotation_bytes(annotations.bytes(), None);
     }

@@ -43,6 +43,7 @@
 //!     location: Location::caller(),
 //!     name: Some("checksum".into()),
 //!     hints: None,
+//!     details: None,
 //!     task: NonNull::from(&job).cast(),
 //! };
 //! // SAFETY: the writer is one of this registry. The record is finished below, with this registry, and so before the registry is
@@ -136,6 +137,7 @@ mod annotations;
 mod completions;
 mod counts;
 mod depot;
+mod details;
 mod directory;
 mod evictor;
 mod garbage;
@@ -159,6 +161,7 @@ mod loom;
 mod tests;
 
 pub use counts::Totals;
+pub use details::TaskDetails;
 pub use record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
 pub use sweep::SweepReport;
 pub(crate) use sweeper::{ClockListener, sweep_when_due};

@@ -151,6 +151,13 @@ fn task_stats(id: TaskId, record: Record, now: &Converter) -> TaskStats {
     stats.worker = word.worker();
     stats.error = record.error.filter(|_| stats.status.is_terminal());
     stats.cancelled_by = word.cause();
+    if let Some(details) = record.details {
+        let told = details.told();
+        stats.parent = details.parent();
+        stats.tags = details.tags().clone();
+        stats.progress = told.progress;
+        stats.note = told.note;
+    }
     stats.observed_at = now.now();
     stats
 }

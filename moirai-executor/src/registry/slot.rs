@@ -1,7 +1,7 @@
 //! A slot: one record in a cache line of atomics.
 //!
 //! What few records have shares a field: `about` is a pointer to the spawn location, a `Location`, or, marked by its low bit, to
-//! [`Annotations`], which have the location, the name, the error message and the hints. Kind, priority and worker are in the word,
+//! [`Annotations`], which have the location, the name, the error message, the hints and the details. Kind, priority and worker are in the word,
 //! beside generation and status. `polls` and `busy` saturate.
 //!
 //! The published address is taken out by one compare-and-swap (rule 4), because that is cheap for the tasks that no thread looks
@@ -19,6 +19,7 @@ use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering,
 use moirai_core::shim::thread::yield_now;
 
 use super::annotations::{Annotations, LinkedAnnotations};
+use super::details::TaskDetails;
 use super::garbage::Pin;
 use super::record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
 use super::state_word::StateWord;
@@ -58,6 +59,7 @@ pub(super) struct Record {
     pub(super) location: &'static Location<'static>,
     pub(super) name: Option<Arc<str>>,
     pub(super) error: Option<Arc<str>>,
+    pub(super) details: Option<Arc<TaskDetails>>,
 }
 
 /// What remains to be done for a record whose slot was made free.
@@ -103,7 +105,7 @@ impl Slot {
     /// Writes the record of a new task (rule 2), and returns its generation. The caller has allocated the slot.
     #[inline]
     pub(super) fn register(&self, new: NewRecord, ticks: u64) -> u32 {
-        let NewRecord { kind, priority, location, name, hints, task } = new;
+        let NewRecord { kind, priority, location, name, hints, details, task } = new;
         debug_assert!(task.addr().get() & MARK == 0, "the low bit of the address is the lock");
         const { assert!(align_of::<Location<'static>>() >= 2, "the low bit is the mark") };
         let generation = self.own_word().generation();
@@ -117,10 +119,10 @@ impl Slot {
         self.finished.store(0, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
         self.polls.store(0, Ordering::Relaxed);
-        let about = if name.is_none() && hints.is_none() {
+        let about = if name.is_none() && hints.is_none() && details.is_none() {
             ptr::from_ref(location).cast_mut().cast()
         } else {
-            Annotations { location, name, error: None, hints }.into_marked()
+            Annotations { location, name, error: None, hints, details }.into_marked()
         };
         // Ordering: Release pairs with the Acquire load of `about` in `read`, which follows the pointer before it has loaded the
         // word again.
@@ -300,16 +302,43 @@ impl Slot {
     ///
     /// Returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
     pub(super) fn add_error(&self, error: Arc<str>) -> (Option<NonNull<LinkedAnnotations>>, usize) {
+        self.annotate(|annotations| annotations.with_error(error))
+    }
+
+    /// Returns the details, and adds them if there are none. For the thread that may write the slot (rule 1).
+    ///
+    /// Also returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
+    pub(super) fn details(&self) -> (Arc<TaskDetails>, Option<NonNull<LinkedAnnotations>>, usize) {
+        // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
+        let linked = LinkedAnnotations::from_marked(self.about.load(Ordering::Relaxed));
+        // SAFETY: as in `annotate`.
+        let present = linked.and_then(|linked| unsafe { linked.as_ref() }.get().details.clone());
+        if let Some(details) = present {
+            return (details, None, 0);
+        }
+        let details = Arc::<TaskDetails>::default();
+        let add = |annotations: &Annotations| annotations.with_details(Arc::clone(&details));
+        let (replaced, added) = self.annotate(add);
+        (details, replaced, added)
+    }
+
+    /// Links a changed copy of the annotations.
+    ///
+    /// Returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
+    fn annotate(
+        &self,
+        change: impl FnOnce(&Annotations) -> Annotations,
+    ) -> (Option<NonNull<LinkedAnnotations>>, usize) {
         // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         let about = self.about.load(Ordering::Relaxed);
         let annotations = match LinkedAnnotations::from_marked(about) {
             // SAFETY: only the thread that may write the slot, which is the caller, replaces and retires the annotations that it
             // links.
-            Some(old) => unsafe { old.as_ref() }.get().with_error(error),
+            Some(old) => change(unsafe { old.as_ref() }.get()),
             None => {
                 // SAFETY: a pointer without the mark is the `&'static Location` that `register` stored for this task.
                 let location = unsafe { &*about.cast::<Location<'static>>() };
-                Annotations { location, name: None, error: Some(error), hints: None }
+                change(&Annotations::of(location))
             }
         };
         let added = annotations.bytes();
@@ -379,7 +408,7 @@ impl Slot {
             let finished = self.finished.load(Ordering::Relaxed);
             let busy = self.busy.load(Ordering::Relaxed);
             let polls = self.polls.load(Ordering::Relaxed);
-            // Ordering: Acquire pairs with the Release stores of `about` in `register`, `add_error` and `set_free`: what the
+            // Ordering: Acquire pairs with the Release stores of `about` in `register`, `annotate` and `set_free`: what the
             // pointer leads to has been written.
             let about = self.about.load(Ordering::Acquire);
             let annotations = LinkedAnnotations::from_marked(about).map(|annotations| {
@@ -403,10 +432,10 @@ impl Slot {
                     // SAFETY: the word has not changed, so the pointer is one of this task's; it has no mark and is not null, so it
                     // is the `&'static Location` that `register` stored.
                     let location = unsafe { &*about.cast::<Location<'static>>() };
-                    Annotations { location, name: None, error: None, hints: None }
+                    Annotations::of(location)
                 }
             };
-            let Annotations { location, name, error, hints: _ } = annotations;
+            let Annotations { location, name, error, hints: _, details } = annotations;
             let started = started.checked_sub(1);
             return Some(Record {
                 word,
@@ -418,6 +447,7 @@ impl Slot {
                 location,
                 name,
                 error,
+                details,
             });
         }
     }

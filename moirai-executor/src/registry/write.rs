@@ -7,10 +7,13 @@ use moirai_core::{TaskId, TaskStatus};
 
 use super::annotations::LinkedAnnotations;
 use super::counts::{EvictionCause, outcome_of};
+use super::details::TaskDetails;
 use super::evictor::evict_oldest;
 use super::garbage;
+use super::garbage::Pin;
 use super::page::{self, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
 use super::record::{FinishedTask, NewRecord, RecordEnd};
+use super::slot::Slot;
 use super::task_registry::Registry;
 use super::writer::{ActiveRecord, Writer};
 
@@ -34,7 +37,7 @@ impl Registry {
     #[inline(always)]
     pub unsafe fn register(&self, writer: &mut Writer, new: NewRecord, ticks: u64) -> ActiveRecord {
         debug_assert!(writer.registry == self.identity, "the caller's promise");
-        if new.name.is_some() || new.hints.is_some() {
+        if new.name.is_some() || new.hints.is_some() || new.details.is_some() {
             self.store.counts.add_annotations(&new);
         }
         let number = self.allocate(writer);
@@ -332,6 +335,39 @@ impl Registry {
         // Before the annotations that were replaced are retired: a pin would keep them.
         drop(pin);
         self.annotations_added(added, replaced);
+    }
+
+    /// Returns the details of an active task, and adds them to its record if it has none; `None` if no task with this id is active.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread must be the one that may write the record: that which has the task's [`ActiveRecord`], or runs the task.
+    #[must_use]
+    pub unsafe fn details_of_own(&self, id: TaskId) -> Option<Arc<TaskDetails>> {
+        let pin = garbage::pin();
+        let slot = self.active_slot(id, &pin)?;
+        let (details, replaced, added) = slot.details();
+        // Before the annotations that were replaced are retired: a pin would keep them.
+        drop(pin);
+        if added > 0 {
+            self.annotations_added(added, replaced);
+        }
+        Some(details)
+    }
+
+    /// Returns the details of an active task, if its record has any; `None` if no task with this id is active. It takes no lock.
+    #[must_use]
+    pub fn details(&self, id: TaskId) -> Option<Arc<TaskDetails>> {
+        let pin = garbage::pin();
+        let slot = self.active_slot(id, &pin)?;
+        slot.read(id.generation(), &pin)?.details
+    }
+
+    fn active_slot<'a>(&'a self, id: TaskId, pin: &'a Pin) -> Option<&'a Slot> {
+        let slot = self.store.directory.page_of(id.slot(), pin)?.slot(id.slot());
+        let word = slot.word();
+        let active = word.status().is_some_and(TaskStatus::is_active);
+        (active && word.generation() == id.generation()).then_some(slot)
     }
 
     /// Calls `f` with the address that an active task was registered with, and returns what `f` returns; `None` if no task with

@@ -372,6 +372,12 @@ impl Context {
         Some(unsafe { task.id() })
     }
 
+    /// Returns whether the thread runs this task in this context, or tasks inside of its poll.
+    pub(crate) fn runs(&self, id: TaskId) -> bool {
+        // SAFETY: the task has been entered and not left, so its cell is alive.
+        self.innermost_task().is_some_and(|task| unsafe { task.id() } == id)
+    }
+
     /// Returns the number of tasks, of all executors, that the calling thread is running inside of each other.
     pub(crate) fn nested_tasks() -> usize {
         let mut nested = 0;

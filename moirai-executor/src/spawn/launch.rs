@@ -65,7 +65,15 @@ fn launch_plain(
     // SAFETY: the cell is new, and alive.
     let header = unsafe { task.as_ref() };
     let (kind, priority) = (header.kind(), header.priority());
-    let new = || NewRecord { kind, priority, location, name: None, hints: None, task: task.cast() };
+    let new = || NewRecord {
+        kind,
+        priority,
+        location,
+        name: None,
+        hints: None,
+        details: None,
+        task: task.cast(),
+    };
     // SAFETY: the cell is new, and its header is `task`.
     unsafe { launch(shared, task, new) }
 }

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
-use moirai_core::{Clock, Hints, Priority, TaskKind};
+use moirai_core::{Clock, Hints, Priority, Tags, TaskKind};
 
 use super::cancel_on::CancelOptions;
-use crate::registry::TaskHints;
+use crate::registry::{TaskDetails, TaskHints};
 
 /// The options of a spawn.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct SpawnOptions {
     pub(crate) rare: Option<Box<RareOptions>>,
     /// The hints for the scheduler, with the deadline counted from the spawn. The spawn itself computes them from `rare`.
     pub(crate) hints: Option<Box<TaskHints>>,
+    /// What else the record is to say. The spawn itself makes it from `rare`.
+    pub(crate) details: Option<Arc<TaskDetails>>,
 }
 
 /// Options that few tasks have: what cancels them, and hints for the scheduler.
@@ -30,6 +33,8 @@ pub(crate) struct RareOptions {
     pub(crate) deadline: Option<Duration>,
     pub(crate) affinity: Option<u64>,
     pub(crate) expected_duration: Option<Duration>,
+    /// Keys and values, not more than a task may have.
+    pub(crate) tags: Vec<(Cow<'static, str>, String)>,
 }
 
 impl SpawnOptions {
@@ -44,7 +49,15 @@ impl SpawnOptions {
     /// Returns the options of a task of this kind, spawned at this location.
     #[inline(always)]
     pub(crate) const fn at(kind: TaskKind, location: &'static Location<'static>) -> Self {
-        Self { kind, priority: Priority::Normal, name: None, location, rare: None, hints: None }
+        Self {
+            kind,
+            priority: Priority::Normal,
+            name: None,
+            location,
+            rare: None,
+            hints: None,
+            details: None,
+        }
     }
 }
 
@@ -64,6 +77,16 @@ impl RareOptions {
         kinds.affinities = self.affinity.is_some();
         kinds.expected_durations = self.expected_duration.is_some();
         kinds
+    }
+
+    /// Returns the parent and the tags, if there is one or the other.
+    pub(crate) fn details(&self) -> Option<Arc<TaskDetails>> {
+        let parent = self.cancel.parent;
+        if parent.is_none() && self.tags.is_empty() {
+            return None;
+        }
+        let tags = Tags::new(self.tags.iter().map(|(key, value)| (&**key, &**value)));
+        Some(Arc::new(TaskDetails::new(parent, tags)))
     }
 
     /// Returns those hints of a task that is spawned now which the scheduler reads. Without a deadline, the timeout is the deadline.

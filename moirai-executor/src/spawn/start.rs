@@ -182,6 +182,7 @@ where
     let rare = options.rare.take();
     if let Some(rare) = &rare {
         options.hints = hints_of(shared, rare);
+        options.details = rare.details();
     }
     if let Some(rare) = rare.filter(|rare| rare.cancel.is_any()) {
         let registrar = Registrar::default();
@@ -247,7 +248,7 @@ fn allocate<W: Work + 'static>(
     options: SpawnOptions,
     cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
-    let SpawnOptions { kind, priority, name, location, rare: _, hints } = options;
+    let SpawnOptions { kind, priority, name, location, rare: _, hints, details } = options;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: all cells together own a reference to the shared part, which is given up after the last of them: see `cell_count`.
     let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, work) };
@@ -257,6 +258,7 @@ fn allocate<W: Work + 'static>(
         location,
         name,
         hints,
+        details,
         task: task.cast(),
     };
     if kind != TaskKind::Blocking && shared.plugins.is_empty() && cancellation.is_none() {

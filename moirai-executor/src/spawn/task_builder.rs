@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moirai_core::{Priority, TaskKind};
+use moirai_core::{Priority, Tags, TaskKind};
 use moirai_sync::CancellationToken;
 
 use crate::box_if_large;
@@ -140,6 +140,28 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// ```
     pub fn cancel_token(mut self, token: CancellationToken) -> Self {
         self.rare.get_or_insert_default().cancel.token = Some(token);
+        self
+    }
+
+    /// Adds a tag to the task's record, by which `tasks_tagged` finds the task. A task has at most
+    /// [`MAX_TAGS`](Tags::MAX_TAGS); those beyond are dropped.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    ///
+    /// let executor = Moirai::new()?;
+    /// let task = executor.task().name("pack").tag("order", 4711).spawn_parallel(|| ());
+    /// let id = task.id();
+    /// task.join().unwrap();
+    /// let tasks = executor.tasks_tagged("order", 4711);
+    /// assert_eq!((tasks[0].id, tasks[0].tags.get("order")), (id, Some("4711")));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn tag(mut self, key: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+        let tags = &mut self.rare.get_or_insert_default().tags;
+        if tags.len() < Tags::MAX_TAGS {
+            tags.push((key.into(), value.to_string()));
+        }
         self
     }
 
