@@ -177,8 +177,9 @@ class Crate:
         return methods
 
     def is_table(self, module):
-        """Whether a module's file is a table of contents: `lib.rs` or a `mod.rs`."""
-        return self.files[module].endswith(("lib.rs", "mod.rs"))
+        """Whether a module's file is a table of contents: `lib.rs` or a `mod.rs`. The compiler wants the macros of a crate of macros in
+        its `lib.rs`."""
+        return self.files[module].endswith(("lib.rs", "mod.rs")) and "#[proc_macro" not in self.code[module]
 
     def renamed_roots(self):
         """Files that give `crate`, `super` or `self` another name, by which imports could not be followed."""

@@ -10,6 +10,7 @@
 //! cargo run --release --example replay              # stress, search, replay, and the queue without the bug
 //! cargo run --release --example replay -- --seconds 30
 //! cargo run --release --example replay -- --seed 17 # one seed alone
+//! cargo test --example replay                       # the same search and replay, by `#[moirai::test(simulate = …)]`
 //! ```
 
 use std::collections::VecDeque;
@@ -287,4 +288,55 @@ fn main() -> ExitCode {
     let well = fixed.failure.is_none();
     println!("  {}", if well { "no seed fails" } else { "a seed fails" });
     if times == 10 && well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Output};
+
+    use super::pool;
+    use moirai::Moirai;
+
+    #[moirai::test(simulate = 2_000)]
+    #[ignore = "fails, for the test below"]
+    async fn the_pool_does_all_its_jobs() {
+        pool(Moirai::current().unwrap(), false).await;
+    }
+
+    #[moirai::test(simulate = 300)]
+    async fn the_pool_without_the_bug_does_all_its_jobs() {
+        pool(Moirai::current().unwrap(), true).await;
+    }
+
+    /// Runs the first of these tests in a process of its own.
+    fn run_the_failing_test(seed: Option<&str>) -> Output {
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        test.args(["--exact", "tests::the_pool_does_all_its_jobs", "--ignored"]);
+        test.env_remove("MOIRAI_SIM_SEED").envs(seed.map(|seed| ("MOIRAI_SIM_SEED", seed)));
+        test.output().unwrap()
+    }
+
+    #[test]
+    fn the_failing_test_names_a_seed_and_fails_with_it_alone() {
+        let found = run_the_failing_test(None);
+        let text = String::from_utf8_lossy(&found.stdout);
+        assert!(!found.status.success(), "{text}");
+        let name = "tests::the_pool_does_all_its_jobs";
+        let message = format!("the simulated test `{name}` fails with seed ");
+        let (_, message) = text.split_once(&message).expect(&text);
+        let (seed, cause) = message.split_once(": ").expect(&text);
+        assert!(cause.starts_with("deadlock: no task can go on"), "{text}");
+        let command = format!("alone: MOIRAI_SIM_SEED={seed} cargo test {name}");
+        assert!(message.contains(&command), "{text}");
+        for _ in 0..3 {
+            let again = run_the_failing_test(Some(seed));
+            let text = String::from_utf8_lossy(&again.stdout);
+            assert!(!again.status.success(), "{text}");
+            assert!(text.contains("after 1 seeds"), "{text}");
+            assert!(text.contains(&format!("fails with seed {seed}: deadlock")), "{text}");
+        }
+        // With a seed that passes, it passes.
+        let passing = if seed == "0" { "1" } else { "0" };
+        assert!(run_the_failing_test(Some(passing)).status.success());
+    }
 }

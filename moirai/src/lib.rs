@@ -39,6 +39,7 @@
 //!
 //! - `ctrl-c` (on by default): `Moirai::shutdown_on_ctrl_c`.
 //! - `signal` (on by default, on Unix): [`signal`] has futures for signals, and `Moirai::shutdown_on_signals` drains on them.
+//! - `macros` (on by default): the attributes [`#[moirai::main]`](macro@main) and [`#[moirai::test]`](macro@test).
 //! - `par-iter`: parallel iterators in [`par`], those of `orx-parallel` on Moirai's workers.
 //! - `serde`: serialization of configuration, statistics, ids and statuses.
 #![forbid(unsafe_code)]
@@ -46,6 +47,8 @@
 #[cfg(feature = "ctrl-c")]
 mod ctrl_c;
 mod deprecated;
+#[cfg(feature = "macros")]
+mod entry_points;
 mod free;
 mod global;
 mod moirai;
@@ -84,6 +87,8 @@ pub use moirai_executor::{
     HybridExecutorBuilder, InGroup, Scope, Standalone, TaskBuilder, TaskGroup, TaskHandle,
     TrySpawnError, block_in_place, idle, is_cancelled, time, yield_now,
 };
+#[cfg(feature = "macros")]
+pub use moirai_macros::{main, test};
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};
 
@@ -102,6 +107,13 @@ pub mod scheduler {
     pub use moirai_core::{Claims, Ready};
     pub use moirai_executor::Runnable;
     pub use moirai_scheduler::*;
+}
+
+/// What the attributes of the feature `macros` call. It may change at any time.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::entry_points::{TestOutput, run_main, run_test, simulate_test};
 }
 
 /// The names that most programs need: `use moirai::prelude::*;`.
