@@ -12,7 +12,6 @@ use crate::{Moirai, MoiraiBuilder};
 const NOT_STARTED: i32 = 1;
 
 /// Runs the `main` of a program, for `#[moirai::main]`.
-#[allow(clippy::print_stderr, reason = "there is nobody else to tell")]
 pub fn run_main<F: Future>(builder: MoiraiBuilder, main: impl FnOnce() -> F) -> F::Output {
     let executor = match builder.build() {
         Ok(executor) => executor,

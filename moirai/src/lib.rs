@@ -33,7 +33,7 @@
 //! - [`scheduler`] has the schedulers to choose from, and what it takes to write another; [`metrics`] has counters and histograms.
 //!
 //! The free functions of this crate, such as [`spawn_async`] and [`join`](join()), run on the executor that runs the calling
-//! thread, or else on the [`global`](global()) one, which is started at its first use.
+//! thread, or else on the [`global`](global()) one, which is started at its first use. [`init_global`] configures it before that.
 //!
 //! # Features
 //!
@@ -49,6 +49,7 @@ mod ctrl_c;
 mod deprecated;
 #[cfg(feature = "macros")]
 mod entry_points;
+mod environment;
 mod free;
 mod global;
 mod moirai;
@@ -70,7 +71,7 @@ pub use crate::free::{
     block_on, join, scope, shutdown_token, shutting_down, spawn_async, spawn_blocking,
     spawn_detached, spawn_parallel,
 };
-pub use crate::global::global;
+pub use crate::global::{InitGlobalError, global, init_global};
 pub use crate::moirai::{Moirai, MoiraiBuilder};
 
 #[allow(deprecated)]

@@ -15,6 +15,8 @@ use moirai_executor::{
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 use moirai_sync::CancellationToken;
 
+use crate::environment;
+
 /// A handle to a running executor: workers for async tasks and parallel closures, a pool of threads for blocking ones, and the
 /// registry, which has a record of every task.
 ///
@@ -67,8 +69,8 @@ impl From<HybridExecutor> for Moirai {
 }
 
 impl Moirai {
-    /// Starts an executor with the default configuration. It has one worker per processor, and keeps the records of ended tasks for five
-    /// minutes, but of no more than 10,000 tasks.
+    /// Starts an executor with the default configuration. It has one worker per processor, or as many as the environment variable
+    /// `MOIRAI_WORKER_THREADS` says, and keeps the records of ended tasks for five minutes, but of no more than 10,000 tasks.
     ///
     /// # Errors
     ///
@@ -78,8 +80,17 @@ impl Moirai {
     }
 
     /// Returns a builder with the default configuration.
+    ///
+    /// The environment variable `MOIRAI_WORKER_THREADS` sets the number of workers, unless the builder is told one, or given a whole
+    /// configuration. A value that is not a number from 1 to [`MAX_WORKER_THREADS`](crate::ExecutorConfig::MAX_WORKER_THREADS) is
+    /// ignored, and reported once on standard error.
     pub fn builder() -> MoiraiBuilder {
-        HybridExecutor::builder().wrapped_in().recorder(Arc::new(MetricsRecorder::default()))
+        let builder = HybridExecutor::builder().wrapped_in();
+        let builder = builder.recorder(Arc::new(MetricsRecorder::default()));
+        match environment::worker_threads() {
+            Some(workers) => builder.worker_threads(workers),
+            None => builder,
+        }
     }
 
     /// Returns the executor that runs the calling thread: inside of a task, of [`block_on`](Self::block_on), and of
