@@ -10,6 +10,7 @@ pub mod details;
 pub mod error;
 pub mod executor;
 pub mod id;
+pub mod output;
 pub mod panics;
 pub mod park_hook;
 pub mod plugin;
@@ -33,6 +34,7 @@ pub use executor::{
     TaskSpawner,
 };
 pub use id::{ParseTaskIdError, TaskId};
+pub use output::{EvenAFuture, NotAFuture};
 pub use park_hook::ParkHook;
 pub use plugin::ExecutorPlugin;
 pub use recorder::{Recorder, TaskSample};

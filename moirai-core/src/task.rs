@@ -32,6 +32,8 @@ pub trait Task: Send + 'static {
     fn run(self) -> Self::Output;
 }
 
+// Otherwise the compiler says of anything else that it is no `FnOnce`, which nobody asked for.
+#[diagnostic::do_not_recommend]
 impl<F, R> Task for F
 where
     F: FnOnce() -> R + Send + 'static,

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use moirai_core::TaskId;
+use moirai_core::{NotAFuture, TaskId};
 use moirai_executor::{
     Scope, TaskHandle, box_if_large, spawn_async_or, spawn_detached_or, spawn_parallel_or,
 };
@@ -45,10 +45,10 @@ where
 /// Spawns a closure that computes on the executor that runs the calling thread, or else on the [`global`](crate::global()) one.
 #[inline(always)]
 #[track_caller]
-pub fn spawn_parallel<F, R>(f: F) -> TaskHandle<R>
+pub fn spawn_parallel<F, R, ReturnsNoFuture>(f: F) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
+    R: NotAFuture<ReturnsNoFuture> + Send + 'static,
 {
     box_if_large!(f: F = Box::new(f), spawn_parallel_or(|| global().executor(), f))
 }
@@ -57,10 +57,10 @@ where
 /// [`global`](crate::global()) one.
 #[inline]
 #[track_caller]
-pub fn spawn_blocking<F, R>(f: F) -> TaskHandle<R>
+pub fn spawn_blocking<F, R, ReturnsNoFuture>(f: F) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
+    R: NotAFuture<ReturnsNoFuture> + Send + 'static,
 {
     let executor = current_or_global();
     box_if_large!(f: F = Box::new(f), executor.spawn_blocking(f))

@@ -77,11 +77,11 @@ pub use crate::moirai::{Moirai, MoiraiBuilder};
 #[allow(deprecated)]
 pub use moirai_core::Ready;
 pub use moirai_core::{
-    BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, Executor, ExecutorConfig,
-    ExecutorControl, ExecutorPlugin, LocalQueue, ManualClock, Panic, ParkHook, ParseTaskIdError,
-    Priority, Progress, QueueReason, Recorder, Scheduler, ShutdownReport, Stall, Tags, Task,
-    TaskError, TaskId, TaskKind, TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus,
-    ThreadKind, Timestamp, Visibility,
+    BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, EvenAFuture, Executor,
+    ExecutorConfig, ExecutorControl, ExecutorPlugin, LocalQueue, ManualClock, NotAFuture, Panic,
+    ParkHook, ParseTaskIdError, Priority, Progress, QueueReason, Recorder, Scheduler,
+    ShutdownReport, Stall, Tags, Task, TaskError, TaskId, TaskKind, TaskManager, TaskSample,
+    TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, GroupCounts, HybridExecutor,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, ShutdownReport, Stall, Task,
-    TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorControl, ManualClock, NotAFuture, Priority, ShutdownReport,
+    Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_executor::{
     HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, box_if_large,
@@ -134,9 +134,20 @@ impl Moirai {
     /// If the task is refused, its handle returns [`TaskError::ShutDown`](crate::TaskError::ShutDown) once the executor is shutting
     /// down, and [`TaskError::AtCapacity`](crate::TaskError::AtCapacity) at the limit on active tasks, if there is one. This is
     /// true of all `spawn` methods; [`TaskBuilder`] has others, which give the work back or wait.
+    ///
+    /// What a task or a closure returns must not be a future, which nobody would poll; see [`NotAFuture`]. To run a future, use
+    /// [`spawn_async`](Self::spawn_async).
+    ///
+    /// ```compile_fail,E0277
+    /// # let executor = moirai::Moirai::new().unwrap();
+    /// executor.spawn(async { 6 * 7 });
+    /// ```
     #[inline]
     #[track_caller]
-    pub fn spawn<T: Task>(&self, task: T) -> TaskHandle<T::Output> {
+    pub fn spawn<T, ReturnsNoFuture>(&self, task: T) -> TaskHandle<T::Output>
+    where
+        T: Send + Task<Output: NotAFuture<ReturnsNoFuture>>,
+    {
         box_if_large!(task: T = { let task = Box::new(task); move || task.run() }, self.0.spawn(task))
     }
 
@@ -188,12 +199,34 @@ impl Moirai {
     }
 
     /// Spawns a closure that computes, which a worker runs. For one that blocks, use [`spawn_blocking`](Self::spawn_blocking).
+    ///
+    /// A closure that returns a future does not compile, because nobody would poll that future:
+    ///
+    /// ```compile_fail,E0282
+    /// # let executor = moirai::Moirai::new().unwrap();
+    /// executor.spawn_parallel(|| async { 6 * 7 });
+    /// ```
+    ///
+    /// Spawn the future itself, with [`spawn_async`](Self::spawn_async). If it is to be returned nevertheless, name
+    /// [`EvenAFuture`](crate::EvenAFuture):
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// use moirai::EvenAFuture;
+    ///
+    /// # let executor = Moirai::new()?;
+    /// let inner = executor.clone();
+    /// let outer = executor.spawn_parallel::<_, _, EvenAFuture>(move || inner.spawn_parallel(|| 7));
+    /// let handle: TaskHandle<i32> = outer.join().unwrap();
+    /// assert_eq!(handle.join().unwrap(), 7);
+    /// # Ok::<(), BuildError>(())
+    /// ```
     #[inline]
     #[track_caller]
-    pub fn spawn_parallel<F, R>(&self, f: F) -> TaskHandle<R>
+    pub fn spawn_parallel<F, R, ReturnsNoFuture>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
     {
         box_if_large!(f: F = Box::new(f), self.0.spawn_parallel(f))
     }
@@ -202,6 +235,8 @@ impl Moirai {
     /// [`max_blocking_threads`](crate::ExecutorConfig::max_blocking_threads) such threads. While
     /// [`blocking_queue_limit`](crate::ExecutorConfig::blocking_queue_limit) tasks wait for one, this call waits too; if it was
     /// made on a worker, the worker's core is handed off to another thread meanwhile.
+    ///
+    /// A closure that returns a future does not compile; see [`spawn_parallel`](Self::spawn_parallel).
     ///
     /// ```
     /// # use moirai::prelude::*;
@@ -212,10 +247,10 @@ impl Moirai {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn spawn_blocking<F, R>(&self, f: F) -> TaskHandle<R>
+    pub fn spawn_blocking<F, R, ReturnsNoFuture>(&self, f: F) -> TaskHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
     {
         box_if_large!(f: F = Box::new(f), self.0.spawn_blocking(f))
     }
@@ -341,11 +376,14 @@ impl Moirai {
     /// the others moving.
     #[inline]
     #[track_caller]
-    pub fn spawn_with_priority<T: Task>(
+    pub fn spawn_with_priority<T, ReturnsNoFuture>(
         &self,
         task: T,
         priority: Priority,
-    ) -> TaskHandle<T::Output> {
+    ) -> TaskHandle<T::Output>
+    where
+        T: Send + Task<Output: NotAFuture<ReturnsNoFuture>>,
+    {
         box_if_large!(task: T = { let task = Box::new(task); move || task.run() }, self.0.spawn_with_priority(task, priority))
     }
 

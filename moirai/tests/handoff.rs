@@ -10,6 +10,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{Counter, Gate, assert_runs, named, threads, wait_until, watchdog, workers};
+use moirai::EvenAFuture;
 use moirai::prelude::*;
 
 #[test]
@@ -186,7 +187,7 @@ fn a_lock_held_across_a_wait_is_not_taken_again_on_the_same_stack() {
         let executor = workers(threads);
         let lock = Arc::new(Mutex::new(0));
         let (inner, own) = (executor.clone(), Arc::clone(&lock));
-        let handle = executor.spawn_parallel(move || {
+        let handle = executor.spawn_parallel::<_, _, EvenAFuture>(move || {
             let mut held = own.lock().unwrap();
             // Both are queued behind this task. The second one needs the lock that this task holds.
             let below = inner.spawn_parallel(|| 1);

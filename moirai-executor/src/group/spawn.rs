@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use moirai_core::TaskId;
+use moirai_core::{NotAFuture, TaskId};
 
 use super::state::GroupState;
 use super::task_group::TaskGroup;
@@ -82,9 +82,10 @@ impl<T: Send + 'static> TaskGroup<T> {
     /// Spawns a closure that computes as a member; see [`spawn_async`](Self::spawn_async).
     #[inline]
     #[track_caller]
-    pub fn spawn_parallel<F>(&self, f: F) -> TaskId
+    pub fn spawn_parallel<F, ReturnsNoFuture>(&self, f: F) -> TaskId
     where
         F: FnOnce() -> T + Send + 'static,
+        T: NotAFuture<ReturnsNoFuture>,
     {
         let task = self.task();
         box_if_large!(f: F = Box::new(f), task.spawn_parallel(f))
@@ -93,9 +94,10 @@ impl<T: Send + 'static> TaskGroup<T> {
     /// Spawns a closure that may block as a member; see [`spawn_async`](Self::spawn_async).
     #[inline]
     #[track_caller]
-    pub fn spawn_blocking<F>(&self, f: F) -> TaskId
+    pub fn spawn_blocking<F, ReturnsNoFuture>(&self, f: F) -> TaskId
     where
         F: FnOnce() -> T + Send + 'static,
+        T: NotAFuture<ReturnsNoFuture>,
     {
         let task = self.task();
         box_if_large!(f: F = Box::new(f), task.spawn_blocking(f))

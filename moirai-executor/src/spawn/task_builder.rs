@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moirai_core::{Priority, Tags, TaskKind};
+use moirai_core::{NotAFuture, Priority, Tags, TaskKind};
 use moirai_sync::CancellationToken;
 
 use crate::box_if_large;
@@ -217,10 +217,10 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// Spawns a closure that computes, which a worker runs.
     #[inline]
     #[track_caller]
-    pub fn spawn_parallel<F, R>(self, f: F) -> D::Spawned
+    pub fn spawn_parallel<F, R, ReturnsNoFuture>(self, f: F) -> D::Spawned
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
         D: Destination<R>,
     {
         let location = Location::caller();
@@ -235,10 +235,10 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// them is full, this call waits.
     #[inline]
     #[track_caller]
-    pub fn spawn_blocking<F, R>(self, f: F) -> D::Spawned
+    pub fn spawn_blocking<F, R, ReturnsNoFuture>(self, f: F) -> D::Spawned
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
         D: Destination<R>,
     {
         let location = Location::caller();
@@ -292,10 +292,13 @@ impl<'a, D> TaskBuilder<'a, D> {
     ///
     /// [`TrySpawnError`] at a limit on tasks, and when the executor is shutting down.
     #[track_caller]
-    pub fn try_spawn_parallel<F, R>(self, f: F) -> Result<D::Spawned, TrySpawnError<F>>
+    pub fn try_spawn_parallel<F, R, ReturnsNoFuture>(
+        self,
+        f: F,
+    ) -> Result<D::Spawned, TrySpawnError<F>>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
         D: Destination<R>,
     {
         self.try_spawn_closure(TaskKind::Parallel, Location::caller(), f)
@@ -308,10 +311,13 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// [`TrySpawnError`] at a limit on tasks, when every thread for blocking tasks is busy and their queue is full, and when the
     /// executor is shutting down.
     #[track_caller]
-    pub fn try_spawn_blocking<F, R>(self, f: F) -> Result<D::Spawned, TrySpawnError<F>>
+    pub fn try_spawn_blocking<F, R, ReturnsNoFuture>(
+        self,
+        f: F,
+    ) -> Result<D::Spawned, TrySpawnError<F>>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
         D: Destination<R>,
     {
         self.try_spawn_closure(TaskKind::Blocking, Location::caller(), f)
@@ -345,13 +351,13 @@ impl<'a, D> TaskBuilder<'a, D> {
 
     /// Spawns a closure that computes once the limits allow it; see [`spawn_async_when_free`](Self::spawn_async_when_free).
     #[track_caller]
-    pub fn spawn_parallel_when_free<F, R>(
+    pub fn spawn_parallel_when_free<F, R, ReturnsNoFuture>(
         self,
         f: F,
-    ) -> impl Future<Output = D::Spawned> + Send + use<F, R, D>
+    ) -> impl Future<Output = D::Spawned> + Send + use<F, R, ReturnsNoFuture, D>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
         D: Destination<R>,
     {
         let (shared, options, destination) = self.finished(TaskKind::Parallel, Location::caller());
@@ -368,13 +374,13 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// [`spawn_async_when_free`](Self::spawn_async_when_free). Unlike [`spawn_blocking`](Self::spawn_blocking), it never blocks the
     /// calling thread.
     #[track_caller]
-    pub fn spawn_blocking_when_free<F, R>(
+    pub fn spawn_blocking_when_free<F, R, ReturnsNoFuture>(
         self,
         f: F,
-    ) -> impl Future<Output = D::Spawned> + Send + use<F, R, D>
+    ) -> impl Future<Output = D::Spawned> + Send + use<F, R, ReturnsNoFuture, D>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Send + 'static,
+        R: NotAFuture<ReturnsNoFuture> + Send + 'static,
         D: Destination<R>,
     {
         let (shared, options, destination) = self.finished(TaskKind::Blocking, Location::caller());
