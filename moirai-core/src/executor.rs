@@ -90,7 +90,7 @@ pub struct CleanupStats {
     pub completed_tasks: usize,
     /// The number of records of tasks that were cancelled.
     pub cancelled_tasks: usize,
-    /// The number of records of tasks that panicked.
+    /// The number of records of tasks that have failed.
     pub failed_tasks: usize,
     /// How long ago the task ended whose record is the oldest one retained; `None` if no record of an ended task is retained.
     pub oldest_completed_task_age: Option<Duration>,

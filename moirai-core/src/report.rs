@@ -17,7 +17,7 @@ pub struct ShutdownReport {
     pub spawned: u64,
     /// The number of tasks that returned a value.
     pub completed: u64,
-    /// The number of tasks that panicked.
+    /// The number of tasks that have failed.
     pub failed: u64,
     /// The number of tasks that were cancelled, by whatever means.
     pub cancelled: u64,

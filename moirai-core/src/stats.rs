@@ -37,8 +37,9 @@ pub struct TaskStats {
     /// The place in the source at which the task was spawned.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize_location"))]
     pub location: &'static Location<'static>,
-    /// The message of the panic that ended the task, and of a panic of a destructor of the task, together cut to
-    /// [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES) bytes; `None` if neither panicked.
+    /// The message of the panic that ended the task, or the text of the `Err` that made it fail, and the message of a panic of a
+    /// destructor of the task, together cut to [`MAX_MESSAGE_BYTES`](crate::text::MAX_MESSAGE_BYTES) bytes; `None` if there was none of
+    /// them.
     pub error: Option<Arc<str>>,
     /// The task that this one was made a child of.
     pub parent: Option<TaskId>,

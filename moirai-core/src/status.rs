@@ -15,7 +15,7 @@ pub enum TaskStatus {
     Completed,
     /// The task was stopped before it returned: by its handle, its id, its group, a token, its timeout or a shutdown.
     Cancelled,
-    /// The task panicked.
+    /// The task panicked, or returned an `Err` and was to fail if it did.
     Failed,
 }
 

@@ -34,6 +34,7 @@ use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::threads::thread_name;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
+use crate::spawn::check::NeverFails;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::{
     spawn_closure, spawn_closure_at, spawn_detached_at, spawn_future_at, spawn_task,
@@ -331,7 +332,7 @@ impl TaskSpawner for HybridExecutor {
         R: Send + 'static,
     {
         let options = SpawnOptions::new(TaskKind::Blocking);
-        box_if_large!(f: F = Box::new(f), spawn_closure(&self.shared, f, options))
+        box_if_large!(f: F = Box::new(f), spawn_closure::<_, _, NeverFails>(&self.shared, f, options))
     }
 
     #[inline]

@@ -62,5 +62,5 @@ pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;
 #[doc(hidden)]
 pub use spawn::Size;
-pub use spawn::{Destination, Standalone, TaskBuilder};
+pub use spawn::{Destination, FailsOnErr, Standalone, TaskBuilder};
 pub use yield_now::yield_now;

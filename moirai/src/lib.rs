@@ -84,7 +84,7 @@ pub use moirai_core::{
     TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
-    AbortHandle, AbortOnDropHandle, Destination, GroupCounts, HybridExecutor,
+    AbortHandle, AbortOnDropHandle, Destination, FailsOnErr, GroupCounts, HybridExecutor,
     HybridExecutorBuilder, InGroup, Scope, Standalone, TaskBuilder, TaskGroup, TaskHandle,
     TrySpawnError, block_in_place, idle, is_cancelled, time, yield_now,
 };

@@ -225,3 +225,86 @@ fn a_waker_can_be_used_while_its_task_and_its_executor_end() {
         gone.recv().unwrap();
     }
 }
+
+/// An error whose text cannot be told.
+struct Untellable;
+
+impl std::fmt::Display for Untellable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("the text of a test")
+    }
+}
+
+#[test]
+fn an_err_is_a_failure_if_it_was_asked_for() {
+    let _watchdog = watchdog();
+    for executor in [
+        Moirai::builder().worker_threads(2).build().unwrap(),
+        // One on which no task is plain.
+        Moirai::builder().worker_threads(2).max_active_tasks(100).build().unwrap(),
+    ] {
+        let status = |id| {
+            let stats = executor.task_stats(id).unwrap();
+            (stats.status, stats.error.as_deref().map(str::to_owned))
+        };
+        let failed = |text: &str| (TaskStatus::Failed, Some(text.to_owned()));
+        let task = executor.task().fails_on_err().spawn_async(async { Err::<(), _>("why") });
+        let id = task.id();
+        assert_eq!(task.join().unwrap(), Err("why"));
+        assert_eq!(status(id), failed("why"));
+        let ok = executor.task().name("ok").fails_on_err().spawn_parallel(|| Ok::<_, String>(5));
+        let id = ok.id();
+        assert_eq!(ok.join().unwrap(), Ok(5));
+        assert_eq!(status(id), (TaskStatus::Completed, None));
+        let long = executor
+            .task()
+            .fails_on_err()
+            .tag("k", 1)
+            .name("long")
+            .spawn_blocking(|| Err::<(), _>("x".repeat(5_000)));
+        let id = long.id();
+        assert_eq!(long.join().unwrap().unwrap_err().len(), 5_000);
+        assert_eq!(status(id).1.unwrap().len(), 1_024);
+        let unasked = executor.task().name("unasked").spawn_async(async { Err::<(), _>("fine") });
+        let id = unasked.id();
+        assert!(unasked.join().unwrap().is_err());
+        assert_eq!(status(id), (TaskStatus::Completed, None));
+
+        // Without a handle, from a group, with a text that panics, and with a limit on tasks.
+        let task = executor.task().fails_on_err().spawn_async(async { Err::<(), _>("unseen") });
+        let id = task.id();
+        drop(task);
+        executor.block_on(executor.wait_for_task(id, None));
+        assert_eq!(status(id), failed("unseen"));
+        let group = executor.group();
+        let id = group.task().fails_on_err().spawn_async(async { Err::<(), _>("in a group") });
+        executor.block_on(executor.wait_for_task(id, None));
+        assert_eq!(status(id), failed("in a group"));
+        let task = executor.task().fails_on_err().spawn_async(async { Err::<(), _>(Untellable) });
+        let id = task.id();
+        assert!(task.join().unwrap().is_err());
+        assert!(status(id).1.unwrap().contains("cannot be told"));
+        let task = executor.task().fails_on_err().try_spawn_async(async { Err::<(), _>("tried") });
+        let task = task.unwrap();
+        let id = task.id();
+        assert!(task.join().unwrap().is_err());
+        assert_eq!(status(id), failed("tried"));
+
+        let report = executor.shutdown();
+        assert_eq!((report.failed, report.completed), (6, 2));
+    }
+}
+
+#[test]
+fn the_children_of_a_task_that_fails_by_an_err_are_cancelled() {
+    let _watchdog = watchdog();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let parent = executor.task().fails_on_err().spawn_async(async {
+        let here = Moirai::current().unwrap();
+        let child = here.task().child_of_current().spawn_async(std::future::pending::<()>());
+        Err::<(), _>(child.id())
+    });
+    let child = parent.join().unwrap().unwrap_err();
+    let ended = executor.block_on(executor.wait_for_task(child, None));
+    assert_eq!(ended, Some(TaskStatus::Cancelled));
+}

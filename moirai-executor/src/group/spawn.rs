@@ -10,6 +10,7 @@ use super::state::GroupState;
 use super::task_group::TaskGroup;
 use crate::box_if_large;
 use crate::handle::TaskHandle;
+use crate::spawn::check::NeverFails;
 use crate::spawn::destination::sealed::Sealed;
 use crate::spawn::{Destination, TaskBuilder};
 
@@ -108,6 +109,7 @@ impl<T: Send + 'static> Sealed for InGroup<'_, T> {}
 
 impl<T: Send + 'static> Destination<T> for InGroup<'_, T> {
     type Spawned = TaskId;
+    type Check = NeverFails;
 
     fn try_take_place(&self) -> bool {
         self.0.enter()

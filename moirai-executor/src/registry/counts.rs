@@ -25,7 +25,7 @@ pub struct Totals {
     pub spawned: u64,
     /// Tasks that returned a value.
     pub completed: u64,
-    /// Tasks that panicked.
+    /// Tasks that have failed.
     pub failed: u64,
     /// Tasks that were cancelled.
     pub cancelled: u64,

@@ -259,7 +259,8 @@ impl Schedule for Shared {
     ) {
         let status = TaskStatus::Completed;
         if !self.is_plain {
-            let outcome = Outcome { status, error: None, cancelled_by: None, detached };
+            let outcome =
+                Outcome { status, error: None, cancelled_by: None, panicked: false, detached };
             return self.finish(Some(context), record, poll, outcome);
         }
         let now = self.clock.ticks();
@@ -378,20 +379,37 @@ pub(crate) fn log_unseen_panic(stats: &TaskStats) {
     );
 }
 
+/// Logs the error of a task that fails on errors and whose handle is gone.
+fn log_unseen_error(stats: &TaskStats) {
+    log!(
+        warn,
+        id = stats.id.get(),
+        name = stats.name.as_deref(),
+        kind = %stats.kind,
+        location = %stats.location,
+        error = stats.error.as_deref(),
+        "a task failed whose handle is gone",
+    );
+}
+
 /// Reports and records what must be known of a task before its outcome is published.
 fn before_outcome(shared: &Shared, record: &ActiveRecord, outcome: &Outcome, ticks: u64) {
     let by_shutdown = outcome.cancelled_by == Some(CancelCause::Shutdown);
-    let unseen_panic = outcome.status == TaskStatus::Failed && outcome.detached;
-    if !(by_shutdown || unseen_panic) {
+    let unseen_failure = outcome.status == TaskStatus::Failed && outcome.detached;
+    if !(by_shutdown || unseen_failure) {
         return;
     }
     let Some(mut stats) = shared.registry.stats(record.id()) else {
         return;
     };
-    if unseen_panic {
+    if unseen_failure {
         stats.error.clone_from(&outcome.error);
-        log_unseen_panic(&stats);
-        shared.mode.unseen_panic(&stats);
+        if outcome.panicked {
+            log_unseen_panic(&stats);
+            shared.mode.unseen_panic(&stats);
+        } else {
+            log_unseen_error(&stats);
+        }
     }
     if by_shutdown {
         stats.status = outcome.status;

@@ -15,6 +15,7 @@ use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler_dispatch::AnyScheduler;
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
+use crate::spawn::check::NeverFails;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::spawn_future;
 
@@ -75,7 +76,7 @@ pub(crate) fn spawn<F>(shared: &Shared, future: F) -> TaskHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    spawn_future(shared, future, SpawnOptions::new(TaskKind::Async))
+    spawn_future::<_, NeverFails>(shared, future, SpawnOptions::new(TaskKind::Async))
 }
 
 /// Runs tasks until none is queued, on a thread that has no core.

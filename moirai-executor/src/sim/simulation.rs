@@ -18,6 +18,7 @@ use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler_dispatch::{AnyLocal, AnyScheduler};
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, SharedTurns, WorkerCore};
 use crate::runtime::shutdown::stop;
+use crate::spawn::check::NeverFails;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::spawn_future;
 
@@ -162,7 +163,7 @@ impl<E> Simulation<E> {
             let scenario = scenario(E::from(executor));
             let mut options = SpawnOptions::at(TaskKind::Async, place);
             options.name = Some("scenario".into());
-            spawn_future(
+            spawn_future::<_, NeverFails>(
                 shared,
                 async move {
                     let _over = over;

@@ -1,6 +1,7 @@
 //! Spawning tasks.
 
 mod cancel_on;
+pub(crate) mod check;
 pub(crate) mod destination;
 mod large;
 pub(crate) mod launch;
@@ -9,6 +10,6 @@ mod refuse;
 pub(crate) mod start;
 mod task_builder;
 
-pub use destination::{Destination, Standalone};
+pub use destination::{Destination, FailsOnErr, Standalone};
 pub use large::Size;
 pub use task_builder::TaskBuilder;

@@ -17,6 +17,7 @@ use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::task_host::{queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
+use crate::spawn::check::{Check, NeverFails};
 use crate::spawn::launch::{
     launch_annotated, refuses_caller, register_from_outside, spawn_plain, spawn_plain_detached,
 };
@@ -42,7 +43,7 @@ where
     if shared.is_plain {
         return spawn_plain(shared, future, kind, Priority::Normal, location);
     }
-    spawn_special(shared, future, SpawnOptions::at(kind, location))
+    spawn_special::<F, NeverFails>(shared, future, SpawnOptions::at(kind, location))
 }
 
 /// Spawns a future that has no options and whose result nobody wants. Returns the task's id.
@@ -60,7 +61,7 @@ where
     if shared.is_plain {
         return spawn_plain_detached(shared, future, kind, Priority::Normal, location);
     }
-    spawn_special(shared, future, SpawnOptions::at(kind, location)).id()
+    spawn_special::<F, NeverFails>(shared, future, SpawnOptions::at(kind, location)).id()
 }
 
 /// Spawns a closure that computes and has no options.
@@ -78,12 +79,12 @@ where
     if shared.is_plain {
         return spawn_plain(shared, Closure::new(f), kind, Priority::Normal, location);
     }
-    spawn_special_closure(shared, f, SpawnOptions::at(kind, location))
+    spawn_special_closure::<F, R, NeverFails>(shared, f, SpawnOptions::at(kind, location))
 }
 
 /// Spawns a future.
 #[inline]
-pub(crate) fn spawn_future<F>(
+pub(crate) fn spawn_future<F, C>(
     shared: &Shared,
     future: F,
     options: SpawnOptions,
@@ -91,50 +92,54 @@ pub(crate) fn spawn_future<F>(
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    C: Check<F::Output>,
 {
     if shared.is_plain && options.are_plain() {
         let SpawnOptions { kind, priority, location, .. } = options;
-        return spawn_plain(shared, future, kind, priority, location);
+        return spawn_plain(shared, C::check(future), kind, priority, location);
     }
-    spawn_special(shared, future, options)
+    spawn_special::<F, C>(shared, future, options)
 }
 
 #[inline(never)]
-fn spawn_special<F>(shared: &Shared, future: F, options: SpawnOptions) -> TaskHandle<F::Output>
+fn spawn_special<F, C>(shared: &Shared, future: F, options: SpawnOptions) -> TaskHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    C: Check<F::Output>,
 {
     match shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking())) {
-        Ok(()) => spawn_admitted(shared, future, options),
+        Ok(()) => spawn_admitted::<F, C>(shared, future, options),
         Err(reason) => refuse(shared, future, reason),
     }
 }
 
 /// Spawns a closure.
 #[inline]
-pub(crate) fn spawn_closure<F, R>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
+pub(crate) fn spawn_closure<F, R, C>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
+    C: Check<R>,
 {
     if shared.is_plain && options.are_plain() {
         let SpawnOptions { kind, priority, location, .. } = options;
-        return spawn_plain(shared, Closure::new(f), kind, priority, location);
+        return spawn_plain(shared, C::check(Closure::new(f)), kind, priority, location);
     }
-    spawn_special_closure(shared, f, options)
+    spawn_special_closure::<F, R, C>(shared, f, options)
 }
 
 #[inline(never)]
-fn spawn_special_closure<F, R>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
+fn spawn_special_closure<F, R, C>(shared: &Shared, f: F, options: SpawnOptions) -> TaskHandle<R>
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
+    C: Check<R>,
 {
     let admitted =
         shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking()));
     match admitted.and_then(|()| reserve_thread(shared, options.kind)) {
-        Ok(()) => spawn_admitted_closure(shared, f, options),
+        Ok(()) => spawn_admitted_closure::<F, R, C>(shared, f, options),
         Err(reason) => refuse(shared, f, reason),
     }
 }
@@ -145,7 +150,7 @@ pub(crate) fn spawn_task<T: Task>(
     task: T,
     options: SpawnOptions,
 ) -> TaskHandle<T::Output> {
-    spawn_closure(shared, move || task.run(), options)
+    spawn_closure::<_, _, NeverFails>(shared, move || task.run(), options)
 }
 
 /// Admits a task without waiting.
@@ -170,7 +175,7 @@ pub(crate) fn try_enter<W>(
 
 /// Spawns a future that was admitted.
 #[inline]
-pub(crate) fn spawn_admitted<F>(
+pub(crate) fn spawn_admitted<F, C>(
     shared: &Shared,
     future: F,
     mut options: SpawnOptions,
@@ -178,6 +183,7 @@ pub(crate) fn spawn_admitted<F>(
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    C: Check<F::Output>,
 {
     let rare = options.rare.take();
     if let Some(rare) = &rare {
@@ -187,9 +193,9 @@ where
     if let Some(rare) = rare.filter(|rare| rare.cancel.is_any()) {
         let registrar = Registrar::default();
         let cancellable = registrar.wrap(future);
-        instrumented(shared, cancellable, options, Some((registrar, rare.cancel)))
+        instrumented::<_, C>(shared, cancellable, options, Some((registrar, rare.cancel)))
     } else {
-        instrumented(shared, future, options, None)
+        instrumented::<F, C>(shared, future, options, None)
     }
 }
 
@@ -210,7 +216,7 @@ fn hints_of(shared: &Shared, rare: &RareOptions) -> Option<Box<TaskHints>> {
 }
 
 #[inline]
-fn instrumented<F>(
+fn instrumented<F, C>(
     shared: &Shared,
     future: F,
     options: SpawnOptions,
@@ -219,17 +225,18 @@ fn instrumented<F>(
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    C: Check<F::Output>,
 {
     if shared.config.inherit_spans {
-        allocate(shared, future.instrument(spans::current()), options, cancellation)
+        allocate::<_, C>(shared, future.instrument(spans::current()), options, cancellation)
     } else {
-        allocate(shared, future, options, cancellation)
+        allocate::<F, C>(shared, future, options, cancellation)
     }
 }
 
 /// Spawns a closure that was admitted.
 #[inline]
-pub(crate) fn spawn_admitted_closure<F, R>(
+pub(crate) fn spawn_admitted_closure<F, R, C>(
     shared: &Shared,
     f: F,
     options: SpawnOptions,
@@ -237,12 +244,13 @@ pub(crate) fn spawn_admitted_closure<F, R>(
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
+    C: Check<R>,
 {
-    spawn_admitted(shared, Closure::new(f), options)
+    spawn_admitted::<_, C>(shared, Closure::new(f), options)
 }
 
 #[inline]
-fn allocate<W: Work + 'static>(
+fn allocate<W: Work + 'static, C: Check<W::Output>>(
     shared: &Shared,
     work: W,
     options: SpawnOptions,
@@ -251,7 +259,7 @@ fn allocate<W: Work + 'static>(
     let SpawnOptions { kind, priority, name, location, rare: _, hints, details } = options;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: all cells together own a reference to the shared part, which is given up after the last of them: see `cell_count`.
-    let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, work) };
+    let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, C::check(work)) };
     let new = |task: NonNull<Header<Shared>>| NewRecord {
         kind,
         priority,

@@ -17,7 +17,7 @@ use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
 use crate::runtime::task_host::reserve_thread;
-use crate::spawn::destination::{Destination, Standalone};
+use crate::spawn::destination::{Destination, FailsOnErr, Standalone};
 use crate::spawn::large::Size;
 use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::refuse::refuse;
@@ -165,6 +165,29 @@ impl<'a, D> TaskBuilder<'a, D> {
         self
     }
 
+    /// Has the task fail if it returns an `Err`.
+    ///
+    /// The record then says [`Failed`](moirai_core::TaskStatus::Failed), and has the text of the error, of which at most
+    /// [`MAX_MESSAGE_BYTES`](moirai_core::text::MAX_MESSAGE_BYTES) bytes are kept; children are cancelled. The handle returns the
+    /// `Err` like any other value.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
+    /// let task = executor.task().fails_on_err().spawn_async(async { "seven".parse::<u32>() });
+    /// let id = task.id();
+    /// assert!(task.join().unwrap().is_err());
+    /// let stats = executor.task_stats(id).unwrap();
+    /// assert_eq!(stats.status, TaskStatus::Failed);
+    /// assert_eq!(stats.error.as_deref(), Some("invalid digit found in string"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn fails_on_err(self) -> TaskBuilder<'a, FailsOnErr<D>> {
+        let Self { shared, name, priority, rare, destination } = self;
+        TaskBuilder { shared, name, priority, rare, destination: FailsOnErr(destination) }
+    }
+
     /// Makes the task a child of the task that runs the calling thread: when that one is cancelled, or fails, this one is cancelled.
     /// When it completes, this one goes on.
     ///
@@ -210,7 +233,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         let location = Location::caller();
         box_if_large!(
             future: F = Box::pin(future),
-            self.spawn(TaskKind::Async, location, future, spawn_future)
+            self.spawn(TaskKind::Async, location, future, spawn_future::<_, D::Check>)
         )
     }
 
@@ -226,7 +249,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         let location = Location::caller();
         box_if_large!(
             f: F = Box::new(f),
-            self.spawn(TaskKind::Parallel, location, f, spawn_closure)
+            self.spawn(TaskKind::Parallel, location, f, spawn_closure::<_, _, D::Check>)
         )
     }
 
@@ -244,7 +267,7 @@ impl<'a, D> TaskBuilder<'a, D> {
         let location = Location::caller();
         box_if_large!(
             f: F = Box::new(f),
-            self.spawn(TaskKind::Blocking, location, f, spawn_closure)
+            self.spawn(TaskKind::Blocking, location, f, spawn_closure::<_, _, D::Check>)
         )
     }
 
@@ -278,11 +301,11 @@ impl<'a, D> TaskBuilder<'a, D> {
             // Not pinned yet: it may have to be returned.
             let spawned =
                 self.try_spawn(kind, location, Box::new(future), |shared, future, options| {
-                    spawn_admitted(shared, Box::into_pin(future), options)
+                    spawn_admitted::<_, D::Check>(shared, Box::into_pin(future), options)
                 });
             spawned.map_err(TrySpawnError::unboxed)
         } else {
-            self.try_spawn(kind, location, future, spawn_admitted)
+            self.try_spawn(kind, location, future, spawn_admitted::<_, D::Check>)
         }
     }
 
@@ -345,7 +368,7 @@ impl<'a, D> TaskBuilder<'a, D> {
             options,
             destination,
             future,
-            |shared, future, options| box_if_large!(future: F = Box::pin(future), spawn_admitted(shared, future, options)),
+            |shared, future, options| box_if_large!(future: F = Box::pin(future), spawn_admitted::<_, D::Check>(shared, future, options)),
         )
     }
 
@@ -366,7 +389,7 @@ impl<'a, D> TaskBuilder<'a, D> {
             options,
             destination,
             f,
-            |shared, f, options| box_if_large!(f: F = Box::new(f), spawn_admitted_closure(shared, f, options)),
+            |shared, f, options| box_if_large!(f: F = Box::new(f), spawn_admitted_closure::<_, _, D::Check>(shared, f, options)),
         )
     }
 
@@ -389,7 +412,7 @@ impl<'a, D> TaskBuilder<'a, D> {
             options,
             destination,
             f,
-            |shared, f, options| box_if_large!(f: F = Box::new(f), spawn_admitted_closure(shared, f, options)),
+            |shared, f, options| box_if_large!(f: F = Box::new(f), spawn_admitted_closure::<_, _, D::Check>(shared, f, options)),
         )
     }
 
@@ -424,10 +447,15 @@ impl<'a, D> TaskBuilder<'a, D> {
         D: Destination<R>,
     {
         if Size::<F>::IS_LARGE {
-            let spawned = self.try_spawn(kind, location, Box::new(f), spawn_admitted_closure);
+            let spawned = self.try_spawn(
+                kind,
+                location,
+                Box::new(f),
+                spawn_admitted_closure::<_, _, D::Check>,
+            );
             spawned.map_err(TrySpawnError::unboxed)
         } else {
-            self.try_spawn(kind, location, f, spawn_admitted_closure)
+            self.try_spawn(kind, location, f, spawn_admitted_closure::<_, _, D::Check>)
         }
     }
 

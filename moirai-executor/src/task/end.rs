@@ -86,7 +86,9 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
     });
     // SAFETY: this is the runner until COMPLETE is set.
     let poll = || unsafe { cell.header.poll_key(PollIs::Present) };
-    executor.finish(context, record, poll, Outcome { status, error, cancelled_by, detached });
+    let panicked = status == TaskStatus::Failed;
+    let outcome = Outcome { status, error, cancelled_by, panicked, detached };
+    executor.finish(context, record, poll, outcome);
     cell.header.set_final_status(status);
     if let Some(output) = output {
         cell.stage.with_mut(|stage| {
@@ -138,6 +140,7 @@ pub(super) unsafe fn end_completed<W: Work + 'static, S: Schedule>(
     } else {
         empty();
     }
+    let failure = if const { W::MAY_FAIL } { W::failure(&output) } else { None };
     let detached = !cell.header.state.has_handle();
     let mut output = Some(output);
     if detached {
@@ -153,14 +156,22 @@ pub(super) unsafe fn end_completed<W: Work + 'static, S: Schedule>(
     });
     // SAFETY: this is the runner until COMPLETE is set.
     let poll = || unsafe { cell.header.poll_key(PollIs::Present) };
-    let status = TaskStatus::Completed;
+    let mut status = TaskStatus::Completed;
+    if const { W::MAY_FAIL } && failure.is_some() {
+        status = TaskStatus::Failed;
+        let destructors = std::mem::replace(&mut error, failure);
+        add(&mut error, destructors);
+    }
     if error.is_none() {
         executor.complete(context, record, poll, detached);
     } else {
-        let outcome = Outcome { status, error, cancelled_by: None, detached };
+        let outcome = Outcome { status, error, cancelled_by: None, panicked: false, detached };
         executor.finish(Some(context), record, poll, outcome);
     }
     // The final status of a new cell is `Completed`.
+    if const { W::MAY_FAIL } {
+        cell.header.set_final_status(status);
+    }
     if let Some(output) = output {
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is the runner's until COMPLETE is set. It is empty, so there is nothing to drop.

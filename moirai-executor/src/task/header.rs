@@ -76,7 +76,8 @@ pub(crate) trait Schedule: Sized + 'static {
         detached: bool,
     ) {
         let status = TaskStatus::Completed;
-        let outcome = Outcome { status, error: None, cancelled_by: None, detached };
+        let outcome =
+            Outcome { status, error: None, cancelled_by: None, panicked: false, detached };
         self.finish(Some(context), record, poll, outcome);
     }
 
@@ -170,6 +171,8 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<Arc<str>>,
     /// What has cancelled the task, if something has.
     pub(crate) cancelled_by: Option<CancelCause>,
+    /// Whether the task has panicked, and not only returned an error that makes it fail.
+    pub(crate) panicked: bool,
     /// Whether the handle is gone, so that no caller sees the error.
     pub(crate) detached: bool,
 }

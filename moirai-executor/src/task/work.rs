@@ -2,15 +2,25 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The work of a task: every `Send` future whose output is `Send`.
-pub(crate) trait Work: Send {
+pub trait Work: Send {
     /// The output of the task.
     type Output: Send;
 
+    /// Whether [`failure`](Self::failure) is ever `Some`.
+    const MAY_FAIL: bool = false;
+
     /// Runs the work until it is done or must wait.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Returns the message of the failure, if this output is one. It does not panic.
+    fn failure(output: &Self::Output) -> Option<Arc<str>> {
+        let _ = output;
+        None
+    }
 }
 
 impl<F> Work for F

@@ -10,6 +10,7 @@ use moirai_core::{CancelCause, TaskId, TaskKind, TaskStatus};
 use crate::handle::{TaskHandle, WaitForTask};
 use crate::runtime::shared::Shared;
 use crate::runtime::test_executor::{TestExecutor, Wakes, run_queued, spawn};
+use crate::spawn::check::NeverFails;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::spawn_future;
 
@@ -88,7 +89,7 @@ fn loom_a_waiter_that_gives_up_takes_only_its_own_registration_along() {
 fn spawn_child(shared: &Shared, parent: TaskId) -> TaskHandle<()> {
     let mut options = SpawnOptions::new(TaskKind::Async);
     options.rare.get_or_insert_default().cancel.parent = Some(parent);
-    spawn_future(shared, std::future::pending(), options)
+    spawn_future::<_, NeverFails>(shared, std::future::pending(), options)
 }
 
 fn is_asked(shared: &Shared, task: TaskId) -> bool {
