@@ -4,9 +4,9 @@ use std::future::Future;
 
 /// A type that is not a future: what a closure may return that is spawned with `spawn_parallel`, `spawn_blocking` and the like.
 ///
-/// A future does nothing unless it is polled, and nobody polls what a closure has returned. So `spawn_blocking(|| async { … })` would
-/// never run its `async` block. The compiler refuses it, because both implementations of this trait apply to a future, and it cannot
-/// tell which one, `ReturnsNoFuture`, is meant:
+/// A future does nothing unless it is polled, and nobody polls what a closure has returned. So `spawn_blocking(|| async { … })`
+/// would never run its `async` block. The compiler refuses it, because both implementations of this trait apply to a future, and it
+/// cannot tell which one, `ReturnsNoFuture`, is meant:
 ///
 /// ```compile_fail,E0282
 /// use moirai_core::NotAFuture;

@@ -7,7 +7,7 @@
 //! | [`Event`] | something that happens once, and for which any number of threads and tasks can wait |
 //! | [`oneshot`] | a channel for one value |
 //! | [`CancellationToken`] | asks a tree of work to stop |
-//! | [`Semaphore`] | limits how many do something at the same time, in the order in which they came |
+//! | [`Semaphore`] | limits how many do something at the same time, in the order in which they came; also several permits at once |
 //!
 //! # Guarantees
 //!
@@ -70,5 +70,5 @@ mod tests;
 pub use block_on::{block_on, drive};
 pub use event::{Event, EventWait};
 pub use parker::{Parker, Unparker};
-pub use semaphore::{Acquire, Permit, Semaphore, SemaphoreClosed};
+pub use semaphore::{Acquire, AcquireOwned, OwnedPermit, Permit, Semaphore, SemaphoreClosed};
 pub use token::{CancellationToken, Cancelled, CancelledOwned, DropGuard, Registration};

@@ -1,39 +1,24 @@
-//! A semaphore: a number of permits, and a fair queue of those that wait for one.
+//! A semaphore: a number of permits, and a fair queue of those that wait for some.
 //!
-//! # Protocol
-//!
-//! `word` holds the number of free permits and, in its lowest bit, whether there may be waiters.
-//!
-//! 1. While there are no waiters, a permit is taken or given back by one exchange on `word`. A caller that wants a permit, and
-//!    finds the bit set or no permit free, queues.
-//! 2. The bit is set and cleared only under the lock of the queue. A waiter that queues sets it in an exchange that finds no permit
-//!    free. So a permit that is given back after that finds the bit set, and goes to the queue.
-//! 3. A caller that gives a permit back and finds the bit set takes the lock. If there are waiters, the one that came first is
-//!    removed from the queue, which is how it gets the permit. If there are none, or the semaphore is closed, the permit is added
-//!    to `word` and the bit cleared in one exchange.
-//! 4. So no permit is free while the bit is set, and no later caller overtakes the queue.
-//! 5. Each waiter has a number. If it no longer finds its number in the queue, it has been given a permit. Closing leaves the
-//!    numbers in the queue and takes only the wakers; from then on only the waiters themselves remove numbers.
-//! 6. Wakers are user code: they are cloned before the lock is taken, and woken and dropped after it has been released.
+//! The protocol is in the folder's file `permits.rs`.
 
 use crate::block_on::block_on;
 use crate::budget;
-use moirai_core::panics::contain;
-use moirai_core::shim::sync::Mutex;
-use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
-use std::collections::BTreeMap;
+use permits::{MAX_PERMITS, Permits, Waiter};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+mod permits;
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
+#[cfg(all(test, not(moirai_loom)))]
+mod tests;
 
-/// The bit of `word` that is set if there may be waiters.
-const QUEUED: usize = 1;
-/// One permit in `word`.
-const PERMIT: usize = 2;
+pub use permits::SemaphoreClosed;
 
 /// A semaphore, which limits how many tasks or threads do something at the same time.
 ///
@@ -51,52 +36,67 @@ const PERMIT: usize = 2;
 /// assert_eq!(connections.available(), 1);
 /// # });
 /// ```
+///
+/// # Several permits at once
+///
+/// A caller may want several permits, for a piece of work that weighs more than others. It waits for them in one place of the
+/// queue: when it is the first, it is given permits as they come, until it has all. Nobody gets past it meanwhile, so those that
+/// want few do not starve one that wants many. The other side of this is that a caller that wants more permits than are ever given
+/// back holds up all that come after it, until it gives up.
+///
+/// ```
+/// use moirai_sync::Semaphore;
+/// use std::sync::Arc;
+/// # futures_lite::future::block_on(async {
+/// /// How many megabytes may be in use at the same time.
+/// let memory = Arc::new(Semaphore::new(512));
+/// let large = memory.acquire_many_owned(500).await.unwrap();
+/// assert!(memory.try_acquire_many(100).is_none());
+/// // An owned permit can be given to another thread or task.
+/// std::thread::spawn(move || drop(large)).join().unwrap();
+/// assert_eq!(memory.try_acquire_many(100).unwrap().count(), 100);
+/// # });
+/// ```
 pub struct Semaphore {
-    word: AtomicUsize,
-    queue: Mutex<PermitQueue>,
+    permits: Permits,
 }
-
-#[derive(Default)]
-struct PermitQueue {
-    /// The wakers by number; `None` once the semaphore is closed.
-    waiting: BTreeMap<u64, Option<Waker>>,
-    next: u64,
-    closed: bool,
-}
-
-/// The error of a wait for a permit: the semaphore was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SemaphoreClosed;
-
-impl fmt::Display for SemaphoreClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the semaphore was closed")
-    }
-}
-
-impl std::error::Error for SemaphoreClosed {}
 
 impl Semaphore {
     /// The largest number of permits.
-    pub const MAX_PERMITS: usize = usize::MAX >> 2;
+    pub const MAX_PERMITS: usize = MAX_PERMITS;
 
     /// Creates a semaphore with this number of permits, or with [`MAX_PERMITS`](Self::MAX_PERMITS) if that is less.
     #[must_use]
     pub fn new(permits: usize) -> Self {
-        let permits = permits.min(Self::MAX_PERMITS);
-        Self { word: AtomicUsize::new(permits * PERMIT), queue: Mutex::new(PermitQueue::default()) }
+        Self { permits: Permits::new(permits) }
     }
 
     /// Returns the number of free permits. It may change at any time.
     #[must_use]
     pub fn available(&self) -> usize {
-        // Ordering: Relaxed: only a hint.
-        self.word.load(Ordering::Relaxed) / PERMIT
+        self.permits.available()
     }
 
     /// Takes a permit if one is free. Returns `None` otherwise, so also if there are waiters.
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        self.take().then(|| Permit(self))
+        self.try_acquire_many(1)
+    }
+
+    /// Takes several permits at once if they are free. Returns `None` otherwise, so also if there are waiters. None at all can
+    /// always be taken.
+    pub fn try_acquire_many(&self, count: usize) -> Option<Permit<'_>> {
+        self.permits.take(count).then(|| Permit { semaphore: self, count })
+    }
+
+    /// Takes a permit if one is free, as [`try_acquire`](Self::try_acquire) does, that owns the semaphore instead of borrowing it.
+    pub fn try_acquire_owned(self: &Arc<Self>) -> Option<OwnedPermit> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// Takes several permits at once if they are free, as [`try_acquire_many`](Self::try_acquire_many) does, that own the semaphore
+    /// instead of borrowing it.
+    pub fn try_acquire_many_owned(self: &Arc<Self>, count: usize) -> Option<OwnedPermit> {
+        self.permits.take(count).then(|| OwnedPermit { semaphore: Arc::clone(self), count })
     }
 
     /// Waits for a permit.
@@ -107,7 +107,65 @@ impl Semaphore {
     ///
     /// [`SemaphoreClosed`] if the semaphore is closed and no permit is free.
     pub fn acquire(&self) -> Acquire<'_> {
-        Acquire { semaphore: self, number: None }
+        self.acquire_many(1)
+    }
+
+    /// Waits for several permits at once, in one place of the queue. With a count of zero it is ready at once, also if the
+    /// semaphore is closed.
+    ///
+    /// ```
+    /// use moirai_sync::Semaphore;
+    /// # futures_lite::future::block_on(async {
+    /// let readers = Semaphore::new(64);
+    /// let one = readers.acquire().await.unwrap();
+    /// drop(one);
+    /// // A writer wants to be alone.
+    /// let all = readers.acquire_many(64).await.unwrap();
+    /// assert_eq!(readers.available(), 0);
+    /// # drop(all);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SemaphoreClosed`] if the semaphore is closed and too few permits are free.
+    pub fn acquire_many(&self, count: usize) -> Acquire<'_> {
+        Acquire { semaphore: self, waiter: Waiter::new(count) }
+    }
+
+    /// Waits for a permit, as [`acquire`](Self::acquire) does, that owns the semaphore instead of borrowing it: it can be moved
+    /// into a task.
+    ///
+    /// ```
+    /// use moirai_sync::Semaphore;
+    /// use std::sync::Arc;
+    /// # futures_lite::future::block_on(async {
+    /// let connections = Arc::new(Semaphore::new(1));
+    /// let permit = connections.acquire_owned().await.unwrap();
+    /// let serves = std::thread::spawn(move || {
+    ///     // … until the connection is closed.
+    ///     drop(permit);
+    /// });
+    /// connections.acquire().await.unwrap();
+    /// # serves.join().unwrap();
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SemaphoreClosed`] if the semaphore is closed and no permit is free.
+    pub fn acquire_owned(self: &Arc<Self>) -> AcquireOwned {
+        self.acquire_many_owned(1)
+    }
+
+    /// Waits for several permits at once, as [`acquire_many`](Self::acquire_many) does, that own the semaphore instead of borrowing
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`SemaphoreClosed`] if the semaphore is closed and too few permits are free.
+    pub fn acquire_many_owned(self: &Arc<Self>, count: usize) -> AcquireOwned {
+        AcquireOwned { semaphore: Arc::clone(self), waiter: Waiter::new(count) }
     }
 
     /// Blocks the thread until it has a permit. Async code uses [`acquire`](Self::acquire) instead.
@@ -124,78 +182,22 @@ impl Semaphore {
 
     /// Adds a permit, and gives it to the first waiter if there is one.
     ///
-    /// It may be a permit that was [forgotten](Permit::forget), or a new one. The caller must not add more than
-    /// [`MAX_PERMITS`](Self::MAX_PERMITS) in all, which is not checked.
+    /// It may be a permit that was [forgotten](Permit::forget), or a new one. There are never more than
+    /// [`MAX_PERMITS`](Self::MAX_PERMITS) free; what is more is lost.
     pub fn release(&self) {
-        // Ordering: Relaxed: only a first guess, which the exchange checks.
-        let mut word = self.word.load(Ordering::Relaxed);
-        // Gives the permit back by one exchange, unless there may be waiters (rule 1).
-        while word & QUEUED == 0 {
-            // Ordering: Release pairs with the Acquire updates in `take` and `take_or_mark`: what was done with the permit is
-            // visible to the next holder, which could miss it with less. Every change of `word` is a read-modify-write, so that
-            // holds also if others come in between.
-            match self.word.compare_exchange_weak(
-                word,
-                word + PERMIT,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(seen) => word = seen,
-            }
-        }
-        let first = {
-            let mut queue = self.queue.lock();
-            let first = if queue.closed { None } else { queue.waiting.pop_first() };
-            if first.is_none() {
-                // There is no waiter, so the permit becomes free (rule 3). The bit does not change while the lock is held, and the
-                // number of permits does not change while the bit is set.
-                // Ordering: Release pairs with the Acquire update in `take`, which is made without the lock. What goes through the
-                // queue is ordered by the lock.
-                let _ = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
-                    Some((word & !QUEUED) + PERMIT)
-                });
-            }
-            first
-        };
-        if let Some((_, Some(waker))) = first {
-            contain(|| waker.wake());
-        }
+        self.release_many(1);
     }
 
-    /// Closes the semaphore: present waiters, and later ones that find no permit free, get [`SemaphoreClosed`].
+    /// Adds several permits at once, and gives them to the waiters in the order in which they came; see [`release`](Self::release).
+    pub fn release_many(&self, count: usize) {
+        self.permits.release(count);
+    }
+
+    /// Closes the semaphore: present waiters, and later ones that find too few permits free, get [`SemaphoreClosed`].
     ///
     /// Permits that are free can still be taken, and permits can still be given back. Closing cannot be undone.
     pub fn close(&self) {
-        let waiting = {
-            let mut queue = self.queue.lock();
-            queue.closed = true;
-            queue.waiting.values_mut().filter_map(Option::take).collect::<Vec<_>>()
-        };
-        for waker in waiting {
-            contain(|| waker.wake());
-        }
-    }
-
-    /// Takes a permit if one is free (rule 1). Returns whether it did.
-    fn take(&self) -> bool {
-        // Ordering: Acquire pairs with the Release exchange and the Release update in `release`: what was done with the permit
-        // before is visible.
-        self.word
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
-                (word & QUEUED == 0 && word >= PERMIT).then(|| word - PERMIT)
-            })
-            .is_ok()
-    }
-
-    /// Takes a permit if one is free, and otherwise sets the bit (rule 2). Returns whether it took one. The caller holds the lock.
-    fn take_or_mark(&self) -> bool {
-        // Ordering: Acquire pairs with the Release exchange in `release`, as in `take`: the caller holds the lock, but that
-        // exchange is made without it. All that concerns the queue is ordered by the lock.
-        let before = self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |word| {
-            Some(if word & QUEUED == 0 && word >= PERMIT { word - PERMIT } else { word | QUEUED })
-        });
-        before.is_ok_and(|before| before & QUEUED == 0 && before >= PERMIT)
+        self.permits.close();
     }
 }
 
@@ -205,170 +207,116 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A permit of a [`Semaphore`], which is given back when this is dropped.
+/// A permit of a [`Semaphore`], or several, which are given back when this is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it gives the permit back"]
-pub struct Permit<'a>(&'a Semaphore);
+pub struct Permit<'a> {
+    semaphore: &'a Semaphore,
+    count: usize,
+}
 
 impl Permit<'_> {
-    /// Keeps the permit taken, until [`Semaphore::release`] is called for it.
-    pub fn forget(self) {
-        std::mem::forget(self);
+    /// Returns how many permits these are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Keeps the permits taken, until [`Semaphore::release`] is called for each, or [`Semaphore::release_many`] for all.
+    pub fn forget(mut self) {
+        self.count = 0;
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.release();
+        self.semaphore.release_many(self.count);
     }
 }
 
-/// The future that [`Semaphore::acquire`] returns.
+/// A permit of a [`Semaphore`] in an [`Arc`], or several, which are given back when this is dropped. It borrows nothing, so it can
+/// be moved into a task or to another thread.
+#[derive(Debug)]
+#[must_use = "dropping it gives the permit back"]
+pub struct OwnedPermit {
+    semaphore: Arc<Semaphore>,
+    count: usize,
+}
+
+impl OwnedPermit {
+    /// Returns how many permits these are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the semaphore.
+    #[must_use]
+    pub fn semaphore(&self) -> &Arc<Semaphore> {
+        &self.semaphore
+    }
+
+    /// Keeps the permits taken, until [`Semaphore::release`] is called for each, or [`Semaphore::release_many`] for all.
+    pub fn forget(mut self) {
+        self.count = 0;
+    }
+}
+
+impl Drop for OwnedPermit {
+    fn drop(&mut self) {
+        self.semaphore.release_many(self.count);
+    }
+}
+
+/// The future that [`Semaphore::acquire`] and [`Semaphore::acquire_many`] return.
 ///
-/// Dropping it leaves the queue. If it has been given a permit by then, the permit goes to the next waiter. A future that is polled
-/// again after it was ready waits for another permit.
+/// Dropping it leaves the queue. What it has been given by then goes to the next waiters. A future that is polled again after it
+/// was ready waits for other permits.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire<'a> {
     semaphore: &'a Semaphore,
-    /// The waiter's number, while it is in the queue.
-    number: Option<u64>,
-}
-
-impl<'a> Acquire<'a> {
-    fn poll_acquire(&mut self, context: &Context<'_>) -> Poll<Result<Permit<'a>, SemaphoreClosed>> {
-        let semaphore = self.semaphore;
-        if self.number.is_none() && semaphore.take() {
-            return Poll::Ready(Ok(Permit(semaphore)));
-        }
-        let waker = context.waker().clone();
-        let mut queue = semaphore.queue.lock();
-        let PermitQueue { waiting, next, closed } = &mut *queue;
-        let (answer, spare) = match self.number {
-            Some(number) => match waiting.get_mut(&number) {
-                None => {
-                    self.number = None;
-                    (Poll::Ready(Ok(Permit(semaphore))), Some(waker))
-                }
-                Some(_) if *closed => {
-                    self.number = None;
-                    let place = waiting.remove(&number).flatten();
-                    (Poll::Ready(Err(SemaphoreClosed)), place.or(Some(waker)))
-                }
-                Some(place) => (Poll::Pending, place.replace(waker)),
-            },
-            None if *closed => (Poll::Ready(Err(SemaphoreClosed)), Some(waker)),
-            None if semaphore.take_or_mark() => (Poll::Ready(Ok(Permit(semaphore))), Some(waker)),
-            None => {
-                self.number = Some(*next);
-                waiting.insert(*next, Some(waker));
-                *next += 1;
-                (Poll::Pending, None)
-            }
-        };
-        drop(queue);
-        drop(spare); // With no lock held (rule 6).
-        answer
-    }
+    waiter: Waiter,
 }
 
 impl<'a> Future for Acquire<'a> {
     type Output = Result<Permit<'a>, SemaphoreClosed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        budget::poll(context, |context| self.poll_acquire(context))
+        let Self { semaphore, waiter } = &mut *self;
+        let count = waiter.wanted();
+        ready!(budget::poll(context, |context| waiter.poll(&semaphore.permits, context)))?;
+        Poll::Ready(Ok(Permit { semaphore, count }))
     }
 }
 
 impl Drop for Acquire<'_> {
     fn drop(&mut self) {
-        let Some(number) = self.number.take() else {
-            return;
-        };
-        let mut queue = self.semaphore.queue.lock();
-        let place = queue.waiting.remove(&number);
-        let given = place.is_none();
-        drop(queue);
-        drop(place); // With no lock held (rule 6).
-        if given {
-            self.semaphore.release();
-        }
+        self.waiter.leave(&self.semaphore.permits);
     }
 }
 
-#[cfg(all(test, not(moirai_loom)))]
-mod tests {
-    use super::*;
-    use std::pin::pin;
-    use std::sync::Arc;
-    use std::thread;
+/// The future that [`Semaphore::acquire_owned`] and [`Semaphore::acquire_many_owned`] return. It behaves as [`Acquire`] does.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct AcquireOwned {
+    semaphore: Arc<Semaphore>,
+    waiter: Waiter,
+}
 
-    fn poll<'a>(acquire: &mut Acquire<'a>) -> Poll<Result<Permit<'a>, SemaphoreClosed>> {
-        Pin::new(acquire).poll(&mut Context::from_waker(Waker::noop()))
+impl Future for AcquireOwned {
+    type Output = Result<OwnedPermit, SemaphoreClosed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { semaphore, waiter } = &mut *self;
+        let count = waiter.wanted();
+        ready!(budget::poll(context, |context| waiter.poll(&semaphore.permits, context)))?;
+        Poll::Ready(Ok(OwnedPermit { semaphore: Arc::clone(semaphore), count }))
     }
+}
 
-    #[test]
-    fn waiters_get_permits_in_the_order_in_which_they_came() {
-        let semaphore = Semaphore::new(1);
-        let held = semaphore.try_acquire().unwrap();
-        let (mut first, mut second) = (semaphore.acquire(), semaphore.acquire());
-        assert!(poll(&mut first).is_pending());
-        assert!(poll(&mut second).is_pending());
-        drop(held);
-        assert!(semaphore.try_acquire().is_none(), "the permit is the first one's");
-        assert!(poll(&mut second).is_pending());
-        let Poll::Ready(Ok(permit)) = poll(&mut first) else { panic!("the first was served") };
-        permit.forget();
-        semaphore.release();
-        assert!(poll(&mut second).is_ready());
-        assert_eq!(semaphore.available(), 1);
-    }
-
-    #[test]
-    fn a_waiter_that_gives_up_passes_its_permit_on() {
-        let semaphore = Semaphore::new(1);
-        let held = semaphore.try_acquire().unwrap();
-        let (mut gone, mut first, mut second) =
-            (semaphore.acquire(), semaphore.acquire(), semaphore.acquire());
-        for waiting in [&mut gone, &mut first, &mut second] {
-            assert!(poll(waiting).is_pending());
-        }
-        drop(gone);
-        drop(held);
-        // This gives the permit to the first waiter, which is dropped without having been polled again.
-        drop(first);
-        assert!(poll(&mut second).is_ready());
-        assert_eq!(semaphore.available(), 1);
-        assert!(semaphore.try_acquire().is_some());
-    }
-
-    #[test]
-    fn closing_refuses_waiters() {
-        let semaphore = Semaphore::new(0);
-        let mut waiting = pin!(semaphore.acquire());
-        assert!(poll(&mut waiting).is_pending());
-        semaphore.close();
-        assert!(matches!(poll(&mut waiting), Poll::Ready(Err(SemaphoreClosed))));
-        assert!(semaphore.acquire_blocking().is_err());
-    }
-
-    #[test]
-    fn no_more_threads_are_inside_than_there_are_permits() {
-        let semaphore = Arc::new(Semaphore::new(3));
-        let inside = Arc::new(AtomicUsize::new(0));
-        let threads: Vec<_> = (0..8)
-            .map(|_| {
-                let (semaphore, inside) = (Arc::clone(&semaphore), Arc::clone(&inside));
-                thread::spawn(move || {
-                    for _ in 0..2_000 {
-                        let _permit = semaphore.acquire_blocking().unwrap();
-                        assert!(inside.fetch_add(1, Ordering::SeqCst) < 3);
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                    }
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(semaphore.available(), 3);
+impl Drop for AcquireOwned {
+    fn drop(&mut self) {
+        self.waiter.leave(&self.semaphore.permits);
     }
 }

@@ -29,8 +29,9 @@ pub fn global() -> &'static Moirai {
     })
 }
 
-/// Starts the global executor with a configuration, and returns it. A program calls this once, first of all in `main`: the first use
-/// of [`global`], or of a free function such as [`spawn_async`](crate::spawn_async) outside of any executor, starts it otherwise.
+/// Starts the global executor with a configuration, and returns it. A program calls this once, first of all in `main`: the first
+/// use of [`global`], or of a free function such as [`spawn_async`](crate::spawn_async) outside of any executor, starts it
+/// otherwise.
 ///
 /// Libraries should leave this to the program.
 ///
@@ -46,14 +47,14 @@ pub fn global() -> &'static Moirai {
 ///
 /// # Errors
 ///
-/// [`InitGlobalError::AlreadyStarted`] if the global executor is running, and [`InitGlobalError::Build`] if it cannot be started. In
-/// the latter case it can be tried again with another builder, and the first use starts it with the default configuration.
+/// [`InitGlobalError::AlreadyStarted`] if the global executor is running, and [`InitGlobalError::Build`] if it cannot be started.
+/// In the latter case it can be tried again with another builder, and the first use starts it with the default configuration.
 pub fn init_global(builder: MoiraiBuilder) -> Result<&'static Moirai, InitGlobalError> {
     if GLOBAL.get().is_some() {
         return Err(InitGlobalError::AlreadyStarted);
     }
-    // Schedulers and plugins are called while it starts. If one of them used the global executor while that is being initialized, it
-    // would wait for itself. So it is started first; if another one is there by then, this one is dropped, which shuts it down.
+    // Schedulers and plugins are called while it starts. If one of them used the global executor while that is being initialized,
+    // it would wait for itself. So it is started first; if another one is there by then, this one is dropped, which shuts it down.
     let executor = builder.build().map_err(InitGlobalError::Build)?;
     match GLOBAL.set(executor) {
         Ok(()) => Ok(global()),

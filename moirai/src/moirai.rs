@@ -81,9 +81,9 @@ impl Moirai {
 
     /// Returns a builder with the default configuration.
     ///
-    /// The environment variable `MOIRAI_WORKER_THREADS` sets the number of workers, unless the builder is told one, or given a whole
-    /// configuration. A value that is not a number from 1 to [`MAX_WORKER_THREADS`](crate::ExecutorConfig::MAX_WORKER_THREADS) is
-    /// ignored, and reported once on standard error.
+    /// The environment variable `MOIRAI_WORKER_THREADS` sets the number of workers, unless the builder is told one, or given a
+    /// whole configuration. A value that is not a number from 1 to
+    /// [`MAX_WORKER_THREADS`](crate::ExecutorConfig::MAX_WORKER_THREADS) is ignored, and reported once on standard error.
     pub fn builder() -> MoiraiBuilder {
         let builder = HybridExecutor::builder().wrapped_in();
         let builder = builder.recorder(Arc::new(MetricsRecorder::default()));
@@ -116,8 +116,8 @@ impl Moirai {
         HybridExecutor::worker_index()
     }
 
-    /// Returns a handle that does not keep the executor running. Keep such a handle where a task, or what a task owns, refers to its
-    /// executor: otherwise the executor would never end by itself.
+    /// Returns a handle that does not keep the executor running. Keep such a handle where a task, or what a task owns, refers to
+    /// its executor: otherwise the executor would never end by itself.
     #[must_use]
     pub fn without_owner(&self) -> Self {
         Self(self.0.without_owner())
@@ -153,8 +153,8 @@ impl Moirai {
 
     /// Spawns a future, which the workers poll.
     ///
-    /// A future of more than 16 KiB, or 2 KiB in a debug build, is moved to the heap first, so that large futures need little stack.
-    /// The same is true of closures, and of [`block_on`](Self::block_on).
+    /// A future of more than 16 KiB, or 2 KiB in a debug build, is moved to the heap first, so that large futures need little
+    /// stack. The same is true of closures, and of [`block_on`](Self::block_on).
     ///
     /// ```
     /// # use moirai::prelude::*;
@@ -404,8 +404,8 @@ impl Moirai {
 
     /// Runs one queued task on the calling thread, if there is one, and returns whether there was one.
     ///
-    /// It may be any task that is queued. Inside of 32 tasks that run each other like this it runs none, so that the stack is bounded.
-    /// Call this only where unrelated work may run, and with no lock held.
+    /// It may be any task that is queued. Inside of 32 tasks that run each other like this it runs none, so that the stack is
+    /// bounded. Call this only where unrelated work may run, and with no lock held.
     pub fn try_run(&self) -> bool {
         self.0.try_run()
     }

@@ -63,7 +63,8 @@ fn write_main(options: &Options, function: &Function) -> Result<TokenStream> {
     let Function { attributes, visibility, signature, .. } = function;
     let (name, output, inner) = (&signature.ident, &signature.output, function.inner());
     if name.unraw() != "main" {
-        let advice = "`#[moirai::main]` stands on the entry point of a program, `main`; to run another future call `moirai::block_on`";
+        let advice = "`#[moirai::main]` stands on the entry point of a program, `main`; to run another future call \
+                      `moirai::block_on`";
         return Err(Error::new_spanned(name, advice));
     }
     let moirai = &options.moirai;

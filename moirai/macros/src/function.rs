@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Result, Signature, Visibility};
 
-/// A function. Its body is kept as it is written, so that an error in there is reported by the compiler, and editors go on to complete
-/// what is being typed.
+/// A function. Its body is kept as it is written, so that an error in there is reported by the compiler, and editors go on to
+/// complete what is being typed.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,

@@ -1,7 +1,7 @@
 //! The attributes of the crate `moirai`: [`#[moirai::main]`](macro@main) and [`#[moirai::test]`](macro@test).
 //!
-//! Programs depend on `moirai`, whose feature `macros` re-exports them. What they write calls `moirai::__private`, so the versions of
-//! the two crates belong together.
+//! Programs depend on `moirai`, whose feature `macros` re-exports them. What they write calls `moirai::__private`, so the versions
+//! of the two crates belong together.
 #![forbid(unsafe_code)]
 
 mod expand;
@@ -22,8 +22,8 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// The function runs on the main thread, in [`block_on`](../moirai/struct.Moirai.html#method.block_on), so it need not be `Send`. It
-/// is not a task itself, and has no record. What it spawns with the functions of `moirai` are tasks of the executor, which
+/// The function runs on the main thread, in [`block_on`](../moirai/struct.Moirai.html#method.block_on), so it need not be `Send`.
+/// It is not a task itself, and has no record. What it spawns with the functions of `moirai` are tasks of the executor, which
 /// `Moirai::current()` returns a handle to.
 ///
 /// When the function returns or panics, the executor is dropped: tasks that are queued or waiting are cancelled, and polls that are
@@ -34,8 +34,8 @@ use proc_macro::TokenStream;
 ///
 /// | option | meaning |
 /// | --- | --- |
-/// | `workers = 4` | the number of workers, an expression of type `usize`. `worker_threads` is another name for it. Default: as for `Moirai::builder()` |
-/// | `builder = expression` | a `MoiraiBuilder` for the executor, such as `moirai::Moirai::builder().spare_threads(8)`; what the other options say is set on top |
+/// | `workers = 4` | the number of workers, a `usize`; also called `worker_threads`. Default: as for `Moirai::builder()` |
+/// | `builder = expression` | a `MoiraiBuilder`, such as `Moirai::builder().spare_threads(8)`; `workers` is set on top |
 /// | `crate = path` | where the crate `moirai` is found. Default: `::moirai` |
 ///
 /// ```
@@ -82,23 +82,23 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// The function may return whatever a `#[test]` may. Other attributes, such as `#[ignore]` and `#[should_panic]`, work as they do for
-/// a `#[test]`.
+/// The function may return whatever a `#[test]` may. Other attributes, such as `#[ignore]` and `#[should_panic]`, work as they do
+/// for a `#[test]`.
 ///
 /// # Options
 ///
 /// | option | meaning |
 /// | --- | --- |
-/// | `workers = 4` | the number of workers, an expression of type `usize`. `worker_threads` is another name for it. Default: two |
-/// | `builder = expression` | a `MoiraiBuilder` for the executor; what `workers` says is set on top. Not with the next two |
-/// | `simulate = 100` | runs the test on this number of seeds of the simulator, an expression of type `u64` |
+/// | `workers = 4` | the number of workers, a `usize`; also called `worker_threads`. Default: two |
+/// | `builder = expression` | a `MoiraiBuilder`; `workers` is set on top. Not with the next two |
+/// | `simulate = 100` | runs the test on this number of seeds of the simulator, a `u64` |
 /// | `start_paused = true` | runs the test on one seed of the simulator, whose time advances by itself when nothing can go on |
 /// | `crate = path` | where the crate `moirai` is found. Default: `::moirai` |
 ///
 /// # Simulated tests
 ///
-/// With `simulate` or `start_paused` the whole executor runs on the thread of the test, in an order that is drawn from a seed, and in
-/// a simulated time. The function's future must be `Send`, because it is a task of the simulation. `moirai::sim` says what is
+/// With `simulate` or `start_paused` the whole executor runs on the thread of the test, in an order that is drawn from a seed, and
+/// in a simulated time. The function's future must be `Send`, because it is a task of the simulation. `moirai::sim` says what is
 /// simulated and what is not: threads that the test starts, sockets, files, and waits that block the thread are not.
 ///
 /// A test fails with the first seed that fails: because the function panics or returns an error, a task panics whose handle was
