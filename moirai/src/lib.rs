@@ -40,6 +40,8 @@
 //! - `ctrl-c` (on by default): `Moirai::shutdown_on_ctrl_c`.
 //! - `signal` (on by default, on Unix): [`signal`] has futures for signals, and `Moirai::shutdown_on_signals` drains on them.
 //! - `macros` (on by default): the attributes [`#[moirai::main]`](macro@main) and [`#[moirai::test]`](macro@test).
+//! - `limits`: `limit` has rate limits, and limits on how many do something for each key.
+//! - `retry`: `retry` repeats operations that fail, by the policies of `backon`.
 //! - `par-iter`: parallel iterators in [`par`], those of `orx-parallel` on Moirai's workers.
 //! - `serde`: serialization of configuration, statistics, ids and statuses.
 #![forbid(unsafe_code)]
@@ -52,8 +54,12 @@ mod entry_points;
 mod environment;
 mod free;
 mod global;
+#[cfg(feature = "limits")]
+pub mod limit;
 mod moirai;
 pub mod par;
+#[cfg(feature = "retry")]
+pub mod retry;
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal;
 pub mod sim;
