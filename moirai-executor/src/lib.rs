@@ -24,11 +24,11 @@
 //! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
 //!   by which stuck workers are found.
 //! - `runtime` is the running executor: what its threads share, and what they do.
-//! - [`time`], [`idle`], `handle`, `spawn`, `group`, `executor`, `current`, `parallel`, [`sim`] and `executor_builder` are what users
-//!   hold.
+//! - [`time`], [`idle`], `handle`, `spawn`, `group`, `executor`, `current`, [`current_task`], `parallel`, [`sim`] and
+//!   `executor_builder` are what users hold.
 
 mod current;
-mod current_task;
+pub mod current_task;
 mod executor;
 mod executor_builder;
 mod fork_join;
@@ -52,7 +52,6 @@ mod yield_now;
 mod tests;
 
 pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
-pub use current_task::{current_task_id, set_note, set_progress};
 pub use executor::{HybridExecutor, WeakExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};

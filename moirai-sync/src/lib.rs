@@ -7,6 +7,7 @@
 //! | [`Event`] | something that happens once, and for which any number of threads and tasks can wait |
 //! | [`oneshot`] | a channel for one value |
 //! | [`CancellationToken`] | asks a tree of work to stop |
+//! | [`task_local!`] | a value that belongs to a task, and is found wherever the task is polled |
 //! | [`Semaphore`] | limits how many do something at the same time, in the order in which they came; also several permits at once |
 //!
 //! # Guarantees
@@ -55,6 +56,7 @@
 
 pub mod budget;
 pub mod event;
+pub mod local;
 pub mod oneshot;
 pub mod parker;
 pub mod semaphore;

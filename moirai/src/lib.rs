@@ -28,6 +28,7 @@
 //! - [`Moirai::join`], [`Moirai::scope`] and [`par`] compute in parallel and may borrow from the caller.
 //! - [`Moirai::task_stats`], [`Moirai::tasks`] and [`Moirai::wait_for_task`] look tasks up by id. [`CleanupConfig`] says how long
 //!   the records of ended tasks are kept, and how many.
+//! - [`task`] tells which task the calling thread runs, and has [`task_local!`].
 //! - [`time`] has sleeps, timeouts and intervals; [`sync`] has a semaphore, a oneshot channel and more; [`sim`] runs a whole
 //!   executor on one thread, in an order drawn from a seed, to find races and replay them.
 //! - [`scheduler`] has the schedulers to choose from, and what it takes to write another; [`metrics`] has counters and histograms.
@@ -63,7 +64,6 @@ pub mod retry;
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal;
 pub mod sim;
-pub mod task;
 
 #[cfg(doctest)]
 mod guide;
@@ -98,6 +98,16 @@ pub use moirai_executor::{
 pub use moirai_macros::{main, test};
 pub use moirai_metrics::MetricsSnapshot;
 pub use moirai_sync::budget::{budgeted, consume as consume_budget, unconstrained};
+
+/// The task that the calling thread runs, what it tells of itself, and values that belong to a task: [`task_local!`]. See
+/// [`current_task`](moirai_executor::current_task).
+pub mod task {
+    pub use moirai_executor::current_task::{current, id, name, set_note, set_progress};
+    pub use moirai_sync::local::{AccessError, LocalKey, TaskLocalFuture};
+    pub use moirai_sync::task_local;
+}
+
+pub use moirai_sync::task_local;
 
 /// Synchronization primitives, which work with and without an executor.
 pub use moirai_sync as sync;

@@ -10,7 +10,8 @@ use std::future::Future;
 pub use backon::{BackoffBuilder, ConstantBuilder, ExponentialBuilder, FibonacciBuilder};
 
 use backon::Retryable;
-use moirai_executor::{set_note, time};
+use moirai_executor::current_task::set_note;
+use moirai_executor::time;
 
 /// Calls `operation`, and again as long as it fails and `policy` has another attempt.
 ///

@@ -148,31 +148,23 @@ impl CurrentFrame {
         unsafe { self.0.get().as_ref() }.is_some_and(|frame| frame.is_of(task))
     }
 
-    /// Returns whether the thread is inside of fork-join work of a task.
-    pub(crate) fn is_of_any_task(&self) -> bool {
+    /// Returns the task of the fork-join work that the thread is inside of, if it belongs to one.
+    pub(crate) fn task(&self) -> Option<TaskPtr> {
         let mut next = self.0.get();
         // SAFETY: the current frame belongs to a caller further up on this thread's stack, and a frame's parent outlives it.
         while let Some(frame) = unsafe { next.as_ref() } {
             // A frame in which work goes on despite a cancellation has no task, but its ancestors have.
             if frame.task.is_some() {
-                return true;
-            }
-            next = frame.parent;
-        }
-        false
-    }
-
-    /// Returns the task in whose fork-join work the thread is, if there is one.
-    pub(crate) fn task(&self) -> Option<TaskPtr> {
-        let mut next = self.0.get();
-        // SAFETY: as in `is_of_any_task`.
-        while let Some(frame) = unsafe { next.as_ref() } {
-            if let Some(task) = frame.task() {
-                return Some(task);
+                return frame.task();
             }
             next = frame.parent;
         }
         None
+    }
+
+    /// Returns whether the thread is inside of fork-join work of a task.
+    pub(crate) fn is_of_any_task(&self) -> bool {
+        self.task().is_some()
     }
 
     /// Returns whether the task that called was asked to stop. The thread must be inside of fork-join work.

@@ -356,20 +356,22 @@ impl Context {
         .unwrap_or(false)
     }
 
-    /// Returns the task of `shared` that the calling thread is inside of, or in whose fork-join work it is.
-    pub(crate) fn current_task_of(shared: &Shared) -> Option<TaskId> {
-        Self::with(|context| {
-            let context = context.filter(|context| ptr::eq(&*context.shared, shared))?;
-            context.current_task()
+    /// Calls `f` with the innermost task that the calling thread is inside of, also by fork-join work of that task, and with the context
+    /// in which it is.
+    pub(crate) fn with_task<R>(f: impl FnOnce(&Self, TaskId) -> R) -> Option<R> {
+        let mut f = Some(f);
+        Self::find(|context| {
+            let task = context.local_jobs.frame().task().or_else(|| context.innermost_task())?;
+            // SAFETY: the task has been entered and not left, on this thread or on the one that waits for the fork-join work, so
+            // its cell is alive.
+            let id = unsafe { task.id() };
+            f.take().map(|f| f(context, id))
         })
     }
 
-    /// Returns the task that the thread is inside of in this context, or in whose fork-join work it is.
-    pub(crate) fn current_task(&self) -> Option<TaskId> {
-        let task = self.local_jobs.frame().task().or_else(|| self.innermost_task())?;
-        // SAFETY: the task has been entered and not left; or it does not leave its fork-join work before the work is done. So its cell
-        // is alive.
-        Some(unsafe { task.id() })
+    /// Returns the task that the calling thread is inside of, as [`with_task`](Self::with_task) finds it, if it is one of `shared`.
+    pub(crate) fn current_task_of(shared: &Shared) -> Option<TaskId> {
+        Self::with_task(|context, id| ptr::eq(&*context.shared, shared).then_some(id)).flatten()
     }
 
     /// Returns whether the thread runs this task in this context, or tasks inside of its poll.
