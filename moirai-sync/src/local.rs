@@ -38,7 +38,7 @@ mod tests;
 /// # });
 /// ```
 ///
-/// Each key is a static of the type [`LocalKey`](crate::local::LocalKey).
+/// Each key is a static of the type [`LocalKey`].
 #[macro_export]
 macro_rules! task_local {
     () => {};

@@ -82,6 +82,8 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
+/// Name it by its path, as here: with `use moirai::*` the name `test` is ambiguous, with `use moirai::prelude::*` it is not.
+///
 /// The function may return whatever a `#[test]` may. Other attributes, such as `#[ignore]` and `#[should_panic]`, work as they do
 /// for a `#[test]`.
 ///
