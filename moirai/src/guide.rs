@@ -21,6 +21,12 @@ mod from_rayon {}
 #[doc = include_str!("../../docs/src/guide/shutdown.md")]
 mod shutdown {}
 
+#[doc = include_str!("../../docs/src/guide/jobs.md")]
+mod jobs {}
+
+#[doc = include_str!("../../docs/src/guide/other-crates.md")]
+mod other_crates {}
+
 #[doc = include_str!("../../docs/src/guide/find-the-race.md")]
 mod find_the_race {}
 

@@ -1,126 +1,188 @@
-//! Tests of rate limits, of limits for each key, and of retries.
-#![cfg(all(feature = "limits", feature = "retry"))]
+//! Tests of the limits on the number of active tasks and of queued blocking tasks.
+//!
+//! They hold a part of promise P19 (limits hold) of `docs/src/guarantees.md`.
 
-use std::num::NonZeroU32;
+mod common;
+
+use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use moirai::limit::{KeyedLimit, Quota, RateLimit};
+use common::{Counter, Gate, retain_at_most, wait_until, watchdog};
 use moirai::prelude::*;
-use moirai::retry::{ConstantBuilder, ExponentialBuilder, retry, retry_if};
-use moirai::sim;
-use moirai::time::Instant;
+use moirai::{MoiraiBuilder, yield_now};
 
-#[test]
-fn tasks_share_a_rate_limit_whatever_the_order() {
-    let scenario = |executor: Moirai| async move {
-        let quota = Quota::per_second(NonZeroU32::new(5).unwrap());
-        let limit = Arc::new(RateLimit::new(quota));
-        let start = Instant::now();
-        let tasks: Vec<_> = (0..20)
-            .map(|_| {
-                let limit = Arc::clone(&limit);
-                executor.spawn_async(async move { limit.until_ready().await })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        // Five at once, and fifteen at five a second.
-        let took = start.elapsed();
-        assert!((3.0..3.1).contains(&took.as_secs_f64()), "{took:?}");
-    };
-    sim::explore(0..100, scenario).expect_no_failure();
+fn limited(tasks: usize) -> MoiraiBuilder {
+    Moirai::builder().worker_threads(2).max_active_tasks(tasks)
 }
 
 #[test]
-fn no_key_is_over_its_limit_and_none_is_kept() {
-    let scenario = |executor: Moirai| async move {
-        let limit = KeyedLimit::new(2);
-        let active: Arc<[AtomicUsize; 3]> = Arc::default();
-        let tasks: Vec<_> = (0..30)
-            .map(|n| {
-                let (limit, active) = (limit.clone(), Arc::clone(&active));
-                executor.spawn_async(async move {
-                    let key = n % 3;
-                    let permit = limit.acquire(&key.to_string()).await;
-                    assert_eq!(permit.key(), key.to_string());
-                    assert!(active[key].fetch_add(1, Ordering::SeqCst) < 2);
-                    moirai::yield_now().await;
-                    active[key].fetch_sub(1, Ordering::SeqCst);
-                })
-            })
-            .collect();
-        // Those who give up leave nothing behind.
-        for task in tasks.iter().step_by(4) {
-            task.cancel();
-        }
-        for (n, task) in tasks.into_iter().enumerate() {
-            match task.await {
-                Ok(()) => {}
-                Err(error) => assert!(error.is_cancelled() && n % 4 == 0, "{error}"),
-            }
-        }
-        assert_eq!(limit.keys(), 0);
-    };
-    sim::explore(0..300, scenario).expect_no_failure();
+fn at_the_limit_a_spawn_is_refused_with_an_error_and_leaves_no_record() {
+    let _watchdog = watchdog();
+    let executor = limited(2).build().unwrap();
+    let dropped = Counter::default();
+    let active = [(); 2].map(|()| executor.spawn_async(pending::<()>()));
+    let guard = dropped.on_drop();
+    let refused = executor.spawn_async(async move { drop(guard) });
+    let id = refused.id();
+    assert!(refused.is_finished());
+    assert!(refused.join().unwrap_err().is_at_capacity());
+    assert_eq!(dropped.get(), 1);
+    assert_eq!(executor.task_status(id), None);
+    assert!(executor.spawn_parallel(|| ()).join().unwrap_err().is_at_capacity());
+    assert!(executor.spawn_blocking(|| ()).join().unwrap_err().is_at_capacity());
+    active[0].cancel();
+    wait_until("there is room", || executor.task().try_spawn_async(async {}).is_ok());
+    let report = executor.shutdown_timeout(std::time::Duration::ZERO);
+    assert!(report.refused >= 3);
+    assert_eq!((report.spawned, report.still_active), (3, 0));
 }
 
 #[test]
-fn an_operation_is_repeated_by_its_policy() {
-    sim::run(1, |executor| async move {
-        let policy = || ExponentialBuilder::default().with_max_times(3);
-        let calls = Arc::new(AtomicUsize::new(0));
-        let start = Instant::now();
-        let task = executor.task().fails_on_err().spawn_async({
-            let calls = Arc::clone(&calls);
-            async move {
-                retry(policy(), || async {
-                    calls.fetch_add(1, Ordering::SeqCst);
-                    Err::<(), _>("no luck")
-                })
-                .await
-            }
-        });
-        let id = task.id();
-        assert_eq!(task.await.unwrap(), Err("no luck"));
-        assert_eq!(calls.load(Ordering::SeqCst), 4);
-        // One second, two and four.
-        assert_eq!(start.elapsed().as_secs(), 7);
-        let stats = executor.task_stats(id).unwrap();
-        assert_eq!(
-            stats.note.as_deref(),
-            Some("attempt 3 failed: no luck; the next follows in 4.0s")
-        );
-        assert_eq!((stats.status, stats.error.as_deref()), (TaskStatus::Failed, Some("no luck")));
-
-        let hopeless =
-            retry_if(policy(), |error| *error != "hopeless", || async { Err::<(), _>("hopeless") });
-        assert_eq!(hopeless.await, Err("hopeless"));
-        assert_eq!(start.elapsed().as_secs(), 7);
-    });
+fn a_refused_closure_is_given_back_and_can_be_spawned_when_there_is_room() {
+    let _watchdog = watchdog();
+    let executor = limited(1).build().unwrap();
+    let active = executor.spawn_async(pending::<()>());
+    let refused = executor.task().try_spawn_parallel(|| 7).unwrap_err();
+    assert!(refused.is_at_capacity() && !refused.is_shut_down());
+    assert!(refused.to_string().contains("limit"), "{refused}");
+    let waiting = executor.task().spawn_parallel_when_free(refused.into_inner());
+    active.cancel();
+    assert_eq!(executor.block_on(waiting).join().unwrap(), 7);
+    executor.shutdown();
+    let refused = executor.task().try_spawn_async(async { 7 }).unwrap_err();
+    assert!(refused.is_shut_down());
 }
 
 #[test]
-fn a_task_that_is_cancelled_tries_no_more() {
-    let executor = Moirai::builder().worker_threads(1).build().unwrap();
-    let calls = Arc::new(AtomicUsize::new(0));
-    let task = executor.spawn_async({
-        let calls = Arc::clone(&calls);
-        let policy = ConstantBuilder::default().with_delay(Duration::from_secs(3_600));
-        async move {
-            retry(policy, || async {
-                calls.fetch_add(1, Ordering::SeqCst);
-                Err::<(), _>("no luck")
-            })
-            .await
+fn callers_that_wait_for_room_are_served_in_order_and_refused_at_shutdown() {
+    let _watchdog = watchdog();
+    let executor = Arc::new(limited(1).build().unwrap());
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let active = executor.spawn_async(pending::<()>());
+    executor.block_on(async {
+        let spawn = |i: u32| {
+            let order = Arc::clone(&order);
+            Box::pin(
+                executor.task().spawn_async_when_free(async move { order.lock().unwrap().push(i) }),
+            )
+        };
+        let mut waiting: Vec<_> = (0..5).map(spawn).collect();
+        for wait in &mut waiting {
+            assert!(futures_lite::future::poll_once(wait).await.is_none());
+        }
+        // A caller that gives up is passed over.
+        drop(waiting.remove(2));
+        active.cancel();
+        for wait in waiting {
+            wait.await.await.unwrap();
         }
     });
-    while executor.task_stats(task.id()).unwrap().note.is_none() {
-        std::thread::yield_now();
+    assert_eq!(*order.lock().unwrap(), [0, 1, 3, 4]);
+    let stuck = executor.spawn_async(pending::<()>());
+    let mut late = Box::pin(executor.task().spawn_async_when_free(async {}));
+    executor
+        .block_on(async { assert!(futures_lite::future::poll_once(&mut late).await.is_none()) });
+    let report = executor.shutdown_timeout(std::time::Duration::ZERO);
+    assert_eq!(report.still_active, 0);
+    assert!(stuck.join().unwrap_err().is_shut_down());
+    assert!(executor.block_on(late).join().unwrap_err().is_shut_down());
+}
+
+#[test]
+fn a_full_blocking_queue_gives_the_closure_back_and_a_task_can_wait_for_room() {
+    let _watchdog = watchdog();
+    let executor = Moirai::builder()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .blocking_queue_limit(1)
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    let block = || {
+        let gate = gate.clone();
+        move || gate.wait()
+    };
+    let running = executor.task().try_spawn_blocking(block()).unwrap();
+    let queued = executor.task().try_spawn_blocking(block()).unwrap();
+    let refused = executor.task().try_spawn_blocking(|| 7).unwrap_err();
+    assert!(refused.is_at_capacity());
+    let mut waiting = Box::pin(executor.task().spawn_blocking_when_free(refused.into_inner()));
+    executor.block_on(async {
+        assert!(futures_lite::future::poll_once(&mut waiting).await.is_none());
+        gate.open();
+        assert_eq!(waiting.await.await.unwrap(), 7);
+    });
+    running.join().unwrap();
+    queued.join().unwrap();
+}
+
+#[test]
+fn a_flood_of_a_million_tasks_stays_within_every_limit_and_each_refusal_is_reported() {
+    const TASKS: u64 = 1_000_000;
+    const LIMIT: usize = 2_000;
+    let watchdog = watchdog();
+    let executor = limited(LIMIT)
+        .max_blocking_threads(2)
+        .blocking_queue_limit(100)
+        .cleanup_config(retain_at_most(1_000, common::HOUR))
+        .build()
+        .unwrap();
+    let ran = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (mut refused, mut worst) = (0, 0);
+    for i in 0..TASKS {
+        let ran = Arc::clone(&ran);
+        let work = move || _ = ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let admitted = match i % 8 {
+            0..=3 => executor.task().try_spawn_parallel(work).map(drop).is_ok(),
+            4..=6 => executor.task().try_spawn_async(async move { work() }).map(drop).is_ok(),
+            _ => executor.task().try_spawn_blocking(work).map(drop).is_ok(),
+        };
+        refused += u64::from(!admitted);
+        if i % 10_000 == 0 {
+            watchdog.feed(format!("task {i}"));
+            let stats = executor.cleanup_stats();
+            assert!(stats.active_tasks <= LIMIT, "{stats:?}");
+            worst = worst.max(stats.memory_bytes);
+        }
     }
-    task.cancel();
-    assert!(task.join().unwrap_err().is_cancelled());
-    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    let report = executor.shutdown();
+    assert_eq!(report.refused, refused);
+    assert_eq!((report.spawned, report.completed), (TASKS - refused, TASKS - refused));
+    assert_eq!(ran.load(std::sync::atomic::Ordering::Relaxed), TASKS - refused);
+    // There are slots for the active and the retained tasks, for the slack of the limit, and free ones in blocks that are in use.
+    // Each takes some hundred bytes.
+    assert!(worst < 1 << 20, "the registry held {worst} bytes");
+}
+
+#[test]
+fn without_a_limit_nothing_is_refused_and_a_limit_of_zero_is_an_error() {
+    let _watchdog = watchdog();
+    let error = limited(0).build().unwrap_err();
+    assert_eq!(error.field(), Some("max_active_tasks"));
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let handles: Vec<_> = (0..10_000).map(|_| executor.spawn_async(yield_now())).collect();
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+    assert_eq!(executor.shutdown().refused, 0);
+}
+
+#[test]
+fn blocking_tasks_that_wait_for_blocking_tasks_go_on_in_a_full_pool() {
+    let watchdog = watchdog();
+    let builder = || Moirai::builder().worker_threads(1).max_blocking_threads(1);
+    let executor = builder().build().unwrap();
+    let inner = |executor: &Moirai| executor.spawn_blocking(|| 1);
+    watchdog.feed("join");
+    let inside = executor.clone();
+    assert_eq!(executor.spawn_blocking(move || inner(&inside).join().unwrap()).join().unwrap(), 1);
+    watchdog.feed("block_on");
+    let inside = executor.clone();
+    let waits = move || inside.block_on(inner(&inside)).unwrap();
+    assert_eq!(executor.spawn_blocking(waits).join().unwrap(), 1);
+    watchdog.feed("by way of an async task");
+    let inside = executor.clone();
+    let waits = move || {
+        let executor = inside.clone();
+        inside.spawn_async(async move { inner(&executor).await.unwrap() }).join().unwrap()
+    };
+    assert_eq!(executor.spawn_blocking(waits).join().unwrap(), 1);
 }

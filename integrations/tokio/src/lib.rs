@@ -53,8 +53,11 @@
 mod context;
 mod driver;
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/http-service.md")]
+mod http_service {}
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/src/guide/tokio-crates.md")]
-mod guide {}
+mod tokio_crates {}
 #[cfg(feature = "hyper")]
 mod hyper;
 #[cfg(feature = "tower")]
