@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use crate::BuildError;
 
+mod retention;
 mod traits;
 
+pub use retention::{Retention, RetentionClass};
 pub use traits::{Executor, ExecutorControl, TaskManager, TaskSpawner};
 
 /// The limits on how long, and how many, records of ended tasks are kept.
 ///
-/// A record that exceeds either limit is evicted. The records of queued and running tasks are never evicted.
+/// A record that exceeds either limit is evicted. The records of queued and running tasks are never evicted. Tasks of a [retention
+/// class](ExecutorConfig::retention) are kept by the limits of their class, and neither count here nor are evicted by these limits.
 ///
 /// ```
 /// use moirai_core::CleanupConfig;
@@ -36,8 +39,8 @@ pub struct CleanupConfig {
     /// Whether records are evicted without a request: those beyond [`max_retained_tasks`](Self::max_retained_tasks) when further
     /// tasks end, and those that are too old by the cleanup thread. Default: `true`.
     ///
-    /// If `false`, there is no cleanup thread, and every record is kept until `cleanup_completed_tasks` is called, which applies
-    /// both limits.
+    /// If `false`, there is no cleanup thread, and every record, also that of a task of a retention class, is kept until
+    /// `cleanup_completed_tasks` is called, which applies both limits, and those of each class.
     pub enable_automatic_cleanup: bool,
     /// The number of records of ended tasks that are kept: those of the tasks that ended last. Default: 10,000.
     ///
@@ -82,7 +85,8 @@ impl CleanupConfig {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CleanupStats {
-    /// The number of records in the registry: those of active, completed, cancelled and failed tasks together.
+    /// The number of records in the registry: those of active, completed, cancelled and failed tasks together. Here and below, the
+    /// records of all retention classes are counted with the others.
     pub total_tasks: usize,
     /// The number of queued and running tasks.
     pub active_tasks: usize,
@@ -96,9 +100,11 @@ pub struct CleanupStats {
     pub oldest_completed_task_age: Option<Duration>,
     /// The number of bytes that the registry holds.
     pub memory_bytes: usize,
-    /// The number of records that were evicted because they were older than `task_retention_duration`.
+    /// The number of records that were evicted because they were older than `task_retention_duration`, or than the `max_age` of
+    /// their class.
     pub evicted_by_age: u64,
-    /// The number of records that were evicted because there were more than `max_retained_tasks`.
+    /// The number of records that were evicted because there were more than `max_retained_tasks`, or than the `max_records` of
+    /// their class.
     pub evicted_by_count: u64,
     /// The number of records that were evicted by `cleanup_completed_tasks()`.
     pub evicted_by_request: u64,
@@ -137,6 +143,14 @@ pub struct ExecutorConfig {
     pub thread_stack_size: Option<usize>,
     /// How long, and how many, records of ended tasks are kept.
     pub cleanup: CleanupConfig,
+    /// Retention classes: the records of tasks that ask for one by its name are kept by its limits instead of those of
+    /// [`cleanup`](Self::cleanup), so that a flood of other tasks does not evict them. Default: none.
+    ///
+    /// The names must not be empty, and no two must be the same. There can be [`RetentionClass::MAX_CLASSES`].
+    pub retention: Vec<RetentionClass>,
+    /// The limits for the records of tasks that panicked, and that have no class of their own, so that a flood of other tasks does
+    /// not evict them. Default: `None`, which keeps them by the limits of [`cleanup`](Self::cleanup), as those of other tasks.
+    pub retain_failures: Option<Retention>,
     /// The largest number of threads that run blocking tasks at the same time. Default: 512. Must be at least 1.
     ///
     /// The threads are started when they are needed. Blocking tasks beyond their number are queued. A thread whose task waits for
@@ -204,6 +218,8 @@ impl Default for ExecutorConfig {
             thread_name_prefix: "moirai".to_owned(),
             thread_stack_size: None,
             cleanup: CleanupConfig::default(),
+            retention: Vec::new(),
+            retain_failures: None,
             max_blocking_threads: 512,
             blocking_keep_alive: Duration::from_secs(10),
             blocking_queue_limit: 100_000,
@@ -291,6 +307,7 @@ impl ExecutorConfig {
                 "must be at least 1, or no task could be spawned; leave it out for no limit",
             ));
         }
+        RetentionClass::validate_all(&self.retention)?;
         self.cleanup.validate()
     }
 }

@@ -10,6 +10,7 @@ pub mod details;
 pub mod error;
 pub mod executor;
 pub mod id;
+pub mod lookup;
 pub mod output;
 pub mod panics;
 pub mod park_hook;
@@ -30,10 +31,11 @@ pub use clock::{Clock, ManualClock};
 pub use details::{Progress, Tags};
 pub use error::{BuildError, Panic, TaskError};
 pub use executor::{
-    CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, TaskManager,
-    TaskSpawner,
+    CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, Retention,
+    RetentionClass, TaskManager, TaskSpawner,
 };
 pub use id::{ParseTaskIdError, TaskId};
+pub use lookup::Lookup;
 pub use output::{EvenAFuture, NotAFuture};
 pub use park_hook::ParkHook;
 pub use plugin::ExecutorPlugin;

@@ -9,8 +9,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorControl, ManualClock, Priority, Recorder, ShutdownReport,
-    Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus, ThreadKind,
+    BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, Priority, Recorder,
+    ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    ThreadKind,
 };
 use moirai_core::{CancelCause, Scheduler};
 use moirai_sync::{CancellationToken, drive};
@@ -260,8 +261,18 @@ impl HybridExecutor {
         TaskBuilder::new(&self.shared)
     }
 
+    /// Returns what is known of an id: a copy of the task's record, or else whether a task of this executor had the id.
+    ///
+    /// An id of another executor is answered as if it were one of this. See
+    /// [`Registry::lookup`](crate::registry::Registry::lookup).
+    #[must_use]
+    pub fn lookup(&self, id: TaskId) -> Lookup {
+        self.shared.registry.lookup(id)
+    }
+
     /// Drops the records of ended tasks that are older than `task_retention_duration`, or are more than `max_retained_tasks`, and
-    /// returns how many it dropped. It does so with automatic cleanup turned off, too.
+    /// returns how many it dropped. It does so with automatic cleanup turned off, too. Records of retention classes are dropped by
+    /// the limits of their classes.
     pub fn cleanup_completed_tasks(&self) -> usize {
         let dropped = self.shared.registry.cleanup_now();
         trim_memory();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Scheduler,
+    BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Retention,
+    RetentionClass, Scheduler,
 };
 use moirai_scheduler::WorkStealing;
 
@@ -99,6 +100,48 @@ impl<E> HybridExecutorBuilder<E> {
     /// Sets how long, and how many, records of ended tasks are kept.
     pub fn cleanup_config(mut self, cleanup: CleanupConfig) -> Self {
         self.config.cleanup = cleanup;
+        self
+    }
+
+    /// Adds a retention class: the records of tasks that ask for it, with
+    /// [`task().retention(name)`](crate::TaskBuilder::retention), are kept by `limits`, and not by those of
+    /// [`cleanup_config`](Self::cleanup_config), so that no flood of other tasks evicts them.
+    ///
+    /// The limit on the number of records is never exceeded. Tasks of one class end under one lock. If automatic cleanup is off,
+    /// the records of classes, too, are evicted only by `cleanup_completed_tasks`.
+    ///
+    /// [`build`](Self::build) refuses an empty name, one that is set twice, and more than
+    /// [`MAX_CLASSES`](RetentionClass::MAX_CLASSES) classes.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let day = Duration::from_secs(24 * 3600);
+    /// let executor = Moirai::builder()
+    ///     .retention("jobs", Retention { max_records: 5_000, max_age: day })
+    ///     .retain_failures(Retention { max_records: 1_000, max_age: 7 * day })
+    ///     .build()?;
+    /// let job = executor.task().retention("jobs").name("report").spawn_async(async { "done" });
+    /// assert_eq!(job.join().unwrap(), "done");
+    ///
+    /// let error = Moirai::builder().retention("", Retention { max_records: 1, max_age: day }).build().unwrap_err();
+    /// assert_eq!(error.field(), Some("retention"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn retention(mut self, name: impl Into<String>, limits: Retention) -> Self {
+        self.config.retention.push(RetentionClass::new(name, limits));
+        self
+    }
+
+    /// Sets limits for the records of tasks that panicked: those whose status is [`Failed`](moirai_core::TaskStatus::Failed), and
+    /// that ask for no class of their own. Then no flood of tasks that succeed evicts them. The default is to keep them as those of
+    /// other tasks.
+    ///
+    /// A task that was cancelled, by its timeout for example, is no failure; nor is one that returns an `Err`, which is a value as
+    /// any other to the executor.
+    pub fn retain_failures(mut self, limits: Retention) -> Self {
+        self.config.retain_failures = Some(limits);
         self
     }
 

@@ -84,10 +84,10 @@ pub use crate::moirai::{Moirai, MoiraiBuilder};
 pub use moirai_core::Ready;
 pub use moirai_core::{
     BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, EvenAFuture, Executor,
-    ExecutorConfig, ExecutorControl, ExecutorPlugin, LocalQueue, ManualClock, NotAFuture, Panic,
-    ParkHook, ParseTaskIdError, Priority, Progress, QueueReason, Recorder, Scheduler,
-    ShutdownReport, Stall, Tags, Task, TaskError, TaskId, TaskKind, TaskManager, TaskSample,
-    TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
+    ExecutorConfig, ExecutorControl, ExecutorPlugin, LocalQueue, Lookup, ManualClock, NotAFuture,
+    Panic, ParkHook, ParseTaskIdError, Priority, Progress, QueueReason, Recorder, Retention,
+    RetentionClass, Scheduler, ShutdownReport, Stall, Tags, Task, TaskError, TaskId, TaskKind,
+    TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, FailsOnErr, GroupCounts, HybridExecutor,
@@ -136,8 +136,8 @@ pub mod __private {
 /// The names that most programs need: `use moirai::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        BuildError, CleanupConfig, CleanupStats, ExecutorConfig, ExecutorPlugin, Moirai, Priority,
-        ShutdownReport, Stall, Task, TaskError, TaskHandle, TaskId, TaskKind, TaskStats,
-        TaskStatus, block_in_place, yield_now,
+        BuildError, CleanupConfig, CleanupStats, ExecutorConfig, ExecutorPlugin, Lookup, Moirai,
+        Priority, Retention, ShutdownReport, Stall, Task, TaskError, TaskHandle, TaskId, TaskKind,
+        TaskStats, TaskStatus, block_in_place, yield_now,
     };
 }

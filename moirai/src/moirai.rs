@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
-    BuildError, CleanupStats, ExecutorControl, ManualClock, NotAFuture, Priority, ShutdownReport,
-    Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, NotAFuture, Priority,
+    ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_executor::{
     HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, box_if_large,
@@ -410,7 +410,8 @@ impl Moirai {
         self.0.try_run()
     }
 
-    /// Returns the task's status; `None` if the id is unknown or the task's record has been dropped.
+    /// Returns the task's status; `None` if the id is unknown or the task's record has been dropped. [`lookup`](Self::lookup) tells
+    /// these two apart.
     #[must_use]
     pub fn task_status(&self, id: TaskId) -> Option<TaskStatus> {
         self.0.task_status(id)
@@ -432,6 +433,32 @@ impl Moirai {
     #[must_use]
     pub fn task_stats(&self, id: TaskId) -> Option<TaskStats> {
         self.0.task_stats(id)
+    }
+
+    /// Returns what is known of an id: a copy of the task's record, or, if there is none, whether a task had this id.
+    ///
+    /// The id of a task that has ended is [`Lookup::Evicted`] from the eviction of its record on. An id that was not given out yet,
+    /// and that of a task that was refused, is [`Lookup::Unknown`]. So is any number that was made up, almost always: of memory
+    /// that was released after a burst of tasks it is not known any more which of the ids in it were given out, and such an id is
+    /// taken for one that was. An id of another executor is answered as if it were one of this executor.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// let config = CleanupConfig { max_retained_tasks: 1, ..CleanupConfig::default() };
+    /// let executor = Moirai::builder().cleanup_config(config).build()?;
+    /// let [first, second] = [1, 2].map(|n| {
+    ///     let task = executor.spawn_parallel(move || n);
+    ///     let id = task.id();
+    ///     task.join().unwrap();
+    ///     id
+    /// });
+    /// assert!(executor.lookup(first).is_evicted());
+    /// assert!(matches!(executor.lookup(second), Lookup::Found(task) if task.status == TaskStatus::Completed));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn lookup(&self, id: TaskId) -> Lookup {
+        self.0.lookup(id)
     }
 
     /// Returns a snapshot of the records of all tasks, active and retained.
@@ -474,7 +501,8 @@ impl Moirai {
     }
 
     /// Drops the records of ended tasks that are older than `task_retention_duration`, or are more than `max_retained_tasks`, and
-    /// returns how many it dropped. It does so with automatic cleanup turned off, too.
+    /// returns how many it dropped. It does so with automatic cleanup turned off, too. Records of retention classes are dropped by
+    /// the limits of their classes.
     pub fn cleanup_completed_tasks(&self) -> usize {
         self.0.cleanup_completed_tasks()
     }

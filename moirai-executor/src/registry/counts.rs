@@ -34,6 +34,7 @@ pub struct Totals {
 /// All counts of one registry.
 #[derive(Debug)]
 pub(super) struct Counts {
+    /// Those of each writer, and behind them those of each retention class, which are written under the lock of the class.
     pub(super) writers: Box<[CachePadded<WriterCounts>]>,
     /// The bytes of all annotations that slots link. Negative for a moment if a record is evicted before its annotations were
     /// added.
@@ -102,9 +103,9 @@ impl WriterCounts {
 }
 
 impl Counts {
-    pub(super) fn new(writer_count: usize) -> Self {
+    pub(super) fn new(log_count: usize) -> Self {
         Self {
-            writers: (0..writer_count).map(|_| CachePadded::default()).collect(),
+            writers: (0..log_count).map(|_| CachePadded::default()).collect(),
             annotation_total: CachePadded::new(AtomicIsize::new(0)),
             last_sweep: AtomicU64::new(0),
         }

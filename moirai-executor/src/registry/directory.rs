@@ -70,6 +70,17 @@ impl Directory {
         self.page(slot / PAGE_SLOTS as u32, pin)
     }
 
+    /// Returns whether the generation is one of those of the pages that were at the place of this slot and are there no more
+    /// (rule 14). The caller has not found the page there, or has found one that begins with a later generation.
+    pub(super) fn had_generation(&self, slot: u32, generation: u32) -> bool {
+        self.entry(slot / PAGE_SLOTS as u32).is_some_and(|entry| {
+            // Ordering: Relaxed: the store in `remove` happened before that of the null pointer, or of the next page, which the
+            // caller has loaded by Acquire.
+            let next = entry.next_generation.load(Ordering::Relaxed);
+            (self.first..next).contains(&generation)
+        })
+    }
+
     /// Returns the page with this number, if there is one.
     ///
     /// # Safety
@@ -77,7 +88,8 @@ impl Directory {
     /// As long as it uses the result, the caller must keep the page from being taken out of the directory, by holding a block of it
     /// or the depot's lock, or must keep it from being freed after that, by a pinned epoch.
     pub(super) unsafe fn page_unpinned(&self, page: u32) -> Option<&Page> {
-        // Ordering: Acquire pairs with the Release store of the page in `insert`: its slots are seen.
+        // Ordering: Acquire pairs with the Release stores in `insert` and `remove`: the page's slots are seen, or the generation
+        // that it has left.
         let page = self.entry(page)?.page.load(Ordering::Acquire);
         // SAFETY: the pointer is null, or that of a page that was in the directory when it was loaded, and which the caller keeps.
         unsafe { page.as_ref() }
@@ -118,12 +130,14 @@ impl Directory {
         let entry = self.entry(number)?;
         // Ordering: Relaxed: stored under the same lock.
         let page = ptr::NonNull::new(entry.page.load(Ordering::Relaxed))?;
-        entry.page.store(ptr::null_mut(), Ordering::Relaxed);
-        self.pages.fetch_sub(1, Ordering::Relaxed);
         // SAFETY: the page is retired by the caller, after this, and so has not been freed yet.
         let next = unsafe { page.as_ref() }.next_generation();
-        // Ordering: Relaxed: read only under the depot's lock.
+        // Ordering: Relaxed: the Release store of the pointer orders it.
         entry.next_generation.store(next, Ordering::Relaxed);
+        // Ordering: Release pairs with the Acquire load in `page_unpinned`: a thread that finds no page finds the generation, as
+        // rule 14 says.
+        entry.page.store(ptr::null_mut(), Ordering::Release);
+        self.pages.fetch_sub(1, Ordering::Relaxed);
         Some(page)
     }
 

@@ -6,6 +6,7 @@
 //! An age as the only cut-off would not do: the old records of an idle worker would stay forever.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use moirai_core::shim::sync::MutexGuard;
 use moirai_core::shim::sync::atomic::Ordering;
@@ -138,7 +139,9 @@ impl Evictor {
             left -= taken;
         }
         self.free_run(store, &mut run);
-        store.tally.evicted(count as u64);
+        if store.is_told(index) {
+            store.tally.evicted(count as u64);
+        }
     }
 
     /// Returns how many of the oldest completions, at most `most`, ended at `until` or before.
@@ -226,23 +229,24 @@ impl Evictor {
     }
 }
 
-/// Evicts the oldest records of all logs until `limit` are retained, at most `most`, with the evictors of all logs. Returns the
-/// number evicted.
+/// Evicts the oldest records of these logs until `limit` of theirs are retained, at most `most`, with the evictors of the logs.
+/// Returns the number evicted.
 pub(super) fn evict_oldest(
     store: &Store,
+    logs: &Range<usize>,
     evictors: &mut [MutexGuard<'_, Evictor>],
     limit: usize,
     most: usize,
     cause: EvictionCause,
 ) -> usize {
-    let most = store.retained().saturating_sub(limit).min(most);
+    let most = store.retained(logs).saturating_sub(limit).min(most);
     let mut dropped = 0;
     while dropped < most {
         // Find the log whose head is the oldest. `second` is the time of the next oldest head, up to which that log can be
         // followed.
         let mut first: Option<(usize, u64)> = None;
         let mut second = u64::MAX;
-        for (index, evictor) in evictors.iter_mut().enumerate() {
+        for (index, evictor) in logs.clone().zip(evictors.iter_mut()) {
             let Some(ended) = evictor.oldest_end(store, index) else {
                 continue;
             };
@@ -255,8 +259,9 @@ pub(super) fn evict_oldest(
             }
         }
         let Some((index, _)) = first else { break };
-        let count = evictors[index].count_until(store, index, second, most - dropped);
-        evictors[index].evict(store, index, count, cause);
+        let evictor = &mut evictors[index - logs.start];
+        let count = evictor.count_until(store, index, second, most - dropped);
+        evictor.evict(store, index, count, cause);
         dropped += count;
     }
     dropped

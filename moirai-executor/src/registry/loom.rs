@@ -10,7 +10,9 @@ use moirai_core::shim::thread;
 use moirai_core::{CleanupConfig, Clock, Priority, TaskId, TaskKind, TaskStatus};
 
 use super::completions::{CompletionLog, LogCursor};
-use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
+use super::{ActiveRecord, ClassId, NewRecord, RecordEnd, Registry, Writer};
+
+mod classes;
 
 /// Checks every interleaving. The models that are too large for that set a bound of their own.
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -454,7 +456,10 @@ fn loom_a_thread_that_finds_room_sees_the_eviction_that_made_it_counted() {
         let new = register(&registry, &mut writers[1], "", 3);
         let sweeper = thread::spawn({
             let registry = Arc::clone(&registry);
-            move || registry.drop_expired(super::counts::EvictionCause::Age)
+            move || {
+                let class = registry.classes.get(ClassId::DEFAULT);
+                registry.drop_expired(class, super::counts::EvictionCause::Age)
+            }
         });
         finish(&registry, &mut writers[1], new, 4);
         // The limit was checked after the completion, and no other task ends.

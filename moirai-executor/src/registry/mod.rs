@@ -7,6 +7,10 @@
 //! request. The id of an evicted record names nothing, forever: no id is given out twice. The record of an active task is never
 //! evicted, and the number of active tasks is not limited here.
 //!
+//! Those are the limits of the *default class*. A registry that is made by [`Registry::with_retention`] has further *retention
+//! classes*, each of which keeps its records by limits of its own: a task asks for one when it is registered, and a class of the
+//! failures takes the tasks that have asked for none and end as failed.
+//!
 //! An executor has one registry, but the module needs nothing else of the executor: it can keep records of work of any kind.
 //!
 //! - [`Registry::new`] makes a registry for a fixed number of *workers*, which are threads that register or finish many tasks. Each
@@ -17,8 +21,9 @@
 //! - [`Registry::finish`] takes it back when the task ends. Any writer of the same registry will do, not only that which registered
 //!   the task.
 //! - Every thread may read at any time: [`status`](Registry::status), [`stats`](Registry::stats), [`snapshot`](Registry::snapshot),
-//!   [`totals`](Registry::totals), [`cleanup_stats`](Registry::cleanup_stats). [`with_task`](Registry::with_task) leads from the id
-//!   of an active task to the task itself.
+//!   [`totals`](Registry::totals), [`cleanup_stats`](Registry::cleanup_stats). [`lookup`](Registry::lookup) also tells the id of an
+//!   evicted record from one that was never given out. [`with_task`](Registry::with_task) leads from the id of an active task to
+//!   the task itself.
 //! - `finish` evicts what is beyond the count, unless [`CleanupConfig::enable_automatic_cleanup`] is off. Records that are too old
 //!   are evicted, and empty pages are released, only by [`sweep`](Registry::sweep) and [`cleanup_now`](Registry::cleanup_now): an
 //!   owner other than the executor, which has a thread for it, calls `sweep` every [`CleanupConfig::cleanup_interval`].
@@ -127,6 +132,39 @@
 //! As each worker has a writer of its own, a worker's task costs its record one read-modify-write from spawn to finish, that of
 //! rule 4, and no lock.
 //!
+//! # Retention classes
+//!
+//! 11. **Classes.** Each record belongs to one class (`classes`) from its registration on: the word has the number of the class
+//!     that the task has asked for, and zero is the default class. Only a task that has asked for none and ends as failed goes to
+//!     the class of the failures, if there is one, before its terminal status can be read. The default class has the logs of all
+//!     writers. Each retention class has one log, behind those, with an evictor and counts of its own at the same index. What is
+//!     evicted because of the limits of a class is taken from the logs of that class. So whatever ends in one class evicts no
+//!     record of another.
+//! 12. **The limit of a retention class** is exact, however large it is: its tasks complete under the lock of the class. The thread
+//!     that holds it is the one that appends to the class's log (rule 8), and it makes room for a record before its terminal status
+//!     can be read. The default class does the same where its limit leaves no room for a batch (rule 9), by the same code. The
+//!     tally does not know of retention classes: their completions are not told, and their evictions are not counted in V, which
+//!     would hide as many records of the default class. So rules 9 and 10 speak of the default class alone. A task of the default
+//!     class pays for the others with one test of the word, which it loads anyway.
+//! 13. **Slots.** One record that is kept for long keeps its whole page, of 1,024 slots. If those of a class lay among all others,
+//!     a page that a burst leaves behind would be kept for each of them. So tasks that ask for a class are registered with a writer
+//!     that they share, under a lock, and get their slots from its block: 64 of them, one after the other, keep one page at most.
+//!     (Which task will fail is not known beforehand: it lies among the others.) The class is written into the word of such a task
+//!     after its registration, by a store of its own: `register`, which every task pays for, does not know of classes.
+//!
+//! A class that told its completions in batches, to a tally of its own, would spare its tasks two locks; but it would need as many
+//! logs as there are writers, and its limit would be exceeded now and then. Tasks that are worth a class are few.
+//!
+//! # Ids of evicted records
+//!
+//! 14. A slot is used in one generation after the other, from that with which its page begins. So an id of a generation between
+//!     that and the one in the word was given out, and its record is evicted. One of a later generation was not given out yet, nor
+//!     was that in the word itself while it says *free*. Of the pages that were at the same place before, the directory has the
+//!     generation with which the next one begins (rule 7), and it stores that before it takes a page out: a thread that does not
+//!     find the page finds the generation. All ids that were given out there have an earlier one. But a slot that was used less
+//!     often than another of its page never had some of these, and how often it was used is not known any more: an id of such a
+//!     generation counts as evicted.
+//!
 //! [`CleanupConfig::task_retention_duration`]: moirai_core::CleanupConfig::task_retention_duration
 //! [`CleanupConfig::max_retained_tasks`]: moirai_core::CleanupConfig::max_retained_tasks
 //! [`CleanupConfig::enable_automatic_cleanup`]: moirai_core::CleanupConfig::enable_automatic_cleanup
@@ -134,6 +172,7 @@
 //! [`TaskId`]: moirai_core::TaskId
 
 mod annotations;
+mod classes;
 mod completions;
 mod counts;
 mod depot;
@@ -160,6 +199,7 @@ mod loom;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
+pub use classes::ClassId;
 pub use counts::Totals;
 pub use details::TaskDetails;
 pub use record::{FinishedTask, NewRecord, RecordEnd, TaskHints};

@@ -26,6 +26,8 @@ pub(super) const HALF: u32 = BLOCK_SLOTS as u32 / 2;
 pub(super) struct Page {
     slots: Slots,
     pub(super) blocks: Box<[Block; PAGE_BLOCKS]>,
+    /// The generation with which the slots of the page began.
+    first: u32,
     /// The highest generation with which any slot of the page goes on.
     highest: AtomicU32,
     /// Whether the page is in a list of candidates for release.
@@ -39,6 +41,7 @@ impl Page {
         Self {
             slots: Slots::new(generation),
             blocks: blocks.try_into().expect("it has as many blocks as a page"),
+            first: generation,
             highest: AtomicU32::new(generation),
             candidate: AtomicBool::new(false),
         }
@@ -56,6 +59,11 @@ impl Page {
 
     pub(super) fn slots(&self) -> &[Slot] {
         self.slots.get()
+    }
+
+    /// Returns the generation with which the slots of the page began.
+    pub(super) fn first_generation(&self) -> u32 {
+        self.first
     }
 
     /// Notes that a slot of the page goes on with this generation. The caller returns the slot to its block after this.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use moirai_core::clock::Converter;
 use moirai_core::shim::sync::atomic::Ordering;
-use moirai_core::{CleanupStats, TaskId, TaskStats, TaskStatus};
+use moirai_core::{CleanupStats, Lookup, TaskId, TaskStats, TaskStatus};
 
 use super::counts::Totals;
 use super::garbage::{self, Pin};
 use super::page::PAGE_SLOTS;
 use super::slot::{Record, Slot};
+use super::state_word::StateWord;
 use super::task_registry::Registry;
 
 impl Registry {
@@ -24,8 +25,8 @@ impl Registry {
 
     /// Returns what the registry holds now, and what has been evicted from it.
     ///
-    /// It takes the lock of each log for a moment. While automatic cleanup is on, the numbers of retained records together do not
-    /// exceed the limit by more than [`new`](Self::new) says.
+    /// It takes the lock of each log for a moment. The records of all classes are counted together. While automatic cleanup is on,
+    /// the numbers of retained records do not exceed the limits of all classes, added up, by more than [`new`](Self::new) says.
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         let totals = self.totals();
@@ -75,6 +76,45 @@ impl Registry {
             page.slot(id.slot()).read(id.generation(), &pin)?
         };
         Some(task_stats(id, record, &self.clock.converter()))
+    }
+
+    /// Returns what is known of an id: a copy of the task's record, or else whether a task had this id. It takes no lock.
+    ///
+    /// The id of an evicted record is [`Lookup::Evicted`], forever. An id that was not given out yet, one of a slot that there
+    /// never was, and one that [`refused_id`](Self::refused_id) has returned are [`Lookup::Unknown`].
+    ///
+    /// Two things the registry cannot know. One is whether an id comes from another registry. The other is how often each slot of a
+    /// page that it has released was used: an id that was never given out counts as evicted if its slot is at the place of such a
+    /// page, and another slot of that page has had the generation of the id.
+    #[must_use]
+    pub fn lookup(&self, id: TaskId) -> Lookup {
+        let record = {
+            let pin = garbage::pin();
+            match self.store.directory.page_of(id.slot(), &pin) {
+                Some(page) => {
+                    let slot = page.slot(id.slot());
+                    slot.read(id.generation(), &pin)
+                        .ok_or_else(|| self.is_past(id, page.first_generation(), slot.word()))
+                }
+                None => Err(self.store.directory.had_generation(id.slot(), id.generation())),
+            }
+        };
+        match record {
+            Ok(record) => Lookup::Found(task_stats(id, record, &self.clock.converter())),
+            Err(true) => Lookup::Evicted,
+            Err(false) => Lookup::Unknown,
+        }
+    }
+
+    /// Returns whether a task had an id which is not that of a record now (rule 14). `first` is the generation with which the page
+    /// began, and `word` the word of the slot, loaded after the record was not found.
+    fn is_past(&self, id: TaskId, first: u32, word: StateWord) -> bool {
+        if id.generation() < first {
+            // One of the pages that were here before, if any.
+            return self.store.directory.had_generation(id.slot(), id.generation());
+        }
+        // A slot whose generations are used up has the generation zero, and had all others.
+        word.generation() == 0 || id.generation() < word.generation()
     }
 
     /// Returns a copy of every record, active and retained, ordered by slot.

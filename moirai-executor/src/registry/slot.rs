@@ -19,6 +19,7 @@ use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering,
 use moirai_core::shim::thread::yield_now;
 
 use super::annotations::{Annotations, LinkedAnnotations};
+use super::classes::ClassId;
 use super::details::TaskDetails;
 use super::garbage::Pin;
 use super::record::{FinishedTask, NewRecord, RecordEnd, TaskHints};
@@ -87,7 +88,8 @@ impl Slot {
     }
 
     /// Returns the word. For the thread that may write the slot (rule 1).
-    fn own_word(&self) -> StateWord {
+    #[inline]
+    pub(super) fn own_word(&self) -> StateWord {
         // Ordering: Relaxed: the caller wrote it, or was given the slot by the thread that did.
         StateWord(self.word.load(Ordering::Relaxed))
     }
@@ -130,6 +132,11 @@ impl Slot {
         self.published.store(task.as_ptr(), Ordering::Relaxed);
         self.set_word(StateWord::queued(generation, kind, priority));
         generation
+    }
+
+    /// Notes the class that a task has asked for. To be called at most once, before the task is run.
+    pub(super) fn set_class(&self, class: ClassId) {
+        self.set_word(self.own_word().with_class(class));
     }
 
     /// Queued → running. To be called at most once.
@@ -186,9 +193,9 @@ impl Slot {
     }
 
     /// Running → completed, after a last poll that took `busy` ticks: as `polled` and `finish`, each field loaded and stored once.
+    /// `word` is the present one.
     #[inline]
-    pub(super) fn complete(&self, ticks: u64, busy: u64) -> FinishedTask {
-        let word = self.own_word();
+    pub(super) fn complete(&self, word: StateWord, ticks: u64, busy: u64) -> FinishedTask {
         // Ordering: Relaxed, all: the caller may write the slot, and the Release store of the word orders what is written here.
         let spawned = self.spawned.load(Ordering::Relaxed);
         let started = self.started.load(Ordering::Relaxed).saturating_sub(1);
@@ -422,7 +429,7 @@ impl Slot {
             // Ordering: Relaxed: the fence above orders it.
             let again = StateWord(self.word.load(Ordering::Relaxed));
             if again != word {
-                // The word of one task changes at most three times (running, terminal, free), so this does not go on.
+                // The word of one task changes at most four times (class, running, terminal, free), so this does not go on.
                 continue;
             }
             let annotations = match annotations {

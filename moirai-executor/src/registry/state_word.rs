@@ -1,11 +1,13 @@
 //! The word of a slot, which decides to which task the other fields belong.
 //!
-//! From the lowest bit: status (3 bits, zero for a free slot), kind (2), priority (2), one unused bit, worker (13), what has
-//! cancelled the task (4, its place in [`CancelCause::ALL`] plus one), 7 unused bits, generation (32).
+//! From the lowest bit: status (3 bits, zero for a free slot), kind (2), priority (2), one unused bit, worker (13), class (7), what has
+//! cancelled the task (4, its place in [`CancelCause::ALL`] plus one), generation (32).
 
-use moirai_core::{CancelCause, Priority, TaskKind, TaskStatus};
+use moirai_core::{CancelCause, Priority, RetentionClass, TaskKind, TaskStatus};
 
-/// Generation, status, kind, priority and worker in one word.
+use super::classes::ClassId;
+
+/// Generation, status, kind, priority, worker and class in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StateWord(pub(super) u64);
 
@@ -14,7 +16,9 @@ impl StateWord {
     const KIND: u32 = 3;
     const PRIORITY: u32 = 5;
     const WORKER: u32 = 8;
-    const CAUSE: u32 = 21;
+    const CLASS: u32 = 21;
+    const CLASS_BITS: u32 = 7;
+    const CAUSE: u32 = 28;
 
     pub(super) fn free(generation: u32) -> Self {
         Self(u64::from(generation) << 32)
@@ -84,6 +88,18 @@ impl StateWord {
 
     pub(super) fn priority(self) -> Priority {
         Priority::ALL[(self.0 >> Self::PRIORITY & 0b11) as usize]
+    }
+
+    /// Returns the word with a class; the word must not have one yet.
+    pub(super) fn with_class(self, class: ClassId) -> Self {
+        const { assert!(RetentionClass::MAX_CLASSES < 1 << Self::CLASS_BITS, "each has a number") };
+        Self(self.0 | u64::from(class.0) << Self::CLASS)
+    }
+
+    /// Returns the class that the task has asked for.
+    #[inline]
+    pub(super) fn class(self) -> ClassId {
+        ClassId((self.0 >> Self::CLASS) as u8 & ((1 << Self::CLASS_BITS) - 1))
     }
 
     /// Returns the word with a worker; the word must not have one yet. Thirteen bits hold the index plus one, or zero for no

@@ -1,5 +1,6 @@
 //! The state that writers, evictors and readers share.
 
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
@@ -18,8 +19,11 @@ pub(super) struct Store {
     pub(super) directory: Directory,
     /// On cache lines of its own: each worker locks it three times for a block of tasks.
     pub(super) depot: CachePadded<Depot>,
-    /// The completions of each writer: those of the workers, then the shared ones.
+    /// The completions of each writer, those of the workers and then the shared ones, and behind them those of each retention class
+    /// (rule 11).
     pub(super) logs: Box<[CachePadded<CompletionLog>]>,
+    /// The number of writers, whose logs come first.
+    writer_count: usize,
     pub(super) counts: Counts,
     /// On a cache line of its own: each worker writes it once for a batch of completions.
     pub(super) tally: CachePadded<Tally>,
@@ -27,21 +31,28 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Creates an empty store for `writer_count` writers, with slots that begin with `generation`.
-    pub(super) fn new(writer_count: usize, generation: u32) -> Self {
+    /// Creates an empty store for `writer_count` writers and `classes` retention classes, with slots that begin with `generation`.
+    pub(super) fn new(writer_count: usize, classes: usize, generation: u32) -> Self {
+        let log_count = writer_count + classes;
         Self {
             directory: Directory::new(generation),
             depot: CachePadded::new(Depot::new()),
-            logs: (0..writer_count).map(|_| CachePadded::new(CompletionLog::new())).collect(),
-            counts: Counts::new(writer_count),
+            logs: (0..log_count).map(|_| CachePadded::new(CompletionLog::new())).collect(),
+            writer_count,
+            counts: Counts::new(log_count),
             tally: CachePadded::new(Tally::new()),
             garbage: Garbage::default(),
         }
     }
 
-    /// Returns the number of retained records, as far as this thread can see. Takes no lock.
-    pub(super) fn retained(&self) -> usize {
-        self.logs.iter().map(|log| log.len()).sum()
+    /// Returns the number of retained records with completions in these logs, as far as this thread can see. Takes no lock.
+    pub(super) fn retained(&self, logs: &Range<usize>) -> usize {
+        self.logs[logs.clone()].iter().map(|log| log.len()).sum()
+    }
+
+    /// Returns whether the completions in the log with this index are told, and its evictions therefore in the tally (rule 12).
+    pub(super) fn is_told(&self, index: usize) -> bool {
+        index < self.writer_count
     }
 
     /// Frees `annotations` once no reader can be looking at them any more.

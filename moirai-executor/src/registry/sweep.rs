@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 
+use super::classes::Class;
 use super::completions::CompletionLog;
 use super::counts::EvictionCause;
 use super::evictor::{Evictor, evict_oldest};
@@ -41,37 +42,50 @@ impl Registry {
     /// are held for a bounded number of records at a time, and handed to threads that wait for them in between.
     pub fn sweep(&self) -> SweepReport {
         let start = Instant::now();
-        let by_age = self.drop_expired(EvictionCause::Age);
-        let by_count = self.drop_excess(self.retained(), EvictionCause::Count);
+        let cause = EvictionCause::Age;
+        let by_age = self.classes.iter().map(|class| self.drop_expired(class, cause)).sum();
+        let cause = EvictionCause::Count;
+        let excess = |class: &Class| self.drop_excess(class, self.retained_in(class), cause);
+        let by_count = self.classes.iter().map(excess).sum();
         let pages = self.release_pages();
         let took = start.elapsed();
         self.store.counts.swept(took);
         SweepReport { by_age, by_count, pages, took, bytes: self.bytes() }
     }
 
-    /// Evicts by request: the records of tasks that ended before the call and that are too old or too many. Returns the number
-    /// evicted.
+    /// Evicts by request: the records of tasks that ended before the call and that are too old or too many, by the limits of their
+    /// classes. Returns the number evicted.
     ///
     /// It also releases pages and frees memory, as [`sweep`](Self::sweep) does.
     pub fn cleanup_now(&self) -> usize {
-        let retained = self.retained();
-        let dropped = self.drop_expired(EvictionCause::Request);
-        let dropped =
-            dropped + self.drop_excess(retained - dropped.min(retained), EvictionCause::Request);
+        let cause = EvictionCause::Request;
+        // All of them are counted first: what ends while this goes on stays.
+        let retained: Vec<_> = self.classes.iter().map(|class| self.retained_in(class)).collect();
+        let mut dropped = 0;
+        for (class, retained) in self.classes.iter().zip(retained) {
+            let expired = self.drop_expired(class, cause);
+            let left = retained.saturating_sub(expired);
+            dropped += expired + self.drop_excess(class, left, cause);
+        }
         self.release_pages();
         dropped
     }
 
-    /// Evicts the records of tasks that had ended longer ago than the retention duration when this was called. Returns the number
-    /// evicted.
-    pub(super) fn drop_expired(&self, cause: EvictionCause) -> usize {
+    /// Returns the number of retained records of a class.
+    fn retained_in(&self, class: &Class) -> usize {
+        self.store.retained(&class.logs)
+    }
+
+    /// Evicts the records of a class whose tasks had ended longer ago than its greatest age when this was called. Returns the
+    /// number evicted.
+    pub(super) fn drop_expired(&self, class: &Class, cause: EvictionCause) -> usize {
         let now = self.clock.converter();
         // `None` is a time before the start of the clock: nothing can be that old.
-        let Some(until) = now.ticks_before_now(self.config.task_retention_duration) else {
+        let Some(until) = now.ticks_before_now(class.limits.max_age) else {
             return 0;
         };
         let mut dropped = 0;
-        for index in 0..self.evictors.len() {
+        for index in class.logs.clone() {
             loop {
                 let mut evictor = self.evictors[index].lock();
                 let count = evictor.count_until(&self.store, index, until, BATCH);
@@ -87,19 +101,21 @@ impl Registry {
         dropped
     }
 
-    /// Evicts the oldest records beyond the limit, of the `retained` ones that there were. Returns the number evicted.
-    fn drop_excess(&self, retained: usize, cause: EvictionCause) -> usize {
-        let limit = self.config.max_retained_tasks;
+    /// Evicts the oldest records of a class beyond its limit, of the `retained` ones that there were. Returns the number evicted.
+    fn drop_excess(&self, class: &Class, retained: usize, cause: EvictionCause) -> usize {
+        let (limit, logs) = (class.limits.max_records, &class.logs);
         let total = retained.saturating_sub(limit);
         let mut dropped = 0;
         while dropped < total {
             let most = BATCH.min(total - dropped);
-            let some = evict_oldest(&self.store, &mut self.all_evictors(), limit, most, cause);
+            let mut evictors = self.evictors_of(logs);
+            let some = evict_oldest(&self.store, logs, &mut evictors, limit, most, cause);
+            drop(evictors);
             dropped += some;
             if some < most {
                 break;
             }
-            (0..self.evictors.len()).for_each(|index| self.yield_lock(index));
+            logs.clone().for_each(|index| self.yield_lock(index));
         }
         dropped
     }
@@ -143,6 +159,7 @@ impl Registry {
             + self.store.directory.bytes()
             + self.store.depot.bytes()
             + self.store.counts.bytes()
+            + self.classes.bytes()
             + self.shared_writers.len() * size_of::<CachePadded<Mutex<Writer>>>()
             + self.store.garbage.bytes()
             + segments

@@ -1,17 +1,20 @@
 //! The registry as a whole: its parts, its configuration and its limits.
 
+use std::ops::Range;
+
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::atomic::{AtomicU64, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard};
-use moirai_core::{CleanupConfig, Clock, TaskId};
+use moirai_core::{CleanupConfig, Clock, Retention, RetentionClass, TaskId};
 
+use super::classes::{ClassId, Classes};
 use super::evictor::Evictor;
 use super::store::Store;
 use super::sweep_signal::SweepSignal;
 use super::writer::{self, Writer};
 
 /// The number of writers that threads which are not workers share.
-const SHARED_WRITERS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
+pub(super) const SHARED_WRITERS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
 
 /// A table of task records: see the [module](super).
 ///
@@ -32,9 +35,10 @@ pub struct Registry {
     pub(super) used_shared_writers: usize,
     /// One for each log, at its index. If a thread takes several of the locks, it takes them in this order.
     pub(super) evictors: Box<[CachePadded<Mutex<Evictor>>]>,
-    /// The time of the last end among the tasks that completed under this lock, because the limit is exact (rule 9). It is taken
-    /// before the locks of the logs.
-    pub(super) last_exact: Mutex<u64>,
+    pub(super) classes: Classes,
+    /// With it, tasks are registered that ask for a retention class (rule 13). It is not used to complete any. Its counts are those
+    /// of the first retention class, of whose tasks the spawns are otherwise not counted there.
+    pub(super) class_writer: CachePadded<Mutex<Writer>>,
     /// The number of a worker's completions between two checks of the limit; zero if the limit is exact (rule 9).
     pub(super) batch: usize,
     /// The most completions that other writers may have published and not told at any moment (rule 10).
@@ -58,7 +62,52 @@ impl Registry {
     /// least one).
     #[must_use]
     pub fn new(config: CleanupConfig, workers: usize, clock: Clock) -> Self {
-        Self::starting_at(config, workers, clock, 1)
+        Self::with_retention(config, workers, clock, &[], None)
+    }
+
+    /// Creates an empty registry, as [`new`](Self::new) does, that has retention classes.
+    ///
+    /// A record whose task asks for one of `retention` is kept by the limits of that class. The record of a task that asks for none
+    /// and ends as [`Failed`](moirai_core::TaskStatus::Failed) is kept by the limits `failures`, if there are any. All others are
+    /// kept by those of `config`, and so are these if automatic cleanup is off: then nothing is evicted but by request.
+    ///
+    /// While automatic cleanup is on, the limit of a class is kept exactly, however large it is: its tasks complete under one lock.
+    ///
+    /// Of several classes with one name the first is used, and a class whose name is empty cannot be asked for;
+    /// [`RetentionClass::validate_all`] refuses both.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`RetentionClass::MAX_CLASSES`] classes.
+    ///
+    /// ```
+    /// use moirai_core::{CleanupConfig, Clock, Retention, RetentionClass};
+    /// use moirai_executor::registry::Registry;
+    /// use std::time::Duration;
+    ///
+    /// let limits = Retention { max_records: 100, max_age: Duration::from_secs(3600) };
+    /// let jobs = RetentionClass::new("jobs", limits);
+    /// let config = CleanupConfig::default();
+    /// let registry = Registry::with_retention(config, 2, Clock::system(), &[jobs], Some(limits));
+    /// assert!(registry.class("jobs").is_some_and(|class| !class.is_default()));
+    /// assert_eq!(registry.class("mails"), None);
+    /// ```
+    #[must_use]
+    pub fn with_retention(
+        config: CleanupConfig,
+        workers: usize,
+        clock: Clock,
+        retention: &[RetentionClass],
+        failures: Option<Retention>,
+    ) -> Self {
+        let classes = Classes::new(&config, retention, failures, workers + SHARED_WRITERS);
+        Self::starting_at(config, workers, clock, classes, 1)
+    }
+
+    /// Returns the retention class with this name, for [`register_in`](Self::register_in); `None` if there is none.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<ClassId> {
+        self.classes.named(name)
     }
 
     /// Makes all threads that are not workers share one writer, so that ids do not depend on which thread registers a task. For
@@ -69,14 +118,16 @@ impl Registry {
         self
     }
 
-    /// Creates an empty registry whose slots begin with `generation`.
+    /// Creates an empty registry with these classes, made for as many workers, whose slots begin with `generation`.
     pub(super) fn starting_at(
         config: CleanupConfig,
         workers: usize,
         clock: Clock,
+        classes: Classes,
         generation: u32,
     ) -> Self {
         let writer_count = workers + SHARED_WRITERS;
+        let retention_classes = classes.iter().count() - 1;
         // What all together may take the number over the limit: an eighth of it, and no more than so many for each worker (rule 9).
         let most = (config.max_retained_tasks / 8).min(workers.max(1) * writer::MAX_EXCESS);
         let shares = 3 * workers.max(1) - 1;
@@ -84,7 +135,7 @@ impl Registry {
         let untold = (workers.max(1) - 1) * batch + SHARED_WRITERS;
         let identity = next_identity();
         Self {
-            store: Store::new(writer_count, generation),
+            store: Store::new(writer_count, retention_classes, generation),
             workers,
             identity,
             writers_made: Mutex::new(0),
@@ -92,10 +143,11 @@ impl Registry {
             shared_writers: (workers..writer_count)
                 .map(|index| CachePadded::new(Mutex::new(Writer::new(identity, index))))
                 .collect(),
-            evictors: (0..writer_count)
+            evictors: (0..writer_count + retention_classes)
                 .map(|_| CachePadded::new(Mutex::new(Evictor::new())))
                 .collect(),
-            last_exact: Mutex::new(0),
+            classes,
+            class_writer: CachePadded::new(Mutex::new(Writer::new(identity, writer_count))),
             batch,
             untold: untold as u64,
             overdue: (untold + workers.max(1) * batch) as u64,
@@ -147,6 +199,11 @@ impl Registry {
     /// Takes the locks of all logs.
     pub(super) fn all_evictors(&self) -> Vec<MutexGuard<'_, Evictor>> {
         self.evictors.iter().map(|evictor| evictor.lock()).collect()
+    }
+
+    /// Takes the locks of these logs.
+    pub(super) fn evictors_of(&self, logs: &Range<usize>) -> Vec<MutexGuard<'_, Evictor>> {
+        self.evictors[logs.clone()].iter().map(|evictor| evictor.lock()).collect()
     }
 
     /// Hands the lock of a log to a thread that waits for it, if there is one, so that the next batch does not take it first.

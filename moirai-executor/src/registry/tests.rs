@@ -11,16 +11,26 @@ use moirai_core::{
     CleanupConfig, Clock, ManualClock, Priority, TaskId, TaskKind, TaskStats, TaskStatus,
 };
 
+use super::classes::Classes;
 use super::page::{BLOCK_SLOTS, PAGE_SLOTS};
+use super::task_registry::SHARED_WRITERS;
 use super::{ActiveRecord, NewRecord, RecordEnd, Registry, Writer};
 
+mod classes;
 mod lines;
+mod lookups;
 mod shares;
 
 fn registry(config: CleanupConfig) -> (Registry, Arc<ManualClock>) {
     let (clock, manual) = Clock::manual();
     manual.advance(Duration::from_secs(1));
     (Registry::new(config, 1, clock), manual)
+}
+
+/// Returns a registry that retains nothing, whose slots begin with `generation`.
+fn starting_at(generation: u32, clock: Clock) -> Registry {
+    let classes = Classes::new(&limit(0), &[], None, 1 + SHARED_WRITERS);
+    Registry::starting_at(limit(0), 1, clock, classes, generation)
 }
 
 fn limit(max_retained_tasks: usize) -> CleanupConfig {
@@ -214,7 +224,7 @@ fn an_evicted_id_answers_none_forever_and_no_id_is_given_out_twice() {
 #[test]
 fn a_slot_whose_generations_are_used_up_is_retired() {
     let (clock, _hand) = Clock::manual();
-    let registry = Registry::starting_at(limit(0), 1, clock, u32::MAX - 1);
+    let registry = starting_at(u32::MAX - 1, clock);
     let mut writer = registry.writer();
     let ids: Vec<_> = (0..3 * PAGE_SLOTS).map(|_| one(&registry, &mut writer)).collect();
     let unlike: HashSet<_> = ids.iter().collect();

@@ -1,11 +1,13 @@
 //! Registering and finishing tasks, and enforcing the limit on the way.
 
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use moirai_core::{TaskId, TaskStatus};
 
 use super::annotations::LinkedAnnotations;
+use super::classes::ClassId;
 use super::counts::{EvictionCause, outcome_of};
 use super::details::TaskDetails;
 use super::evictor::evict_oldest;
@@ -51,6 +53,35 @@ impl Registry {
         ActiveRecord { slot: NonNull::from(slot), id }
     }
 
+    /// Opens the record of a new task of a class; otherwise as [`register`](Self::register). For a retention class it takes a lock,
+    /// and does not use `writer`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`register`](Self::register).
+    ///
+    /// # Panics
+    ///
+    /// If all slots, more than four billion, are in use. If this registry has no class with this id.
+    pub unsafe fn register_in(
+        &self,
+        class: ClassId,
+        writer: &mut Writer,
+        new: NewRecord,
+        ticks: u64,
+    ) -> ActiveRecord {
+        if class.is_default() {
+            // SAFETY: the caller has the same obligations.
+            return unsafe { self.register(writer, new, ticks) };
+        }
+        assert!(self.classes.contains(class), "the class is one of another registry");
+        // SAFETY: the writer is one of this registry; otherwise the caller has the same obligations.
+        let record = unsafe { self.register(&mut self.class_writer.lock(), new, ticks) };
+        // No other thread may write the slot, and nobody else asks for the class.
+        record.slot().set_class(class);
+        record
+    }
+
     /// Allocates a slot of the writer's block, and returns its number.
     #[inline]
     fn allocate(&self, writer: &mut Writer) -> u32 {
@@ -91,9 +122,9 @@ impl Registry {
     /// waits until it has returned; no later call finds the task. Unless automatic cleanup is off, this evicts retained records
     /// beyond the limit.
     ///
-    /// The time of the end is raised to that of the spawn, of the start, and of the last end by the same writer, if it is before
-    /// them. `end.status` must be a terminal status: with any other one the record is counted as completed but shows that status,
-    /// and its eviction panics in debug builds.
+    /// The time of the end is raised to that of the spawn, of the start, and of the last end by the same writer or, in a retention
+    /// class, in the same class, if it is before them. `end.status` must be a terminal status: with any other one the record is
+    /// counted as completed but shows that status, and its eviction panics in debug builds.
     ///
     /// # Panics
     ///
@@ -109,8 +140,9 @@ impl Registry {
         assert!(writer.registry == self.identity, "the writer is one of another registry");
         debug_assert!(self.has(&record), "the record is one of another registry");
         let status = end.status;
-        let (finished, retired, added) = if self.is_exact() {
-            self.finish_exactly(writer, &record, end)
+        let class = self.classes.of(record.slot().own_word().class(), status);
+        let (finished, retired, added) = if !class.is_default() || self.is_exact() {
+            self.finish_exactly(writer, class, &record, end)
         } else {
             // The times in a log must not go backwards (rule 8). This one was read before the caller had the writer, perhaps by
             // another thread than the one that read that of the last end.
@@ -145,12 +177,14 @@ impl Registry {
         assert!(writer.registry == self.identity, "the writer is one of another registry");
         debug_assert!(self.has(&record), "the record is one of another registry");
         let status = TaskStatus::Completed;
-        if self.is_exact() {
+        let word = record.slot().own_word();
+        // A task that completes is no failure: its class is that which it has asked for.
+        if !word.class().is_default() || self.is_exact() {
             return self.complete_exactly(writer, record, ticks, busy);
         }
         // As in `finish`.
         writer.last = writer.last.max(ticks);
-        let finished = record.slot().complete(writer.last, busy);
+        let finished = record.slot().complete(word, writer.last, busy);
         self.publish_completion(writer, &record, status);
         self.signal_completion();
         finished
@@ -215,41 +249,60 @@ impl Registry {
         self.batch == 0 && self.config.enable_automatic_cleanup
     }
 
-    /// Finishes a record under one lock, and makes room for it before (rule 9).
+    /// Finishes a record under the lock of its class, and makes room for it before (rules 9 and 12).
     #[cold]
     fn finish_exactly(
         &self,
         writer: &Writer,
+        id: ClassId,
         record: &ActiveRecord,
         mut end: RecordEnd,
     ) -> (FinishedTask, Option<NonNull<LinkedAnnotations>>, usize) {
         let status = end.status;
         let number = record.id.slot();
-        let mut last = self.last_exact.lock();
+        let class = self.classes.get(id);
+        // Where its completion is recorded and counted. One thread at a time may append to the log of a retention class: that with
+        // the lock below.
+        let index = if id.is_default() { writer.index } else { class.logs.start };
+        let mut last = class.last_end.lock();
         // Not before the last one that ended under the lock.
         *last = (*last).max(end.ticks);
         end.ticks = *last;
         let ended = end.ticks;
-        match self.config.max_retained_tasks.checked_sub(1) {
+        match self.automatic_limit(class.limits.max_records).checked_sub(1) {
             Some(others) => {
                 // Before the terminal status can be read, so that there are never more such records than the limit.
-                let cause = EvictionCause::Count;
-                evict_oldest(&self.store, &mut self.all_evictors(), others, usize::MAX, cause);
+                self.make_room(&class.logs, others);
                 let result = record.slot().finish(end);
-                self.store.counts.of(writer.index).finished(status);
-                self.store.logs[writer.index].push(number, ended);
+                self.store.counts.of(index).finished(status);
+                self.store.logs[index].push(number, ended);
                 result
             }
             None => {
                 let (finished, freed) = record.slot().finish_unretained(end.ticks);
                 // Counted as evicted before it is counted as ended, so that it never counts as retained.
-                let index = writer.index;
                 let mut evictor = self.evictors[index].lock();
                 evictor.drop_unretained(&self.store, index, number, outcome_of(status), &freed);
                 drop(evictor);
-                self.store.counts.of(writer.index).finished(status);
+                self.store.counts.of(index).finished(status);
                 (finished, None, 0)
             }
+        }
+    }
+
+    /// Returns a limit on the number of records as far as it holds without a request: not at all while automatic cleanup is off.
+    fn automatic_limit(&self, max_records: usize) -> usize {
+        if self.config.enable_automatic_cleanup { max_records } else { usize::MAX }
+    }
+
+    /// Evicts the oldest records of these logs, if there are more than `others`. The caller has the lock under which their tasks
+    /// complete.
+    fn make_room(&self, logs: &Range<usize>, others: usize) {
+        // Nobody else appends, so there cannot be more than are seen here.
+        if self.store.retained(logs) > others {
+            let cause = EvictionCause::Count;
+            let mut evictors = self.evictors_of(logs);
+            evict_oldest(&self.store, logs, &mut evictors, others, usize::MAX, cause);
         }
     }
 
@@ -297,21 +350,21 @@ impl Registry {
     #[cold]
     fn evict_overdue(&self) {
         let until = self.told_before_newest(self.store.tally.told());
-        for (index, evictor) in self.evictors.iter().enumerate() {
+        for index in self.classes.get(ClassId::DEFAULT).logs.clone() {
             if self.store.logs[index].len() > 0 {
                 // This waits for an owner that was stopped in the middle, because the limit holds in any case.
-                evictor.lock().evict_told(&self.store, index, until);
+                self.evictors[index].lock().evict_told(&self.store, index, until);
             }
         }
     }
 
-    /// Returns the number of retained records: those of tasks that have ended.
+    /// Returns the number of retained records, of all classes: those of tasks that have ended.
     ///
     /// It takes no lock. The logs are counted one after the other, so while tasks end on several threads the sum can differ from
     /// the number at any one moment; see [`cleanup_stats`](Self::cleanup_stats) for numbers that keep within the limit.
     #[must_use]
     pub fn retained(&self) -> usize {
-        self.store.retained()
+        self.store.retained(&(0..self.store.logs.len()))
     }
 
     /// Adds an error message to the record of a task that has ended, if the record is still retained.

@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     process: u32,
     /// Whether it was warned of a hint that has no effect.
     pub(crate) warned_of_hints: AtomicBool,
+    /// Whether it was warned of a task that asks for a retention class which there is not.
+    pub(crate) warned_of_retention: AtomicBool,
     pub(crate) time: ExecutorTime,
     /// [`INJECTOR_EVERY`], in ticks of the clock.
     pub(crate) injector_ticks: u64,
@@ -217,7 +219,13 @@ impl Shared {
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let (spare, compensation) = thread_limits(&config);
-        let registry = Registry::new(config.cleanup.clone(), workers, clock.clone());
+        let registry = Registry::with_retention(
+            config.cleanup.clone(),
+            workers,
+            clock.clone(),
+            &config.retention,
+            config.retain_failures,
+        );
         let registry =
             if mode.has_threads() { registry } else { registry.with_one_shared_writer() };
         let poll_estimates = scheduler.hints().poll_estimates.then(|| PollEstimates::new(&clock));
@@ -236,6 +244,7 @@ impl Shared {
             is_plain,
             process: std::process::id(),
             warned_of_hints: AtomicBool::new(false),
+            warned_of_retention: AtomicBool::new(false),
             registry,
             poll_estimates,
             sleepers,

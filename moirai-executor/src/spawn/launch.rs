@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use moirai_core::{LocalQueue, Priority, TaskId, TaskKind};
 
 use crate::handle::TaskHandle;
-use crate::registry::{ActiveRecord, NewRecord};
+use crate::registry::{ActiveRecord, ClassId, NewRecord};
 use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
@@ -162,7 +162,7 @@ unsafe fn launch_from_outside(
 ///
 /// The address in `new` must be that of the header of a new cell of this executor.
 #[inline]
-pub(crate) unsafe fn register_from_outside(
+unsafe fn register_from_outside(
     shared: &Shared,
     new: NewRecord,
     ticks: u64,
@@ -185,4 +185,25 @@ pub(crate) fn refuses_caller(shared: &Shared) -> bool {
         Phase::Draining => !Context::is_inside(shared),
         Phase::Closed | Phase::Cancelling | Phase::Stopped => true,
     }
+}
+
+/// [`register_from_outside`], for a task that may be of a retention class, on any thread.
+///
+/// # Safety
+///
+/// As for [`register_from_outside`].
+pub(crate) unsafe fn register_in_class(
+    shared: &Shared,
+    class: ClassId,
+    new: NewRecord,
+    ticks: u64,
+) -> Option<ActiveRecord> {
+    shared.registry.with_shared_writer(|writer| {
+        // As in `register_from_outside`.
+        if refuses_caller(shared) {
+            return None;
+        }
+        // SAFETY: as in `launch`.
+        Some(unsafe { shared.registry.register_in(class, writer, new, ticks) })
+    })
 }

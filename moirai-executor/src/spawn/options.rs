@@ -8,7 +8,7 @@ use std::time::Duration;
 use moirai_core::{Clock, Hints, Priority, Tags, TaskKind};
 
 use super::cancel_on::CancelOptions;
-use crate::registry::{TaskDetails, TaskHints};
+use crate::registry::{ClassId, TaskDetails, TaskHints};
 
 /// The options of a spawn.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct SpawnOptions {
     pub(crate) hints: Option<Box<TaskHints>>,
     /// What else the record is to say. The spawn itself makes it from `rare`.
     pub(crate) details: Option<Arc<TaskDetails>>,
+    /// The class by whose limits the record is kept.
+    pub(crate) class: ClassId,
 }
 
 /// Options that few tasks have: what cancels them, and hints for the scheduler.
@@ -57,6 +59,7 @@ impl SpawnOptions {
             rare: None,
             hints: None,
             details: None,
+            class: ClassId::DEFAULT,
         }
     }
 }
@@ -65,7 +68,10 @@ impl SpawnOptions {
     /// Returns whether these say nothing but what every task has: kind, priority and location. A blocking task is never plain.
     #[inline(always)]
     pub(crate) const fn are_plain(&self) -> bool {
-        !matches!(self.kind, TaskKind::Blocking) && self.name.is_none() && self.rare.is_none()
+        !matches!(self.kind, TaskKind::Blocking)
+            && self.name.is_none()
+            && self.rare.is_none()
+            && self.class.is_default()
     }
 }
 

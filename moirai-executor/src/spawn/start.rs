@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::handle::TaskHandle;
 use crate::panics::{log, spans};
-use crate::registry::{NewRecord, TaskHints};
+use crate::registry::{ClassId, NewRecord, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
@@ -19,7 +19,7 @@ use crate::runtime::task_host::{queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
 use crate::spawn::check::{Check, NeverFails};
 use crate::spawn::launch::{
-    launch_annotated, refuses_caller, register_from_outside, spawn_plain, spawn_plain_detached,
+    launch_annotated, refuses_caller, register_in_class, spawn_plain, spawn_plain_detached,
 };
 use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::refuse::{refuse, refuse_cell, refuse_closed};
@@ -256,7 +256,7 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
     options: SpawnOptions,
     cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
-    let SpawnOptions { kind, priority, name, location, rare: _, hints, details } = options;
+    let SpawnOptions { kind, priority, name, location, rare: _, hints, details, class } = options;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: all cells together own a reference to the shared part, which is given up after the last of them: see `cell_count`.
     let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, C::check(work)) };
@@ -269,7 +269,8 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
         details,
         task: task.cast(),
     };
-    if kind != TaskKind::Blocking && shared.plugins.is_empty() && cancellation.is_none() {
+    let is_usual = kind != TaskKind::Blocking && cancellation.is_none() && class.is_default();
+    if is_usual && shared.plugins.is_empty() {
         let task = cell.header();
         // SAFETY: the cell is new, and `task` is its header.
         return match unsafe { launch_annotated(shared, task, new(task)) } {
@@ -278,7 +279,7 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
             None => refuse_cell(shared, cell, kind),
         };
     }
-    spawn_slow(shared, cell, new, kind, cancellation)
+    spawn_slow(shared, cell, new, (kind, class), cancellation)
 }
 
 /// The slow path: begins the record, registers what may cancel the task, calls hooks, and queues the task.
@@ -286,13 +287,13 @@ fn spawn_slow<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
-    kind: TaskKind,
+    (kind, class): (TaskKind, ClassId),
     cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
     let ticks = shared.clock.ticks();
     let spawned = cell.publish(|task| {
         // SAFETY: the cell is new, and `task` is its header.
-        let record = unsafe { register_from_outside(shared, new(task), ticks) };
+        let record = unsafe { register_in_class(shared, class, new(task), ticks) };
         record.map(|record| (record.id(), record))
     });
     let Some((task, handle)) = spawned else {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use moirai_core::{NotAFuture, Priority, Tags, TaskKind};
@@ -13,6 +14,8 @@ use moirai_sync::CancellationToken;
 
 use crate::box_if_large;
 use crate::handle::TaskHandle;
+use crate::panics::log;
+use crate::registry::ClassId;
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
@@ -50,21 +53,29 @@ pub struct TaskBuilder<'a, D = Standalone> {
     shared: &'a Shared,
     name: Option<Cow<'static, str>>,
     priority: Priority,
+    class: ClassId,
     rare: Option<Box<RareOptions>>,
     destination: D,
 }
 
 impl<'a> TaskBuilder<'a> {
     pub(crate) const fn new(shared: &'a Shared) -> Self {
-        Self { shared, name: None, priority: Priority::Normal, rare: None, destination: Standalone }
+        Self {
+            shared,
+            name: None,
+            priority: Priority::Normal,
+            class: ClassId::DEFAULT,
+            rare: None,
+            destination: Standalone,
+        }
     }
 }
 
 impl<'a, D> TaskBuilder<'a, D> {
     /// Returns the same builder with another destination.
     pub(crate) fn to<D2>(self, destination: D2) -> TaskBuilder<'a, D2> {
-        let Self { shared, name, priority, rare, destination: _ } = self;
-        TaskBuilder { shared, name, priority, rare, destination }
+        let Self { shared, name, priority, class, rare, destination: _ } = self;
+        TaskBuilder { shared, name, priority, class, rare, destination }
     }
 
     /// Names the task. The record keeps at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, cut at a
@@ -77,6 +88,35 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// Sets the task's priority. Blocking tasks run in the order in which they were spawned, whatever their priority.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Has the task's record kept by the limits of a retention class, which the executor's builder has named with
+    /// [`retention`](crate::HybridExecutorBuilder::retention), instead of by those for all other tasks.
+    ///
+    /// If the executor has no class of this name, the record is kept as those of other tasks are, and the first such name is warned
+    /// of through `tracing`.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let limits = Retention { max_records: 100, max_age: Duration::from_secs(24 * 3600) };
+    /// let executor = Moirai::builder().retention("jobs", limits).build()?;
+    /// let job = executor.task().retention("jobs").spawn_parallel(|| 6 * 7);
+    /// let id = job.id();
+    /// assert_eq!(job.join().unwrap(), 42);
+    /// for other in (0..20_000).map(|n| executor.spawn_parallel(move || n)).collect::<Vec<_>>() {
+    ///     other.join().unwrap();
+    /// }
+    /// assert_eq!(executor.task_status(id), Some(TaskStatus::Completed));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn retention(mut self, class: &str) -> Self {
+        self.class = self.shared.registry.class(class).unwrap_or_else(|| {
+            warn_of_class(self.shared, class);
+            ClassId::DEFAULT
+        });
         self
     }
 
@@ -184,8 +224,8 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// # Ok::<(), BuildError>(())
     /// ```
     pub fn fails_on_err(self) -> TaskBuilder<'a, FailsOnErr<D>> {
-        let Self { shared, name, priority, rare, destination } = self;
-        TaskBuilder { shared, name, priority, rare, destination: FailsOnErr(destination) }
+        let Self { shared, name, priority, rare, class, destination } = self;
+        TaskBuilder { shared, name, priority, rare, class, destination: FailsOnErr(destination) }
     }
 
     /// Makes the task a child of the task that runs the calling thread: when that one is cancelled, or fails, this one is cancelled.
@@ -489,9 +529,24 @@ impl<'a, D> TaskBuilder<'a, D> {
         kind: TaskKind,
         location: &'static Location<'static>,
     ) -> (&'a Shared, SpawnOptions, D) {
-        let Self { shared, name, priority, rare, destination } = self;
-        let options = SpawnOptions { priority, name, rare, ..SpawnOptions::at(kind, location) };
+        let Self { shared, name, priority, class, rare, destination } = self;
+        let options =
+            SpawnOptions { priority, name, class, rare, ..SpawnOptions::at(kind, location) };
         (shared, options, destination)
+    }
+}
+
+/// Warns of the first name that no retention class has.
+#[cold]
+fn warn_of_class(shared: &Shared, class: &str) {
+    // Ordering: Relaxed: the flag protects nothing. (A `Once` would be held while the subscriber runs, which may spawn a task.)
+    if !shared.warned_of_retention.swap(true, Ordering::Relaxed) {
+        log!(
+            warn,
+            class,
+            "a task asks for a retention class that the executor does not have, and its record is kept as those of other tasks \
+             are; add the class to the builder with `retention`",
+        );
     }
 }
 
