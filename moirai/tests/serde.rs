@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use common::watchdog;
 use moirai::prelude::*;
-use moirai::{ExecutorConfig, MetricsSnapshot};
+use moirai::{ExecutorConfig, MetricsSnapshot, RetentionClass};
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
 
 #[test]
 fn configurations_are_the_same_after_a_round_trip() {
+    let limits = Retention { max_records: 5, max_age: Duration::MAX };
     let config = ExecutorConfig {
         worker_threads: 3,
         thread_name_prefix: "served".to_owned(),
@@ -21,6 +22,8 @@ fn configurations_are_the_same_after_a_round_trip() {
             max_retained_tasks: 17,
             ..CleanupConfig::default()
         },
+        retention: vec![RetentionClass::new("jobs", limits)],
+        retain_failures: Some(limits),
         ..ExecutorConfig::default()
     };
     let text = to_string(&config).unwrap();

@@ -369,6 +369,22 @@ fn the_panic_of_a_group_member_is_logged_if_its_result_is_not_kept() {
 }
 
 #[test]
+fn a_retention_class_that_there_is_not_is_warned_of_once() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let limits = Retention { max_records: 1, max_age: Duration::MAX };
+    let executor = Moirai::builder().worker_threads(1).retention("jobs", limits).build().unwrap();
+    let warnings = || find(&["asks for a retention class", "class=mails"]);
+    executor.task().retention("jobs").spawn_parallel(|| ()).join().unwrap();
+    assert!(find(&["asks for a retention class"]).is_empty());
+    executor.task().retention("mails").spawn_parallel(|| ()).join().unwrap();
+    executor.task().retention("notes").spawn_parallel(|| ()).join().unwrap();
+    assert_eq!(warnings().len(), 1, "{:?}", events());
+    assert!(warnings()[0].is_ours(Level::WARN));
+    assert_eq!(find(&["asks for a retention class"]).len(), 1, "the next is not warned of");
+}
+
+#[test]
 fn hints_that_the_scheduler_does_not_read_are_warned_of_once() {
     use moirai::scheduler::{EarliestDeadline, ThreadPerCore};
 

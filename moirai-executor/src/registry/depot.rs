@@ -10,7 +10,7 @@ use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::Ordering;
 
 use super::directory::Directory;
-use super::page::{ALL_FREE, Block, HALF, PAGE_BLOCKS, Page};
+use super::page::{ALL_FREE, Block, HALF, PAGE_BLOCKS, Page, Tenants};
 
 const HELD: u32 = 0;
 const RELEASED: u32 = 1;
@@ -23,8 +23,9 @@ pub(super) struct Depot(Mutex<DepotState>);
 
 #[derive(Debug)]
 struct DepotState {
-    /// The numbers of the ready blocks. The last one is taken first, because its slots are the most likely to be in a cache.
-    ready: Vec<u32>,
+    /// The numbers of the ready blocks, at the index of the [`Tenants`] that they are for. The last one is taken first, because its
+    /// slots are the most likely to be in a cache.
+    ready: [Vec<u32>; 2],
     /// The numbers of pages that were released, and whose places in the directory are empty.
     vacant: Vec<u32>,
     /// The lowest page number that was never used.
@@ -37,21 +38,22 @@ struct DepotState {
 impl Depot {
     pub(super) fn new() -> Self {
         Self(Mutex::new(DepotState {
-            ready: Vec::new(),
+            ready: [Vec::new(), Vec::new()],
             vacant: Vec::new(),
             next: 0,
             rechecks: Vec::new(),
         }))
     }
 
-    /// Takes a block for a writer, and returns its number with the mask of the slots that the writer may allocate.
+    /// Takes a block for a writer of tasks of this sort, and returns its number with the mask of the slots that the writer may
+    /// allocate.
     ///
     /// # Panics
     ///
     /// If all slots, more than four billion, are in use.
-    pub(super) fn take(&self, directory: &Directory) -> (u32, u64) {
+    pub(super) fn take(&self, directory: &Directory, tenants: Tenants) -> (u32, u64) {
         let mut state = self.0.lock();
-        if let Some(number) = state.ready.pop() {
+        if let Some(number) = state.ready[tenants as usize].pop() {
             // SAFETY: the depot's lock is held.
             let block = unsafe { block(directory, number) };
             set(block, HELD);
@@ -62,7 +64,7 @@ impl Depot {
             state.next - 1
         });
         assert!(number < Directory::capacity(), "more than four billion tasks have records");
-        let page = directory.insert(number);
+        let page = directory.insert(number, tenants);
         let first = number * PAGE_BLOCKS as u32;
         // In reverse, because the last of the list is taken first: so the lowest is.
         for (offset, block) in page.blocks.iter().enumerate().skip(1).rev() {
@@ -130,9 +132,11 @@ impl Depot {
         }
         let page = directory.remove(number)?;
         state.vacant.push(number);
-        let spare = state.ready.capacity() / 4;
-        if state.ready.len() < spare {
-            state.ready.shrink_to(spare);
+        for ready in &mut state.ready {
+            let spare = ready.capacity() / 4;
+            if ready.len() < spare {
+                ready.shrink_to(spare);
+            }
         }
         Some(page)
     }
@@ -140,22 +144,25 @@ impl Depot {
     /// Returns the bytes held on the heap.
     pub(super) fn bytes(&self) -> usize {
         let state = self.0.lock();
-        let numbers = state.ready.capacity() + state.vacant.capacity() + state.rechecks.capacity();
+        let ready: usize = state.ready.iter().map(Vec::capacity).sum();
+        let numbers = ready + state.vacant.capacity() + state.rechecks.capacity();
         numbers * size_of::<u32>()
     }
 }
 
 impl DepotState {
     fn make_ready(&mut self, number: u32, block: &Block) {
-        set(block, READY + self.ready.len() as u32);
-        self.ready.push(number);
+        let ready = &mut self.ready[block.tenants as usize];
+        set(block, READY + ready.len() as u32);
+        ready.push(number);
     }
 
     /// Takes a block out of the list. The last one in the list takes its index.
     fn make_unready(&mut self, directory: &Directory, ready: &Block) {
         let index = get(ready) - READY;
-        self.ready.swap_remove(index as usize);
-        if let Some(&moved) = self.ready.get(index as usize) {
+        let list = &mut self.ready[ready.tenants as usize];
+        list.swap_remove(index as usize);
+        if let Some(&moved) = list.get(index as usize) {
             // SAFETY: the depot's lock is held, which guards this state.
             let moved = unsafe { block(directory, moved) };
             set(moved, READY + index);

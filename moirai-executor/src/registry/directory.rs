@@ -5,7 +5,7 @@ use std::ptr;
 use moirai_core::shim::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::garbage::Pin;
-use super::page::{PAGE_SLOTS, Page};
+use super::page::{PAGE_SLOTS, Page, Tenants};
 
 /// The number of pages in a leaf.
 const LEAF: usize = if cfg!(moirai_loom) { 4 } else { 2_048 };
@@ -96,7 +96,7 @@ impl Directory {
     }
 
     /// Puts a new page at a place that is empty, and returns it. The caller holds the depot's lock.
-    pub(super) fn insert(&self, number: u32) -> &Page {
+    pub(super) fn insert(&self, number: u32, tenants: Tenants) -> &Page {
         let leaf = &self.leaves[number as usize / LEAF];
         // Ordering: Relaxed: leaves are made only under the depot's lock.
         if leaf.load(Ordering::Relaxed).is_null() {
@@ -115,7 +115,7 @@ impl Directory {
         let entry = self.entry(number).expect("its leaf was just made sure of");
         // Ordering: Relaxed: written only under the depot's lock.
         let generation = entry.next_generation.load(Ordering::Relaxed);
-        let page = Box::into_raw(Box::new(Page::new(generation)));
+        let page = Box::into_raw(Box::new(Page::new(generation, tenants)));
         // Ordering: Release pairs with the Acquire load in `page`: the slots have been written.
         entry.page.store(page, Ordering::Release);
         self.pages.fetch_add(1, Ordering::Relaxed);

@@ -316,7 +316,7 @@ fn loom_two_evictors_free_the_slots_of_a_page_that_a_sweep_releases() {
 #[test]
 fn loom_a_block_that_is_seen_wholly_free_shows_the_generations_of_its_slots() {
     model(|| {
-        let page = Arc::new(super::page::Page::new(1));
+        let page = Arc::new(super::page::Page::new(1, super::page::Tenants::DefaultClass));
         let block = 0;
         let other = thread::spawn({
             let page = Arc::clone(&page);

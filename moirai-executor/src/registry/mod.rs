@@ -146,11 +146,11 @@
 //!     tally does not know of retention classes: their completions are not told, and their evictions are not counted in V, which
 //!     would hide as many records of the default class. So rules 9 and 10 speak of the default class alone. A task of the default
 //!     class pays for the others with one test of the word, which it loads anyway.
-//! 13. **Slots.** One record that is kept for long keeps its whole page, of 1,024 slots. If those of a class lay among all others,
-//!     a page that a burst leaves behind would be kept for each of them. So tasks that ask for a class are registered with a writer
-//!     that they share, under a lock, and get their slots from its block: 64 of them, one after the other, keep one page at most.
-//!     (Which task will fail is not known beforehand: it lies among the others.) The class is written into the word of such a task
-//!     after its registration, by a store of its own: `register`, which every task pays for, does not know of classes.
+//! 13. **Pages.** One record that is kept for long keeps its whole page, of 1,024 slots. If those of a class lay among all others,
+//!     a page that a burst leaves behind would be kept for each of them. So tasks that ask for a class have pages of their own:
+//!     they are registered with a writer that they share, under a lock, and the depot gives it only blocks of such pages. (Which
+//!     task will fail is not known beforehand: it lies among the others.) The class is written into the word of such a task after
+//!     its registration, by a store of its own: `register`, which every task pays for, does not know of classes.
 //!
 //! A class that told its completions in batches, to a tally of its own, would spare its tasks two locks; but it would need as many
 //! logs as there are writers, and its limit would be exceeded now and then. Tasks that are worth a class are few.

@@ -21,6 +21,15 @@ pub(super) const ALL_FREE: u64 = u64::MAX >> (64 - BLOCK_SLOTS);
 /// The number of free slots from which a block is worth taking.
 pub(super) const HALF: u32 = BLOCK_SLOTS as u32 / 2;
 
+/// Which tasks get the slots of a page (rule 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tenants {
+    /// Those that ask for no class.
+    DefaultClass,
+    /// Those that ask for a retention class.
+    RetentionClasses,
+}
+
 /// An array of slots, and the blocks that they form.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -35,9 +44,9 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(generation: u32) -> Self {
+    pub(super) fn new(generation: u32, tenants: Tenants) -> Self {
         // As a slice at first, which is made on the heap.
-        let blocks: Box<[Block]> = (0..PAGE_BLOCKS).map(|_| Block::default()).collect();
+        let blocks: Box<[Block]> = (0..PAGE_BLOCKS).map(|_| Block::new(tenants)).collect();
         Self {
             slots: Slots::new(generation),
             blocks: blocks.try_into().expect("it has as many blocks as a page"),
@@ -190,14 +199,20 @@ pub(super) fn free_unused() {
 ///
 /// The mask here has the slots that were freed since the block was last taken; those that its holder may allocate are in the
 /// holder's own mask.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Block {
     freed: AtomicU64,
     /// The state in the [`depot`](super::depot), under whose lock it is read and written.
     pub(super) depot_state: AtomicU32,
+    /// As for the whole page.
+    pub(super) tenants: Tenants,
 }
 
 impl Block {
+    fn new(tenants: Tenants) -> Self {
+        Self { freed: AtomicU64::new(0), depot_state: AtomicU32::new(0), tenants }
+    }
+
     /// Adds `slots` to the freed ones. Returns the mask of freed slots before and after.
     pub(super) fn free_slots(&self, slots: u64) -> (u64, u64) {
         // Ordering: Release pairs with the Acquire of `take_freed`: the thread that allocates the slots finds their words free.

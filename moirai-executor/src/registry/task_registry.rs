@@ -147,7 +147,7 @@ impl Registry {
                 .map(|_| CachePadded::new(Mutex::new(Evictor::new())))
                 .collect(),
             classes,
-            class_writer: CachePadded::new(Mutex::new(Writer::new(identity, writer_count))),
+            class_writer: CachePadded::new(Mutex::new(Writer::for_classes(identity, writer_count))),
             batch,
             untold: untold as u64,
             overdue: (untold + workers.max(1) * batch) as u64,

@@ -110,7 +110,7 @@ impl Registry {
             writer.block = None;
             self.store.depot.release_block(&self.store.directory, number);
         }
-        let (number, free) = self.store.depot.take(&self.store.directory);
+        let (number, free) = self.store.depot.take(&self.store.directory, writer.tenants);
         assert!(free != 0, "a block is ready only when half of it is free");
         writer.block = Some(number);
         writer.free = free;

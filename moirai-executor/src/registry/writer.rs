@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use moirai_core::TaskId;
 
+use super::page::Tenants;
 use super::record::TaskHints;
 use super::slot::Slot;
 
@@ -23,6 +24,8 @@ pub struct Writer {
     pub(super) registry: u64,
     /// The index of its log and of its counts.
     pub(super) index: usize,
+    /// Which tasks are registered with it.
+    pub(super) tenants: Tenants,
     /// The block that is held.
     pub(super) block: Option<u32>,
     /// The mask of the slots of that block that can be allocated.
@@ -35,7 +38,13 @@ pub struct Writer {
 
 impl Writer {
     pub(super) fn new(registry: u64, index: usize) -> Self {
-        Self { registry, index, block: None, free: 0, untold: 0, last: 0 }
+        let tenants = Tenants::DefaultClass;
+        Self { registry, index, tenants, block: None, free: 0, untold: 0, last: 0 }
+    }
+
+    /// Creates one with which the tasks of retention classes are registered.
+    pub(super) fn for_classes(registry: u64, index: usize) -> Self {
+        Self { tenants: Tenants::RetentionClasses, ..Self::new(registry, index) }
     }
 }
 
