@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use moirai::Lookup;
 use moirai::prelude::*;
 use serde_json::{Value, json};
 
@@ -61,29 +62,39 @@ fn shown(job: &TaskStats) -> Value {
 }
 
 /// Finds a job. Other tasks, such as requests, have ids as well.
-fn find(jobs: &Jobs, id: &str) -> Option<TaskStats> {
-    let job = jobs.moirai.task_stats(id.parse().ok()?)?;
-    (job.name.as_deref() == Some(Jobs::NAME)).then_some(job)
+fn find(jobs: &Jobs, id: &str) -> Lookup {
+    match id.parse().map(|id| jobs.moirai.lookup(id)) {
+        Ok(Lookup::Found(task)) if task.name.as_deref() != Some(Jobs::NAME) => Lookup::Unknown,
+        Ok(found) => found,
+        Err(_) => Lookup::Unknown,
+    }
 }
 
 fn not_found(id: &str) -> Response {
     answer(StatusCode::NOT_FOUND, &json!({ "error": format!("there is no job {id:?}") }))
 }
 
+fn gone(id: &str) -> Response {
+    let error = format!("{id} ended long ago, and nothing more is known of it");
+    answer(StatusCode::GONE, &json!({ "error": error }))
+}
+
 async fn status(State(jobs): State<Jobs>, Path(id): Path<String>) -> Response {
     match find(&jobs, &id) {
-        Some(job) => answer(StatusCode::OK, &shown(&job)),
-        None => not_found(&id),
+        Lookup::Found(job) => answer(StatusCode::OK, &shown(&job)),
+        Lookup::Evicted => gone(&id),
+        Lookup::Unknown => not_found(&id),
     }
 }
 
 async fn cancel(State(jobs): State<Jobs>, Path(id): Path<String>) -> Response {
     match find(&jobs, &id) {
-        Some(job) => {
+        Lookup::Found(job) => {
             jobs.moirai.cancel_task(job.id);
             StatusCode::NO_CONTENT.into_response()
         }
-        None => not_found(&id),
+        Lookup::Evicted => gone(&id),
+        Lookup::Unknown => not_found(&id),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use moirai::Retention;
 use moirai::limit::{KeyedLimit, Quota, RateLimit};
 use moirai::prelude::*;
 use moirai::retry::{ExponentialBuilder, retry};
@@ -12,6 +13,10 @@ use moirai::task;
 
 /// How many jobs of one customer run at the same time.
 const PER_CUSTOMER: usize = 2;
+
+/// How long, and how many, records of jobs are kept, however many requests there are.
+pub(crate) const RETENTION: Retention =
+    Retention { max_records: 1_000, max_age: Duration::from_secs(3_600) };
 
 /// Takes jobs, and knows them.
 #[derive(Clone)]
@@ -23,7 +28,7 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// The name of the tasks that are jobs.
+    /// The name of the tasks that are jobs, and of their retention class.
     pub(crate) const NAME: &str = "job";
 
     pub(crate) fn new(moirai: &Moirai, per_second: NonZeroU32) -> Self {
@@ -39,7 +44,8 @@ impl Jobs {
     pub(crate) fn start(&self, customer: String, pages: u32) -> Result<TaskId, Duration> {
         self.rate.check()?;
         let jobs = self.clone();
-        let job = self.moirai.task().name(Self::NAME).tag("customer", &customer).fails_on_err();
+        let job = self.moirai.task().name(Self::NAME).retention(Self::NAME).fails_on_err();
+        let job = job.tag("customer", &customer);
         Ok(job.spawn_async(async move { jobs.run(&customer, pages).await }).id())
     }
 

@@ -54,8 +54,10 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 }
 
 fn serve(options: &Options) -> Fallible<()> {
-    let mut builder =
-        Moirai::builder().thread_name_prefix("service").plugin(moirai_tokio::driver()?);
+    let mut builder = Moirai::builder()
+        .thread_name_prefix("service")
+        .plugin(moirai_tokio::driver()?)
+        .retention(Jobs::NAME, jobs::RETENTION);
     if let Some(workers) = options.workers {
         builder = builder.worker_threads(workers);
     }
