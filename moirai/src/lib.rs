@@ -40,6 +40,7 @@
 //!
 //! - `ctrl-c` (on by default): `Moirai::shutdown_on_ctrl_c`.
 //! - `signal` (on by default, on Unix): [`signal`] has futures for signals, and `Moirai::shutdown_on_signals` drains on them.
+//! - `local` (on by default): [`local`] runs futures that are not `Send`, on one thread.
 //! - `macros` (on by default): the attributes [`#[moirai::main]`](macro@main) and [`#[moirai::test]`](macro@test).
 //! - `limits`: `limit` has rate limits, and limits on how many do something for each key.
 //! - `retry`: `retry` repeats operations that fail, by the policies of `backon`.
@@ -57,6 +58,8 @@ mod free;
 mod global;
 #[cfg(feature = "limits")]
 pub mod limit;
+#[cfg(feature = "local")]
+pub mod local;
 mod moirai;
 pub mod par;
 #[cfg(feature = "retry")]

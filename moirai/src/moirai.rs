@@ -255,6 +255,39 @@ impl Moirai {
         box_if_large!(f: F = Box::new(f), self.0.spawn_blocking(f))
     }
 
+    /// Spawns a future that need not be `Send`: `create` makes it on a thread of the executor, on which it stays.
+    ///
+    /// The thread is one of those that run blocking tasks, and is the future's alone until that has ended. Inside of it,
+    /// [`spawn_local`](crate::local::spawn_local) spawns others beside it. Cancelling the task drops the future, at its next `.await`,
+    /// on its own thread. The record of the task does not tell how long the future was polled.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// use std::rc::Rc;
+    ///
+    /// let executor = Moirai::new()?;
+    /// let task = executor.spawn_pinned(|| async {
+    ///     let shared = Rc::new(7);
+    ///     let child = moirai::local::spawn_local({
+    ///         let shared = Rc::clone(&shared);
+    ///         async move { *shared * 6 }
+    ///     });
+    ///     child.await.unwrap()
+    /// });
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[cfg(feature = "local")]
+    #[track_caller]
+    pub fn spawn_pinned<C, F>(&self, create: C) -> TaskHandle<F::Output>
+    where
+        C: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        crate::local::spawn_pinned(&self.0, create)
+    }
+
     /// Creates a group, whose tasks are waited for, limited in number and cancelled together. The results of its tasks are dropped
     /// as the tasks end, unless the group is asked to keep them.
     ///
