@@ -242,9 +242,10 @@ fn every_way_to_spawn_a_task_regards_its_class() {
         executor.block_on(job().spawn_parallel_when_free(|| ())),
         job().priority(Priority::High).deadline(HOUR).spawn_parallel(|| ()),
         executor
-            .spawn_async(async { on_its_executor(|job| job.spawn_async(async {})) })
+            .spawn_async(async { (on_its_executor(|job| job.spawn_async(async {})),) })
             .join()
-            .unwrap(),
+            .unwrap()
+            .0,
     ];
     let stuck = job().spawn_async({
         let gate = gate.clone();
