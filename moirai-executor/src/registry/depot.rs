@@ -2,7 +2,7 @@
 //!
 //! A block is *held* by a writer, *released* when no writer holds it and less than half of it is free, or *ready*. Its state
 //! changes only under the depot's lock; the number in [`Block::depot_state`] is the state, and for a ready block also its index in
-//! the list of ready blocks.
+//! the list of ready blocks. There is a list of those for tasks of retention classes, and one of all others (rule 13).
 
 use std::ptr::NonNull;
 

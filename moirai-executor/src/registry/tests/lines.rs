@@ -10,6 +10,7 @@ fn what_many_threads_write_is_on_no_line_that_every_task_reads() {
         place!(Registry, store.depot),
         place!(Registry, store.counts.annotation_total),
         place!(Registry, refused),
+        place!(Registry, class_writer),
     ];
     let read = [
         place!(Registry, store.directory),
@@ -17,6 +18,7 @@ fn what_many_threads_write_is_on_no_line_that_every_task_reads() {
         place!(Registry, store.counts.writers),
         place!(Registry, shared_writers),
         place!(Registry, evictors),
+        place!(Registry, classes),
         place!(Registry, batch),
         place!(Registry, workers),
         place!(Registry, identity),
