@@ -22,9 +22,9 @@ impl Tags {
     /// Creates tags of the first [`MAX_TAGS`](Self::MAX_TAGS) pairs, with texts that are cut at the limit on their length.
     #[must_use]
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let cut = |part: &str| Arc::from(text::cut(part, text::MAX_NAME_BYTES));
         let pairs = pairs.into_iter().take(Self::MAX_TAGS);
-        let tags: Vec<_> = pairs.map(|(key, value)| (cut(key), cut(value))).collect();
+        let tags: Vec<Tag> =
+            pairs.map(|(key, value)| (cut(key).into(), cut(value).into())).collect();
         Self((!tags.is_empty()).then(|| tags.into()))
     }
 
@@ -33,16 +33,18 @@ impl Tags {
         self.0.iter().flat_map(|tags| tags.iter().map(|(key, value)| (&**key, &**value)))
     }
 
-    /// Returns the value of the first tag with this key.
+    /// Returns the value of the first tag with this key, which is cut as those of the tags are.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
+        let key = cut(key);
         self.iter().find(|(other, _)| *other == key).map(|(_, value)| value)
     }
 
-    /// Returns whether one of the tags is this pair.
+    /// Returns whether one of the tags is this pair, which is cut as the tags are.
     #[must_use]
     pub fn contains(&self, key: &str, value: &str) -> bool {
-        self.iter().any(|tag| tag == (key, value))
+        let pair = (cut(key), cut(value));
+        self.iter().any(|tag| tag == pair)
     }
 
     /// Returns whether there are no tags.
@@ -50,6 +52,10 @@ impl Tags {
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
+}
+
+fn cut(part: &str) -> &str {
+    text::cut(part, text::MAX_NAME_BYTES)
 }
 
 impl fmt::Debug for Tags {
@@ -108,6 +114,7 @@ mod tests {
         let tags = Tags::new((0..20).map(|_| (&*long, "x")));
         assert_eq!(tags.iter().count(), Tags::MAX_TAGS);
         assert!(tags.iter().all(|(key, _)| key.len() == text::MAX_NAME_BYTES));
+        assert!(tags.contains(&long, "x") && tags.get(&long) == Some("x"));
         assert!(Tags::new([]).is_empty());
     }
 

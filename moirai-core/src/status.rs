@@ -13,7 +13,7 @@ pub enum TaskStatus {
     Running,
     /// The task returned a value.
     Completed,
-    /// The task was stopped before it returned: by its handle, its id, its group, a token, its timeout or a shutdown.
+    /// The task was stopped before it returned; [`CancelCause`] says by what.
     Cancelled,
     /// The task panicked, or returned an `Err` and was to fail if it did.
     Failed,

@@ -62,8 +62,8 @@ pub fn name() -> Option<Arc<str>> {
     current()?.name
 }
 
-/// Returns the record of the task that the calling thread runs, as it is now: its status is `Running`, and the time of the present
-/// poll is not in [`busy`](TaskStats::busy) yet.
+/// Returns the record of the task that the calling thread runs, as it is now. The time of the present poll is not in
+/// [`busy`](TaskStats::busy) yet.
 #[must_use]
 pub fn current() -> Option<TaskStats> {
     Context::with_task(|context, id| context.shared().registry.stats(id)).flatten()

@@ -61,5 +61,5 @@ pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;
 #[doc(hidden)]
 pub use spawn::Size;
-pub use spawn::{Destination, FailsOnErr, Standalone, TaskBuilder};
+pub use spawn::{Destination, FailsOnErr, Regroup, Standalone, TaskBuilder};
 pub use yield_now::yield_now;

@@ -94,7 +94,7 @@ pub use moirai_core::{
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, FailsOnErr, GroupCounts, HybridExecutor,
-    HybridExecutorBuilder, InGroup, Scope, Standalone, TaskBuilder, TaskGroup, TaskHandle,
+    HybridExecutorBuilder, InGroup, Regroup, Scope, Standalone, TaskBuilder, TaskGroup, TaskHandle,
     TrySpawnError, block_in_place, idle, is_cancelled, time, yield_now,
 };
 #[cfg(feature = "macros")]

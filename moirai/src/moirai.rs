@@ -577,8 +577,9 @@ impl Moirai {
     ///
     /// - The drain begins by telling the tasks: the futures of [`shutting_down`](Self::shutting_down) become ready, and the
     ///   [tokens](Self::shutdown_token) are cancelled. Endless tasks, such as those that accept connections, have to end by that.
-    /// - Until the last task has ended, tasks may spawn others, and so may all code that runs on the executor's threads, such as tasks
-    ///   of tokio's on executors with that driver. What other threads spawn is refused.
+    /// - Until the last task has ended, tasks may spawn others, and so may tasks of tokio's on executors with that driver. What others
+    ///   spawn is refused: threads outside of tasks, also in [`block_on`](Self::block_on) and so in the body of `#[moirai::main]`, and
+    ///   callbacks of the shutdown.
     /// - [`shutdown_timeout`](Self::shutdown_timeout) differs in this: it refuses what tasks spawn, too, so a task that spawns to end
     ///   its work cannot.
     ///
@@ -635,9 +636,11 @@ impl Moirai {
     /// Drains the executor when the process is asked to end: by SIGTERM, or by SIGINT, which is Ctrl-C. A second such signal ends the
     /// process at once, with status 143 or 130.
     ///
-    /// The first signal begins a [`drain`](Self::drain) with this timeout. The handler does not keep the executor running. If the
-    /// executor is shutting down already, or has shut down, when the first signal comes, that one ends the process. Where several
-    /// executors are to be drained, one signal begins all drains, and a signal that finds none to begin ends the process.
+    /// The first signal begins a [`drain`](Self::drain) with this timeout, unless the executor is shutting down already. The handler does
+    /// not keep the executor running. Once the executor has been shut down, a signal ends the process, unless the program has a
+    /// [`Signal`](crate::signal::Signal) that listens for it. Where several executors are to be drained, one signal begins all drains.
+    ///
+    /// The future also resolves when the executor has been shut down without a signal.
     ///
     /// Signals are received as those of [`signal`](crate::signal) are. Other listeners of the same signals are told, too.
     ///

@@ -15,7 +15,8 @@ use moirai_executor::time;
 
 /// Calls `operation`, and again as long as it fails and `policy` has another attempt.
 ///
-/// Each failure is noted in the record of the task that runs the calling thread, with the time to the next attempt.
+/// Each failure that is followed by another attempt is noted in the record of the task that runs the calling thread, with the time to
+/// that attempt; and so is a success after a failure.
 ///
 /// ```
 /// use moirai::prelude::*;
@@ -62,15 +63,18 @@ where
     Fut: Future<Output = Result<T, E>>,
 {
     let mut attempts = 0_u64;
-    operation
+    let result = operation
         .retry(policy)
         .sleep(time::sleep)
         .when(may_retry)
         .notify(|error, wait| {
             attempts += 1;
-            set_note(&format!(
-                "attempt {attempts} failed: {error}; the next follows in {wait:.1?}"
-            ));
+            let next = format!("the next follows in {wait:.1?}");
+            set_note(&format!("attempt {attempts} failed: {error}; {next}"));
         })
-        .await
+        .await;
+    if attempts > 0 && result.is_ok() {
+        set_note(&format!("attempt {} succeeded", attempts + 1));
+    }
+    result
 }

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! The first listener for a signal changes what the signal does to the process, for as long as it runs: SIGTERM, for example, does not
-//! end it any more. Listeners that other libraries have installed with `signal-hook`, as tokio does, are told as well.
+//! end it any more; but see [`shutdown_on_signals`](crate::Moirai::shutdown_on_signals). Listeners that other libraries have installed with `signal-hook`, as tokio does, are told as well.
 //!
 //! Signals are received by one thread, `moirai-signals`, which is started with the first listener and sleeps between signals. A
 //! simulation has no control over when they come.

@@ -164,3 +164,20 @@ fn no_order_leaves_a_child_behind() {
     };
     sim::explore(0..500, scenario).expect_no_failure();
 }
+
+#[test]
+fn a_shutdown_that_cancels_a_parent_lists_its_children() {
+    let _watchdog = watchdog();
+    let executor = executor(1);
+    let (send, receive) = mpsc::channel();
+    let parent = executor.spawn_blocking(move || {
+        let child = here().task().child_of_current().spawn_async(pending::<()>());
+        send.send(child.id()).unwrap();
+        child.join()
+    });
+    let child = receive.recv().unwrap();
+    let report = executor.drain(std::time::Duration::from_millis(10));
+    assert!(!report.is_clean(), "{report}");
+    assert_eq!(end_of(&executor, child), Some(CancelCause::Shutdown));
+    assert!(parent.join().unwrap().unwrap_err().is_shut_down());
+}

@@ -121,6 +121,44 @@ fn a_drain_from_inside_a_task_goes_on_in_the_background() {
 }
 
 #[test]
+fn a_drain_from_inside_a_task_does_not_wait_for_callbacks() {
+    let executor = executor(1);
+    let (release, released) = mpsc::channel::<()>();
+    let _blocks = executor.shutdown_token().on_cancel(move || _ = released.recv());
+    let draining = executor.spawn_async(async move {
+        let _ = Moirai::current().unwrap().drain(LONG);
+        // Only now the callback may end.
+        drop(release);
+    });
+    draining.join().unwrap();
+}
+
+#[test]
+fn a_spawn_that_a_drain_refuses_does_not_wait_for_room() {
+    let executor = Moirai::builder()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .blocking_queue_limit(1)
+        .build()
+        .unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let runs = executor.spawn_blocking(move || released.recv().is_err());
+    let queued = executor.spawn_blocking(|| 1);
+    let draining = std::thread::spawn({
+        let executor = executor.clone();
+        move || executor.drain(LONG)
+    });
+    wait_until(|| executor.is_shutting_down());
+    assert!(executor.spawn_blocking(|| 2).join().unwrap_err().is_shut_down());
+    let waiting = executor.task().spawn_blocking_when_free(|| 3);
+    assert!(executor.block_on(waiting).join().unwrap_err().is_shut_down());
+    drop(release);
+    assert!(runs.join().unwrap());
+    assert_eq!(queued.join().unwrap(), 1);
+    assert!(draining.join().unwrap().is_clean());
+}
+
+#[test]
 fn every_kind_of_shutdown_tells_tasks() {
     let ends: [fn(Moirai); 4] = [
         |executor| drop(executor.shutdown()),

@@ -280,6 +280,11 @@ fn an_err_is_a_failure_if_it_was_asked_for() {
         let id = group.task().fails_on_err().spawn_async(async { Err::<(), _>("in a group") });
         executor.block_on(executor.wait_for_task(id, None));
         assert_eq!(status(id), failed("in a group"));
+        let other = executor.task().fails_on_err().in_group(&group);
+        let id = other.spawn_async(async { Err::<(), _>("in a group") });
+        executor.block_on(executor.wait_for_task(id, None));
+        assert_eq!(status(id), failed("in a group"));
+        wait_until("both are counted", || group.counts().failed == 2);
         let task = executor.task().fails_on_err().spawn_async(async { Err::<(), _>(Untellable) });
         let id = task.id();
         assert!(task.join().unwrap().is_err());
@@ -291,7 +296,7 @@ fn an_err_is_a_failure_if_it_was_asked_for() {
         assert_eq!(status(id), failed("tried"));
 
         let report = executor.shutdown();
-        assert_eq!((report.failed, report.completed), (6, 2));
+        assert_eq!((report.failed, report.completed), (7, 2));
     }
 }
 

@@ -78,6 +78,8 @@ fn run_as_the_role_says() {
         Ok("short") => drain(Duration::from_millis(10), false),
         Ok("two executors") => drain_two(),
         Ok("gone") => drain_one_that_is_gone(),
+        Ok("gone, but heard") => listen_after_one_that_is_gone(),
+        Ok("twice") => drain_one_twice(),
         _ => {}
     }
 }
@@ -160,6 +162,59 @@ fn drain_one_that_is_gone() {
     drop(executor);
     println!("ready");
     std::thread::sleep(LONG);
+}
+
+fn listen_after_one_that_is_gone() {
+    let gone = executor();
+    let _drained = gone.shutdown_on_signals(LONG).unwrap();
+    drop(gone);
+    let mut terminate = signal::signal(SignalKind::TERMINATE).unwrap();
+    println!("ready");
+    terminate.recv_blocking();
+    println!("received");
+}
+
+fn drain_one_twice() {
+    let executor = executor();
+    let drained = [(); 2].map(|()| executor.shutdown_on_signals(LONG).unwrap());
+    println!("ready");
+    for drained in drained {
+        println!("clean: {}", drained.wait().is_clean());
+    }
+}
+
+#[test]
+fn a_shutdown_without_a_signal_ends_the_wait() {
+    let ends: [fn(Moirai); 3] =
+        [|executor| drop(executor.shutdown()), |executor| drop(executor.drain(LONG)), drop];
+    for end in ends {
+        let executor = executor();
+        let drained = executor.shutdown_on_signals(LONG).unwrap();
+        end(executor);
+        assert!(drained.wait().is_clean());
+    }
+    let executor = executor();
+    executor.shutdown();
+    assert!(executor.shutdown_on_signals(LONG).unwrap().wait().is_clean());
+}
+
+#[test]
+fn one_signal_is_enough_for_two_waits_for_one_executor() {
+    for _ in 0..5 {
+        let mut process = Process::start("twice");
+        process.send(Signal::TERM);
+        process.expect("clean: true");
+        process.expect("clean: true");
+        assert!(process.end().success());
+    }
+}
+
+#[test]
+fn a_program_that_listens_by_itself_is_not_ended_for_an_executor_that_is_gone() {
+    let mut process = Process::start("gone, but heard");
+    process.send(Signal::TERM);
+    process.expect("received");
+    assert!(process.end().success());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::task_group::TaskGroup;
 use crate::box_if_large;
 use crate::handle::TaskHandle;
 use crate::spawn::check::NeverFails;
+use crate::spawn::destination::Regroup;
 use crate::spawn::destination::sealed::Sealed;
 use crate::spawn::{Destination, TaskBuilder};
 
@@ -20,7 +21,7 @@ use crate::spawn::{Destination, TaskBuilder};
 /// [`TaskBuilder::in_group`] chooses it.
 pub struct InGroup<'g, T: Send + 'static>(&'g Arc<GroupState<T>>);
 
-impl<'a, D> TaskBuilder<'a, D> {
+impl<'a, D: Regroup> TaskBuilder<'a, D> {
     /// Makes the task a member of a group.
     ///
     /// A spawn then returns the task's id instead of a handle, and counts against the group's [`max_tasks`](TaskGroup::max_tasks)
@@ -52,8 +53,8 @@ impl<'a, D> TaskBuilder<'a, D> {
     pub fn in_group<'g, T: Send + 'static>(
         self,
         group: &'g TaskGroup<T>,
-    ) -> TaskBuilder<'a, InGroup<'g, T>> {
-        self.to(InGroup(&group.state))
+    ) -> TaskBuilder<'a, D::In<InGroup<'g, T>>> {
+        self.map_destination(|destination| destination.regroup(InGroup(&group.state)))
     }
 }
 
@@ -106,6 +107,14 @@ impl<T: Send + 'static> TaskGroup<T> {
 }
 
 impl<T: Send + 'static> Sealed for InGroup<'_, T> {}
+
+impl<T: Send + 'static> Regroup for InGroup<'_, T> {
+    type In<N> = N;
+
+    fn regroup<N>(self, group: N) -> N {
+        group
+    }
+}
 
 impl<T: Send + 'static> Destination<T> for InGroup<'_, T> {
     type Spawned = TaskId;

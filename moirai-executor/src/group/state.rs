@@ -18,7 +18,7 @@ use super::members::Members;
 use crate::handle::TaskHandle;
 use crate::panics::{self, log};
 use crate::runtime::shared::Shared;
-use crate::runtime::task_host::log_unseen_panic;
+use crate::runtime::task_host::{log_unseen_error, log_unseen_panic};
 
 #[cfg(all(test, moirai_loom))]
 mod loom;
@@ -43,10 +43,10 @@ pub(super) struct GroupCounters {
 }
 
 impl GroupCounters {
-    fn count<T>(&self, result: &Result<T, TaskError>) {
+    fn count<T>(&self, result: &Result<T, TaskError>, has_failed: bool) {
         let counter = match result {
+            _ if has_failed => &self.failed,
             Ok(_) => &self.completed,
-            Err(TaskError::Panicked(_)) => &self.failed,
             Err(_) => &self.cancelled,
         };
         // Ordering: Relaxed: a count; the lock in `members` makes it visible to a thread that waits for the end.
@@ -88,7 +88,7 @@ impl<T: Send + 'static> GroupState<T> {
         if let Some(mut handle) = finished {
             // The task ended before the waker was registered, so the waker is not woken for it.
             let outcome = handle.try_join().map(|result| (id, result));
-            self.note(outcome);
+            self.note(outcome, handle.has_failed());
         }
         id
     }
@@ -96,9 +96,11 @@ impl<T: Send + 'static> GroupState<T> {
     /// Removes a member that has ended.
     fn member_finished(&self, key: usize) {
         let mut unkept = None;
+        let mut has_failed = false;
         let member = self.members.end(key, |handle| {
             let result = handle.try_join()?;
-            self.counts.count(&result);
+            has_failed = handle.has_failed();
+            self.counts.count(&result, has_failed);
             let outcome = (handle.id(), result);
             if self.keep {
                 return Some(outcome);
@@ -109,7 +111,7 @@ impl<T: Send + 'static> GroupState<T> {
         if member.is_none() {
             return;
         }
-        self.log_unkept(unkept.as_ref());
+        self.log_unkept(unkept.as_ref(), has_failed);
         drop_quietly(unkept);
         drop_quietly(member);
         if !self.keep {
@@ -120,20 +122,26 @@ impl<T: Send + 'static> GroupState<T> {
     }
 
     /// Counts the end of a task that never was a member, and keeps its outcome if results are kept.
-    fn note(&self, outcome: Option<MemberResult<T>>) {
+    fn note(&self, outcome: Option<MemberResult<T>>, has_failed: bool) {
         let Some(outcome) = outcome else { return };
-        self.counts.count(&outcome.1);
+        self.counts.count(&outcome.1, has_failed);
         if self.keep {
             self.members.add_outcome(outcome);
         } else {
             self.leave();
-            self.log_unkept(Some(&outcome));
+            self.log_unkept(Some(&outcome), has_failed);
             drop_quietly(outcome);
         }
     }
 
-    /// Logs the panic of a member whose result is not kept: its error reaches no caller.
-    fn log_unkept(&self, outcome: Option<&MemberResult<T>>) {
+    /// Logs the panic or the error of a member whose result is not kept: it reaches no caller.
+    fn log_unkept(&self, outcome: Option<&MemberResult<T>>, has_failed: bool) {
+        if let Some((id, Ok(_))) = outcome
+            && has_failed
+            && let Some(stats) = self.shared.registry.stats(*id)
+        {
+            log_unseen_error(&stats);
+        }
         let Some((id, Err(TaskError::Panicked(panic)))) = outcome else { return };
         match self.shared.registry.stats(*id) {
             Some(stats) => log_unseen_panic(&stats),

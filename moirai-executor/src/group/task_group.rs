@@ -55,7 +55,7 @@ pub struct TaskGroup<T: Send + 'static> {
 pub struct GroupCounts {
     /// Tasks that returned a value.
     pub completed: u64,
-    /// Tasks that panicked.
+    /// Tasks that have failed: that panicked, or returned an `Err` and were to fail if they did.
     pub failed: u64,
     /// Tasks that were cancelled, by whatever means.
     pub cancelled: u64,

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use moirai_core::{CancelCause, TaskError, TaskId};
+use moirai_core::{CancelCause, TaskError, TaskId, TaskStatus};
 use moirai_sync::{Parker, budget};
 
 use crate::runtime::admission::RefuseReason;
@@ -121,6 +121,16 @@ impl<T> TaskHandle<T> {
             HandleState::Refused { .. } => None,
         };
         AbortHandle { id: self.id, task }
+    }
+
+    /// Returns whether the task has ended as failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        match &self.inner {
+            HandleState::Task(handle) => {
+                handle.is_complete() && handle.task().final_status() == TaskStatus::Failed
+            }
+            HandleState::Refused { .. } => false,
+        }
     }
 
     /// Returns the error, if the task was not admitted.

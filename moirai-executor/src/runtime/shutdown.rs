@@ -51,6 +51,8 @@ pub(crate) fn shut_down(shared: &Shared, mode: ShutdownMode) -> ShutdownReport {
         return report(shared, start);
     }
     let hooks = match mode {
+        // A task does not wait: its worker may be the one that the callbacks need.
+        _ if Context::is_inside(shared) => Some(start),
         ShutdownMode::Wait => None,
         ShutdownMode::Timeout(timeout) | ShutdownMode::Drain(timeout) => start.checked_add(timeout),
         ShutdownMode::Drop if Context::is_inside_any() => Some(start),
@@ -183,7 +185,8 @@ pub(crate) fn cancel_all(shared: &Shared) {
     let _ = shared.lifecycle.advance(Phase::Cancelling);
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
-            task.cancel(CancelCause::Shutdown);
+            // Its children are active as well, and asked for themselves.
+            let _ = task.cancel_alone(CancelCause::Shutdown);
         }
         true
     });
@@ -218,7 +221,8 @@ fn cancel_active(shared: &Shared, end: Option<Instant>) -> bool {
     let mut asked = 0_u32;
     shared.registry.each_active(|id| {
         if let Some(task) = shared.task_ref(id) {
-            task.cancel(CancelCause::Shutdown);
+            // As above; and children are asked one by one, so that the time is kept.
+            let _ = task.cancel_alone(CancelCause::Shutdown);
         }
         asked = asked.wrapping_add(1);
         !asked.is_multiple_of(64) || end.is_none_or(|end| Instant::now() < end)

@@ -163,7 +163,8 @@ impl<T: Schedulable, C, S> Turns<T, C, S> {
         if at == self.manual.nanos() {
             return true;
         }
-        self.state.lock().cancel_at = Some(at);
+        let cancel_at = &mut self.state.lock().cancel_at;
+        *cancel_at = Some(cancel_at.map_or(at, |before| before.min(at)));
         false
     }
 

@@ -286,17 +286,18 @@ impl Schedule for Shared {
         let children = self.watchers.notify(id, status);
         if status != TaskStatus::Completed {
             for child in &children {
-                child.cancel(CancelCause::Parent);
+                child.cancel(self.cause_for_children());
             }
         }
     }
 
     fn cancel_children(&self, id: TaskId) {
-        // A loop, because the tree may be deeper than the stack.
+        // A loop, because the tree may be deeper than the stack. (A scheduler that drops what is pushed ends tasks in here, and so makes
+        // this recursive.)
         let mut parents = vec![id];
         while let Some(parent) = parents.pop() {
             for child in self.watchers.children(parent) {
-                parents.extend(child.cancel_alone(CancelCause::Parent));
+                parents.extend(child.cancel_alone(self.cause_for_children()));
             }
         }
     }
@@ -366,6 +367,17 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Returns what cancels the children of a task that was cancelled or has failed: the shutdown, once it asks all tasks to stop.
+    pub(crate) fn cause_for_children(&self) -> CancelCause {
+        if self.lifecycle.phase() >= Phase::Cancelling {
+            CancelCause::Shutdown
+        } else {
+            CancelCause::Parent
+        }
+    }
+}
+
 /// Logs the panic of a task whose error no caller gets.
 pub(crate) fn log_unseen_panic(stats: &TaskStats) {
     log!(
@@ -380,7 +392,7 @@ pub(crate) fn log_unseen_panic(stats: &TaskStats) {
 }
 
 /// Logs the error of a task that fails on errors and whose handle is gone.
-fn log_unseen_error(stats: &TaskStats) {
+pub(crate) fn log_unseen_error(stats: &TaskStats) {
     log!(
         warn,
         id = stats.id.get(),

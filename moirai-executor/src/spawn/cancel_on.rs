@@ -67,7 +67,7 @@ impl ChildRegistration {
             None => Watched::Ended(shared.registry.status(parent).unwrap_or(TaskStatus::Completed)),
         };
         if over != Watched::Ended(TaskStatus::Completed) {
-            child.cancel(CancelCause::Parent);
+            child.cancel(shared.cause_for_children());
         }
         None
     }

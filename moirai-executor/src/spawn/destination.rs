@@ -45,6 +45,32 @@ pub trait Destination<T: Send + 'static>: sealed::Sealed + Send + Sync {
     fn refuse(&self, handle: TaskHandle<T>) -> Self::Spawned;
 }
 
+/// A [`Destination`] whose group can be replaced. The trait is sealed.
+pub trait Regroup: sealed::Sealed {
+    /// The same with another group.
+    #[doc(hidden)]
+    type In<N>;
+
+    #[doc(hidden)]
+    fn regroup<N>(self, group: N) -> Self::In<N>;
+}
+
+impl Regroup for Standalone {
+    type In<N> = N;
+
+    fn regroup<N>(self, group: N) -> N {
+        group
+    }
+}
+
+impl<D: Regroup> Regroup for FailsOnErr<D> {
+    type In<N> = FailsOnErr<D::In<N>>;
+
+    fn regroup<N>(self, group: N) -> FailsOnErr<D::In<N>> {
+        FailsOnErr(self.0.regroup(group))
+    }
+}
+
 /// The [`Destination`] of tasks that belong to no group. A spawn returns the [`TaskHandle`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standalone;

@@ -10,6 +10,6 @@ mod refuse;
 pub(crate) mod start;
 mod task_builder;
 
-pub use destination::{Destination, FailsOnErr, Standalone};
+pub use destination::{Destination, FailsOnErr, Regroup, Standalone};
 pub use large::Size;
 pub use task_builder::TaskBuilder;

@@ -108,6 +108,9 @@ where
     F::Output: Send + 'static,
     C: Check<F::Output>,
 {
+    if refuses_caller(shared) {
+        return refuse(shared, future, RefuseReason::ShutDown);
+    }
     match shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking())) {
         Ok(()) => spawn_admitted::<F, C>(shared, future, options),
         Err(reason) => refuse(shared, future, reason),
@@ -136,6 +139,9 @@ where
     R: Send + 'static,
     C: Check<R>,
 {
+    if refuses_caller(shared) {
+        return refuse(shared, f, RefuseReason::ShutDown);
+    }
     let admitted =
         shared.admission.enter(options.kind, |room| blocking(|| room.acquire_blocking()));
     match admitted.and_then(|()| reserve_thread(shared, options.kind)) {

@@ -22,6 +22,7 @@ use crate::runtime::shared::Shared;
 use crate::runtime::task_host::reserve_thread;
 use crate::spawn::destination::{Destination, FailsOnErr, Standalone};
 use crate::spawn::large::Size;
+use crate::spawn::launch::refuses_caller;
 use crate::spawn::options::{RareOptions, SpawnOptions};
 use crate::spawn::refuse::refuse;
 use crate::spawn::start::{
@@ -73,9 +74,9 @@ impl<'a> TaskBuilder<'a> {
 
 impl<'a, D> TaskBuilder<'a, D> {
     /// Returns the same builder with another destination.
-    pub(crate) fn to<D2>(self, destination: D2) -> TaskBuilder<'a, D2> {
-        let Self { shared, name, priority, class, rare, destination: _ } = self;
-        TaskBuilder { shared, name, priority, class, rare, destination }
+    pub(crate) fn map_destination<D2>(self, map: impl FnOnce(D) -> D2) -> TaskBuilder<'a, D2> {
+        let Self { shared, name, priority, rare, class, destination } = self;
+        TaskBuilder { shared, name, priority, rare, class, destination: map(destination) }
     }
 
     /// Names the task. The record keeps at most [`MAX_NAME_BYTES`](moirai_core::text::MAX_NAME_BYTES) bytes of the name, cut at a
@@ -224,8 +225,7 @@ impl<'a, D> TaskBuilder<'a, D> {
     /// # Ok::<(), BuildError>(())
     /// ```
     pub fn fails_on_err(self) -> TaskBuilder<'a, FailsOnErr<D>> {
-        let Self { shared, name, priority, rare, class, destination } = self;
-        TaskBuilder { shared, name, priority, rare, class, destination: FailsOnErr(destination) }
+        self.map_destination(FailsOnErr)
     }
 
     /// Makes the task a child of the task that runs the calling thread: when that one is cancelled, or fails, this one is cancelled.
@@ -571,7 +571,11 @@ where
 {
     destination.take_place().await;
     let place = TakenPlace::<T, D>::new(&destination);
-    let admitted = shared.admission.wait(options.kind).await;
+    let admitted = if refuses_caller(&shared) {
+        Err(RefuseReason::ShutDown)
+    } else {
+        shared.admission.wait(options.kind).await
+    };
     place.keep();
     destination.accept(match admitted.and_then(|()| reserve_thread(&shared, options.kind)) {
         Ok(()) => start(&shared, work, options),

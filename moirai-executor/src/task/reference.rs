@@ -94,6 +94,11 @@ impl<S: Schedule> TaskRef<S> {
         state.id().filter(|_| asked.is_watched)
     }
 
+    /// Returns the terminal status of a task that is complete.
+    pub(crate) fn final_status(&self) -> TaskStatus {
+        self.header().final_status()
+    }
+
     /// Requests a call of [`Schedule::notify_watchers`] when the task ends, and one of [`Schedule::cancel_children`] when it is asked to
     /// stop. Returns what has happened of that already.
     pub(crate) fn watch(&self) -> Watched {

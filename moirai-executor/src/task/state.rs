@@ -291,7 +291,7 @@ impl State {
     /// Marks the task as watched, and returns what it had come to.
     pub(super) fn watch(&self) -> StateWatched {
         // Ordering: Acquire pairs with the Release of `complete`, for the outcome. Release pairs with the Acquire of `cancel`: a
-        // canceller that sees WATCHED sees the id, by which it finds the children. Where the caller waits is under a lock, which it
+        // canceller that sees WATCHED, set for a child, sees the id, which the parent had when it spawned the child. Where the caller waits is under a lock, which it
         // holds during this call. The read-modify-write decides: either this sees COMPLETE or CANCEL, or `complete` or `cancel` sees
         // WATCHED.
         let before = self.word.fetch_or(WATCHED, Ordering::AcqRel);

@@ -12,7 +12,8 @@ use moirai_executor::time::{self, Instant};
 /// A limit on how often something is done, such as a hundred times a second, with a reserve for bursts.
 ///
 /// The algorithm is that of `governor` (GCRA, a leaky bucket). Time is that of the executor that runs the caller, so tests and
-/// [simulations](crate::sim) control it.
+/// [simulations](crate::sim) control it. A limit is for one executor: make it and use it in tasks of the same, or of others whose time
+/// is not stopped.
 ///
 /// ```
 /// use moirai::limit::{Quota, RateLimit};

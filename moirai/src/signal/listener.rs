@@ -21,7 +21,7 @@ pub struct Signal {
 /// signals.
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     let arrivals = receiver::listen(kind)?;
-    Ok(Signal { arrivals, seen: arrivals.count() })
+    Ok(Signal { arrivals, seen: arrivals.add_listener() })
 }
 
 impl Signal {
@@ -37,6 +37,12 @@ impl Signal {
     /// Blocks the calling thread until the next signal.
     pub fn recv_blocking(&mut self) {
         moirai_sync::block_on(self.recv());
+    }
+}
+
+impl Drop for Signal {
+    fn drop(&mut self) {
+        self.arrivals.remove_listener();
     }
 }
 

@@ -21,12 +21,16 @@ struct State {
     /// Set by the next arrival, and then replaced.
     next: Arc<Event>,
     callbacks: Vec<Arc<dyn OnSignal>>,
+    /// Whether there has been a callback, by which the signal asks the process to end.
+    had_callbacks: bool,
+    /// The number of listeners that the program has, and so acts on the signal by itself.
+    listeners: usize,
 }
 
 /// What is called when a signal comes, on the thread that receives signals. It must not panic.
 pub(super) trait OnSignal: Send + Sync {
     /// Acts on the signal. If all that act on it have nothing left to do, the process is ended.
-    fn act(&self, kind: SignalKind) -> Act;
+    fn act(self: Arc<Self>) -> Act;
 
     /// Returns whether it need not be called any more.
     fn is_over(&self) -> bool;
@@ -48,10 +52,6 @@ impl std::fmt::Debug for State {
 }
 
 impl Arrivals {
-    pub(super) fn count(&self) -> u64 {
-        self.0.lock().count
-    }
-
     /// Waits until more than `seen` signals have come, and returns how many have.
     pub(super) async fn after(&self, seen: u64) -> u64 {
         loop {
@@ -66,36 +66,56 @@ impl Arrivals {
         }
     }
 
+    /// Counts a listener of the program's. It is told of signals that come from now on; returns how many have come.
+    pub(super) fn add_listener(&self) -> u64 {
+        let mut state = self.0.lock();
+        state.listeners += 1;
+        state.count
+    }
+
+    /// Discounts a listener.
+    pub(super) fn remove_listener(&self) {
+        self.0.lock().listeners -= 1;
+    }
+
     /// Has each arrival call `callback`.
     pub(super) fn call_back(&self, callback: Arc<dyn OnSignal>) {
-        let mut over = Vec::new();
-        {
-            let callbacks = &mut self.0.lock().callbacks;
-            over.extend(callbacks.extract_if(.., |callback| callback.is_over()));
-            callbacks.push(callback);
-        }
+        let over = {
+            let mut state = self.0.lock();
+            state.had_callbacks = true;
+            let over = take_over(&mut state);
+            state.callbacks.push(callback);
+            over
+        };
         // Their destructors run with no lock held.
         drop(over);
     }
 
     fn arrived(&self, kind: SignalKind) {
-        let (event, callbacks) = {
+        let (event, callbacks, over, unheard) = {
             let mut state = self.0.lock();
             state.count += 1;
-            (std::mem::take(&mut state.next), state.callbacks.clone())
+            let over = take_over(&mut state);
+            let unheard = state.had_callbacks && state.listeners == 0;
+            (std::mem::take(&mut state.next), state.callbacks.clone(), over, unheard)
         };
+        drop(over);
         // Wakers are called with no lock held.
         event.set();
-        if callbacks.is_empty() {
-            return;
-        }
         // All are called, whatever the first has done.
-        let begun = callbacks.iter().filter(|callback| callback.act(kind) == Act::Begun).count();
-        if begun == 0 {
+        let acts = callbacks.into_iter().map(OnSignal::act);
+        let begun = acts.map(|act| act == Act::Begun).reduce(|a, b| a || b);
+        // Without callbacks that are left, the signal would be lost if nobody listened.
+        if !begun.unwrap_or(!unheard) {
             // The status that a shell gives to a process that the signal has killed.
             std::process::exit(128 + kind.number());
         }
     }
+}
+
+/// Takes out the callbacks that are over.
+fn take_over(state: &mut State) -> Vec<Arc<dyn OnSignal>> {
+    state.callbacks.extract_if(.., |callback| callback.is_over()).collect()
 }
 
 /// The thread that receives signals, and those that are listened for.
