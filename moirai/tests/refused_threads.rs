@@ -44,8 +44,18 @@ fn allow_more_memory(more: u64) {
 /// Less than the stack of a thread needs.
 const TOO_LITTLE: u64 = 1 << 20;
 
+/// Builds an executor, and waits until its threads have all that the standard library gives a thread before it has its name.
 fn executor() -> Moirai {
-    Moirai::builder().worker_threads(1).max_blocking_threads(4).build().unwrap()
+    let executor = Moirai::builder().worker_threads(1).max_blocking_threads(4).build().unwrap();
+    wait_until("its threads have begun", || {
+        let names: Vec<_> = fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok())
+            .collect();
+        let has = |name: &str| names.iter().any(|other| other.trim() == name);
+        ["moirai-worker-0", "moirai-watchdog", "moirai-cleanup", "watchdog"].into_iter().all(has)
+    });
+    executor
 }
 
 #[test]

@@ -65,7 +65,8 @@ pub(crate) fn watchdog() -> Watchdog {
     let watched = Arc::new(Watched { state: Mutex::new(None), over: Condvar::new() });
     let watchdog = Watchdog(Arc::clone(&watched));
     watchdog.feed("no step named");
-    std::thread::spawn(move || watched.watch(&test));
+    let watch = move || watched.watch(&test);
+    std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch).unwrap();
     watchdog
 }
 
