@@ -158,16 +158,18 @@ fn drain_two() {
 
 fn drain_one_that_is_gone() {
     let executor = executor();
-    let _drained = executor.shutdown_on_signals(LONG).unwrap();
+    let drained = executor.shutdown_on_signals(LONG).unwrap();
     drop(executor);
+    let _ = drained.wait();
     println!("ready");
     std::thread::sleep(LONG);
 }
 
 fn listen_after_one_that_is_gone() {
     let gone = executor();
-    let _drained = gone.shutdown_on_signals(LONG).unwrap();
+    let drained = gone.shutdown_on_signals(LONG).unwrap();
     drop(gone);
+    let _ = drained.wait();
     let mut terminate = signal::signal(SignalKind::TERMINATE).unwrap();
     println!("ready");
     terminate.recv_blocking();
