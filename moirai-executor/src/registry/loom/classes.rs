@@ -27,7 +27,7 @@ fn register_job(registry: &Registry, writer: &mut Writer, ticks: u64) -> ActiveR
 
 fn fail(registry: &Registry, writer: &mut Writer, entry: ActiveRecord, ticks: u64) -> TaskId {
     let id = entry.id();
-    registry.finish(writer, entry, RecordEnd { status: TaskStatus::Failed, ticks, error: None });
+    registry.finish(writer, entry, RecordEnd::new(TaskStatus::Failed, ticks));
     id
 }
 
