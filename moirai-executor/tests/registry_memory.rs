@@ -39,7 +39,6 @@ fn tasks(registry: &Registry, writer: &mut Writer, count: usize, name: Option<&s
             priority: Priority::Normal,
             location: Location::caller(),
             hints: None,
-            details: None,
             name: name.map(|name| Arc::from(format!("{name} {number}"))),
             task: NonNull::<u64>::dangling().cast(),
         };

@@ -52,7 +52,6 @@ fn task(registry: &Registry, writer: &mut Writer, name: Option<Arc<str>>) {
         priority: Priority::Normal,
         location: Location::caller(),
         hints: None,
-        details: None,
         name,
         task: NonNull::<u64>::dangling().cast(),
     };

@@ -100,7 +100,6 @@ impl Ours {
             priority: Priority::Normal,
             location: Location::caller(),
             hints: None,
-            details: None,
             name: None,
             task: NonNull::<u64>::dangling().cast(),
         };

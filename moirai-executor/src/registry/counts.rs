@@ -123,7 +123,7 @@ impl Counts {
             name: new.name.clone(),
             error: None,
             hints: new.hints.clone(),
-            details: new.details.clone(),
+            details: None,
         };
         self.annotation_bytes(annotations.bytes(), None);
     }

@@ -40,7 +40,6 @@ fn new_task(name: &str) -> NewRecord {
         location: Location::caller(),
         name: (!name.is_empty()).then(|| name.into()),
         hints: None,
-        details: None,
         task: NonNull::<u64>::dangling().cast(),
     }
 }

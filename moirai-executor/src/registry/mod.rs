@@ -48,7 +48,6 @@
 //!     location: Location::caller(),
 //!     name: Some("checksum".into()),
 //!     hints: None,
-//!     details: None,
 //!     task: NonNull::from(&job).cast(),
 //! };
 //! // SAFETY: the writer is one of this registry. The record is finished below, with this registry, and so before the registry is

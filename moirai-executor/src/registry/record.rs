@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use moirai_core::{CancelCause, Priority, TaskKind, TaskStatus};
 
-use super::details::TaskDetails;
-
 /// What a record says of a task from the beginning; see [`Registry::register`](super::Registry::register).
 #[derive(Debug)]
 pub struct NewRecord {
@@ -23,8 +21,6 @@ pub struct NewRecord {
     pub name: Option<Arc<str>>,
     /// Hints for the task's scheduler.
     pub hints: Option<Box<TaskHints>>,
-    /// What else the record is to say.
-    pub details: Option<Arc<TaskDetails>>,
     /// The address that [`Registry::with_task`](super::Registry::with_task) passes on while the task is active. It must be aligned
     /// to at least two.
     pub task: NonNull<()>,

@@ -1,8 +1,8 @@
 //! A slot: one record in a cache line of atomics.
 //!
 //! What few records have shares a field: `about` is a pointer to the spawn location, a `Location`, or, marked by its low bit, to
-//! [`Annotations`], which have the location, the name, the error message, the hints and the details. Kind, priority and worker are in the word,
-//! beside generation and status. `polls` and `busy` saturate.
+//! [`Annotations`], which have the location, the name, the error message, the hints and the details. Kind, priority, worker, class, and
+//! what has cancelled the task are in the word, beside generation and status. `polls` and `busy` saturate.
 //!
 //! The published address is taken out by one compare-and-swap (rule 4), because that is cheap for the tasks that no thread looks
 //! for. Hazard pointers or epochs for cells would free every cell late. A fence between the terminal word and the end of the cell
@@ -107,7 +107,7 @@ impl Slot {
     /// Writes the record of a new task (rule 2), and returns its generation. The caller has allocated the slot.
     #[inline]
     pub(super) fn register(&self, new: NewRecord, ticks: u64) -> u32 {
-        let NewRecord { kind, priority, location, name, hints, details, task } = new;
+        let NewRecord { kind, priority, location, name, hints, task } = new;
         debug_assert!(task.addr().get() & MARK == 0, "the low bit of the address is the lock");
         const { assert!(align_of::<Location<'static>>() >= 2, "the low bit is the mark") };
         let generation = self.own_word().generation();
@@ -121,10 +121,10 @@ impl Slot {
         self.finished.store(0, Ordering::Relaxed);
         self.busy.store(0, Ordering::Relaxed);
         self.polls.store(0, Ordering::Relaxed);
-        let about = if name.is_none() && hints.is_none() && details.is_none() {
+        let about = if name.is_none() && hints.is_none() {
             ptr::from_ref(location).cast_mut().cast()
         } else {
-            Annotations { location, name, error: None, hints, details }.into_marked()
+            Annotations { location, name, error: None, hints, details: None }.into_marked()
         };
         // Ordering: Release pairs with the Acquire load of `about` in `read`, which follows the pointer before it has loaded the
         // word again.
@@ -324,9 +324,18 @@ impl Slot {
             return (details, None, 0);
         }
         let details = Arc::<TaskDetails>::default();
-        let add = |annotations: &Annotations| annotations.with_details(Arc::clone(&details));
-        let (replaced, added) = self.annotate(add);
+        let (replaced, added) = self.add_details(Arc::clone(&details));
         (details, replaced, added)
+    }
+
+    /// Adds details, of which there must be none. For the thread that may write the slot (rule 1).
+    ///
+    /// Returns the annotations that were replaced, for the caller to retire, and the bytes of those that were added.
+    pub(super) fn add_details(
+        &self,
+        details: Arc<TaskDetails>,
+    ) -> (Option<NonNull<LinkedAnnotations>>, usize) {
+        self.annotate(|annotations| annotations.with_details(details))
     }
 
     /// Links a changed copy of the annotations.

@@ -44,7 +44,6 @@ fn new_task() -> NewRecord {
         location: Location::caller(),
         name: None,
         hints: None,
-        details: None,
         task: NonNull::<u64>::dangling().cast(),
     }
 }

@@ -39,7 +39,7 @@ impl Registry {
     #[inline(always)]
     pub unsafe fn register(&self, writer: &mut Writer, new: NewRecord, ticks: u64) -> ActiveRecord {
         debug_assert!(writer.registry == self.identity, "the caller's promise");
-        if new.name.is_some() || new.hints.is_some() || new.details.is_some() {
+        if new.name.is_some() || new.hints.is_some() {
             self.store.counts.add_annotations(&new);
         }
         let number = self.allocate(writer);
@@ -387,6 +387,15 @@ impl Registry {
         drop(evictors);
         // Before the annotations that were replaced are retired: a pin would keep them.
         drop(pin);
+        self.annotations_added(added, replaced);
+    }
+
+    /// Adds details to the record of a task that has none yet.
+    ///
+    /// They are not in [`NewRecord`], where they would cost each spawn some ten instructions.
+    pub fn add_details(&self, record: &ActiveRecord, details: Arc<TaskDetails>) {
+        debug_assert!(self.has(record), "the record is one of another registry");
+        let (replaced, added) = record.slot().add_details(details);
         self.annotations_added(added, replaced);
     }
 

@@ -70,7 +70,8 @@ impl Lifecycle {
     /// Returns whether a shutdown has begun.
     #[inline]
     pub(crate) fn is_shutting_down(&self) -> bool {
-        self.phase() != Phase::Open
+        // Ordering: Acquire pairs with the Release of `advance_from`, as in `phase`.
+        self.phase.load(Ordering::Acquire) != Phase::Open as u8
     }
 
     /// Advances the phase, and returns whether this call was the one that did.

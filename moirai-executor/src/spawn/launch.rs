@@ -11,7 +11,6 @@ use moirai_core::{LocalQueue, Priority, TaskId, TaskKind};
 use crate::handle::TaskHandle;
 use crate::registry::{ActiveRecord, ClassId, NewRecord};
 use crate::runtime::context::Context;
-use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Runnable, Shared};
 use crate::runtime::task_host::{new_task_reason, queue_from_outside, wake_for};
 use crate::spawn::refuse::refuse_cell;
@@ -65,15 +64,7 @@ fn launch_plain(
     // SAFETY: the cell is new, and alive.
     let header = unsafe { task.as_ref() };
     let (kind, priority) = (header.kind(), header.priority());
-    let new = || NewRecord {
-        kind,
-        priority,
-        location,
-        name: None,
-        hints: None,
-        details: None,
-        task: task.cast(),
-    };
+    let new = || NewRecord { kind, priority, location, name: None, hints: None, task: task.cast() };
     // SAFETY: the cell is new, and its header is `task`.
     unsafe { launch(shared, task, new) }
 }
@@ -179,12 +170,16 @@ unsafe fn register_from_outside(
 }
 
 /// Returns whether a task of the calling thread, which holds no core, is refused because of a shutdown.
+#[inline]
 pub(crate) fn refuses_caller(shared: &Shared) -> bool {
-    match shared.lifecycle.phase() {
-        Phase::Open => false,
-        Phase::Draining => !Context::is_inside(shared),
-        Phase::Closed | Phase::Cancelling | Phase::Stopped => true,
-    }
+    shared.lifecycle.is_shutting_down() && refuses_caller_now(shared)
+}
+
+/// [`refuses_caller`] in a shutdown.
+#[cold]
+#[inline(never)]
+fn refuses_caller_now(shared: &Shared) -> bool {
+    shared.lifecycle.is_closed() || !Context::is_inside(shared)
 }
 
 /// [`register_from_outside`], for a task that may be of a retention class, on any thread.

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::handle::TaskHandle;
 use crate::panics::{log, spans};
-use crate::registry::{ClassId, NewRecord, TaskHints};
+use crate::registry::{ClassId, NewRecord, TaskDetails, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
@@ -272,11 +272,10 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
         location,
         name,
         hints,
-        details,
         task: task.cast(),
     };
-    let is_usual = kind != TaskKind::Blocking && cancellation.is_none() && class.is_default();
-    if is_usual && shared.plugins.is_empty() {
+    let extras = Extras { class, details, cancellation };
+    if kind != TaskKind::Blocking && extras.are_none() && shared.plugins.is_empty() {
         let task = cell.header();
         // SAFETY: the cell is new, and `task` is its header.
         return match unsafe { launch_annotated(shared, task, new(task)) } {
@@ -285,22 +284,38 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
             None => refuse_cell(shared, cell, kind),
         };
     }
-    spawn_slow(shared, cell, new, (kind, class), cancellation)
+    spawn_slow(shared, cell, new, kind, extras)
 }
 
-/// The slow path: begins the record, registers what may cancel the task, calls hooks, and queues the task.
+/// What few tasks have, and what needs the record.
+struct Extras {
+    class: ClassId,
+    details: Option<Arc<TaskDetails>>,
+    cancellation: Option<Cancellation>,
+}
+
+impl Extras {
+    fn are_none(&self) -> bool {
+        self.class.is_default() && self.details.is_none() && self.cancellation.is_none()
+    }
+}
+
+/// The slow path: begins the record, adds what few tasks have, registers what may cancel the task, calls hooks, and queues the task.
 fn spawn_slow<W: Work + 'static>(
     shared: &Shared,
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
-    (kind, class): (TaskKind, ClassId),
-    cancellation: Option<Cancellation>,
+    kind: TaskKind,
+    Extras { class, details, cancellation }: Extras,
 ) -> TaskHandle<W::Output> {
     let ticks = shared.clock.ticks();
     let spawned = cell.publish(|task| {
         // SAFETY: the cell is new, and `task` is its header.
-        let record = unsafe { register_in_class(shared, class, new(task), ticks) };
-        record.map(|record| (record.id(), record))
+        let record = unsafe { register_in_class(shared, class, new(task), ticks) }?;
+        if let Some(details) = details {
+            shared.registry.add_details(&record, details);
+        }
+        Some((record.id(), record))
     });
     let Some((task, handle)) = spawned else {
         return refuse_closed(shared, kind);
