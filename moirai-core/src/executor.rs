@@ -202,6 +202,13 @@ pub struct ExecutorConfig {
     /// Whether each task runs inside of the `tracing` span that was current where it was spawned, and each closure of fork-join work
     /// inside of that of the call. Default: `false`.
     pub inherit_spans: bool,
+    /// Whether a thread that waits, or announces that it blocks, goes on as the worker that it was. Default: `false`.
+    ///
+    /// Meanwhile another thread is that worker. By default, a thread goes on at once, as no worker if another thread still is the one
+    /// that it was, and is a worker again when its task has ended. If this is `true`, it first waits until the other thread has ended
+    /// the task that it runs. Then `worker_index` does not change within a task's poll or closure, as code expects that has data for
+    /// each worker.
+    pub stable_worker_index: bool,
     /// Whether what tasks and workers do is recorded, including the queue and execution times of all tasks. Default: `true`.
     ///
     /// If `false`, the executor's [`Recorder`](crate::Recorder) is not called, and the numbers that `Moirai::metrics()` returns
@@ -232,6 +239,7 @@ impl Default for ExecutorConfig {
             parallel_stall_budget: None,
             capture_panic_location: false,
             inherit_spans: false,
+            stable_worker_index: false,
             record_metrics: true,
         }
     }

@@ -3,19 +3,19 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, Priority, Recorder,
     ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
-    ThreadKind,
 };
 use moirai_core::{CancelCause, Scheduler};
 use moirai_sync::{CancellationToken, drive};
-use parking_lot::Mutex;
 
 use crate::box_if_large;
 use crate::group::TaskGroup;
@@ -26,13 +26,11 @@ use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::caller_wait::spin_then_park;
 use crate::runtime::context::Context;
 use crate::runtime::handoff::{HandedOff, blocking_in_place};
-use crate::runtime::last_core;
-use crate::runtime::lifecycle::Phase;
 use crate::runtime::scheduler_dispatch::AnyLocal;
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
-use crate::runtime::shutdown::shut_down;
+use crate::runtime::shutdown::{drain_in_background, shut_down};
 use crate::runtime::shutdown_state::ShutdownMode;
-use crate::runtime::threads::thread_name;
+use crate::runtime::worker_thread::WorkerThread;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::check::NeverFails;
@@ -61,16 +59,25 @@ impl UnwindSafe for HybridExecutor {}
 impl RefUnwindSafe for HybridExecutor {}
 
 /// Shuts the executor down when the last owning handle is dropped.
-struct Owner(Arc<Shared>);
+struct Owner {
+    shared: Arc<Shared>,
+    /// Whether the executor was let go, so that it shuts down by itself.
+    detached: AtomicBool,
+}
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = shut_down(&self.0, ShutdownMode::Drop);
+        if !*self.detached.get_mut() {
+            let _ = shut_down(&self.shared, ShutdownMode::Drop);
+        }
     }
 }
 
 impl HybridExecutor {
-    pub(crate) fn start(parts: BuilderParts) -> Result<Self, BuildError> {
+    pub(crate) fn start(
+        parts: BuilderParts,
+        spawn: &mut dyn FnMut(WorkerThread) -> io::Result<()>,
+    ) -> Result<Self, BuildError> {
         let workers = parts.config.worker_threads;
         let queues = parts.scheduler.start(workers);
         if queues.len() != workers {
@@ -88,10 +95,10 @@ impl HybridExecutor {
             recorder.start(shared.config.worker_threads);
         }
         // From here on an error drops the owner, which stops what was started.
-        let executor =
-            Self { owner: Some(Arc::new(Owner(Arc::clone(&shared)))), shared: Arc::clone(&shared) };
+        let owner = Owner { shared: Arc::clone(&shared), detached: AtomicBool::new(false) };
+        let executor = Self { owner: Some(Arc::new(owner)), shared: Arc::clone(&shared) };
         let started = executor
-            .start_workers(queues)
+            .start_workers(queues, spawn)
             .and_then(|()| executor.start_watchdog())
             .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
@@ -103,36 +110,25 @@ impl HybridExecutor {
         Ok(executor)
     }
 
-    fn start_workers(&self, queues: Vec<AnyLocal<Runnable>>) -> Result<(), BuildError> {
+    fn start_workers(
+        &self,
+        queues: Vec<AnyLocal<Runnable>>,
+        spawn: &mut dyn FnMut(WorkerThread) -> io::Result<()>,
+    ) -> Result<(), BuildError> {
         let shared = &self.shared;
         let config = &shared.config;
         let mut result = Ok(());
         for (index, queue) in queues.into_iter().enumerate() {
             let writer = shared.registry.writer();
             let core = Box::new(WorkerCore { index, queue, writer, freed: 0, opened: false });
+            // One that is not run closes its core.
+            let thread = WorkerThread::new(Arc::clone(shared), core);
             if result.is_err() {
-                last_core::core_closed(shared, core);
                 continue;
             }
-            let name = thread_name(config, ThreadKind::Worker, index);
-            // The core is found here again if the thread cannot be started.
-            let core = Arc::new(Mutex::new(Some(core)));
-            shared.cores.add_thread();
-            let started = shared.start_thread(name.clone(), {
-                let core = Arc::clone(&core);
-                move |shared| {
-                    let core = core.lock().take();
-                    worker::run(shared, ThreadKind::Worker, index, core);
-                }
-            });
-            if let Err(source) = started {
+            let name = thread.name().to_owned();
+            if let Err(source) = spawn(thread) {
                 result = Err(BuildError::thread(name, config.thread_stack_size, source));
-                shared.cores.remove_thread();
-                // The lifecycle must be closed before the first core closes.
-                let _ = shared.lifecycle.advance(Phase::Stopped);
-                if let Some(core) = core.lock().take() {
-                    last_core::core_closed(shared, core);
-                }
             }
         }
         result
@@ -217,6 +213,12 @@ impl HybridExecutor {
         WeakExecutor(Arc::downgrade(&self.shared))
     }
 
+    /// Returns whether both are handles to the same executor.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     pub(crate) fn counted(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
@@ -238,6 +240,57 @@ impl HybridExecutor {
     #[must_use]
     pub fn worker_index() -> Option<usize> {
         Context::worker_index()
+    }
+
+    /// Returns the index of the worker that the calling thread is, like [`worker_index`](Self::worker_index), and makes it last: from
+    /// here on, a thread of this executor that waits or announces that it blocks goes on as the worker that it was, as if
+    /// [`stable_worker_index`](moirai_core::ExecutorConfig::stable_worker_index) had been set.
+    #[must_use]
+    pub fn lasting_worker_index() -> Option<usize> {
+        Context::with(|context| {
+            let context = context?;
+            let index = context.worker()?;
+            // Ordering: Relaxed: see `Shared::keeps_indices`.
+            context.shared().keeps_indices.store(true, Ordering::Relaxed);
+            Some(index)
+        })
+    }
+
+    /// Returns the value of a type that was added to the executor with
+    /// [`extension`](crate::HybridExecutorBuilder::extension).
+    #[must_use]
+    pub fn extension<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.shared.extensions.get()
+    }
+
+    /// Spawns a parallel closure that the given worker runs, and no other; see [`Moirai::spawn_on_worker`].
+    ///
+    /// [`Moirai::spawn_on_worker`]: https://docs.rs/moirai/latest/moirai/struct.Moirai.html#method.spawn_on_worker
+    #[track_caller]
+    pub fn spawn_on_worker<F, R>(&self, worker: usize, f: F) -> Option<TaskHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        if worker >= self.worker_count() {
+            return None;
+        }
+        let mut options = SpawnOptions::new(TaskKind::Parallel);
+        options.rare.get_or_insert_default().worker = Some(worker);
+        Some(spawn_closure::<_, _, NeverFails>(&self.shared, f, options))
+    }
+
+    /// Lets the executor go: active tasks go on, may spawn others, and when none is left, the executor stops, while nobody waits for it;
+    /// see [`Moirai::drain_in_background`].
+    ///
+    /// [`Moirai::drain_in_background`]: https://docs.rs/moirai/latest/moirai/struct.Moirai.html#method.drain_in_background
+    pub fn drain_in_background(self) {
+        if let Some(owner) = &self.owner
+            && drain_in_background(&self.shared)
+        {
+            // Ordering: Relaxed: the count of the owners orders it before the drop of the last one.
+            owner.detached.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Spawns a future whose result nobody wants, and returns the task's id.

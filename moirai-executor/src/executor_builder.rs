@@ -1,21 +1,26 @@
 //! Setting up an executor.
 
+use std::any::Any;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Retention,
-    RetentionClass, Scheduler,
+    RetentionClass, Scheduler, ThreadKind,
 };
 use moirai_scheduler::WorkStealing;
 
 use crate::executor::HybridExecutor;
+use crate::runtime::extensions::Extensions;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler_dispatch::AnyScheduler;
 use crate::runtime::shared::{BuilderParts, Runnable};
+use crate::runtime::thread_names::ThreadNames;
+use crate::runtime::worker_thread::WorkerThread;
 
 /// Sets up an executor. [`HybridExecutor::builder`] creates one.
 ///
@@ -34,6 +39,8 @@ pub struct HybridExecutorBuilder<E = HybridExecutor> {
     plugins: Plugins,
     recorder: Option<Arc<dyn Recorder>>,
     clock: Option<Clock>,
+    extensions: Extensions,
+    thread_names: ThreadNames,
     built: PhantomData<fn() -> E>,
 }
 
@@ -61,6 +68,8 @@ impl Default for HybridExecutorBuilder {
             plugins: Plugins::default(),
             recorder: None,
             clock: None,
+            extensions: Extensions::default(),
+            thread_names: ThreadNames::default(),
             built: PhantomData,
         }
     }
@@ -69,8 +78,26 @@ impl Default for HybridExecutorBuilder {
 impl<E> HybridExecutorBuilder<E> {
     /// Returns the same builder for a type `E2` that wraps a [`HybridExecutor`].
     pub fn wrapped_in<E2: From<HybridExecutor>>(self) -> HybridExecutorBuilder<E2> {
-        let Self { config, scheduler, plugins, recorder, clock, built: _ } = self;
-        HybridExecutorBuilder { config, scheduler, plugins, recorder, clock, built: PhantomData }
+        let Self {
+            config,
+            scheduler,
+            plugins,
+            recorder,
+            clock,
+            extensions,
+            thread_names,
+            built: _,
+        } = self;
+        HybridExecutorBuilder {
+            config,
+            scheduler,
+            plugins,
+            recorder,
+            clock,
+            extensions,
+            thread_names,
+            built: PhantomData,
+        }
     }
 
     /// Replaces the whole configuration.
@@ -88,6 +115,56 @@ impl<E> HybridExecutorBuilder<E> {
     /// Sets what the names of the executor's threads begin with; see [`ExecutorConfig::thread_name_prefix`].
     pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.config.thread_name_prefix = prefix.into();
+        self
+    }
+
+    /// Sets the names of the threads that run tasks: `name` is called with the kind of each thread and its number. The other threads, of
+    /// which there is one each, are named by the [prefix](Self::thread_name_prefix), and so are all if `name` panics.
+    ///
+    /// Linux shows 15 bytes of a name. NULs are left out, and of a long name only the first 256 bytes are kept.
+    ///
+    /// ```
+    /// use moirai::ThreadKind;
+    /// use moirai::prelude::*;
+    ///
+    /// let name = |kind: ThreadKind, number| format!("{kind} number {number}");
+    /// let executor = Moirai::builder().worker_threads(1).thread_names(name).build()?;
+    /// let name = executor.spawn_parallel(|| std::thread::current().name().map(str::to_owned));
+    /// assert_eq!(name.join().unwrap().as_deref(), Some("worker number 0"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn thread_names(
+        mut self,
+        name: impl Fn(ThreadKind, usize) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.thread_names = ThreadNames::by(name);
+        self
+    }
+
+    /// Hangs a value on the executor, where code that runs on the executor finds it by its type: [`HybridExecutor::extension`]. It
+    /// replaces an earlier one of the same type, and is dropped with the executor.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    ///
+    /// struct Tenant(&'static str);
+    ///
+    /// let executor = Moirai::builder().extension(Tenant("blue")).build()?;
+    /// let tenant = executor.spawn_async(async {
+    ///     Moirai::current().and_then(|executor| Some(executor.extension::<Tenant>()?.0))
+    /// });
+    /// assert_eq!(tenant.join().unwrap(), Some("blue"));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn extension<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        drop(self.extensions.insert(value));
+        self
+    }
+
+    /// Sets whether threads go on as the workers that they were when they have waited; see
+    /// [`ExecutorConfig::stable_worker_index`].
+    pub fn stable_worker_index(mut self, stable: bool) -> Self {
+        self.config.stable_worker_index = stable;
         self
     }
 
@@ -282,7 +359,60 @@ impl<E> HybridExecutorBuilder<E> {
     where
         E: From<HybridExecutor>,
     {
-        let Self { config, scheduler, plugins, recorder, clock, built: _ } = self;
+        self.build_with(WorkerThread::spawn)
+    }
+
+    /// Starts the executor, with its workers on threads that `spawn` starts: for threads that are pinned to processors, that have a
+    /// priority of their own, or that may borrow from the caller.
+    ///
+    /// `spawn` is called once for each worker, on the calling thread, and lets the thread that is to be the worker call
+    /// [`WorkerThread::run`]. The executor's other threads are started as usual: spare ones, which take over from workers that block,
+    /// too. [`spare_threads(0)`](Self::spare_threads) turns those off.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    ///
+    /// let greeting = String::from("hello");
+    /// std::thread::scope(|threads| {
+    ///     let executor: Moirai = Moirai::builder().worker_threads(2).spare_threads(0).build_with(|worker| {
+    ///         let greeting = &greeting;
+    ///         threads.spawn(move || {
+    ///             println!("{greeting} from worker {}", worker.index());
+    ///             worker.run();
+    ///         });
+    ///         Ok(())
+    ///     })?;
+    ///     assert_eq!(executor.spawn_parallel(|| 6 * 7).join().unwrap(), 42);
+    ///     executor.shutdown();
+    ///     Ok::<(), BuildError>(())
+    /// })?;
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build); an error of `spawn` is one of a thread that could not be started.
+    ///
+    /// # Panics
+    ///
+    /// If `spawn` panics. Then the workers that it has started stop.
+    pub fn build_with(
+        self,
+        mut spawn: impl FnMut(WorkerThread) -> io::Result<()>,
+    ) -> Result<E, BuildError>
+    where
+        E: From<HybridExecutor>,
+    {
+        let Self {
+            config,
+            scheduler,
+            plugins,
+            recorder,
+            clock,
+            extensions,
+            thread_names,
+            built: _,
+        } = self;
         config.validate()?;
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(WorkStealing::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
@@ -290,8 +420,18 @@ impl<E> HybridExecutorBuilder<E> {
         let park_hook = plugins.park_hook()?;
         park_hook.iter().for_each(|hook| hook.start(config.worker_threads));
         let mode = Mode::Threads;
-        let parts = BuilderParts { config, clock, scheduler, plugins, park_hook, recorder, mode };
-        HybridExecutor::start(parts).map(E::from)
+        let parts = BuilderParts {
+            config,
+            clock,
+            scheduler,
+            plugins,
+            park_hook,
+            recorder,
+            mode,
+            extensions,
+            thread_names,
+        };
+        HybridExecutor::start(parts, &mut spawn).map(E::from)
     }
 }
 

@@ -59,6 +59,7 @@ pub use handle::{AbortHandle, AbortOnDropHandle, TaskHandle};
 pub use parallel::{Scope, join_or, scope_or};
 pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;
+pub use runtime::worker_thread::{EnteredWorker, WorkerThread};
 #[doc(hidden)]
 pub use spawn::Size;
 pub use spawn::{Destination, FailsOnErr, Regroup, Standalone, TaskBuilder};

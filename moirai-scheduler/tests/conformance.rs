@@ -7,6 +7,7 @@ use moirai_scheduler::{
 };
 
 conformance_tests!(work_stealing, WorkStealing::new());
+conformance_tests!(newest_first, WorkStealing::newest_first());
 conformance_tests!(short_first, ShortFirst::new());
 conformance_tests!(global_fifo, GlobalFifo::new());
 conformance_tests!(strict_bands, PriorityBands::strict());

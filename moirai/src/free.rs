@@ -112,7 +112,7 @@ where
 /// If `f` or one of the closures panics, once all have ended.
 pub fn scope<'env, F, R>(f: F) -> R
 where
-    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     moirai_executor::scope_or(|| global().executor(), f)
 }

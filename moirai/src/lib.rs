@@ -67,6 +67,7 @@ pub mod retry;
 #[cfg(all(unix, feature = "signal"))]
 pub mod signal;
 pub mod sim;
+mod workers;
 
 #[cfg(doctest)]
 mod guide;
@@ -93,9 +94,10 @@ pub use moirai_core::{
     TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
-    AbortHandle, AbortOnDropHandle, Destination, FailsOnErr, GroupCounts, HybridExecutor,
-    HybridExecutorBuilder, InGroup, Regroup, Scope, Standalone, TaskBuilder, TaskGroup, TaskHandle,
-    TrySpawnError, block_in_place, idle, is_cancelled, time, yield_now,
+    AbortHandle, AbortOnDropHandle, Destination, EnteredWorker, FailsOnErr, GroupCounts,
+    HybridExecutor, HybridExecutorBuilder, InGroup, Regroup, Scope, Standalone, TaskBuilder,
+    TaskGroup, TaskHandle, TrySpawnError, WorkerThread, block_in_place, idle, is_cancelled, time,
+    yield_now,
 };
 #[cfg(feature = "macros")]
 pub use moirai_macros::{main, test};

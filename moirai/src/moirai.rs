@@ -129,6 +129,10 @@ impl Moirai {
         &self.0
     }
 
+    pub(crate) fn into_executor(self) -> HybridExecutor {
+        self.0
+    }
+
     /// Spawns a [`Task`], such as a closure, which a worker runs.
     ///
     /// If the task is refused, its handle returns [`TaskError::ShutDown`](crate::TaskError::ShutDown) once the executor is shutting
@@ -400,7 +404,7 @@ impl Moirai {
     /// If `f` or one of the closures panics, once all have ended: with the payload of `f`, or else with the first one of a closure.
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
-        F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
     {
         self.0.scope(f)
     }

@@ -80,30 +80,42 @@ use crate::runtime::shared::Shared;
 ///     scope
 /// }
 /// ```
+///
+/// A closure may use the scope that it was spawned in by the reference that it is called with, or by the one that it captures:
+///
+/// ```
+/// # use moirai::prelude::*;
+/// # let executor = Moirai::builder().worker_threads(1).build().unwrap();
+/// let sum = std::sync::atomic::AtomicU32::new(0);
+/// executor.scope(|s| {
+///     s.spawn(|_| {
+///         s.spawn(|inner| inner.spawn(|_| _ = sum.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
+///     });
+/// });
+/// assert_eq!(sum.into_inner(), 1);
+/// ```
+// A reference to it is one to its core, which is on the stack of the scope's own thread until the scope ends.
+#[repr(transparent)]
 pub struct Scope<'scope, 'env: 'scope> {
-    /// The core is on the stack of the scope's own thread.
-    core: *const ScopeCore<Shared>,
+    core: ScopeCore<Shared>,
     // Invariant, as in `std::thread::scope`: if 'scope could shrink, a job could borrow what the scope's own closure owns.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
 
-// SAFETY: the pointer leads to a core, which is `Sync`.
-unsafe impl Sync for Scope<'_, '_> {}
-
 impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
-    /// Creates a scope for a core that lives at least as long as the scope.
-    const fn of(core: *const ScopeCore<Shared>) -> Self {
-        Self { core, scope: PhantomData, env: PhantomData }
-    }
-
-    const fn core(&self) -> &ScopeCore<Shared> {
-        // SAFETY: the core lives at least as long as this, as `of` demands.
-        unsafe { &*self.core }
+    /// Returns the scope of a core.
+    ///
+    /// # Safety
+    ///
+    /// The core is a `ScopeCore<Shared>` that stays where it is, and alive, during 'scope.
+    const unsafe fn of(core: *const ScopeCore<Shared>) -> &'scope Self {
+        // SAFETY: promised by the caller; this type has the layout of a core.
+        unsafe { &*core.cast() }
     }
 
     const fn shared(&self) -> &Shared {
-        self.core().host()
+        self.core.host()
     }
 
     /// Spawns a closure, which runs before the scope ends. It may borrow whatever outlives the scope, and may spawn further
@@ -114,9 +126,10 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     /// inside of the `tracing` span that is current here.
     pub fn spawn<F>(&self, f: F)
     where
-        F: FnOnce(&Scope<'scope, 'env>) + Send + 'scope,
+        F: FnOnce(&'scope Scope<'scope, 'env>) + Send + 'scope,
     {
-        let job = move |scope_ref: ScopeRef| f(&Scope::of(scope_ref.0.cast()));
+        // SAFETY: the reference is to the core of this scope, which ends only after its jobs, and 'scope ends with it.
+        let job = move |scope_ref: ScopeRef| f(unsafe { Scope::of(scope_ref.0.cast()) });
         let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = if self.shared().config.inherit_spans {
             let span = spans::current();
             Box::new(move |scope_ref| {
@@ -130,7 +143,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         let local_jobs =
             Context::with(|context| context.map_or(ptr::null(), Context::local_jobs_address));
         // SAFETY: the job casts to the type of this core, and 'scope, which is that of all that it borrows, outlives the scope.
-        unsafe { self.core().spawn(local_jobs, HeapJob(job)) };
+        unsafe { self.core.spawn(local_jobs, HeapJob(job)) };
     }
 
     /// Calls both closures like [`join`](crate::HybridExecutor::join), on the scope's executor.
@@ -154,15 +167,17 @@ impl fmt::Debug for Scope<'_, '_> {
 /// Calls `f` with a scope of the executor, on a thread that is inside of fork-join work.
 fn scope<'env, F, R>(local_jobs: &LocalJobs, shared: &Shared, f: F) -> R
 where
-    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    run(local_jobs, shared, |core| f(&Scope::of(core)))
+    // SAFETY: `run` leaves the core where it is until its jobs have ended, and 'scope is not longer than that, because `f` has to
+    // accept any.
+    run(local_jobs, shared, |core| f(unsafe { Scope::of(core) }))
 }
 
 #[inline]
 fn scope_on<'env, F, R>(shared: &Shared, f: F) -> R
 where
-    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     on(shared, |local_jobs, shared| scope(local_jobs, shared, f))
 }
@@ -170,7 +185,7 @@ where
 /// Calls [`HybridExecutor::scope`] on the executor that runs the calling thread, or on `elsewhere` if there is none.
 pub fn scope_or<'env, F, R>(elsewhere: impl FnOnce() -> &'static HybridExecutor, f: F) -> R
 where
-    F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     Context::with(|context| match context {
         Some(context) => forking(context, |local_jobs, shared| scope(local_jobs, shared, f)),
@@ -192,7 +207,7 @@ impl HybridExecutor {
     /// If `f` or one of the closures panics, once all have ended: with the payload of `f`, or else with the first one of a closure.
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
-        F: for<'scope> FnOnce(&Scope<'scope, 'env>) -> R,
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
     {
         scope_on(self.shared(), f)
     }

@@ -29,7 +29,7 @@ pub(super) fn request_compensation(shared: &Shared) {
     let Some(Request { number, activity }) = shared.watchdog.compensation.ask() else {
         return;
     };
-    let name = thread_name(&shared.config, ThreadKind::Compensation, number);
+    let name = thread_name(shared, ThreadKind::Compensation, number);
     log!(debug, "workers are stuck while tasks wait: a compensation thread is woken");
     let started = shared.start_thread(name, move |shared| {
         if let Some(message) = panics::contain(|| compensate(&shared, number, activity)) {

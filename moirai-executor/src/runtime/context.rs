@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use moirai_core::TaskId;
@@ -121,6 +121,32 @@ impl Context {
         self.outer.set(outer);
         let _leave = LeaveContext(outer);
         f()
+    }
+
+    /// Makes this the calling thread's outermost context until [`leave`](Self::leave) is called. It comes back if the thread has one.
+    pub(crate) fn enter_for_good(self: Box<Self>) -> Result<NonNull<Self>, Box<Self>> {
+        if !INNERMOST.with(Cell::get).is_null() {
+            return Err(self);
+        }
+        self.local_jobs.pin_in_place();
+        let context = NonNull::from(Box::leak(self));
+        INNERMOST.with(|innermost| innermost.set(context.as_ptr()));
+        Ok(context)
+    }
+
+    /// Ends what [`enter_for_good`](Self::enter_for_good) has begun. `None` if the thread is inside of another context.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread got `context` from `enter_for_good`, and has not left it.
+    pub(crate) unsafe fn leave(context: NonNull<Self>) -> Option<Box<Self>> {
+        if !ptr::eq(INNERMOST.with(Cell::get), context.as_ptr()) {
+            return None;
+        }
+        INNERMOST.with(|innermost| innermost.set(ptr::null()));
+        // SAFETY: the pointer is one of a leaked box, and is given up here. Nothing borrows the context: only what runs inside of it
+        // does, and nothing runs inside of it while this is called from outside of `with` and `find`.
+        Some(unsafe { Box::from_raw(context.as_ptr()) })
     }
 
     /// Returns whether this is in the list of the calling thread's contexts.

@@ -76,6 +76,9 @@ fn has_work_for_core(shared: &Shared) -> bool {
         wake_for(shared, visibility, here);
     }
     has_task.is_some_and(|(has_task, _)| has_task)
+        || Context::with_core_of(shared, |core| {
+            shared.mailboxes.has_post(core.index) || shared.claims.is_claimed(core.index)
+        }) == Some(true)
         || shared.shared_jobs.has_jobs()
         || shared.lifecycle.phase() == Phase::Stopped
 }

@@ -19,8 +19,11 @@ use crate::registry::ClockListener;
 use crate::registry::{ActiveRecord, Registry, TaskHints, Writer};
 use crate::runtime::admission::Admission;
 use crate::runtime::cell_count::CellCount;
+use crate::runtime::core_claims::CoreClaims;
+use crate::runtime::extensions::Extensions;
 use crate::runtime::hook_host::HookHost;
 use crate::runtime::lifecycle::Lifecycle;
+use crate::runtime::mailbox::Mailboxes;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::poll_estimates::PollEstimates;
@@ -28,6 +31,7 @@ use crate::runtime::scheduler_dispatch::{AnyLocal, AnyScheduler};
 use crate::runtime::shutdown_state::ShutdownProgress;
 use crate::runtime::shutdown_token::ShutdownToken;
 use crate::runtime::sim_turns::Turns;
+use crate::runtime::thread_names::ThreadNames;
 use crate::runtime::thread_pool::{PoolLimits, ThreadPool};
 use crate::runtime::watchers::Watchers;
 use crate::task::{RawRunnable, TaskRef};
@@ -76,6 +80,16 @@ pub(crate) struct Shared {
     pub(crate) cleanup: Mutex<Option<ClockListener>>,
     /// Threads that hold cores, and cores that wait for a thread.
     pub(crate) cores: CachePadded<ThreadPool<Box<WorkerCore>>>,
+    /// Cores whose former holders want them back.
+    pub(crate) claims: CoreClaims<Box<WorkerCore>>,
+    /// Whether threads get the cores back that they have handed off, so that their worker index stays the same.
+    pub(crate) keeps_indices: AtomicBool,
+    /// Closures that one worker alone may run.
+    pub(crate) mailboxes: Mailboxes<Runnable>,
+    /// What users have hung on the executor.
+    pub(crate) extensions: Extensions,
+    /// Makes the names of threads.
+    pub(crate) thread_names: ThreadNames,
     /// Threads that run blocking tasks, and tasks that wait for a thread.
     pub(crate) blocking: CachePadded<ThreadPool<Runnable>>,
     pub(crate) lifecycle: Lifecycle,
@@ -207,6 +221,8 @@ pub(crate) struct BuilderParts {
     pub(crate) park_hook: Option<HookHost>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) mode: SharedMode,
+    pub(crate) extensions: Extensions,
+    pub(crate) thread_names: ThreadNames,
 }
 
 /// How long a worker whose tasks take long may run tasks of its own queue before it looks into the injector first, where tasks are
@@ -215,7 +231,17 @@ const INJECTOR_EVERY: Duration = Duration::from_micros(200);
 
 impl Shared {
     pub(crate) fn new(parts: BuilderParts) -> Arc<Self> {
-        let BuilderParts { config, clock, scheduler, plugins, park_hook, recorder, mode } = parts;
+        let BuilderParts {
+            config,
+            clock,
+            scheduler,
+            plugins,
+            park_hook,
+            recorder,
+            mode,
+            extensions,
+            thread_names,
+        } = parts;
         let workers = config.worker_threads;
         let keep_alive = config.blocking_keep_alive;
         let (spare, compensation) = thread_limits(&config);
@@ -268,6 +294,11 @@ impl Shared {
                 queue: usize::MAX,
                 keep_alive,
             })),
+            claims: CoreClaims::new(workers),
+            keeps_indices: AtomicBool::new(config.stable_worker_index),
+            mailboxes: Mailboxes::new(workers),
+            extensions,
+            thread_names,
             admission: Admission::new(&config),
             lifecycle: Lifecycle::new(),
             open_cores: AtomicUsize::new(workers),
@@ -316,7 +347,13 @@ impl Shared {
 
     /// Returns the number of tasks that are queued for the workers.
     pub(crate) fn queued(&self) -> usize {
-        self.scheduler.len()
+        self.scheduler.len() + self.mailboxes.len()
+    }
+
+    /// Returns whether threads get the cores back that they hand off.
+    pub(crate) fn keeps_indices(&self) -> bool {
+        // Ordering: Relaxed: a thread sees what it has set itself; what others set concerns their own cores.
+        self.keeps_indices.load(Ordering::Relaxed)
     }
 }
 
@@ -326,6 +363,11 @@ impl Drop for Shared {
         let recorder = self.recorder.take();
         if let Some(message) = panics::contain(|| drop(recorder)) {
             log!(error, panic = &*message, "the destructor of the recorder panicked");
+        }
+        for extension in self.extensions.take() {
+            if let Some(message) = panics::contain(|| drop(extension)) {
+                log!(error, panic = &*message, "the destructor of an extension panicked");
+            }
         }
     }
 }

@@ -179,6 +179,25 @@ fn shut_down_elsewhere(shared: &Shared, mode: ShutdownMode) {
     }
 }
 
+/// Begins a drain that nobody waits for and that has no deadline. Returns `false` if nothing is active, or no thread can be started for
+/// it: then the caller must shut the executor down.
+pub(crate) fn drain_in_background(shared: &Shared) -> bool {
+    if shared.is_forked() || !shared.mode.has_threads() {
+        return false;
+    }
+    begin(shared, Phase::Draining, Some(Instant::now()));
+    if active(shared) == 0 {
+        return false;
+    }
+    let name = format!("{}-drain", shared.config.thread_name_prefix);
+    let drain = ShutdownMode::Drain(Duration::MAX);
+    let started = shared.start_thread(name, move |shared| drop(shut_down(&shared, drain)));
+    if let Err(error) = &started {
+        log!(warn, %error, "the executor is not drained but shut down: no thread for it");
+    }
+    started.is_ok()
+}
+
 /// Admits no further tasks, and asks all active ones to stop.
 pub(crate) fn cancel_all(shared: &Shared) {
     close(shared, None);

@@ -141,6 +141,14 @@ pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Prio
     shared.lifecycle.queued_behind_a_fence(|| last_core::end_queued(shared));
 }
 
+/// Queues a task that the given worker must run.
+pub(crate) fn post_to_worker(shared: &Shared, task: Runnable, worker: usize) {
+    shared.mailboxes.post(worker, task);
+    // The fence in the notification is the one that the lifecycle asks for.
+    shared.sleepers.notify_worker(worker);
+    shared.lifecycle.queued_behind_a_fence(|| last_core::end_queued(shared));
+}
+
 /// Returns the reason for which a new task is queued.
 pub(crate) fn new_task_reason(kind: TaskKind) -> QueueReason {
     if kind == TaskKind::Async { QueueReason::Spawned } else { QueueReason::Offered }

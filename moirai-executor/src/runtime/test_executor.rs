@@ -9,12 +9,14 @@ use moirai_scheduler::GlobalFifo;
 
 use crate::handle::TaskHandle;
 use crate::runtime::context::Context;
+use crate::runtime::extensions::Extensions;
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::mode::Mode;
 use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler_dispatch::AnyScheduler;
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
+use crate::runtime::thread_names::ThreadNames;
 use crate::spawn::check::NeverFails;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::spawn_future;
@@ -52,6 +54,8 @@ impl TestExecutor {
             park_hook: None,
             recorder: None,
             mode: Mode::Threads,
+            extensions: Extensions::default(),
+            thread_names: ThreadNames::default(),
         });
         let writer = shared.registry.writer();
         let core = WorkerCore { index: 0, queue, writer, freed: 0, opened: true };

@@ -3,13 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use moirai_core::{ExecutorConfig, ThreadKind};
+use moirai_core::ThreadKind;
 
 use crate::runtime::shared::Shared;
 
 /// Returns the name of a thread that runs tasks.
-pub(crate) fn thread_name(config: &ExecutorConfig, kind: ThreadKind, number: usize) -> String {
-    format!("{}-{kind}-{number}", config.thread_name_prefix)
+pub(crate) fn thread_name(shared: &Shared, kind: ThreadKind, number: usize) -> String {
+    let given = shared.thread_names.given(kind, number);
+    given.unwrap_or_else(|| format!("{}-{kind}-{number}", shared.config.thread_name_prefix))
 }
 
 /// Calls the hooks of a thread that runs tasks: `on_thread_start` when this is created, `on_thread_stop` when it is dropped.
@@ -52,10 +53,10 @@ impl Shared {
         if let Some(size) = self.config.thread_stack_size {
             builder = builder.stack_size(size);
         }
-        let prefix = self.config.thread_name_prefix.len();
+        let prefix = self.config.thread_name_prefix.clone();
         builder
             .spawn(move || {
-                name_for_system(prefix);
+                name_for_system(&prefix);
                 body(shared);
             })
             .map(drop)
@@ -66,14 +67,15 @@ impl Shared {
 #[cfg(all(any(target_os = "linux", test), not(moirai_loom)))]
 const SHOWN: usize = 15;
 
-/// Makes the system show the part of the calling thread's name that tells it from others. The name begins with `prefix` bytes that all
+/// Makes the system show the part of the calling thread's name that tells it from others, if the name begins with the prefix that all
 /// threads of the executor have in common.
 #[cfg(all(target_os = "linux", not(moirai_loom)))]
-fn name_for_system(prefix: usize) {
+pub(crate) fn name_for_system(prefix: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or_default();
     if name.len() > SHOWN
-        && let Ok(name) = std::ffi::CString::new(shown_name(name, prefix))
+        && name.starts_with(prefix)
+        && let Ok(name) = std::ffi::CString::new(shown_name(name, prefix.len()))
     {
         // If it fails, the system shows the beginning of the name.
         let _ = rustix::thread::set_name(&name);
@@ -81,7 +83,7 @@ fn name_for_system(prefix: usize) {
 }
 
 #[cfg(not(all(target_os = "linux", not(moirai_loom))))]
-fn name_for_system(_: usize) {}
+pub(crate) fn name_for_system(_: &str) {}
 
 /// Returns a name of at most [`SHOWN`] bytes: what follows the prefix is cut to an initial and the number, and the prefix to what is
 /// left.

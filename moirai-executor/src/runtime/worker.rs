@@ -55,6 +55,9 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     context.ticks.set(shared.clock.ticks());
     shared.watchdog.enter(index);
     shared.watchdog.busy();
+    if give_back_core(context, index) {
+        return;
+    }
     let mut looked_in_injector = context.ticks.get();
     loop {
         // Tasks and public jobs take turns.
@@ -78,6 +81,15 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             {
                 run_stolen_job(context, index, stolen);
             }
+            if context.worker().is_some()
+                && let Some(post) = shared.mailboxes.take(index)
+            {
+                shared.watchdog.in_task(index, post.id());
+                context.run(post);
+            }
+            if context.worker().is_some() && give_back_core(context, index) {
+                return;
+            }
         }
         let Some(popped) = context.with_core(|core| {
             if long_ago {
@@ -99,6 +111,11 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 context.run(task);
             }
             Some(NextWork::StolenJob(stolen)) => run_stolen_job(context, index, stolen),
+            Some(NextWork::GiveBack) => {
+                if give_back_core(context, index) {
+                    return;
+                }
+            }
             None => break,
         }
     }
@@ -115,11 +132,15 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
     shared.watchdog.in_nothing(index);
     context.with_core(|core| shared.registry.flush(&mut core.writer));
     let look = || {
+        if shared.claims.is_claimed(index) {
+            return Some(NextWork::GiveBack);
+        }
         let task = context.with_core(|core| core.queue.pop()).flatten();
-        task.map(NextWork::Task)
+        task.or_else(|| shared.mailboxes.take(index))
+            .map(NextWork::Task)
             .or_else(|| shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob))
     };
-    let stop = || shared.lifecycle.phase() == Phase::Stopped;
+    let stop = || shared.lifecycle.phase() == Phase::Stopped && !shared.claims.is_lent(index);
     let parked = || {
         shared.notify_recorder("worker_parked", |recorder| recorder.worker_parked(index));
     };
@@ -176,6 +197,20 @@ fn sleep_in_hook(context: &Context, index: usize, hook: &HookHost, sleep: &Hooke
 enum NextWork {
     Task(Runnable),
     StolenJob(StolenJob),
+    /// Nothing: another thread has claimed the core.
+    GiveBack,
+}
+
+/// Returns the core to the thread that has claimed it, if one has. Then the calling thread works with it no more.
+fn give_back_core(context: &Context, index: usize) -> bool {
+    let shared = context.shared();
+    if !shared.claims.is_claimed(index) {
+        return false;
+    }
+    let Some(core) = context.take_core() else { return false };
+    context.local_jobs().release_slot(&shared.shared_jobs);
+    let given_back = shared.claims.give_back(index, core);
+    given_back.map_err(|core| context.put_core(core)).is_ok()
 }
 
 /// Runs a stolen job of another thread's fork-join work.
@@ -191,7 +226,7 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
 
 /// Starts a blocking thread.
 pub(crate) fn start_blocking(shared: &Shared, number: usize) -> io::Result<()> {
-    let name = thread_name(&shared.config, ThreadKind::Blocking, number);
+    let name = thread_name(shared, ThreadKind::Blocking, number);
     shared.start_thread(name, move |shared| run_blocking(shared, number))
 }
 
@@ -221,7 +256,9 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
     if Context::nested_tasks() >= MAX_NESTED {
         return false;
     }
-    let popped = Context::with_core_of(shared, |core| core.queue.pop());
+    let popped = Context::with_core_of(shared, |core| {
+        core.queue.pop().or_else(|| shared.mailboxes.take(core.index))
+    });
     let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
         return false;
     };

@@ -18,12 +18,14 @@ use crate::runtime::plugins::Plugins;
 use crate::runtime::scheduler_dispatch::{AnyLocal, AnyScheduler};
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, SharedTurns, WorkerCore};
 use crate::runtime::shutdown::stop;
+use crate::runtime::thread_names::ThreadNames;
 use crate::spawn::check::NeverFails;
 use crate::spawn::options::SpawnOptions;
 use crate::spawn::start::spawn_future;
 
 use super::driver;
 use super::failure::{Cause, Failure};
+use crate::runtime::extensions::Extensions;
 use crate::runtime::mode::Mode;
 use crate::runtime::sim_turns::{Ending, Turns};
 
@@ -212,6 +214,8 @@ impl<E> Simulation<E> {
             park_hook: None,
             recorder: None,
             mode: Mode::Turns(Box::new(turns)),
+            extensions: Extensions::default(),
+            thread_names: ThreadNames::default(),
         });
         let writer = std::iter::repeat_with(|| shared.registry.writer());
         let cores = queues.into_iter().zip(writer).enumerate();

@@ -21,6 +21,8 @@ pub(crate) struct SpawnOptions {
     pub(crate) rare: Option<Box<RareOptions>>,
     /// The hints for the scheduler, with the deadline counted from the spawn. The spawn itself computes them from `rare`.
     pub(crate) hints: Option<Box<TaskHints>>,
+    /// The worker that must run the task. The spawn itself takes it from `rare`.
+    pub(crate) worker: Option<usize>,
     /// What else the record is to say. The spawn itself makes it from `rare`.
     pub(crate) details: Option<Arc<TaskDetails>>,
     /// The class by whose limits the record is kept.
@@ -34,6 +36,8 @@ pub(crate) struct RareOptions {
     /// The time within which the task should run, counted from the spawn.
     pub(crate) deadline: Option<Duration>,
     pub(crate) affinity: Option<u64>,
+    /// The worker that must run the task, which is a closure.
+    pub(crate) worker: Option<usize>,
     pub(crate) expected_duration: Option<Duration>,
     /// Keys and values, not more than a task may have.
     pub(crate) tags: Vec<(Cow<'static, str>, String)>,
@@ -58,6 +62,7 @@ impl SpawnOptions {
             location,
             rare: None,
             hints: None,
+            worker: None,
             details: None,
             class: ClassId::DEFAULT,
         }

@@ -15,7 +15,7 @@ use crate::registry::{ClassId, NewRecord, TaskDetails, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Runnable, Shared};
-use crate::runtime::task_host::{queue_blocking, queue_new, reserve_thread};
+use crate::runtime::task_host::{post_to_worker, queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
 use crate::spawn::check::{Check, NeverFails};
 use crate::spawn::launch::{
@@ -195,6 +195,7 @@ where
     if let Some(rare) = &rare {
         options.hints = hints_of(shared, rare);
         options.details = rare.details();
+        options.worker = rare.worker;
     }
     if let Some(rare) = rare.filter(|rare| rare.cancel.is_any()) {
         let registrar = Registrar::default();
@@ -262,7 +263,8 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
     options: SpawnOptions,
     cancellation: Option<Cancellation>,
 ) -> TaskHandle<W::Output> {
-    let SpawnOptions { kind, priority, name, location, rare: _, hints, details, class } = options;
+    let SpawnOptions { kind, priority, name, location, rare: _, hints, worker, details, class } =
+        options;
     let name = name.map(|name| Arc::from(text::cut(&name, text::MAX_NAME_BYTES)));
     // SAFETY: all cells together own a reference to the shared part, which is given up after the last of them: see `cell_count`.
     let cell = unsafe { NewTask::new(NonNull::from(shared), kind, priority, C::check(work)) };
@@ -274,7 +276,7 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
         hints,
         task: task.cast(),
     };
-    let extras = Extras { class, details, cancellation };
+    let extras = Extras { class, details, cancellation, worker };
     if kind != TaskKind::Blocking && extras.are_none() && shared.plugins.is_empty() {
         let task = cell.header();
         // SAFETY: the cell is new, and `task` is its header.
@@ -292,11 +294,15 @@ struct Extras {
     class: ClassId,
     details: Option<Arc<TaskDetails>>,
     cancellation: Option<Cancellation>,
+    worker: Option<usize>,
 }
 
 impl Extras {
     fn are_none(&self) -> bool {
-        self.class.is_default() && self.details.is_none() && self.cancellation.is_none()
+        self.class.is_default()
+            && self.details.is_none()
+            && self.cancellation.is_none()
+            && self.worker.is_none()
     }
 }
 
@@ -306,7 +312,7 @@ fn spawn_slow<W: Work + 'static>(
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     kind: TaskKind,
-    Extras { class, details, cancellation }: Extras,
+    Extras { class, details, cancellation, worker }: Extras,
 ) -> TaskHandle<W::Output> {
     let ticks = shared.clock.ticks();
     let spawned = cell.publish(|task| {
@@ -327,6 +333,8 @@ fn spawn_slow<W: Work + 'static>(
     shared.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
     if kind == TaskKind::Blocking {
         queue_blocking(shared, Runnable::new(task));
+    } else if let Some(worker) = worker.filter(|_| shared.mode.has_threads()) {
+        post_to_worker(shared, Runnable::new(task), worker);
     } else {
         queue_new(shared, task);
     }

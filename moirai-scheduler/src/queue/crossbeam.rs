@@ -2,7 +2,7 @@
 
 use crossbeam_deque::Steal;
 
-/// The owner's side of a FIFO queue.
+/// The owner's side of a queue, from which it takes the oldest task first, unless it was created otherwise.
 pub(crate) struct Worker<T>(crossbeam_deque::Worker<T>);
 
 /// The side of a FIFO queue from which any thread may take.
@@ -14,6 +14,11 @@ pub(crate) struct Injector<T>(crossbeam_deque::Injector<T>);
 impl<T> Worker<T> {
     pub(crate) fn new() -> Self {
         Self(crossbeam_deque::Worker::new_fifo())
+    }
+
+    /// Creates a queue from which the owner takes the newest task first; thieves take the oldest.
+    pub(crate) fn newest_first() -> Self {
+        Self(crossbeam_deque::Worker::new_lifo())
     }
 
     pub(crate) fn stealer(&self) -> Stealer<T> {

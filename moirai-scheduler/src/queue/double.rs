@@ -139,6 +139,12 @@ impl<T> Worker<T> {
         Self { ring: Arc::new(Ring::new()), not_sync: PhantomData }
     }
 
+    /// The double takes the oldest first also here: models are about who takes a task, not about the order.
+    #[cfg(moirai_loom)]
+    pub(crate) fn newest_first() -> Self {
+        Self::new()
+    }
+
     pub(crate) fn stealer(&self) -> Stealer<T> {
         Stealer(Arc::clone(&self.ring))
     }

@@ -44,6 +44,7 @@ const INVERSION: u32 = 2;
 /// ```
 pub struct WorkStealing<T> {
     shared: Arc<SharedQueues<T>>,
+    newest_first: bool,
 }
 
 impl<T> WorkStealing<T> {
@@ -56,7 +57,30 @@ impl<T> WorkStealing<T> {
                 bands: Bands::new(),
                 remotes: OnceLock::new(),
             }),
+            newest_first: false,
         }
+    }
+
+    /// Creates a scheduler whose workers take the newest task of their queues first, as rayon's do. Thieves take the oldest.
+    ///
+    /// That suits work that is divided: what was split off last is the smallest and still in the cache, and the queues stay short. But
+    /// nothing bounds how long a task waits at the old end of a queue while newer ones come, so it claims no
+    /// [fairness](Guarantees::fairness). Tasks from other threads are still taken in the order in which they came.
+    ///
+    /// ```
+    /// use moirai_core::{LocalQueue, Priority, QueueReason, Scheduler};
+    /// use moirai_scheduler::WorkStealing;
+    ///
+    /// let mut workers = WorkStealing::newest_first().start(2);
+    /// for task in 1..=3 {
+    ///     let _ = workers[0].push(task, Priority::Normal, QueueReason::Offered);
+    /// }
+    /// assert_eq!(workers[0].pop(), Some(3));
+    /// assert_eq!(workers[1].pop(), Some(1));
+    /// ```
+    #[must_use]
+    pub fn newest_first() -> Self {
+        Self { newest_first: true, ..Self::new() }
     }
 
     /// Takes a task from the critical or the high band.
@@ -104,7 +128,7 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
     fn start(&self, workers: usize) -> Vec<Self::Local> {
         let (remotes, owned): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
-                let worker = Worker::new();
+                let worker = if self.newest_first { Worker::newest_first() } else { Worker::new() };
                 let (owner, thief) = slot();
                 let remote = Remote {
                     stealer: worker.stealer(),
@@ -153,7 +177,8 @@ impl<T: Send + 'static> Scheduler<T> for WorkStealing<T> {
     }
 
     fn guarantees(&self) -> Guarantees {
-        Guarantees::none().fairness(FAIRNESS).inversion(INVERSION)
+        let bounded = Guarantees::none().inversion(INVERSION);
+        if self.newest_first { bounded } else { bounded.fairness(FAIRNESS) }
     }
 
     fn len(&self) -> usize {
