@@ -117,21 +117,22 @@ impl HybridExecutor {
     ) -> Result<(), BuildError> {
         let shared = &self.shared;
         let config = &shared.config;
-        let mut result = Ok(());
-        for (index, queue) in queues.into_iter().enumerate() {
-            let writer = shared.registry.writer();
-            let core = Box::new(WorkerCore { index, queue, writer, freed: 0, opened: false });
-            // One that is not run closes its core.
-            let thread = WorkerThread::new(Arc::clone(shared), core);
-            if result.is_err() {
-                continue;
-            }
+        // One that is not run closes its core, also if `spawn` panics.
+        let threads: Vec<_> = queues
+            .into_iter()
+            .enumerate()
+            .map(|(index, queue)| {
+                let writer = shared.registry.writer();
+                let core = WorkerCore { index, queue, writer, freed: 0, opened: false };
+                WorkerThread::new(Arc::clone(shared), Box::new(core))
+            })
+            .collect();
+        for thread in threads {
             let name = thread.name().to_owned();
-            if let Err(source) = spawn(thread) {
-                result = Err(BuildError::thread(name, config.thread_stack_size, source));
-            }
+            spawn(thread)
+                .map_err(|source| BuildError::thread(name, config.thread_stack_size, source))?;
         }
-        result
+        Ok(())
     }
 
     fn start_watchdog(&self) -> Result<(), BuildError> {

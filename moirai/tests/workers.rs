@@ -429,3 +429,20 @@ fn an_executor_without_spare_threads_stops_when_its_caller_leaves() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn a_panic_of_what_starts_the_workers_leaves_nothing() {
+    let _watchdog = watchdog();
+    let dropped = Arc::new(());
+    let built = std::panic::catch_unwind(|| {
+        let builder = Moirai::builder().worker_threads(4).extension(Arc::clone(&dropped));
+        builder.build_with(|worker| {
+            assert!(worker.index() < 2, "no third worker");
+            worker.spawn()
+        })
+    });
+    assert!(built.is_err());
+    while Arc::strong_count(&dropped) > 1 {
+        thread::yield_now();
+    }
+}

@@ -131,15 +131,23 @@ impl SharedJobs {
         self.idle_cores(idle) > 0 && self.has_jobs()
     }
 
-    /// Takes a job, for a worker that is outside of all fork-join work: the oldest of the list, or one in a slot. Asks for jobs if
-    /// there is none.
+    /// Takes a job, for a worker that has nothing to do: one in a slot, or else the oldest of the list. A job in a slot is the
+    /// outermost of its owner, so it is larger than what the owner has in the list. Asks for jobs if there is none.
+    ///
+    /// A worker that takes jobs again and again calls this and [`take_listed`](Self::take_listed) in turns, so no job waits for ever
+    /// behind those in slots.
     pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
+        let stolen = self.take_from_slot(None).or_else(|| self.take_listed(idle));
+        if stolen.is_none() {
+            self.request_jobs();
+        }
+        stolen
+    }
+
+    /// Takes the oldest job of the list, for a worker that is outside of all fork-join work.
+    pub(crate) fn take_listed(&self, idle: usize) -> Option<StolenJob> {
         if !self.has_listed_jobs() {
-            let stolen = self.take_from_slot(None);
-            if stolen.is_none() {
-                self.request_jobs();
-            }
-            return stolen;
+            return None;
         }
         let mut state = self.lock();
         let stolen = state.take_at(0);

@@ -59,11 +59,12 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         return;
     }
     let mut looked_in_injector = context.ticks.get();
+    let mut slots_first = true;
     loop {
         // Tasks and public jobs take turns.
         if shared.shared_jobs.has_listed_jobs()
             && context.worker().is_some()
-            && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle())
+            && let Some(stolen) = take_job(shared, &mut slots_first)
         {
             run_stolen_job(context, index, stolen);
         }
@@ -123,6 +124,15 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         shared.plugins.call("on_worker_stop", |plugin| plugin.on_worker_stop(index));
         last_core::core_closed(shared, core);
     }
+}
+
+/// Takes a public job while there are some in the list: one from a slot, and one from the list, in turns.
+#[cold]
+#[inline(never)]
+fn take_job(shared: &Shared, slots_first: &mut bool) -> Option<StolenJob> {
+    let idle = shared.sleepers.idle();
+    let first = std::mem::replace(slots_first, !*slots_first);
+    if first { shared.shared_jobs.take(idle) } else { shared.shared_jobs.take_listed(idle) }
 }
 
 /// Waits for what a worker that has no task left runs next. Returns `None` if it has to stop, or has no core any more.
