@@ -207,7 +207,10 @@ pub struct ExecutorConfig {
     /// Meanwhile another thread is that worker. By default, a thread goes on at once, as no worker if another thread still is the one
     /// that it was, and is a worker again when its task has ended. If this is `true`, it first waits until the other thread has ended
     /// the task that it runs. Then `worker_index` does not change within a task's poll or closure, as code expects that has data for
-    /// each worker.
+    /// each worker. In the waits of fork-join work, no other thread is the worker meanwhile.
+    ///
+    /// A thread that holds a lock while it waits for a task, or announces that it blocks, may have to wait for one that wants this
+    /// lock. In the waits of fork-join work that cannot happen.
     pub stable_worker_index: bool,
     /// Whether what tasks and workers do is recorded, including the queue and execution times of all tasks. Default: `true`.
     ///

@@ -27,14 +27,14 @@ use crate::runtime::caller_wait::spin_then_park;
 use crate::runtime::context::Context;
 use crate::runtime::handoff::{HandedOff, blocking_in_place};
 use crate::runtime::scheduler_dispatch::AnyLocal;
-use crate::runtime::shared::{BuilderParts, Runnable, Shared, WorkerCore};
+use crate::runtime::shared::{BuilderParts, Runnable, Shared, Waited, WorkerCore};
 use crate::runtime::shutdown::{drain_in_background, shut_down};
 use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::worker_thread::WorkerThread;
 use crate::runtime::{stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::check::NeverFails;
-use crate::spawn::options::SpawnOptions;
+use crate::spawn::options::{OnWorker, SpawnOptions};
 use crate::spawn::start::{
     spawn_closure, spawn_closure_at, spawn_detached_at, spawn_future_at, spawn_task,
 };
@@ -277,7 +277,7 @@ impl HybridExecutor {
             return None;
         }
         let mut options = SpawnOptions::new(TaskKind::Parallel);
-        options.rare.get_or_insert_default().worker = Some(worker);
+        options.rare.get_or_insert_default().worker = Some(OnWorker { worker, waited: Waited::No });
         Some(spawn_closure::<_, _, NeverFails>(&self.shared, f, options))
     }
 

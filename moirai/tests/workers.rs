@@ -142,7 +142,7 @@ fn a_closure_for_a_worker_runs_on_it_while_all_are_busy_and_while_all_sleep() {
 #[test]
 fn a_closure_for_a_worker_runs_while_that_worker_waits_in_a_join() {
     let _watchdog = watchdog();
-    let executor = Moirai::builder().worker_threads(2).stable_worker_index(true).build().unwrap();
+    let executor = Moirai::builder().worker_threads(2).build().unwrap();
     for _ in 0..100 {
         let inside = executor.without_owner();
         let task = executor.spawn_parallel(move || {
@@ -158,10 +158,10 @@ fn a_closure_for_a_worker_runs_while_that_worker_waits_in_a_join() {
                     inside.spawn_on_worker(here, Moirai::worker_index).unwrap().join().unwrap()
                 },
             );
-            (here, there, Moirai::worker_index())
+            (here, there)
         });
-        let (here, there, after) = task.join().unwrap();
-        assert_eq!((there, after), (Some(here), Some(here)));
+        let (here, there) = task.join().unwrap();
+        assert_eq!(there, Some(here));
     }
 }
 
@@ -444,5 +444,77 @@ fn a_panic_of_what_starts_the_workers_leaves_nothing() {
     assert!(built.is_err());
     while Arc::strong_count(&dropped) > 1 {
         thread::yield_now();
+    }
+}
+
+#[test]
+fn a_broadcast_reaches_every_worker_from_everywhere() {
+    let _watchdog = watchdog();
+    for stable in [false, true] {
+        let builder = Moirai::builder().worker_threads(3).stable_worker_index(stable);
+        let executor = builder.build().unwrap();
+        let indices = |worker| (worker, Moirai::worker_index());
+        let all: Vec<_> = (0..3).map(|worker| (worker, Some(worker))).collect();
+        assert_eq!(executor.broadcast(indices), all, "from outside");
+        let inside = executor.without_owner();
+        for _ in 0..100 {
+            // All at once, each of which needs all workers, and from inside of fork-join work and of shares.
+            let tasks: Vec<_> = (0..4)
+                .map(|_| {
+                    let inside = inside.clone();
+                    executor.spawn_parallel(move || {
+                        let (left, right) = inside.join(
+                            || inside.broadcast(indices),
+                            || inside.broadcast(|_| inside.join(|| 1, || 2)),
+                        );
+                        (left, right.len())
+                    })
+                })
+                .collect();
+            for task in tasks {
+                assert_eq!(task.join().unwrap(), (all.clone(), 3));
+            }
+        }
+        let panic = std::panic::catch_unwind(|| {
+            executor.broadcast(|worker| {
+                if worker == 1 {
+                    std::panic::resume_unwind(Box::new(worker))
+                }
+            })
+        });
+        assert_eq!(*panic.unwrap_err().downcast::<usize>().unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_thread_that_waits_in_a_join_runs_its_share_of_a_broadcast_and_nothing_else() {
+    let _watchdog = watchdog();
+    let executor = Moirai::builder().worker_threads(2).stable_worker_index(true).build().unwrap();
+    let inside = executor.without_owner();
+    for _ in 0..50 {
+        let inside = inside.clone();
+        let task = executor.spawn_parallel(move || {
+            let lock = Mutex::new(());
+            let held = lock.lock().unwrap();
+            let both = Barrier::new(2);
+            let unrelated = inside.spawn_on_worker(Moirai::worker_index().unwrap(), || ()).unwrap();
+            let id = unrelated.id();
+            let (_, shares) = inside.join(
+                || both.wait(),
+                || {
+                    both.wait();
+                    inside.broadcast(|_| thread::current().id())
+                },
+            );
+            drop(held);
+            assert!(shares.contains(&thread::current().id()), "it has run its own share");
+            assert_eq!(inside.task_status(id), Some(TaskStatus::Queued), "and nothing else");
+            id
+        });
+        let id = task.join().unwrap();
+        assert_eq!(
+            executor.block_on(executor.wait_for_task(id, None)),
+            Some(TaskStatus::Completed)
+        );
     }
 }

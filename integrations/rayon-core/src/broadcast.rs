@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::ThreadPool;
-use crate::erase::{Borrowing, Outcome};
 use crate::pool::Pool;
 
 /// What a job of a broadcast is told.
@@ -72,22 +71,7 @@ where
     OP: Fn(BroadcastContext<'_>) -> R + Sync,
     R: Send,
 {
-    let outcomes: Vec<_> = (0..pool.workers()).map(|_| Outcome::new()).collect();
-    let run = |worker: usize| outcomes[worker].keep(|| op(BroadcastContext::of(pool, worker)));
-    let here = pool.worker_index();
-    Borrowing::scope(|borrowing| {
-        for worker in (0..pool.workers()).filter(|&worker| here != Some(worker)) {
-            let run = &run;
-            // SAFETY: the closure borrows what is declared above, and `pool` and `op`, which the caller keeps; all are alive after
-            // `scope`.
-            let job = unsafe { borrowing.erase(move || run(worker)) };
-            pool.run_on(worker, job);
-        }
-        if let Some(here) = here {
-            run(here);
-        }
-    });
-    outcomes.into_iter().map(Outcome::take).collect()
+    pool.executor().broadcast(|worker| op(BroadcastContext::of(pool, worker)))
 }
 
 fn spawn_broadcast_in<OP>(pool: &Pool, op: OP)

@@ -12,11 +12,12 @@
 //!
 //! What follows documents what differs from the original; see rayon's own documentation for the rest.
 //!
-//! - **Waiting.** A thread that waits inside of a [`join`] or a [`scope`] runs parts of that same work, or lets another thread be its
-//!   worker meanwhile. It never runs an unrelated job, as the original may do. So a lock that is held across a `join` cannot deadlock
-//!   with a job that takes the same lock.
-//! - **Threads.** While a thread waits, another one is its worker, so a pool may have more threads than workers. As many run at a time
-//!   as there are workers, and the index of a thread stays its own until its job has ended.
+//! - **Waiting.** A thread that waits inside of a [`join`], a [`scope`] or [`ThreadPool::install`] runs parts of that same work. It never
+//!   runs an unrelated job, as the original may do. So a lock that is held across a `join` cannot deadlock with a job that takes the
+//!   same lock. The exception is [`broadcast`]: a thread that waits runs its shares of broadcasts, because no other thread can.
+//! - **Threads.** The index of a thread stays its own until its job has ended. In a [`ThreadPool`], a worker that waits for a part of its
+//!   work which another thread runs lies idle if there is no other part of it. On another executor, another thread is that worker
+//!   meanwhile, until [`current_thread_index`] is called there for the first time.
 //! - **Records.** What is spawned, installed or broadcast is a task, with a record in the executor. A job that panics is on record as
 //!   failed. In a pool without a panic handler it also ends the process, as in the original; on an executor that is not a `ThreadPool`
 //!   it does not.

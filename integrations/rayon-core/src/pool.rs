@@ -4,11 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Once};
 
-use moirai::{ExecutorControl, Moirai, TaskSpawner};
+use moirai::{ExecutorControl, Moirai};
 use moirai_executor::HybridExecutor;
 
 use crate::builder::threads_from_environment;
-use crate::erase::{Borrowing, Erased, Outcome};
+use crate::erase::Erased;
 use crate::error::ThreadPoolBuildError;
 use crate::settings::Settings;
 
@@ -67,33 +67,17 @@ impl Pool {
         }
     }
 
-    /// Runs a job as a task, the newest first if the executor is a pool.
+    /// Runs a job as a task, the newest first if the executor is a pool. A worker of a pool that waits for what the caller is a part of
+    /// runs it.
     #[track_caller]
     pub(crate) fn run_later(&self, job: impl FnOnce() + Send + 'static) {
-        drop(self.0.spawn_parallel(job));
+        self.0.spawn_for_waiting(job);
     }
 
     /// Runs a job on a given worker.
     #[track_caller]
     pub(crate) fn run_on(&self, worker: usize, job: Erased) {
         drop(self.0.spawn_on_worker(worker, job));
-    }
-
-    /// Calls a closure on a worker, and waits for it.
-    ///
-    /// # Panics
-    ///
-    /// If the closure does, or if the executor has shut down.
-    #[track_caller]
-    pub(crate) fn call<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        let outcome = Outcome::new();
-        Borrowing::scope(|borrowing| {
-            let keep = || outcome.keep(f);
-            // SAFETY: the closure borrows `outcome`, and what the caller's closure borrows. Both are alive after `scope`.
-            let job = unsafe { borrowing.erase(keep) };
-            self.run_later(job);
-        });
-        outcome.take()
     }
 }
 
@@ -107,7 +91,7 @@ pub(crate) fn in_worker<R: Send>(f: impl FnOnce(bool) -> R + Send) -> R {
 #[cold]
 #[inline(never)]
 fn in_other_thread<R: Send>(f: impl FnOnce(bool) -> R + Send) -> R {
-    Pool::current().call(|| f(true))
+    Pool::current().executor().install(|| f(true))
 }
 
 /// The global executor. If this is its first use, it gets as many workers as the environment says to rayon.
@@ -153,7 +137,8 @@ impl ThreadPool {
 
     /// Calls `op` on a worker of this pool, and returns its result. Inside of `op`, what is spawned belongs to this pool.
     ///
-    /// On a worker of this pool, `op` is called at once. A worker of another pool lets another thread take its place while it waits.
+    /// On a worker of this pool, `op` is called at once. A worker of another pool that waits runs what `op` installs there, and nothing
+    /// else.
     ///
     /// # Panics
     ///
@@ -163,7 +148,7 @@ impl ThreadPool {
         OP: FnOnce() -> R + Send,
         R: Send,
     {
-        if self.pool.runs_caller() { op() } else { self.pool.call(op) }
+        self.pool.executor().install(op)
     }
 
     /// The number of workers.

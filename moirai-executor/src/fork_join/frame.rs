@@ -123,6 +123,33 @@ impl Frame {
     }
 }
 
+/// A reference to the frame of a thread that waits, which outlives whatever holds this.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitingFrame(*const Frame);
+
+// SAFETY: a frame that is waited in is not written, and is only read through this.
+unsafe impl Send for WaitingFrame {}
+// SAFETY: as above.
+unsafe impl Sync for WaitingFrame {}
+
+impl WaitingFrame {
+    /// Refers to a frame.
+    ///
+    /// # Safety
+    ///
+    /// The frame outlives everything that holds the reference.
+    pub(crate) const unsafe fn new(frame: *const Frame) -> Self {
+        Self(frame)
+    }
+
+    /// Calls `f` in a frame of its own below this one, on a thread whose current frame is `current`.
+    pub(crate) fn within<R>(self, current: &CurrentFrame, f: impl FnOnce() -> R) -> R {
+        // SAFETY: promised to `new`.
+        let frame = unsafe { Frame::child_of(self.0, ptr::null()) };
+        current.within(&frame, f)
+    }
+}
+
 /// The frame that a thread is in; null outside of fork-join work.
 pub(crate) struct CurrentFrame(Cell<*const Frame>);
 
@@ -140,6 +167,12 @@ impl CurrentFrame {
     #[inline]
     pub(crate) fn get(&self) -> *const Frame {
         self.0.get()
+    }
+
+    /// Returns whether the thread is inside of work that is waited for as `identity`.
+    pub(crate) fn is_below(&self, identity: *const ()) -> bool {
+        // SAFETY: the current frame belongs to a caller further up on this thread's stack, so it is alive.
+        unsafe { self.0.get().as_ref() }.is_some_and(|frame| frame.is_descendant_of(identity))
     }
 
     /// Returns whether the thread is inside of fork-join work of `task`.

@@ -34,8 +34,16 @@ pub(crate) trait Host: Sync {
     /// Returns `false` at once if the caller holds no core.
     fn park_on_core(&self, latch: &impl Latch) -> bool;
 
-    /// Hands off the cores that the caller holds, and sleeps until the latch is set.
-    fn hand_off_and_park(&self, latch: &impl Latch);
+    /// Hands off the cores that the caller holds, and sleeps until the latch is set. If the executor's threads keep their cores in such
+    /// waits, it sleeps with the core instead, also until there is a post that [`run_post`](Self::run_post) would run.
+    fn hand_off_and_park(&self, latch: &impl Latch, below: *const ());
+
+    /// If the executor's threads keep their cores in waits: runs a closure that nobody but the caller's worker may run, because it is its
+    /// share of a broadcast, or was installed by a part of what is waited for as `below`. Returns whether there was one.
+    fn run_post(&self, below: *const ()) -> bool {
+        let _ = below;
+        false
+    }
 }
 
 /// Whether a worker is invited although external threads use the processors (rules 7 and 8).

@@ -9,7 +9,7 @@ use moirai_scheduler::Sleepers;
 use moirai_sync::Parker;
 
 use super::frame::Frame;
-use super::host::{Host, Invitation};
+use super::host::{Host, Invitation, PostsToRun};
 use super::join::join;
 use super::latch::{Latch, park_until_set};
 use super::local_jobs::LocalJobs;
@@ -59,7 +59,7 @@ impl Host for Pair {
         latch.is_set()
     }
 
-    fn hand_off_and_park(&self, latch: &impl Latch) {
+    fn hand_off_and_park(&self, latch: &impl Latch, _: *const ()) {
         park_until_set(latch);
     }
 }
@@ -346,7 +346,7 @@ impl Host for Pool {
         false
     }
 
-    fn hand_off_and_park(&self, latch: &impl Latch) {
+    fn hand_off_and_park(&self, latch: &impl Latch, _: *const ()) {
         park_until_set(latch);
     }
 }

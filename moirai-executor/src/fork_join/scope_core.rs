@@ -165,7 +165,8 @@ impl<H: Host> ScopeCore<H> {
                 return first;
             }
             let latch = JobsFinished { shared_jobs: host.shared_jobs(), number };
-            wait_step(local_jobs, host, &latch, self.scope_ref().identity(), &mut wait);
+            let identity = self.scope_ref().identity();
+            wait_step(local_jobs, host, &latch, identity, &mut wait);
         }
     }
 }

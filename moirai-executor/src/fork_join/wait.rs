@@ -12,7 +12,7 @@ use super::stack_job::JobHeader;
 const SPIN_FOR: Duration = Duration::from_micros(60);
 
 /// How far a wait has come.
-pub(super) struct WaitState {
+pub(crate) struct WaitState {
     since: Option<Instant>,
     /// The version of the shared jobs at the last look without success.
     seen: Option<usize>,
@@ -21,7 +21,7 @@ pub(super) struct WaitState {
 }
 
 impl WaitState {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { since: None, seen: None, hand_off: false }
     }
 
@@ -40,9 +40,9 @@ pub(super) fn wait_until_done(local_jobs: &LocalJobs, host: &impl Host, job: &Jo
     }
 }
 
-/// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or yields, or
-/// sleeps.
-pub(super) fn wait_step(
+/// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or a closure that only its worker may run, or
+/// yields, or sleeps.
+pub(crate) fn wait_step(
     local_jobs: &LocalJobs,
     host: &impl Host,
     latch: &impl Latch,
@@ -52,11 +52,13 @@ pub(super) fn wait_step(
     if let Some(stolen) = host.shared_jobs().take_descendant(below, host.idle(), &mut wait.seen) {
         local_jobs.run(stolen, host);
         *wait = WaitState::new();
+    } else if host.run_post(below) {
+        *wait = WaitState::new();
     } else if wait.keeps_spinning() {
         thread::yield_now();
     } else if wait.hand_off {
         let was_external = local_jobs.blocks(host);
-        host.hand_off_and_park(latch);
+        host.hand_off_and_park(latch, below);
         if was_external {
             local_jobs.count_as_external(host);
         }

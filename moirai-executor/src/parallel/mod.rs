@@ -1,5 +1,8 @@
 //! Closures in parallel: `join` and `scope`.
 
+mod broadcast;
+mod install;
+mod jobs_ended;
 mod join;
 mod scope;
 

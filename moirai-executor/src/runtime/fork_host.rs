@@ -8,9 +8,12 @@ use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::on_any_thread;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::shared::Shared;
+use crate::runtime::shared::{Post, Shared, Waited};
 use crate::runtime::task_host::wake_for;
+use crate::runtime::wait_id::WaitId;
+use crate::runtime::worker::run_inside;
 use crate::task::TaskPtr;
+use moirai_sync::Parker;
 
 impl Host for Shared {
     #[inline]
@@ -51,9 +54,56 @@ impl Host for Shared {
         is_set
     }
 
-    fn hand_off_and_park(&self, latch: &impl Latch) {
-        blocking(|| park_until_set(latch));
+    fn hand_off_and_park(&self, latch: &impl Latch, below: *const ()) {
+        let worker = if self.keeps_indices() { worker_of(self) } else { None };
+        // A thread that has claimed the core may be the one that this one waits for.
+        match worker.filter(|&worker| !self.claims.is_claimed(worker)) {
+            Some(worker) => park_with_core(self, worker, latch, below),
+            None => blocking(|| park_until_set(latch)),
+        }
     }
+
+    fn run_post(&self, below: *const ()) -> bool {
+        let Some(worker) = worker_of(self).filter(|_| self.keeps_indices()) else { return false };
+        let Some(post) = self.mailboxes.take_fitting(worker, |post| fits(post, below)) else {
+            return false;
+        };
+        run_inside(self, post.task);
+        true
+    }
+}
+
+/// The worker of this executor that the calling thread is, if it is one.
+fn worker_of(shared: &Shared) -> Option<usize> {
+    Context::with_core_of(shared, |core| core.index)
+}
+
+/// Returns whether a thread that waits for what is known as `below` is to run a post.
+fn fits(post: &Post, below: *const ()) -> bool {
+    match post.waited {
+        Waited::No => false,
+        Waited::Broadcast => true,
+        Waited::By(wait) => wait == WaitId::new(below),
+    }
+}
+
+/// Sleeps with the caller's core until the latch is set, or there is a post that the caller is to run. The worker is not among the
+/// sleepers, because it must not run anything else.
+fn park_with_core(shared: &Shared, worker: usize, latch: &impl Latch, below: *const ()) {
+    let parker = Parker::new();
+    shared.mailboxes.set_waiter(worker, Some(parker.unparker()));
+    latch.set_waker(parker.unparker());
+    // What is in the core's private slot is for other workers to take now.
+    shared.sleepers.notify();
+    let wakes = || {
+        shared.mailboxes.has_fitting(worker, |post| fits(post, below))
+            || shared.claims.is_claimed(worker)
+    };
+    while !latch.is_set() && !wakes() {
+        parker.park();
+    }
+    latch.clear_waker();
+    shared.mailboxes.set_waiter(worker, None);
 }
 
 /// Runs a public job of a task's fork-join work, if there is one, on a thread that waits for the task.

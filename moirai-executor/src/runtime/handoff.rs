@@ -150,6 +150,9 @@ fn reclaim_core(shared: &Shared, index: usize) -> Option<Box<WorkerCore>> {
 
 /// Waits for a core that was lent, and takes it.
 fn claim_core(shared: &Shared, worker: usize) -> Box<WorkerCore> {
-    let notify = || shared.sleepers.notify_worker(worker);
+    let notify = || {
+        shared.sleepers.notify_worker(worker);
+        shared.mailboxes.wake_waiter(worker);
+    };
     shared.claims.claim(worker, notify, || reclaim_core(shared, worker))
 }

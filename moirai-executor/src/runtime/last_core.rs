@@ -52,7 +52,8 @@ pub(crate) fn end_queued(shared: &Shared) {
     // The tasks are run, which cancels them in this phase; so their destructors are inside of a task.
     let context = Context::for_ending(Arc::clone(&shared));
     context.enter(|| {
-        while let Some(task) = shared.scheduler.take().or_else(|| shared.mailboxes.take_any()) {
+        let posted = || shared.mailboxes.take_any().map(|post| post.task);
+        while let Some(task) = shared.scheduler.take().or_else(posted) {
             context.run(task);
         }
     });

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
+use moirai_sync::Unparker;
+
+use crate::runtime::wait_id::WaitId;
 
 /// A mailbox for each worker of an executor.
 ///
@@ -20,17 +23,54 @@ struct Mailbox<T> {
     /// A copy of the number of posts, which is read without the lock.
     posts: AtomicUsize,
     queue: Mutex<VecDeque<T>>,
+    /// Wakes a thread that waits as the worker, with its core and not among the sleepers.
+    waiter: Mutex<Option<Unparker>>,
+    /// What the worker waits for in other executors, outermost first.
+    waits: Mutex<Vec<WaitId>>,
 }
 
 impl<T> Mailboxes<T> {
     pub(crate) fn new(workers: usize) -> Self {
-        let mailbox = || Mailbox { posts: AtomicUsize::new(0), queue: Mutex::new(VecDeque::new()) };
+        let mailbox = || Mailbox {
+            posts: AtomicUsize::new(0),
+            queue: Mutex::new(VecDeque::new()),
+            waiter: Mutex::new(None),
+            waits: Mutex::new(Vec::new()),
+        };
         Self { boxes: (0..workers).map(|_| CachePadded::new(mailbox())).collect() }
     }
 
     /// Posts to a worker. The caller must notify it.
     pub(crate) fn post(&self, worker: usize, post: T) {
         self.boxes[worker].with(|queue| queue.push_back(post));
+        self.wake_waiter(worker);
+    }
+
+    /// Wakes the thread that waits as a worker. A thread sets its waiter before it looks for what wakes it, so either it sees what the
+    /// caller has done before, or this wakes it.
+    pub(crate) fn wake_waiter(&self, worker: usize) {
+        let waiter = self.boxes[worker].waiter.lock().clone();
+        if let Some(waiter) = waiter {
+            waiter.unpark();
+        }
+    }
+
+    /// Sets what is woken by posts to a worker, for the thread that is the worker.
+    pub(crate) fn set_waiter(&self, worker: usize, waiter: Option<Unparker>) {
+        *self.boxes[worker].waiter.lock() = waiter;
+    }
+
+    /// Returns whether there is a post for a worker that fits.
+    pub(crate) fn has_fitting(&self, worker: usize, fits: impl Fn(&T) -> bool) -> bool {
+        self.has_post(worker) && self.boxes[worker].queue.lock().iter().any(fits)
+    }
+
+    /// Takes the oldest post for a worker that fits.
+    pub(crate) fn take_fitting(&self, worker: usize, fits: impl Fn(&T) -> bool) -> Option<T> {
+        if !self.has_post(worker) {
+            return None;
+        }
+        self.boxes[worker].with(|queue| queue.remove(queue.iter().position(fits)?))
     }
 
     /// Returns whether there is a post for a worker. Exact for a caller that asks after its fence.
@@ -47,6 +87,25 @@ impl<T> Mailboxes<T> {
             return None;
         }
         self.boxes[worker].with(VecDeque::pop_front)
+    }
+
+    /// Notes that a worker waits for something in another executor, until [`end_wait`](Self::end_wait). Waits end in reverse order.
+    pub(crate) fn begin_wait(&self, worker: usize, wait: WaitId) {
+        self.boxes[worker].waits.lock().push(wait);
+    }
+
+    /// Notes that the latest wait of a worker is over.
+    pub(crate) fn end_wait(&self, worker: usize) {
+        self.boxes[worker].waits.lock().pop();
+    }
+
+    /// Returns a worker that waits for something of which `is_part` says that the caller is a part, and the innermost such wait.
+    pub(crate) fn waiting_for(&self, is_part: impl Fn(WaitId) -> bool) -> Option<(usize, WaitId)> {
+        self.boxes.iter().enumerate().find_map(|(worker, mailbox)| {
+            let waits = mailbox.waits.lock();
+            let wait = waits.iter().rev().find(|wait| is_part(**wait))?;
+            Some((worker, *wait))
+        })
     }
 
     /// Takes a post for any worker, when there are no workers any more.

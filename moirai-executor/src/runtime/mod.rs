@@ -30,6 +30,7 @@ pub(crate) mod task_host;
 pub(crate) mod thread_names;
 pub(crate) mod thread_pool;
 pub(crate) mod threads;
+pub(crate) mod wait_id;
 pub(crate) mod watchdog_thread;
 pub(crate) mod watchers;
 pub(crate) mod worker;

@@ -33,6 +33,7 @@ use crate::runtime::shutdown_token::ShutdownToken;
 use crate::runtime::sim_turns::Turns;
 use crate::runtime::thread_names::ThreadNames;
 use crate::runtime::thread_pool::{PoolLimits, ThreadPool};
+use crate::runtime::wait_id::WaitId;
 use crate::runtime::watchers::Watchers;
 use crate::task::{RawRunnable, TaskRef};
 use crate::timer::ExecutorTime;
@@ -85,7 +86,7 @@ pub(crate) struct Shared {
     /// Whether threads get the cores back that they have handed off, so that their worker index stays the same.
     pub(crate) keeps_indices: AtomicBool,
     /// Closures that one worker alone may run.
-    pub(crate) mailboxes: Mailboxes<Runnable>,
+    pub(crate) mailboxes: Mailboxes<Post>,
     /// What users have hung on the executor.
     pub(crate) extensions: Extensions,
     /// Makes the names of threads.
@@ -204,6 +205,24 @@ impl Schedulable for Runnable {
     fn home(&self) -> Option<usize> {
         self.0.with_record(ActiveRecord::worker)
     }
+}
+
+/// A task that one worker alone may run.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) task: Runnable,
+    pub(crate) waited: Waited,
+}
+
+/// Who waits for a posted task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waited {
+    /// Nobody that the worker knows of.
+    No,
+    /// A broadcast, which needs every worker.
+    Broadcast,
+    /// The worker itself, in another executor: the task was installed by a part of that.
+    By(WaitId),
 }
 
 /// Whether an executor runs on threads or in turns.

@@ -16,7 +16,7 @@ use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
-use crate::runtime::shared::{Runnable, Shared};
+use crate::runtime::shared::{Post, Runnable, Shared};
 use crate::runtime::thread_pool::Refused;
 use crate::runtime::worker;
 use crate::task::{Outcome, PollKey, RawRunnable, Schedule, TaskPtr, waker_table};
@@ -142,8 +142,8 @@ pub(crate) fn queue_from_outside(shared: &Shared, task: Runnable, priority: Prio
 }
 
 /// Queues a task that the given worker must run.
-pub(crate) fn post_to_worker(shared: &Shared, task: Runnable, worker: usize) {
-    shared.mailboxes.post(worker, task);
+pub(crate) fn post_to_worker(shared: &Shared, worker: usize, post: Post) {
+    shared.mailboxes.post(worker, post);
     // The fence in the notification is the one that the lifecycle asks for.
     shared.sleepers.notify_worker(worker);
     shared.lifecycle.queued_behind_a_fence(|| last_core::end_queued(shared));

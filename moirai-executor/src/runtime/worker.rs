@@ -55,12 +55,16 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     context.ticks.set(shared.clock.ticks());
     shared.watchdog.enter(index);
     shared.watchdog.busy();
-    if give_back_core(context, index) {
-        return;
-    }
     let mut looked_in_injector = context.ticks.get();
     let mut slots_first = true;
     loop {
+        // Also between two short tasks: the next one may wait for what the claimant holds.
+        if shared.claims.is_claimed(index)
+            && context.worker().is_some()
+            && give_back_core(context, index)
+        {
+            return;
+        }
         // Tasks and public jobs take turns.
         if shared.shared_jobs.has_listed_jobs()
             && context.worker().is_some()
@@ -85,11 +89,8 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             if context.worker().is_some()
                 && let Some(post) = shared.mailboxes.take(index)
             {
-                shared.watchdog.in_task(index, post.id());
-                context.run(post);
-            }
-            if context.worker().is_some() && give_back_core(context, index) {
-                return;
+                shared.watchdog.in_task(index, post.task.id());
+                context.run(post.task);
             }
         }
         let Some(popped) = context.with_core(|core| {
@@ -146,7 +147,7 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
             return Some(NextWork::GiveBack);
         }
         let task = context.with_core(|core| core.queue.pop()).flatten();
-        task.or_else(|| shared.mailboxes.take(index))
+        task.or_else(|| shared.mailboxes.take(index).map(|post| post.task))
             .map(NextWork::Task)
             .or_else(|| shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob))
     };
@@ -267,13 +268,19 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
         return false;
     }
     let popped = Context::with_core_of(shared, |core| {
-        core.queue.pop().or_else(|| shared.mailboxes.take(core.index))
+        core.queue.pop().or_else(|| shared.mailboxes.take(core.index).map(|post| post.task))
     });
     let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
         return false;
     };
+    run_inside(shared, task);
+    true
+}
+
+/// Runs a task on the calling thread, inside of what the thread does.
+pub(crate) fn run_inside(shared: &Shared, task: Runnable) {
     Context::with(|context| match context {
-        Some(context) if Arc::ptr_eq(context.shared(), shared) => {
+        Some(context) if std::ptr::eq(&**context.shared(), shared) => {
             let outer_start = context.ticks.get();
             let start = shared.clock.ticks();
             context.ticks.set(start);
@@ -282,10 +289,12 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
             let took = shared.clock.ticks().saturating_sub(start);
             context.ticks.set(outer_start.saturating_add(took));
         }
+        // The executor is alive while it has a task, so there is one.
         _ => {
-            let context = Context::new(Arc::clone(shared));
-            context.enter(|| context.run(task));
+            if let Some(shared) = shared.arc() {
+                let context = Context::new(shared);
+                context.enter(|| context.run(task));
+            }
         }
     });
-    true
 }

@@ -9,6 +9,7 @@ use moirai_core::{Clock, Hints, Priority, Tags, TaskKind};
 
 use super::cancel_on::CancelOptions;
 use crate::registry::{ClassId, TaskDetails, TaskHints};
+use crate::runtime::shared::Waited;
 
 /// The options of a spawn.
 #[derive(Clone, Debug)]
@@ -22,11 +23,18 @@ pub(crate) struct SpawnOptions {
     /// The hints for the scheduler, with the deadline counted from the spawn. The spawn itself computes them from `rare`.
     pub(crate) hints: Option<Box<TaskHints>>,
     /// The worker that must run the task. The spawn itself takes it from `rare`.
-    pub(crate) worker: Option<usize>,
+    pub(crate) worker: Option<OnWorker>,
     /// What else the record is to say. The spawn itself makes it from `rare`.
     pub(crate) details: Option<Arc<TaskDetails>>,
     /// The class by whose limits the record is kept.
     pub(crate) class: ClassId,
+}
+
+/// The worker that must run a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnWorker {
+    pub(crate) worker: usize,
+    pub(crate) waited: Waited,
 }
 
 /// Options that few tasks have: what cancels them, and hints for the scheduler.
@@ -37,7 +45,7 @@ pub(crate) struct RareOptions {
     pub(crate) deadline: Option<Duration>,
     pub(crate) affinity: Option<u64>,
     /// The worker that must run the task, which is a closure.
-    pub(crate) worker: Option<usize>,
+    pub(crate) worker: Option<OnWorker>,
     pub(crate) expected_duration: Option<Duration>,
     /// Keys and values, not more than a task may have.
     pub(crate) tags: Vec<(Cow<'static, str>, String)>,

@@ -14,14 +14,14 @@ use crate::panics::{log, spans};
 use crate::registry::{ClassId, NewRecord, TaskDetails, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
 use crate::runtime::handoff::blocking;
-use crate::runtime::shared::{Runnable, Shared};
+use crate::runtime::shared::{Post, Runnable, Shared};
 use crate::runtime::task_host::{post_to_worker, queue_blocking, queue_new, reserve_thread};
 use crate::spawn::cancel_on::{CancelOptions, Registrar};
 use crate::spawn::check::{Check, NeverFails};
 use crate::spawn::launch::{
     launch_annotated, refuses_caller, register_in_class, spawn_plain, spawn_plain_detached,
 };
-use crate::spawn::options::{RareOptions, SpawnOptions};
+use crate::spawn::options::{OnWorker, RareOptions, SpawnOptions};
 use crate::spawn::refuse::{refuse, refuse_cell, refuse_closed};
 use crate::task::{Closure, Header, NewTask, Work};
 
@@ -294,7 +294,7 @@ struct Extras {
     class: ClassId,
     details: Option<Arc<TaskDetails>>,
     cancellation: Option<Cancellation>,
-    worker: Option<usize>,
+    worker: Option<OnWorker>,
 }
 
 impl Extras {
@@ -333,8 +333,10 @@ fn spawn_slow<W: Work + 'static>(
     shared.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
     if kind == TaskKind::Blocking {
         queue_blocking(shared, Runnable::new(task));
-    } else if let Some(worker) = worker.filter(|_| shared.mode.has_threads()) {
-        post_to_worker(shared, Runnable::new(task), worker);
+    } else if let Some(OnWorker { worker, waited }) = worker
+        && shared.mode.has_threads()
+    {
+        post_to_worker(shared, worker, Post { task: Runnable::new(task), waited });
     } else {
         queue_new(shared, task);
     }
