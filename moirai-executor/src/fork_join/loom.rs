@@ -9,7 +9,7 @@ use moirai_scheduler::Sleepers;
 use moirai_sync::Parker;
 
 use super::frame::Frame;
-use super::host::{Host, Invitation, PostsToRun};
+use super::host::{Host, Invitation};
 use super::join::join;
 use super::latch::{Latch, park_until_set};
 use super::local_jobs::LocalJobs;
