@@ -26,6 +26,8 @@ mod loom;
 /// The claims on all cores of an executor.
 #[derive(Debug)]
 pub(crate) struct CoreClaims<C> {
+    /// The number of claims on all cores. Workers read it between two tasks.
+    all: AtomicUsize,
     places: Box<[Place<C>]>,
 }
 
@@ -56,7 +58,7 @@ impl<C> CoreClaims<C> {
             state: Mutex::new(PlaceState { claimed: 0, core: None }),
             returned: Condvar::new(),
         };
-        Self { places: (0..workers).map(|_| place()).collect() }
+        Self { all: AtomicUsize::new(0), places: (0..workers).map(|_| place()).collect() }
     }
 
     /// Notes that the calling thread, which holds the core, hands it off and will claim it.
@@ -84,6 +86,13 @@ impl<C> CoreClaims<C> {
         self.places[worker].claimed.load(Ordering::Relaxed) > 0
     }
 
+    /// Returns whether any core is claimed, or was until just now. As exact as [`is_claimed`](Self::is_claimed).
+    #[inline]
+    pub(crate) fn has_any(&self) -> bool {
+        // Ordering: Relaxed: as in `is_claimed`.
+        self.all.load(Ordering::Relaxed) > 0
+    }
+
     /// Claims a core that the calling thread has lent, and waits for it. `notify` notifies the worker, and has a SeqCst fence;
     /// `take_queued` takes the core if it waits for a thread.
     pub(crate) fn claim(
@@ -93,6 +102,8 @@ impl<C> CoreClaims<C> {
         take_queued: impl FnOnce() -> Option<C>,
     ) -> C {
         let place = &self.places[worker];
+        // Ordering: Relaxed: it is counted before the claim, and uncounted after it, by this thread.
+        self.all.fetch_add(1, Ordering::Relaxed);
         place.change(&mut place.state.lock(), 1);
         notify();
         let queued = take_queued();
@@ -108,6 +119,8 @@ impl<C> CoreClaims<C> {
         };
         place.change(&mut state, -1);
         drop(state);
+        // Ordering: Relaxed: as above.
+        self.all.fetch_sub(1, Ordering::Relaxed);
         self.keep(worker);
         core
     }

@@ -59,10 +59,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     let mut slots_first = true;
     loop {
         // Also between two short tasks: the next one may wait for what the claimant holds.
-        if shared.claims.is_claimed(index)
-            && context.worker().is_some()
-            && give_back_core(context, index)
-        {
+        if shared.claims.has_any() && context.worker().is_some() && give_back_core(context, index) {
             return;
         }
         // Tasks and public jobs take turns.
