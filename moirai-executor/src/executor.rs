@@ -286,12 +286,13 @@ impl HybridExecutor {
     ///
     /// [`Moirai::drain_in_background`]: https://docs.rs/moirai/latest/moirai/struct.Moirai.html#method.drain_in_background
     pub fn drain_in_background(self) {
-        if let Some(owner) = &self.owner
-            && drain_in_background(&self.shared)
-        {
-            // Ordering: Relaxed: the count of the owners orders it before the drop of the last one.
-            owner.detached.store(true, Ordering::Relaxed);
+        let Some(owner) = &self.owner else { return };
+        if !drain_in_background(&self.shared) {
+            // Nothing is active. There may be other owners, so their drop is not waited for.
+            let _ = shut_down(&self.shared, ShutdownMode::Drop);
         }
+        // Ordering: Relaxed: the count of the owners orders it before the drop of the last one.
+        owner.detached.store(true, Ordering::Relaxed);
     }
 
     /// Spawns a future whose result nobody wants, and returns the task's id.

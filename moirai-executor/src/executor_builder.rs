@@ -34,6 +34,13 @@ use crate::runtime::worker_thread::WorkerThread;
 /// `E` is what [`build`](Self::build) returns: a [`HybridExecutor`], or a type that wraps one, such as `moirai::Moirai`.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HybridExecutorBuilder<E = HybridExecutor> {
+    chosen: Chosen,
+    built: PhantomData<fn() -> E>,
+}
+
+/// What was chosen so far.
+#[derive(Default)]
+struct Chosen {
     config: ExecutorConfig,
     scheduler: Option<AnyScheduler<Runnable>>,
     plugins: Plugins,
@@ -41,7 +48,6 @@ pub struct HybridExecutorBuilder<E = HybridExecutor> {
     clock: Option<Clock>,
     extensions: Extensions,
     thread_names: ThreadNames,
-    built: PhantomData<fn() -> E>,
 }
 
 impl HybridExecutor {
@@ -62,59 +68,31 @@ impl HybridExecutor {
 
 impl Default for HybridExecutorBuilder {
     fn default() -> Self {
-        Self {
-            config: ExecutorConfig::default(),
-            scheduler: None,
-            plugins: Plugins::default(),
-            recorder: None,
-            clock: None,
-            extensions: Extensions::default(),
-            thread_names: ThreadNames::default(),
-            built: PhantomData,
-        }
+        Self { chosen: Chosen::default(), built: PhantomData }
     }
 }
 
 impl<E> HybridExecutorBuilder<E> {
     /// Returns the same builder for a type `E2` that wraps a [`HybridExecutor`].
     pub fn wrapped_in<E2: From<HybridExecutor>>(self) -> HybridExecutorBuilder<E2> {
-        let Self {
-            config,
-            scheduler,
-            plugins,
-            recorder,
-            clock,
-            extensions,
-            thread_names,
-            built: _,
-        } = self;
-        HybridExecutorBuilder {
-            config,
-            scheduler,
-            plugins,
-            recorder,
-            clock,
-            extensions,
-            thread_names,
-            built: PhantomData,
-        }
+        HybridExecutorBuilder { chosen: self.chosen, built: PhantomData }
     }
 
     /// Replaces the whole configuration.
     pub fn config(mut self, config: ExecutorConfig) -> Self {
-        self.config = config;
+        self.chosen.config = config;
         self
     }
 
     /// Sets the number of workers, which run async tasks and parallel closures; see [`ExecutorConfig::worker_threads`].
     pub fn worker_threads(mut self, workers: usize) -> Self {
-        self.config.worker_threads = workers;
+        self.chosen.config.worker_threads = workers;
         self
     }
 
     /// Sets what the names of the executor's threads begin with; see [`ExecutorConfig::thread_name_prefix`].
     pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.config.thread_name_prefix = prefix.into();
+        self.chosen.config.thread_name_prefix = prefix.into();
         self
     }
 
@@ -137,7 +115,7 @@ impl<E> HybridExecutorBuilder<E> {
         mut self,
         name: impl Fn(ThreadKind, usize) -> String + Send + Sync + 'static,
     ) -> Self {
-        self.thread_names = ThreadNames::by(name);
+        self.chosen.thread_names = ThreadNames::by(name);
         self
     }
 
@@ -157,26 +135,26 @@ impl<E> HybridExecutorBuilder<E> {
     /// # Ok::<(), BuildError>(())
     /// ```
     pub fn extension<T: Any + Send + Sync>(mut self, value: T) -> Self {
-        drop(self.extensions.insert(value));
+        drop(self.chosen.extensions.insert(value));
         self
     }
 
     /// Sets whether threads go on as the workers that they were when they have waited; see
     /// [`ExecutorConfig::stable_worker_index`].
     pub fn stable_worker_index(mut self, stable: bool) -> Self {
-        self.config.stable_worker_index = stable;
+        self.chosen.config.stable_worker_index = stable;
         self
     }
 
     /// Sets the stack size of the executor's threads, in bytes; see [`ExecutorConfig::thread_stack_size`].
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
-        self.config.thread_stack_size = Some(bytes);
+        self.chosen.config.thread_stack_size = Some(bytes);
         self
     }
 
     /// Sets how long, and how many, records of ended tasks are kept.
     pub fn cleanup_config(mut self, cleanup: CleanupConfig) -> Self {
-        self.config.cleanup = cleanup;
+        self.chosen.config.cleanup = cleanup;
         self
     }
 
@@ -207,7 +185,7 @@ impl<E> HybridExecutorBuilder<E> {
     /// # Ok::<(), BuildError>(())
     /// ```
     pub fn retention(mut self, name: impl Into<String>, limits: Retention) -> Self {
-        self.config.retention.push(RetentionClass::new(name, limits));
+        self.chosen.config.retention.push(RetentionClass::new(name, limits));
         self
     }
 
@@ -218,44 +196,44 @@ impl<E> HybridExecutorBuilder<E> {
     /// A task that was cancelled, by its timeout for example, is no failure; nor is one that returns an `Err`, which is a value as
     /// any other to the executor.
     pub fn retain_failures(mut self, limits: Retention) -> Self {
-        self.config.retain_failures = Some(limits);
+        self.chosen.config.retain_failures = Some(limits);
         self
     }
 
     /// Sets how many threads may run blocking tasks at once; see [`ExecutorConfig::max_blocking_threads`].
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
-        self.config.max_blocking_threads = threads;
+        self.chosen.config.max_blocking_threads = threads;
         self
     }
 
     /// Sets how long an idle blocking thread or spare thread is kept; see [`ExecutorConfig::blocking_keep_alive`].
     pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Self {
-        self.config.blocking_keep_alive = keep_alive;
+        self.chosen.config.blocking_keep_alive = keep_alive;
         self
     }
 
     /// Sets how many blocking tasks may wait for a thread; see [`ExecutorConfig::blocking_queue_limit`].
     pub fn blocking_queue_limit(mut self, tasks: usize) -> Self {
-        self.config.blocking_queue_limit = tasks;
+        self.chosen.config.blocking_queue_limit = tasks;
         self
     }
 
     /// Sets how many tasks may be active at once; see [`ExecutorConfig::max_active_tasks`].
     pub fn max_active_tasks(mut self, tasks: usize) -> Self {
-        self.config.max_active_tasks = Some(tasks);
+        self.chosen.config.max_active_tasks = Some(tasks);
         self
     }
 
     /// Sets how many spare threads may take over the cores of workers that block; see [`ExecutorConfig::spare_threads`].
     pub fn spare_threads(mut self, threads: usize) -> Self {
-        self.config.spare_threads = threads;
+        self.chosen.config.spare_threads = threads;
         self
     }
 
     /// Sets how many compensation threads may run queued work while workers are stuck; see
     /// [`ExecutorConfig::compensation_threads`].
     pub fn compensation_threads(mut self, threads: usize) -> Self {
-        self.config.compensation_threads = Some(threads);
+        self.chosen.config.compensation_threads = Some(threads);
         self
     }
 
@@ -264,47 +242,47 @@ impl<E> HybridExecutorBuilder<E> {
     #[deprecated(since = "0.1.0", note = "use `spare_threads` and `compensation_threads`")]
     pub fn reserve_workers(mut self, threads: usize) -> Self {
         #[expect(deprecated, reason = "the setting of this name")]
-        let both = &mut self.config.reserve_workers;
+        let both = &mut self.chosen.config.reserve_workers;
         *both = Some(threads);
         self
     }
 
     /// Sets how long a poll of an async task may take before it is reported as a stall; see [`ExecutorConfig::stall_budget`].
     pub fn stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
-        self.config.stall_budget = budget.into();
+        self.chosen.config.stall_budget = budget.into();
         self
     }
 
     /// Sets how long a parallel closure may take before it is reported as a stall; see [`ExecutorConfig::parallel_stall_budget`].
     pub fn parallel_stall_budget(mut self, budget: impl Into<Option<Duration>>) -> Self {
-        self.config.parallel_stall_budget = budget.into();
+        self.chosen.config.parallel_stall_budget = budget.into();
         self
     }
 
     /// Sets whether locations of panics are captured, by chaining onto the process's panic hook; see
     /// [`ExecutorConfig::capture_panic_location`].
     pub fn capture_panic_location(mut self, capture: bool) -> Self {
-        self.config.capture_panic_location = capture;
+        self.chosen.config.capture_panic_location = capture;
         self
     }
 
     /// Sets whether tasks and fork-join work run inside of the `tracing` span that was current where they were spawned; see
     /// [`ExecutorConfig::inherit_spans`].
     pub fn inherit_spans(mut self, inherit: bool) -> Self {
-        self.config.inherit_spans = inherit;
+        self.chosen.config.inherit_spans = inherit;
         self
     }
 
     /// Sets whether queue and execution times of all tasks are recorded, for `Moirai::metrics`; see
     /// [`ExecutorConfig::record_metrics`].
     pub fn record_metrics(mut self, record: bool) -> Self {
-        self.config.record_metrics = record;
+        self.chosen.config.record_metrics = record;
         self
     }
 
     /// Sets the scheduler. The default is work stealing.
     pub fn scheduler(mut self, scheduler: impl Scheduler<Runnable>) -> Self {
-        self.scheduler = Some(AnyScheduler::other(scheduler));
+        self.chosen.scheduler = Some(AnyScheduler::other(scheduler));
         self
     }
 
@@ -334,19 +312,19 @@ impl<E> HybridExecutorBuilder<E> {
     /// # Ok::<(), BuildError>(())
     /// ```
     pub fn plugin(mut self, plugin: impl ExecutorPlugin) -> Self {
-        self.plugins.add(plugin);
+        self.chosen.plugins.add(plugin);
         self
     }
 
     /// Sets the recorder, which is called for what tasks and workers do.
     pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
-        self.recorder = Some(recorder);
+        self.chosen.recorder = Some(recorder);
         self
     }
 
     /// Sets the clock. In tests it may be a manual one.
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = Some(clock);
+        self.chosen.clock = Some(clock);
         self
     }
 
@@ -403,16 +381,8 @@ impl<E> HybridExecutorBuilder<E> {
     where
         E: From<HybridExecutor>,
     {
-        let Self {
-            config,
-            scheduler,
-            plugins,
-            recorder,
-            clock,
-            extensions,
-            thread_names,
-            built: _,
-        } = self;
+        let Chosen { config, scheduler, plugins, recorder, clock, extensions, thread_names } =
+            self.chosen;
         config.validate()?;
         let scheduler = scheduler.unwrap_or_else(|| AnyScheduler::Default(WorkStealing::new()));
         let recorder = recorder.filter(|_| config.record_metrics);
@@ -438,7 +408,7 @@ impl<E> HybridExecutorBuilder<E> {
 impl<E> fmt::Debug for HybridExecutorBuilder<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HybridExecutorBuilder")
-            .field("config", &self.config)
+            .field("config", &self.chosen.config)
             .finish_non_exhaustive()
     }
 }

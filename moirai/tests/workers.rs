@@ -43,7 +43,7 @@ fn a_thread_goes_on_as_the_worker_that_it_was() {
                 let index = Moirai::worker_index().expect("a closure runs on a worker");
                 for _ in 0..3 {
                     drop(Alone::with(&*workers, index));
-                    block_in_place(|| thread::sleep(Duration::from_micros(50)));
+                    block_in_place(|| (0..20).for_each(|_| thread::yield_now()));
                     assert_eq!(Moirai::worker_index(), Some(index), "after it has blocked");
                     let _alone = Alone::with(&*workers, index);
                 }
@@ -62,8 +62,10 @@ fn an_index_lasts_once_it_was_asked_for() {
     let _watchdog = watchdog();
     let executor = Moirai::builder().worker_threads(1).build().unwrap();
     let (blocked, release) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
+    let back = Arc::new(AtomicBool::new(false));
     let task = executor.spawn_parallel({
         let (blocked, release) = (Arc::clone(&blocked), Arc::clone(&release));
+        let back = Arc::clone(&back);
         move || {
             let index = HybridExecutor::lasting_worker_index();
             block_in_place(|| {
@@ -71,19 +73,20 @@ fn an_index_lasts_once_it_was_asked_for() {
                 while !release.load(Ordering::SeqCst) {
                     thread::yield_now();
                 }
+                back.store(true, Ordering::SeqCst);
             });
             (index, Moirai::worker_index())
         }
     });
     blocked.wait();
-    // Another thread is the only worker now, and is busy when the first comes back.
-    let (began, begun) = mpsc::channel();
+    // Another thread is the only worker now, and stays it until the first thread has begun to come back.
     let other = executor.spawn_parallel(move || {
-        began.send(()).unwrap();
         release.store(true, Ordering::SeqCst);
-        thread::sleep(Duration::from_millis(20));
+        while !back.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        (0..1_000).for_each(|_| thread::yield_now());
     });
-    begun.recv().unwrap();
     assert_eq!(task.join().unwrap(), (Some(0), Some(0)));
     other.join().unwrap();
 }
@@ -516,5 +519,51 @@ fn a_thread_that_waits_in_a_join_runs_its_share_of_a_broadcast_and_nothing_else(
             executor.block_on(executor.wait_for_task(id, None)),
             Some(TaskStatus::Completed)
         );
+    }
+}
+
+#[test]
+fn an_executor_that_is_let_go_stops_although_it_has_other_owners() {
+    let _watchdog = watchdog();
+    let executor = Moirai::builder().worker_threads(1).build().unwrap();
+    let other = executor.clone();
+    executor.drain_in_background();
+    assert!(other.spawn_parallel(|| ()).join().unwrap_err().is_shut_down());
+    let watched = other.executor().downgrade();
+    drop(other);
+    while watched.is_alive() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_left_of_a_wait_is_not_run_in_the_next_one() {
+    let _watchdog = watchdog();
+    let pool = || Moirai::builder().worker_threads(1).stable_worker_index(true).build().unwrap();
+    let (here, there) = (pool(), pool());
+    let ran = Arc::new(AtomicUsize::new(0));
+    let (inside, ran_in_wait) = (here.without_owner(), Arc::clone(&ran));
+    let seen = here.install(move || {
+        let left = || {
+            // Belongs to the wait of the only worker here, which may be over before it is run.
+            let ran = Arc::clone(&ran_in_wait);
+            inside.executor().spawn_for_waiting(move || _ = ran.fetch_add(1, Ordering::SeqCst));
+        };
+        // Waits one after the other have the same address. In the second, nothing of the first is run: it would be unrelated.
+        let mut before_and_after = Vec::new();
+        for round in 0..2 {
+            let before = ran_in_wait.load(Ordering::SeqCst);
+            there.install(|| {
+                if round == 0 {
+                    left()
+                }
+            });
+            before_and_after.push((before, ran_in_wait.load(Ordering::SeqCst)));
+        }
+        before_and_after
+    });
+    assert_eq!(seen[1].0, seen[1].1, "the second wait has run what the first has left");
+    while ran.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
     }
 }

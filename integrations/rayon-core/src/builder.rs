@@ -10,7 +10,7 @@ use moirai_executor::{EnteredWorker, HybridExecutor, HybridExecutorBuilder};
 use crate::ThreadPool;
 use crate::erase::Payload;
 use crate::error::ThreadPoolBuildError;
-use crate::names::Names;
+use crate::names::{NameWorker, Names};
 use crate::pool::build_global;
 use crate::settings::{Handlers, PanicHandler, Settings, WorkerHandler};
 use crate::threads::{CustomSpawn, DefaultSpawn, ThreadBuilder, ThreadSpawn, spawn_scoped};
@@ -25,28 +25,25 @@ thread_local! {
 
 /// Sets up a [`ThreadPool`], or the pool of the whole process.
 pub struct ThreadPoolBuilder<S = DefaultSpawn> {
+    options: Options,
+    spawn: S,
+}
+
+/// What is set apart from how threads are started.
+#[derive(Default)]
+struct Options {
     num_threads: usize,
     use_current_thread: bool,
     stack_size: Option<usize>,
-    thread_name: Option<Box<dyn FnMut(usize) -> String>>,
+    thread_name: Option<Box<NameWorker>>,
     panic_handler: Option<Box<PanicHandler>>,
     start_handler: Option<Box<WorkerHandler>>,
     exit_handler: Option<Box<WorkerHandler>>,
-    spawn: S,
 }
 
 impl Default for ThreadPoolBuilder {
     fn default() -> Self {
-        Self {
-            num_threads: 0,
-            use_current_thread: false,
-            stack_size: None,
-            thread_name: None,
-            panic_handler: None,
-            start_handler: None,
-            exit_handler: None,
-            spawn: DefaultSpawn,
-        }
+        Self { options: Options::default(), spawn: DefaultSpawn }
     }
 }
 
@@ -85,7 +82,7 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
     ///
     /// If a thread cannot be started, and with [`use_current_thread`](Self::use_current_thread) if the thread belongs to a pool.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
-        let Self { use_current_thread, .. } = self;
+        let use_current_thread = self.options.use_current_thread;
         if use_current_thread && HybridExecutor::current().is_some() {
             return Err(ThreadPoolBuildError::IN_POOL);
         }
@@ -116,7 +113,7 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
     /// If the global executor is running already, or if a thread cannot be started. A handler for starting threads, and
     /// [`use_current_thread`](Self::use_current_thread), are not possible here, which is an error, too.
     pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
-        if self.use_current_thread || !S::HAS_SPARE {
+        if self.options.use_current_thread || !S::HAS_SPARE {
             let what = "the global executor of Moirai starts its own threads";
             return Err(ThreadPoolBuildError::thread(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -130,16 +127,9 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
 
     /// Returns the builder of the executor, the names of its workers, if there are any, and what starts them.
     fn executor<E: From<HybridExecutor>>(self) -> (HybridExecutorBuilder<E>, Names, S) {
-        let Self {
-            num_threads,
-            use_current_thread: _,
-            stack_size,
-            thread_name,
-            panic_handler,
-            start_handler,
-            exit_handler,
-            spawn,
-        } = self;
+        let Self { options, spawn } = self;
+        let Options { num_threads, stack_size, thread_name, .. } = options;
+        let Options { panic_handler, start_handler, exit_handler, .. } = options;
         let workers = match num_threads {
             0 => threads_from_environment().unwrap_or_else(available_threads),
             set => set,
@@ -173,26 +163,7 @@ impl<S> ThreadPoolBuilder<S> {
     where
         F: FnMut(ThreadBuilder) -> io::Result<()>,
     {
-        let Self {
-            num_threads,
-            use_current_thread,
-            stack_size,
-            thread_name,
-            panic_handler,
-            start_handler,
-            exit_handler,
-            spawn: _,
-        } = self;
-        ThreadPoolBuilder {
-            num_threads,
-            use_current_thread,
-            stack_size,
-            thread_name,
-            panic_handler,
-            start_handler,
-            exit_handler,
-            spawn: CustomSpawn(spawn),
-        }
+        ThreadPoolBuilder { options: self.options, spawn: CustomSpawn(spawn) }
     }
 
     /// Sets what names the threads.
@@ -200,20 +171,20 @@ impl<S> ThreadPoolBuilder<S> {
     where
         F: FnMut(usize) -> String + 'static,
     {
-        self.thread_name = Some(Box::new(closure));
+        self.options.thread_name = Some(Box::new(closure));
         self
     }
 
     /// Sets the number of workers. With zero, which is the default, the environment variable `RAYON_NUM_THREADS` says how many, or
     /// there is one for each processor.
     pub fn num_threads(mut self, num_threads: usize) -> Self {
-        self.num_threads = num_threads;
+        self.options.num_threads = num_threads;
         self
     }
 
     /// Makes the calling thread one of the workers, that with index zero, until the thread ends.
     pub fn use_current_thread(mut self) -> Self {
-        self.use_current_thread = true;
+        self.options.use_current_thread = true;
         self
     }
 
@@ -223,13 +194,13 @@ impl<S> ThreadPoolBuilder<S> {
     where
         H: Fn(Payload) + Send + Sync + 'static,
     {
-        self.panic_handler = Some(Box::new(panic_handler));
+        self.options.panic_handler = Some(Box::new(panic_handler));
         self
     }
 
     /// Sets the stack size of the threads, in bytes.
     pub fn stack_size(mut self, stack_size: usize) -> Self {
-        self.stack_size = Some(stack_size);
+        self.options.stack_size = Some(stack_size);
         self
     }
 
@@ -244,7 +215,7 @@ impl<S> ThreadPoolBuilder<S> {
     where
         H: Fn(usize) + Send + Sync + 'static,
     {
-        self.start_handler = Some(Box::new(start_handler));
+        self.options.start_handler = Some(Box::new(start_handler));
         self
     }
 
@@ -253,7 +224,7 @@ impl<S> ThreadPoolBuilder<S> {
     where
         H: Fn(usize) + Send + Sync + 'static,
     {
-        self.exit_handler = Some(Box::new(exit_handler));
+        self.options.exit_handler = Some(Box::new(exit_handler));
         self
     }
 }
@@ -261,9 +232,9 @@ impl<S> ThreadPoolBuilder<S> {
 impl<S> fmt::Debug for ThreadPoolBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadPoolBuilder")
-            .field("num_threads", &self.num_threads)
-            .field("use_current_thread", &self.use_current_thread)
-            .field("stack_size", &self.stack_size)
+            .field("num_threads", &self.options.num_threads)
+            .field("use_current_thread", &self.options.use_current_thread)
+            .field("stack_size", &self.options.stack_size)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-//! Locks that are held while rayon computes. With the original these programs deadlock now and then.
+//! Locks that are held while rayon computes. With the original the first of these programs deadlocks, and the others are in its list of
+//! issues for the same reason.
 
 mod common;
 

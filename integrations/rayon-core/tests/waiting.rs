@@ -79,6 +79,26 @@ fn pools_of_one_thread_install_into_each_other() {
 }
 
 #[test]
+fn a_scope_of_a_pool_whose_only_thread_waits_for_its_creator_goes_on() {
+    let _watchdog = watchdog();
+    let (first, second) = (pool(1), pool(1));
+    let sum = AtomicUsize::new(0);
+    for _ in 0..100 {
+        first.install(|| {
+            second.install(|| {
+                first.in_place_scope(|scope| {
+                    for _ in 0..5 {
+                        scope
+                            .spawn(|scope| scope.spawn(|_| _ = sum.fetch_add(1, Ordering::SeqCst)));
+                    }
+                });
+            });
+        });
+    }
+    assert_eq!(sum.into_inner(), 500);
+}
+
+#[test]
 fn a_broadcast_inside_of_a_stolen_job_reaches_the_thread_that_waits_for_the_job() {
     let _watchdog = watchdog();
     let pool = pool(2);

@@ -142,10 +142,15 @@ impl WaitingFrame {
         Self(frame)
     }
 
-    /// Calls `f` in a frame of its own below this one, on a thread whose current frame is `current`.
-    pub(crate) fn within<R>(self, current: &CurrentFrame, f: impl FnOnce() -> R) -> R {
-        // SAFETY: promised to `new`.
-        let frame = unsafe { Frame::child_of(self.0, ptr::null()) };
+    /// Calls `f`, the work of `task`, in a frame of its own below this one, on a thread whose current frame is `current`.
+    pub(crate) fn within<R>(
+        self,
+        current: &CurrentFrame,
+        task: Option<TaskPtr>,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        // The parent outlives the call, as was promised to `new`.
+        let frame = Frame::new(self.0, ptr::null(), task);
         current.within(&frame, f)
     }
 }

@@ -40,10 +40,13 @@
 //!    same rule.
 //! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
 //!    (promise P14). If there are none, it looks again for a moment, and then sleeps while it holds its core, like a worker without
-//!    work. If it is woken for work that it must not run, it hands the core off to another thread, unless the executor's threads are to
-//!    keep their worker index: then it keeps the core. It cannot wait until another thread gives the core back, because that thread
-//!    may be blocked by a lock that the caller holds. There it runs what only its worker may run: its shares of broadcasts,
-//!    and what a part of the work that it waits for has installed in its executor from another one. So unrelated work never runs on the stack of a caller that may hold a lock, and stacks grow no deeper than the program's own recursion makes them.
+//!    work. If it is woken for work that it must not run, it hands the core off to another thread. So unrelated work never runs on
+//!    the stack of a caller that may hold a lock, and stacks grow no deeper than the program's own recursion makes them.
+//!
+//!    If the executor's threads are to keep their worker index, the thread keeps its core instead. It cannot wait until another thread
+//!    gives the core back, because that thread may be blocked by a lock that the caller holds. Meanwhile it also runs what no other
+//!    thread may run: its shares of broadcasts, and what a part of the work that it waits for has installed here from another
+//!    executor.
 //! 7. **External threads.** A thread without a core that calls takes part in the work, and counts as one of the workers while it
 //!    does and does not sleep: one worker fewer is woken, because there are as many processors as workers.
 //! 8. **Waking.** Publishing a job is a push in the sense of the scheduler's contract, and a worker's look at the shared jobs is a

@@ -40,8 +40,8 @@ pub(super) fn wait_until_done(local_jobs: &LocalJobs, host: &impl Host, job: &Jo
     }
 }
 
-/// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or a closure that only its worker may run, or
-/// yields, or sleeps.
+/// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or a closure that only
+/// the caller's worker may run, or yields, or sleeps.
 pub(crate) fn wait_step(
     local_jobs: &LocalJobs,
     host: &impl Host,

@@ -119,7 +119,10 @@ impl Share {
         let Self { waiting, run, worker, counted } = self;
         Context::with(|context| match context {
             // Its fork-join work is below the broadcast, so that whoever waits for the broadcast may run it.
-            Some(context) => waiting.within(context.local_jobs().frame(), || run(worker)),
+            Some(context) => {
+                let task = context.innermost_task();
+                waiting.within(context.local_jobs().frame(), task, || run(worker));
+            }
             None => run(worker),
         });
         drop(counted);

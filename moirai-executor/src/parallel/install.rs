@@ -65,23 +65,41 @@ impl HybridExecutor {
         F: FnOnce() + Send + 'static,
     {
         let options = options_for(self.shared(), Location::caller());
-        drop(spawn_closure::<_, _, NeverFails>(self.shared(), f, options));
+        if options.are_plain() {
+            drop(spawn_closure::<_, _, NeverFails>(self.shared(), f, options));
+        } else {
+            // What it spawns itself is a part of the same wait.
+            let below = move || run_below_current(f);
+            drop(spawn_closure::<_, _, NeverFails>(self.shared(), below, options));
+        }
     }
+}
+
+/// Calls `f`, the work of the task that the thread runs, below the wait in which the thread is, if it is in one.
+fn run_below_current(f: impl FnOnce()) {
+    Context::with(|context| match context {
+        Some(context) if context.local_jobs().frame().is_some() => {
+            let frame = context.local_jobs().frame();
+            // SAFETY: the frame belongs to a caller further up on this thread's stack.
+            let waiting = unsafe { WaitingFrame::new(frame.get()) };
+            waiting.within(frame, context.innermost_task(), f);
+        }
+        _ => f(),
+    });
 }
 
 /// Returns the options of a closure that the worker runs which waits for what the caller is a part of, if there is one.
 fn options_for(shared: &Shared, location: &'static Location<'static>) -> SpawnOptions {
     let mut options = SpawnOptions::at(TaskKind::Parallel, location);
-    let waiting = if shared.keeps_indices() && Context::with_core_of(shared, |_| ()).is_none() {
-        shared.mailboxes.waiting_for(|wait| {
-            let is_part = |context: &Context| {
-                context.local_jobs().frame().is_below(wait.identity()).then_some(())
-            };
-            Context::find(is_part).is_some()
-        })
-    } else {
-        None
-    };
+    if !shared.mailboxes.has_waits() {
+        return options;
+    }
+    let waiting = shared.mailboxes.waiting_for(|wait| {
+        let is_part = |context: &Context| {
+            context.local_jobs().frame().is_below(wait.identity()).then_some(())
+        };
+        Context::find(is_part).is_some()
+    });
     if let Some((worker, wait)) = waiting {
         options.rare.get_or_insert_default().worker =
             Some(OnWorker { worker, waited: Waited::By(wait) });
@@ -111,17 +129,22 @@ fn install_on(
             // SAFETY: the thread's frame belongs to a caller further up on its stack.
             let frame = unsafe { Frame::child_of(local_jobs.frame().get(), identity) };
             let worker = context.worker();
+            // Without its core, the thread has left its place to another one.
+            let worker = worker.filter(|_| own.keeps_indices());
             if let Some(worker) = worker {
                 own.mailboxes.begin_wait(worker, WaitId::new(identity));
             }
             // SAFETY: the job holds it, and this function waits for the drop of the job.
             install(Some(unsafe { WaitingFrame::new(&raw const frame) }));
-            let mut wait = WaitState::new();
-            while !latch.is_set() {
-                wait_step(local_jobs, own, &latch, identity, &mut wait);
-            }
+            // What is posted for this wait runs below its frame.
+            local_jobs.frame().within(&raw const frame, || {
+                let mut wait = WaitState::new();
+                while !latch.is_set() {
+                    wait_step(local_jobs, own, &latch, identity, &mut wait);
+                }
+            });
             if let Some(worker) = worker {
-                own.mailboxes.end_wait(worker);
+                own.mailboxes.end_wait(worker, |post| post.end_wait(WaitId::new(identity)));
             }
         }),
         // A thread that is no worker runs no part of the work, because that may ask which worker it is.
@@ -154,7 +177,9 @@ impl Installed {
         let Self { waiting, f, counted } = self;
         Context::with(|context| match (context, waiting) {
             // Its fork-join work, and what that installs elsewhere, is a part of what the caller waits for.
-            (Some(context), Some(waiting)) => waiting.within(context.local_jobs().frame(), f),
+            (Some(context), Some(waiting)) => {
+                waiting.within(context.local_jobs().frame(), context.innermost_task(), f);
+            }
             _ => f(),
         });
         drop(counted);

@@ -1,5 +1,7 @@
 //! The executor as the host of fork-join.
 
+use moirai_sync::Parker;
+
 use crate::fork_join::host::{Host, Invitation};
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
@@ -13,7 +15,6 @@ use crate::runtime::task_host::wake_for;
 use crate::runtime::wait_id::WaitId;
 use crate::runtime::worker::run_inside;
 use crate::task::TaskPtr;
-use moirai_sync::Parker;
 
 impl Host for Shared {
     #[inline]
@@ -68,7 +69,16 @@ impl Host for Shared {
         let Some(post) = self.mailboxes.take_fitting(worker, |post| fits(post, below)) else {
             return false;
         };
-        run_inside(self, post.task);
+        Context::with(|context| {
+            let Some(context) = context else { return };
+            match post.waited {
+                // It is a part of the wait.
+                Waited::By(_) => run_inside(context, post.task),
+                Waited::No | Waited::Broadcast => {
+                    context.local_jobs().frame().suspended(|| run_inside(context, post.task));
+                }
+            }
+        });
         true
     }
 }

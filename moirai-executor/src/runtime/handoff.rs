@@ -11,7 +11,8 @@ use crate::runtime::threads::thread_name;
 use crate::runtime::worker;
 
 /// Calls `f`, which waits for other tasks. Hands off all cores of the thread before, and takes back after those that no other thread
-/// has taken yet, or waits for them if the executor's threads keep their indices. A thread of the blocking pool gives up its place there meanwhile.
+/// has taken yet, or waits for them if the executor's threads keep their indices. A thread of the blocking pool gives up its place
+/// there meanwhile.
 pub(crate) fn blocking<R>(f: impl FnOnce() -> R) -> R {
     let handed_off = HandedOff::all();
     let result = f();

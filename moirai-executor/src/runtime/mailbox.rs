@@ -15,6 +15,8 @@ use crate::runtime::wait_id::WaitId;
 /// is about to sleep announces it, makes a fence, and looks. So it sees what was posted, or is woken.
 #[derive(Debug)]
 pub(crate) struct Mailboxes<T> {
+    /// The number of waits in all mailboxes.
+    waits: AtomicUsize,
     boxes: Box<[CachePadded<Mailbox<T>>]>,
 }
 
@@ -37,7 +39,10 @@ impl<T> Mailboxes<T> {
             waiter: Mutex::new(None),
             waits: Mutex::new(Vec::new()),
         };
-        Self { boxes: (0..workers).map(|_| CachePadded::new(mailbox())).collect() }
+        Self {
+            waits: AtomicUsize::new(0),
+            boxes: (0..workers).map(|_| CachePadded::new(mailbox())).collect(),
+        }
     }
 
     /// Posts to a worker. The caller must notify it.
@@ -91,12 +96,25 @@ impl<T> Mailboxes<T> {
 
     /// Notes that a worker waits for something in another executor, until [`end_wait`](Self::end_wait). Waits end in reverse order.
     pub(crate) fn begin_wait(&self, worker: usize, wait: WaitId) {
+        // Ordering: Relaxed: a caller that is a part of the wait began after this, in a task that was queued after this.
+        self.waits.fetch_add(1, Ordering::Relaxed);
         self.boxes[worker].waits.lock().push(wait);
     }
 
-    /// Notes that the latest wait of a worker is over.
-    pub(crate) fn end_wait(&self, worker: usize) {
+    /// Notes that the latest wait of a worker is over, and calls `forget` with each of its posts: what belonged to this wait belongs to
+    /// none from here on. A later wait may have the same address.
+    pub(crate) fn end_wait(&self, worker: usize, forget: impl FnMut(&mut T)) {
         self.boxes[worker].waits.lock().pop();
+        // Ordering: Relaxed: nobody that is a part of the wait is left.
+        self.waits.fetch_sub(1, Ordering::Relaxed);
+        self.boxes[worker].queue.lock().iter_mut().for_each(forget);
+    }
+
+    /// Returns whether any worker waits for something in another executor, as far as one that is a part of that needs to know.
+    #[inline]
+    pub(crate) fn has_waits(&self) -> bool {
+        // Ordering: Relaxed: see `begin_wait`.
+        self.waits.load(Ordering::Relaxed) > 0
     }
 
     /// Returns a worker that waits for something of which `is_part` says that the caller is a part, and the innermost such wait.

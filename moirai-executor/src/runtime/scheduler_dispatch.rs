@@ -1,6 +1,5 @@
 //! The executor's scheduler: the default one, called directly, or any other one, called through a vtable.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,15 +24,7 @@ pub(crate) enum AnyLocal<T: Send + 'static> {
 
 impl<T: Send + 'static> AnyScheduler<T> {
     pub(crate) fn other(scheduler: impl Scheduler<T>) -> Self {
-        let mut scheduler = Some(scheduler);
-        // The default one is ours, also if it was chosen: it needs no vtable, and its panics need not be contained.
-        let any: &mut dyn Any = &mut scheduler;
-        if let Some(default) = any.downcast_mut::<Option<WorkStealing<T>>>()
-            && let Some(default) = default.take()
-        {
-            return Self::Default(default);
-        }
-        let erased = Erased { scheduler, panics: Panics::default() };
+        let erased = Erased { scheduler: Some(scheduler), panics: Panics::default() };
         let hints = erased.hints();
         Self::Other(Box::new(erased), hints)
     }

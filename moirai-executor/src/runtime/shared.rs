@@ -214,6 +214,15 @@ pub(crate) struct Post {
     pub(crate) waited: Waited,
 }
 
+impl Post {
+    /// Notes that a wait of the worker is over.
+    pub(crate) fn end_wait(&mut self, wait: WaitId) {
+        if matches!(self.waited, Waited::By(it) if it == wait) {
+            self.waited = Waited::No;
+        }
+    }
+}
+
 /// Who waits for a posted task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {

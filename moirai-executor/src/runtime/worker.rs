@@ -270,28 +270,26 @@ pub(crate) fn try_run(shared: &Arc<Shared>) -> bool {
     let Some(task) = popped.unwrap_or_else(|| shared.scheduler.take()) else {
         return false;
     };
-    run_inside(shared, task);
+    Context::with(|context| match context {
+        Some(context) if Arc::ptr_eq(context.shared(), shared) => {
+            context.local_jobs().frame().suspended(|| run_inside(context, task));
+        }
+        _ => {
+            let context = Context::new(Arc::clone(shared));
+            context.enter(|| context.run(task));
+        }
+    });
     true
 }
 
-/// Runs a task on the calling thread, inside of what the thread does.
-pub(crate) fn run_inside(shared: &Shared, task: Runnable) {
-    Context::with(|context| match context {
-        Some(context) if std::ptr::eq(&**context.shared(), shared) => {
-            let outer_start = context.ticks.get();
-            let start = shared.clock.ticks();
-            context.ticks.set(start);
-            context.local_jobs().frame().suspended(|| context.run(task));
-            // The time that the inner task took is not the outer one's.
-            let took = shared.clock.ticks().saturating_sub(start);
-            context.ticks.set(outer_start.saturating_add(took));
-        }
-        // The executor is alive while it has a task, so there is one.
-        _ => {
-            if let Some(shared) = shared.arc() {
-                let context = Context::new(shared);
-                context.enter(|| context.run(task));
-            }
-        }
-    });
+/// Runs a task on the calling thread, inside of what the thread does in this context.
+pub(crate) fn run_inside(context: &Context, task: Runnable) {
+    let clock = &context.shared().clock;
+    let outer_start = context.ticks.get();
+    let start = clock.ticks();
+    context.ticks.set(start);
+    context.run(task);
+    // The time that the inner task took is not the outer one's.
+    let took = clock.ticks().saturating_sub(start);
+    context.ticks.set(outer_start.saturating_add(took));
 }

@@ -75,7 +75,8 @@ impl WorkerThread {
     /// called. What it spawns, other workers take; it runs parts of fork-join work itself while it waits for them, and queued tasks
     /// if it calls `try_run`. While it announces that it blocks, another thread is the worker.
     ///
-    /// When the returned value is dropped, another thread becomes the worker; if none can be had, the executor stops.
+    /// When the returned value is dropped, another thread becomes the worker; if none can be had, the executor stops. A shutdown that
+    /// another thread has called waits for the drop.
     ///
     /// # Errors
     ///
