@@ -175,7 +175,14 @@ fn run(workers: usize, pictures: &[(String, PathBuf)], out: &Path) -> Result<Run
     Ok(Run { took, ticks, worst, failed, recorded: records.len() })
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = thumbnails() {
+        eprintln!("{error}");
+        process::exit(1);
+    }
+}
+
+fn thumbnails() -> Result<(), Box<dyn Error>> {
     let options = parse(env::args().skip(1)).unwrap_or_else(|error| {
         eprintln!("{error}\n\n{USAGE}");
         process::exit(2);
@@ -189,7 +196,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let all = run(workers, &pictures, &options.out)?;
     for (workers, run) in [(1, &one), (workers, &all)] {
         println!(
-            "{workers} workers: {:.2?}; the clock ticked {} times beside it, {:.1?} apart at most",
+            "with {workers}: {:.2?}; the clock ticked {} times beside it, {:.1?} apart at most",
             run.took, run.ticks, run.worst
         );
     }
@@ -199,5 +206,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     if all.failed.is_empty() {
         return Ok(());
     }
-    Err(format!("{} pictures failed:\n  {}", all.failed.len(), all.failed.join("\n  ")).into())
+    Err(format!("of the pictures, {} failed:\n  {}", all.failed.len(), all.failed.join("\n  "))
+        .into())
 }
