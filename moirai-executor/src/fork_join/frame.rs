@@ -1,6 +1,7 @@
 //! Frames: where fork-join work comes from.
 
 use std::cell::Cell;
+use std::iter;
 use std::ptr;
 use std::thread;
 
@@ -91,22 +92,21 @@ impl Frame {
 
     /// Returns whether this frame, or one of its ancestors, is waited for as `identity`.
     pub(crate) fn is_descendant_of(&self, identity: *const ()) -> bool {
-        let mut frame: *const Frame = self;
-        // SAFETY: a frame's parent outlives it, because what was forked in the parent is waited for there.
-        while let Some(this) = unsafe { frame.as_ref() } {
-            this.read();
-            if ptr::eq(this.waited_as, identity) {
-                return true;
-            }
-            frame = this.parent;
-        }
-        false
+        self.waited_as().any(|waited_as| ptr::eq(waited_as, identity))
     }
 
-    /// Returns whether the call came from outside of fork-join work.
+    /// As what this frame and its ancestors are waited for, where they are, beginning with this one.
     #[inline]
-    pub(crate) const fn is_root(&self) -> bool {
-        self.parent.is_null()
+    pub(crate) fn waited_as(&self) -> impl Iterator<Item = *const ()> {
+        let mut frame: *const Frame = self;
+        iter::from_fn(move || {
+            // SAFETY: a frame's parent outlives it, because what was forked in the parent is waited for there.
+            let this = unsafe { frame.as_ref() }?;
+            this.read();
+            frame = this.parent;
+            Some(this.waited_as)
+        })
+        .filter(|waited_as| !waited_as.is_null())
     }
 
     /// The task that called, if a task did.

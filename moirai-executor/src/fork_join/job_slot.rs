@@ -1,9 +1,10 @@
-//! Job slots: where a worker publishes its outermost job without a lock (rule 13 of the [module](super)).
+//! Job slots: where a worker publishes its oldest private job without a lock (rule 13 of the [module](super)).
 
 use std::ptr;
 
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
+use super::frame::Frame;
 use super::stack_job::JobHeader;
 use crate::task::TaskPtr;
 
@@ -26,7 +27,13 @@ pub(super) struct JobSlot {
     job: AtomicPtr<JobHeader>,
     /// The address of the task whose fork-join work that job belongs to; null if it belongs to none.
     task: AtomicPtr<()>,
+    /// As what the nearest ancestors of the job are waited for. Behind the last of them is a null.
+    waited_as: [AtomicPtr<()>; ANCESTORS],
 }
+
+/// How many of its ancestors a slot names. A thread that waits for one further up does not find the job here, and leaves it to an idle
+/// worker.
+const ANCESTORS: usize = 4;
 
 impl JobSlot {
     pub(super) fn new() -> Self {
@@ -35,6 +42,7 @@ impl JobSlot {
             state: AtomicU64::new(0),
             job: AtomicPtr::new(ptr::null_mut()),
             task: AtomicPtr::new(ptr::null_mut()),
+            waited_as: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
     }
 
@@ -51,15 +59,29 @@ impl JobSlot {
         self.claimed.store(false, Ordering::Release);
     }
 
-    /// Puts a job into the slot, which the caller has claimed, and in which it has no job.
+    /// Returns whether the calling thread, which has claimed the slot, may put a job into it: the last one was taken out.
     #[inline]
-    pub(super) fn put(&self, job: *const JobHeader, task: Option<TaskPtr>) -> Ticket {
-        // Ordering: Relaxed: the last job was taken out by the caller, or by a thief for whose end the caller has waited, or the
-        // former owner did so. That comes before this.
+    pub(super) fn is_free(&self) -> bool {
+        // Ordering: Acquire pairs with the Release in `take`: the thief has read what the next publication overwrites.
+        self.state.load(Ordering::Acquire) & FULL == 0
+    }
+
+    /// Puts a job that was forked in `frame` into the slot, which the caller has claimed, and which [is free](Self::is_free).
+    #[inline]
+    pub(super) fn put(&self, job: *const JobHeader, frame: &Frame) -> Ticket {
+        // Ordering: Relaxed: only the owner changes the number, and `claim` has acquired that of the former owner.
         let ticket = Ticket((self.state.load(Ordering::Relaxed) | FULL).wrapping_add(2));
-        // Ordering: Relaxed for both: the store below publishes them.
+        // Ordering: Relaxed for all: the store at the end publishes them.
         self.job.store(job.cast_mut(), Ordering::Relaxed);
-        self.task.store(address_of(task), Ordering::Relaxed);
+        self.task.store(address_of(frame.task()), Ordering::Relaxed);
+        let mut ancestors = frame.waited_as();
+        for place in &self.waited_as {
+            let ancestor = ancestors.next().unwrap_or(ptr::null());
+            place.store(ancestor.cast_mut(), Ordering::Relaxed);
+            if ancestor.is_null() {
+                break;
+            }
+        }
         // Ordering: Release pairs with the Acquire in `take`: the job is visible, and everything that it borrows.
         self.state.store(ticket.0, Ordering::Release);
         ticket
@@ -81,26 +103,50 @@ impl JobSlot {
         self.state.load(Ordering::Relaxed) & FULL != 0
     }
 
-    /// Takes the job out; with `only_of`, if it belongs to the fork-join work of that task.
-    pub(super) fn take(&self, only_of: Option<TaskPtr>) -> Option<*const JobHeader> {
+    /// Takes the job out, if the caller may run it.
+    pub(super) fn take(&self, only: Only) -> Option<*const JobHeader> {
         // Ordering: Acquire pairs with the Release in `put`: the job of this publication is visible.
         let ticket = self.state.load(Ordering::Acquire);
         if ticket & FULL == 0 {
             return None;
         }
-        // Ordering: Relaxed for both: they were stored before the ticket was. Later publications overwrite them, but have other
-        // tickets: if the exchange below succeeds, there was none, and these are the job and the task of this one.
+        // Ordering: Relaxed for these and in `fits`: they were stored before the ticket was. Later publications overwrite them, but
+        // have other tickets: if the exchange below succeeds, there was none, and these are the job and its ancestors of this one.
         let job = self.job.load(Ordering::Relaxed);
-        if only_of.is_some() && self.task.load(Ordering::Relaxed) != address_of(only_of) {
+        if !self.fits(only) {
             return None;
         }
-        // Ordering: Relaxed: the load above has acquired the job. The owner puts nothing into the slot before it has waited for the
-        // end of the job, so its next stores come after the loads above.
+        // Ordering: Release pairs with the Acquire in `is_free`: the loads above come before the owner's next stores. The load of the
+        // ticket has acquired the job.
         self.state
-            .compare_exchange(ticket, ticket & !FULL, Ordering::Relaxed, Ordering::Relaxed)
+            .compare_exchange(ticket, ticket & !FULL, Ordering::Release, Ordering::Relaxed)
             .ok()?;
         Some(job)
     }
+
+    fn fits(&self, only: Only) -> bool {
+        match only {
+            Only::Any => true,
+            // Ordering: Relaxed for both: see `take`.
+            Only::OfTask(task) => self.task.load(Ordering::Relaxed) == task.address(),
+            Only::Below(wait) => self
+                .waited_as
+                .iter()
+                .map(|place| place.load(Ordering::Relaxed).cast_const())
+                .take_while(|ancestor| !ancestor.is_null())
+                .any(|ancestor| ptr::eq(ancestor, wait)),
+        }
+    }
+}
+
+/// Which jobs a thread may take out of a slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Only {
+    Any,
+    /// Those of this task's fork-join work.
+    OfTask(TaskPtr),
+    /// Those below what is waited for at this address.
+    Below(*const ()),
 }
 
 fn address_of(task: Option<TaskPtr>) -> *mut () {

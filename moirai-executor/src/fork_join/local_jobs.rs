@@ -32,8 +32,8 @@ pub(crate) struct LocalJobs {
     sentinel: JobHeader,
     /// The worker whose slot the thread has claimed (rule 13).
     slot: Cell<Option<usize>>,
-    /// The ticket of the oldest job, if the thread has put that into its slot.
-    ticket: Cell<Option<Ticket>>,
+    /// The job that the thread has last put into its slot, if the job is still in the thread's list, and its ticket.
+    in_slot: Cell<Option<(*const JobHeader, Ticket)>>,
     /// Whether the thread counts as an external thread (rule 7).
     is_external: Cell<bool>,
 }
@@ -49,7 +49,7 @@ impl LocalJobs {
             restored_at: Cell::new(0),
             sentinel: JobHeader::sentinel(),
             slot: Cell::new(None),
-            ticket: Cell::new(None),
+            in_slot: Cell::new(None),
             is_external: Cell::new(false),
         }
     }
@@ -87,46 +87,41 @@ impl LocalJobs {
     pub(crate) fn release_slot(&self, shared_jobs: &SharedJobs) {
         if let Some(slot) = self.slot.take() {
             debug_assert!(
-                self.ticket.get().is_none(),
+                self.in_slot.get().is_none(),
                 "a thread gives up a slot with a job of its own"
             );
             shared_jobs.release_slot(slot);
         }
     }
 
-    /// Publishes the newest job in the thread's slot, if the job is the thread's outermost (rule 13). Returns whether it did; then the
-    /// caller must invite a worker.
+    /// Publishes the oldest private job in the thread's slot, if that is free (rule 13). Returns whether it did; then the caller must
+    /// invite a worker.
     #[inline]
     pub(super) fn put_in_slot(&self, host: &impl Host) -> bool {
-        let Some(slot) = self.slot.get() else {
+        let Some(slot) = self.slot.get().filter(|&slot| host.shared_jobs().is_slot_free(slot))
+        else {
             return false;
         };
-        let newest = self.newest.get();
-        // SAFETY: the list holds its own sentinel, and jobs of frames that are still on the stack.
-        let job = unsafe { &*newest };
-        if !ptr::eq(job.prev().get(), &raw const self.sentinel) || !job.is_private() {
+        let Some(oldest) = self.oldest_private_is_public() else {
             return false;
-        }
+        };
+        // SAFETY: the list holds jobs of frames that are still on the stack.
+        let job = unsafe { &*oldest };
         // SAFETY: the job was forked in its frame, which is still on the stack.
         let frame = unsafe { &*job.frame() };
-        if !frame.is_root() {
-            return false;
-        }
         job.put_in_slot();
-        let ticket = host.shared_jobs().put_in_slot(slot, newest, frame.task(), || host.idle());
-        self.ticket.set(Some(ticket));
-        self.set_newest_public(newest);
+        let ticket = host.shared_jobs().put_in_slot(slot, oldest, frame, || host.idle());
+        self.in_slot.set(Some((oldest, ticket)));
         true
     }
 
-    /// Takes the newest job out of the thread's slot. `None` if the thread has not put it there, `Some(false)` if a thief has taken it.
+    /// Takes a job out of the thread's slot. `None` if it is not the one that the thread has last put there, `Some(false)` if a thief has
+    /// taken it.
     #[inline]
     pub(super) fn take_back_from_slot(&self, job: &JobHeader, host: &impl Host) -> Option<bool> {
-        if !ptr::eq(job.prev().get(), &raw const self.sentinel) {
-            return None;
-        }
-        let (ticket, slot) = (self.ticket.take()?, self.slot.get()?);
-        Some(host.shared_jobs().take_back_from_slot(slot, ticket))
+        let (_, ticket) = self.in_slot.get().filter(|(in_slot, _)| ptr::eq(*in_slot, job))?;
+        self.in_slot.set(None);
+        Some(host.shared_jobs().take_back_from_slot(self.slot.get()?, ticket))
     }
 
     /// Calls `f` from outside of fork-join work, in the frame of that call. `is_external` says that the thread holds no core.

@@ -65,7 +65,7 @@ impl Host for Pair {
 }
 
 fn pair(wakes_early: bool) -> Arc<Pair> {
-    Arc::new(Pair { shared_jobs: SharedJobs::new(1), wakes_early })
+    Arc::new(Pair { shared_jobs: SharedJobs::new(2), wakes_early })
 }
 
 /// Calls `f` as a task does that begins fork-join work.

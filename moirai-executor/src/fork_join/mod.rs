@@ -14,8 +14,7 @@
 //! # The protocol
 //!
 //! 1. **The life of a stack job.** `PRIVATE → PUBLIC → TAKEN → DONE`, or from `PUBLIC` back to its owner; `WAITED` and `WAKING`
-//!    stand between `TAKEN` and `DONE` if the owner sleeps. For a worker's outermost job, `IN_SLOT` stands in the place of
-//!    `PUBLIC`, by rule 13. Only the owner changes `PRIVATE`, and to `PUBLIC` only under the lock of the shared jobs. `PUBLIC` is
+//!    stand between `TAKEN` and `DONE` if the owner sleeps. For a job in a slot, `IN_SLOT` stands in the place of `PUBLIC`, by rule 13. Only the owner changes `PRIVATE`, and to `PUBLIC` only under the lock of the shared jobs. `PUBLIC` is
 //!    changed only under that lock, by the thread that takes the job out: a thief, or the owner. So the owner takes a private job
 //!    back with a load and a store, and without a read-modify-write.
 //! 2. **Its content.** A stack job holds the closure until it is called, then the result. The content is the owner's until a thief
@@ -79,25 +78,32 @@
 //!     or `block_on` for example, publishes all its private stack jobs before, and invites a worker whatever rule 7 says. While it
 //!     blocks it does not count as an external thread. It may block until those jobs have run.
 //!
-//! 13. **Slots.** The outermost job of a worker, one that is forked in a frame without a parent while the thread has no older job,
-//!     is published in the slot of its thread, without the lock. Outermost means that no wait looks for it as a descendant, so only
-//!     idle workers take it, threads that wait for its task, and workers that are busy, from time to time. A thread claims the slot
-//!     of the worker whose core it holds, and from then on is the only one to put jobs there; it gives the slot up when it stops
-//!     running that worker's tasks. Until then another thread that holds the core of that worker publishes by the lock.
+//! 13. **Slots.** Each worker has a slot, a place for one public job, which needs no lock. A thread claims the slot of the worker whose
+//!     core it holds, and from then on is the only one to put jobs there; it gives the slot up when it stops running that worker's
+//!     tasks. Until then another thread that holds the core of that worker publishes by the lock. Whenever a thread publishes a job
+//!     and its slot is free, its oldest private job goes there; the others go into the list. So a `join` whose job is the thread's only
+//!     one takes no lock, whether it is the outermost of a task or inside of a stolen job.
 //!
 //!     The owner stores the job, and then a *ticket*, a number that no publication in this slot had before, with a bit that says
 //!     that the slot is full (Release). A thief reads the ticket (Acquire), then the job, and removes the bit by a
-//!     compare-exchange. If that succeeds, there was no other publication meanwhile, though the next job often has the same
-//!     address. The owner takes the job back by the same exchange. If that fails, it waits for `DONE` as in rule 3.
+//!     compare-exchange (Release). If that succeeds, there was no other publication meanwhile, though the next job often has the same
+//!     address. The owner takes the job back by the same exchange. If that fails, it waits for `DONE` as in rule 3. An owner that
+//!     publishes its next job while a thief runs the last one reads first that the bit is gone (Acquire): the thief's reads of the
+//!     slot come before what the owner stores there.
 //!
 //!     The state of the job is `IN_SLOT` meanwhile. The thief changes it to `TAKEN` a little after it has the job, so the owner
 //!     treats `IN_SLOT` as `TAKEN` when it goes to sleep, and the thief does not change any other state. A full slot is a public
 //!     job in the sense of rule 8: the ticket is stored before the publisher's fence, and a worker that is about to sleep looks
 //!     into all slots after its own.
 //!
+//!     Nobody may follow the frame of a job in a slot, because the job can be taken back at any time. So the slot itself names the task
+//!     that called, and as what the job's nearest ancestors are waited for. By these a thread that waits finds descendants there. It
+//!     does not find those that are further down than the slot names; idle workers take them. An address in the slot means what the
+//!     waiting thread means by it: all descendants of one wait are out of the slots before another can have its address.
+//!
 //! The chain of parent frames of a job in the list can be followed under the lock. The job has not been run, so neither it nor
 //! anything that it is a descendant of has finished, and their frames still exist. Before any of them can finish, the job has to be
-//! taken out of the list, under the lock. Nobody follows the frame of a job in a slot: the slot itself tells the task.
+//! taken out of the list, under the lock.
 //!
 //! # Sources
 //!
@@ -122,5 +128,6 @@ pub(crate) mod waking;
 #[cfg(all(test, moirai_loom))]
 mod loom;
 
+pub(crate) use job_slot::Only;
 pub(crate) use local_jobs::LocalJobs;
 pub(crate) use shared_jobs::{SharedJobs, StolenJob};

@@ -12,7 +12,7 @@ use moirai_sync::Unparker;
 use slab::Slab;
 
 use super::frame::{CurrentFrame, Frame};
-use super::job_slot::{JobSlot, Ticket};
+use super::job_slot::{JobSlot, Only, Ticket};
 use super::job_time::JobTime;
 use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
 use super::stack_job::JobHeader;
@@ -21,8 +21,8 @@ use crate::task::TaskPtr;
 
 /// The public jobs of an executor.
 ///
-/// The outermost job of a worker is in a slot of that worker's thread, the others are in one list with one lock: publishing them is the
-/// exception, a few jobs for each idle worker.
+/// The oldest job that a worker has is in a slot of that worker's thread, the others are in one list with one lock: publishing them is
+/// the exception, a few jobs for each idle worker.
 pub(crate) struct SharedJobs {
     /// A slot for each worker (rule 13).
     slots: Box<[CachePadded<JobSlot>]>,
@@ -131,13 +131,13 @@ impl SharedJobs {
         self.idle_cores(idle) > 0 && self.has_jobs()
     }
 
-    /// Takes a job, for a worker that has nothing to do: one in a slot, or else the oldest of the list. A job in a slot is the
-    /// outermost of its owner, so it is larger than what the owner has in the list. Asks for jobs if there is none.
+    /// Takes a job, for a worker that has nothing to do: one in a slot, or else the oldest of the list. A job in a slot is usually the
+    /// oldest of its owner, so it is larger than what the owner has in the list. Asks for jobs if there is none.
     ///
     /// A worker that takes jobs again and again calls this and [`take_listed`](Self::take_listed) in turns, so no job waits for ever
     /// behind those in slots.
     pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
-        let stolen = self.take_from_slot(None).or_else(|| self.take_listed(idle));
+        let stolen = self.take_from_slot(Only::Any).or_else(|| self.take_listed(idle));
         if stolen.is_none() {
             self.request_jobs();
         }
@@ -155,10 +155,10 @@ impl SharedJobs {
         stolen
     }
 
-    /// Takes a job out of a slot; with `only_of`, one that belongs to the fork-join work of that task.
-    pub(crate) fn take_from_slot(&self, only_of: Option<TaskPtr>) -> Option<StolenJob> {
+    /// Takes a job out of a slot, one that the caller may run.
+    pub(crate) fn take_from_slot(&self, only: Only) -> Option<StolenJob> {
         self.slots.iter().find_map(|slot| {
-            let job = slot.take(only_of)?;
+            let job = slot.take(only)?;
             // SAFETY: the job was in the slot, and its owner waits for the thief that has taken it out.
             unsafe { &*job }.taken_from_slot();
             Some(StolenJob(Stolen::StackJob(job)))
@@ -175,20 +175,27 @@ impl SharedJobs {
         self.slots[worker].release();
     }
 
-    /// Publishes a job in a slot that the calling thread has claimed, and in which it has no job. The caller must invite a worker.
+    /// Returns whether there is no job in a slot that the calling thread has claimed.
+    #[inline]
+    pub(super) fn is_slot_free(&self, slot: usize) -> bool {
+        self.slots[slot].is_free()
+    }
+
+    /// Publishes a job that was forked in `frame` in a slot that the calling thread has claimed, and that is free. The caller must
+    /// invite a worker.
     #[inline]
     pub(super) fn put_in_slot(
         &self,
         slot: usize,
         job: *const JobHeader,
-        task: Option<TaskPtr>,
+        frame: &Frame,
         idle: impl FnOnce() -> usize,
     ) -> Ticket {
         if self.wants_jobs() && self.idle_cores(idle()) <= 1 {
             // Ordering: Relaxed: a hint. A worker that finds no job sets it again.
             self.wants_jobs.store(false, Ordering::Relaxed);
         }
-        self.slots[slot].put(job, task)
+        self.slots[slot].put(job, frame)
     }
 
     /// Takes the job of a ticket back for its owner. Returns whether it was still there; if not, a thief has it.
@@ -207,13 +214,17 @@ impl SharedJobs {
 
     /// Takes a job whose frame is a descendant of what is waited for as `of`.
     ///
-    /// `seen` holds the version at which the caller last looked without success; at the same version it does not look again.
+    /// `seen` holds the version at which the caller last looked through the list without success; at the same version it does not look
+    /// again.
     pub(crate) fn take_descendant(
         &self,
         of: *const (),
         idle: usize,
         seen: &mut Option<usize>,
     ) -> Option<StolenJob> {
+        if let Some(stolen) = self.take_from_slot(Only::Below(of)) {
+            return Some(stolen);
+        }
         // Ordering: Relaxed: a caller that misses a job looks again later, or leaves it to another worker, which was notified of
         // it.
         let version = self.version.load(Ordering::Relaxed);
@@ -231,7 +242,7 @@ impl SharedJobs {
     pub(crate) fn take_of_task(&self, task: TaskPtr, idle: usize) -> Option<StolenJob> {
         let listed = self.has_listed_jobs();
         let stolen = if listed { self.take_if(idle, |frame| frame.is_of(task)) } else { None };
-        stolen.or_else(|| self.take_from_slot(Some(task)))
+        stolen.or_else(|| self.take_from_slot(Only::OfTask(task)))
     }
 
     fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<StolenJob> {
@@ -244,7 +255,8 @@ impl SharedJobs {
 
     /// Takes a job back for its owner. Returns whether it was still there; if not, a thief has it.
     pub(crate) fn take_back(&self, job: &JobHeader, idle: usize) -> bool {
-        if job.is_done() {
+        // The owner has put it into the list, and if it sees that it is no longer there, it was taken.
+        if !job.is_listed() {
             return false;
         }
         let mut state = self.lock();

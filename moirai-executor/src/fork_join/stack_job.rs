@@ -111,9 +111,10 @@ impl JobHeader {
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
 
-    /// Returns whether the job is in the list of the shared jobs. The caller holds their lock.
+    /// Returns whether the job is in the list of the shared jobs. Only a caller that holds their lock can rely on it; but a job that its
+    /// owner has put there, and that is no longer there, was taken.
     pub(crate) fn is_listed(&self) -> bool {
-        // Ordering: Relaxed: the lock orders the accesses.
+        // Ordering: Relaxed: the lock orders the accesses, and an owner that concludes that the job was taken waits for DONE.
         self.state.load(Ordering::Relaxed) == PUBLIC
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use moirai_core::{LocalQueue, Scheduler, ThreadKind};
 use moirai_scheduler::HookedSleep;
 
-use crate::fork_join::StolenJob;
+use crate::fork_join::{Only, StolenJob};
 use crate::panics::{self, log};
 use crate::runtime::context::Context;
+use crate::runtime::enter_fork_join::claim_slot;
 use crate::runtime::external::wake_another;
 use crate::runtime::hook_host::HookHost;
 use crate::runtime::last_core;
@@ -58,16 +59,10 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     let mut looked_in_injector = context.ticks.get();
     let mut slots_first = true;
     loop {
-        // Also between two short tasks: the next one may wait for what the claimant holds.
-        if shared.claims.has_any() && context.worker().is_some() && give_back_core(context, index) {
+        // Also between two short tasks: the next one may wait for what a claimant holds. And tasks and public jobs take turns.
+        let interrupted = shared.claims.has_any() | shared.shared_jobs.has_listed_jobs();
+        if interrupted && between_tasks(context, index, &mut slots_first) {
             return;
-        }
-        // Tasks and public jobs take turns.
-        if shared.shared_jobs.has_listed_jobs()
-            && context.worker().is_some()
-            && let Some(stolen) = take_job(shared, &mut slots_first)
-        {
-            run_stolen_job(context, index, stolen);
         }
         // If the core was handed off during the last task, it belongs to another thread now.
         let now = context.ticks.get();
@@ -79,7 +74,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 drive(context, index, hook);
             }
             if context.worker().is_some()
-                && let Some(stolen) = shared.shared_jobs.take_from_slot(None)
+                && let Some(stolen) = shared.shared_jobs.take_from_slot(Only::Any)
             {
                 run_stolen_job(context, index, stolen);
             }
@@ -124,13 +119,27 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     }
 }
 
-/// Takes a public job while there are some in the list: one from a slot, and one from the list, in turns.
+/// Gives the core back if another thread has claimed it, and returns whether it did. Otherwise runs a public job while there are some in
+/// the list: one from a slot, and one from the list, in turns.
 #[cold]
 #[inline(never)]
-fn take_job(shared: &Shared, slots_first: &mut bool) -> Option<StolenJob> {
-    let idle = shared.sleepers.idle();
-    let first = std::mem::replace(slots_first, !*slots_first);
-    if first { shared.shared_jobs.take(idle) } else { shared.shared_jobs.take_listed(idle) }
+fn between_tasks(context: &Context, index: usize, slots_first: &mut bool) -> bool {
+    if context.worker().is_none() {
+        return false;
+    }
+    if give_back_core(context, index) {
+        return true;
+    }
+    let shared = context.shared();
+    if shared.shared_jobs.has_listed_jobs() {
+        let idle = shared.sleepers.idle();
+        let first = std::mem::replace(slots_first, !*slots_first);
+        let jobs = &shared.shared_jobs;
+        if let Some(stolen) = if first { jobs.take(idle) } else { jobs.take_listed(idle) } {
+            run_stolen_job(context, index, stolen);
+        }
+    }
+    false
 }
 
 /// Waits for what a worker that has no task left runs next. Returns `None` if it has to stop, or has no core any more.
@@ -228,6 +237,7 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
     let shared = context.shared();
     shared.watchdog.in_stolen_job(worker);
     wake_another(shared);
+    claim_slot(context, worker);
     context.local_jobs().run(stolen, &**shared);
     context.ticks.set(shared.clock.ticks());
 }
