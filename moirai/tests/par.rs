@@ -293,6 +293,97 @@ mod iterators {
         }));
         assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"item"));
     }
+
+    #[test]
+    fn after_a_panic_no_thread_takes_another_chunk() {
+        let _watchdog = watchdog();
+        let executor = workers(2);
+        let calls = AtomicUsize::new(0);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            executor.scope(|_| {
+                // Without an end for as long as this test may take.
+                (0..usize::MAX).par().for_each(|_| {
+                    if calls.fetch_add(1, SeqCst) == 100_000 {
+                        resume_unwind(Box::new("item"));
+                    }
+                });
+            });
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"item"));
+    }
+
+    #[test]
+    fn an_iterator_of_a_task_that_is_cancelled_ends() {
+        let _watchdog = watchdog();
+        for n in [1, 2, 4] {
+            let executor = workers(n);
+            let (begun, has_begun) = std::sync::mpsc::channel();
+            let task = executor.spawn_parallel(move || {
+                let begin = std::sync::Once::new();
+                (0..usize::MAX).par().for_each(|_| begin.call_once(|| begun.send(()).unwrap()));
+            });
+            has_begun.recv().unwrap();
+            task.cancel();
+            assert!(task.join().unwrap_err().is_cancelled());
+        }
+    }
+
+    #[test]
+    fn in_a_destructor_of_a_cancelled_task_an_iterator_is_run_to_its_end() {
+        let _watchdog = watchdog();
+        let executor = workers(2);
+        let sum = std::sync::Arc::new(AtomicUsize::new(0));
+        let in_destructor = std::sync::Arc::clone(&sum);
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let task = executor.spawn_parallel(move || {
+            let _sums = common::OnDrop::new(|| {
+                in_destructor.store((0..1_000usize).par().sum::<usize>(), SeqCst);
+            });
+            begun.send(()).unwrap();
+            loop {
+                moirai::join(|| (), || ());
+            }
+        });
+        has_begun.recv().unwrap();
+        task.cancel();
+        assert!(task.join().unwrap_err().is_cancelled());
+        assert_eq!(sum.load(SeqCst), 499_500);
+    }
+
+    #[test]
+    fn a_closure_that_is_not_copy_is_passed_by_reference() {
+        everywhere(|| {
+            let names = vec![String::from("clotho"), String::from("atropos")];
+            let is_long = move |length: &usize| *length > names[0].len();
+            assert_eq!(vec![6, 7, 8].into_par().filter(&is_long).count(), 2);
+        });
+    }
+}
+
+#[test]
+fn a_map_stops_on_all_threads_after_a_panic() {
+    let _watchdog = watchdog();
+    let executor = workers(2);
+    let (calls, panicked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let elements: Vec<usize> = (0..1_000_000).collect();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        executor.scope(|_| {
+            elements.par_map(|&element| {
+                let before = calls.fetch_add(1, SeqCst);
+                // The others go on until the panic has been noted.
+                if panicked.load(SeqCst) > 0 {
+                    std::thread::yield_now();
+                }
+                if before == 1_000 {
+                    panicked.store(1, SeqCst);
+                    resume_unwind(Box::new("element"));
+                }
+                element
+            });
+        });
+    }));
+    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"element"));
+    assert!(calls.load(SeqCst) < elements.len() / 2, "{} calls", calls.load(SeqCst));
 }
 
 #[test]

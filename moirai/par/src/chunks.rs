@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fork_join::ForkJoin;
+use crate::panicked::NotesPanic;
 
 /// Calls `f` with the index of each chunk of a slice and the chunk itself, in parallel. All chunks but the last have `size`
 /// elements.
@@ -50,15 +51,5 @@ impl<E: ForkJoin, F> Chunks<'_, E, F> {
         let chunks = slice.len().div_ceil(self.size);
         let (left, right) = slice.split_at_mut(chunks / 2 * self.size);
         self.executor.join(|| self.divide(first, left), || self.divide(first + chunks / 2, right));
-    }
-}
-
-/// Notes a panic on drop. It is forgotten if there was none.
-struct NotesPanic<'a>(&'a AtomicBool);
-
-impl Drop for NotesPanic<'_> {
-    fn drop(&mut self) {
-        // Ordering: Relaxed, as for the load.
-        self.0.store(true, Ordering::Relaxed);
     }
 }

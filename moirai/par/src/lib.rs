@@ -40,6 +40,7 @@ mod fork_join;
 mod guided;
 #[allow(unsafe_code)]
 mod map;
+mod panicked;
 mod split;
 #[allow(unsafe_code)]
 mod stable;

@@ -5,11 +5,14 @@ use std::ops::RangeBounds;
 use moirai_par::Guided;
 use orx_parallel::{Par, ParRunner};
 
-use super::pool::Here;
+use super::stop::StoppingPool;
 
-/// Returns what runs the parallel iterators of this module: guided chunks on the pool [`Here`].
+/// Returns what runs one parallel iterator of this module: guided chunks on the pool [`Here`](super::Here), which stop between two
+/// chunks.
 fn runner() -> impl ParRunner {
-    Guided::<Here>::default()
+    let pool = StoppingPool::default();
+    let stop = pool.stop();
+    Guided::new(pool, move || stop.check())
 }
 
 /// Makes a parallel iterator over the elements of a collection, a range or a concurrent iterator, by value.

@@ -20,7 +20,10 @@ mod fork_join;
 mod iter;
 #[cfg(feature = "par-iter")]
 mod pool;
+pub mod prelude;
 mod slice;
+#[cfg(feature = "par-iter")]
+mod stop;
 
 #[cfg(feature = "par-iter")]
 pub use iter::{IntoPar, IterIntoPar, ParDrain, ParIterable, ParMut, ParRef};

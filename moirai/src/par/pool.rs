@@ -18,6 +18,12 @@ pub struct Here;
 #[derive(Clone, Copy)]
 pub struct Spawner<'s, 'scope>(&'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>));
 
+impl<'s, 'scope> Spawner<'s, 'scope> {
+    pub(super) fn new(spawn: &'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>)) -> Self {
+        Self(spawn)
+    }
+}
+
 impl std::fmt::Debug for Spawner<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spawner").finish_non_exhaustive()
