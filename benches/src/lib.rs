@@ -1,4 +1,5 @@
-//! Benchmarks: Moirai, with a record of every task, beside its peers, which do the same work in the same process.
+//! Benchmarks: Moirai, with a record of every task, beside its peers, which do the same work in the same process. One peer,
+//! [`rayon_on_moirai`], has a process of its own.
 //!
 //! [`workload`] defines the work, and [`peer`] the executors that do it. The suites in `benches/` run the groups of workloads under
 //! criterion. The binary `figures` runs them in turns, in several processes and with two allocators, and writes the page of
@@ -19,9 +20,12 @@ pub mod old_registry;
 pub mod path;
 pub mod peer;
 pub mod probe;
+pub mod rayon_on_moirai;
 pub mod report;
 pub mod results;
+pub mod serve;
 pub mod service;
 pub mod stats;
+pub mod took;
 pub mod watchdog;
 pub mod workload;

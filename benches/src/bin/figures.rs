@@ -3,7 +3,8 @@
 //! `cargo run --profile bench -p moirai-benches --bin figures`
 
 use std::error::Error;
-use std::io::Write;
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -13,20 +14,27 @@ use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::Runs;
 use moirai_benches::peer::DEFAULT_WORKERS;
 use moirai_benches::probe::{PROBES, Probe};
+use moirai_benches::rayon_on_moirai;
 use moirai_benches::report;
 use moirai_benches::results::{GroupResult, ProbeResult, Ratio, Results, pooled};
 use moirai_benches::watchdog::HUNG;
 use moirai_benches::workload::{self, Group};
 
 const USAGE: &str =
-    "usage: figures [--only WORD]... [--processes N] [--without-forte] [--without-origin] [--no-probes]
+    "usage: figures [--only WORD]... [--processes N] [--without-forte] [--without-origin]
+               [--without-rayon-on-moirai] [--no-probes]
 Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its charts.
 --only WORD        run only the groups and probes whose names contain WORD, print their times, too, and write nothing
 --processes N      number of processes that each group runs in, for each allocator (default: 5); twice as many for the groups
                    that differ most from process to process
 --without-forte    leave out Forte, which needs a newer compiler and can hang
 --without-origin   leave out the executor of Moirai's name on the package registry
+--without-rayon-on-moirai
+                   leave out rayon on Moirai's workers, which is a build of its own
 --no-probes        leave out the probes of memory, sweeps, lookups and idling; write nothing";
+
+/// The name of the program that is the peer "rayon on Moirai".
+const RAYON_ON_MOIRAI: &str = "rayon-on-moirai";
 
 const ALLOCATORS: [&str; 2] = ["system", "mimalloc"];
 
@@ -36,12 +44,19 @@ struct Arguments {
     processes: usize,
     forte: bool,
     origin: bool,
+    rayon_on_moirai: bool,
     probes: bool,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut parsed =
-        Arguments { only: Vec::new(), processes: 5, forte: true, origin: true, probes: true };
+    let mut parsed = Arguments {
+        only: Vec::new(),
+        processes: 5,
+        forte: true,
+        origin: true,
+        rayon_on_moirai: true,
+        probes: true,
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match &*argument {
@@ -54,6 +69,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
             }
             "--without-forte" => parsed.forte = false,
             "--without-origin" => parsed.origin = false,
+            "--without-rayon-on-moirai" => parsed.rayon_on_moirai = false,
             "--no-probes" => parsed.probes = false,
             _ => return Err(format!("unknown argument {argument:?}")),
         }
@@ -129,8 +145,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 let mut hung = Vec::new();
                 for _ in 0..group.processes(arguments.processes) {
                     progress(&format!("{} ({allocator}, workers: {workers})", group.name));
-                    let program = folder.join("measure");
-                    processes.push(measure(&program, group.name, workers, &mut hung)?);
+                    processes.push(measure(folder, group.name, workers, &mut hung)?);
                 }
                 results.groups.push(group_result(group, allocator, workers, &processes, hung));
             }
@@ -186,8 +201,17 @@ fn build(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>, Box<dyn Err
             return Err("the suites could not be built".into());
         }
         let folder = built.join("figures-programs").join(allocator);
+        let mut programs = vec!["measure", "probe"];
+        if arguments.rayon_on_moirai && arguments.groups().iter().any(Group::has_rayon) {
+            build_rayon_on_moirai(&cargo, root, &built, allocator)?;
+            programs.push(RAYON_ON_MOIRAI);
+        }
+        fs::remove_dir_all(&folder).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
         fs::create_dir_all(&folder)?;
-        for program in ["measure", "probe"] {
+        for program in programs {
             let from = built.join(program);
             fs::copy(&from, folder.join(program))
                 .map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
@@ -197,15 +221,40 @@ fn build(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>, Box<dyn Err
     Ok(folders)
 }
 
+/// Builds the peer "rayon on Moirai" into the directory that this program is in, where it shares with the suites what the patch does not
+/// concern.
+fn build_rayon_on_moirai(
+    cargo: &OsStr,
+    root: &Path,
+    built: &Path,
+    allocator: &str,
+) -> Result<(), Box<dyn Error>> {
+    let target = built.parent().ok_or("this program is not in a target directory")?;
+    let mut command = Command::new(cargo);
+    command.current_dir(root.join("integrations/rayon-core/peer"));
+    command.args(["build", "--profile", "bench", "--target-dir"]).arg(target);
+    if allocator == "mimalloc" {
+        command.args(["--features", "mimalloc"]);
+    }
+    if !command.status()?.success() {
+        return Err("rayon on Moirai could not be built".into());
+    }
+    Ok(())
+}
+
 /// Runs a group in one process, without the peers that have hung. If another one hangs, runs the group again without it.
 fn measure(
-    program: &Path,
+    folder: &Path,
     group: &str,
     workers: usize,
     hung: &mut Vec<String>,
 ) -> Result<Vec<Runs>, Box<dyn Error>> {
     loop {
-        let mut command = Command::new(program);
+        let mut command = Command::new(folder.join("measure"));
+        let rayon_on_moirai = folder.join(RAYON_ON_MOIRAI);
+        if rayon_on_moirai.exists() {
+            command.env(rayon_on_moirai::PROGRAM, rayon_on_moirai);
+        }
         command.arg(group).arg("--workers").arg(workers.to_string());
         for peer in &*hung {
             command.args(["--without", peer]);

@@ -21,7 +21,9 @@ Measures the groups whose names contain one of the words, or all groups if there
 --table          print a table instead of JSON: the median, the least and the 99th percentile of the times of the runs, the median
                  and the least CPU time of the process in a run, and the median and the least time divided by those of the second
                  peer
---list           print only the names of the groups";
+--list           print only the names of the groups
+Rayon on Moirai is measured if RAYON_ON_MOIRAI names its program, which is built by
+  cargo build --profile bench --manifest-path integrations/rayon-core/peer/Cargo.toml --target-dir target";
 
 /// A machine that cannot start so many threads for each peer is rare.
 const MOST_WORKERS: usize = 256;
@@ -79,7 +81,7 @@ fn main() -> ExitCode {
     let chosen = |group: &Group| {
         arguments.groups.is_empty() || arguments.groups.iter().any(|word| group.name.contains(word))
     };
-    let mut groups: Vec<Group> = workload::all().into_iter().filter(chosen).collect();
+    let groups: Vec<Group> = workload::all().into_iter().filter(chosen).collect();
     if groups.is_empty() {
         eprintln!(
             "no name of a group contains any of {:?}; --list prints the names",
@@ -90,12 +92,13 @@ fn main() -> ExitCode {
     if let Some(workers) = arguments.workers {
         set_workers(workers);
     }
-    for group in &mut groups {
-        group.cases.retain(|case| !arguments.without.iter().any(|peer| peer == case.peer));
+    for group in &groups {
         let text = if arguments.list {
             group.name.to_owned()
         } else {
-            let runs = measure(group, arguments.rounds);
+            let mut turns = group.turns();
+            turns.retain(|turn| !arguments.without.iter().any(|peer| peer == turn.peer));
+            let runs = measure(group, &turns, arguments.rounds);
             if arguments.table {
                 table(group, &runs)
             } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 
-use super::group::{Case, Figure, Group};
+use super::group::{Case, Figure, Group, RAYON_ON_MOIRAI};
 use super::spawn::{Countdown, from_outside};
 use crate::peer::{Ours, workers};
 
@@ -24,6 +24,7 @@ pub(super) fn groups() -> Vec<Group> {
         figures: vec![
             Figure::median("rayon", 1.0, 1.0),
             Figure::median("crossbeam-channel pool", 1.0, 1.0),
+            RAYON_ON_MOIRAI,
         ],
         cases: vec![
             Case {

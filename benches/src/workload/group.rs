@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::peer::{DEFAULT_WORKERS, Ours, Peer, Smol, StaticSmol, Tokio};
+use crate::rayon_on_moirai;
 
 /// A workload, and the peers that do it.
 #[derive(Debug)]
@@ -100,6 +101,10 @@ impl Figure {
         Self { of, ..self }
     }
 }
+
+/// The figure of rayon on Moirai, for every group in which rayon is a peer: it shall not be slower than rayon as it is.
+pub(super) const RAYON_ON_MOIRAI: Figure =
+    Figure::median(rayon_on_moirai::STOCK, 1.0, 1.0).of(rayon_on_moirai::NAME);
 
 /// One peer that does the work of a group.
 pub struct Case {

@@ -10,7 +10,9 @@ mod schedulers;
 mod spawn;
 mod suites;
 mod time;
+mod turn;
 mod wake;
 
 pub use group::{Case, Figure, Group, OURS};
 pub use suites::{all, fork, join, poll, registry, schedulers, spawn, time};
+pub use turn::Turn;

@@ -61,12 +61,21 @@ pub fn all() -> Vec<Group> {
 mod tests {
     use super::super::group::{ON_ONE_WORKER, PARTS, RESTLESS};
     use super::all;
+    use crate::rayon_on_moirai::NAME;
 
     #[test]
     fn lists_of_groups_name_groups_that_exist() {
         let groups = all();
         for name in [&PARTS[..], &ON_ONE_WORKER, &RESTLESS].concat() {
             assert!(groups.iter().any(|group| group.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn rayon_on_moirai_is_judged_wherever_rayon_is_a_peer() {
+        for group in all() {
+            let judged = group.figures.iter().any(|figure| figure.of == NAME);
+            assert_eq!(judged, group.has_rayon(), "{}", group.name);
         }
     }
 }

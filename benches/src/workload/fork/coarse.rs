@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::setup::{at_most, chili, in_rayon, inside, keep, outside, spin, time};
 use crate::peer::workers;
-use crate::workload::group::{Case, Group};
+use crate::workload::group::{Case, Group, RAYON_ON_MOIRAI};
 
 const JOBS: u64 = 10_000;
 
@@ -19,7 +19,7 @@ macro_rules! joins {
             units: $joins,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("rayon", 1.05)],
+            figures: vec![at_most("rayon", 1.05), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -73,7 +73,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: JOBS,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("rayon", 0.6)],
+            figures: vec![at_most("rayon", 0.6), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",

@@ -7,7 +7,7 @@ use moirai::par::{Par, ParRef, ParSlice};
 use rayon::prelude::*;
 
 use super::setup::{at_most, in_rayon, keep, outside, time};
-use crate::workload::group::{Case, Group};
+use crate::workload::group::{Case, Group, RAYON_ON_MOIRAI};
 
 const NUMBERS: u64 = 10_000_000;
 const BODIES: usize = 1_000;
@@ -16,36 +16,24 @@ const SIDE: usize = 512;
 pub(super) fn groups() -> Vec<Group> {
     vec![
         Group {
+            name: "fork_sum_1m",
+            about: "sum 1 million u64 with a parallel iterator",
+            unit: "element",
+            units: NUMBERS / 10,
+            rounds: 25,
+            reach: None,
+            figures: vec![at_most("rayon", 1.05), RAYON_ON_MOIRAI],
+            cases: sums::<{ NUMBERS / 10 }>(),
+        },
+        Group {
             name: "fork_sum_10m",
             about: "sum 10 million u64 with a parallel iterator",
             unit: "element",
             units: NUMBERS,
             rounds: 20,
             reach: None,
-            figures: vec![at_most("rayon", 1.05)],
-            cases: vec![
-                Case {
-                    peer: "moirai",
-                    run: || {
-                        let numbers = numbers();
-                        outside(|| keep(numbers.par().copied().sum::<u64>()))
-                    },
-                },
-                Case {
-                    peer: "rayon",
-                    run: || {
-                        let numbers = numbers();
-                        in_rayon(|| keep(numbers.par_iter().copied().sum::<u64>()))
-                    },
-                },
-                Case {
-                    peer: "one thread alone",
-                    run: || {
-                        let numbers = numbers();
-                        time(|| keep(numbers.iter().copied().sum::<u64>()))
-                    },
-                },
-            ],
+            figures: vec![at_most("rayon", 1.05), RAYON_ON_MOIRAI],
+            cases: sums::<NUMBERS>(),
         },
         Group {
             name: "fork_map_collect_10m",
@@ -54,7 +42,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: NUMBERS,
             rounds: 12,
             reach: None,
-            figures: vec![at_most("rayon", 1.05)],
+            figures: vec![at_most("rayon", 1.05), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -95,7 +83,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: BODIES as u64,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("rayon", 1.05)],
+            figures: vec![at_most("rayon", 1.05), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -146,7 +134,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: SIDE as u64,
             rounds: 12,
             reach: None,
-            figures: vec![at_most("rayon", 1.05)],
+            figures: vec![at_most("rayon", 1.05), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -193,9 +181,41 @@ pub(super) fn groups() -> Vec<Group> {
     ]
 }
 
+/// Returns the cases of a group that sums the first `N` of the numbers.
+fn sums<const N: u64>() -> Vec<Case> {
+    vec![
+        Case {
+            peer: "moirai",
+            run: || {
+                let numbers = first::<N>();
+                outside(|| keep(numbers.par().copied().sum::<u64>()))
+            },
+        },
+        Case {
+            peer: "rayon",
+            run: || {
+                let numbers = first::<N>();
+                in_rayon(|| keep(numbers.par_iter().copied().sum::<u64>()))
+            },
+        },
+        Case {
+            peer: "one thread alone",
+            run: || {
+                let numbers = first::<N>();
+                time(|| keep(numbers.iter().copied().sum::<u64>()))
+            },
+        },
+    ]
+}
+
 fn numbers() -> &'static Vec<u64> {
-    static NUMBERS_ONCE: OnceLock<Vec<u64>> = OnceLock::new();
-    NUMBERS_ONCE.get_or_init(|| (0..NUMBERS).collect())
+    first::<NUMBERS>()
+}
+
+/// Returns the first `N` numbers, which are either all or a tenth of them.
+fn first<const N: u64>() -> &'static Vec<u64> {
+    static NUMBERS_ONCE: [OnceLock<Vec<u64>>; 2] = [const { OnceLock::new() }; 2];
+    NUMBERS_ONCE[usize::from(N == NUMBERS)].get_or_init(|| (0..N).collect())
 }
 
 fn mapped(n: &u64) -> u64 {

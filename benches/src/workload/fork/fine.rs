@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use chili::Scope;
 
-use super::setup::{at_most, chili, in_rayon, inside, keep, outside, rayon, single, time};
+use super::setup::{at_most, chili, heavy, in_rayon, inside, keep, outside, rayon, single, time};
 use crate::peer::{Ours, workers};
-use crate::workload::group::{Case, Group};
+use crate::workload::group::{Case, Group, RAYON_ON_MOIRAI};
 
 /// The argument of `fibonacci`.
 const FIBONACCI: u32 = 30;
@@ -31,7 +31,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: JOINS,
             rounds: 15,
             reach: None,
-            figures: vec![at_most("chili", 1.2), at_most("rayon", 0.45)],
+            figures: vec![at_most("chili", 1.2), at_most("rayon", 0.45), RAYON_ON_MOIRAI],
             cases: vec![
                 Case { peer: "moirai", run: || inside(|| keep(fibonacci(FIBONACCI))) },
                 Case {
@@ -65,7 +65,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: JOINS,
             rounds: 15,
             reach: None,
-            figures: vec![at_most("chili", 1.5), at_most("rayon", 0.35)],
+            figures: vec![at_most("chili", 1.5), at_most("rayon", 0.35), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -91,7 +91,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: OUTERMOST,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("rayon", 1.0)],
+            figures: vec![at_most("rayon", 1.0), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -125,7 +125,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: NODES * TREES,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("chili", 1.0)],
+            figures: vec![at_most("chili", 1.0), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -149,7 +149,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: NODES * TREES,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("chili", 1.0)],
+            figures: vec![at_most("chili", 1.0), RAYON_ON_MOIRAI],
             cases: vec![
                 Case { peer: "moirai", run: || inside(|| keep(repeat(sum))) },
                 chili_tree(),
@@ -164,7 +164,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: TREES,
             rounds: 25,
             reach: None,
-            figures: vec![at_most("rayon", 0.3)],
+            figures: vec![at_most("rayon", 0.3), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -316,9 +316,4 @@ fn sequential_tree() -> Case {
 fn numbers() -> &'static Vec<u64> {
     static NUMBERS: OnceLock<Vec<u64>> = OnceLock::new();
     NUMBERS.get_or_init(|| (0..1_000).collect())
-}
-
-/// Does work of about two nanoseconds that cannot be vectorized.
-fn heavy(n: u64) -> u64 {
-    black_box(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ n
 }

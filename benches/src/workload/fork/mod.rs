@@ -13,6 +13,7 @@ mod coarse;
 mod data;
 mod fine;
 mod groups;
+mod many;
 mod mixed;
 mod setup;
 mod sorts;

@@ -72,3 +72,8 @@ pub(super) fn spin(time: Duration) {
         std::hint::spin_loop();
     }
 }
+
+/// Does work of about two nanoseconds that cannot be vectorized.
+pub(super) fn heavy(n: u64) -> u64 {
+    std::hint::black_box(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ n
+}

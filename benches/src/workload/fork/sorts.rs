@@ -7,7 +7,7 @@ use moirai::par::ParSlice;
 use rayon::slice::ParallelSliceMut;
 
 use super::setup::{at_most, in_rayon, outside, time};
-use crate::workload::group::{Case, Group};
+use crate::workload::group::{Case, Group, RAYON_ON_MOIRAI};
 
 const NUMBERS: u64 = 10_000_000;
 
@@ -20,7 +20,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: NUMBERS,
             rounds: 4,
             reach: None,
-            figures: vec![at_most("rayon", 1.0), at_most("one thread alone", 1.0)],
+            figures: vec![at_most("rayon", 1.0), at_most("one thread alone", 1.0), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
@@ -45,7 +45,7 @@ pub(super) fn groups() -> Vec<Group> {
             units: NUMBERS,
             rounds: 4,
             reach: None,
-            figures: vec![at_most("rayon", 1.0), at_most("one thread alone", 1.0)],
+            figures: vec![at_most("rayon", 1.0), at_most("one thread alone", 1.0), RAYON_ON_MOIRAI],
             cases: vec![
                 Case {
                     peer: "moirai",
