@@ -353,7 +353,7 @@ mod iterators {
     #[test]
     fn a_closure_that_is_not_copy_is_passed_by_reference() {
         everywhere(|| {
-            let names = vec![String::from("clotho"), String::from("atropos")];
+            let names = [String::from("clotho"), String::from("atropos")];
             let is_long = move |length: &usize| *length > names[0].len();
             assert_eq!(vec![6, 7, 8].into_par().filter(&is_long).count(), 2);
         });

@@ -109,6 +109,12 @@ impl Frame {
         .filter(|waited_as| !waited_as.is_null())
     }
 
+    /// Returns whether the call came from outside of fork-join work.
+    #[inline]
+    pub(crate) const fn is_root(&self) -> bool {
+        self.parent.is_null()
+    }
+
     /// The task that called, if a task did.
     #[inline]
     pub(crate) fn task(&self) -> Option<TaskPtr> {

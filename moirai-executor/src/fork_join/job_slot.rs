@@ -15,6 +15,11 @@ const FULL: u64 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
 
+impl Ticket {
+    /// The ticket of no publication.
+    pub(super) const NONE: Self = Self(0);
+}
+
 /// A place for one public job of one thread.
 ///
 /// A thread that wants to publish in it claims it first. From then on only that thread puts jobs into it. Any thread may take the
@@ -59,32 +64,41 @@ impl JobSlot {
         self.claimed.store(false, Ordering::Release);
     }
 
-    /// Returns whether the calling thread, which has claimed the slot, may put a job into it: the last one was taken out.
+    /// Returns the ticket of the next publication of the calling thread, which has claimed the slot. `None` if the last job is still
+    /// there.
     #[inline]
-    pub(super) fn is_free(&self) -> bool {
-        // Ordering: Acquire pairs with the Release in `take`: the thief has read what the next publication overwrites.
-        self.state.load(Ordering::Acquire) & FULL == 0
+    pub(super) fn next_ticket(&self) -> Option<Ticket> {
+        // Ordering: Acquire pairs with the Release in `take`: the thief has read what the next publication overwrites. Only the owner
+        // changes the number, and `claim` has acquired that of the former owner.
+        let state = self.state.load(Ordering::Acquire);
+        (state & FULL == 0).then(|| Ticket((state | FULL).wrapping_add(2)))
     }
 
-    /// Puts a job that was forked in `frame` into the slot, which the caller has claimed, and which [is free](Self::is_free).
+    /// Puts a job that was forked in `frame` into the slot, which the caller has claimed. The ticket is the [next](Self::next_ticket).
     #[inline]
-    pub(super) fn put(&self, job: *const JobHeader, frame: &Frame) -> Ticket {
-        // Ordering: Relaxed: only the owner changes the number, and `claim` has acquired that of the former owner.
-        let ticket = Ticket((self.state.load(Ordering::Relaxed) | FULL).wrapping_add(2));
+    pub(super) fn put(&self, ticket: Ticket, job: *const JobHeader, frame: &Frame) {
         // Ordering: Relaxed for all: the store at the end publishes them.
         self.job.store(job.cast_mut(), Ordering::Relaxed);
         self.task.store(address_of(frame.task()), Ordering::Relaxed);
+        if frame.is_root() {
+            self.waited_as[0].store(ptr::null_mut(), Ordering::Relaxed);
+        } else {
+            self.name_ancestors(frame);
+        }
+        // Ordering: Release pairs with the Acquire in `take`: the job is visible, and everything that it borrows.
+        self.state.store(ticket.0, Ordering::Release);
+    }
+
+    fn name_ancestors(&self, frame: &Frame) {
         let mut ancestors = frame.waited_as();
         for place in &self.waited_as {
             let ancestor = ancestors.next().unwrap_or(ptr::null());
+            // Ordering: Relaxed: see `put`.
             place.store(ancestor.cast_mut(), Ordering::Relaxed);
             if ancestor.is_null() {
                 break;
             }
         }
-        // Ordering: Release pairs with the Acquire in `take`: the job is visible, and everything that it borrows.
-        self.state.store(ticket.0, Ordering::Release);
-        ticket
     }
 
     /// Takes the job of a publication of the caller's back. Returns whether it was still there; if not, a thief has it.
@@ -116,7 +130,7 @@ impl JobSlot {
         if !self.fits(only) {
             return None;
         }
-        // Ordering: Release pairs with the Acquire in `is_free`: the loads above come before the owner's next stores. The load of the
+        // Ordering: Release pairs with the Acquire in `next_ticket`: the loads above come before the owner's next stores. The load of the
         // ticket has acquired the job.
         self.state
             .compare_exchange(ticket, ticket & !FULL, Ordering::Release, Ordering::Relaxed)

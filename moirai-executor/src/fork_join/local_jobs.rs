@@ -32,8 +32,10 @@ pub(crate) struct LocalJobs {
     sentinel: JobHeader,
     /// The worker whose slot the thread has claimed (rule 13).
     slot: Cell<Option<usize>>,
-    /// The job that the thread has last put into its slot, if the job is still in the thread's list, and its ticket.
-    in_slot: Cell<Option<(*const JobHeader, Ticket)>>,
+    /// The job that the thread has last put into its slot, if the job is still in the thread's list; null if it is not.
+    in_slot: Cell<*const JobHeader>,
+    /// The ticket of that job.
+    ticket: Cell<Ticket>,
     /// Whether the thread counts as an external thread (rule 7).
     is_external: Cell<bool>,
 }
@@ -49,7 +51,8 @@ impl LocalJobs {
             restored_at: Cell::new(0),
             sentinel: JobHeader::sentinel(),
             slot: Cell::new(None),
-            in_slot: Cell::new(None),
+            in_slot: Cell::new(ptr::null()),
+            ticket: Cell::new(Ticket::NONE),
             is_external: Cell::new(false),
         }
     }
@@ -78,7 +81,7 @@ impl LocalJobs {
     #[inline]
     pub(crate) fn claim_slot(&self, worker: usize, shared_jobs: &SharedJobs) {
         debug_assert!(!self.has_slot(), "a thread has one slot");
-        if shared_jobs.claim_slot(worker) {
+        if shared_jobs.slot(worker).claim() {
             self.slot.set(Some(worker));
         }
     }
@@ -87,10 +90,10 @@ impl LocalJobs {
     pub(crate) fn release_slot(&self, shared_jobs: &SharedJobs) {
         if let Some(slot) = self.slot.take() {
             debug_assert!(
-                self.in_slot.get().is_none(),
+                self.in_slot.get().is_null(),
                 "a thread gives up a slot with a job of its own"
             );
-            shared_jobs.release_slot(slot);
+            shared_jobs.slot(slot).release();
         }
     }
 
@@ -98,8 +101,11 @@ impl LocalJobs {
     /// invite a worker.
     #[inline]
     pub(super) fn put_in_slot(&self, host: &impl Host) -> bool {
-        let Some(slot) = self.slot.get().filter(|&slot| host.shared_jobs().is_slot_free(slot))
-        else {
+        let Some(worker) = self.slot.get() else {
+            return false;
+        };
+        let slot = host.shared_jobs().slot(worker);
+        let Some(ticket) = slot.next_ticket() else {
             return false;
         };
         let Some(oldest) = self.oldest_private_is_public() else {
@@ -110,8 +116,10 @@ impl LocalJobs {
         // SAFETY: the job was forked in its frame, which is still on the stack.
         let frame = unsafe { &*job.frame() };
         job.put_in_slot();
-        let ticket = host.shared_jobs().put_in_slot(slot, oldest, frame, || host.idle());
-        self.in_slot.set(Some((oldest, ticket)));
+        host.shared_jobs().publishes_in_slot(|| host.idle());
+        slot.put(ticket, oldest, frame);
+        self.in_slot.set(oldest);
+        self.ticket.set(ticket);
         true
     }
 
@@ -119,9 +127,11 @@ impl LocalJobs {
     /// taken it.
     #[inline]
     pub(super) fn take_back_from_slot(&self, job: &JobHeader, host: &impl Host) -> Option<bool> {
-        let (_, ticket) = self.in_slot.get().filter(|(in_slot, _)| ptr::eq(*in_slot, job))?;
-        self.in_slot.set(None);
-        Some(host.shared_jobs().take_back_from_slot(self.slot.get()?, ticket))
+        if !ptr::eq(self.in_slot.get(), job) {
+            return None;
+        }
+        self.in_slot.set(ptr::null());
+        Some(host.shared_jobs().slot(self.slot.get()?).take_back(self.ticket.get()))
     }
 
     /// Calls `f` from outside of fork-join work, in the frame of that call. `is_external` says that the thread holds no core.

@@ -12,7 +12,7 @@ use moirai_sync::Unparker;
 use slab::Slab;
 
 use super::frame::{CurrentFrame, Frame};
-use super::job_slot::{JobSlot, Only, Ticket};
+use super::job_slot::{JobSlot, Only};
 use super::job_time::JobTime;
 use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
 use super::stack_job::JobHeader;
@@ -165,43 +165,19 @@ impl SharedJobs {
         })
     }
 
-    /// Claims a worker's slot for the calling thread. Returns whether it was free.
-    pub(super) fn claim_slot(&self, worker: usize) -> bool {
-        self.slots[worker].claim()
-    }
-
-    /// Gives a slot up that the calling thread has claimed. No job of the thread is in it.
-    pub(super) fn release_slot(&self, worker: usize) {
-        self.slots[worker].release();
-    }
-
-    /// Returns whether there is no job in a slot that the calling thread has claimed.
+    /// The slot of a worker.
     #[inline]
-    pub(super) fn is_slot_free(&self, slot: usize) -> bool {
-        self.slots[slot].is_free()
+    pub(super) fn slot(&self, worker: usize) -> &JobSlot {
+        &self.slots[worker]
     }
 
-    /// Publishes a job that was forked in `frame` in a slot that the calling thread has claimed, and that is free. The caller must
-    /// invite a worker.
+    /// Notes that the calling thread publishes a job in its slot.
     #[inline]
-    pub(super) fn put_in_slot(
-        &self,
-        slot: usize,
-        job: *const JobHeader,
-        frame: &Frame,
-        idle: impl FnOnce() -> usize,
-    ) -> Ticket {
+    pub(super) fn publishes_in_slot(&self, idle: impl FnOnce() -> usize) {
         if self.wants_jobs() && self.idle_cores(idle()) <= 1 {
             // Ordering: Relaxed: a hint. A worker that finds no job sets it again.
             self.wants_jobs.store(false, Ordering::Relaxed);
         }
-        self.slots[slot].put(job, frame)
-    }
-
-    /// Takes the job of a ticket back for its owner. Returns whether it was still there; if not, a thief has it.
-    #[inline]
-    pub(super) fn take_back_from_slot(&self, slot: usize, ticket: Ticket) -> bool {
-        self.slots[slot].take_back(ticket)
     }
 
     /// Asks the next `join` to publish a job, because a worker has found none.

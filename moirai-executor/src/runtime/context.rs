@@ -188,6 +188,15 @@ impl Context {
         &self.local_jobs
     }
 
+    /// Claims the slot of the worker whose core the thread holds, if the thread has none and that is free (rule 13 of
+    /// [fork-join](crate::fork_join)).
+    #[inline]
+    pub(crate) fn claim_slot(&self, worker: usize) {
+        if !self.local_jobs.has_slot() && self.shared.mode.has_threads() {
+            self.local_jobs.claim_slot(worker, &self.shared.shared_jobs);
+        }
+    }
+
     /// The address of the local jobs, for comparison.
     #[inline]
     pub(crate) const fn local_jobs_address(&self) -> *const LocalJobs {

@@ -26,20 +26,10 @@ fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> 
     let is_external = worker.is_none();
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
     if let Some(worker) = worker {
-        claim_slot(context, worker);
+        context.claim_slot(worker);
     }
     local_jobs.begin(context.ticks.get(), shared.injector_ticks);
     local_jobs.enter_root(&**shared, &frame, is_external, || f(local_jobs, shared))
-}
-
-/// Claims a slot for the calling thread, which holds the core of this worker, if that is free (rule 13 of the
-/// [module](crate::fork_join)).
-#[inline]
-pub(crate) fn claim_slot(context: &Context, worker: usize) {
-    let (local_jobs, shared) = (context.local_jobs(), context.shared());
-    if !local_jobs.has_slot() && shared.mode.has_threads() {
-        local_jobs.claim_slot(worker, &shared.shared_jobs);
-    }
 }
 
 /// Calls `f` inside of fork-join work of `shared`.

@@ -9,7 +9,6 @@ use moirai_scheduler::HookedSleep;
 use crate::fork_join::{Only, StolenJob};
 use crate::panics::{self, log};
 use crate::runtime::context::Context;
-use crate::runtime::enter_fork_join::claim_slot;
 use crate::runtime::external::wake_another;
 use crate::runtime::hook_host::HookHost;
 use crate::runtime::last_core;
@@ -237,7 +236,7 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
     let shared = context.shared();
     shared.watchdog.in_stolen_job(worker);
     wake_another(shared);
-    claim_slot(context, worker);
+    context.claim_slot(worker);
     context.local_jobs().run(stolen, &**shared);
     context.ticks.set(shared.clock.ticks());
 }

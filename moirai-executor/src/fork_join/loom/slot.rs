@@ -4,12 +4,19 @@ use std::ptr;
 use std::sync::atomic::AtomicUsize as Count;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::super::job_slot::{JobSlot, Only};
+use super::super::job_slot::{JobSlot, Only, Ticket};
 use super::*;
 
 #[test]
 fn loom_fork_slot_put_against_take_back() {
     model(Some(3), || take_back_against_a_thief(&pair(true), true));
+}
+
+/// Puts a job into a slot, from which the last one was taken out, by one of two threads.
+fn put(slot: &JobSlot, job: &JobHeader, frame: &Frame) -> Ticket {
+    let ticket = slot.next_ticket().expect("the slot is free");
+    slot.put(ticket, job, frame);
+    ticket
 }
 
 #[test]
@@ -25,7 +32,7 @@ fn loom_fork_slot_a_ticket_of_an_earlier_job_takes_nothing() {
             move || slot.take(Only::Any).map(|job| job as usize)
         });
         let taken = jobs.each_ref().map(|job| {
-            let ticket = slot.put(job.header(), &frame);
+            let ticket = put(&slot, job.header(), &frame);
             !slot.take_back(ticket)
         });
         let thief = thief.join().unwrap();
@@ -54,13 +61,12 @@ fn loom_fork_slot_a_wait_takes_nothing_that_is_not_below() {
             let slot = Arc::clone(&slot);
             move || slot.take(Only::Below(wait_address as *const ())).map(|job| job as usize)
         });
-        let put = |job: &JobHeader, frame| {
-            let ticket = slot.put(job, frame);
+        let is_taken = |job, frame| {
+            let ticket = put(&slot, job, frame);
             !slot.take_back(ticket)
         };
-        let taken = put(below.header(), &grandchild);
-        assert!(slot.is_free(), "the job was taken out, by one of two threads");
-        assert!(!put(unrelated.header(), &root), "the job is not below what is waited for");
+        let taken = is_taken(below.header(), &grandchild);
+        assert!(!is_taken(unrelated.header(), &root), "it is not below what is waited for");
         let expected = taken.then_some(ptr::from_ref(below.header()) as usize);
         assert_eq!(waiter.join().unwrap(), expected, "the job below was taken once");
     });
@@ -171,7 +177,7 @@ fn loom_fork_slot_its_next_owner_sees_the_tickets_of_the_last() {
             let frame = Frame::root(None);
             let job = StackJob::new(&raw const frame, || 1);
             slot.claim().then(|| {
-                let ticket = slot.put(job.header(), &frame);
+                let ticket = put(slot, job.header(), &frame);
                 assert!(slot.take_back(ticket), "no thief is there");
                 slot.release();
                 ticket
