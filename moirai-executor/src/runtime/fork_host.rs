@@ -1,7 +1,5 @@
 //! The executor as the host of fork-join.
 
-use moirai_sync::Parker;
-
 use crate::fork_join::host::{Host, Invitation};
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
@@ -100,20 +98,13 @@ fn fits(post: &Post, below: *const ()) -> bool {
 /// Sleeps with the caller's core until the latch is set, or there is a post that the caller is to run. The worker is not among the
 /// sleepers, because it must not run anything else.
 fn park_with_core(shared: &Shared, worker: usize, latch: &impl Latch, below: *const ()) {
-    let parker = Parker::new();
-    shared.mailboxes.set_waiter(worker, Some(parker.unparker()));
-    latch.set_waker(parker.unparker());
     // What is in the core's private slot is for other workers to take now.
-    shared.sleepers.notify();
+    let ready = || shared.sleepers.notify();
     let wakes = || {
         shared.mailboxes.has_fitting(worker, |post| fits(post, below))
             || shared.claims.is_claimed(worker)
     };
-    while !latch.is_set() && !wakes() {
-        parker.park();
-    }
-    latch.clear_waker();
-    shared.mailboxes.set_waiter(worker, None);
+    shared.mailboxes.park(worker, latch, ready, wakes);
 }
 
 /// Runs a public job of a task's fork-join work, if there is one, on a thread that waits for the task.

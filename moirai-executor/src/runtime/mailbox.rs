@@ -5,9 +5,13 @@ use std::collections::VecDeque;
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
-use moirai_sync::Unparker;
+use moirai_sync::{Parker, Unparker};
 
+use crate::fork_join::latch::Latch;
 use crate::runtime::wait_id::WaitId;
+
+#[cfg(all(test, moirai_loom))]
+mod loom;
 
 /// A mailbox for each worker of an executor.
 ///
@@ -51,8 +55,8 @@ impl<T> Mailboxes<T> {
         self.wake_waiter(worker);
     }
 
-    /// Wakes the thread that waits as a worker. A thread sets its waiter before it looks for what wakes it, so either it sees what the
-    /// caller has done before, or this wakes it.
+    /// Wakes the thread that waits as a worker. A thread sets its waiter, under a lock that is taken here too, before it looks for what
+    /// wakes it. So either it sees what the caller has done before, or this wakes it.
     pub(crate) fn wake_waiter(&self, worker: usize) {
         let waiter = self.boxes[worker].waiter.lock().clone();
         if let Some(waiter) = waiter {
@@ -60,9 +64,24 @@ impl<T> Mailboxes<T> {
         }
     }
 
-    /// Sets what is woken by posts to a worker, for the thread that is the worker.
-    pub(crate) fn set_waiter(&self, worker: usize, waiter: Option<Unparker>) {
-        *self.boxes[worker].waiter.lock() = waiter;
+    /// Sleeps as a worker, with its core and not among the sleepers, until the latch is set or `wakes` holds. Whoever makes it hold
+    /// posts to the worker, or calls [`wake_waiter`](Self::wake_waiter) afterwards. `ready` is called before the first look.
+    pub(crate) fn park(
+        &self,
+        worker: usize,
+        latch: &impl Latch,
+        ready: impl FnOnce(),
+        wakes: impl Fn() -> bool,
+    ) {
+        let parker = Parker::new();
+        *self.boxes[worker].waiter.lock() = Some(parker.unparker());
+        latch.set_waker(parker.unparker());
+        ready();
+        while !latch.is_set() && !wakes() {
+            parker.park();
+        }
+        latch.clear_waker();
+        *self.boxes[worker].waiter.lock() = None;
     }
 
     /// Returns whether there is a post for a worker that fits.
