@@ -1,5 +1,5 @@
-//! Benchmarks: Moirai, with a record of every task, beside its peers, which do the same work in the same process. One peer,
-//! [`rayon_on_moirai`], has a process of its own.
+//! Benchmarks: Moirai, with a record of every task, beside its peers, which do the same work in the same process. Some have
+//! processes of their own, those of [`apart`].
 //!
 //! [`workload`] defines the work, and [`peer`] the executors that do it. The suites in `benches/` run the groups of workloads under
 //! criterion. The binary `figures` runs them in turns, in several processes and with two allocators, and writes the page of
@@ -8,6 +8,7 @@
 
 #[cfg(feature = "mimalloc")]
 mod allocator;
+pub mod apart;
 mod bounds;
 pub mod chart;
 pub mod compare;
@@ -20,7 +21,6 @@ pub mod old_registry;
 pub mod path;
 pub mod peer;
 pub mod probe;
-pub mod rayon_on_moirai;
 pub mod report;
 pub mod results;
 pub mod serve;

@@ -10,11 +10,11 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 use std::{env, fs, thread};
 
+use moirai_benches::apart;
 use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::Runs;
 use moirai_benches::peer::DEFAULT_WORKERS;
 use moirai_benches::probe::{PROBES, Probe};
-use moirai_benches::rayon_on_moirai;
 use moirai_benches::report;
 use moirai_benches::results::{GroupResult, ProbeResult, Ratio, Results, pooled};
 use moirai_benches::watchdog::HUNG;
@@ -253,7 +253,7 @@ fn measure(
         let mut command = Command::new(folder.join("measure"));
         let rayon_on_moirai = folder.join(RAYON_ON_MOIRAI);
         if rayon_on_moirai.exists() {
-            command.env(rayon_on_moirai::PROGRAM, rayon_on_moirai);
+            command.env(apart::PROGRAM, rayon_on_moirai);
         }
         command.arg(group).arg("--workers").arg(workers.to_string());
         for peer in &*hung {

@@ -3,17 +3,21 @@
 //! `figures` runs this program. Run by hand, it is the quickest way to look at one group: `cargo run --release -p moirai-benches
 //! --bin measure -- spawn_inside --table`.
 
+use std::env;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use moirai_benches::apart::{Apart, serve_rayon_by};
 use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::{Runs, measure};
 use moirai_benches::peer::set_workers;
+use moirai_benches::serve::serve;
 use moirai_benches::stats::{median, percentile, range};
 use moirai_benches::workload::{self, Group};
 
 const USAGE: &str = "usage: measure [GROUP...] [--rounds N] [--workers N] [--without PEER] [--table] [--list]
+       measure --serve-rayon [--workers N]
 Measures the groups whose names contain one of the words, or all groups if there are none.
 --rounds N       number of runs of each peer (default: that of the group)
 --workers N      number of workers of each peer (default: 2)
@@ -22,8 +26,12 @@ Measures the groups whose names contain one of the words, or all groups if there
                  and the least CPU time of the process in a run, and the median and the least time divided by those of the second
                  peer
 --list           print only the names of the groups
+--serve-rayon    do the work of rayon's cases for another process that measures, which starts this one for it
 Rayon on Moirai is measured if RAYON_ON_MOIRAI names its program, which is built by
   cargo build --profile bench --manifest-path integrations/rayon-core/peer/Cargo.toml --target-dir target";
+
+/// The option with which this program runs itself.
+const SERVE_RAYON: &str = "--serve-rayon";
 
 /// A machine that cannot start so many threads for each peer is rare.
 const MOST_WORKERS: usize = 256;
@@ -36,6 +44,7 @@ struct Arguments {
     without: Vec<String>,
     table: bool,
     list: bool,
+    serve_rayon: bool,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -60,6 +69,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--without" => parsed.without.push(value()?),
             "--table" => parsed.table = true,
             "--list" => parsed.list = true,
+            SERVE_RAYON => parsed.serve_rayon = true,
             _ if argument.starts_with('-') => return Err(format!("unknown option {argument:?}")),
             _ => parsed.groups.push(argument),
         }
@@ -71,7 +81,7 @@ fn main() -> ExitCode {
     if asks_for_help(USAGE) {
         return ExitCode::SUCCESS;
     }
-    let arguments = match parse(std::env::args().skip(1)) {
+    let arguments = match parse(env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("{error}\n{USAGE}");
@@ -91,6 +101,18 @@ fn main() -> ExitCode {
     }
     if let Some(workers) = arguments.workers {
         set_workers(workers);
+    }
+    if arguments.serve_rayon {
+        return match serve(Apart::Rayon) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("measure: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if let Ok(program) = env::current_exe() {
+        serve_rayon_by(vec![program.into(), SERVE_RAYON.into()]);
     }
     for group in &groups {
         let text = if arguments.list {

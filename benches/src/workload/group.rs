@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::apart::Apart;
 use crate::peer::{DEFAULT_WORKERS, Ours, Peer, Smol, StaticSmol, Tokio};
-use crate::rayon_on_moirai;
 
 /// A workload, and the peers that do it.
 #[derive(Debug)]
@@ -102,9 +102,10 @@ impl Figure {
     }
 }
 
-/// The figure of rayon on Moirai, for every group in which rayon is a peer: it shall not be slower than rayon as it is.
+/// The figure of rayon on Moirai, for every group in which rayon is a peer: it shall not be slower than rayon as it is,
+/// which has a process of its own, too.
 pub(super) const RAYON_ON_MOIRAI: Figure =
-    Figure::median(rayon_on_moirai::STOCK, 1.0, 1.0).of(rayon_on_moirai::NAME);
+    Figure::median(Apart::Rayon.name(), 1.0, 1.0).of(Apart::RayonOnMoirai.name());
 
 /// One peer that does the work of a group.
 pub struct Case {

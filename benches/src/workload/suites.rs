@@ -61,7 +61,7 @@ pub fn all() -> Vec<Group> {
 mod tests {
     use super::super::group::{ON_ONE_WORKER, PARTS, RESTLESS};
     use super::all;
-    use crate::rayon_on_moirai::NAME;
+    use crate::apart::Apart;
 
     #[test]
     fn lists_of_groups_name_groups_that_exist() {
@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn rayon_on_moirai_is_judged_wherever_rayon_is_a_peer() {
         for group in all() {
-            let judged = group.figures.iter().any(|figure| figure.of == NAME);
+            let judged =
+                group.figures.iter().any(|figure| figure.of == Apart::RayonOnMoirai.name());
             assert_eq!(judged, group.has_rayon(), "{}", group.name);
         }
     }

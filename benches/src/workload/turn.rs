@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::group::Group;
-use crate::rayon_on_moirai;
+use crate::apart::{Apart, RAYON};
 use crate::took::Took;
 
 /// The turn of one peer.
@@ -18,8 +18,8 @@ pub struct Turn {
 enum Run {
     /// In this process.
     Here(fn() -> Duration),
-    /// By rayon on Moirai, which is asked to do the work of the group with this name.
-    RayonOnMoirai(&'static str),
+    /// By this peer, which is asked to do the work of the group with this name.
+    Apart(Apart, &'static str),
 }
 
 impl Turn {
@@ -28,22 +28,24 @@ impl Turn {
     pub fn take(&self) -> Took {
         match self.run {
             Run::Here(run) => Took::of(run),
-            Run::RayonOnMoirai(group) => rayon_on_moirai::run(group),
+            Run::Apart(peer, group) => peer.run(group),
         }
     }
 }
 
 impl Group {
-    /// Returns the turns of a round, in the order of the cases. That of rayon on Moirai comes after that of rayon, if its program is
-    /// [there](rayon_on_moirai::is_there).
+    /// Returns the turns of a round, in the order of the cases. After that of rayon come those of the peers
+    /// [apart](crate::apart) that are there.
     #[must_use]
     pub fn turns(&self) -> Vec<Turn> {
-        let mut turns = Vec::with_capacity(self.cases.len() + 1);
+        let mut turns = Vec::with_capacity(self.cases.len() + Apart::ALL.len());
         for case in &self.cases {
             turns.push(Turn { peer: case.peer, run: Run::Here(case.run) });
-            if case.peer == rayon_on_moirai::STOCK && rayon_on_moirai::is_there() {
-                let run = Run::RayonOnMoirai(self.name);
-                turns.push(Turn { peer: rayon_on_moirai::NAME, run });
+            if case.peer == RAYON {
+                let there = Apart::ALL.into_iter().filter(|peer| peer.is_there());
+                let turn =
+                    |peer: Apart| Turn { peer: peer.name(), run: Run::Apart(peer, self.name) };
+                turns.extend(there.map(turn));
             }
         }
         turns
@@ -52,6 +54,6 @@ impl Group {
     /// Whether rayon, and therefore also rayon on Moirai, is a peer.
     #[must_use]
     pub fn has_rayon(&self) -> bool {
-        self.cases.iter().any(|case| case.peer == rayon_on_moirai::STOCK)
+        self.cases.iter().any(|case| case.peer == RAYON)
     }
 }

@@ -1,7 +1,8 @@
-//! The benches' peer "rayon on Moirai": see `moirai_benches::rayon_on_moirai`, which starts this program, and tells it what to run.
+//! The benches' peer "rayon on Moirai": see `moirai_benches::apart`, which starts this program, and tells it what to run.
 
 use std::process::ExitCode;
 
+use moirai_benches::apart::Apart;
 use moirai_benches::peer::set_workers;
 use moirai_benches::serve::serve;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     set_workers(workers);
-    match serve() {
+    match serve(Apart::RayonOnMoirai) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rayon-on-moirai: {error}");
