@@ -176,7 +176,8 @@ impl LocalJobs {
     /// Returns whether the thread should publish a job of its own accord (rule 5).
     #[inline]
     pub(super) fn has_too_few_public(&self) -> bool {
-        // SAFETY: as in `push`. Thieves take the oldest first, so if the newest public job was taken, all were.
+        // SAFETY: as in `push`. Thieves mostly take the oldest first, so if the newest public job was taken, all were. If it was taken
+        // out of the slot, and older ones are in the list, then one more than needed is published.
         !unsafe { &*self.must_be_public.get() }.is_public()
     }
 

@@ -70,7 +70,8 @@ impl Stop {
         if !self.is_set.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(payload) = self.payload.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let payload = self.payload.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(payload) = payload {
             resume_unwind(payload);
         }
         // The task was asked to stop, and `join` unwinds with what makes it end as cancelled.
