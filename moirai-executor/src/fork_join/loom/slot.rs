@@ -44,7 +44,7 @@ fn loom_fork_slot_a_ticket_of_an_earlier_job_takes_nothing() {
 
 #[test]
 fn loom_fork_slot_a_wait_takes_nothing_that_is_not_below() {
-    // A slot by itself. One job is below what the other thread waits for, and the other one is not.
+    // A slot by itself. One job is below what the other thread waits for, and the two others are not.
     model(None, || {
         let slot = Arc::new(JobSlot::new());
         assert!(slot.claim());
@@ -56,7 +56,9 @@ fn loom_fork_slot_a_wait_takes_nothing_that_is_not_below() {
         // SAFETY: as above.
         let grandchild = unsafe { Frame::child_of(&raw const child, ptr::from_ref(&root).cast()) };
         let below = StackJob::new(&raw const grandchild, || 1);
-        let unrelated = StackJob::new(&raw const root, || 2);
+        // SAFETY: as above.
+        let sibling = unsafe { Frame::child_of(&raw const root, ptr::from_ref(&root).cast()) };
+        let unrelated = [&root, &sibling].map(|frame| StackJob::new(&raw const *frame, || 2));
         let waiter = thread::spawn({
             let slot = Arc::clone(&slot);
             move || slot.take(Only::Below(wait_address as *const ())).map(|job| job as usize)
@@ -66,7 +68,9 @@ fn loom_fork_slot_a_wait_takes_nothing_that_is_not_below() {
             !slot.take_back(ticket)
         };
         let taken = is_taken(below.header(), &grandchild);
-        assert!(!is_taken(unrelated.header(), &root), "it is not below what is waited for");
+        for (job, frame) in unrelated.iter().zip([&root, &sibling]) {
+            assert!(!is_taken(job.header(), frame), "it is not below what is waited for");
+        }
         let expected = taken.then_some(ptr::from_ref(below.header()) as usize);
         assert_eq!(waiter.join().unwrap(), expected, "the job below was taken once");
     });
