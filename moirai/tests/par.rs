@@ -118,6 +118,43 @@ fn a_comparison_that_panics_loses_and_duplicates_no_element() {
 }
 
 #[test]
+fn sorts_begin_no_further_parts_after_a_panic() {
+    let _watchdog = watchdog();
+    let executor = workers(2);
+    let sort = |numbers: &mut Vec<u64>, stable: bool, panics_at: usize| {
+        let comparisons = AtomicUsize::new(0);
+        let compare = |a: &u64, b: &u64| {
+            if comparisons.fetch_add(1, SeqCst) == panics_at {
+                resume_unwind(Box::new("a comparison"));
+            }
+            a.cmp(b)
+        };
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            executor.scope(|_| {
+                if stable {
+                    numbers.par_sort_by(compare);
+                } else {
+                    numbers.par_sort_unstable_by(compare);
+                }
+            });
+        }));
+        assert_eq!(caught.is_err(), panics_at < usize::MAX);
+        comparisons.into_inner()
+    };
+    for stable in [true, false] {
+        let input = numbers(400_000, u64::MAX);
+        let all = sort(&mut input.clone(), stable, usize::MAX);
+        // In the runs, and the first merges or the parts of the first pivots.
+        for eighths in [1, 2, 7] {
+            let at = all / 8 * eighths;
+            let made = sort(&mut input.clone(), stable, at);
+            // Each thread that has begun a part finishes it: an eighth of the elements at most.
+            assert!(made < at + all / 2, "stable: {stable}; {made} of {all}, panic at {at}");
+        }
+    }
+}
+
+#[test]
 fn comparisons_that_are_not_a_total_order_do_no_harm() {
     let _watchdog = watchdog();
     let executor = workers(2);
@@ -348,6 +385,67 @@ mod iterators {
         task.cancel();
         assert!(task.join().unwrap_err().is_cancelled());
         assert_eq!(sum.load(SeqCst), 499_500);
+    }
+
+    #[test]
+    fn an_iterator_is_not_stopped_by_a_cancellation_that_its_executor_does_not_know_of() {
+        let _watchdog = watchdog();
+        let (outer, inner) = (workers(1), workers(2));
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let task = outer.spawn_parallel(move || {
+            begun.send(()).unwrap();
+            while !moirai::is_cancelled() {
+                std::thread::yield_now();
+            }
+            inner.scope(|_| (0..1_000usize).par().sum::<usize>())
+        });
+        has_begun.recv().unwrap();
+        task.cancel();
+        // As with `join`: what is called on another executor goes on, and the task ends as cancelled or with its result.
+        match task.join() {
+            Ok(sum) => assert_eq!(sum, 499_500),
+            Err(error) => assert!(error.is_cancelled(), "{error}"),
+        }
+    }
+
+    #[test]
+    fn what_the_guide_names_for_those_who_come_from_rayon_is_there() {
+        use moirai::par::{ChunkSize, IterationOrder, prelude::*};
+        everywhere(|| {
+            let words = vec!["to", "be", "or", "not"];
+            let lengths = || words.par().copied().map(str::len);
+            assert_eq!(lengths().inspect(|length| assert!(*length > 1)).count(), 4);
+            assert_eq!(
+                words.par().cloned().filter_map(|word| word.chars().next()).max(),
+                Some('t')
+            );
+            assert_eq!(words.par().max_by_key(|word| word.len()), Some(&"not"));
+            assert_eq!(words.par().min_by_key(|word| word.len()).map(|word| word.len()), Some(2));
+            assert_eq!(lengths().max_by(usize::cmp), lengths().min_by(|a, b| b.cmp(a)));
+            assert_eq!(words.par().flat_map(|word| word.bytes()).count(), 9);
+            assert_eq!(words.par().map(|word| word.bytes()).flatten().count(), 9);
+            assert_eq!(lengths().reduce(|a, b| a + b), Some(9));
+            let any = lengths().iteration_order(IterationOrder::Arbitrary).find(|n| *n == 2);
+            assert_eq!(any, Some(2));
+            let sums = lengths().fold(|| 0, |sum, length| *sum += length);
+            assert_eq!(sums.into_iter().sum::<usize>(), 9);
+            let mut collected = vec![7];
+            lengths()
+                .chunk_size(ChunkSize::Min(2.try_into().unwrap()))
+                .collect_into(&mut collected);
+            assert_eq!(collected, [7, 2, 2, 2, 3]);
+            let used = words.par().use_new(|_| String::new()).map(|buffer, word| {
+                buffer.clear();
+                buffer.push_str(word);
+                buffer.len()
+            });
+            assert_eq!(used.sum::<usize>(), 9);
+            let texts = vec!["1", "2", "x"];
+            let parsed = || texts.par().map(|text| text.parse::<u32>());
+            assert!(parsed().into_fallible().for_each(|_| ()).is_err());
+            assert!(parsed().into_fallible().reduce(|a, b| a + b).is_err());
+            assert_eq!(parsed().map(Result::ok).into_optional().collect::<Vec<_>>(), None);
+        });
     }
 
     #[test]

@@ -339,6 +339,27 @@ fn fork_join_work_inherits_the_span_of_its_call_if_configured() {
     }
 }
 
+#[cfg(feature = "par-iter")]
+#[test]
+fn pieces_of_a_parallel_iterator_inherit_the_span_of_its_call() {
+    use moirai::par::prelude::*;
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let executor = Moirai::builder().worker_threads(2).inherit_spans(true).build().unwrap();
+    // They meet, so each runs on a thread of its own.
+    let meet = Barrier::new(2);
+    let say = |piece: usize| {
+        meet.wait();
+        info!("piece {piece}");
+    };
+    info_span!("iterates").in_scope(|| {
+        executor.scope(|_| (0..2usize).par().for_each(say));
+    });
+    for piece in 0..2 {
+        assert_eq!(spans_of(&format!("piece {piece}")), ["iterates"]);
+    }
+}
+
 #[test]
 fn tasks_inherit_no_span_by_default() {
     let _watchdog = watchdog();

@@ -59,6 +59,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     let mut slots_first = true;
     loop {
         // Also between two short tasks: the next one may wait for what a claimant holds. And tasks and public jobs take turns.
+        // Both are almost always false, so one branch for the two.
         let interrupted = shared.claims.has_any() | shared.shared_jobs.has_listed_jobs();
         if interrupted && between_tasks(context, index, &mut slots_first) {
             return;

@@ -1,10 +1,7 @@
 //! Calling a closure for each chunk of a slice.
 
-use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::fork_join::ForkJoin;
-use crate::panicked::NotesPanic;
+use crate::panicked::Panicked;
 
 /// Calls `f` with the index of each chunk of a slice and the chunk itself, in parallel. All chunks but the last have `size`
 /// elements.
@@ -20,7 +17,7 @@ pub fn for_each_chunk_mut<T: Send>(
     f: impl Fn(usize, &mut [T]) + Sync,
 ) {
     assert_ne!(size, 0, "the size of a chunk must not be zero");
-    Chunks { executor, size, f: &f, panicked: AtomicBool::new(false) }.divide(0, slice);
+    Chunks { executor, size, f: &f, panicked: Panicked::default() }.divide(0, slice);
 }
 
 /// One call of [`for_each_chunk_mut`].
@@ -29,7 +26,7 @@ struct Chunks<'a, E, F> {
     size: usize,
     f: &'a F,
     /// Whether a call of `f` has panicked.
-    panicked: AtomicBool,
+    panicked: Panicked,
 }
 
 impl<E: ForkJoin, F> Chunks<'_, E, F> {
@@ -38,15 +35,11 @@ impl<E: ForkJoin, F> Chunks<'_, E, F> {
     where
         F: Fn(usize, &mut [T]) + Sync,
     {
-        // Ordering: Relaxed: a hint, which protects nothing.
-        if slice.is_empty() || self.panicked.load(Ordering::Relaxed) {
+        if slice.is_empty() || self.panicked.get() {
             return;
         }
         if slice.len() <= self.size {
-            let panics = NotesPanic(&self.panicked);
-            (self.f)(first, slice);
-            mem::forget(panics);
-            return;
+            return self.panicked.noting(|| (self.f)(first, slice));
         }
         let chunks = slice.len().div_ceil(self.size);
         let (left, right) = slice.split_at_mut(chunks / 2 * self.size);

@@ -10,14 +10,12 @@
 
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fork_join::ForkJoin;
-use crate::panicked::NotesPanic;
+use crate::panicked::Panicked;
 use crate::split::{PIECES, leaf_of};
 
-/// A part with this many elements, or fewer, is not divided. After so many calls a part looks
-/// whether another one has panicked.
+/// A part with this many elements, or fewer, is not divided. Before each so many calls a part looks whether another one has panicked.
 const SMALLEST: usize = 16;
 
 /// Returns the results of `f` for each element of a slice, in the order of the elements. `f` is called in parallel.
@@ -25,7 +23,7 @@ const SMALLEST: usize = 16;
 /// # Panics
 ///
 /// If `f` panics, once every call of it that had begun has ended. The results that it returned before are dropped. Each other thread
-/// makes at most 15 further calls before it stops.
+/// makes at most 16 further calls before it stops.
 pub fn map<T: Sync, R: Send>(
     executor: &impl ForkJoin,
     slice: &[T],
@@ -36,8 +34,7 @@ pub fn map<T: Sync, R: Send>(
     // slice.
     let target = Target(results.as_mut_ptr());
     let leaf = leaf_of(slice.len(), 4 * PIECES * executor.threads(), SMALLEST);
-    let panicked = AtomicBool::new(false);
-    let filled = Map { executor, leaf, f: &f, panicked: &panicked }.fill(slice, target);
+    let filled = Map { executor, leaf, f: &f, panicked: Panicked::default() }.fill(slice, target);
     // A part stops early only if another one has panicked, and then this is not reached.
     assert_eq!(filled.count, slice.len(), "every part was filled");
     mem::forget(filled);
@@ -87,7 +84,7 @@ struct Map<'a, E, F> {
     executor: &'a E,
     leaf: usize,
     f: &'a F,
-    panicked: &'a AtomicBool,
+    panicked: Panicked,
 }
 
 impl<E: ForkJoin, F> Map<'_, E, F> {
@@ -113,23 +110,22 @@ impl<E: ForkJoin, F> Map<'_, E, F> {
         F: Fn(&T) -> R,
     {
         let mut filled = Filled { first: target.0, count: 0 };
-        let panics = NotesPanic(self.panicked);
         for elements in slice.chunks(SMALLEST) {
-            // Ordering: Relaxed: a hint, which protects nothing.
-            if self.panicked.load(Ordering::Relaxed) {
+            if self.panicked.get() {
                 break;
             }
-            for element in elements {
-                let result = (self.f)(element);
-                // SAFETY: fewer places are filled than the part has elements, and it has as many places as elements (rule 1), so
-                // this place is one of its own.
-                let place = unsafe { filled.first.add(filled.count) };
-                // SAFETY: the place belongs to this part alone (rule 1), is aligned for an `R`, and holds no value yet.
-                unsafe { place.write(result) };
-                filled.count += 1;
-            }
+            self.panicked.noting(|| {
+                for element in elements {
+                    let result = (self.f)(element);
+                    // SAFETY: fewer places are filled than the part has elements, and it has as many places as elements (rule 1),
+                    // so this place is one of its own.
+                    let place = unsafe { filled.first.add(filled.count) };
+                    // SAFETY: the place belongs to this part alone (rule 1), is aligned for an `R`, and holds no value yet.
+                    unsafe { place.write(result) };
+                    filled.count += 1;
+                }
+            });
         }
-        mem::forget(panics);
         filled
     }
 }

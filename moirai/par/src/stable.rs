@@ -17,13 +17,15 @@ use std::ptr;
 
 use crate::chunks::for_each_chunk_mut;
 use crate::fork_join::ForkJoin;
+use crate::panicked::Panicked;
 use crate::split::{SEQUENTIAL, leaf, less};
 
 /// Sorts a slice in parallel. Equal elements stay in their order. Takes as much memory again as the slice.
 ///
 /// # Panics
 ///
-/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is not a total order.
+/// If `compare` panics. The slice then holds all its elements, in some order, and no thread begins another part. May panic if
+/// `compare` is not a total order.
 pub fn sort_by<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -45,7 +47,9 @@ pub fn sort_by<T: Send>(
         let (source, target) = places.source_and_target();
         // SAFETY: the source owns every element (rule 1), so all of them are initialized.
         let source = unsafe { assume_init(source) };
-        merge_pairs(executor, Source(source), target, run, compare);
+        let merges = Merges { executor, compare, run, panicked: Panicked::default() };
+        merges.pairs(Source(source), target);
+        assert!(!merges.panicked.get(), "a panic ends the sort");
         places.in_buffer = !places.in_buffer;
         run *= 2;
     }
@@ -90,59 +94,76 @@ impl<'a, T> Source<'a, T> {
     }
 }
 
-/// Merges each pair of neighbouring runs.
-fn merge_pairs<T: Send>(
-    executor: &impl ForkJoin,
-    source: Source<'_, T>,
-    target: &mut [MaybeUninit<T>],
+/// One round of merges.
+struct Merges<'a, E, C> {
+    executor: &'a E,
+    compare: &'a C,
+    /// The length of a run.
     run: usize,
-    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
-) {
-    let length = source.len();
-    if length <= 2 * run {
-        let (left, right) = source.split_at(run.min(length));
-        return merge(executor, left, right, target, compare);
-    }
-    let pairs = length.div_ceil(2 * run);
-    let at = pairs / 2 * 2 * run;
-    let (left, right) = source.split_at(at);
-    let (left_target, right_target) = target.split_at_mut(at);
-    executor.join(
-        || merge_pairs(executor, left, left_target, run, compare),
-        || merge_pairs(executor, right, right_target, run, compare),
-    );
+    panicked: Panicked,
 }
 
-/// Merges two runs, in parallel if they are long.
-fn merge<T: Send>(
-    executor: &impl ForkJoin,
-    left: Source<'_, T>,
-    right: Source<'_, T>,
-    target: &mut [MaybeUninit<T>],
-    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
-) {
-    let length = target.len();
-    if length <= 2 * SEQUENTIAL || left.len() == 0 || right.len() == 0 {
-        return merge_here(left.0, right.0, target, compare);
+impl<E: ForkJoin, C> Merges<'_, E, C> {
+    /// Merges each pair of neighbouring runs.
+    fn pairs<T: Send>(&self, source: Source<'_, T>, target: &mut [MaybeUninit<T>])
+    where
+        C: Fn(&T, &T) -> Ordering + Sync,
+    {
+        let length = source.len();
+        if length <= 2 * self.run {
+            let (left, right) = source.split_at(self.run.min(length));
+            return self.merge(left, right, target);
+        }
+        let pairs = length.div_ceil(2 * self.run);
+        let at = pairs / 2 * 2 * self.run;
+        let (left, right) = source.split_at(at);
+        let (left_target, right_target) = target.split_at_mut(at);
+        self.executor.join(|| self.pairs(left, left_target), || self.pairs(right, right_target));
     }
-    // The longer run is divided in the middle, and the other one at the place where that middle element belongs. Equal elements of
-    // the left run come first.
-    let (left_at, right_at) = if left.len() >= right.len() {
+
+    /// Merges two runs, in parallel if they are long. Does nothing if a comparison of another part has panicked: then the round never
+    /// is done (rule 2).
+    fn merge<T: Send>(
+        &self,
+        left: Source<'_, T>,
+        right: Source<'_, T>,
+        target: &mut [MaybeUninit<T>],
+    ) where
+        C: Fn(&T, &T) -> Ordering + Sync,
+    {
+        if self.panicked.get() {
+            return;
+        }
+        if target.len() <= 2 * SEQUENTIAL || left.len() == 0 || right.len() == 0 {
+            return self.panicked.noting(|| merge_here(left.0, right.0, target, self.compare));
+        }
+        let (left_at, right_at) = self.panicked.noting(|| split(left.0, right.0, self.compare));
+        let (left_low, left_high) = left.split_at(left_at);
+        let (right_low, right_high) = right.split_at(right_at);
+        let (low, high) = target.split_at_mut(left_at + right_at);
+        self.executor.join(
+            || self.merge(left_low, right_low, low),
+            || self.merge(left_high, right_high, high),
+        );
+    }
+}
+
+/// Returns where to divide two runs, so that no element before comes behind one after. The longer one is divided in the middle, and
+/// the other one at the place where that middle element belongs. Equal elements of the left run come first.
+fn split<T>(
+    left: &[T],
+    right: &[T],
+    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+) -> (usize, usize) {
+    if left.len() >= right.len() {
         let at = left.len() / 2;
-        let middle = &left.0[at];
-        (at, right.0.partition_point(|element| less(compare, element, middle)))
+        let middle = &left[at];
+        (at, right.partition_point(|element| less(compare, element, middle)))
     } else {
         let at = right.len() / 2;
-        let middle = &right.0[at];
-        (left.0.partition_point(|element| !less(compare, middle, element)), at)
-    };
-    let (left_low, left_high) = left.split_at(left_at);
-    let (right_low, right_high) = right.split_at(right_at);
-    let (low, high) = target.split_at_mut(left_at + right_at);
-    executor.join(
-        || merge(executor, left_low, right_low, low, compare),
-        || merge(executor, left_high, right_high, high, compare),
-    );
+        let middle = &right[at];
+        (left.partition_point(|element| !less(compare, middle, element)), at)
+    }
 }
 
 /// Merges two runs on this thread.

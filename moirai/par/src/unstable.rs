@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 
 use crate::fork_join::ForkJoin;
+use crate::panicked::Panicked;
 use crate::split::{leaf, less};
 
 /// Sorts a slice in parallel and in place. Equal elements may change their order.
 ///
 /// # Panics
 ///
-/// If `compare` panics. The slice then holds all its elements, in some order. May panic if `compare` is not a total order.
+/// If `compare` panics. The slice then holds all its elements, in some order, and no thread begins another part. May panic if
+/// `compare` is not a total order.
 pub fn sort_unstable_by<T: Send>(
     executor: &impl ForkJoin,
     slice: &mut [T],
@@ -28,21 +30,40 @@ pub fn sort_unstable_by<T: Send>(
     // A part that is still long after this many levels has had bad pivots. The standard library sorts it, which has a guard against
     // those.
     let levels = 2 * slice.len().checked_ilog2().unwrap_or(0);
-    divide(executor, slice, compare, leaf, levels);
+    Quicksort { executor, compare, leaf, panicked: Panicked::default() }.divide(slice, levels);
 }
 
-/// Sorts one part. Divides it at a pivot, and its parts in turn, at most `levels` times.
-fn divide<T: Send>(
-    executor: &impl ForkJoin,
-    slice: &mut [T],
-    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+/// One call of [`sort_unstable_by`].
+struct Quicksort<'a, E, C> {
+    executor: &'a E,
+    compare: &'a C,
     leaf: usize,
-    levels: u32,
-) {
-    if slice.len() <= leaf || levels == 0 {
-        slice.sort_unstable_by(compare);
-        return;
+    panicked: Panicked,
+}
+
+impl<E: ForkJoin, C> Quicksort<'_, E, C> {
+    /// Sorts one part. Divides it at a pivot, and its parts in turn, at most `levels` times. Leaves it as it is if a comparison of
+    /// another part has panicked.
+    fn divide<T: Send>(&self, slice: &mut [T], levels: u32)
+    where
+        C: Fn(&T, &T) -> Ordering + Sync,
+    {
+        if self.panicked.get() {
+            return;
+        }
+        if slice.len() <= self.leaf || levels == 0 {
+            return self.panicked.noting(|| slice.sort_unstable_by(self.compare));
+        }
+        let (left, right) = self.panicked.noting(|| split(slice, self.compare));
+        self.executor.join(|| self.divide(left, levels - 1), || self.divide(right, levels - 1));
     }
+}
+
+/// Divides a part at a pivot, which comes to its final place. Returns the elements before it and those behind it.
+fn split<'a, T>(
+    slice: &'a mut [T],
+    compare: &(impl Fn(&T, &T) -> Ordering + Sync),
+) -> (&'a mut [T], &'a mut [T]) {
     let pivot = choose_pivot(slice, compare);
     slice.swap(0, pivot);
     let middle = {
@@ -57,10 +78,7 @@ fn divide<T: Send>(
         let equal = partition(right, |element| !less(compare, pivot, element));
         right = &mut right[equal..];
     }
-    executor.join(
-        || divide(executor, left, compare, leaf, levels - 1),
-        || divide(executor, right, compare, leaf, levels - 1),
-    );
+    (left, right)
 }
 
 /// Moves the elements for which `is_left` returns `true` to the front, and returns their number.

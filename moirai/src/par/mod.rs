@@ -29,7 +29,7 @@ mod stop;
 pub use iter::{IntoPar, IterIntoPar, ParDrain, ParIterable, ParMut, ParRef};
 #[cfg(feature = "par-iter")]
 pub use orx_parallel::{
-    ChunkSize, IterationOrder, NumThreads, Par, ParExtend, ParOption, ParResult, Sum,
+    ChunkSize, IterationOrder, NumThreads, Par, ParExtend, ParOption, ParResult, ParUse, Sum,
 };
 #[cfg(feature = "par-iter")]
 pub use pool::Here;

@@ -16,13 +16,7 @@ pub struct Here;
 
 /// The scope of one parallel iterator, in which `orx-parallel` spawns the work of its threads.
 #[derive(Clone, Copy)]
-pub struct Spawner<'s, 'scope>(&'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>));
-
-impl<'s, 'scope> Spawner<'s, 'scope> {
-    pub(super) fn new(spawn: &'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>)) -> Self {
-        Self(spawn)
-    }
-}
+pub struct Spawner<'s, 'scope>(pub(super) &'s dyn Fn(Box<dyn FnOnce() + Send + 'scope>));
 
 impl std::fmt::Debug for Spawner<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,5 +14,5 @@ pub use super::ParSlice;
 #[cfg(feature = "par-iter")]
 pub use super::{
     IntoPar, IterIntoPar, Par, ParDrain, ParExtend, ParIterable, ParMut, ParOption, ParRef,
-    ParResult,
+    ParResult, ParUse,
 };

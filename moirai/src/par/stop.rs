@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use orx_parallel::ThreadPool;
 
@@ -17,34 +16,26 @@ use crate::{is_cancelled, join, scope};
 pub(super) struct StoppingPool(Arc<Stop>);
 
 /// Whether one parallel iterator is to stop, and why.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Stop {
     is_set: AtomicBool,
-    /// The payload of the first panic; `None` if the task was asked to stop.
+    /// The payload of the first thread that has unwound.
     payload: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Whether it also stops when the task is asked to. A thread that unwinds already must not unwind a second time.
-    heeds_cancellation: bool,
 }
 
 /// The payload of a thread that stops because of what happened elsewhere. Nobody sees it.
 struct Stopped;
 
-impl Default for Stop {
-    fn default() -> Self {
-        Self {
-            is_set: AtomicBool::new(false),
-            payload: Mutex::new(None),
-            heeds_cancellation: !thread::panicking(),
-        }
-    }
-}
-
 impl Stop {
     /// Unwinds if the iterator is to stop. It is called before each chunk.
     pub(super) fn check(&self) {
         // Ordering: Relaxed: a hint. The payload is under a lock.
-        if self.is_set.load(Ordering::Relaxed) || self.heeds_cancellation && is_cancelled() {
+        if self.is_set.load(Ordering::Relaxed) {
             resume_unwind(Box::new(Stopped));
+        }
+        if is_cancelled() {
+            // It unwinds with what makes the task end as cancelled, unless the work has to go on, as in a destructor.
+            join(|| (), || ());
         }
     }
 
@@ -61,22 +52,16 @@ impl Stop {
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
             }
         }
-        // Ordering: Relaxed: as in `check`. The end of the scope comes before `end`.
+        // Ordering: Relaxed: as in `check`.
         self.is_set.store(true, Ordering::Relaxed);
     }
 
-    /// Unwinds if a thread has stopped early, when all have ended. The iterator must not go on, because elements are missing.
+    /// Unwinds if a thread has, when all have ended. The iterator must not go on, because elements are missing.
     fn end(&self) {
-        if !self.is_set.load(Ordering::Relaxed) {
-            return;
-        }
         let payload = self.payload.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(payload) = payload {
             resume_unwind(payload);
         }
-        // The task was asked to stop, and `join` unwinds with what makes it end as cancelled.
-        join(|| (), || ());
-        resume_unwind(Box::new(Stopped));
     }
 }
 
@@ -99,7 +84,7 @@ impl ThreadPool for StoppingPool {
         for<'s> F: FnOnce(Spawner<'s, 'scope>) + Send,
     {
         let stop: &'env Stop = &self.0;
-        scope(|s| f(Spawner::new(&|work| s.spawn(move |_| stop.run(work)))));
+        scope(|s| f(Spawner(&|work| s.spawn(move |_| stop.run(work)))));
         stop.end();
     }
 
