@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::BuildError;
+use crate::{BuildError, FlightRecorderConfig};
 
 mod retention;
 mod traits;
@@ -212,6 +212,9 @@ pub struct ExecutorConfig {
     /// A thread that holds a lock while it waits for a task, or announces that it blocks, may have to wait for one that wants this
     /// lock. In the waits of fork-join work that cannot happen.
     pub stable_worker_index: bool,
+    /// What the flight recorder keeps: what each thread did lately, for [`Flight`](crate::Flight)s and
+    /// [`Incident`](crate::Incident)s. It is on by default, with 256 KiB for each thread.
+    pub flight_recorder: FlightRecorderConfig,
     /// Whether what tasks and workers do is recorded, including the queue and execution times of all tasks. Default: `true`.
     ///
     /// If `false`, the executor's [`Recorder`](crate::Recorder) is not called, and the numbers that `Moirai::metrics()` returns
@@ -243,6 +246,7 @@ impl Default for ExecutorConfig {
             capture_panic_location: false,
             inherit_spans: false,
             stable_worker_index: false,
+            flight_recorder: FlightRecorderConfig::default(),
             record_metrics: true,
         }
     }
@@ -319,6 +323,7 @@ impl ExecutorConfig {
             ));
         }
         RetentionClass::validate_all(&self.retention)?;
+        self.flight_recorder.validate()?;
         self.cleanup.validate()
     }
 }
@@ -348,6 +353,10 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused_by_name() {
+        assert_eq!(
+            refused(|c| c.flight_recorder.bytes_per_thread = 1_000),
+            "flight_recorder.bytes_per_thread"
+        );
         assert_eq!(refused(|c| c.worker_threads = 0), "worker_threads");
         assert_eq!(refused(|c| c.worker_threads = usize::MAX), "worker_threads");
         assert_eq!(refused(|c| c.thread_name_prefix.clear()), "thread_name_prefix");

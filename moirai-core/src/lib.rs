@@ -9,6 +9,7 @@ pub mod clock;
 pub mod details;
 pub mod error;
 pub mod executor;
+pub mod flight;
 pub mod id;
 pub mod lookup;
 pub mod output;
@@ -33,6 +34,10 @@ pub use error::{BuildError, Panic, TaskError};
 pub use executor::{
     CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, Retention,
     RetentionClass, TaskManager, TaskSpawner,
+};
+pub use flight::{
+    Flight, FlightEvent, FlightEventKind, FlightRecorderConfig, FlightThread, Incident,
+    IncidentCause, PollOutcome,
 };
 pub use id::{ParseTaskIdError, TaskId};
 pub use lookup::Lookup;

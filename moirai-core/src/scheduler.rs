@@ -238,6 +238,14 @@ pub trait LocalQueue<T: Send + 'static>: Send + 'static {
         self.look_outside();
     }
 
+    /// Returns the worker from which a [`pop`](Self::pop) since the last call has taken tasks, if one has. If several have, it may be
+    /// any of them.
+    ///
+    /// The executor's flight recorder asks. The default is `None`, which suits a scheduler whose workers share their queues.
+    fn take_victim(&mut self) -> Option<usize> {
+        None
+    }
+
     /// The old name of [`prefer_injector`](Self::prefer_injector).
     #[deprecated(since = "0.1.0", note = "implement and call `prefer_injector`")]
     fn look_outside(&mut self) {}
@@ -258,6 +266,10 @@ impl<T: Send + 'static> LocalQueue<T> for Box<dyn LocalQueue<T>> {
 
     fn prefer_injector(&mut self) {
         (**self).prefer_injector();
+    }
+
+    fn take_victim(&mut self) -> Option<usize> {
+        (**self).take_victim()
     }
 
     fn look_outside(&mut self) {

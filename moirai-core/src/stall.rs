@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{TaskId, TaskKind};
+use crate::{Incident, TaskId, TaskKind};
 
 /// A task whose poll has exceeded its budget, and so keeps its thread from other tasks.
 ///
@@ -31,6 +31,10 @@ pub struct Stall {
     /// Whether the thread has been on a processor lately: `true` suggests an endless loop, `false` a call that blocks. `None` if
     /// the system does not tell.
     pub computes: Option<bool>,
+    /// What the executor's threads did before, if the flight recorder is on and has not recorded another stall just before; see
+    /// [`incident_window`](crate::FlightRecorderConfig::incident_window).
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub incident: Option<Arc<Incident>>,
 }
 
 impl Stall {
@@ -42,7 +46,16 @@ impl Stall {
         location: &'static Location<'static>,
         worker: Option<usize>,
     ) -> Self {
-        Self { id, name: None, kind, location, worker, age: Duration::ZERO, computes: None }
+        Self {
+            id,
+            name: None,
+            kind,
+            location,
+            worker,
+            age: Duration::ZERO,
+            computes: None,
+            incident: None,
+        }
     }
 }
 

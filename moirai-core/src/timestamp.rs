@@ -48,6 +48,13 @@ impl Timestamp {
         Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }
 
+    /// Returns the moment that is `duration` later. The result saturates.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self { nanos: self.nanos.saturating_add(nanos), ..self }
+    }
+
     /// Returns the moment on the wall clock. Changes of the wall clock after the executor's start are not taken into account.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {

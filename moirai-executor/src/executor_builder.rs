@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use moirai_core::FlightRecorderConfig;
 use moirai_core::{
     BuildError, CleanupConfig, Clock, ExecutorConfig, ExecutorPlugin, Recorder, Retention,
     RetentionClass, Scheduler, ThreadKind,
@@ -136,6 +137,12 @@ impl<E> HybridExecutorBuilder<E> {
     /// ```
     pub fn extension<T: Any + Send + Sync>(mut self, value: T) -> Self {
         drop(self.chosen.extensions.insert(value));
+        self
+    }
+
+    /// Sets how much the flight recorder keeps, or turns it off; see [`ExecutorConfig::flight_recorder`].
+    pub fn flight_recorder(mut self, config: FlightRecorderConfig) -> Self {
+        self.chosen.config.flight_recorder = config;
         self
     }
 

@@ -54,6 +54,7 @@ mod deprecated;
 #[cfg(feature = "macros")]
 mod entry_points;
 mod environment;
+mod flight;
 mod free;
 mod global;
 #[cfg(feature = "limits")]
@@ -88,10 +89,12 @@ pub use crate::moirai::{Moirai, MoiraiBuilder};
 pub use moirai_core::Ready;
 pub use moirai_core::{
     BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, EvenAFuture, Executor,
-    ExecutorConfig, ExecutorControl, ExecutorPlugin, LocalQueue, Lookup, ManualClock, NotAFuture,
-    Panic, ParkHook, ParseTaskIdError, Priority, Progress, QueueReason, Recorder, Retention,
-    RetentionClass, Scheduler, ShutdownReport, Stall, Tags, Task, TaskError, TaskId, TaskKind,
-    TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind, Timestamp, Visibility,
+    ExecutorConfig, ExecutorControl, ExecutorPlugin, Flight, FlightEvent, FlightEventKind,
+    FlightRecorderConfig, FlightThread, Incident, IncidentCause, LocalQueue, Lookup, ManualClock,
+    NotAFuture, Panic, ParkHook, ParseTaskIdError, PollOutcome, Priority, Progress, QueueReason,
+    Recorder, Retention, RetentionClass, Scheduler, ShutdownReport, Stall, Tags, Task, TaskError,
+    TaskId, TaskKind, TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind,
+    Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, EnteredWorker, FailsOnErr, GroupCounts,

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use moirai::scheduler::{
     EarliestDeadline, GlobalFifo, PriorityBands, ShortFirst, ThreadPerCore, WorkStealing,
 };
-use moirai::{Moirai, MoiraiBuilder, TaskHandle};
+use moirai::{FlightRecorderConfig, Moirai, MoiraiBuilder, TaskHandle};
 
 use super::interface::{Peer, workers};
 
@@ -100,6 +100,10 @@ pub struct Default;
 #[derive(Clone, Copy, Debug)]
 pub struct Alone;
 
+/// The default scheduler, without a flight recorder.
+#[derive(Clone, Copy, Debug)]
+pub struct Unrecorded;
+
 /// The default scheduler, set like one of your own, and therefore called through a vtable.
 #[derive(Clone, Copy, Debug)]
 pub struct Boxed;
@@ -147,6 +151,7 @@ macro_rules! kinds {
 kinds! {
     Default "moirai" |builder| builder;
     Alone "moirai, workers only" |builder| builder.spare_threads(0).compensation_threads(0);
+    Unrecorded "moirai, recorder off" |builder| builder.flight_recorder(FlightRecorderConfig::off());
     Boxed "WorkStealing, chosen" |builder| builder.scheduler(WorkStealing::new());
     Fifo "GlobalFifo" |builder| builder.scheduler(GlobalFifo::new());
     Bands "PriorityBands" |builder| builder.scheduler(PriorityBands::strict().ageing(64));

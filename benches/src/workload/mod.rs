@@ -5,6 +5,7 @@ mod fork;
 mod group;
 mod join;
 mod poll;
+mod recorder;
 mod registry;
 mod schedulers;
 mod spawn;

@@ -21,6 +21,7 @@ pub fn join() -> Vec<Group> {
 pub fn poll() -> Vec<Group> {
     let mut groups = super::poll::groups();
     groups.extend(super::wake::groups());
+    groups.extend(super::recorder::groups());
     groups
 }
 

@@ -1,5 +1,7 @@
 //! What fork-join needs of the executor.
 
+use moirai_core::TaskId;
+
 use super::latch::Latch;
 use super::shared_jobs::SharedJobs;
 
@@ -21,6 +23,13 @@ pub(crate) trait Host: Sync {
     #[inline]
     fn inherits_spans(&self) -> bool {
         false
+    }
+
+    /// Calls `run`, which runs a stolen job of fork-join work of `task`. The flight recorder notes it.
+    #[inline]
+    fn record_job(&self, task: Option<TaskId>, run: impl FnOnce()) {
+        let _ = task;
+        run();
     }
 
     /// Draws a number below `bound`, in a simulation. There no other worker takes jobs, so the draw decides what is run first.

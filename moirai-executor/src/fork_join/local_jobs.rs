@@ -283,7 +283,9 @@ impl LocalJobs {
 
     /// Runs a stolen job on this thread.
     pub(crate) fn run(&self, stolen: StolenJob, host: &impl Host) {
-        stolen.run(&self.frame, host.shared_jobs(), || host.idle());
+        host.record_job(stolen.task(), || {
+            stolen.run(&self.frame, host.shared_jobs(), || host.idle());
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
+use moirai_core::TaskId;
 use moirai_core::shim::hint;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard};
@@ -499,6 +500,19 @@ impl SharedJobsState {
 }
 
 impl StolenJob {
+    /// Returns the task whose fork-join work the job is a part of, if a task waits for it.
+    pub(crate) fn task(&self) -> Option<TaskId> {
+        let frame = match &self.0 {
+            // SAFETY: the job is not done, so it is alive.
+            Stolen::StackJob(job) => unsafe { &**job }.frame(),
+            Stolen::HeapJob { scope_ref, .. } => scope_ref.frame(),
+        };
+        // SAFETY: the job is not done, so the frame in which it was forked is alive.
+        let task = unsafe { &*frame }.task()?;
+        // SAFETY: the task waits for its fork-join work, so its cell is alive.
+        Some(unsafe { task.id() })
+    }
+
     /// Runs the job on the calling thread.
     pub(crate) fn run(self, at: &CurrentFrame, shared_jobs: &SharedJobs, idle: impl Fn() -> usize) {
         // Whoever waits for the job waits until it has finished, so it must (rule 4).

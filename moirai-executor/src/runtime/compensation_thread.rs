@@ -47,7 +47,8 @@ pub(super) fn request_compensation(shared: &Shared) {
 /// The body of a compensation thread.
 fn compensate(shared: &Arc<Shared>, number: usize, activity: usize) {
     shared.watchdog.activities.activity(activity).enter();
-    let context = Context::new(Arc::clone(shared));
+    let context = Context::for_thread(Arc::clone(shared), ThreadKind::Compensation);
+    context.set_activity(Some(activity));
     context.enter(|| {
         let _thread = ThreadHooks::start(shared, ThreadKind::Compensation, number);
         loop {
@@ -104,7 +105,7 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
     let activity = watchdog.activities.activity(activity);
     if let Some(task) = found {
         count_run(shared);
-        context.ticks.set(shared.clock.ticks());
+        context.go_on_at(shared.clock.ticks());
         activity.step();
         activity.in_task(task.id());
         let panicked = panics::contain(|| context.run(task));

@@ -8,10 +8,14 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::time::Duration;
 
-use moirai_core::TaskId;
+use moirai_core::flight::raw::RawKind;
+use moirai_core::{TaskId, ThreadKind};
 use moirai_scheduler::HookedSleep;
 
+use crate::flight::ring::RingWriter;
+use crate::flight::tracks::Tracks;
 use crate::fork_join::LocalJobs;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::{RawRunnable, TaskPtr};
@@ -50,6 +54,8 @@ pub(crate) struct Context {
     local_jobs: LocalJobs,
     /// When the thread last read the clock: the end of one poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
+    /// Where the flight recorder notes what the thread does; `None` if it is off, or the thread is not the executor's.
+    flight: Option<RingWriter>,
     /// Whether the thread ends the tasks that are left in the queues.
     ending: bool,
     /// Whether plugins are called before and after each poll.
@@ -63,6 +69,9 @@ pub(crate) struct Context {
 impl Drop for Context {
     fn drop(&mut self) {
         self.local_jobs.release_slot(&self.shared.shared_jobs);
+        if let (Some(tracks), Some(writer)) = (&self.shared.tracks, self.flight.take()) {
+            tracks.end(writer);
+        }
     }
 }
 
@@ -81,16 +90,20 @@ impl Context {
             outer_tasks: RefCell::new(Vec::new()),
             local_jobs: LocalJobs::new(),
             ticks,
+            flight: None,
             ending: false,
             in_blocking_pool: Cell::new(false),
             outer: Cell::new(ptr::null()),
         }
     }
 
-    /// Creates the context of a thread of the blocking pool.
-    pub(crate) fn for_blocking(shared: Arc<Shared>) -> Self {
-        let context = Self::new(shared);
-        context.in_blocking_pool.set(true);
+    /// Creates the context of the calling thread, which is one of the executor's.
+    pub(crate) fn for_thread(shared: Arc<Shared>, kind: ThreadKind) -> Self {
+        let mut context = Self::new(shared);
+        context.in_blocking_pool.set(kind == ThreadKind::Blocking);
+        let name = std::thread::current();
+        let start = |tracks: &Tracks| tracks.start(name.name().unwrap_or_default(), Some(kind));
+        context.flight = context.shared.tracks.as_ref().map(start);
         context
     }
 
@@ -182,6 +195,44 @@ impl Context {
         &self.shared
     }
 
+    /// Writes an event for the flight recorder. What `first` and `value` are is said at [`RawKind`].
+    #[inline]
+    pub(crate) fn record(&self, first: u64, kind: RawKind, value: u64) {
+        if let Some(writer) = &self.flight {
+            writer.write([first, kind.with(value)]);
+        }
+    }
+
+    /// Notes that the thread goes on at `ticks`, after what is no event for the flight recorder.
+    pub(crate) fn go_on_at(&self, ticks: u64) {
+        self.ticks.set(ticks);
+        self.record(0, RawKind::Mark, ticks);
+    }
+
+    /// Notes that a task was woken, for the flight recorder.
+    #[inline]
+    pub(crate) fn record_woken(&self, task: TaskId) {
+        let in_poll = self.task.get().is_some();
+        self.record(task.get(), RawKind::Woken, u64::from(in_poll));
+    }
+
+    /// Notes that a wait of the task that the calling thread polls is over, so long after its deadline, for the flight recorder.
+    pub(crate) fn record_timer(late: Duration) {
+        Self::with(|context| {
+            if let Some(context) = context.filter(|context| context.task.get().is_some()) {
+                let nanos = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
+                context.record(0, RawKind::TimerFired, nanos);
+            }
+        });
+    }
+
+    /// Tells the flight recorder which activity the thread has.
+    pub(crate) fn set_activity(&self, activity: Option<usize>) {
+        if let Some(writer) = &self.flight {
+            writer.set_activity(activity);
+        }
+    }
+
     /// The thread's fork-join work for this executor.
     #[inline]
     pub(crate) const fn local_jobs(&self) -> &LocalJobs {
@@ -254,6 +305,7 @@ impl Context {
     /// Makes the calling thread the holder of `core`.
     pub(crate) fn put_core(&self, core: Box<WorkerCore>) {
         self.worker.set(Some(core.index));
+        self.set_activity(Some(core.index));
         // It is not borrowed, because the context held no core.
         *self.core.borrow_mut() = Some(core);
     }
@@ -262,6 +314,7 @@ impl Context {
     pub(crate) fn take_core(&self) -> Option<Box<WorkerCore>> {
         let core = self.core.try_borrow_mut().ok()?.take();
         self.worker.set(None);
+        self.set_activity(None);
         core
     }
 

@@ -1,5 +1,8 @@
 //! The executor as the host of fork-join.
 
+use moirai_core::TaskId;
+use moirai_core::flight::raw::RawKind;
+
 use crate::fork_join::host::{Host, Invitation};
 use crate::fork_join::latch::{Latch, park_until_set};
 use crate::fork_join::shared_jobs::SharedJobs;
@@ -35,6 +38,23 @@ impl Host for Shared {
     #[inline]
     fn inherits_spans(&self) -> bool {
         self.config.inherit_spans
+    }
+
+    fn record_job(&self, task: Option<TaskId>, run: impl FnOnce()) {
+        if self.tracks.is_none() {
+            return run();
+        }
+        let record = |first, kind, value| {
+            Context::with(|context| {
+                let ours = context.filter(|context| std::ptr::eq(&**context.shared(), self));
+                ours.map(|context| context.record(first, kind, value))
+            })
+        };
+        // It is run between two tasks, or in a wait inside of one.
+        record(0, RawKind::Inner, self.clock.ticks());
+        run();
+        record(task.map_or(0, TaskId::get), RawKind::Job, self.clock.ticks());
+        record(0, RawKind::Outer, 0);
     }
 
     fn simulated_choice(&self, bound: usize) -> Option<usize> {

@@ -9,6 +9,7 @@ pub(crate) mod core_claims;
 pub(crate) mod enter_fork_join;
 pub(crate) mod extensions;
 pub(crate) mod external;
+pub(crate) mod flight_reader;
 pub(crate) mod fork_host;
 pub(crate) mod handoff;
 pub(crate) mod hook_host;

@@ -77,6 +77,19 @@ impl<T: Send + 'static> Scheduler<T> for AnyScheduler<T> {
     }
 }
 
+impl<T: Send + 'static> AnyLocal<T> {
+    /// Returns the worker from which the last [`pop`](LocalQueue::pop) has taken tasks, if one is known. A scheduler behind a vtable
+    /// is asked only if the worker `was_idle`, because the call costs more than it tells.
+    #[inline]
+    pub(crate) fn take_victim(&mut self, was_idle: bool) -> Option<usize> {
+        match self {
+            Self::Default(it) => it.take_victim(),
+            Self::Other(it) if was_idle => it.take_victim(),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 impl<T: Send + 'static> LocalQueue<T> for AnyLocal<T> {
     #[inline]
     fn push(&mut self, task: T, priority: Priority, reason: QueueReason) -> Visibility {
@@ -221,6 +234,11 @@ impl<T: Send + 'static, L: LocalQueue<T>> LocalQueue<T> for Contained<L> {
     fn pop(&mut self) -> Option<T> {
         let queue = &mut self.queue;
         self.panics.find("pop", || queue.pop())
+    }
+
+    fn take_victim(&mut self) -> Option<usize> {
+        let queue = &mut self.queue;
+        self.panics.contain("take_victim", || queue.take_victim()).flatten()
     }
 
     fn has_work(&mut self) -> Option<bool> {

@@ -13,6 +13,8 @@ use moirai_core::{
 use moirai_scheduler::Sleepers;
 use parking_lot::Mutex;
 
+use crate::flight::incident_log::IncidentLog;
+use crate::flight::tracks::Tracks;
 use crate::fork_join::SharedJobs;
 use crate::panics::{self, log};
 use crate::registry::ClockListener;
@@ -68,6 +70,10 @@ pub(crate) struct Shared {
     pub(crate) watchdog: Watchdog,
     pub(crate) plugins: Plugins,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    /// What the flight recorder knows of threads; `None` if it is off.
+    pub(crate) tracks: Option<Tracks>,
+    /// What it has kept.
+    pub(crate) incident_log: IncidentLog,
     /// Whether a task that has no options of its own needs nothing but a record and a place in a queue: no plugin is called for it,
     /// no limit on active tasks counts it, and it inherits no span.
     pub(crate) is_plain: bool,
@@ -305,6 +311,8 @@ impl Shared {
             park_hook,
             shared_jobs: CachePadded::new(SharedJobs::new(workers)),
             watchdog: Watchdog::new(&config, compensation),
+            tracks: Tracks::new(&config.flight_recorder),
+            incident_log: IncidentLog::new(&config.flight_recorder),
             time: ExecutorTime::of(&clock),
             injector_ticks: clock.rough_ticks(INJECTOR_EVERY),
             watchers: CachePadded::default(),

@@ -16,11 +16,12 @@
 
 use std::time::{Duration, Instant};
 
-use moirai_core::{CancelCause, ShutdownReport};
+use moirai_core::{CancelCause, IncidentCause, ShutdownReport};
 use moirai_sync::Parker;
 
 use crate::panics::log;
 use crate::runtime::context::Context;
+use crate::runtime::flight_reader::record_incident;
 use crate::runtime::handoff::blocking;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::Shared;
@@ -91,6 +92,9 @@ fn shut_down_and_wait(shared: &Shared, mode: ShutdownMode, start: Instant) {
     let grace = if mode == ShutdownMode::Drop { DROP_GRACE } else { MARGIN };
     let mut end = deadline.and_then(|deadline| deadline.checked_add(grace));
     if mode == ShutdownMode::Drop || !wait_idle(shared, deadline, || {}) {
+        if mode != ShutdownMode::Drop {
+            record_incident(shared, IncidentCause::ShutdownDeadline);
+        }
         shared.lifecycle.advance(Phase::Cancelling);
         let now = Instant::now();
         end = Some(now + grace);

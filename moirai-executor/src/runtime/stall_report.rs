@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
-use moirai_core::{Stall, TaskId, TaskKind};
+use moirai_core::flight::raw::RawKind;
+use moirai_core::{IncidentCause, Stall, TaskId, TaskKind};
 
+use crate::flight::ring::RingWriter;
 use crate::panics::log;
+use crate::runtime::flight_reader::record_incident;
 use crate::runtime::shared::Shared;
 use crate::watchdog::stall_budgets::{OngoingStall, Reported};
 
@@ -17,6 +20,7 @@ pub(crate) fn stalled(shared: &Shared) -> Vec<Stall> {
 /// Reports a poll that may be a stall, if its task's budget is exceeded.
 pub(super) fn report_if_stalled(
     shared: &Shared,
+    flight: Option<&RingWriter>,
     activity: usize,
     task: TaskId,
     since: Instant,
@@ -36,6 +40,10 @@ pub(super) fn report_if_stalled(
     let mut stall = Stall::new(task, stats.kind, stats.location, worker);
     stall.name = stats.name;
     stall.computes = computes;
+    if let Some(writer) = flight {
+        writer.write([task.get(), RawKind::StallBegan.with(shared.clock.ticks())]);
+    }
+    stall.incident = record_incident(shared, IncidentCause::Stall { task });
     let watched = OngoingStall { stall, since };
     let now = watched.now();
     detector.stalls.lock()[activity] = Some(watched);
@@ -71,11 +79,14 @@ pub(super) fn report_if_hook_stalls(shared: &Shared, worker: usize, since: Insta
 }
 
 /// Reports the end of an activity's stall, if it had one.
-pub(super) fn stall_over(shared: &Shared, activity: usize) {
+pub(super) fn stall_over(shared: &Shared, flight: Option<&RingWriter>, activity: usize) {
     let Some(watched) = shared.watchdog.stall_detector.stalls.lock()[activity].take() else {
         return;
     };
     let stall = watched.now();
+    if let Some(writer) = flight {
+        writer.write([stall.id.get(), RawKind::StallEnded.with(shared.clock.ticks())]);
+    }
     log(shared, &stall, "a task that kept its worker has gone on");
     shared.plugins.call("on_stall_over", |plugin| plugin.on_stall_over(&stall));
 }

@@ -4,9 +4,10 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::RawWakerVTable;
 
+use moirai_core::flight::raw::RawKind;
 use moirai_core::{
-    CancelCause, LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind, TaskSample,
-    TaskStats, TaskStatus, Visibility,
+    CancelCause, IncidentCause, LocalQueue, Priority, QueueReason, Scheduler, TaskId, TaskKind,
+    TaskSample, TaskStats, TaskStatus, Visibility,
 };
 
 use crate::panics::{self, log};
@@ -14,6 +15,7 @@ use crate::registry::{ActiveRecord, FinishedTask, RecordEnd};
 use crate::runtime::admission::RefuseReason;
 use crate::runtime::cell_count::Last;
 use crate::runtime::context::Context;
+use crate::runtime::flight_reader::record_incident;
 use crate::runtime::last_core;
 use crate::runtime::lifecycle::Phase;
 use crate::runtime::shared::{Post, Runnable, Shared};
@@ -77,14 +79,19 @@ pub(crate) fn queue_new(shared: &Shared, task: RawRunnable<Shared>) {
 fn queue_ready(shared: &Shared, task: RawRunnable<Shared>, reason: QueueReason) {
     let priority = task.priority();
     let task = Runnable::new(task);
-    Context::with(|context| match context.and_then(|context| context.core_of(shared)) {
-        Some(mut core) => {
-            let visibility = core.queue.push(task, priority, reason);
-            let worker = core.index;
-            drop(core);
-            wake_for(shared, visibility, worker);
+    Context::with(|context| {
+        match context.and_then(|context| Some((context, context.core_of(shared)?))) {
+            Some((context, mut core)) => {
+                if reason == QueueReason::Woken {
+                    context.record_woken(task.id());
+                }
+                let visibility = core.queue.push(task, priority, reason);
+                let worker = core.index;
+                drop(core);
+                wake_for(shared, visibility, worker);
+            }
+            None => queue_coreless(shared, context, task, reason),
         }
-        None => queue_coreless(shared, context, task, reason),
     });
 }
 
@@ -95,6 +102,9 @@ fn queue_coreless(shared: &Shared, context: Option<&Context>, task: Runnable, re
     let Some(context) = context.filter(|context| std::ptr::eq(&**context.shared(), shared)) else {
         return queue_from_outside(shared, task, priority);
     };
+    if reason == QueueReason::Woken {
+        context.record_woken(task.id());
+    }
     // A worker whose sleep is suspended may be busy for long, and is not stuck yet: what it has in its slot would wait.
     if context.with_sleep(|sleep| sleep.is_suspended()) == Some(true) {
         return queue_from_outside(shared, task, priority);
@@ -196,13 +206,11 @@ impl Schedule for Shared {
         context.leave_task(task);
     }
 
-    #[inline]
+    // Inlined in any case, so that the later polls of a task do not even call.
+    #[inline(always)]
     fn before_poll(&self, context: &Context, record: &ActiveRecord, first: bool) {
         if first {
-            if !self.plugins.is_empty() {
-                self.plugins.call("before_execute", |plugin| plugin.before_execute(record.id()));
-            }
-            record.start(context.worker(), context.ticks.get());
+            self.before_first_poll(context, record);
         }
     }
 
@@ -211,6 +219,7 @@ impl Schedule for Shared {
         let now = self.clock.ticks();
         let busy = now.saturating_sub(context.ticks.replace(now));
         record.polled(busy);
+        context.record(record.id().get(), RawKind::Pending, now);
         self.note_poll(poll, busy);
     }
 
@@ -226,12 +235,21 @@ impl Schedule for Shared {
         let now = self.clock.ticks();
         if let Some(context) = context {
             let before = context.ticks.replace(now);
+            let kind = match status {
+                TaskStatus::Cancelled => RawKind::Cancelled,
+                TaskStatus::Failed => RawKind::Failed,
+                _ => RawKind::Completed,
+            };
+            context.record(id.get(), kind, now);
             // A cancelled task ends between two polls, so there is no poll to count.
             if status != TaskStatus::Cancelled {
                 let busy = now.saturating_sub(before);
                 record.polled(busy);
                 self.note_poll(poll, busy);
             }
+        }
+        if outcome.panicked {
+            record_incident(self, IncidentCause::Panic { task: id });
         }
         before_outcome(self, &record, &outcome, now);
         let Outcome { error, cancelled_by, .. } = outcome;
@@ -273,6 +291,7 @@ impl Schedule for Shared {
         }
         let now = self.clock.ticks();
         let busy = now.saturating_sub(context.ticks.replace(now));
+        context.record(record.id().get(), RawKind::Completed, now);
         self.note_poll(poll, busy);
         let (finished, worker) = match context.core_of(self) {
             Some(mut core) => {
@@ -344,6 +363,14 @@ impl Schedule for Shared {
 }
 
 impl Shared {
+    #[inline(never)]
+    fn before_first_poll(&self, context: &Context, record: &ActiveRecord) {
+        if !self.plugins.is_empty() {
+            self.plugins.call("before_execute", |plugin| plugin.before_execute(record.id()));
+        }
+        record.start(context.worker(), context.ticks.get());
+    }
+
     /// Notes how long a poll took, if the scheduler wants to know how long polls will take.
     #[inline]
     fn note_poll(&self, poll: impl FnOnce() -> PollKey, busy: u64) {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use moirai_core::Scheduler;
 
+use crate::flight::ring::RingWriter;
+use crate::flight::tracks::Tracks;
 use crate::panics::{self, log};
 use crate::runtime::compensation_thread::request_compensation;
 use crate::runtime::hook_host::HookHost;
@@ -73,9 +75,15 @@ pub(crate) fn start_watchdog(shared: &Shared, name: String) -> io::Result<()> {
     shared.watchdog.state.lock().running = true;
     let started = shared.start_thread(name, |shared| {
         let _ended = ThreadEnded(&shared.watchdog);
+        let name = std::thread::current();
+        let start = |tracks: &Tracks| tracks.start(name.name().unwrap_or_default(), None);
+        let flight = shared.tracks.as_ref().map(start);
         // As for workers: what users bring is contained where it is called.
-        while let Some(message) = panics::contain(|| watch(&shared)) {
+        while let Some(message) = panics::contain(|| watch(&shared, flight.as_ref())) {
             log!(error, panic = &*message, "the watchdog thread panicked, and goes on");
+        }
+        if let (Some(tracks), Some(writer)) = (&shared.tracks, flight) {
+            tracks.end(writer);
         }
     });
     if started.is_err() {
@@ -85,7 +93,7 @@ pub(crate) fn start_watchdog(shared: &Shared, name: String) -> io::Result<()> {
 }
 
 /// The body of the watchdog thread.
-fn watch(shared: &Shared) {
+fn watch(shared: &Shared, flight: Option<&RingWriter>) {
     let watchdog = &shared.watchdog;
     let unseen = Observed {
         snapshot: Snapshot::default(),
@@ -101,7 +109,7 @@ fn watch(shared: &Shared) {
             let _ = watchdog.changed.wait_for(&mut state, TICK);
             if !state.stop {
                 drop(state);
-                tick(shared, &mut seen);
+                tick(shared, &mut seen, flight);
                 state = watchdog.state.lock();
                 if seen.idle >= 2 {
                     state.armed = !watchdog.arming.disarm(|| all_are_idle(shared));
@@ -128,10 +136,10 @@ fn all_are_idle(shared: &Shared) -> bool {
 }
 
 /// Checks all threads once.
-fn tick(shared: &Shared, seen: &mut Seen) {
+fn tick(shared: &Shared, seen: &mut Seen, flight: Option<&RingWriter>) {
     let watchdog = &shared.watchdog;
     shared.blocking.start_missing(|number| worker::start_blocking(shared, number));
-    let found = check_activities(shared, seen);
+    let found = check_activities(shared, seen, flight);
     // Ordering: Relaxed: the count is only compared with an earlier one.
     let compensated = watchdog.compensated.load(Ordering::Relaxed);
     let compensating = std::mem::replace(&mut seen.compensated, compensated) != compensated;
@@ -164,7 +172,7 @@ fn tick(shared: &Shared, seen: &mut Seen) {
 }
 
 /// Checks every activity, moves the queued tasks of those that are stuck, and reports stalls.
-fn check_activities(shared: &Shared, seen: &mut Seen) -> Findings {
+fn check_activities(shared: &Shared, seen: &mut Seen, flight: Option<&RingWriter>) -> Findings {
     let activities = &shared.watchdog.activities;
     let now = Instant::now();
     let mut found = Findings::default();
@@ -174,7 +182,7 @@ fn check_activities(shared: &Shared, seen: &mut Seen) -> Findings {
         if snapshot != seen.snapshot {
             found.moved += usize::from(index < activities.workers());
             *seen = Observed { snapshot, since: now, cpu: None, reported: Reported::NotYet };
-            stall_over(shared, index);
+            stall_over(shared, flight, index);
             continue;
         }
         if !snapshot.is_busy() {
@@ -204,7 +212,7 @@ fn check_activities(shared: &Shared, seen: &mut Seen) -> Findings {
                 .stall_detector
                 .may_be_stall(now.saturating_duration_since(seen.since))
         {
-            seen.reported = report_if_stalled(shared, index, task, seen.since, computes);
+            seen.reported = report_if_stalled(shared, flight, index, task, seen.since, computes);
         }
     }
     found

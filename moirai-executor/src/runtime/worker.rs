@@ -1,8 +1,10 @@
 //! The bodies of the executor's threads.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
+use moirai_core::flight::raw::RawKind;
 use moirai_core::{LocalQueue, Scheduler, ThreadKind};
 use moirai_scheduler::HookedSleep;
 
@@ -24,7 +26,7 @@ pub(crate) fn run(
     number: usize,
     first: Option<Box<WorkerCore>>,
 ) {
-    let context = Context::new(shared);
+    let context = Context::for_thread(shared, kind);
     context.enter(|| {
         let shared = context.shared();
         let thread = ThreadHooks::start(shared, kind, number);
@@ -52,7 +54,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     if !opened {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
-    context.ticks.set(shared.clock.ticks());
+    context.go_on_at(shared.clock.ticks());
     shared.watchdog.enter(index);
     shared.watchdog.busy();
     let mut looked_in_injector = context.ticks.get();
@@ -69,6 +71,8 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         let long_ago = now.saturating_sub(looked_in_injector) >= shared.injector_ticks;
         if long_ago {
             looked_in_injector = now;
+            // What is woken here is not the last task's work.
+            context.record(0, RawKind::Mark, now);
             Driver::fire_due();
             if let Some(hook) = &shared.park_hook {
                 drive(context, index, hook);
@@ -85,15 +89,18 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 context.run(post.task);
             }
         }
-        let Some(popped) = context.with_core(|core| {
+        let Some((popped, victim)) = context.with_core(|core| {
             if long_ago {
                 core.queue.prefer_injector();
             }
-            core.queue.pop()
+            (core.queue.pop(), core.queue.take_victim(false))
         }) else {
             return;
         };
         shared.watchdog.step(index);
+        if let Some(victim) = victim {
+            context.record(victim as u64, RawKind::Stole, 0);
+        }
         if let Some(task) = popped {
             shared.watchdog.in_task(index, task.id());
             context.run(task);
@@ -148,6 +155,10 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
     let shared = context.shared();
     shared.watchdog.in_nothing(index);
     context.with_core(|core| shared.registry.flush(&mut core.writer));
+    if shared.park_hook.is_some() {
+        // Nor is what the hook wakes.
+        context.record(0, RawKind::Mark, context.ticks.get());
+    }
     let look = || {
         if shared.claims.is_claimed(index) {
             return Some(NextWork::GiveBack);
@@ -158,7 +169,9 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
             .or_else(|| shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob))
     };
     let stop = || shared.lifecycle.phase() == Phase::Stopped && !shared.claims.is_lent(index);
+    let slept = Cell::new(false);
     let parked = || {
+        slept.set(true);
         shared.notify_recorder("worker_parked", |recorder| recorder.worker_parked(index));
     };
     let next = match &shared.park_hook {
@@ -176,7 +189,12 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
             })
         }
     };
-    context.ticks.set(shared.clock.ticks());
+    let now = shared.clock.ticks();
+    context.ticks.set(now);
+    context.record(u64::from(slept.get()), RawKind::Idle, now);
+    if let Some(victim) = context.with_core(|core| core.queue.take_victim(true)).flatten() {
+        context.record(victim as u64, RawKind::Stole, 0);
+    }
     shared.watchdog.busy();
     if let Some(NextWork::Task(_)) = &next {
         // A publisher may have left a job to this worker, because it was searching.
@@ -196,7 +214,7 @@ fn drive(context: &Context, index: usize, hook: &HookHost) {
     });
     if polled && context.worker().is_some() {
         watchdog.in_nothing(index);
-        context.ticks.set(context.shared().clock.ticks());
+        context.go_on_at(context.shared().clock.ticks());
     }
 }
 
@@ -239,7 +257,7 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
     wake_another(shared);
     context.claim_slot(worker);
     context.local_jobs().run(stolen, &**shared);
-    context.ticks.set(shared.clock.ticks());
+    context.go_on_at(shared.clock.ticks());
 }
 
 /// Starts a blocking thread.
@@ -250,12 +268,15 @@ pub(crate) fn start_blocking(shared: &Shared, number: usize) -> io::Result<()> {
 
 /// The body of a blocking thread.
 fn run_blocking(shared: Arc<Shared>, number: usize) {
-    let context = Context::for_blocking(shared);
+    let context = Context::for_thread(shared, ThreadKind::Blocking);
     context.enter(|| {
         let shared = context.shared();
         let thread = ThreadHooks::start(shared, ThreadKind::Blocking, number);
         while let Some(task) = shared.blocking.next() {
-            context.ticks.set(shared.clock.ticks());
+            let now = shared.clock.ticks();
+            context.ticks.set(now);
+            context.record(1, RawKind::Idle, now);
+            context.record(task.id().get(), RawKind::Inside, 0);
             if let Some(message) = panics::contain(|| context.run(task)) {
                 log!(error, panic = &*message, "a blocking thread panicked, and goes on");
             }
@@ -298,7 +319,9 @@ pub(crate) fn run_inside(context: &Context, task: Runnable) {
     let outer_start = context.ticks.get();
     let start = clock.ticks();
     context.ticks.set(start);
+    context.record(0, RawKind::Inner, start);
     context.run(task);
+    context.record(0, RawKind::Outer, 0);
     // The time that the inner task took is not the outer one's.
     let took = clock.ticks().saturating_sub(start);
     context.ticks.set(outer_start.saturating_add(took));

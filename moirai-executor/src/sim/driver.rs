@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moirai_core::{LocalQueue, Scheduler, TaskKind, TaskStats, TaskStatus};
+use moirai_core::{LocalQueue, Scheduler, TaskKind, TaskStats, TaskStatus, ThreadKind};
 use moirai_scheduler::rng::SplitMix64;
 
 use crate::panics::{self, log};
@@ -61,7 +61,7 @@ pub(super) fn drive(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context
 pub(super) fn thread_body(shared: Arc<Shared>, number: usize) {
     NUMBER.set(number);
     let turns = shared.mode.turns().expect("a simulated executor");
-    let context = Context::new(Arc::clone(&shared));
+    let context = Context::for_thread(Arc::clone(&shared), ThreadKind::Worker);
     let mut state = turns.state.lock();
     if turns.wait_turn(&mut state, number) {
         drop(state);
@@ -160,7 +160,7 @@ fn step(turns: &SharedTurns, context: &Context) {
     };
     let index = core.index;
     context.put_core(core);
-    context.ticks.set(now);
+    context.go_on_at(now);
     let Some(task) = context.with_core(|core| core.queue.pop()).flatten() else {
         return put_core_back(turns, context);
     };

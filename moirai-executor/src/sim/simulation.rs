@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use moirai_core::{Clock, ExecutorConfig, Scheduler, TaskKind, TaskStats};
+use moirai_core::{Clock, ExecutorConfig, Scheduler, TaskKind, TaskStats, ThreadKind};
 use moirai_scheduler::{Deterministic, Strategy};
 
 use crate::executor::HybridExecutor;
@@ -159,7 +159,7 @@ impl<E> Simulation<E> {
         let simulated = self.simulated().map_err(|error| failed(Cause::Refused(error)))?;
         let (shared, turns) = (&simulated.shared, simulated.turns());
         let executor = HybridExecutor::of_simulation(Arc::clone(shared));
-        let context = Context::new(Arc::clone(shared));
+        let context = Context::for_thread(Arc::clone(shared), ThreadKind::Worker);
         let mut handle = context.enter(|| {
             let over = MarkOver(Arc::clone(&turns.over));
             let scenario = scenario(E::from(executor));

@@ -6,6 +6,7 @@
 use std::panic::Location;
 use std::ptr::NonNull;
 
+use moirai_core::flight::raw::RawKind;
 use moirai_core::{LocalQueue, Priority, TaskId, TaskKind};
 
 use crate::handle::TaskHandle;
@@ -100,9 +101,17 @@ unsafe fn launch(
 ) -> Option<TaskId> {
     let ticks = shared.clock.ticks();
     Context::with(|context| {
-        let Some(mut core) = context.and_then(|context| context.core_of(shared)) else {
+        let Some((context, mut core)) =
+            context.and_then(|context| Some((context, context.core_of(shared)?)))
+        else {
             // SAFETY: the caller has the same obligations.
-            return unsafe { launch_from_outside(shared, task, new(), ticks) };
+            let id = unsafe { launch_from_outside(shared, task, new(), ticks) }?;
+            if let Some(context) =
+                context.filter(|context| std::ptr::eq(&**context.shared(), shared))
+            {
+                context.record(id.get(), RawKind::Spawned, ticks);
+            }
+            return Some(id);
         };
         if shared.lifecycle.is_closed() {
             return None;
@@ -115,6 +124,7 @@ unsafe fn launch(
         // reference keeps the cell alive until the record is finished.
         let record = unsafe { shared.registry.register(&mut core_ref.writer, new, ticks) };
         let id = record.id();
+        context.record(id.get(), RawKind::Spawned, ticks);
         // SAFETY: the cell is new, and this is the only call for it.
         let runnable = Runnable::new(unsafe { published(task, id, record) });
         let visibility = core_ref.queue.push(runnable, priority, new_task_reason(kind));

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::panic::Location;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use moirai_core::flight::raw::RawKind;
 use moirai_core::{Priority, Scheduler, Task, TaskId, TaskKind, text};
 use tracing::Instrument;
 
@@ -13,6 +14,7 @@ use crate::handle::TaskHandle;
 use crate::panics::{log, spans};
 use crate::registry::{ClassId, NewRecord, TaskDetails, TaskHints};
 use crate::runtime::admission::{RefuseReason, TrySpawnError};
+use crate::runtime::context::Context;
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Post, Runnable, Shared};
 use crate::runtime::task_host::{post_to_worker, queue_blocking, queue_new, reserve_thread};
@@ -330,6 +332,11 @@ fn spawn_slow<W: Work + 'static>(
         registrar.register(handle.task(), cancel);
     }
     let id = task.id();
+    Context::with(|context| {
+        if let Some(context) = context.filter(|context| ptr::eq(&**context.shared(), shared)) {
+            context.record(id.get(), RawKind::Spawned, ticks);
+        }
+    });
     shared.plugins.call("before_spawn", |plugin| plugin.before_spawn(id));
     if kind == TaskKind::Blocking {
         queue_blocking(shared, Runnable::new(task));

@@ -9,6 +9,7 @@ use moirai_sync::budget;
 
 use super::current::current;
 use super::instant::Instant;
+use crate::runtime::context::Context as ThreadContext;
 use crate::timer::driver::{Driver, TimeSource};
 use crate::timer::queue::TimerKey;
 
@@ -103,7 +104,12 @@ impl Deadline {
     }
 
     fn has_passed(&self) -> bool {
-        self.source.now() >= self.deadline.into_std()
+        self.lateness().is_some()
+    }
+
+    /// Returns how long ago the deadline has passed, if it has.
+    fn lateness(&self) -> Option<Duration> {
+        self.source.now().checked_duration_since(self.deadline.into_std())
     }
 
     pub(super) fn reset(&mut self, deadline: Instant) {
@@ -115,7 +121,10 @@ impl Deadline {
     /// Has the waker woken at the deadline, in place of one that was set before. Returns `false` if the deadline has passed.
     pub(crate) fn wake_at(&mut self, waker: &Waker) -> bool {
         let unpolled = std::mem::take(&mut self.unpolled);
-        if !unpolled && self.has_passed() {
+        if !unpolled && let Some(late) = self.lateness() {
+            if self.key.is_some() {
+                ThreadContext::record_timer(late);
+            }
             return false;
         }
         if let Some(key) = self.key

@@ -50,6 +50,11 @@ impl Snapshot {
         self.inside == HOOK
     }
 
+    /// Returns `true` if the thread runs a stolen job.
+    pub(crate) fn is_in_stolen_job(self) -> bool {
+        self.inside == STOLEN_JOB
+    }
+
     /// Returns the task that is being polled.
     pub(crate) fn task(self) -> Option<TaskId> {
         if self.inside >= HOOK { None } else { TaskId::from_u64(self.inside) }

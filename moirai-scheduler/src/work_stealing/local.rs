@@ -34,6 +34,8 @@ pub struct WorkStealingLocal<T> {
     until_high: u32,
     /// Whether the last `pop` found nothing.
     found_nothing: bool,
+    /// The worker from which tasks were taken last, until somebody asks.
+    victim: Option<usize>,
     rng: XorShift,
 }
 
@@ -55,6 +57,7 @@ impl<T> WorkStealingLocal<T> {
             elevated_run: 0,
             until_high: HIGH_EVERY,
             found_nothing: false,
+            victim: None,
             rng: XorShift::new(index),
         }
     }
@@ -165,13 +168,16 @@ impl<T> WorkStealingLocal<T> {
             return None;
         }
         let remotes = self.shared.remotes();
-        others(self.index, remotes.len(), &mut self.rng)
-            .find_map(|victim| remotes[victim].slot.take())
+        others(self.index, remotes.len(), &mut self.rng).find_map(|victim| {
+            let task = remotes[victim].slot.take()?;
+            self.victim = Some(victim);
+            Some(task)
+        })
     }
 
     /// Looks in the injector, the slot, and the other workers' queues, until it is certain that there is nothing (rules 6 and 7).
     fn search(&mut self) -> Option<T> {
-        let Self { shared, index, queue, slot, slot_run, rng, .. } = self;
+        let Self { shared, index, queue, slot, slot_run, victim: found_at, rng, .. } = self;
         let remotes = shared.remotes();
         let steals = &remotes[*index].steals;
         shared.find_until_settled(|| {
@@ -186,11 +192,12 @@ impl<T> WorkStealingLocal<T> {
                 return Some(task);
             }
             others(*index, remotes.len(), rng)
-                .map(|victim| &remotes[victim].stealer)
-                .filter(|victim| !victim.is_empty())
+                .filter(|&victim| !remotes[victim].stealer.is_empty())
                 .find_map(|victim| {
                     let _in_flight = steals.open();
-                    victim.steal_batch_and_pop(queue)
+                    let task = remotes[victim].stealer.steal_batch_and_pop(queue)?;
+                    *found_at = Some(victim);
+                    Some(task)
                 })
         })
     }
@@ -237,6 +244,12 @@ impl<T: Send + 'static> LocalQueue<T> for WorkStealingLocal<T> {
         let found = || self.has_normal().then_some(());
         let has_normal = || self.shared.find_until_settled(found).is_some();
         Some(bands.has_elevated() || bands.has_low() || has_normal())
+    }
+
+    #[inline]
+    fn take_victim(&mut self) -> Option<usize> {
+        // Nothing is written if there is none, as nearly always.
+        if self.victim.is_some() { self.victim.take() } else { None }
     }
 
     fn look_outside(&mut self) {
