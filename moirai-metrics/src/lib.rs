@@ -34,6 +34,8 @@ mod histogram;
 mod prometheus;
 mod recorder;
 mod snapshot;
+#[cfg(feature = "trace")]
+pub mod trace;
 
 pub use distribution::HistogramSnapshot;
 pub use histogram::Histogram;
