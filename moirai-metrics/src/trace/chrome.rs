@@ -22,7 +22,7 @@ const PROCESS: u32 = 1;
 pub fn chrome(flight: &Flight, out: &mut impl Write) -> io::Result<()> {
     let timeline = Timeline::of(flight);
     let flows = Flows::of(&timeline);
-    write!(out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n")?;
+    writeln!(out, "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
     let process = json!({ "name": "moirai" });
     write!(
         out,
