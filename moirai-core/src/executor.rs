@@ -202,6 +202,13 @@ pub struct ExecutorConfig {
     /// Whether each task runs inside of the `tracing` span that was current where it was spawned, and each closure of fork-join work
     /// inside of that of the call. Default: `false`.
     pub inherit_spans: bool,
+    /// Whether each task runs inside of a `tracing` span of its own, and each closure of fork-join work inside of the span of the call.
+    /// Default: `false`.
+    ///
+    /// The span is called `task`, its level is INFO, and its target is `moirai::task`. Its fields are the task's `id`, `kind` and
+    /// `location`, and its `name` if it has one. With [`inherit_spans`](Self::inherit_spans) its parent is the span that was current
+    /// where the task was spawned, and otherwise it has none. It is closed when the task has ended.
+    pub task_spans: bool,
     /// Whether a thread that waits, or announces that it blocks, goes on as the worker that it was. Default: `false`.
     ///
     /// Meanwhile another thread is that worker. By default, a thread goes on at once, as no worker if another thread still is the one
@@ -245,6 +252,7 @@ impl Default for ExecutorConfig {
             parallel_stall_budget: None,
             capture_panic_location: false,
             inherit_spans: false,
+            task_spans: false,
             stable_worker_index: false,
             flight_recorder: FlightRecorderConfig::default(),
             record_metrics: true,

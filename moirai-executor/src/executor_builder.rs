@@ -280,6 +280,12 @@ impl<E> HybridExecutorBuilder<E> {
         self
     }
 
+    /// Sets whether each task runs inside of a `tracing` span of its own; see [`ExecutorConfig::task_spans`].
+    pub fn task_spans(mut self, spans: bool) -> Self {
+        self.chosen.config.task_spans = spans;
+        self
+    }
+
     /// Sets whether queue and execution times of all tasks are recorded, for `Moirai::metrics`; see
     /// [`ExecutorConfig::record_metrics`].
     pub fn record_metrics(mut self, record: bool) -> Self {

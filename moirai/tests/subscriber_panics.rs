@@ -6,6 +6,7 @@ mod common;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use moirai::time::sleep;
 use tracing::span;
 use tracing_core::span::Current;
 
-/// Panics at every event, and when it is asked for the current span.
+/// Panics at every event, when it is asked for the current span, at every second new span, and when a span gets a field or is
+/// closed.
 struct Panics;
 
 impl tracing::Subscriber for Panics {
@@ -24,10 +26,19 @@ impl tracing::Subscriber for Panics {
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
+        static SPANS: AtomicU64 = AtomicU64::new(1);
+        let number = SPANS.fetch_add(1, Ordering::Relaxed);
+        assert!(number % 2 == 1, "{ON_PURPOSE}");
+        span::Id::from_u64(number)
     }
 
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {
+        panic!("{ON_PURPOSE}");
+    }
+
+    fn try_close(&self, _: span::Id) -> bool {
+        panic!("{ON_PURPOSE}");
+    }
 
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
@@ -70,6 +81,28 @@ fn tasks_and_fork_join_work_run_although_their_span_cannot_be_found_out() {
     executor.scope(|s| s.spawn(|_| ran = true));
     assert!(ran);
     assert_eq!(executor.shutdown().completed, 1);
+}
+
+#[test]
+fn tasks_run_although_their_spans_cannot_be_made_or_closed() {
+    let _watchdog = watchdog();
+    subscriber_panics();
+    for inherits in [false, true] {
+        let builder = Moirai::builder().worker_threads(1).task_spans(true);
+        let executor = builder.inherit_spans(inherits).build().unwrap();
+        for number in 0..10 {
+            let task = executor.spawn_async(async move {
+                yield_now().await;
+                number
+            });
+            assert_eq!(task.join().unwrap(), number);
+            assert_eq!(executor.spawn_parallel(move || number).join().unwrap(), number);
+            assert_eq!(executor.spawn_blocking(move || number).join().unwrap(), number);
+        }
+        let report = executor.shutdown();
+        assert_eq!((report.completed, report.still_active), (30, 0));
+        assert!(executor.spawn_async(async {}).join().is_err(), "it is refused");
+    }
 }
 
 #[test]

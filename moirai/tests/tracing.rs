@@ -12,9 +12,10 @@ use common::{Gate, ON_PURPOSE, retain_at_most, wait_until, watchdog};
 use moirai::prelude::*;
 use moirai::{Clock, ParkHook, idle};
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber, info, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// An event that was logged.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ struct LoggedEvent {
     text: String,
     /// The names of the spans that it was in, the outermost first.
     spans: Vec<&'static str>,
+    /// The fields of the innermost of them, as `name=value`.
+    span_fields: String,
 }
 
 impl LoggedEvent {
@@ -42,6 +45,9 @@ struct Collector;
 
 static EVENTS: Mutex<Vec<LoggedEvent>> = Mutex::new(Vec::new());
 
+/// The fields of the spans that were closed.
+static CLOSED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// Renders an event's fields as text.
 struct Text(String);
 
@@ -58,6 +64,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut text = Text(String::new());
         event.record(&mut text);
+        let fields = |span: SpanRef<'_, S>| Some(span.extensions().get::<Text>()?.0.clone());
+        let span_fields = context.lookup_current().and_then(fields);
         let spans = context
             .event_scope(event)
             .map(|scope| scope.from_root().map(|span| span.metadata().name()).collect::<Vec<_>>());
@@ -66,7 +74,32 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
             target: event.metadata().target().to_owned(),
             text: text.0,
             spans: spans.unwrap_or_default(),
+            span_fields: span_fields.unwrap_or_default(),
         });
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut text = Text(String::new());
+        attributes.record(&mut text);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(text);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(text) = span.extensions_mut().get_mut::<Text>()
+        {
+            values.record(text);
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(&id)
+            && let Some(text) = span.extensions().get::<Text>()
+        {
+            CLOSED.lock().unwrap().push(text.0.clone());
+        }
     }
 }
 
@@ -357,6 +390,53 @@ fn pieces_of_a_parallel_iterator_inherit_the_span_of_its_call() {
     });
     for piece in 0..2 {
         assert_eq!(spans_of(&format!("piece {piece}")), ["iterates"]);
+    }
+}
+
+#[test]
+fn each_task_has_a_span_of_its_own_if_configured() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    for inherits in [false, true] {
+        let builder = Moirai::builder().worker_threads(2).task_spans(true);
+        let executor = builder.inherit_spans(inherits).build().unwrap();
+        let said = format!("own {inherits}");
+        let say = |what: &str| {
+            let text = format!("{what} {said}");
+            move || info!("{text}")
+        };
+        let (first, later, piece, blocks) =
+            (say("first"), say("later"), say("piece"), say("blocks"));
+        let (task, closure, blocking) = info_span!("outer").in_scope(|| {
+            let task = executor.task().name("talkative").spawn_async(async move {
+                first();
+                yield_now().await;
+                later();
+            });
+            let closure = executor.task().name("splits").spawn_parallel(move || {
+                // They meet, so the second one is stolen.
+                let meet = Barrier::new(2);
+                moirai::join(|| meet.wait(), || (piece(), meet.wait()));
+            });
+            (task, closure, executor.spawn_blocking(blocks))
+        });
+        let ids = [task.id(), task.id(), closure.id(), blocking.id()];
+        task.join().unwrap();
+        closure.join().unwrap();
+        blocking.join().unwrap();
+        let spans: &[&str] = if inherits { &["outer", "task"] } else { &["task"] };
+        let kinds = ["async", "async", "parallel", "blocking"];
+        for ((what, id), kind) in ["first", "later", "piece", "blocks"].iter().zip(ids).zip(kinds) {
+            let event = find(&[&format!("{what} {said}")]).pop().expect(what);
+            assert_eq!(event.spans, spans, "{what}");
+            let fields = &event.span_fields;
+            assert!(fields.contains(&format!("id={id} ")), "{fields}");
+            assert!(fields.contains(&format!("kind={kind} ")), "{fields}");
+            assert!(fields.contains("tracing.rs"), "{fields}");
+            let name = ["talkative", "splits"].iter().find(|name| fields.contains(**name));
+            assert_eq!(name.is_some(), *what != "blocks", "{fields}");
+            wait_until("its span is closed", || CLOSED.lock().unwrap().contains(fields));
+        }
     }
 }
 

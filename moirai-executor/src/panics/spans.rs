@@ -13,6 +13,23 @@ pub(crate) fn current() -> Span {
     span
 }
 
+/// Creates a span, and returns it; none if the subscriber panics.
+pub(crate) fn create(create: impl FnOnce() -> Span) -> Span {
+    let mut span = Span::none();
+    let _ = contain(|| span = create());
+    span
+}
+
+/// Sets a field of a span. A panic of the subscriber is not passed on.
+pub(crate) fn record(span: &Span, field: &str, value: u64) {
+    let _ = contain(|| _ = span.record(field, value));
+}
+
+/// Drops a span. The subscriber may then close it, and its panic is not passed on.
+pub(crate) fn close(span: Span) {
+    let _ = contain(|| drop(span));
+}
+
 /// Calls `f` inside of a span, if it can be entered. A panic of `f` is passed on, one of the subscriber is not.
 pub(crate) fn within<R>(span: &Span, f: impl FnOnce() -> R) -> R {
     let mut entered = None;

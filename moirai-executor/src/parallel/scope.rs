@@ -130,7 +130,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
     {
         // SAFETY: the reference is to the core of this scope, which ends only after its jobs, and 'scope ends with it.
         let job = move |scope_ref: ScopeRef| f(unsafe { Scope::of(scope_ref.0.cast()) });
-        let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = if self.shared().config.inherit_spans {
+        let job: Box<dyn FnOnce(ScopeRef) + Send + 'scope> = if self.shared().carries_spans() {
             let span = spans::current();
             Box::new(move |scope_ref| {
                 spans::lend(span, |span| spans::within(span, || job(scope_ref)));

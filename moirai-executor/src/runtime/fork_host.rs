@@ -37,7 +37,7 @@ impl Host for Shared {
 
     #[inline]
     fn inherits_spans(&self) -> bool {
-        self.config.inherit_spans
+        self.carries_spans()
     }
 
     fn record_job(&self, task: Option<TaskId>, run: impl FnOnce()) {

@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     /// What it has kept.
     pub(crate) incident_log: IncidentLog,
     /// Whether a task that has no options of its own needs nothing but a record and a place in a queue: no plugin is called for it,
-    /// no limit on active tasks counts it, and it inherits no span.
+    /// no limit on active tasks counts it, and it has and inherits no span.
     pub(crate) is_plain: bool,
     /// Whether the executor runs on threads or in the turns of a simulation.
     pub(crate) mode: SharedMode,
@@ -297,8 +297,10 @@ impl Shared {
             }
             None => sleepers,
         };
-        let is_plain =
-            plugins.is_empty() && config.max_active_tasks.is_none() && !config.inherit_spans;
+        let is_plain = plugins.is_empty()
+            && config.max_active_tasks.is_none()
+            && !config.inherit_spans
+            && !config.task_spans;
         let shared = Arc::new_cyclic(|weak| Self {
             weak: Weak::clone(weak),
             is_plain,
@@ -379,6 +381,11 @@ impl Shared {
         {
             log!(error, call, panic = &*message, "the recorder panicked");
         }
+    }
+
+    /// Returns whether fork-join work runs inside of the `tracing` span of the call.
+    pub(crate) fn carries_spans(&self) -> bool {
+        self.config.inherit_spans || self.config.task_spans
     }
 
     /// Returns the number of tasks that are queued for the workers.

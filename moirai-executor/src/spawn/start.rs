@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use moirai_core::flight::raw::RawKind;
 use moirai_core::{Priority, Scheduler, Task, TaskId, TaskKind, text};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::handle::TaskHandle;
 use crate::panics::{log, spans};
@@ -236,11 +236,36 @@ where
     F::Output: Send + 'static,
     C: Check<F::Output>,
 {
-    if shared.config.inherit_spans {
-        allocate::<_, C>(shared, future.instrument(spans::current()), options, cancellation)
+    if shared.config.task_spans {
+        let span = task_span(shared, &options);
+        let future = future.instrument(span.clone());
+        allocate::<_, C>(shared, future, options, cancellation, Some(span))
+    } else if shared.config.inherit_spans {
+        allocate::<_, C>(shared, future.instrument(spans::current()), options, cancellation, None)
     } else {
-        allocate::<F, C>(shared, future, options, cancellation)
+        allocate::<F, C>(shared, future, options, cancellation, None)
     }
+}
+
+/// Returns the span of a new task, whose id is not known yet.
+#[inline(never)]
+fn task_span(shared: &Shared, options: &SpawnOptions) -> Span {
+    let SpawnOptions { kind, name, location, .. } = options;
+    // A parent that is no span makes the new one a root.
+    let parent = if shared.config.inherit_spans { spans::current() } else { Span::none() };
+    let span = spans::create(|| {
+        tracing::info_span!(
+            target: "moirai::task",
+            parent: &parent,
+            "task",
+            id = tracing::field::Empty,
+            name = name.as_deref(),
+            %kind,
+            %location,
+        )
+    });
+    spans::close(parent);
+    span
 }
 
 /// Spawns a closure that was admitted.
@@ -264,6 +289,7 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
     work: W,
     options: SpawnOptions,
     cancellation: Option<Cancellation>,
+    span: Option<Span>,
 ) -> TaskHandle<W::Output> {
     let SpawnOptions { kind, priority, name, location, rare: _, hints, worker, details, class } =
         options;
@@ -278,7 +304,7 @@ fn allocate<W: Work + 'static, C: Check<W::Output>>(
         hints,
         task: task.cast(),
     };
-    let extras = Extras { class, details, cancellation, worker };
+    let extras = Extras { class, details, cancellation, worker, span };
     if kind != TaskKind::Blocking && extras.are_none() && shared.plugins.is_empty() {
         let task = cell.header();
         // SAFETY: the cell is new, and `task` is its header.
@@ -297,6 +323,7 @@ struct Extras {
     details: Option<Arc<TaskDetails>>,
     cancellation: Option<Cancellation>,
     worker: Option<OnWorker>,
+    span: Option<Span>,
 }
 
 impl Extras {
@@ -305,6 +332,7 @@ impl Extras {
             && self.details.is_none()
             && self.cancellation.is_none()
             && self.worker.is_none()
+            && self.span.is_none()
     }
 }
 
@@ -314,7 +342,7 @@ fn spawn_slow<W: Work + 'static>(
     cell: NewTask<W, Shared>,
     new: impl FnOnce(NonNull<Header<Shared>>) -> NewRecord,
     kind: TaskKind,
-    Extras { class, details, cancellation, worker }: Extras,
+    Extras { class, details, cancellation, worker, span }: Extras,
 ) -> TaskHandle<W::Output> {
     let ticks = shared.clock.ticks();
     let spawned = cell.publish(|task| {
@@ -326,8 +354,13 @@ fn spawn_slow<W: Work + 'static>(
         Some((record.id(), record))
     });
     let Some((task, handle)) = spawned else {
+        span.into_iter().for_each(spans::close);
         return refuse_closed(shared, kind);
     };
+    if let Some(span) = span {
+        spans::record(&span, "id", task.id().get());
+        spans::close(span);
+    }
     if let Some((registrar, cancel)) = cancellation {
         registrar.register(handle.task(), cancel);
     }
