@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod details;
+pub mod dump;
 pub mod error;
 pub mod executor;
 pub mod flight;
@@ -30,6 +31,7 @@ pub mod timestamp;
 
 pub use clock::{Clock, ManualClock};
 pub use details::{Progress, Tags};
+pub use dump::{Dump, TaskDump, TaskState};
 pub use error::{BuildError, Panic, TaskError};
 pub use executor::{
     CleanupConfig, CleanupStats, Executor, ExecutorConfig, ExecutorControl, Retention,

@@ -25,6 +25,7 @@ use crate::panics::{self, log};
 use crate::registry::{ClockListener, sweep_when_due};
 use crate::runtime::caller_wait::spin_then_park;
 use crate::runtime::context::Context;
+use crate::runtime::executors;
 use crate::runtime::handoff::{HandedOff, blocking_in_place};
 use crate::runtime::scheduler_dispatch::AnyLocal;
 use crate::runtime::shared::{BuilderParts, Runnable, Shared, Waited, WorkerCore};
@@ -106,6 +107,7 @@ impl HybridExecutor {
             let _ = shared.cores.wait_ended(None);
             return Err(error);
         }
+        executors::add(&shared);
         log!(info, workers = shared.config.worker_threads, "started");
         Ok(executor)
     }

@@ -58,6 +58,7 @@ pub use executor::{HybridExecutor, WeakExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};
 pub use handle::{AbortHandle, AbortOnDropHandle, TaskHandle};
+pub use observe::dump_all;
 pub use parallel::{Scope, join_or, scope_or};
 pub use runtime::admission::TrySpawnError;
 pub use runtime::shared::Runnable;

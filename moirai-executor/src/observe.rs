@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use moirai_core::{Flight, Incident};
+use moirai_core::{Dump, Flight, Incident};
 
 use crate::executor::HybridExecutor;
-use crate::runtime::flight_reader;
+use crate::runtime::{executors, flight_reader, task_dump};
 
 impl HybridExecutor {
     /// Returns what the executor's threads did lately: which tasks they polled and when, what these spawned and woke, and when the
@@ -27,8 +27,22 @@ impl HybridExecutor {
         self.shared().incident_log.all()
     }
 
-    /// Returns the [`incident_log`](Self::incidents), and keeps them no longer.
+    /// Returns every active task, with what it is doing: whether it is being polled, is queued or waits, and since when.
+    ///
+    /// The caller pays for it, and the threads go on meanwhile; what is told of tasks that run may be over already.
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        task_dump::dump(self.shared())
+    }
+
+    /// Returns the [`incidents`](Self::incidents), and keeps them no longer.
     pub fn take_incidents(&self) -> Vec<Arc<Incident>> {
         self.shared().incident_log.take()
     }
+}
+
+/// Returns the dumps of all executors of the process, in the order in which these were started. Simulated ones are not among them.
+#[must_use]
+pub fn dump_all() -> Vec<Dump> {
+    executors::all().iter().map(|shared| task_dump::dump(shared)).collect()
 }

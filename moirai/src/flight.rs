@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use moirai_core::{Flight, Incident};
+use moirai_core::{Dump, Flight, Incident};
 
 use crate::Moirai;
 
@@ -50,6 +50,24 @@ impl Moirai {
     #[must_use]
     pub fn incidents(&self) -> Vec<Arc<Incident>> {
         self.executor().incidents()
+    }
+
+    /// Returns every active task, with what it is doing: whether it is being polled, is queued or waits, and since when. It is for
+    /// people to read; see [`dump`](crate::dump) for one on stderr.
+    ///
+    /// The caller pays for it, and the threads go on meanwhile; what is told of tasks that run may be over already.
+    ///
+    /// ```
+    /// use moirai::prelude::*;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
+    /// executor.task().name("waits").spawn_async(std::future::pending::<()>());
+    /// println!("{}", executor.dump());
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        self.executor().dump()
     }
 
     /// Returns the [`incidents`](Self::incidents), and keeps them no longer.

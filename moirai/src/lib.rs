@@ -51,6 +51,7 @@
 #[cfg(feature = "ctrl-c")]
 mod ctrl_c;
 mod deprecated;
+pub mod dump;
 #[cfg(feature = "macros")]
 mod entry_points;
 mod environment;
@@ -88,13 +89,13 @@ pub use crate::moirai::{Moirai, MoiraiBuilder};
 #[allow(deprecated)]
 pub use moirai_core::Ready;
 pub use moirai_core::{
-    BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, EvenAFuture, Executor,
+    BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, Dump, EvenAFuture, Executor,
     ExecutorConfig, ExecutorControl, ExecutorPlugin, Flight, FlightEvent, FlightEventKind,
     FlightRecorderConfig, FlightThread, Incident, IncidentCause, LocalQueue, Lookup, ManualClock,
     NotAFuture, Panic, ParkHook, ParseTaskIdError, PollOutcome, Priority, Progress, QueueReason,
-    Recorder, Retention, RetentionClass, Scheduler, ShutdownReport, Stall, Tags, Task, TaskError,
-    TaskId, TaskKind, TaskManager, TaskSample, TaskSpawner, TaskStats, TaskStatus, ThreadKind,
-    Timestamp, Visibility,
+    Recorder, Retention, RetentionClass, Scheduler, ShutdownReport, Stall, Tags, Task, TaskDump,
+    TaskError, TaskId, TaskKind, TaskManager, TaskSample, TaskSpawner, TaskState, TaskStats,
+    TaskStatus, ThreadKind, Timestamp, Visibility,
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, EnteredWorker, FailsOnErr, GroupCounts,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use moirai_core::flight::raw::{Now, RawKind, RawThread, Times, Words};
-use moirai_core::{Flight, Incident, IncidentCause, TaskId, TaskStats, Timestamp};
+use moirai_core::{Flight, FlightThread, Incident, IncidentCause, TaskId, TaskStats, Timestamp};
 
 use crate::flight::tracks::{Track, Tracks};
 use crate::runtime::shared::Shared;
@@ -21,6 +21,15 @@ pub(crate) fn flight(shared: &Shared) -> Flight {
     let since = Timestamp::new(0, 0);
     let decoded = threads.iter().map(|thread| thread.decode(&times, since)).collect();
     Flight::new(times.taken_at(), decoded, tasks)
+}
+
+/// Returns what the threads of the executor did lately, without the records of tasks, and when that was read.
+pub(crate) fn threads(shared: &Shared) -> (Vec<FlightThread>, Timestamp) {
+    let threads = shared.tracks.as_ref().map(|tracks| read_all(shared, tracks)).unwrap_or_default();
+    let times = Times::now(&shared.clock);
+    let since = Timestamp::new(0, 0);
+    let decoded = threads.iter().map(|thread| thread.decode(&times, since)).collect();
+    (decoded, times.taken_at())
 }
 
 /// Keeps what the threads of the executor did lately, because something has gone wrong, unless that is not due; see

@@ -181,6 +181,8 @@ pub(crate) struct Outcome {
 pub(super) struct VTable<S: Schedule> {
     /// The type of the work. (The address of the vtable does not tell it: a type has one in each codegen unit that needs it.)
     pub(super) work: TypeId,
+    /// Returns the name of that type.
+    pub(super) type_name: fn() -> &'static str,
     /// Runs the task. The caller gives up its `RawRunnable`.
     pub(super) run: unsafe fn(NonNull<Header<S>>, &S::Context),
     /// Ends the task unrun. The caller gives up its `RawRunnable`.

@@ -31,6 +31,7 @@ pub(crate) struct NewTask<W: Work + 'static, S: Schedule>(NonNull<Cell<W, S>>);
 impl<W: Work + 'static, S: Schedule> NewTask<W, S> {
     const VTABLE: &'static VTable<S> = &VTable {
         work: TypeId::of::<W>(),
+        type_name: std::any::type_name::<W>,
         run: run::run::<W, S>,
         drop_unrun: end::drop_unrun::<W, S>,
         take_output: take_output::<W, S>,

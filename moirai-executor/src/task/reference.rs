@@ -65,6 +65,16 @@ impl<S: Schedule> TaskRef<S> {
         self.0
     }
 
+    /// Returns whether the task is queued or being polled; otherwise it waits, or has ended.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.header().state.is_active()
+    }
+
+    /// Returns the name of the type of the task's future or closure.
+    pub(crate) fn type_name(&self) -> &'static str {
+        (self.header().vtable.type_name)()
+    }
+
     /// Wakes the task.
     ///
     /// This reference must be kept until the task is queued and the executor is notified: it keeps the executor alive, because the

@@ -313,6 +313,12 @@ impl State {
         CancelCause::ALL[self.word.load(Ordering::Acquire) >> CAUSE & 0b111]
     }
 
+    /// Returns `true` if there is a `RawRunnable` of the task, or it is being polled.
+    pub(super) fn is_active(&self) -> bool {
+        // Ordering: Relaxed: what is seen may be over when it is told.
+        self.word.load(Ordering::Relaxed) & ACTIVE != 0
+    }
+
     /// Returns `true` if the task is complete.
     pub(super) fn is_complete(&self) -> bool {
         // Ordering: Acquire pairs with the Release of `complete`: the caller sees the output.

@@ -1,6 +1,6 @@
 //! Timelines: a [`Flight`](moirai_core::Flight) in the formats that viewers of traces open.
 //!
-//! [`perfetto`] writes the format of Perfetto, whose viewer is a web page, and [`chrome`] the older JSON of `chrome://tracing`, which
+//! [`perfetto()`] writes the format of Perfetto, whose viewer is a web page, and [`chrome()`] the older JSON of `chrome://tracing`, which
 //! Perfetto and others open, too. Both have a track for each thread, with a slice for each poll, each part of fork-join work and each
 //! time of idleness; marks for spawns, wake-ups, late timers, thefts and stalls; flows, drawn as arrows, that lead from the spawn or
 //! wake-up of a task to its next poll; and counters of the tasks that are active and queued.
