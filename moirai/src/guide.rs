@@ -51,6 +51,9 @@ mod thread_per_core {}
 #[doc = include_str!("../../docs/src/guide/extending.md")]
 mod extending {}
 
+#[doc = include_str!("../../docs/src/guide/last-night.md")]
+mod last_night {}
+
 #[doc = include_str!("../../docs/src/guide/when-a-task-hangs.md")]
 mod when_a_task_hangs {}
 

@@ -1,5 +1,6 @@
 //! The events of a flight.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::{TaskId, Timestamp};
@@ -113,6 +114,47 @@ pub enum FlightEventKind {
         /// The task that had been polled.
         task: TaskId,
     },
+}
+
+impl fmt::Display for FlightEvent {
+    /// Prints when it began, what it was, and how long it took if that is known, as in `+1.204310s polled for 3.2ms, pending`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.start)?;
+        let took = self.duration();
+        let by = |f: &mut fmt::Formatter<'_>, by: Option<TaskId>| match by {
+            Some(task) => write!(f, " by task {task}"),
+            None => Ok(()),
+        };
+        match self.kind {
+            FlightEventKind::Poll { outcome: PollOutcome::Running, .. } => {
+                write!(f, "polled for {took:.1?}, and still was")
+            }
+            FlightEventKind::Poll { outcome, .. } => {
+                let outcome = match outcome {
+                    PollOutcome::Completed => "completed",
+                    PollOutcome::Failed => "failed",
+                    _ => "pending",
+                };
+                write!(f, "polled for {took:.1?}, {outcome}")
+            }
+            FlightEventKind::Cancelled { .. } => write!(f, "ended in {took:.1?}, cancelled"),
+            FlightEventKind::Spawned { by: task, .. } => {
+                f.write_str("spawned")?;
+                by(f, task)
+            }
+            FlightEventKind::Woken { by: task, .. } => {
+                f.write_str("woken")?;
+                by(f, task)
+            }
+            FlightEventKind::TimerFired { late, .. } => write!(f, "its timer was {late:.1?} late"),
+            FlightEventKind::Stole { from } => write!(f, "stole from worker {from}"),
+            FlightEventKind::Idle { parked: true } => write!(f, "slept for {took:.1?}"),
+            FlightEventKind::Idle { parked: false } => write!(f, "searched for {took:.1?}"),
+            FlightEventKind::Job { .. } => write!(f, "part of its work ran for {took:.1?}"),
+            FlightEventKind::StallBegan { .. } => f.write_str("a stall was noticed"),
+            FlightEventKind::StallEnded { .. } => f.write_str("the end of a stall was noticed"),
+        }
+    }
 }
 
 /// How a poll ended.

@@ -114,15 +114,17 @@ impl fmt::Display for Flight {
         writeln!(f, "flight at {}: {} threads", self.taken_at, self.threads.len())?;
         for thread in &self.threads {
             let polls = |event: &&FlightEvent| matches!(event.kind, FlightEventKind::Poll { .. });
-            let from = thread.events.first().map_or(self.taken_at, |event| event.start);
+            write!(f, "  {}{}: ", thread.name, if thread.ended { " (ended)" } else { "" })?;
+            let Some(first) = thread.events.first() else {
+                writeln!(f, "no events")?;
+                continue;
+            };
             writeln!(
                 f,
-                "  {}{}: {} events, {} of them polls, since {:.1?} before",
-                thread.name,
-                if thread.ended { " (ended)" } else { "" },
+                "{} events in the last {:.1?}, {} of them polls",
                 thread.events.len(),
+                self.taken_at.saturating_since(first.start),
                 thread.events.iter().filter(polls).count(),
-                self.taken_at.saturating_since(from),
             )?;
         }
         for (thread, event) in self.longest_polls(LISTED) {

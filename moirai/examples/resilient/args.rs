@@ -13,6 +13,7 @@ Options:
   --clients N    number of clients, from 1 to 10000 (default: 20)
   --workers N    number of workers (default: one per core)
   --seconds N    stop after N seconds, and fail unless 99 of 100 echoes took less than 100 ms (default: run until Ctrl-C)
+  --incidents    print, at the end, what the flight recorder has kept: what the threads did before a stall or a panic
   --help         print this text
 
 Each second a line is printed:
@@ -31,10 +32,11 @@ pub(crate) struct Options {
     pub(crate) clients: usize,
     pub(crate) workers: Option<usize>,
     pub(crate) seconds: Option<Duration>,
+    pub(crate) incidents: bool,
 }
 
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
-    let mut options = Options { clients: 20, workers: None, seconds: None };
+    let mut options = Options { clients: 20, workers: None, seconds: None, incidents: false };
     while let Some(option) = arguments.next() {
         let mut number = |most: usize| {
             let value = arguments.next().ok_or(format!("{option} needs a number after it"))?;
@@ -47,6 +49,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
             "--seconds" => {
                 options.seconds = Some(Duration::from_secs(number(1_000_000)? as u64));
             }
+            "--incidents" => options.incidents = true,
             "--help" | "-h" => return Ok(Command::Help),
             other => return Err(format!("there is no option {other:?}")),
         }

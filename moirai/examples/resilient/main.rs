@@ -4,6 +4,7 @@
 //! ```console
 //! cargo run --release --example resilient                     # until Ctrl-C
 //! cargo run --release --example resilient -- --seconds 5 --clients 50 --workers 2
+//! cargo run --release --example resilient -- --seconds 3 --incidents
 //! ```
 //!
 //! Each second it prints a line: how many echoes were answered, how long they took, and which stalls the watchdog has reported. The
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use args::{Command, Options};
+use moirai::Incident;
 use moirai::prelude::*;
 use table::{Echoes, Stalls};
 
@@ -93,6 +95,23 @@ fn run(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     table.join().map_err(|_| "the table panicked")?;
     println!("\n{report}");
     let overall = echoes.overall();
+    if options.incidents {
+        executor.incidents().iter().for_each(|incident| print_incident(incident));
+    }
     println!("\n{overall}; the watchdog reported {} stalls", stalls.count());
     Ok(options.seconds.is_none() || (overall.count > 0 && overall.p99 < LIMIT))
+}
+
+/// Prints what the threads did before something went wrong, and the last that happened to the task that it is about.
+fn print_incident(incident: &Incident) {
+    /// The number of events of the task that are printed.
+    const LAST: usize = 8;
+    println!("\n{incident}");
+    let Some(task) = incident.cause().task() else { return };
+    let flight = incident.flight();
+    println!("  {} (task {task}):", flight.label(task));
+    let story = flight.story(task);
+    for (thread, event) in &story[story.len().saturating_sub(LAST)..] {
+        println!("    {:20} {event}", thread.name);
+    }
 }
