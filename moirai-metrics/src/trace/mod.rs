@@ -8,6 +8,8 @@
 //! The counters are what follows from the flight alone. A task whose spawn or wake-up the rings no longer hold, or which a thread that
 //! is not the executor's has spawned or woken, counts from its next event on, so they are too low at the beginning of a flight.
 //!
+//! With the feature `dial9`, `dial9` writes the format of tokio's flight recorder of that name, which has no place for the others.
+//!
 //! ```
 //! use moirai_core::{Clock, Flight};
 //! use moirai_metrics::trace;
@@ -22,10 +24,14 @@
 //! ```
 
 mod chrome;
+#[cfg(feature = "dial9")]
+mod dial9;
 mod perfetto;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
 pub use chrome::chrome;
+#[cfg(feature = "dial9")]
+pub use dial9::dial9;
 pub use perfetto::perfetto;

@@ -178,3 +178,36 @@ fn an_output_that_fails_is_an_error() {
     assert!(super::chrome(&flight(), &mut Full).is_err());
     assert!(super::perfetto(&flight(), &mut Full).is_err());
 }
+
+#[cfg(feature = "dial9")]
+#[test]
+fn dial9_gets_its_own_events_in_the_order_of_time() {
+    use dial9_trace_format::decoder::{DecodedFrame, Decoder};
+
+    let mut bytes = Vec::new();
+    super::dial9(&flight(), &mut bytes).unwrap();
+    let mut decoder = Decoder::new(&bytes).unwrap();
+    let mut events = Vec::new();
+    for frame in decoder.decode_all() {
+        if let DecodedFrame::Event { type_id, timestamp_ns, .. } = frame {
+            let name = decoder.registry().get(type_id).unwrap().name().to_owned();
+            events.push((timestamp_ns, name));
+        }
+    }
+    let expected = [
+        (100, "PollStartEvent"),
+        (150, "TaskSpawnEvent"),
+        (200, "PollEndEvent"),
+        (200, "WorkerParkEvent"),
+        (300, "PollStartEvent"),
+        (333, "WakeEventEvent"),
+        (400, "PollEndEvent"),
+        (400, "TaskTerminateEvent"),
+        (500, "WorkerUnparkEvent"),
+        (500, "PollStartEvent"),
+        (700, "PollEndEvent"),
+        (700, "TaskTerminateEvent"),
+    ];
+    let expected = expected.map(|(at, name)| (at, name.to_owned()));
+    assert_eq!(events, expected);
+}
