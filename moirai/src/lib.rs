@@ -100,8 +100,8 @@ pub use moirai_core::{
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, EnteredWorker, FailsOnErr, GroupCounts,
     HybridExecutor, HybridExecutorBuilder, InGroup, Regroup, Scope, Standalone, TaskBuilder,
-    TaskGroup, TaskHandle, TrySpawnError, WorkerThread, block_in_place, idle, is_cancelled, time,
-    yield_now,
+    TaskGroup, TaskHandle, TrySpawnError, WeakExecutor, WorkerThread, block_in_place, idle,
+    is_cancelled, time, yield_now,
 };
 #[cfg(feature = "macros")]
 pub use moirai_macros::{main, test};
