@@ -44,14 +44,12 @@
 //! | Location | where it was spawned |
 //! | Fields | `closure` is `parallel` or `blocking`; `priority` unless it is normal; `parent`; the tags; of a task that was cancelled or has failed the `status`, the `error`, and `cancelled_by` |
 //!
-//! The states, by what the record says:
+//! The states, by what the record and a [dump](moirai::Moirai::dump) say:
 //!
-//! - *scheduled* is a task that was spawned and has not run yet.
-//! - *running* is a closure that has begun, and an async task that is being polled. That a first poll goes on is on the record; of a
-//!   later one the [flight recorder](moirai::Moirai::flight) tells, or, if that is turned off, the watchdog once the poll exceeds its
-//!   [`stall_budget`](moirai::MoiraiBuilder::stall_budget).
-//! - *idle* is every other async task that has begun: one that waits. Nothing tells this apart from a task that was woken and is
-//!   queued again, so that one is idle, too.
+//! - *scheduled* is a task that was spawned and has not run yet, or was woken, or has yielded, and is queued again.
+//! - *running* is a closure that has begun, and an async task that is being polled. Since when a later poll than the first goes on, the
+//!   [flight recorder](moirai::Moirai::flight) tells; if that is turned off, it is shown since it was first seen.
+//! - *idle* is every other async task that has begun: one that waits.
 //! - *completed* is a task that has ended, however it did; `status` tells.
 //!
 //! Of the warnings, *never yielded* is right: it names async tasks that have been in their first poll for over a second. *Lost
@@ -84,10 +82,11 @@
 mod connections;
 mod console;
 mod details;
+mod doing;
 mod error;
 mod metadata;
 mod phase;
-mod running;
+
 mod selection;
 mod server;
 mod service;

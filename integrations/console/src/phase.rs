@@ -1,9 +1,11 @@
-//! What a task does at the moment, as far as its record and the watchdog tell.
+//! What a task does at the moment, as far as its record, the flight recorder and the watchdog tell.
 
 use std::mem;
 use std::time::SystemTime;
 
 use moirai::{TaskKind, TaskStats, TaskStatus};
+
+use crate::doing::Doing;
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +14,9 @@ pub(crate) enum Phase {
     Queued,
     /// It has been on a thread since this time.
     Running(SystemTime),
-    /// It has run, and is not known to run now.
+    /// It has run, and has been ready to run again since this time.
+    Woken(SystemTime),
+    /// It has run, and waits.
     Waiting,
     /// It has ended.
     Ended,
@@ -28,17 +32,21 @@ impl Phase {
         mem::discriminant(&self) == mem::discriminant(&before)
     }
 
-    /// Finds out what a task does. `polled_since` is when the poll began that it is in, if it is known to be in one.
+    /// Finds out what a task does, given what it is known to be doing if it does not wait.
     ///
     /// An async task is [`Running`](TaskStatus::Running) on the record from its first poll to its end. In its first poll no poll has
     /// returned, so the record tells of that one. Of a later one it does not.
-    pub(crate) fn of(task: &TaskStats, polled_since: Option<SystemTime>) -> Self {
+    pub(crate) fn of(task: &TaskStats, doing: Option<Doing>) -> Self {
         let Some(started) = task.started_at.filter(|_| task.status == TaskStatus::Running) else {
             return if task.status.is_terminal() { Self::Ended } else { Self::Queued };
         };
         if task.kind != TaskKind::Async || task.polls == 0 {
             return Self::Running(started.to_system_time());
         }
-        polled_since.map_or(Self::Waiting, Self::Running)
+        match doing {
+            Some(Doing::Polled(since)) => Self::Running(since),
+            Some(Doing::Queued(since)) => Self::Woken(since),
+            None => Self::Waiting,
+        }
     }
 }

@@ -66,7 +66,9 @@ pub(crate) fn stats(task: &TaskStats, phase: Phase) -> Stats {
         Phase::Queued => (None, None),
         Phase::Running(since) => (Some(since), None),
         // Exact after one poll. After more, the last poll ended no earlier than this, and it has ended, which is what counts.
-        Phase::Waiting => (started, started.and_then(|started| started.checked_add(task.busy))),
+        Phase::Waiting | Phase::Woken(_) => {
+            (started, started.and_then(|started| started.checked_add(task.busy)))
+        }
         Phase::Ended => (started, started.and(finished)),
     };
     let queued = match task.finished_at {
@@ -84,7 +86,11 @@ pub(crate) fn stats(task: &TaskStats, phase: Phase) -> Stats {
         waker_clones: 1,
         waker_drops: u64::from(phase == Phase::Ended),
         self_wakes: 0,
-        last_wake: (phase == Phase::Queued).then(|| spawned.into()),
+        last_wake: match phase {
+            Phase::Queued => Some(spawned.into()),
+            Phase::Woken(since) => Some(since.into()),
+            _ => None,
+        },
         poll_stats: Some(PollStats {
             polls,
             first_poll: started.map(Into::into),

@@ -9,9 +9,9 @@ use console_api::tasks::{Stats, Task, TaskUpdate};
 use moirai::{TaskId, TaskStats, Timestamp};
 use prost::Message;
 
+use crate::doing::AllDoing;
 use crate::metadata;
 use crate::phase::Phase;
-use crate::running::Running;
 use crate::selection::select;
 use crate::task::{description, end, has_bad_end, stats};
 
@@ -54,9 +54,9 @@ impl View {
         Self { limit, shown: HashMap::new(), left_out: HashSet::new(), is_new: true }
     }
 
-    /// Returns updates that tell what has changed since the last call, at least one. `tasks` are all records, and `running` the tasks
-    /// that are being polled.
-    pub(crate) fn updates(&mut self, tasks: Vec<TaskStats>, running: &Running) -> Vec<Update> {
+    /// Returns updates that tell what has changed since the last call, at least one. `tasks` are all records, and `doing` tells of
+    /// those that do not wait.
+    pub(crate) fn updates(&mut self, tasks: Vec<TaskStats>, doing: &AllDoing) -> Vec<Update> {
         // The times of tasks are those of the executor's clock, which does not follow changes of the wall clock.
         let now = tasks.iter().map(|task| task.observed_at).max();
         let now = now.map_or_else(SystemTime::now, Timestamp::to_system_time);
@@ -73,7 +73,7 @@ impl View {
                 self.shown.insert(task.id, Shown::Ended);
                 continue;
             }
-            let phase = Phase::of(task, running.get(&task.id).copied());
+            let phase = Phase::of(task, doing.get(&task.id).copied());
             let task_is_new = match known {
                 Some(Shown::Active(known))
                     if known.polls == task.polls && phase.is_same(known.phase) =>

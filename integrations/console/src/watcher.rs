@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tonic::Status;
 
 use crate::details::{histograms, message};
-use crate::running::running;
+use crate::doing::all_doing;
 use crate::view::View;
 
 /// Where the messages for a client go, and what the transport calls the end of them.
@@ -33,7 +33,7 @@ pub(crate) async fn send_updates(
         let updates = {
             let Some(executor) = executor.upgrade() else { return };
             let tasks = executor.tasks();
-            view.updates(tasks, &running(&executor))
+            view.updates(tasks, &all_doing(&executor))
         };
         let mut updates = updates.into_iter();
         if let Some(update) = updates.next() {

@@ -122,6 +122,32 @@ fn closures_are_running_from_their_start_and_nobody_expects_that_they_yield() {
 }
 
 #[test]
+fn a_task_that_was_woken_is_scheduled_until_it_is_polled() {
+    for recorder in [FlightRecorderConfig::default(), FlightRecorderConfig::off()] {
+        let builder = Moirai::builder().worker_threads(1).compensation_threads(0);
+        let moirai = builder.flight_recorder(recorder).build().unwrap();
+        let console = serve(&moirai);
+        let client = Client::new(&console);
+        let mut watch = client.watch().unwrap();
+
+        let (wake, woken) = moirai::sync::oneshot::channel::<()>();
+        let task = moirai.task().name("task").spawn_async(async move { woken.await.unwrap() });
+        watch.until_state("task", TaskState::Idle);
+        let (leave, left) = gate();
+        let busy = moirai.task().name("busy").spawn_parallel(move || left.recv().unwrap());
+        watch.until_state("busy", TaskState::Running);
+        wake.send(()).unwrap();
+        watch.until_state("task", TaskState::Scheduled);
+        assert_eq!(watch.task("task").polls(), 1);
+        assert!(watch.task("task").warnings().is_empty());
+        leave.send(()).unwrap();
+        busy.join().unwrap();
+        task.join().unwrap();
+        watch.until_state("task", TaskState::Completed);
+    }
+}
+
+#[test]
 fn a_later_poll_is_running_by_the_flight_recorder() {
     let builder = Moirai::builder().worker_threads(1).stall_budget(None);
     a_later_poll_is_running(&builder.build().unwrap());
