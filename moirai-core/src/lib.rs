@@ -19,6 +19,7 @@ pub mod park_hook;
 pub mod plugin;
 pub mod recorder;
 pub mod report;
+pub mod runtime_stats;
 pub mod scheduler;
 pub mod shim;
 pub mod stall;
@@ -48,6 +49,10 @@ pub use park_hook::ParkHook;
 pub use plugin::ExecutorPlugin;
 pub use recorder::{Recorder, TaskSample};
 pub use report::ShutdownReport;
+pub use runtime_stats::{
+    ActiveTasks, CancelledTasks, CompensationStats, RecordClass, RetainedRecords, RuntimePhase,
+    RuntimeStats, ThreadPoolStats, WorkerState, WorkerStats,
+};
 #[allow(deprecated)]
 pub use scheduler::{Claims, Ready};
 pub use scheduler::{

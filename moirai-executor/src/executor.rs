@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, Priority, Recorder,
-    ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner,
+    TaskStats, TaskStatus,
 };
 use moirai_core::{CancelCause, Scheduler};
 use moirai_sync::{CancellationToken, drive};
@@ -32,7 +33,7 @@ use crate::runtime::shared::{BuilderParts, Runnable, Shared, Waited, WorkerCore}
 use crate::runtime::shutdown::{drain_in_background, shut_down};
 use crate::runtime::shutdown_state::ShutdownMode;
 use crate::runtime::worker_thread::WorkerThread;
-use crate::runtime::{stall_report, watchdog_thread, worker};
+use crate::runtime::{runtime_stats, stall_report, watchdog_thread, worker};
 use crate::spawn::TaskBuilder;
 use crate::spawn::check::NeverFails;
 use crate::spawn::options::{OnWorker, SpawnOptions};
@@ -340,6 +341,12 @@ impl HybridExecutor {
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         self.shared.registry.cleanup_stats()
+    }
+
+    /// Returns what the executor is doing now: its active tasks, records, threads and workers.
+    #[must_use]
+    pub fn runtime_stats(&self) -> RuntimeStats {
+        runtime_stats::runtime_stats(&self.shared)
     }
 
     /// Returns the tasks whose current polls exceed their budget; see

@@ -84,18 +84,20 @@ pub use crate::free::{
     spawn_detached, spawn_parallel,
 };
 pub use crate::global::{InitGlobalError, global, init_global};
-pub use crate::moirai::{Moirai, MoiraiBuilder};
+pub use crate::moirai::{Moirai, MoiraiBuilder, WeakMoirai};
 
 #[allow(deprecated)]
 pub use moirai_core::Ready;
 pub use moirai_core::{
-    BuildError, CancelCause, CleanupConfig, CleanupStats, Clock, Dump, EvenAFuture, Executor,
-    ExecutorConfig, ExecutorControl, ExecutorPlugin, Flight, FlightEvent, FlightEventKind,
-    FlightRecorderConfig, FlightThread, Incident, IncidentCause, LocalQueue, Lookup, ManualClock,
-    NotAFuture, Panic, ParkHook, ParseTaskIdError, PollOutcome, Priority, Progress, QueueReason,
-    Recorder, Retention, RetentionClass, Scheduler, ShutdownReport, Stall, Tags, Task, TaskDump,
-    TaskError, TaskId, TaskKind, TaskManager, TaskSample, TaskSpawner, TaskState, TaskStats,
-    TaskStatus, ThreadKind, Timestamp, Visibility,
+    ActiveTasks, BuildError, CancelCause, CancelledTasks, CleanupConfig, CleanupStats, Clock,
+    CompensationStats, Dump, EvenAFuture, Executor, ExecutorConfig, ExecutorControl,
+    ExecutorPlugin, Flight, FlightEvent, FlightEventKind, FlightRecorderConfig, FlightThread,
+    Incident, IncidentCause, LocalQueue, Lookup, ManualClock, NotAFuture, Panic, ParkHook,
+    ParseTaskIdError, PollOutcome, Priority, Progress, QueueReason, RecordClass, Recorder,
+    RetainedRecords, Retention, RetentionClass, RuntimePhase, RuntimeStats, Scheduler,
+    ShutdownReport, Stall, Tags, Task, TaskDump, TaskError, TaskId, TaskKind, TaskManager,
+    TaskSample, TaskSpawner, TaskState, TaskStats, TaskStatus, ThreadKind, ThreadPoolStats,
+    Timestamp, Visibility, WorkerState, WorkerStats,
 };
 pub use moirai_executor::{
     AbortHandle, AbortOnDropHandle, Destination, EnteredWorker, FailsOnErr, GroupCounts,

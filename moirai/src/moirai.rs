@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, NotAFuture, Priority,
-    ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
+    RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats,
+    TaskStatus,
 };
 use moirai_executor::{
-    HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, box_if_large,
+    HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, WeakExecutor,
+    box_if_large,
 };
 use moirai_metrics::{MetricsRecorder, MetricsSnapshot};
 use moirai_sync::CancellationToken;
@@ -121,6 +123,12 @@ impl Moirai {
     #[must_use]
     pub fn without_owner(&self) -> Self {
         Self(self.0.without_owner())
+    }
+
+    /// Returns a reference that keeps neither the executor running nor its records in memory.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakMoirai {
+        WeakMoirai(self.0.downgrade())
     }
 
     /// Returns the wrapped executor, for code that is generic over [`moirai_core::Executor`].
@@ -550,6 +558,35 @@ impl Moirai {
         self.0.cleanup_stats()
     }
 
+    /// Returns what the executor is doing now: its active tasks by kind, the records that it retains, its threads, and what each worker
+    /// is in.
+    ///
+    /// It is meant to be called a few times a second at most: it looks at each record, and takes each of some locks for a moment.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// use moirai::WorkerState;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
+    /// let (begun, begins) = std::sync::mpsc::channel();
+    /// let (end, ends) = std::sync::mpsc::channel::<()>();
+    /// let task = executor.spawn_parallel(move || {
+    ///     begun.send(()).unwrap();
+    ///     let _ = ends.recv();
+    /// });
+    /// begins.recv().unwrap();
+    /// let stats = executor.runtime_stats();
+    /// assert_eq!(stats.active_of(TaskKind::Parallel), 1);
+    /// assert_eq!(stats.workers[0].state, WorkerState::Polling(task.id()));
+    /// drop(end);
+    /// task.join().unwrap();
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn runtime_stats(&self) -> RuntimeStats {
+        self.0.runtime_stats()
+    }
+
     /// Refuses new tasks, waits without a time limit until every active one has ended, and returns what became of all tasks.
     ///
     /// It may be called more than once, and by several threads: each call waits and returns a report. Inside of a task of this
@@ -726,6 +763,36 @@ impl Moirai {
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
         self.0.recorder().map(MetricsRecorder::snapshot).unwrap_or_default()
+    }
+}
+
+/// A reference to an executor that keeps neither the executor running nor its records in memory. [`Moirai::downgrade`] creates one.
+///
+/// Keep one where something looks at an executor from outside and is to end with it, such as a thread that exports its metrics.
+///
+/// ```
+/// # use moirai::prelude::*;
+/// let executor = Moirai::new()?;
+/// let weak = executor.downgrade();
+/// assert!(weak.upgrade().is_some_and(|same| same.worker_count() == executor.worker_count()));
+/// executor.shutdown();
+/// # Ok::<(), BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WeakMoirai(WeakExecutor);
+
+impl WeakMoirai {
+    /// Returns a handle that does not keep the executor running, as [`Moirai::without_owner`] does; `None` once the executor is gone:
+    /// its threads have ended, and so have all of its handles and tasks.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Moirai> {
+        self.0.upgrade().map(Moirai::from)
+    }
+
+    /// Returns whether [`upgrade`](Self::upgrade) would return a handle now.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.is_alive()
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::Mutex;
-use moirai_core::{CleanupConfig, Retention, RetentionClass, TaskStatus};
+use moirai_core::{CleanupConfig, RecordClass, Retention, RetentionClass, TaskStatus};
 
 /// The class of a record: the default class, or a retention class of one registry, by [`Registry::class`](super::Registry::class).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +104,18 @@ impl Classes {
     /// Returns all classes, the default class first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
         self.all.iter().map(|class| &**class)
+    }
+
+    /// Returns all classes, the default class first, with what users call them.
+    pub(super) fn described(&self) -> impl Iterator<Item = (RecordClass, &Class)> {
+        self.iter().enumerate().map(|(index, class)| {
+            let described = match index {
+                0 => RecordClass::Default,
+                _ if index == usize::from(self.failures.0) => RecordClass::Failures,
+                _ => RecordClass::Named(class.name.to_string()),
+            };
+            (described, class)
+        })
     }
 
     /// Returns the bytes held on the heap.

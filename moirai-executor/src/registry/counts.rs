@@ -4,8 +4,8 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
-use moirai_core::TaskStatus;
 use moirai_core::shim::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+use moirai_core::{CancelCause, TaskStatus};
 
 use super::annotations::{Annotations, LinkedAnnotations};
 use super::record::NewRecord;
@@ -36,6 +36,9 @@ pub struct Totals {
 pub(super) struct Counts {
     /// Those of each writer, and behind them those of each retention class, which are written under the lock of the class.
     pub(super) writers: Box<[CachePadded<WriterCounts>]>,
+    /// The tasks that were cancelled, by cause, at its place in [`CancelCause::ALL`]. All threads write them, because a task that is
+    /// cancelled costs far more than this.
+    cancelled: CachePadded<[AtomicU64; CancelCause::ALL.len()]>,
     /// The bytes of all annotations that slots link. Negative for a moment if a record is evicted before its annotations were
     /// added.
     ///
@@ -106,6 +109,7 @@ impl Counts {
     pub(super) fn new(log_count: usize) -> Self {
         Self {
             writers: (0..log_count).map(|_| CachePadded::default()).collect(),
+            cancelled: CachePadded::new([const { AtomicU64::new(0) }; CancelCause::ALL.len()]),
             annotation_total: CachePadded::new(AtomicIsize::new(0)),
             last_sweep: AtomicU64::new(0),
         }
@@ -147,6 +151,21 @@ impl Counts {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX - 1);
         // Ordering: Relaxed: only a figure to show.
         self.last_sweep.store(nanos + 1, Ordering::Relaxed);
+    }
+
+    /// Counts a task that was cancelled.
+    #[cold]
+    pub(super) fn cancelled(&self, cause: CancelCause) {
+        if let Some(place) = CancelCause::ALL.iter().position(|other| *other == cause) {
+            // Ordering: Relaxed: a count. Who has learned of the task's end sees it, because it is counted before.
+            self.cancelled[place].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the number of tasks that each cause has cancelled, in the order of [`CancelCause::ALL`].
+    pub(super) fn cancelled_by_cause(&self) -> [u64; CancelCause::ALL.len()] {
+        // Ordering: Relaxed: see `cancelled`.
+        std::array::from_fn(|place| self.cancelled[place].load(Ordering::Relaxed))
     }
 
     /// Returns the number of tasks that have ended, by status.

@@ -179,6 +179,7 @@ mod details;
 mod directory;
 mod evictor;
 mod garbage;
+mod gauges;
 mod page;
 mod read;
 mod record;

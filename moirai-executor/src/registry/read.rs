@@ -152,7 +152,7 @@ impl Registry {
 
     /// Calls `f` with the id, status and slot of every record of one page. It pins an epoch for the page only, so that a long list
     /// does not hold up reclamation.
-    fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &Slot, &Pin)) {
+    pub(super) fn each_in(&self, page: u32, mut f: impl FnMut(TaskId, TaskStatus, &Slot, &Pin)) {
         let number = page;
         let pin = garbage::pin();
         let Some(page) = self.store.directory.page(number, &pin) else {

@@ -140,6 +140,9 @@ impl Registry {
         assert!(writer.registry == self.identity, "the writer is one of another registry");
         debug_assert!(self.has(&record), "the record is one of another registry");
         let status = end.status;
+        if let Some(cause) = end.cancelled_by.filter(|_| status == TaskStatus::Cancelled) {
+            self.store.counts.cancelled(cause);
+        }
         let class = self.classes.of(record.slot().own_word().class(), status);
         let (finished, retired, added) = if !class.is_default() || self.is_exact() {
             self.finish_exactly(writer, class, &record, end)

@@ -20,6 +20,7 @@ pub(crate) mod mailbox;
 pub(crate) mod mode;
 pub(crate) mod plugins;
 pub(crate) mod poll_estimates;
+pub(crate) mod runtime_stats;
 pub(crate) mod scheduler_dispatch;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

@@ -1,5 +1,6 @@
 //! Reporting tasks whose polls exceed their budget: to the log, to plugins, and to callers that ask.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use moirai_core::flight::raw::RawKind;
@@ -47,6 +48,8 @@ pub(super) fn report_if_stalled(
     let watched = OngoingStall { stall, since };
     let now = watched.now();
     detector.stalls.lock()[activity] = Some(watched);
+    // Ordering: Relaxed: a count.
+    detector.reported.fetch_add(1, Ordering::Relaxed);
     log(
         shared,
         &now,

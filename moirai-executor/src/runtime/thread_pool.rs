@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
+use moirai_core::ThreadPoolStats;
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::panics::log;
@@ -293,6 +294,17 @@ impl<J> ThreadPool<J> {
     /// Takes all queued jobs.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = J> + use<J> {
         std::mem::take(&mut self.state.lock().queue).into_iter()
+    }
+
+    /// Returns the number of threads, and of what they have to do.
+    pub(crate) fn stats(&self) -> ThreadPoolStats {
+        let state = self.state.lock();
+        ThreadPoolStats::new(state.threads, state.idle, state.queue.len(), self.limits.threads)
+    }
+
+    /// Calls `f` with each job that waits for a thread. The lock is held meanwhile.
+    pub(crate) fn each_queued(&self, f: impl FnMut(&J)) {
+        self.state.lock().queue.iter().for_each(f);
     }
 
     /// Counts a thread that is about to be started by other means than `submit`.

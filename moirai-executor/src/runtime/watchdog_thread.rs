@@ -215,6 +215,9 @@ fn check_activities(shared: &Shared, seen: &mut Seen, flight: Option<&RingWriter
             seen.reported = report_if_stalled(shared, flight, index, task, seen.since, computes);
         }
     }
+    let mut observed = shared.watchdog.observed.lock();
+    observed.clear();
+    observed.extend(seen.activities.iter().map(|seen| (seen.snapshot, seen.since)));
     found
 }
 

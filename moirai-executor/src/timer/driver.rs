@@ -221,6 +221,16 @@ impl Driver {
         drop(self.queue.remove(key));
     }
 
+    /// Returns the number of timers that have not fired.
+    pub(crate) fn pending(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Returns the number of timers of the system's time that have not fired.
+    pub(crate) fn system_pending() -> usize {
+        SYSTEM.get().map_or(0, Self::pending)
+    }
+
     /// Returns the tick of the earliest deadline, or an earlier one at which timers are to be moved down in the wheel.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.queue.set_next_wake()

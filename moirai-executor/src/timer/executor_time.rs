@@ -25,6 +25,11 @@ impl ExecutorTime {
         self.0.get().map_or(TimeSource::System, |driver| TimeSource::Manual(Arc::clone(driver)))
     }
 
+    /// Returns the number of timers that have not fired: those of the manual clock, or all of the process.
+    pub(crate) fn pending(&self) -> usize {
+        self.0.get().map_or_else(Driver::system_pending, |driver| driver.pending())
+    }
+
     /// Returns the earliest tick of a manual clock, in nanoseconds, at which a timer may be due. `None` if there is none, or if the
     /// time is the system's.
     pub(crate) fn next_due(&self) -> Option<u64> {

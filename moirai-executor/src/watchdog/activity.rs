@@ -50,6 +50,11 @@ impl Snapshot {
         self.inside == HOOK
     }
 
+    /// Returns `true` if a thread has run this worker or compensation thread at all.
+    pub(crate) fn has_begun(self) -> bool {
+        self.steps != 0
+    }
+
     /// Returns `true` if the thread runs a stolen job.
     pub(crate) fn is_in_stolen_job(self) -> bool {
         self.inside == STOLEN_JOB

@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+use moirai_core::CompensationStats;
 use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(all(test, moirai_loom))]
@@ -107,6 +108,12 @@ impl Compensation {
     /// Notes that a compensation thread has ended without retiring, or could not be started.
     pub(crate) fn ended(&self, activity: usize) {
         self.state.lock().end(activity);
+    }
+
+    /// Returns what the threads are doing, except for what they have run.
+    pub(crate) fn stats(&self) -> CompensationStats {
+        let state = self.state.lock();
+        CompensationStats::new(state.threads, state.resting, self.limit, 0)
     }
 
     /// Returns the number of compensation threads that are not resting.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use moirai_core::shim::sync::{Condvar, Mutex};
 use moirai_core::{ExecutorConfig, TaskId};
 
-use super::activity::Activities;
+use super::activity::{Activities, Snapshot};
 use super::arming::Arming;
 use super::compensation::Compensation;
 use super::stall_budgets::StallDetector;
@@ -17,6 +17,9 @@ pub(crate) struct Watchdog {
     pub(crate) activities: Activities,
     pub(crate) compensation: Compensation,
     pub(crate) stall_detector: StallDetector,
+    /// What the watchdog thread saw of each activity at its last tick, and the tick at which it first saw the same. Empty before the
+    /// first tick.
+    pub(crate) observed: Mutex<Vec<(Snapshot, Instant)>>,
     /// The number of tasks and stolen jobs that compensation threads have run.
     pub(crate) compensated: AtomicUsize,
     pub(crate) state: Mutex<WatchdogState>,
@@ -47,6 +50,7 @@ impl Watchdog {
             arming: Arming::new(),
             activities,
             compensation: Compensation::new(threads, workers),
+            observed: Mutex::new(Vec::new()),
             compensated: AtomicUsize::new(0),
             state: Mutex::new(WatchdogState::default()),
             changed: Condvar::new(),

@@ -4,6 +4,7 @@
 //! task's budget is a *stall*. It is reported when it is noticed, and again, with its total age, when it is over. So ages are exact
 //! to about the time between two ticks.
 
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use moirai_core::shim::sync::Mutex;
@@ -18,6 +19,8 @@ pub(crate) struct StallDetector {
     parallel_budget: Option<Duration>,
     /// The stalls that go on now, by the index of the activity.
     pub(crate) stalls: Mutex<Vec<Option<OngoingStall>>>,
+    /// The number of stalls that were reported so far.
+    pub(crate) reported: AtomicU64,
     pub(crate) lines: Mutex<RateLimit>,
 }
 
@@ -67,6 +70,7 @@ impl StallDetector {
             async_budget: config.stall_budget,
             parallel_budget: config.parallel_stall_budget,
             stalls: Mutex::new(watched.collect()),
+            reported: AtomicU64::new(0),
             lines: Mutex::new(RateLimit::default()),
         }
     }

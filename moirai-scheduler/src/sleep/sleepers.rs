@@ -168,6 +168,13 @@ impl Sleepers {
         self.counts.now().sleeping()
     }
 
+    /// Returns the workers that sleep or are about to, in no order. It takes the lock under which workers go to sleep, for as long as it
+    /// takes to copy their numbers.
+    #[must_use]
+    pub fn asleep(&self) -> Vec<usize> {
+        self.list.lock().iter().copied().collect()
+    }
+
     /// Returns the number of workers that have nothing to do: those that sleep, and those that search. Nothing follows from it
     /// about the queues.
     #[must_use]
