@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::ops::ControlFlow;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -198,6 +199,13 @@ impl HybridExecutor {
         let mut tasks = self.shared.registry.snapshot();
         tasks.retain(|task| task.tags.contains(key, &value));
         tasks
+    }
+
+    /// Calls `f` with a copy of the record of each task, active and retained, until it breaks; see [`Moirai::each_task`].
+    ///
+    /// [`Moirai::each_task`]: https://docs.rs/moirai/latest/moirai/struct.Moirai.html#method.each_task
+    pub fn each_task(&self, f: impl FnMut(TaskStats) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.shared.registry.each_record(f)
     }
 
     /// Waits until a shutdown has begun, of whatever kind.

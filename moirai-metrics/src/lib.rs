@@ -2,7 +2,7 @@
 //!
 //! [`MetricsRecorder`] is a [`moirai_core::Recorder`], which the executor calls. [`MetricsRecorder::snapshot`] reads what it has
 //! recorded, at any time and without stopping any thread. Users of the facade crate call `Moirai::metrics()`. A [`MetricsSnapshot`]
-//! prints as a few lines, and can be written in Prometheus' text format.
+//! prints as a few lines, and [`prometheus`] writes it, and what the executor is doing now, as the page that Prometheus scrapes.
 //!
 //! To record a task, a worker does some plain loads and stores to memory of its own; it takes no lock, and executes no atomic
 //! read-modify-write. The memory is bounded, however long the executor runs and whatever the times are: at most 256 bytes for each
@@ -31,7 +31,8 @@ mod access;
 mod buckets;
 mod distribution;
 mod histogram;
-mod prometheus;
+mod observable;
+pub mod prometheus;
 mod recorder;
 mod snapshot;
 #[cfg(feature = "trace")]
@@ -39,5 +40,6 @@ pub mod trace;
 
 pub use distribution::HistogramSnapshot;
 pub use histogram::Histogram;
+pub use observable::{Observable, Observer};
 pub use recorder::MetricsRecorder;
 pub use snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};

@@ -15,6 +15,9 @@ mod retention {}
 #[doc = include_str!("../../docs/src/guide/blocking.md")]
 mod blocking {}
 
+#[doc = include_str!("../../docs/src/guide/metrics.md")]
+mod metrics {}
+
 #[doc = include_str!("../../docs/src/guide/from-rayon.md")]
 mod from_rayon {}
 

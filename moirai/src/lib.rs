@@ -63,6 +63,7 @@ pub mod limit;
 #[cfg(feature = "local")]
 pub mod local;
 mod moirai;
+mod observed;
 pub mod par;
 #[cfg(feature = "retry")]
 pub mod retry;

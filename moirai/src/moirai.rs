@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -510,6 +511,31 @@ impl Moirai {
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskStats> {
         self.0.tasks()
+    }
+
+    /// Calls `f` with a copy of the record of each task, active and retained, until it breaks.
+    ///
+    /// Unlike [`tasks`](Self::tasks) it does not hold the copies of all records at once. `f` may call any method of the executor.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let executor = Moirai::new()?;
+    /// executor.task().name("sum").spawn_parallel(|| 1 + 1).join().unwrap();
+    /// let mut found = None;
+    /// let _ = executor.each_task(|task| {
+    ///     if task.name.as_deref() == Some("sum") {
+    ///         found = Some(task.id);
+    ///         return ControlFlow::Break(());
+    ///     }
+    ///     ControlFlow::Continue(())
+    /// });
+    /// assert!(found.is_some());
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn each_task(&self, f: impl FnMut(TaskStats) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.0.each_task(f)
     }
 
     /// Returns the records of the tasks that were spawned with this [tag](TaskBuilder::tag), active and retained. It looks at all records.

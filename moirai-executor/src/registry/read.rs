@@ -1,5 +1,6 @@
 //! Reading records and counts.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use moirai_core::clock::Converter;
@@ -124,14 +125,36 @@ impl Registry {
     pub fn snapshot(&self) -> Vec<TaskStats> {
         let mut records = Vec::new();
         for page in 0..self.store.directory.end() {
-            self.each_in(page, |id, _, slot, pin| {
-                if let Some(record) = slot.read(id.generation(), pin) {
-                    records.push((id, record));
-                }
-            });
+            self.read_page(page, &mut records);
         }
         let now = self.clock.converter();
         records.into_iter().map(|(id, record)| task_stats(id, record, &now)).collect()
+    }
+
+    /// Calls `f` with a copy of every record, active and retained, ordered by slot, until `f` breaks.
+    ///
+    /// It copies the records of one page at a time, at most 1,024, so that the memory that it takes does not depend on their number. No
+    /// lock is held and no epoch pinned while `f` runs, so it may call any method of the registry. Otherwise it is as
+    /// [`snapshot`](Self::snapshot).
+    pub fn each_record(&self, mut f: impl FnMut(TaskStats) -> ControlFlow<()>) -> ControlFlow<()> {
+        let mut records = Vec::new();
+        for page in 0..self.store.directory.end() {
+            self.read_page(page, &mut records);
+            let now = self.clock.converter();
+            for (id, record) in records.drain(..) {
+                f(task_stats(id, record, &now))?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Adds copies of the records of one page.
+    fn read_page(&self, page: u32, records: &mut Vec<(TaskId, Record)>) {
+        self.each_in(page, |id, _, slot, pin| {
+            if let Some(record) = slot.read(id.generation(), pin) {
+                records.push((id, record));
+            }
+        });
     }
 
     /// Calls `f` with the id of each active task, until `f` returns `false`. Returns whether it never did.

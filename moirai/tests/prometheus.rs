@@ -1,0 +1,189 @@
+//! Tests of the page for Prometheus against what reads such pages: `promtool`, and the parser of OpenMetrics in Prometheus' client for
+//! Python. Where one is not installed its tests are skipped, with a line on the standard error; with `MOIRAI_REQUIRE_SERVERS=1` in the
+//! environment they fail instead.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use common::{Gate, HOUR, ON_PURPOSE, named, silence_expected_panics, wait_until, watchdog};
+use moirai::metrics::prometheus::{self, Format};
+use moirai::prelude::*;
+
+/// Debian's Python, which has Debian's modules, unless there is none.
+fn python() -> &'static str {
+    let debian = "/usr/bin/python3";
+    if std::path::Path::new(debian).exists() { debian } else { "python3" }
+}
+
+fn page_of(executor: &Moirai, format: Format) -> String {
+    prometheus::encode(format, &executor.metrics(), &executor.runtime_stats())
+}
+
+/// Pipes the page to a command. `None` if the command is not there.
+fn feed(command: &mut Command, page: &str) -> Option<std::process::Output> {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.ok()?;
+    // It may have failed before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all(page.as_bytes());
+    Some(child.wait_with_output().unwrap())
+}
+
+fn skip(what: &str, package: &str) {
+    let line = format!("{what} is not installed (Debian's package `{package}`)");
+    assert!(std::env::var_os("MOIRAI_REQUIRE_SERVERS").is_none(), "{line}");
+    // The test harness would capture the output of `eprintln!`.
+    let _ = writeln!(std::io::stderr(), "skipped: {line}");
+}
+
+fn check_by_promtool(page: &str) {
+    let Some(output) = feed(Command::new("promtool").args(["check", "metrics"]), page) else {
+        return skip("promtool", "prometheus");
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}\n{page}");
+}
+
+/// Has the strict parser of OpenMetrics read the page, and compares the number of numbers.
+fn check_by_parser(page: &str) {
+    const SCRIPT: &str = "
+import sys
+try:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+except ImportError:
+    sys.exit(77)
+families = list(parse(sys.stdin.read()))
+print(sum(len(family.samples) for family in families))
+";
+    let output = feed(Command::new(python()).args(["-c", SCRIPT]), page);
+    let Some(output) = output.filter(|output| output.status.code() != Some(77)) else {
+        return skip("the parser of OpenMetrics", "python3-prometheus-client");
+    };
+    assert!(output.status.success(), "{}\n{page}", String::from_utf8_lossy(&output.stderr));
+    let numbers = page.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), numbers.to_string());
+}
+
+/// An executor on which something of everything has happened, and happens: with classes whose names have to be escaped.
+fn busy(prefix: &str, gate: &Gate) -> Moirai {
+    silence_expected_panics();
+    let limits = Retention { max_records: 3, max_age: HOUR };
+    let executor = named(prefix, 2)
+        .retention("a \"quoted\" \\ name\nof two lines", limits)
+        .retention("default", limits)
+        .retention("<script>alert(1)</script> ä", limits)
+        .retain_failures(limits)
+        .build()
+        .unwrap();
+    for _ in 0..10 {
+        executor.task().retention("default").spawn_async(yield_now()).join().unwrap();
+        executor.spawn_blocking(|| ()).join().unwrap();
+        executor.join(|| (), || ());
+    }
+    assert!(executor.spawn_parallel(|| panic!("{ON_PURPOSE}")).join().is_err());
+    let cancelled = executor.spawn_async(pending::<()>());
+    cancelled.cancel();
+    assert!(cancelled.join().is_err());
+    let (closed, blocked) = (gate.clone(), gate.clone());
+    executor.spawn_blocking(move || closed.wait());
+    let stuck = executor.spawn_async(async move { blocked.wait() });
+    wait_until("a poll stalls, and a thread blocks", || {
+        let stats = executor.runtime_stats();
+        stats.stalled == 1 && stats.active[2].running == 1
+    });
+    drop(stuck);
+    executor
+}
+
+/// Returns the families of a page in the text format, each of which must be described once, and all of whose numbers must differ in
+/// their labels.
+fn families(page: &str) -> BTreeSet<String> {
+    let mut families = BTreeSet::new();
+    let mut numbers = BTreeSet::new();
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let family = rest.split(' ').next().unwrap().to_owned();
+            assert!(families.insert(family), "described twice: {line}");
+        } else if !line.starts_with('#') {
+            let (number, value) = line.rsplit_once(' ').unwrap();
+            assert!(numbers.insert(number.to_owned()), "twice: {number}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    families
+}
+
+#[test]
+fn what_reads_such_pages_reads_ours() {
+    let _watchdog = watchdog();
+    let fresh = named("pm-fresh", 2).build().unwrap();
+    let gate = Gate::new();
+    let busy = busy("pm-busy", &gate);
+    for executor in [&fresh, &busy] {
+        check_by_promtool(&page_of(executor, Format::Text));
+        check_by_parser(&page_of(executor, Format::OpenMetrics));
+    }
+    gate.open();
+}
+
+#[test]
+fn no_family_is_there_twice_and_the_guide_names_each() {
+    let _watchdog = watchdog();
+    let gate = Gate::new();
+    let executor = busy("pm-names", &gate);
+    let page = page_of(&executor, Format::Text);
+    gate.open();
+    let families = families(&page);
+    assert_eq!(families.len(), 25, "{families:?}");
+    let guide = include_str!("../../docs/src/guide/metrics.md");
+    for family in &families {
+        assert!(guide.contains(&format!("`{family}`")), "the guide does not name {family}");
+    }
+    let named = guide.split('`').filter(|word| word.starts_with("moirai_"));
+    let suffixes = ["_bucket", "_sum", "_count"];
+    for name in named {
+        let family = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+        assert!(
+            families.contains(family) || families.contains(&format!("{family}_total")),
+            "the guide names {name}, which there is not"
+        );
+    }
+    // The names in OpenMetrics are the same without their suffixes.
+    let open_metrics = page_of(&executor, Format::OpenMetrics);
+    let described = open_metrics.lines().filter(|line| line.starts_with("# TYPE ")).count();
+    assert_eq!(described, families.len());
+}
+
+#[test]
+fn numbers_are_those_of_the_executor_and_labels_are_escaped() {
+    let _watchdog = watchdog();
+    let gate = Gate::new();
+    let executor = busy("pm-lines", &gate);
+    let page = page_of(&executor, Format::Text);
+    for line in [
+        r#"moirai_active_tasks{kind="async",status="running"} 1"#,
+        r#"moirai_active_tasks{kind="blocking",status="running"} 1"#,
+        r#"moirai_active_tasks{kind="parallel",status="queued"} 0"#,
+        r#"moirai_spawned_tasks_total 24"#,
+        r#"moirai_cancelled_tasks_total{cause="handle"} 1"#,
+        r#"moirai_cancelled_tasks_total{cause="shutdown"} 0"#,
+        r#"moirai_retained_records{limits="class",class="a \"quoted\" \\ name\nof two lines"} 0"#,
+        r#"moirai_retained_records{limits="class",class="<script>alert(1)</script> ä"} 0"#,
+        r#"moirai_retained_records{limits="class",class="default"} 3"#,
+        r#"moirai_retained_records{limits="default",class=""} 11"#,
+        r#"moirai_retained_records{limits="failures",class=""} 1"#,
+        r#"moirai_evicted_records_total{cause="count"} 7"#,
+        r#"moirai_threads{pool="blocking",state="busy"} 1"#,
+        r#"moirai_threads_limit{pool="blocking"} 512"#,
+        r#"moirai_workers{state="polling"} 1"#,
+        r#"moirai_stalled_polls 1"#,
+        r#"moirai_stalls_total 1"#,
+        r#"moirai_shutting_down 0"#,
+    ] {
+        assert!(page.lines().any(|found| found == line), "no {line} in\n{page}");
+    }
+    gate.open();
+}
