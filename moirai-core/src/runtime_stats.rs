@@ -20,6 +20,10 @@ pub struct RuntimeStats {
     pub phase: RuntimePhase,
     /// The number of tasks that were accepted since the executor's start.
     pub spawned: u64,
+    /// The number of tasks that returned a value since then.
+    pub completed: u64,
+    /// The number of tasks that have failed since then.
+    pub failed: u64,
     /// The number of spawns that were refused, because a limit was reached or the executor was shutting down.
     pub refused: u64,
     /// The active tasks of each kind, also of kinds of which there are none.
@@ -230,6 +234,8 @@ impl RuntimeStats {
             observed_at,
             phase: RuntimePhase::Running,
             spawned: 0,
+            completed: 0,
+            failed: 0,
             refused: 0,
             active: kinds.map(|kind| ActiveTasks::new(kind, 0, 0)).into(),
             queued: 0,

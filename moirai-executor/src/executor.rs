@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, Priority, Recorder,
-    RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager, TaskSpawner,
-    TaskStats, TaskStatus,
+    RuntimePhase, RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskKind, TaskManager,
+    TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_core::{CancelCause, Scheduler};
 use moirai_sync::{CancellationToken, drive};
@@ -199,6 +199,12 @@ impl HybridExecutor {
         let mut tasks = self.shared.registry.snapshot();
         tasks.retain(|task| task.tags.contains(key, &value));
         tasks
+    }
+
+    /// Returns whether the executor runs, shuts down or has stopped.
+    #[must_use]
+    pub fn phase(&self) -> RuntimePhase {
+        runtime_stats::phase(&self.shared)
     }
 
     /// Calls `f` with a copy of the record of each task, active and retained, until it breaks; see [`Moirai::each_task`].

@@ -155,6 +155,16 @@ impl HistogramSnapshot {
         }
     }
 
+    /// Returns what was counted after `earlier`, a snapshot of the same histogram. Its extremes are those of the buckets.
+    #[cfg(feature = "page")]
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let counts = self.counts.iter().map(|(&index, &count)| {
+            (index, count.saturating_sub(earlier.counts.get(&index).copied().unwrap_or(0)))
+        });
+        let sum = self.sum.saturating_sub(earlier.sum).as_nanos();
+        Self::new(counts, sum, 0, u64::MAX)
+    }
+
     /// Returns how many durations are at most `nanos` long: exactly if a bucket ends at `nanos`, otherwise too few.
     pub(crate) fn count_up_to(&self, nanos: u64) -> u64 {
         let within =

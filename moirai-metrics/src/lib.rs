@@ -32,6 +32,8 @@ mod buckets;
 mod distribution;
 mod histogram;
 mod observable;
+#[cfg(feature = "page")]
+pub mod page;
 pub mod prometheus;
 mod recorder;
 mod snapshot;

@@ -13,8 +13,11 @@ pub trait Observable {
     fn observer(&self) -> Arc<dyn Observer>;
 }
 
-/// Looks at an executor. All methods but [`cancel_task`](Self::cancel_task) return `None` once the executor is gone.
+/// Looks at an executor. The methods that return an `Option` return `None` once the executor is gone.
 pub trait Observer: Send + Sync {
+    /// Whether the executor is there, and has not stopped.
+    fn is_running(&self) -> bool;
+
     /// What the executor is doing now.
     fn runtime_stats(&self) -> Option<RuntimeStats>;
 

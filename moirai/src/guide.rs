@@ -18,6 +18,10 @@ mod blocking {}
 #[doc = include_str!("../../docs/src/guide/metrics.md")]
 mod metrics {}
 
+#[cfg(feature = "page")]
+#[doc = include_str!("../../docs/src/guide/page.md")]
+mod page {}
+
 #[doc = include_str!("../../docs/src/guide/from-rayon.md")]
 mod from_rayon {}
 

@@ -44,6 +44,7 @@
 //! - `macros` (on by default): the attributes [`#[moirai::main]`](macro@main) and [`#[moirai::test]`](macro@test).
 //! - `limits`: `limit` has rate limits, and limits on how many do something for each key.
 //! - `retry`: `retry` repeats operations that fail, by the policies of `backon`.
+//! - `page`: `moirai::metrics::page` shows an executor in the browser, and serves `/metrics` to Prometheus.
 //! - `par-iter`: parallel iterators in [`par`], those of `orx-parallel` on Moirai's workers.
 //! - `serde`: serialization of configuration, statistics, ids and statuses.
 #![forbid(unsafe_code)]

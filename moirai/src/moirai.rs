@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, NotAFuture, Priority,
-    RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats,
-    TaskStatus,
+    RuntimePhase, RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner,
+    TaskStats, TaskStatus,
 };
 use moirai_executor::{
     HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, WeakExecutor,
@@ -754,6 +754,12 @@ impl Moirai {
     #[cfg(feature = "ctrl-c")]
     pub fn shutdown_on_ctrl_c(&self, timeout: Duration) -> Result<crate::CtrlC, crate::CtrlCError> {
         crate::ctrl_c::install(self.0.without_owner(), timeout)
+    }
+
+    /// Returns whether the executor runs, shuts down or has stopped.
+    #[must_use]
+    pub fn phase(&self) -> RuntimePhase {
+        self.0.phase()
     }
 
     /// Returns whether a shutdown has begun.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use moirai_core::{Lookup, RuntimeStats, Stall, TaskId, TaskStats};
+use moirai_core::{Lookup, RuntimePhase, RuntimeStats, Stall, TaskId, TaskStats};
 use moirai_metrics::{MetricsSnapshot, Observable, Observer};
 
 use crate::moirai::{Moirai, WeakMoirai};
@@ -21,6 +21,10 @@ impl Observable for WeakMoirai {
 }
 
 impl Observer for WeakMoirai {
+    fn is_running(&self) -> bool {
+        self.upgrade().is_some_and(|executor| executor.phase() != RuntimePhase::Stopped)
+    }
+
     fn runtime_stats(&self) -> Option<RuntimeStats> {
         Some(self.upgrade()?.runtime_stats())
     }

@@ -36,7 +36,7 @@ fn skip(what: &str, package: &str) {
     let line = format!("{what} is not installed (Debian's package `{package}`)");
     assert!(std::env::var_os("MOIRAI_REQUIRE_SERVERS").is_none(), "{line}");
     // The test harness would capture the output of `eprintln!`.
-    let _ = writeln!(std::io::stderr(), "skipped: {line}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {line}");
 }
 
 fn check_by_promtool(page: &str) {

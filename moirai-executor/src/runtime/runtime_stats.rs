@@ -14,17 +14,16 @@ pub(crate) fn runtime_stats(shared: &Shared) -> RuntimeStats {
     let registry = &shared.registry;
     let watchdog = &shared.watchdog;
     let mut stats = RuntimeStats::new(shared.clock.converter().now());
-    stats.phase = match shared.lifecycle.phase() {
-        Phase::Open => RuntimePhase::Running,
-        Phase::Draining | Phase::Closed | Phase::Cancelling => RuntimePhase::ShuttingDown,
-        Phase::Stopped => RuntimePhase::Stopped,
-    };
+    stats.phase = phase(shared);
     stats.active = registry.active_by_kind();
     stats.queued = shared.queued();
     stats.cleanup = registry.cleanup_stats();
     stats.retained = registry.retained_by_class();
     stats.cancelled = registry.cancelled_by_cause();
-    stats.spawned = registry.totals().spawned;
+    let totals = registry.totals();
+    stats.spawned = totals.spawned;
+    stats.completed = totals.completed;
+    stats.failed = totals.failed;
     stats.refused = shared.admission.refused();
     stats.blocking = shared.blocking.stats();
     stats.spare = spare_threads(shared);
@@ -36,6 +35,15 @@ pub(crate) fn runtime_stats(shared: &Shared) -> RuntimeStats {
     stats.workers = worker_stats(shared, stats.phase);
     stats.timers = shared.time.pending();
     stats
+}
+
+/// Returns whether the executor runs.
+pub(crate) fn phase(shared: &Shared) -> RuntimePhase {
+    match shared.lifecycle.phase() {
+        Phase::Open => RuntimePhase::Running,
+        Phase::Draining | Phase::Closed | Phase::Cancelling => RuntimePhase::ShuttingDown,
+        Phase::Stopped => RuntimePhase::Stopped,
+    }
 }
 
 /// Returns the threads beyond one for each worker. All of them hold the workers' cores in turn, so there is no telling them apart.
