@@ -1,0 +1,249 @@
+"""Uses the live page in a real browser, Chromium without a window, as a person would, and checks what is drawn.
+
+    python3 page.py URL URL_WITH_CANCEL
+
+It speaks the DevTools protocol over a websocket. The exit status is 77 if Chromium or the module `websocket` is not installed.
+"""
+
+import base64
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+try:
+    import websocket
+except ImportError:
+    sys.exit(77)
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SCRIPT = "<script>alert(1)</script>"
+LONG = 60
+
+
+class Tab:
+    """A tab of the browser, and what its console has said."""
+
+    def __init__(self, address):
+        self.socket = websocket.create_connection(address, timeout=LONG, suppress_origin=True)
+        self.number, self.errors = 0, []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **parameters):
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self.socket.recv())
+            self.note(message)
+            if message.get("id") == self.number:
+                assert "error" not in message, (method, message)
+                return message["result"]
+
+    def note(self, message):
+        method, parameters = message.get("method"), message.get("params", {})
+        if method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
+            self.errors.append(parameters["entry"])
+        elif method == "Runtime.exceptionThrown":
+            self.errors.append(parameters["exceptionDetails"])
+        elif method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "assert", "warning"):
+            self.errors.append(parameters)
+        elif method == "Page.javascriptDialogOpening":
+            self.errors.append("a script of a task's name ran")
+
+    def evaluate(self, expression):
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, (expression, result)
+        return result["result"].get("value")
+
+    def until(self, what, expression):
+        deadline = time.monotonic() + LONG
+        while not (value := self.evaluate(expression)):
+            assert time.monotonic() < deadline, f"gave up waiting until {what}: {expression}\n{self.errors}"
+            time.sleep(0.05)
+        return value
+
+    def open(self, address):
+        self.call("Page.navigate", url=address)
+        self.until("the page is loaded", "document.readyState === 'complete' && !!document.querySelector('#phase')")
+
+    def key(self, key, code=None, text=None):
+        numbers = {"Tab": 9, "Enter": 13, "Escape": 27}
+        for kind in ("keyDown", "keyUp"):
+            more = {"text": text} if text and kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=numbers.get(key, 0), **more)
+
+    def type(self, text):
+        self.call("Input.insertText", text=text)
+
+    def size(self, width, height=900):
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+
+    def theme(self, theme):
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+
+    def picture(self, path):
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=False)["data"]
+        pathlib.Path(path).write_bytes(base64.b64decode(data))
+
+
+# Each canvas with more than one colour in it that is not transparent.
+DRAWN = """
+[...document.querySelectorAll('#charts canvas')].map(canvas => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const colors = new Set();
+  for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) colors.add(`${data[at]},${data[at + 1]},${data[at + 2]}`);
+  return colors.size;
+})
+"""
+# Pixels in the colour of the first series.
+LINES = """
+(() => {
+  const wanted = getComputedStyle(document.documentElement).getPropertyValue('--one').trim().slice(1).match(/../g).map(part => parseInt(part, 16));
+  const { width, height } = document.querySelector('#charts canvas');
+  const { data } = document.querySelector('#charts canvas').getContext('2d').getImageData(0, 0, width, height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) if (wanted.every((part, index) => Math.abs(data[at + index] - part) < 24) && data[at + 3] > 128) count += 1;
+  return count;
+})()
+"""
+
+
+def check_page(tab, address, pictures):
+    tab.size(1280)
+    tab.theme("light")
+    tab.open(address)
+    tab.until("numbers are there", "document.querySelectorAll('#numbers dd').length >= 8")
+    tab.until("there are five charts", "document.querySelectorAll('#charts canvas').length === 5")
+    tab.until("every chart has axes", f"{DRAWN}.every(colors => colors > 1)")
+    tab.until("a line is drawn", f"{LINES} > 20")
+    tab.until("both workers are shown", "document.querySelectorAll('#workers li').length === 2")
+    tab.until("the stall is named", "document.querySelector('#stalls li')?.textContent.includes('stuck')")
+    tab.until("where it was spawned is said", "document.querySelector('#stalls .place')?.textContent.includes('.rs:')")
+    tab.until("the failure's message is shown", "document.querySelector('#failures .message')?.textContent.includes('on purpose')")
+    tab.until("tasks are listed", "document.querySelectorAll('#tasks tr').length > 3")
+    if pictures:
+        tab.picture(pictures / "light.png")
+
+
+def check_names(tab):
+    names = "[...document.querySelectorAll('#tasks .name')].map(cell => cell.textContent)"
+    tab.evaluate("document.querySelector('#filter').focus()")
+    tab.type("alert(1)")
+    tab.until("the filter is in the address", "new URLSearchParams(location.search).get('filter') === 'alert(1)'")
+    tab.until("one task is left", f"JSON.stringify({names}) === JSON.stringify([{json.dumps(SCRIPT)}])")
+    assert tab.evaluate("document.querySelectorAll('#tasks script').length") == 0
+    assert "1 of" in tab.evaluate("document.querySelector('#found').textContent")
+    # The order is in the address, too.
+    tab.evaluate("document.querySelector('th[data-sort=busy] button').click()")
+    tab.until("the order is in the address", "new URLSearchParams(location.search).get('sort') === '-busy'")
+    tab.until("the order is told", "document.querySelector('th[data-sort=busy]').getAttribute('aria-sort') === 'descending'")
+    tab.call("Page.reload")
+    tab.until("a reload keeps both", f"document.querySelector('#filter')?.value === 'alert(1)' && {names}.length === 1")
+
+
+def check_keyboard(tab):
+    """From the filter on by the key Tab alone: to the row, into its story, and out again."""
+    tab.evaluate("document.querySelector('#filter').focus()")
+    for _ in range(20):
+        tab.key("Tab")
+        if tab.evaluate("!!document.activeElement.closest('#tasks')"):
+            break
+    else:
+        raise AssertionError("no row is reached")
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "the focus is not visible"
+    tab.key("Enter", text="\r")
+    tab.until("the story is open", "document.querySelector('#story').open")
+    tab.until("it has fields", "document.querySelectorAll('#fields dd').length >= 12")
+    tab.until("it has the name as text", f"document.querySelector('#story-title').textContent === {json.dumps(SCRIPT)}")
+    tab.until("its times are drawn", "document.querySelectorAll('#timeline svg rect').length >= 2")
+    assert tab.evaluate("!!new URLSearchParams(location.search).get('task')"), "the task is in the address"
+    assert tab.evaluate("document.querySelector('#story').contains(document.activeElement)"), "the focus is in the story"
+    assert tab.evaluate("document.querySelector('#cancel').hidden"), "there is nothing to cancel"
+    tab.key("Escape")
+    tab.until("the story is closed", "!document.querySelector('#story').open")
+    tab.until("the address forgets it", "!new URLSearchParams(location.search).get('task')")
+    tab.until("the focus is back", "!!document.activeElement.closest('#tasks')")
+
+
+def check_screens(tab, address, pictures):
+    tab.open(address)
+    tab.until("tasks are listed", "document.querySelectorAll('#tasks tr').length > 3")
+    tab.until("charts are drawn", f"{LINES} > 20")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = tab.evaluate(ground)
+    axis = "(() => { const c = document.querySelector('#charts canvas'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join() })()"
+    light_chart = tab.evaluate(axis)
+    tab.theme("dark")
+    assert tab.evaluate(ground) != light, "dark is not light"
+    tab.until("the charts are drawn anew", f"document.querySelectorAll('#charts canvas').length === 5 && {LINES} > 20")
+    assert tab.evaluate(axis) != light_chart
+    if pictures:
+        tab.picture(pictures / "dark.png")
+    for width in (360, 768):
+        tab.size(width)
+        tab.until(f"{width} pixels are enough", f"innerWidth === {width} && document.documentElement.scrollWidth <= {width}")
+        tab.until("the charts fit", f"[...document.querySelectorAll('#charts figure')].every(figure => figure.getBoundingClientRect().right <= {width} && figure.querySelector('.u-wrap').getBoundingClientRect().right <= {width})")
+        if pictures:
+            tab.picture(pictures / f"width-{width}.png")
+    tab.size(360)
+    tab.evaluate("document.querySelector('#tasks a').click()")
+    tab.until("the story fits, too", "document.querySelector('#story').open && document.querySelectorAll('#fields dd').length >= 12 && document.querySelector('#story').getBoundingClientRect().right <= 360 && document.documentElement.scrollWidth <= 360")
+    if pictures:
+        tab.picture(pictures / "story-360.png")
+    tab.size(1280)
+    tab.theme("light")
+
+
+def check_cancel(tab, address, may):
+    tab.open(f"{address}?filter=%22never+ends%22")
+    tab.until("the task is listed", "document.querySelectorAll('#tasks tr').length === 1")
+    tab.evaluate("document.querySelector('#tasks a').click()")
+    tab.until("its story is there", "document.querySelectorAll('#fields dd').length >= 12")
+    if not may:
+        assert tab.evaluate("document.querySelector('#cancel').hidden"), "nobody may cancel here"
+        return
+    assert not tab.evaluate("document.querySelector('#cancel').hidden"), "it can be cancelled"
+    tab.evaluate("document.querySelector('#cancel').click()")
+    tab.until("it was cancelled by its id", "[...document.querySelectorAll('#fields dd')].some(field => field.textContent === 'cancelled, by id')")
+    tab.until("the button is gone", "document.querySelector('#cancel').hidden")
+    tab.until("the list knows", "document.querySelector('#tasks .status').textContent === 'cancelled (id)'")
+
+
+def main():
+    if BROWSER is None:
+        sys.exit(77)
+    plain, with_cancel = sys.argv[1:3]
+    pictures = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    with tempfile.TemporaryDirectory(prefix="moirai-browser-") as profile:
+        browser = subprocess.Popen(
+            [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+             "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            port_file, deadline = pathlib.Path(profile, "DevToolsActivePort"), time.monotonic() + LONG
+            while not (port_file.exists() and port_file.read_text().count("\n")):
+                assert browser.poll() is None and time.monotonic() < deadline, "the browser does not start"
+                time.sleep(0.05)
+            port = port_file.read_text().split()[0]
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=LONG) as answer:
+                pages = [page for page in json.load(answer) if page["type"] == "page"]
+            tab = Tab(pages[0]["webSocketDebuggerUrl"])
+            check_page(tab, plain, pictures)
+            check_names(tab)
+            check_keyboard(tab)
+            check_screens(tab, plain, pictures)
+            check_cancel(tab, plain, False)
+            check_cancel(tab, with_cancel, True)
+            assert not tab.errors, tab.errors
+        finally:
+            browser.kill()
+            browser.wait()
+    print("the page is as it should be")
+
+
+main()
