@@ -7,7 +7,7 @@ use crate::{CancelCause, CleanupStats, Retention, TaskId, TaskKind, Timestamp};
 /// What an executor is doing at one moment. `Moirai::runtime_stats()` reads it.
 ///
 /// Nothing is counted for it on the way of a task, except for what has cancelled those that were cancelled. So to read it costs more
-/// than to read a counter: it looks at the state of every record, active and retained, which takes some ten microseconds for 10,000
+/// than to read a counter: it looks at the state of every record, active and retained, which takes some twenty microseconds for 10,000
 /// of them, and takes for a moment each of the locks under which threads are started and records are evicted. The parts are read one
 /// after the other, so while tasks run they may differ by a few.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -186,4 +186,75 @@ fn numbers_are_those_of_the_executor_and_labels_are_escaped() {
         assert!(page.lines().any(|found| found == line), "no {line} in\n{page}");
     }
     gate.open();
+}
+
+/// Calls `f` with every expression of a dashboard.
+fn each_expression(value: &serde_json::Value, f: &mut impl FnMut(&str)) {
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            if let (true, Some(text)) = (["expr", "query"].contains(&&**name), value.as_str()) {
+                f(text);
+            }
+            each_expression(value, f);
+        }),
+        serde_json::Value::Array(values) => {
+            values.iter().for_each(|value| each_expression(value, f))
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_dashboard_asks_for_what_there_is() {
+    let _watchdog = watchdog();
+    let gate = Gate::new();
+    let executor = busy("pm-board", &gate);
+    let page = page_of(&executor, Format::Text);
+    gate.open();
+    // The names of all numbers, each with its labels.
+    let mut there: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let (number, _) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = number.split_once('{').unwrap_or((number, ""));
+        let labels = labels.split(',').filter_map(|label| Some(label.split_once('=')?.0));
+        there.entry(name).or_default().extend(labels);
+    }
+    let board = include_str!("../../docs/src/grafana/moirai.json");
+    let board: serde_json::Value = serde_json::from_str(board).unwrap();
+    let mut rules = String::from("groups:\n- name: board\n  rules:\n");
+    let mut asked = BTreeSet::new();
+    each_expression(&board, &mut |expression| {
+        let names = expression.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        for name in names.filter(|name| name.starts_with("moirai_")) {
+            assert!(there.contains_key(name), "{expression} asks for {name}, which there is not");
+            asked.insert(name.to_owned());
+        }
+        // What a panel groups by must be labels of what it asks for, or those that Prometheus adds.
+        for by in expression.split("by (").skip(1) {
+            for label in
+                by.split(')').next().unwrap().split(", ").filter(|label| *label != "instance")
+            {
+                let of = asked.iter().filter(|name| by.contains(&***name));
+                assert!(of.clone().count() > 0, "{expression}");
+                for name in of {
+                    assert!(there[&**name].contains(label), "{name} has no label {label}");
+                }
+            }
+        }
+        if !expression.starts_with("label_values") && expression.contains("moirai_") {
+            let text = expression.replace("$__rate_interval", "1m").replace('\'', "\"");
+            rules += &format!("  - record: board:{}\n    expr: '{text}'\n", rules.len());
+        }
+    });
+    for name in there.keys() {
+        let used = asked.contains(*name)
+            || ["_bucket", "_sum", "_count"].iter().any(|suffix| name.ends_with(suffix));
+        assert!(used, "no panel shows {name}");
+    }
+    let path = std::env::temp_dir().join(format!("moirai-board-{}.yml", std::process::id()));
+    std::fs::write(&path, &rules).unwrap();
+    let output = Command::new("promtool").args(["check", "rules"]).arg(&path).output();
+    let _ = std::fs::remove_file(&path);
+    let Ok(output) = output else { return skip("promtool", "prometheus") };
+    assert!(output.status.success(), "{}\n{rules}", String::from_utf8_lossy(&output.stderr));
 }
