@@ -4,9 +4,9 @@ use std::fmt;
 
 use moirai_core::RuntimeStats;
 
-use super::exposition::Exposition;
+use super::family::Family;
 use super::format::Format;
-use super::{now, recorded};
+use super::{exposition, now, recorded};
 use crate::snapshot::MetricsSnapshot;
 
 /// Returns the page of one executor: what it has recorded, and what it is doing now. Serve it with the
@@ -15,20 +15,27 @@ use crate::snapshot::MetricsSnapshot;
 pub fn encode(format: Format, metrics: &MetricsSnapshot, stats: &RuntimeStats) -> String {
     let mut page = String::new();
     // Writing to a `String` does not fail.
-    let _ = write(&mut page, format, metrics, stats);
+    let _ = exposition::write(&mut page, format, &families(metrics, stats));
     page
 }
 
-fn write(
-    out: &mut String,
-    format: Format,
-    metrics: &MetricsSnapshot,
-    stats: &RuntimeStats,
-) -> fmt::Result {
-    let mut page = Exposition::new(out, format);
-    recorded::write(&mut page, metrics)?;
-    now::write(&mut page, stats)?;
-    page.end()
+/// Returns what [`encode`] writes, for code that exports it in another way.
+///
+/// ```
+/// # use moirai_core::{Clock, RuntimeStats};
+/// # use moirai_metrics::MetricsSnapshot;
+/// # use moirai_metrics::prometheus::{self, FamilyKind, Value};
+/// # let stats = RuntimeStats::new(Clock::system().now());
+/// let families = prometheus::families(&MetricsSnapshot::default(), &stats);
+/// let queued = families.iter().find(|family| family.name == "moirai_queued_tasks").unwrap();
+/// assert_eq!(queued.kind, FamilyKind::Gauge);
+/// assert_eq!(queued.numbers[0].value, Value::Count(0));
+/// ```
+#[must_use]
+pub fn families(metrics: &MetricsSnapshot, stats: &RuntimeStats) -> Vec<Family> {
+    let mut families = recorded::families(metrics);
+    families.extend(now::families(stats));
+    families
 }
 
 impl MetricsSnapshot {
@@ -50,6 +57,6 @@ impl MetricsSnapshot {
     ///
     /// If writing to `out` fails, which writing to a `String` never does.
     pub fn to_prometheus(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        recorded::write(&mut Exposition::new(out, Format::Text), self)
+        exposition::write(out, Format::Text, &recorded::families(self))
     }
 }

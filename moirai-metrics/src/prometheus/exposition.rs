@@ -1,123 +1,90 @@
-//! Writing families of numbers in either format.
+//! Writing families in either format.
 
 use std::fmt::{self, Write};
 
+use super::family::{Family, FamilyKind, Value};
 use super::format::Format;
 
-/// What a family's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Its name ends in `_total`.
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-/// A page that is being written.
-pub(super) struct Exposition<'a, W> {
-    out: &'a mut W,
-    format: Format,
-}
-
-impl<'a, W: Write> Exposition<'a, W> {
-    pub(super) fn new(out: &'a mut W, format: Format) -> Self {
-        Self { out, format }
-    }
-
-    /// Begins a family. `help` must be one line without quotes and backslashes.
-    pub(super) fn family<'b>(
-        &'b mut self,
-        name: &'static str,
-        kind: Kind,
-        help: &str,
-    ) -> Result<Family<'b, W>, fmt::Error> {
-        let word = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        // In OpenMetrics the suffix belongs to the number, and not to the family.
-        let described = match self.format {
-            Format::Text => name,
-            Format::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
-        };
-        writeln!(self.out, "# HELP {described} {help}\n# TYPE {described} {word}")?;
-        if self.format == Format::OpenMetrics {
-            let units = ["seconds", "bytes"];
-            if let Some(unit) = units.into_iter().find(|unit| described.ends_with(unit)) {
-                writeln!(self.out, "# UNIT {described} {unit}")?;
+/// Writes families, and the end of the page.
+pub(super) fn write(out: &mut impl Write, format: Format, families: &[Family]) -> fmt::Result {
+    for family in families {
+        head(out, format, family)?;
+        for number in &family.numbers {
+            let mut line = |suffix, le: Option<&dyn fmt::Display>, value: &dyn fmt::Display| {
+                write!(out, "{}{suffix}", family.name)?;
+                labels(out, &number.labels, le)?;
+                writeln!(out, " {value}")
+            };
+            match &number.value {
+                Value::Count(count) => line("", None, count)?,
+                Value::Amount(amount) => line("", None, amount)?,
+                Value::Histogram { buckets, sum, count } => {
+                    for (bound, count) in buckets {
+                        line("_bucket", Some(bound), count)?;
+                    }
+                    line("_bucket", Some(&"+Inf"), count)?;
+                    line("_sum", None, sum)?;
+                    line("_count", None, count)?;
+                }
             }
         }
-        Ok(Family { out: self.out, name })
     }
-
-    /// Ends the page.
-    pub(super) fn end(self) -> fmt::Result {
-        match self.format {
-            Format::Text => Ok(()),
-            Format::OpenMetrics => self.out.write_str("# EOF\n"),
-        }
+    match format {
+        Format::Text => Ok(()),
+        Format::OpenMetrics => out.write_str("# EOF\n"),
     }
 }
 
-/// A family of which numbers are being written.
-pub(super) struct Family<'a, W> {
-    out: &'a mut W,
-    name: &'static str,
-}
-
-impl<W: Write> Family<'_, W> {
-    /// Writes one number. The values of the labels may be any text.
-    pub(super) fn number(
-        &mut self,
-        labels: &[(&str, &dyn fmt::Display)],
-        value: impl fmt::Display,
-    ) -> fmt::Result {
-        self.number_of("", labels, value)
-    }
-
-    /// Writes one number of a histogram, whose name ends in `suffix`.
-    pub(super) fn number_of(
-        &mut self,
-        suffix: &str,
-        labels: &[(&str, &dyn fmt::Display)],
-        value: impl fmt::Display,
-    ) -> fmt::Result {
-        write!(self.out, "{}{suffix}", self.name)?;
-        for (index, (label, text)) in labels.iter().enumerate() {
-            self.out.write_str(if index == 0 { "{" } else { "," })?;
-            write!(self.out, "{label}=\"")?;
-            write!(Escaped(self.out), "{text}")?;
-            self.out.write_str("\"")?;
-        }
-        if !labels.is_empty() {
-            self.out.write_str("}")?;
-        }
-        writeln!(self.out, " {value}")
+fn head(out: &mut impl Write, format: Format, family: &Family) -> fmt::Result {
+    let kind = match family.kind {
+        FamilyKind::Counter => "counter",
+        FamilyKind::Gauge => "gauge",
+        FamilyKind::Histogram => "histogram",
+    };
+    // In OpenMetrics the suffix belongs to the number, and not to the family.
+    let name = match format {
+        Format::Text => family.name,
+        Format::OpenMetrics => family.name_without_suffix(),
+    };
+    writeln!(out, "# HELP {name} {}\n# TYPE {name} {kind}", family.help)?;
+    match family.unit() {
+        Some(unit) if format == Format::OpenMetrics => writeln!(out, "# UNIT {name} {unit}"),
+        _ => Ok(()),
     }
 }
 
-/// Escapes what is written, as the value of a label.
-struct Escaped<'a, W>(&'a mut W);
-
-impl<W: Write> Write for Escaped<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(['\\', '"', '\n']) {
-            let special = part.chars().next_back().filter(|last| "\\\"\n".contains(*last));
-            let Some(special) = special else {
-                self.0.write_str(part)?;
-                continue;
-            };
-            // All three are of one byte.
-            self.0.write_str(&part[..part.len() - 1])?;
-            self.0.write_str(match special {
-                '\\' => "\\\\",
-                '"' => "\\\"",
-                _ => "\\n",
-            })?;
-        }
-        Ok(())
+fn labels(
+    out: &mut impl Write,
+    labels: &[(&str, String)],
+    le: Option<&dyn fmt::Display>,
+) -> fmt::Result {
+    if labels.is_empty() && le.is_none() {
+        return Ok(());
     }
+    let mut before = "{";
+    for (name, value) in labels {
+        write!(out, "{before}{name}=\"")?;
+        escape(out, value)?;
+        out.write_str("\"")?;
+        before = ",";
+    }
+    if let Some(bound) = le {
+        write!(out, "{before}le=\"{bound}\"")?;
+    }
+    out.write_str("}")
+}
+
+/// Writes the value of a label.
+fn escape(out: &mut impl Write, value: &str) -> fmt::Result {
+    for char in value.chars() {
+        match char {
+            '\\' => out.write_str("\\\\")?,
+            '"' => out.write_str("\\\"")?,
+            '\n' => out.write_str("\\n")?,
+            char => out.write_char(char)?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(all(test, not(moirai_loom)))]
@@ -125,12 +92,13 @@ mod tests {
     use super::*;
 
     fn page(format: Format) -> String {
+        let families = [
+            Family::new(FamilyKind::Counter, "busy_seconds_total", "Time.")
+                .with(&[("name", &"a\\b\"c\nd ä }"), ("n", &7)], 1.5),
+            Family::new(FamilyKind::Gauge, "now", "Now.").with(&[], 3_u64),
+        ];
         let mut out = String::new();
-        let mut page = Exposition::new(&mut out, format);
-        let mut family = page.family("busy_seconds_total", Kind::Counter, "Time.").unwrap();
-        family.number(&[("name", &"a\\b\"c\nd ä }"), ("n", &7)], 1.5).unwrap();
-        page.family("now", Kind::Gauge, "Now.").unwrap().number(&[], 3).unwrap();
-        page.end().unwrap();
+        write(&mut out, format, &families).unwrap();
         out
     }
 

@@ -17,10 +17,12 @@
 
 mod encode;
 mod exposition;
+mod family;
 mod format;
 mod now;
 
 mod recorded;
 
-pub use encode::encode;
+pub use encode::{encode, families};
+pub use family::{Family, FamilyKind, Number, Value};
 pub use format::Format;

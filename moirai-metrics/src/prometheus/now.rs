@@ -1,62 +1,71 @@
 //! What an executor is doing now.
 
-use std::fmt::{self, Write};
-
 use moirai_core::{RecordClass, RuntimePhase, RuntimeStats, WorkerState};
 
-use super::exposition::{Exposition, Kind};
+use super::family::{Family, FamilyKind, Value};
 
-pub(super) fn write<W: Write>(page: &mut Exposition<'_, W>, stats: &RuntimeStats) -> fmt::Result {
-    tasks(page, stats)?;
-    records(page, stats)?;
-    threads(page, stats)?;
+pub(super) fn families(stats: &RuntimeStats) -> Vec<Family> {
+    let mut families = tasks(stats);
+    families.extend(records(stats));
+    families.extend(threads(stats));
     let uptime = stats.observed_at.as_nanos() as f64 / 1e9;
-    one(page, "moirai_uptime_seconds", Kind::Gauge, "Time since the executor's start.", uptime)?;
-    let down = u8::from(stats.phase != RuntimePhase::Running);
+    families.push(gauge("moirai_uptime_seconds", "Time since the executor's start.", uptime));
+    let down = u64::from(stats.phase != RuntimePhase::Running);
     let help = "1 from the moment on at which a shutdown has begun.";
-    one(page, "moirai_shutting_down", Kind::Gauge, help, down)
+    families.push(gauge("moirai_shutting_down", help, down));
+    families
 }
 
-/// Writes a family of one number.
-fn one<W: Write>(
-    page: &mut Exposition<'_, W>,
-    name: &'static str,
-    kind: Kind,
-    help: &str,
-    value: impl fmt::Display,
-) -> fmt::Result {
-    page.family(name, kind, help)?.number(&[], value)
+/// Returns a gauge of one number.
+fn gauge(name: &'static str, help: &'static str, value: impl Into<Value>) -> Family {
+    Family::new(FamilyKind::Gauge, name, help).with(&[], value)
 }
 
-fn tasks<W: Write>(page: &mut Exposition<'_, W>, stats: &RuntimeStats) -> fmt::Result {
+/// Returns a counter of one number.
+fn counter(name: &'static str, help: &'static str, value: impl Into<Value>) -> Family {
+    Family::new(FamilyKind::Counter, name, help).with(&[], value)
+}
+
+fn tasks(stats: &RuntimeStats) -> Vec<Family> {
     let help = "Tasks that have not ended, by kind, and by whether they have begun to run.";
-    let mut family = page.family("moirai_active_tasks", Kind::Gauge, help)?;
+    let mut active = Family::new(FamilyKind::Gauge, "moirai_active_tasks", help);
     for of in &stats.active {
-        family.number(&[("kind", &of.kind), ("status", &"queued")], of.queued)?;
-        family.number(&[("kind", &of.kind), ("status", &"running")], of.running)?;
+        active = active
+            .with(&[("kind", &of.kind), ("status", &"queued")], of.queued)
+            .with(&[("kind", &of.kind), ("status", &"running")], of.running);
     }
-    let help = "Tasks that are ready to run and wait for a worker.";
-    one(page, "moirai_queued_tasks", Kind::Gauge, help, stats.queued)?;
-    let help = "Tasks that were accepted.";
-    one(page, "moirai_spawned_tasks_total", Kind::Counter, help, stats.spawned)?;
-    let help = "Spawns that were refused, because of a limit or a shutdown.";
-    one(page, "moirai_refused_tasks_total", Kind::Counter, help, stats.refused)?;
     let help = "Tasks that were cancelled, by what has cancelled them.";
-    let mut family = page.family("moirai_cancelled_tasks_total", Kind::Counter, help)?;
+    let mut cancelled = Family::new(FamilyKind::Counter, "moirai_cancelled_tasks_total", help);
     for of in &stats.cancelled {
-        family.number(&[("cause", &of.cause)], of.tasks)?;
+        cancelled = cancelled.with(&[("cause", &of.cause)], of.tasks);
     }
-    let help = "Polls that exceed their budget now.";
-    one(page, "moirai_stalled_polls", Kind::Gauge, help, stats.stalled)?;
-    let help = "Polls that have exceeded their budget.";
-    one(page, "moirai_stalls_total", Kind::Counter, help, stats.stalls)?;
-    let help = "Timers that have not fired, of the whole process.";
-    one(page, "moirai_pending_timers", Kind::Gauge, help, stats.timers)
+    vec![
+        active,
+        gauge(
+            "moirai_queued_tasks",
+            "Tasks that are ready to run and wait for a worker.",
+            stats.queued,
+        ),
+        counter("moirai_spawned_tasks_total", "Tasks that were accepted.", stats.spawned),
+        counter(
+            "moirai_refused_tasks_total",
+            "Spawns that were refused, because of a limit or a shutdown.",
+            stats.refused,
+        ),
+        cancelled,
+        gauge("moirai_stalled_polls", "Polls that exceed their budget now.", stats.stalled),
+        counter("moirai_stalls_total", "Polls that have exceeded their budget.", stats.stalls),
+        gauge(
+            "moirai_pending_timers",
+            "Timers that have not fired, of the whole process.",
+            stats.timers,
+        ),
+    ]
 }
 
-fn records<W: Write>(page: &mut Exposition<'_, W>, stats: &RuntimeStats) -> fmt::Result {
+fn records(stats: &RuntimeStats) -> Vec<Family> {
     let help = "Records of tasks that have ended, by the limits that apply to them.";
-    let mut family = page.family("moirai_retained_records", Kind::Gauge, help)?;
+    let mut retained = Family::new(FamilyKind::Gauge, "moirai_retained_records", help);
     for of in &stats.retained {
         let (limits, class) = match &of.class {
             RecordClass::Failures => ("failures", ""),
@@ -64,45 +73,57 @@ fn records<W: Write>(page: &mut Exposition<'_, W>, stats: &RuntimeStats) -> fmt:
             _ => ("default", ""),
         };
         // A class may have any name, also that of the default limits.
-        family.number(&[("limits", &limits), ("class", &class)], of.records)?;
+        retained = retained.with(&[("limits", &limits), ("class", &class)], of.records);
     }
-    let help = "Records that were evicted, by cause.";
-    let mut family = page.family("moirai_evicted_records_total", Kind::Counter, help)?;
-    let evicted = &stats.cleanup;
-    for (cause, records) in [
-        ("age", evicted.evicted_by_age),
-        ("count", evicted.evicted_by_count),
-        ("request", evicted.evicted_by_request),
-    ] {
-        family.number(&[("cause", &cause)], records)?;
-    }
-    let help = "Memory that the records of tasks take.";
-    one(page, "moirai_records_bytes", Kind::Gauge, help, stats.cleanup.memory_bytes)
+    let (help, evicted) = ("Records that were evicted, by cause.", &stats.cleanup);
+    vec![
+        retained,
+        Family::new(FamilyKind::Counter, "moirai_evicted_records_total", help)
+            .with(&[("cause", &"age")], evicted.evicted_by_age)
+            .with(&[("cause", &"count")], evicted.evicted_by_count)
+            .with(&[("cause", &"request")], evicted.evicted_by_request),
+        gauge(
+            "moirai_records_bytes",
+            "Memory that the records of tasks take.",
+            stats.cleanup.memory_bytes,
+        ),
+    ]
 }
 
-fn threads<W: Write>(page: &mut Exposition<'_, W>, stats: &RuntimeStats) -> fmt::Result {
+fn threads(stats: &RuntimeStats) -> Vec<Family> {
     let help = "Workers, by what they are in.";
-    let mut family = page.family("moirai_workers", Kind::Gauge, help)?;
+    let mut workers = Family::new(FamilyKind::Gauge, "moirai_workers", help);
     for state in WorkerState::NAMES {
-        family.number(&[("state", &state)], stats.workers_in(state))?;
+        workers = workers.with(&[("state", &state)], stats.workers_in(state));
     }
     let help = "Threads beside those of the workers, by what for, and by whether they have something to do.";
-    let mut family = page.family("moirai_threads", Kind::Gauge, help)?;
-    for (pool, threads, idle) in [
-        ("blocking", stats.blocking.threads, stats.blocking.idle),
-        ("spare", stats.spare.threads, stats.spare.idle),
-        ("compensation", stats.compensation.threads, stats.compensation.idle),
-    ] {
-        family.number(&[("pool", &pool), ("state", &"busy")], threads.saturating_sub(idle))?;
-        family.number(&[("pool", &pool), ("state", &"idle")], idle)?;
-    }
+    let mut threads = Family::new(FamilyKind::Gauge, "moirai_threads", help);
     let help = "The largest number of these threads.";
-    let mut family = page.family("moirai_threads_limit", Kind::Gauge, help)?;
-    family.number(&[("pool", &"blocking")], stats.blocking.limit)?;
-    family.number(&[("pool", &"spare")], stats.spare.limit)?;
-    family.number(&[("pool", &"compensation")], stats.compensation.limit)?;
-    let help = "Blocking tasks that wait for a thread.";
-    one(page, "moirai_blocking_queued_tasks", Kind::Gauge, help, stats.blocking.queued)?;
-    let help = "Tasks and fork-join jobs that ran on a compensation thread, because the workers were stuck.";
-    one(page, "moirai_compensated_total", Kind::Counter, help, stats.compensation.ran)
+    let mut limits = Family::new(FamilyKind::Gauge, "moirai_threads_limit", help);
+    let (blocking, spare, compensation) = (stats.blocking, stats.spare, stats.compensation);
+    for (pool, all, idle, limit) in [
+        ("blocking", blocking.threads, blocking.idle, blocking.limit),
+        ("spare", spare.threads, spare.idle, spare.limit),
+        ("compensation", compensation.threads, compensation.idle, compensation.limit),
+    ] {
+        threads = threads
+            .with(&[("pool", &pool), ("state", &"busy")], all.saturating_sub(idle))
+            .with(&[("pool", &pool), ("state", &"idle")], idle);
+        limits = limits.with(&[("pool", &pool)], limit);
+    }
+    vec![
+        workers,
+        threads,
+        limits,
+        gauge(
+            "moirai_blocking_queued_tasks",
+            "Blocking tasks that wait for a thread.",
+            stats.blocking.queued,
+        ),
+        counter(
+            "moirai_compensated_total",
+            "Tasks and fork-join jobs that ran on a compensation thread, because the workers were stuck.",
+            stats.compensation.ran,
+        ),
+    ]
 }

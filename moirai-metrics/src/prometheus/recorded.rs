@@ -1,9 +1,8 @@
 //! What an executor has recorded: counters for each worker, and histograms.
 
-use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::exposition::{Exposition, Kind};
+use super::family::{Family, FamilyKind, Value};
 use crate::distribution::HistogramSnapshot;
 use crate::snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};
 
@@ -11,36 +10,51 @@ use crate::snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};
 /// 69 s, each four times the one before. Buckets of [`Histogram`](crate::Histogram) end there, too, so no count is split.
 const BOUNDS: [u32; 14] = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36];
 
-pub(super) fn write<W: Write>(
-    page: &mut Exposition<'_, W>,
-    metrics: &MetricsSnapshot,
-) -> fmt::Result {
+pub(super) fn families(metrics: &MetricsSnapshot) -> Vec<Family> {
     let help = "Tasks that have ended, by outcome.";
-    let mut family = page.family("moirai_tasks_total", Kind::Counter, help)?;
+    let mut tasks = Family::new(FamilyKind::Counter, "moirai_tasks_total", help);
     for (worker, metrics) in by_worker(metrics) {
-        for (status, tasks) in [
+        for (status, ended) in [
             ("completed", metrics.completed),
             ("failed", metrics.failed),
             ("cancelled", metrics.cancelled),
         ] {
-            family.number(&[("worker", &worker), ("status", &status)], tasks)?;
+            tasks = tasks.with(&[("worker", &worker), ("status", &status)], ended);
         }
     }
-    counter(page, metrics, "moirai_polls_total", "Polls of tasks that have ended.", |worker| {
-        worker.polls as f64
-    })?;
-    let help = "Times that a worker went to sleep.";
-    counter(page, metrics, "moirai_parks_total", help, |worker| worker.parks as f64)?;
-    let help = "Times that a worker's core was handed off to another thread, because its own was about to block.";
-    counter(page, metrics, "moirai_cores_handed_off_total", help, |worker| {
-        worker.cores_handed_off as f64
-    })?;
-    let help = "Time that tasks that have ended were running.";
-    counter(page, metrics, "moirai_busy_seconds_total", help, |worker| worker.busy.as_secs_f64())?;
-    let help = "Time that tasks waited for their first run.";
-    histogram(page, metrics, "moirai_queue_time_seconds", help, |kind| &kind.queue_time)?;
-    let help = "Time that tasks were running, over all their polls.";
-    histogram(page, metrics, "moirai_execution_time_seconds", help, |kind| &kind.execution_time)
+    vec![
+        tasks,
+        counter(metrics, "moirai_polls_total", "Polls of tasks that have ended.", |worker| {
+            worker.polls.into()
+        }),
+        counter(metrics, "moirai_parks_total", "Times that a worker went to sleep.", |worker| {
+            worker.parks.into()
+        }),
+        counter(
+            metrics,
+            "moirai_cores_handed_off_total",
+            "Times that a worker's core was handed off to another thread, because its own was about to block.",
+            |worker| worker.cores_handed_off.into(),
+        ),
+        counter(
+            metrics,
+            "moirai_busy_seconds_total",
+            "Time that tasks that have ended were running.",
+            |worker| worker.busy.as_secs_f64().into(),
+        ),
+        histogram(
+            metrics,
+            "moirai_queue_time_seconds",
+            "Time that tasks waited for their first run.",
+            |kind| &kind.queue_time,
+        ),
+        histogram(
+            metrics,
+            "moirai_execution_time_seconds",
+            "Time that tasks were running, over all their polls.",
+            |kind| &kind.execution_time,
+        ),
+    ]
 }
 
 /// Returns the metrics of each worker and of the other threads, with the value of the label `worker`.
@@ -50,42 +64,33 @@ fn by_worker(metrics: &MetricsSnapshot) -> impl Iterator<Item = (String, &Worker
     workers.chain([("none".to_owned(), &metrics.foreign)])
 }
 
-fn counter<W: Write>(
-    page: &mut Exposition<'_, W>,
+fn counter(
     metrics: &MetricsSnapshot,
     name: &'static str,
-    help: &str,
-    value: impl Fn(&WorkerMetrics) -> f64,
-) -> fmt::Result {
-    let mut family = page.family(name, Kind::Counter, help)?;
-    for (worker, metrics) in by_worker(metrics) {
-        family.number(&[("worker", &worker)], value(metrics))?;
-    }
-    Ok(())
+    help: &'static str,
+    value: impl Fn(&WorkerMetrics) -> Value,
+) -> Family {
+    by_worker(metrics).fold(Family::new(FamilyKind::Counter, name, help), |family, (worker, of)| {
+        family.with(&[("worker", &worker)], value(of))
+    })
 }
 
-fn histogram<W: Write>(
-    page: &mut Exposition<'_, W>,
+fn histogram(
     metrics: &MetricsSnapshot,
     name: &'static str,
-    help: &str,
+    help: &'static str,
     times: impl Fn(&KindMetrics) -> &HistogramSnapshot,
-) -> fmt::Result {
-    let mut family = page.family(name, Kind::Histogram, help)?;
-    for of in &metrics.kinds {
-        let (times, kind) = (times(of), of.kind);
-        for power in BOUNDS {
+) -> Family {
+    let family = Family::new(FamilyKind::Histogram, name, help);
+    metrics.kinds.iter().fold(family, |family, of| {
+        let times = times(of);
+        let buckets = BOUNDS.map(|power| {
             let nanos = (1u64 << power) - 1;
-            let bound = Duration::from_nanos(nanos).as_secs_f64();
-            let labels: [(&str, &dyn fmt::Display); 2] = [("kind", &kind), ("le", &bound)];
-            family.number_of("_bucket", &labels, times.count_up_to(nanos))?;
-        }
-        let (count, sum) = (times.count(), times.sum().as_secs_f64());
-        family.number_of("_bucket", &[("kind", &kind), ("le", &"+Inf")], count)?;
-        family.number_of("_sum", &[("kind", &kind)], sum)?;
-        family.number_of("_count", &[("kind", &kind)], count)?;
-    }
-    Ok(())
+            (Duration::from_nanos(nanos).as_secs_f64(), times.count_up_to(nanos))
+        });
+        let (sum, count) = (times.sum().as_secs_f64(), times.count());
+        family.with(&[("kind", &of.kind)], Value::Histogram { buckets: buckets.into(), sum, count })
+    })
 }
 
 #[cfg(all(test, not(moirai_loom)))]
