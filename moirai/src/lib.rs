@@ -45,6 +45,7 @@
 //! - `limits`: `limit` has rate limits, and limits on how many do something for each key.
 //! - `retry`: `retry` repeats operations that fail, by the policies of `backon`.
 //! - `page`: `moirai::metrics::page` shows an executor in the browser, and serves `/metrics` to Prometheus.
+//! - `prometheus-client`: `moirai::metrics::prometheus::Collector`, for registries of the crate of that name.
 //! - `par-iter`: parallel iterators in [`par`], those of `orx-parallel` on Moirai's workers.
 //! - `serde`: serialization of configuration, statistics, ids and statuses.
 #![forbid(unsafe_code)]

@@ -258,3 +258,54 @@ fn the_dashboard_asks_for_what_there_is() {
     let Ok(output) = output else { return skip("promtool", "prometheus") };
     assert!(output.status.success(), "{}\n{rules}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// The numbers of a page, with their names and labels.
+#[cfg(feature = "prometheus-client")]
+fn numbers(page: &str) -> BTreeMap<String, f64> {
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let numbers = lines.map(|line| line.rsplit_once(' ').unwrap());
+    let numbers = numbers.map(|(name, value)| {
+        // Theirs begin with the bound of a bucket, and ours end with it.
+        let bound = name.split_once("{le=").and_then(|(name, labels)| {
+            let (bound, labels) = labels.split_once(',')?;
+            Some(format!("{name}{{{},le={bound}}}", labels.trim_end_matches('}')))
+        });
+        (bound.unwrap_or_else(|| name.to_owned()), value.parse().unwrap())
+    });
+    numbers.collect()
+}
+
+#[cfg(feature = "prometheus-client")]
+#[test]
+fn a_registry_of_prometheus_client_exports_the_same() {
+    let _watchdog = watchdog();
+    let gate = Gate::new();
+    let executor = busy("pm-client", &gate);
+    let mut registry = prometheus_client::registry::Registry::default();
+    registry.register_collector(Box::new(prometheus::Collector::new(&executor)));
+    let encode = || {
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
+        page
+    };
+    let theirs = encode();
+    check_by_parser(&theirs);
+    let ours = page_of(&executor, Format::OpenMetrics);
+    let described = |page: &str| {
+        let lines = page.lines().filter(|line| line.starts_with("# ")).map(str::to_owned);
+        lines.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(described(&theirs), described(&ours));
+    let (theirs, ours) = (numbers(&theirs), numbers(&ours));
+    assert!(theirs.keys().eq(ours.keys()), "{:#?}\n{:#?}", theirs.keys(), ours.keys());
+    for (name, value) in &ours {
+        // Time goes on, and workers look for work now and then.
+        let changes = ["uptime", "parks", "workers", "bytes"].iter().any(|it| name.contains(it));
+        assert!(changes || (theirs[name] - value).abs() < 1e-9, "{name} {} {value}", theirs[name]);
+    }
+    let weak = executor.downgrade();
+    gate.open();
+    drop(executor);
+    wait_until("it is gone", || !weak.is_alive());
+    assert_eq!(encode(), "# EOF\n");
+}

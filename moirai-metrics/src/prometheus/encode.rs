@@ -19,7 +19,7 @@ pub fn encode(format: Format, metrics: &MetricsSnapshot, stats: &RuntimeStats) -
     page
 }
 
-/// Returns what [`encode`] writes, for code that exports it in another way.
+/// Returns what [`encode()`] writes, for code that exports it in another way.
 ///
 /// ```
 /// # use moirai_core::{Clock, RuntimeStats};
@@ -40,7 +40,7 @@ pub fn families(metrics: &MetricsSnapshot, stats: &RuntimeStats) -> Vec<Family> 
 
 impl MetricsSnapshot {
     /// Writes all numbers in Prometheus' text format, version 0.0.4, to be served as `text/plain; version=0.0.4`. What the executor is
-    /// doing now is not among them; [`prometheus::encode`](crate::prometheus::encode) writes both.
+    /// doing now is not among them; [`prometheus::encode`](crate::prometheus::encode()) writes both.
     ///
     /// The counters have a label `worker`, whose value is the worker's index, or `none` for all other threads. The histograms have
     /// a label `kind`; their buckets reach from 1 µs to 69 s.

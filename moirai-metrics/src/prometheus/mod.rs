@@ -1,6 +1,6 @@
 //! The page that Prometheus scrapes, as its text format 0.0.4 or as OpenMetrics 1.0.
 //!
-//! [`encode`] makes the whole page of one executor: the counters and histograms of its [`MetricsSnapshot`](crate::MetricsSnapshot),
+//! [`encode()`] makes the whole page of one executor: the counters and histograms of its [`MetricsSnapshot`](crate::MetricsSnapshot),
 //! and what it is doing now, its [`RuntimeStats`](moirai_core::RuntimeStats). [`Format::negotiate`] chooses the format by what a
 //! client accepts. The feature `page` has a server that does all of it.
 //!
@@ -15,6 +15,8 @@
 //! assert!(page.contains("# TYPE moirai_active_tasks gauge") && page.ends_with("# EOF\n"));
 //! ```
 
+#[cfg(feature = "prometheus-client")]
+mod collector;
 mod encode;
 mod exposition;
 mod family;
@@ -23,6 +25,8 @@ mod now;
 
 mod recorded;
 
+#[cfg(feature = "prometheus-client")]
+pub use collector::Collector;
 pub use encode::{encode, families};
 pub use family::{Family, FamilyKind, Number, Value};
 pub use format::Format;
