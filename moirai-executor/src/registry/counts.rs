@@ -109,7 +109,7 @@ impl Counts {
     pub(super) fn new(log_count: usize) -> Self {
         Self {
             writers: (0..log_count).map(|_| CachePadded::default()).collect(),
-            cancelled: CachePadded::new([const { AtomicU64::new(0) }; CancelCause::ALL.len()]),
+            cancelled: CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0))),
             annotation_total: CachePadded::new(AtomicIsize::new(0)),
             last_sweep: AtomicU64::new(0),
         }
