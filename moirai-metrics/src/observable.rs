@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use moirai_core::{Lookup, RuntimeStats, Stall, TaskId, TaskStats};
+use moirai_core::{Flight, Lookup, RuntimeStats, Stall, TaskId, TaskStats};
 
 use crate::snapshot::MetricsSnapshot;
 
@@ -29,6 +29,9 @@ pub trait Observer: Send + Sync {
 
     /// What is known of an id.
     fn lookup(&self, id: TaskId) -> Option<Lookup>;
+
+    /// What its threads did lately, as far as its flight recorder knows.
+    fn flight(&self) -> Option<Flight>;
 
     /// Calls `each` with a copy of each record, active and retained, until it breaks. The copies are not held all at once.
     fn each_task(&self, each: &mut dyn FnMut(TaskStats) -> ControlFlow<()>) -> Option<()>;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use moirai_core::{Lookup, RuntimePhase, RuntimeStats, Stall, TaskId, TaskStats};
+use moirai_core::{Flight, Lookup, RuntimePhase, RuntimeStats, Stall, TaskId, TaskStats};
 use moirai_metrics::{MetricsSnapshot, Observable, Observer};
 
 use crate::moirai::{Moirai, WeakMoirai};
@@ -39,6 +39,10 @@ impl Observer for WeakMoirai {
 
     fn lookup(&self, id: TaskId) -> Option<Lookup> {
         Some(self.upgrade()?.lookup(id))
+    }
+
+    fn flight(&self) -> Option<Flight> {
+        Some(self.upgrade()?.flight())
     }
 
     fn each_task(&self, each: &mut dyn FnMut(TaskStats) -> ControlFlow<()>) -> Option<()> {

@@ -248,6 +248,20 @@ fn tasks_are_listed_filtered_and_told_of() {
         (&"failed".into(), &"fails".into())
     );
     assert_eq!(get(&server, "/task/12345678901").status, 404);
+    assert!(task.get("events").is_none());
+    // With its events, if they are asked for.
+    let waits = executor.spawn_async(async {
+        moirai::time::sleep(Duration::from_millis(2)).await;
+    });
+    let waited = waits.id();
+    waits.join().unwrap();
+    let story = get(&server, &format!("/task/{waited}?events")).json();
+    let events = story["events"].as_array().unwrap();
+    let polls = |what: &str| events.iter().filter(|event| event["what"] == what).count();
+    assert_eq!((polls("poll"), polls("completed")), (1, 1), "{story}");
+    for event in events {
+        assert!(event["from"].as_f64().unwrap() <= event["to"].as_f64().unwrap(), "{event}");
+    }
     // The page itself says nothing that users have named.
     assert!(!get(&server, "/").body.contains("alert(1)"));
 }

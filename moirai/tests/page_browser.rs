@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Gate, ON_PURPOSE, named, silence_expected_panics};
+use moirai::FlightRecorderConfig;
 use moirai::metrics::page::{self, Page};
 use moirai::prelude::*;
 
@@ -23,7 +24,14 @@ fn python() -> &'static str {
 #[test]
 fn a_person_can_use_the_page() {
     silence_expected_panics();
-    let executor = named("pg-browser", 2).stall_budget(Duration::from_millis(20)).build().unwrap();
+    // Large enough that the polls of the first task are still there, however slow the browser is.
+    let flight_recorder =
+        FlightRecorderConfig { bytes_per_thread: 16 << 20, ..FlightRecorderConfig::default() };
+    let executor = named("pg-browser", 2)
+        .stall_budget(Duration::from_millis(20))
+        .flight_recorder(flight_recorder)
+        .build()
+        .unwrap();
     let plain = page::serve(&executor, "127.0.0.1:0").unwrap();
     let with_cancel =
         Page::new(&executor).address("127.0.0.1:0").allow_cancel(true).serve().unwrap();

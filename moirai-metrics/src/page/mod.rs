@@ -8,7 +8,7 @@
 //! | `/` | the page |
 //! | `/events` | server-sent events, one for each half second: everything that the page draws, as JSON |
 //! | `/tasks?filter=…&sort=…&limit=…` | tasks, as JSON; [`Page`] says what a filter is |
-//! | `/task/ID` | one task, as JSON |
+//! | `/task/ID` | one task, as JSON; with `?events`, what the flight recorder knows of it, too |
 //! | `POST /task/ID/cancel` | asks a task to stop; only with [`Page::allow_cancel`] |
 //! | `/metrics` | the [page for Prometheus](crate::prometheus) |
 //!
@@ -45,6 +45,7 @@ mod server;
 mod site;
 mod snapshot;
 mod sort;
+mod story;
 
 pub use builder::{Page, serve};
 pub use server::PageServer;

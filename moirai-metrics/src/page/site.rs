@@ -11,7 +11,7 @@ use super::host::{self, Hosts};
 use super::list;
 use super::request::Request;
 use super::snapshot::Snapshots;
-use super::{assets, record};
+use super::{assets, record, story};
 use crate::observable::Observer;
 use crate::prometheus::{self, Format};
 
@@ -60,7 +60,7 @@ impl Site {
             "/metrics" => self.metrics(request),
             "/tasks" => self.tasks(request),
             path => match (path.strip_prefix("/task/"), assets::file(path)) {
-                (Some(id), _) => self.task(id),
+                (Some(id), _) => self.task(id, request.parameter("events").is_some()),
                 (None, Some((content_type, bytes))) => Some(Answer::new(200, content_type, bytes)),
                 (None, None) => Some(Answer::refusal(404, "there is nothing here")),
             },
@@ -82,10 +82,15 @@ impl Site {
         Some(Answer::json(200, &list))
     }
 
-    fn task(&self, id: &str) -> Option<Answer> {
+    /// Answers with one task. To read the events of the flight recorder takes about a millisecond for each thread.
+    fn task(&self, id: &str, with_events: bool) -> Option<Answer> {
         let unknown = || Answer::json(404, &json!({ "error": "unknown" }));
         let Ok(id) = id.parse::<TaskId>() else { return Some(unknown()) };
         Some(match self.observer.lookup(id)? {
+            Lookup::Found(task) if with_events => {
+                let events = story::events(&*self.observer, id)?;
+                Answer::json(200, &json!({ "task": record::task(&task), "events": events }))
+            }
             Lookup::Found(task) => Answer::json(200, &json!({ "task": record::task(&task) })),
             Lookup::Evicted => Answer::json(410, &json!({ "error": "evicted" })),
             Lookup::Unknown => unknown(),

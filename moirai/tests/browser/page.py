@@ -161,6 +161,8 @@ def check_keyboard(tab):
     tab.until("it has fields", "document.querySelectorAll('#fields dd').length >= 12")
     tab.until("it has the name as text", f"document.querySelector('#story-title').textContent === {json.dumps(SCRIPT)}")
     tab.until("its times are drawn", "document.querySelectorAll('#timeline svg rect').length >= 2")
+    tab.until("each of its polls is drawn", "document.querySelectorAll('#timeline .poll').length === 2")
+    tab.until("what happened is told", "[...document.querySelectorAll('#events li')].some(item => item.textContent.includes('and completed'))")
     assert tab.evaluate("!!new URLSearchParams(location.search).get('task')"), "the task is in the address"
     assert tab.evaluate("document.querySelector('#story').contains(document.activeElement)"), "the focus is in the story"
     assert tab.evaluate("document.querySelector('#cancel').hidden"), "there is nothing to cancel"

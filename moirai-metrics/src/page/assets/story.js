@@ -1,9 +1,10 @@
 // The story of one task.
 
-import { count, duration, element, moment, pairs, setText, taskLink } from "./text.js";
+import { count, duration, element, moment, pairs, reconcile, setText, taskLink } from "./text.js";
 import { refresh as refreshTasks, setState, state } from "./tasks.js";
 
 const REFRESH = 1000;
+const LISTED = 50;
 const byId = id => document.getElementById(id);
 const token = document.querySelector("meta[name=moirai-token]").content;
 let timer;
@@ -37,6 +38,7 @@ export function show() {
   setText(byId("story-message"), "");
   byId("fields").replaceChildren();
   byId("timeline").replaceChildren();
+  byId("lately").hidden = true;
   byId("cancel").hidden = true;
   if (!dialog.open) dialog.showModal();
   load(task);
@@ -45,7 +47,7 @@ export function show() {
 async function load(id) {
   let answer;
   try {
-    answer = await (await fetch(`task/${encodeURIComponent(id)}`)).json();
+    answer = await (await fetch(`task/${encodeURIComponent(id)}?events`)).json();
   } catch {
     answer = { error: "lost" };
   }
@@ -64,7 +66,7 @@ async function load(id) {
   if (!answer.task.ended) timer = setTimeout(() => load(id), REFRESH);
 }
 
-function draw({ task, polls }) {
+function draw({ task, events }) {
   setText(byId("story-title"), task.name ?? `Task ${task.id}`);
   byId("cancel").hidden = !token || task.ended != null;
   const fields = [
@@ -88,7 +90,8 @@ function draw({ task, polls }) {
   if (task.note) fields.push(["note", task.note]);
   if (task.error) fields.push(["error", element("span", task.error, "message")]);
   pairs(byId("fields"), fields);
-  timeline(task, polls ?? []);
+  timeline(task, events);
+  lately(task, events);
 }
 
 function shape(name, attributes, text) {
@@ -98,8 +101,11 @@ function shape(name, attributes, text) {
   return made;
 }
 
-// Draws when the task waited and when it ran, and each of its polls that is known.
-function timeline(task, polls) {
+// The polls among the events: each has a length, and the others are moments.
+const polls = events => events.filter(event => ["poll", "polling", "completed", "failed"].includes(event.what));
+
+// Draws when the task waited and when it ran, and each of its polls that the flight recorder still has.
+function timeline(task, events) {
   const width = 700;
   const end = task.ended ?? task.observed;
   const span = Math.max(end - task.spawned, 1e-9);
@@ -111,10 +117,52 @@ function timeline(task, polls) {
   if (task.started != null) {
     picture.append(shape("rect", { class: "ran", x: at(begun), y: 8, width: Math.max(at(end) - at(begun), 0.5), height: 30 }));
   }
-  for (const [from, to] of polls) {
-    picture.append(shape("rect", { class: "poll", x: at(from), y: 12, width: Math.max(at(to) - at(from), 0.8), height: 22 }));
+  for (const poll of polls(events)) {
+    const className = poll.what === "failed" ? "poll bad" : "poll";
+    const bar = shape("rect", { class: className, x: at(poll.from), y: 12, width: Math.max(at(poll.to) - at(poll.from), 0.8), height: 22 });
+    bar.append(shape("title", {}, `${duration((poll.to - poll.from) * 1e9)} on ${poll.thread}`));
+    picture.append(bar);
   }
   byId("timeline").replaceChildren(picture, element("p", label[0].toUpperCase() + label.slice(1), "place"));
+}
+
+const sayings = {
+  poll: "polled, and waits",
+  polling: "is being polled",
+  completed: "polled, and completed",
+  failed: "polled, and failed",
+  cancelled: "ended, because it was cancelled",
+  spawned: "spawned",
+  woken: "woken",
+  timer: "went on at its deadline",
+  job: "had a part of its fork-join work done",
+  stall: "was found to exceed its budget",
+  "stall-over": "no longer exceeds its budget",
+};
+
+// Lists the latest events, the last one first.
+function lately(task, events) {
+  byId("lately").hidden = events.length === 0;
+  const shown = events.slice(-LISTED).reverse();
+  reconcile(
+    byId("events"),
+    shown.map((event, index) => ({ ...event, key: `${event.what} ${event.from} ${event.thread} ${event.by} ${shown.slice(0, index).filter(other => other.from === event.from && other.what === event.what).length}` })),
+    event => event.key,
+    () => {
+      const item = element("li");
+      item.append(element("span", "", "state"), " ", element("span"), " ", element("span"), " ", element("span", "", "place"));
+      return item;
+    },
+    (item, event) => {
+      const [when, what, by, thread] = item.children;
+      const length = polls([event]).length ? ` for ${duration((event.to - event.from) * 1e9)}` : "";
+      const late = event.late == null ? "" : `, ${duration(event.late)} late`;
+      setText(when, `+${duration((event.from - task.spawned) * 1e9)}`);
+      setText(what, `${(sayings[event.what] ?? event.what).replace("polled", `polled${length}`)}${late}`);
+      if (event.by && !by.firstChild) by.append("by ", taskLink(event.by, `task ${event.by}`));
+      setText(thread, event.thread);
+    },
+  );
 }
 
 async function cancel() {
