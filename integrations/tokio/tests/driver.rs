@@ -209,7 +209,7 @@ fn a_task_of_tokio_may_wait_for_one_of_moirai_that_needs_no_reactor() {
             }
             sum
         });
-        assert_eq!(sum.join().unwrap(), (0..20).sum());
+        assert_eq!(sum.join().unwrap(), (0..20).sum::<i32>());
     }
 }
 

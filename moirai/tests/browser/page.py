@@ -6,6 +6,7 @@ It speaks the DevTools protocol over a websocket. The exit status is 77 if Chrom
 """
 
 import base64
+import contextlib
 import json
 import pathlib
 import shutil
@@ -216,11 +217,9 @@ def check_cancel(tab, address, may):
     tab.until("the list knows", "document.querySelector('#tasks .status').textContent === 'cancelled (id)'")
 
 
-def main():
-    if BROWSER is None:
-        sys.exit(77)
-    plain, with_cancel = sys.argv[1:3]
-    pictures = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+@contextlib.contextmanager
+def opened_tab():
+    """A tab of a browser that ends with it."""
     with tempfile.TemporaryDirectory(prefix="moirai-browser-") as profile:
         browser = subprocess.Popen(
             [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -234,18 +233,27 @@ def main():
             port = port_file.read_text().split()[0]
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=LONG) as answer:
                 pages = [page for page in json.load(answer) if page["type"] == "page"]
-            tab = Tab(pages[0]["webSocketDebuggerUrl"])
-            check_page(tab, plain, pictures)
-            check_names(tab)
-            check_keyboard(tab)
-            check_screens(tab, plain, pictures)
-            check_cancel(tab, plain, False)
-            check_cancel(tab, with_cancel, True)
-            assert not tab.errors, tab.errors
+            yield Tab(pages[0]["webSocketDebuggerUrl"])
         finally:
             browser.kill()
             browser.wait()
+
+
+def main():
+    if BROWSER is None:
+        sys.exit(77)
+    plain, with_cancel = sys.argv[1:3]
+    pictures = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    with opened_tab() as tab:
+        check_page(tab, plain, pictures)
+        check_names(tab)
+        check_keyboard(tab)
+        check_screens(tab, plain, pictures)
+        check_cancel(tab, plain, False)
+        check_cancel(tab, with_cancel, True)
+        assert not tab.errors, tab.errors
     print("the page is as it should be")
 
 
-main()
+if __name__ == "__main__":
+    main()
