@@ -56,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) ticks: Cell<u64>,
     /// Where the flight recorder notes what the thread does; `None` if it is off, or the thread is not the executor's.
     flight: Option<RingWriter>,
+    /// Whether the thread is one of the executor's, and runs nothing but what the executor calls.
+    is_own: bool,
     /// Whether the thread ends the tasks that are left in the queues.
     ending: bool,
     /// Whether plugins are called before and after each poll.
@@ -91,6 +93,7 @@ impl Context {
             local_jobs: LocalJobs::new(),
             ticks,
             flight: None,
+            is_own: false,
             ending: false,
             in_blocking_pool: Cell::new(false),
             outer: Cell::new(ptr::null()),
@@ -99,8 +102,15 @@ impl Context {
 
     /// Creates the context of the calling thread, which is one of the executor's.
     pub(crate) fn for_thread(shared: Arc<Shared>, kind: ThreadKind) -> Self {
-        let mut context = Self::new(shared);
+        let mut context = Self::recorded(shared, kind);
         context.in_blocking_pool.set(kind == ThreadKind::Blocking);
+        context.is_own = true;
+        context
+    }
+
+    /// Creates the context of a thread whose events the flight recorder keeps.
+    pub(crate) fn recorded(shared: Arc<Shared>, kind: ThreadKind) -> Self {
+        let mut context = Self::new(shared);
         let name = std::thread::current();
         let start = |tracks: &Tracks| tracks.start(name.name().unwrap_or_default(), Some(kind));
         context.flight = context.shared.tracks.as_ref().map(start);
@@ -479,9 +489,12 @@ impl Context {
         nested
     }
 
-    /// Returns whether the thread is inside of a task, or of its fork-join work, or of what a park hook runs, or is a worker.
+    /// Returns whether the thread is inside of a task, or of its fork-join work, or of what a park hook runs, or is a worker, or another
+    /// thread of the executor.
     fn is_working(&self) -> bool {
-        self.innermost_task().is_some()
+        // What a park hook runs on a thread of the executor may have blocked, so that the thread has no core any more.
+        self.is_own
+            || self.innermost_task().is_some()
             || self.local_jobs.frame().is_of_any_task()
             || self.worker().is_some()
             || !self.sleep.get().is_null()

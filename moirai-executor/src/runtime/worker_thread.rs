@@ -83,7 +83,7 @@ impl WorkerThread {
     /// Gives the worker back if the calling thread works for an executor already.
     pub fn enter(mut self) -> Result<EnteredWorker, Self> {
         let Some(Start { shared, core }) = self.start.take() else { return Err(self) };
-        let context = Box::new(Context::for_thread(Arc::clone(&shared), ThreadKind::Worker));
+        let context = Box::new(Context::recorded(Arc::clone(&shared), ThreadKind::Worker));
         match context.enter_for_good() {
             Ok(context) => Ok(EnteredWorker::begin(context, core)),
             Err(context) => {

@@ -61,7 +61,7 @@ pub(super) fn drive(turns: &SharedTurns, shared: &Arc<Shared>, context: &Context
 pub(super) fn thread_body(shared: Arc<Shared>, number: usize) {
     NUMBER.set(number);
     let turns = shared.mode.turns().expect("a simulated executor");
-    let context = Context::for_thread(Arc::clone(&shared), ThreadKind::Worker);
+    let context = Context::recorded(Arc::clone(&shared), ThreadKind::Worker);
     let mut state = turns.state.lock();
     if turns.wait_turn(&mut state, number) {
         drop(state);

@@ -159,7 +159,7 @@ impl<E> Simulation<E> {
         let simulated = self.simulated().map_err(|error| failed(Cause::Refused(error)))?;
         let (shared, turns) = (&simulated.shared, simulated.turns());
         let executor = HybridExecutor::of_simulation(Arc::clone(shared));
-        let context = Context::for_thread(Arc::clone(shared), ThreadKind::Worker);
+        let context = Context::recorded(Arc::clone(shared), ThreadKind::Worker);
         let mut handle = context.enter(|| {
             let over = MarkOver(Arc::clone(&turns.over));
             let scenario = scenario(E::from(executor));
