@@ -104,7 +104,7 @@ pub trait ExecutorPlugin: Send + Sync + 'static {
     }
 
     /// Called once for each stall, when a poll has exceeded its budget. It is called on the watchdog thread, which watches all
-    /// workers: while this hook runs, no further stall is noticed.
+    /// workers: while this hook runs, no further stall is noticed. [`Stall::incident`] tells what all threads did before it.
     fn on_stall(&self, stall: &Stall) {
         let _ = stall;
     }

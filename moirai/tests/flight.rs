@@ -218,7 +218,10 @@ fn panics_are_kept_once_in_a_window_and_counted() {
     let incidents = executor.incidents();
     assert_eq!(incidents.len(), 1);
     assert_eq!(incidents[0].cause(), IncidentCause::Panic { task: first_id });
-    assert_eq!(polls(&incidents[0].flight(), first_id)[0].1, PollOutcome::Failed);
+    let flight = incidents[0].flight();
+    assert_eq!(polls(&flight, first_id)[0].1, PollOutcome::Failed);
+    let record = flight.task(first_id).unwrap();
+    assert_eq!((record.status, record.error.as_deref()), (TaskStatus::Failed, Some("as planned")));
     let mut number = 1_u64;
     let later = eventually("a later one is kept, too", || {
         number += 1;

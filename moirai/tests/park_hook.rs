@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -271,4 +272,44 @@ fn at_rest_no_thread_wakes() {
         before == threads::sleeps("ph-rest")
     });
     executor.spawn_async(async {}).join().unwrap();
+}
+
+#[test]
+fn a_drain_admits_what_the_hook_spawns_on_a_thread_that_has_lost_its_core() {
+    let _watchdog = watchdog();
+    let driver = Driver::default();
+    let builder = named("ph-drain", 1).compensation_threads(0).plugin(driver.clone());
+    let executor = builder.build().unwrap();
+    // The drain goes on as long as this is active.
+    let stays = Gate::new();
+    let active = executor.spawn_blocking({
+        let stays = stays.clone();
+        move || stays.wait()
+    });
+    let (lost, has_lost) = channel();
+    let (tell, told) = channel();
+    let here = executor.without_owner();
+    // While the worker is busy, nobody drives. It does when it is about to be idle.
+    let busy = executor.spawn_parallel({
+        let driver = driver.clone();
+        move || {
+            driver.post(move || {
+                // Only a spare thread can run this, which has taken the core over.
+                here.spawn_async(async {}).join().unwrap();
+                lost.send(Moirai::worker_index()).unwrap();
+                wait_until("the drain begins", || here.is_shutting_down());
+                tell.send(here.spawn_async(async { 7 }).join()).unwrap();
+            });
+        }
+    });
+    busy.join().unwrap();
+    assert_eq!(has_lost.recv().unwrap(), None, "the thread is no worker any more");
+    std::thread::scope(|scope| {
+        let draining = scope.spawn(|| executor.drain(Duration::from_secs(60)));
+        let joined = told.recv();
+        stays.open();
+        assert_eq!(joined.unwrap().unwrap(), 7);
+        assert!(draining.join().unwrap().is_clean());
+    });
+    active.join().unwrap();
 }

@@ -248,11 +248,8 @@ impl Schedule for Shared {
                 self.note_poll(poll, busy);
             }
         }
-        if outcome.panicked {
-            record_incident(self, IncidentCause::Panic { task: id });
-        }
         before_outcome(self, &record, &outcome, now);
-        let Outcome { error, cancelled_by, .. } = outcome;
+        let Outcome { error, cancelled_by, panicked, .. } = outcome;
         let end = RecordEnd { status, ticks: now, error, cancelled_by };
         let (finished, worker) =
             Context::with(|innermost| match innermost.and_then(|context| context.core_of(self)) {
@@ -265,6 +262,10 @@ impl Schedule for Shared {
                     (self.registry.with_shared_writer(finish), None)
                 }
             });
+        if panicked {
+            // Now that the record says why.
+            record_incident(self, IncidentCause::Panic { task: id });
+        }
         self.admission.leave(finished.kind);
         self.record_finished(worker, status, &finished);
         if !self.plugins.is_empty() {
