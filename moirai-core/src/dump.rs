@@ -10,8 +10,8 @@ use crate::{TaskId, TaskKind, TaskStats, Timestamp};
 /// Every active task of an executor, with what it is doing.
 ///
 /// `Display` prints it for people: first a line of counts, then the tasks that are being polled, then those that are queued, then those
-/// that wait, the oldest first. Tasks of the same kind and state that were spawned at the same place and have no names are printed as
-/// one entry. At most [`MAX_PRINTED`](Self::MAX_PRINTED) entries are printed, and the others counted.
+/// that wait, the oldest first. Tasks of the same name, kind and state that were spawned at the same place are printed as one entry,
+/// unless they are being polled. At most [`MAX_PRINTED`](Self::MAX_PRINTED) entries are printed, and the others counted.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -118,19 +118,21 @@ impl Dump {
 struct Alike<'a> {
     state: usize,
     kind: TaskKind,
+    name: Option<&'a str>,
     location: &'static Location<'static>,
     future: &'static str,
-    /// A task that has a name, or that is being polled, is alone.
+    /// A task that is being polled is alone.
     alone: Option<&'a TaskId>,
 }
 
 impl<'a> Alike<'a> {
     fn of(task: &'a TaskDump) -> Self {
         let TaskDump { stats, state, future } = task;
-        let is_alone = stats.name.is_some() || matches!(state, TaskState::Polled { .. });
+        let is_alone = matches!(state, TaskState::Polled { .. });
         Self {
             state: state.order().0,
             kind: stats.kind,
+            name: stats.name.as_deref(),
             location: stats.location,
             future,
             alone: is_alone.then_some(&stats.id),
@@ -193,24 +195,20 @@ impl Dump {
                 None => writeln!(f)?,
             }
             self.print_origin(stats, future, f)?;
-            let polls = if stats.polls == 1 { "poll" } else { "polls" };
-            return writeln!(
-                f,
-                ", {} ago; {} {polls} took {}",
-                Seconds(self.since(stats.spawned_at)),
-                stats.polls,
-                Seconds(stats.busy),
-            );
+            write!(f, ", {} ago", Seconds(self.since(stats.spawned_at)))?;
+            return match stats.polls {
+                0 => writeln!(f),
+                1 => writeln!(f, "; one poll has ended, and took {}", Seconds(stats.busy)),
+                more => writeln!(f, "; {more} polls have ended, and took {}", Seconds(stats.busy)),
+            };
         };
         let TaskDump { stats, state, future } = oldest;
         let number = group.len();
-        writeln!(
-            f,
-            "\n{number} tasks ({}), {}; the oldest is task {}",
-            stats.kind,
-            state.order().1,
-            stats.id
-        )?;
+        write!(f, "\n{number} tasks")?;
+        if let Some(name) = &stats.name {
+            write!(f, " {name:?}")?;
+        }
+        writeln!(f, " ({}), {}; the oldest is task {}", stats.kind, state.order().1, stats.id)?;
         self.print_origin(stats, future, f)?;
         writeln!(
             f,

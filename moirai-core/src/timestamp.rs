@@ -55,6 +55,13 @@ impl Timestamp {
         Self { nanos: self.nanos.saturating_add(nanos), ..self }
     }
 
+    /// Returns the moment that is `duration` earlier, or the executor's start if that is later.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self { nanos: self.nanos.saturating_sub(nanos), ..self }
+    }
+
     /// Returns the moment on the wall clock. Changes of the wall clock after the executor's start are not taken into account.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {

@@ -11,7 +11,7 @@ impl HybridExecutor {
     /// Returns what the executor's threads did lately: which tasks they polled and when, what these spawned and woke, and when the
     /// threads had nothing to do.
     ///
-    /// The caller pays for it, and the threads go on meanwhile: it takes about a millisecond for each thread whose ring is full. It is
+    /// The caller pays for it, and the threads go on meanwhile: it takes about two milliseconds for each thread whose ring is full. It is
     /// empty if the [flight recorder](moirai_core::ExecutorConfig::flight_recorder) is off.
     #[must_use]
     pub fn flight(&self) -> Flight {

@@ -20,8 +20,8 @@ pub use on_signal::on_sigusr1;
 /// Writes a dump of every executor of the process to stderr. If stderr is closed, it does nothing.
 ///
 /// It writes at most [`MAX_PRINTED`](crate::Dump::MAX_PRINTED) entries for each executor. Tasks are not stopped meanwhile, and no lock
-/// is held while it writes. It must not be called in a signal handler; [`on_sigusr1`] has it called on a thread.
-#[cfg_attr(not(all(unix, feature = "signal")), allow(rustdoc::broken_intra_doc_links))]
+/// is held while it writes. It must not be called in a signal handler; `on_sigusr1`, with the feature `signal`, has it called on a
+/// thread.
 pub fn to_stderr() {
     let dumps = moirai_executor::dump_all();
     let text: Vec<String> = dumps.iter().map(ToString::to_string).collect();

@@ -57,7 +57,6 @@ pub mod dump;
 #[cfg(feature = "macros")]
 mod entry_points;
 mod environment;
-mod flight;
 mod free;
 mod global;
 #[cfg(feature = "limits")]
@@ -65,6 +64,7 @@ pub mod limit;
 #[cfg(feature = "local")]
 pub mod local;
 mod moirai;
+mod observe;
 mod observed;
 pub mod par;
 #[cfg(feature = "retry")]

@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, NotAFuture, Priority,
-    RuntimePhase, RuntimeStats, ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner,
-    TaskStats, TaskStatus,
+    ShutdownReport, Stall, Task, TaskId, TaskManager, TaskSpawner, TaskStats, TaskStatus,
 };
 use moirai_executor::{
     HybridExecutor, HybridExecutorBuilder, Scope, TaskBuilder, TaskGroup, TaskHandle, WeakExecutor,
@@ -513,31 +511,6 @@ impl Moirai {
         self.0.tasks()
     }
 
-    /// Calls `f` with a copy of the record of each task, active and retained, until it breaks.
-    ///
-    /// Unlike [`tasks`](Self::tasks) it does not hold the copies of all records at once. `f` may call any method of the executor.
-    ///
-    /// ```
-    /// # use moirai::prelude::*;
-    /// use std::ops::ControlFlow;
-    ///
-    /// let executor = Moirai::new()?;
-    /// executor.task().name("sum").spawn_parallel(|| 1 + 1).join().unwrap();
-    /// let mut found = None;
-    /// let _ = executor.each_task(|task| {
-    ///     if task.name.as_deref() == Some("sum") {
-    ///         found = Some(task.id);
-    ///         return ControlFlow::Break(());
-    ///     }
-    ///     ControlFlow::Continue(())
-    /// });
-    /// assert!(found.is_some());
-    /// # Ok::<(), BuildError>(())
-    /// ```
-    pub fn each_task(&self, f: impl FnMut(TaskStats) -> ControlFlow<()>) -> ControlFlow<()> {
-        self.0.each_task(f)
-    }
-
     /// Returns the records of the tasks that were spawned with this [tag](TaskBuilder::tag), active and retained. It looks at all records.
     #[must_use]
     pub fn tasks_tagged(&self, key: &str, value: impl fmt::Display) -> Vec<TaskStats> {
@@ -582,35 +555,6 @@ impl Moirai {
     #[must_use]
     pub fn cleanup_stats(&self) -> CleanupStats {
         self.0.cleanup_stats()
-    }
-
-    /// Returns what the executor is doing now: its active tasks by kind, the records that it retains, its threads, and what each worker
-    /// is in.
-    ///
-    /// It is meant to be called a few times a second at most: it looks at each record, and takes each of some locks for a moment.
-    ///
-    /// ```
-    /// # use moirai::prelude::*;
-    /// use moirai::WorkerState;
-    ///
-    /// let executor = Moirai::builder().worker_threads(1).build()?;
-    /// let (begun, begins) = std::sync::mpsc::channel();
-    /// let (end, ends) = std::sync::mpsc::channel::<()>();
-    /// let task = executor.spawn_parallel(move || {
-    ///     begun.send(()).unwrap();
-    ///     let _ = ends.recv();
-    /// });
-    /// begins.recv().unwrap();
-    /// let stats = executor.runtime_stats();
-    /// assert_eq!(stats.active_of(TaskKind::Parallel), 1);
-    /// assert_eq!(stats.workers[0].state, WorkerState::Polling(task.id()));
-    /// drop(end);
-    /// task.join().unwrap();
-    /// # Ok::<(), BuildError>(())
-    /// ```
-    #[must_use]
-    pub fn runtime_stats(&self) -> RuntimeStats {
-        self.0.runtime_stats()
     }
 
     /// Refuses new tasks, waits without a time limit until every active one has ended, and returns what became of all tasks.
@@ -754,12 +698,6 @@ impl Moirai {
     #[cfg(feature = "ctrl-c")]
     pub fn shutdown_on_ctrl_c(&self, timeout: Duration) -> Result<crate::CtrlC, crate::CtrlCError> {
         crate::ctrl_c::install(self.0.without_owner(), timeout)
-    }
-
-    /// Returns whether the executor runs, shuts down or has stopped.
-    #[must_use]
-    pub fn phase(&self) -> RuntimePhase {
-        self.0.phase()
     }
 
     /// Returns whether a shutdown has begun.

@@ -76,8 +76,9 @@ fn a_blocking_closure_is_polled_by_its_thread() {
 #[test]
 fn tasks_that_are_alike_are_one_entry_and_the_dump_is_bounded() {
     let executor = Moirai::builder().worker_threads(1).build().unwrap();
-    for _ in 0..1_000 {
-        executor.spawn_detached(a_request_that_waits());
+    for number in 0..1_000 {
+        let task = executor.task().name(if number % 2 == 0 { "even" } else { "odd" });
+        drop(task.spawn_async(a_request_that_waits()));
     }
     let named: Vec<_> = (0..500)
         .map(|number| {
@@ -92,8 +93,9 @@ fn tasks_that_are_alike_are_one_entry_and_the_dump_is_bounded() {
     };
     wait_until("all wait", || waiting(&executor.dump()) == 1_500);
     let text = executor.dump().to_string();
-    assert!(text.contains("1000 tasks (async), waiting"), "{text}");
-    let more = 1_500 - 1_000 - (Dump::MAX_PRINTED - 1);
+    assert!(text.contains("500 tasks \"even\" (async), waiting"), "{text}");
+    assert!(text.contains("500 tasks \"odd\" (async), waiting"), "{text}");
+    let more = 1_500 - 1_000 - (Dump::MAX_PRINTED - 2);
     assert!(text.ends_with(&format!("{more} more tasks are not printed\n")), "{text}");
     assert!(text.lines().count() <= 5 * Dump::MAX_PRINTED + 3);
     assert!(text.contains("\"named-0\\n\""), "names are escaped: {text}");

@@ -19,7 +19,7 @@ pub(crate) type AllDoing = HashMap<TaskId, Doing>;
 
 /// Returns what the active tasks are doing. Those that wait are not among them. Polls on threads outside of the executor are not known.
 ///
-/// It takes about a millisecond for each thread of the executor that has done much lately.
+/// It takes about two milliseconds for each thread of the executor that has done much lately.
 pub(crate) fn all_doing(executor: &HybridExecutor) -> AllDoing {
     let stalls: HashMap<TaskId, Stall> =
         executor.stalled().into_iter().map(|stall| (stall.id, stall)).collect();

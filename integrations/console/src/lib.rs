@@ -24,8 +24,8 @@
 //!
 //! *The process* pays one thread, `moirai-console`, which sleeps while nobody watches. For each program that watches, it copies the
 //! records, and reads the flight recorder, once per [interval](Console::interval), by default a second, and sends what has changed.
-//! With 5,000 tasks and one worker that takes the thread some 9 ms for the first update, and 2 to 10 ms for each further one (`cargo
-//! bench -p moirai-console`); each further thread of the executor whose ring is full adds about a millisecond. Each program that watches
+//! With 5,000 tasks and one worker that takes the thread some 9 ms for the first update, and 3 to 9 ms for each further one (`cargo
+//! bench -p moirai-console`); each further thread of the executor whose ring is full adds about two milliseconds. Each program that watches
 //! takes the memory of what it has been shown, some 300 bytes for each active task, and of one update.
 //!
 //! # What is shown

@@ -80,8 +80,10 @@ impl RingWriter {
         let Ring { next, events, mask, .. } = &*self.ring;
         // Ordering: Relaxed: the writer reads what it has stored itself, or got with the right to write.
         let number = next.load(Ordering::Relaxed);
-        // The length is a power of two, so the bits that a truncation keeps are those that count.
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the length is a power of two, so the bits that are kept are those that count"
+        )]
         let index = number as usize & mask;
         // SAFETY: the index is at most `mask`, which is one less than the number of events.
         let [first, second] = unsafe { events.get_unchecked(index) };

@@ -43,13 +43,13 @@ pub(crate) fn record_incident(shared: &Shared, cause: IncidentCause) -> Option<A
     let unrecorded = shared.incident_log.is_due(cause, shared.clock.ticks(), window_ticks)?;
     let mut threads = read_all(shared, tracks);
     let times = Times::now(&shared.clock);
-    let since = times.ticks_before(window);
+    let since_ticks = times.ticks_before(window);
     for thread in &mut threads {
-        let skipped = times.skip_before(&thread.events, since);
+        let skipped = times.skip_before(&thread.events, since_ticks);
         thread.events = thread.events.split_off(skipped);
     }
     let tasks = records_of(shared, &threads);
-    let since = times.timestamp(since);
+    let since = times.taken_at().minus(window);
     let incident = Incident::new(cause, unrecorded, times, since, threads, tasks);
     shared.incident_log.keep(Arc::clone(&incident));
     Some(incident)

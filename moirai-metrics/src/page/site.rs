@@ -82,7 +82,7 @@ impl Site {
         Some(Answer::json(200, &list))
     }
 
-    /// Answers with one task. To read the events of the flight recorder takes about a millisecond for each thread.
+    /// Answers with one task. To read the events of the flight recorder takes about two milliseconds for each thread whose ring is full.
     fn task(&self, id: &str, with_events: bool) -> Option<Answer> {
         let unknown = || Answer::json(404, &json!({ "error": "unknown" }));
         let Ok(id) = id.parse::<TaskId>() else { return Some(unknown()) };

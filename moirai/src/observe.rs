@@ -1,16 +1,77 @@
-//! What the executor's threads did lately.
+//! Looking at an executor: what it is doing now, what its threads did lately, and its tasks one by one.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use moirai_core::{Dump, Flight, Incident};
+use moirai_core::{Dump, Flight, Incident, RuntimePhase, RuntimeStats, TaskStats};
 
 use crate::Moirai;
 
 impl Moirai {
+    /// Returns whether the executor runs, shuts down or has stopped.
+    #[must_use]
+    pub fn phase(&self) -> RuntimePhase {
+        self.executor().phase()
+    }
+
+    /// Returns what the executor is doing now: its active tasks by kind, the records that it retains, its threads, and what each worker
+    /// is in.
+    ///
+    /// It is meant to be called a few times a second at most: it looks at each record, and takes each of some locks for a moment.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// use moirai::WorkerState;
+    ///
+    /// let executor = Moirai::builder().worker_threads(1).build()?;
+    /// let (begun, begins) = std::sync::mpsc::channel();
+    /// let (end, ends) = std::sync::mpsc::channel::<()>();
+    /// let task = executor.spawn_parallel(move || {
+    ///     begun.send(()).unwrap();
+    ///     let _ = ends.recv();
+    /// });
+    /// begins.recv().unwrap();
+    /// let stats = executor.runtime_stats();
+    /// assert_eq!(stats.active_of(TaskKind::Parallel), 1);
+    /// assert_eq!(stats.workers[0].state, WorkerState::Polling(task.id()));
+    /// drop(end);
+    /// task.join().unwrap();
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn runtime_stats(&self) -> RuntimeStats {
+        self.executor().runtime_stats()
+    }
+
+    /// Calls `f` with a copy of the record of each task, active and retained, until it breaks.
+    ///
+    /// Unlike [`tasks`](Self::tasks) it does not hold the copies of all records at once. `f` may call any method of the executor.
+    ///
+    /// ```
+    /// # use moirai::prelude::*;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let executor = Moirai::new()?;
+    /// executor.task().name("sum").spawn_parallel(|| 1 + 1).join().unwrap();
+    /// let mut found = None;
+    /// let _ = executor.each_task(|task| {
+    ///     if task.name.as_deref() == Some("sum") {
+    ///         found = Some(task.id);
+    ///         return ControlFlow::Break(());
+    ///     }
+    ///     ControlFlow::Continue(())
+    /// });
+    /// assert!(found.is_some());
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn each_task(&self, f: impl FnMut(TaskStats) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.executor().each_task(f)
+    }
+
     /// Returns what the executor's threads did lately: which tasks they polled and when, what these spawned and woke, and when the
     /// threads had nothing to do.
     ///
-    /// The caller pays for it, and the threads go on meanwhile: it takes about a millisecond for each thread whose ring is full. It is
+    /// The caller pays for it, and the threads go on meanwhile: it takes about two milliseconds for each thread whose ring is full. It is
     /// empty if the [flight recorder](crate::ExecutorConfig::flight_recorder) is off.
     ///
     /// ```
