@@ -8,8 +8,10 @@ It speaks the DevTools protocol over a websocket. The exit status is 77 if Chrom
 import base64
 import contextlib
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -219,12 +221,13 @@ def check_cancel(tab, address, may):
 
 @contextlib.contextmanager
 def opened_tab():
-    """A tab of a browser that ends with it."""
-    with tempfile.TemporaryDirectory(prefix="moirai-browser-") as profile:
+    """A tab of a browser that ends with it, and with all its processes."""
+    # A process of the browser that is just ending may still write there. What is left then is no failure of the page.
+    with tempfile.TemporaryDirectory(prefix="moirai-browser-", ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
             [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             port_file, deadline = pathlib.Path(profile, "DevToolsActivePort"), time.monotonic() + LONG
             while not (port_file.exists() and port_file.read_text().count("\n")):
@@ -235,7 +238,8 @@ def opened_tab():
                 pages = [page for page in json.load(answer) if page["type"] == "page"]
             yield Tab(pages[0]["webSocketDebuggerUrl"])
         finally:
-            browser.kill()
+            # Its processes for pages, network and storage are of the same group.
+            os.killpg(browser.pid, signal.SIGKILL)
             browser.wait()
 
 
