@@ -1,0 +1,439 @@
+//! The loop of a consumer.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use moirai::TaskHandle;
+use moirai::sync::CancellationToken;
+use moirai::time::{Instant, Sleep, sleep};
+use tokio::sync::mpsc;
+
+use super::attempt::{self, Failure};
+use super::turn::{Attempt, Ending, Turn};
+use super::{Drained, pause};
+use crate::queue::Settings;
+use crate::record::JobState;
+use crate::store::{Consumer, Ended, Outcome, Taken};
+use crate::{Error, JobId, Jobs};
+
+/// How long cancelled jobs have to end before they are given back all the same.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// How long to try to tell the storage how the last jobs ended.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How often old jobs are deleted.
+const PURGE: Duration = Duration::from_secs(60);
+/// How long to wait before listening again to a storage that has hung up.
+const DEAF: Duration = Duration::from_secs(1);
+/// How often the log is told of a storage that does not answer.
+const COMPLAINT: Duration = Duration::from_secs(10);
+
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Spawn =
+    Box<dyn Fn(Taken, &CancellationToken) -> TaskHandle<Result<(), Failure>> + Send>;
+/// What an exchange was to say, and the answer.
+pub(super) type Exchanged = (Vec<Ended>, Result<Vec<Taken>, Error>);
+
+/// A job that a task runs.
+struct Running {
+    /// The number of the attempt among those of this consumer.
+    number: u64,
+    attempt: u32,
+    max_attempts: u32,
+    token: CancellationToken,
+    /// Whether it was cancelled to be given back.
+    is_given_back: bool,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    /// No further jobs are taken.
+    Draining,
+    /// What runs has been cancelled.
+    Cancelling,
+    /// What still runs is given back.
+    Leaving,
+}
+
+/// The state of the loop. What it waits for is in the [`Turn`]'s reach.
+pub(super) struct State {
+    jobs: Jobs,
+    consumer: Arc<Consumer>,
+    settings: Settings,
+    concurrency: usize,
+    spawn: Spawn,
+    phase: Phase,
+    running: HashMap<JobId, Running>,
+    /// The number of attempts that have been started.
+    started: u64,
+    /// Attempts that have ended, of which the storage does not know yet.
+    ended: Vec<Ended>,
+    /// Those of which the exchange under way tells.
+    telling: Vec<JobId>,
+    /// The jobs that ran when the heartbeat under way began, with the numbers of the attempts.
+    beating: Vec<(JobId, u64)>,
+    /// Jobs that are ours, as the last heartbeat has told, although we do not know of them.
+    seen: Vec<JobId>,
+    /// Those of them that the heartbeat before has told of, too.
+    strange: Vec<JobId>,
+    /// Whether there may be jobs to take.
+    is_due: bool,
+    /// How often the storage has failed, the last times it was asked.
+    failures: u32,
+    complained: Option<Instant>,
+    purged: Option<Instant>,
+    is_registered: bool,
+    /// For what other processes push.
+    told: mpsc::Sender<()>,
+    /// Whether the storage has been listened to before.
+    is_deaf: bool,
+    drained: Drained,
+    pub(super) attempts: FuturesUnordered<Attempt>,
+    pub(super) exchange: Option<Boxed<Exchanged>>,
+    pub(super) heartbeat: Option<Boxed<Result<Vec<JobId>, Error>>>,
+    pub(super) next_heartbeat: Option<Sleep>,
+    pub(super) pushed: mpsc::Receiver<()>,
+    pub(super) listening: Option<Boxed<()>>,
+    /// When to look for jobs, or to ask the storage again after a failure.
+    pub(super) timer: Option<Sleep>,
+    pub(super) stopping: Option<Boxed<()>>,
+    /// When the next phase of the end begins.
+    pub(super) deadline: Option<Sleep>,
+}
+
+impl State {
+    pub(super) fn new(
+        jobs: Jobs,
+        consumer: Consumer,
+        settings: Settings,
+        concurrency: usize,
+        spawn: Spawn,
+        (told, pushed): (mpsc::Sender<()>, mpsc::Receiver<()>),
+        stopping: Boxed<()>,
+    ) -> Self {
+        Self {
+            jobs,
+            consumer: Arc::new(consumer),
+            settings,
+            concurrency,
+            spawn,
+            phase: Phase::Open,
+            running: HashMap::new(),
+            started: 0,
+            ended: Vec::new(),
+            telling: Vec::new(),
+            beating: Vec::new(),
+            seen: Vec::new(),
+            strange: Vec::new(),
+            is_due: true,
+            failures: 0,
+            complained: None,
+            purged: None,
+            is_registered: false,
+            told,
+            is_deaf: false,
+            drained: Drained::default(),
+            attempts: FuturesUnordered::new(),
+            exchange: None,
+            heartbeat: None,
+            next_heartbeat: None,
+            pushed,
+            listening: None,
+            timer: None,
+            stopping: Some(stopping),
+            deadline: None,
+        }
+    }
+
+    /// Runs until the end.
+    pub(super) async fn run(mut self) -> Drained {
+        loop {
+            self.begin_requests();
+            if self.has_ended() {
+                break;
+            }
+            match self.turn().await {
+                Turn::Ended(ending) => {
+                    self.end(ending);
+                    // The others that end now go with the same exchange.
+                    self.end_all_that_are_ready().await;
+                }
+                Turn::Exchanged(exchanged) => self.exchanged(exchanged),
+                Turn::Beaten(answer) => self.beaten(answer),
+                Turn::HeartbeatDue => self.next_heartbeat = None,
+                Turn::Deaf => {}
+                Turn::Pushed | Turn::TimerDue => {
+                    self.is_due = true;
+                    self.timer = None;
+                }
+                Turn::Stop => self.enter(Phase::Draining),
+                Turn::DeadlineOver => self.enter(match self.phase {
+                    Phase::Open | Phase::Draining => Phase::Cancelling,
+                    Phase::Cancelling | Phase::Leaving => Phase::Leaving,
+                }),
+            }
+        }
+        self.leave().await;
+        self.drained
+    }
+
+    /// Begins the requests that are to be made, and sets the timer.
+    fn begin_requests(&mut self) {
+        if self.heartbeat.is_none() && self.next_heartbeat.is_none() {
+            self.begin_heartbeat();
+        }
+        // Jobs name their consumer, so that one comes first.
+        let may_ask = self.is_registered && self.exchange.is_none();
+        let is_failing = self.failures > 0 && self.timer.is_some();
+        if may_ask && !is_failing {
+            let free = self.concurrency - self.running.len().min(self.concurrency);
+            let want = if self.phase == Phase::Open && self.is_due { free } else { 0 };
+            if want > 0 || !self.ended.is_empty() {
+                self.begin_exchange(u32::try_from(want).unwrap_or(u32::MAX));
+            }
+        }
+        if self.timer.is_none() && self.exchange.is_none() && self.phase == Phase::Open {
+            self.timer = Some(sleep(self.settings.poll_interval));
+        }
+        if self.listening.is_none() && self.phase == Phase::Open && self.is_registered {
+            self.listen();
+        }
+    }
+
+    /// Listens for what other processes push. When that fails, there is still the timer.
+    fn listen(&mut self) {
+        let (jobs, consumer) = (self.jobs.clone(), Arc::clone(&self.consumer));
+        let (told, is_deaf) = (self.told.clone(), self.is_deaf);
+        self.is_deaf = true;
+        self.listening = Some(Box::pin(async move {
+            if is_deaf {
+                sleep(DEAF).await;
+            }
+            let _ = jobs.0.store.listen(&consumer.queue, told).await;
+        }));
+    }
+
+    fn begin_heartbeat(&mut self) {
+        let (jobs, consumer) = (self.jobs.clone(), Arc::clone(&self.consumer));
+        self.beating = self.running.iter().map(|(id, running)| (*id, running.number)).collect();
+        let release: Vec<_> = self.strange.drain(..).collect();
+        let purge = self.purge_due();
+        self.heartbeat = Some(Box::pin(async move {
+            let held = jobs.0.store.heartbeat(&consumer, &release).await?;
+            if let Some((keep_done, keep_dead)) = purge {
+                let queue = Some(&*consumer.queue);
+                jobs.purge(queue, JobState::Done, keep_done).await?;
+                jobs.purge(queue, JobState::Cancelled, keep_done).await?;
+                jobs.purge(queue, JobState::Dead, keep_dead).await?;
+            }
+            Ok(held)
+        }));
+    }
+
+    /// How long ended jobs are kept, when it is time to delete older ones.
+    fn purge_due(&mut self) -> Option<(Duration, Duration)> {
+        if !self.is_registered || self.purged.is_some_and(|at| at.elapsed() < PURGE) {
+            return None;
+        }
+        self.purged = Some(Instant::now());
+        Some((self.settings.keep_done, self.settings.keep_dead))
+    }
+
+    fn begin_exchange(&mut self, want: u32) {
+        let (jobs, consumer) = (self.jobs.clone(), Arc::clone(&self.consumer));
+        let ended = std::mem::take(&mut self.ended);
+        self.telling = ended.iter().map(|ended| ended.id).collect();
+        self.timer = None;
+        self.exchange = Some(Box::pin(async move {
+            let answer = jobs.0.store.exchange(&consumer, &ended, want).await;
+            (ended, answer)
+        }));
+        self.is_due = false;
+    }
+
+    fn exchanged(&mut self, (mut ended, answer): Exchanged) {
+        self.telling.clear();
+        match answer {
+            Ok(taken) => {
+                self.failures = 0;
+                // Where there were some, there may be more.
+                self.is_due |= !taken.is_empty();
+                for taken in taken {
+                    self.start(taken);
+                }
+            }
+            Err(error) => {
+                self.complain(&error);
+                self.is_due = true;
+                // What was to be said is said again.
+                ended.append(&mut self.ended);
+                self.ended = ended;
+                self.timer = Some(sleep(pause(self.failures)));
+            }
+        }
+    }
+
+    fn start(&mut self, taken: Taken) {
+        let token = CancellationToken::new();
+        let id = taken.id;
+        self.started += 1;
+        let number = self.started;
+        let running = Running {
+            number,
+            attempt: taken.attempts.saturating_add(1),
+            max_attempts: taken.max_attempts,
+            token: token.clone(),
+            is_given_back: false,
+        };
+        self.jobs.0.started(id, token.clone());
+        // What ran under this id was taken from us meanwhile; its end is nobody's business.
+        self.running.insert(id, running);
+        self.attempts.push(Attempt { id, number, task: (self.spawn)(taken, &token) });
+        if self.phase >= Phase::Cancelling {
+            self.cancel_all();
+        }
+    }
+
+    fn end(&mut self, (id, number, result): Ending) {
+        // One that was given back, or taken from us, is not ours to end.
+        if self.running.get(&id).is_none_or(|running| running.number != number) {
+            return;
+        }
+        self.jobs.0.ended(id);
+        let Some(running) = self.running.remove(&id) else { return };
+        let Running { attempt, max_attempts, is_given_back, .. } = running;
+        let outcome =
+            attempt::outcome(result, attempt, max_attempts, is_given_back, &self.settings);
+        if self.phase > Phase::Open {
+            match outcome {
+                Outcome::GivenBack => self.drained.given_back.push(id),
+                _ => self.drained.ended += 1,
+            }
+        }
+        // There is a place for another one, unless the executor has none for this one.
+        self.is_due |= outcome != Outcome::GivenBack;
+        self.ended.push(Ended { id, attempt, outcome });
+    }
+
+    async fn end_all_that_are_ready(&mut self) {
+        moirai::yield_now().await;
+        while let Some(ending) = self.ready() {
+            self.end(ending);
+        }
+    }
+
+    fn beaten(&mut self, answer: Result<Vec<JobId>, Error>) {
+        self.heartbeat = None;
+        let third = self.settings.lease / 3;
+        self.next_heartbeat = Some(sleep(match answer {
+            Ok(held) => {
+                self.is_registered = true;
+                self.compare(&held);
+                third
+            }
+            Err(error) => {
+                self.complain(&error);
+                pause(self.failures).min(third)
+            }
+        }));
+    }
+
+    /// Compares the jobs that run with those that are ours, as a heartbeat has told.
+    fn compare(&mut self, held: &[JobId]) {
+        let held: HashSet<_> = held.iter().copied().collect();
+        for (id, number) in std::mem::take(&mut self.beating) {
+            // Somebody has cancelled it, or taken it over. Whatever we say of it from now on is ignored.
+            if !held.contains(&id)
+                && let Some(running) = self.running.get(&id)
+                && running.number == number
+            {
+                running.token.cancel();
+            }
+        }
+        // An exchange whose answer was lost has taken jobs that we never heard of. The one under way may have done so, too, and then its
+        // answer comes; so they are given back only if the next heartbeat finds them strange as well.
+        let known = |id: &JobId| {
+            self.running.contains_key(id)
+                || self.telling.contains(id)
+                || self.ended.iter().any(|ended| ended.id == *id)
+        };
+        let strange: Vec<_> = held.into_iter().filter(|id| !known(id)).collect();
+        let before = std::mem::replace(&mut self.seen, strange);
+        self.strange = self.seen.iter().copied().filter(|id| before.contains(id)).collect();
+    }
+
+    fn complain(&mut self, error: &Error) {
+        self.failures = self.failures.saturating_add(1);
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT) {
+            self.complained = Some(Instant::now());
+            let (queue, failures) = (&*self.consumer.queue, self.failures);
+            tracing::warn!(queue, failures, %error, "the storage of jobs does not answer; trying again");
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.timer = None;
+        self.deadline = match phase {
+            Phase::Open | Phase::Leaving => None,
+            Phase::Draining => Some(sleep(self.settings.grace)),
+            Phase::Cancelling => {
+                self.cancel_all();
+                Some(sleep(LAST_MOMENT))
+            }
+        };
+        if phase == Phase::Leaving {
+            for (id, running) in self.running.drain() {
+                self.jobs.0.ended(id);
+                self.drained.given_back.push(id);
+                self.ended.push(Ended {
+                    id,
+                    attempt: running.attempt,
+                    outcome: Outcome::GivenBack,
+                });
+            }
+        }
+    }
+
+    fn cancel_all(&mut self) {
+        for running in self.running.values_mut() {
+            running.is_given_back = true;
+            running.token.cancel();
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.phase >= Phase::Draining
+            && self.running.is_empty()
+            && self.exchange.is_none()
+            && (self.ended.is_empty() || self.failures > 0)
+    }
+
+    /// Says the last things to the storage.
+    async fn leave(&mut self) {
+        let until = Instant::now();
+        while let Err(error) = self.farewell().await {
+            self.complain(&error);
+            if until.elapsed() >= FAREWELL {
+                let left = std::mem::take(&mut self.ended);
+                self.drained.given_back.retain(|id| left.iter().all(|ended| ended.id != *id));
+                self.drained.left = left.iter().map(|ended| ended.id).collect();
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn farewell(&mut self) -> Result<(), Error> {
+        if !self.ended.is_empty() {
+            self.jobs.0.store.exchange(&self.consumer, &self.ended, 0).await?;
+            self.ended.clear();
+        }
+        self.jobs.0.store.leave(&self.consumer).await
+    }
+}

@@ -1,0 +1,303 @@
+//! The jobs of a storage.
+
+use std::collections::HashMap;
+use std::fmt;
+#[cfg(feature = "sqlite")]
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use moirai::sync::CancellationToken;
+use moirai::{Moirai, WeakMoirai};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::record::{JobRecord, JobState, JobStatus, QueueStats};
+use crate::store::{Filter, Store};
+use crate::{Error, JobId, Queue};
+
+/// The jobs of a storage: a file, or a server. Copies share its connections.
+///
+/// Its futures run on any thread. The reactor that was current when the storage was opened must be driven meanwhile, which the
+/// executor that it belongs to does.
+#[derive(Clone)]
+pub struct Jobs(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) store: Box<dyn Store>,
+    storage: String,
+    pub(crate) runtime: Handle,
+    /// Tell consumers of this process, by queue, of what this process pushes.
+    consumers: Mutex<HashMap<Arc<str>, Vec<mpsc::Sender<()>>>>,
+    /// The attempts of this process.
+    running: Mutex<HashMap<JobId, CancellationToken>>,
+    executors: Mutex<Vec<WeakMoirai>>,
+}
+
+/// Which jobs [`Jobs::list`] returns. The default is the newest 100 of all queues.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ListJobs {
+    filter: Filter,
+}
+
+impl ListJobs {
+    /// Creates the default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Limits the list to a queue.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.filter.queue = Some(name.into());
+        self
+    }
+
+    /// Limits the list to a state.
+    pub fn state(mut self, state: JobState) -> Self {
+        self.filter.state = Some(state);
+        self
+    }
+
+    /// Limits the list to jobs that were pushed before this one: the last one of the list before, for the next page.
+    pub fn before(mut self, id: JobId) -> Self {
+        self.filter.before = Some(id);
+        self
+    }
+
+    /// Sets the largest number of jobs. Default: 100. At most 10,000 are listed.
+    pub fn limit(mut self, jobs: u32) -> Self {
+        self.filter.limit = jobs.clamp(1, 10_000);
+        self
+    }
+}
+
+impl Jobs {
+    /// Opens a file with jobs, by SQLite, or creates it. Any number of processes of one machine may have it open. The file must not be
+    /// on a network file system, where SQLite's locks do not hold.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoReactor`] in no context of tokio; [`Error::Open`] if the file cannot be opened or created, or is no such file.
+    #[cfg(feature = "sqlite")]
+    pub async fn sqlite(path: impl AsRef<Path> + Send) -> Result<Self, Error> {
+        let runtime = reactor()?;
+        let path = path.as_ref().to_owned();
+        let open = crate::store::sqlite::SqliteStore::open(&path);
+        let store = moirai_tokio::in_tokio(runtime.clone(), open).await?;
+        Ok(Self::new(Box::new(store), path.display().to_string(), runtime))
+    }
+
+    /// Connects to a PostgreSQL server, version 13 or later, and creates the schema `apalis` in its database, where it is missing. The
+    /// user needs the right to do so, and the extension `hstore`.
+    ///
+    /// The URL is one such as `postgres://user:password@host/database`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoReactor`] in no context of tokio; [`Error::Open`] if the URL is wrong, the server does not answer within ten seconds,
+    /// or refuses.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(url: &str) -> Result<Self, Error> {
+        let runtime = reactor()?;
+        let open = crate::store::postgres::PostgresStore::open(url);
+        let (store, storage) = moirai_tokio::in_tokio(runtime.clone(), open).await?;
+        Ok(Self::new(Box::new(store), storage, runtime))
+    }
+
+    fn new(store: Box<dyn Store>, storage: String, runtime: Handle) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            storage,
+            runtime,
+            consumers: Mutex::default(),
+            running: Mutex::default(),
+            executors: Mutex::default(),
+        }))
+    }
+
+    /// Returns the queue of this name, for payloads of type `T`. It need not be created.
+    pub fn queue<T>(&self, name: impl Into<Arc<str>>) -> Queue<T> {
+        Queue::new(self.clone(), name.into())
+    }
+
+    /// Returns what the storage says of a job, and the records of its attempts in this process. `None` if there is no such job, or it
+    /// was purged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error> {
+        let Some(record) = self.call(self.0.store.find(id)).await? else { return Ok(None) };
+        let executors: Vec<_> =
+            self.0.executors.lock().iter().filter_map(WeakMoirai::upgrade).collect();
+        let mut attempts: Vec<_> =
+            executors.iter().flat_map(|executor| executor.tasks_tagged("job", id)).collect();
+        attempts.sort_by_key(|task| task.spawned_at);
+        Ok(Some(JobStatus { record, attempts }))
+    }
+
+    /// Lists jobs, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn list(&self, which: ListJobs) -> Result<Vec<JobRecord>, Error> {
+        let mut filter = which.filter;
+        if filter.limit == 0 {
+            filter.limit = 100;
+        }
+        self.call(self.0.store.list(&filter)).await
+    }
+
+    /// Counts the jobs of each queue that has any, by state.
+    ///
+    /// This reads an index of all jobs that were not purged: a million take a fraction of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn queues(&self) -> Result<Vec<QueueStats>, Error> {
+        self.call(self.0.store.queues()).await
+    }
+
+    /// Cancels a job that has not ended, and returns whether there was one. No attempt follows.
+    ///
+    /// If it runs in this process, its task is cancelled at once; if in another one, by the next heartbeat of its consumer, which is
+    /// after a third of the lease.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn cancel(&self, id: JobId) -> Result<bool, Error> {
+        let cancelled = self.call(self.0.store.cancel(id)).await?;
+        if cancelled {
+            let running = self.0.running.lock().get(&id).cloned();
+            if let Some(token) = running {
+                token.cancel();
+            }
+        }
+        Ok(cancelled)
+    }
+
+    /// Has a job that is dead, cancelled, or waiting for its next attempt be taken as soon as possible, with all its attempts before
+    /// it. Returns whether there was such a job.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn retry(&self, id: JobId) -> Result<bool, Error> {
+        let is_waiting = self.call(self.0.store.retry(id)).await?;
+        if is_waiting {
+            self.0.tell_all();
+        }
+        Ok(is_waiting)
+    }
+
+    /// Moves the dead jobs of a queue to another one, where they wait with all their attempts before them. Returns their number.
+    ///
+    /// A job whose idempotency key is in the other queue already stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn move_dead(&self, from: &str, to: &str) -> Result<u64, Error> {
+        let moved = self.call(self.0.store.move_dead(from, to)).await?;
+        if moved > 0 {
+            self.0.tell(to);
+        }
+        Ok(moved)
+    }
+
+    /// Deletes the jobs that have ended in this state at least `age` ago, of one queue, or of all. Returns their number.
+    ///
+    /// Consumers do that for their queue by themselves; see [`Queue::keep`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] if jobs in that state have not ended; [`Error::Storage`].
+    pub async fn purge(
+        &self,
+        queue: Option<&str>,
+        state: JobState,
+        age: Duration,
+    ) -> Result<u64, Error> {
+        if !state.has_ended() {
+            let text =
+                format!("jobs that are {state} have not ended; purge done, dead or cancelled ones");
+            return Err(Error::Setting(text));
+        }
+        let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut all = 0;
+        loop {
+            let deleted = self.call(self.0.store.purge(queue, state, before)).await?;
+            all += deleted;
+            if deleted == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Has a future of the storage polled in the context of its reactor.
+    pub(crate) fn call<F: Future>(&self, future: F) -> moirai_tokio::InTokio<F> {
+        moirai_tokio::in_tokio(self.0.runtime.clone(), future)
+    }
+}
+
+impl Shared {
+    /// Tells the consumers of a queue in this process that there may be jobs.
+    pub(crate) fn tell(&self, queue: &str) {
+        for consumer in self.consumers.lock().get(queue).into_iter().flatten() {
+            // One message is enough: it is there, or on its way.
+            let _ = consumer.try_send(());
+        }
+    }
+
+    fn tell_all(&self) {
+        for consumer in self.consumers.lock().values().flatten() {
+            let _ = consumer.try_send(());
+        }
+    }
+
+    /// Registers a consumer, which is told of pushes as long as it has the receiver. It may tell itself, by the sender.
+    pub(crate) fn consumer(
+        &self,
+        queue: &Arc<str>,
+        executor: &Moirai,
+    ) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let (sender, receiver) = mpsc::channel(1);
+        let mut consumers = self.consumers.lock();
+        consumers.retain(|_, all| {
+            all.retain(|consumer| !consumer.is_closed());
+            !all.is_empty()
+        });
+        consumers.entry(Arc::clone(queue)).or_default().push(sender.clone());
+        drop(consumers);
+        let mut executors = self.executors.lock();
+        executors.retain(WeakMoirai::is_alive);
+        let is = |known: Moirai| known.executor().is_same(executor.executor());
+        if !executors.iter().filter_map(WeakMoirai::upgrade).any(is) {
+            executors.push(executor.downgrade());
+        }
+        (sender, receiver)
+    }
+
+    pub(crate) fn started(&self, id: JobId, token: CancellationToken) {
+        self.running.lock().insert(id, token);
+    }
+
+    pub(crate) fn ended(&self, id: JobId) {
+        self.running.lock().remove(&id);
+    }
+}
+
+fn reactor() -> Result<Handle, Error> {
+    Handle::try_current().map_err(|_| Error::NoReactor)
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jobs").field("storage", &self.0.storage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,420 @@
+//! Jobs in a file, by SQLite.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use apalis_core::task::builder::TaskBuilder;
+use apalis_core::task::task_id::TaskId;
+use apalis_sqlite::{Config, SqliteStorage, queries};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+
+use super::text;
+use super::{Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken};
+use super::{seconds, seconds_up};
+use crate::record::{JobRecord, JobState, QueueStats};
+use crate::{Error, JobId};
+
+/// How long to wait for another process that writes.
+const BUSY: Duration = Duration::from_secs(30);
+/// How long to go on trying to open a file that other processes open for the first time, too.
+const OPENING: Duration = Duration::from_secs(30);
+
+/// The name of a job's state, as SQL.
+const STATE: &str = r#"CASE status
+    WHEN 'Pending' THEN iif(run_at <= unixepoch(), 'waiting', 'scheduled')
+    WHEN 'Failed' THEN iif(attempts < max_attempts, 'retrying', 'dead')
+    WHEN 'Done' THEN 'done'
+    WHEN 'Killed' THEN iif(last_result = '{"Err":"cancelled"}', 'cancelled', 'dead')
+    ELSE 'running' END"#;
+const COLUMNS: &str = "id, job_type, attempts, max_attempts, priority, run_at, done_at, lock_at, lock_by, last_result, idempotency_key, job";
+
+/// A file with jobs.
+pub(crate) struct SqliteStore {
+    /// One connection, since SQLite has one writer at a time.
+    write: SqlitePool,
+    read: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, or creates it.
+    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
+        let fails = |error: sqlx::Error| Error::open(path.display().to_string(), error);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was committed survives the end of the process, and of the system but for the last moments before a loss of power.
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY);
+        // Connections to a file need no replacement, and so no task that sees to it.
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .acquire_timeout(BUSY)
+        };
+        let write = pool(1).connect_with(options.clone()).await.map_err(fails)?;
+        let started = SystemTime::now();
+        // Two processes that migrate at once hinder each other, and the slower one finds all done when it looks again.
+        while let Err(error) = SqliteStorage::<()>::migrations().run(&write).await {
+            if started.elapsed().unwrap_or(OPENING) >= OPENING || !is_race(&error) {
+                return Err(Error::open(path.display().to_string(), error));
+            }
+            moirai::time::sleep(Duration::from_millis(20)).await;
+        }
+        let read = pool(2).connect_with(options).await.map_err(fails)?;
+        Ok(Self { write, read })
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        // A transaction that begins by reading fails when another one writes before it does.
+        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// Whether a migration has failed because another process has just done it, or does it now.
+fn is_race(error: &sqlx::migrate::MigrateError) -> bool {
+    let text = error.to_string();
+    ["already exists", "duplicate column", "locked", "UNIQUE constraint", "no such"]
+        .iter()
+        .any(|part| text.contains(part))
+}
+
+/// The lease in seconds, as `apalis` counts.
+fn lease(consumer: &Consumer) -> i64 {
+    i64::try_from(consumer.lease.as_secs()).unwrap_or(i64::MAX).max(1)
+}
+
+async fn end(
+    transaction: &mut Transaction<'static, Sqlite>,
+    consumer: &Consumer,
+    ended: &[Ended],
+) -> Result<(), Error> {
+    let rows: Vec<_> = ended
+        .iter()
+        .map(|ended| {
+            let (status, error) = text::after(&ended.outcome);
+            let is_back = ended.outcome == Outcome::GivenBack;
+            let run_at = match ended.outcome {
+                Outcome::Retry { after, .. } => Some(seconds_up(SystemTime::now() + after)),
+                _ => None,
+            };
+            serde_json::json!({
+                "id": ended.id.to_string(),
+                "status": status,
+                "attempt": if is_back { None } else { Some(ended.attempt) },
+                "result": if is_back { None } else { Some(text::result(error).to_string()) },
+                "run_at": run_at,
+            })
+        })
+        .collect();
+    let rows = serde_json::to_string(&rows).map_err(Error::storage)?;
+    sqlx::query(
+        "WITH ended AS (
+             SELECT value ->> 'id' AS id, value ->> 'status' AS status, value ->> 'attempt' AS attempt,
+                    value ->> 'result' AS result, value ->> 'run_at' AS run_at
+             FROM json_each(?1))
+         UPDATE Jobs SET
+             status = ended.status,
+             attempts = coalesce(ended.attempt, attempts),
+             last_result = coalesce(ended.result, last_result),
+             run_at = coalesce(ended.run_at, Jobs.run_at),
+             done_at = iif(ended.status = 'Pending', done_at, unixepoch()),
+             lock_by = NULL
+         FROM ended
+         WHERE Jobs.id = ended.id AND Jobs.lock_by = ?2 AND Jobs.status IN ('Queued', 'Running')",
+    )
+    .bind(rows)
+    .bind(&consumer.name)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn take(
+    transaction: &mut Transaction<'static, Sqlite>,
+    consumer: &Consumer,
+    want: u32,
+) -> Result<Vec<Taken>, Error> {
+    let config = Config::default().queue(&consumer.queue).batch_size(want as usize);
+    let tasks = queries::fetch_next(&mut **transaction, &config, &text::worker(consumer))
+        .await
+        .map_err(Error::storage)?;
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = tasks.iter().filter_map(|t| t.task_id().map(ToString::to_string)).collect();
+    queries::lock_tasks(&mut **transaction, &ids, &consumer.name).await?;
+    tasks.into_iter().map(text::taken).collect()
+}
+
+fn record(row: &SqliteRow) -> Result<JobRecord, Error> {
+    let result: Option<String> = row.try_get("last_result")?;
+    let result = result.and_then(|text| serde_json::from_str(&text).ok());
+    let error = result.as_ref().and_then(text::error);
+    Ok(JobRecord {
+        id: row.try_get::<&str, _>("id")?.parse()?,
+        queue: row.try_get("job_type")?,
+        state: text::state(row.try_get("state")?)?,
+        attempts: text::number(row.try_get("attempts")?),
+        max_attempts: text::number(row.try_get("max_attempts")?),
+        priority: text::number(row.try_get("priority")?),
+        run_at: text::time(row.try_get("run_at")?),
+        ended_at: row.try_get::<Option<i64>, _>("done_at")?.map(text::time),
+        taken_at: row.try_get::<Option<i64>, _>("lock_at")?.map(text::time),
+        consumer: row.try_get("lock_by")?,
+        error,
+        key: row.try_get("idempotency_key")?,
+        payload: row.try_get("job")?,
+    })
+}
+
+impl Store for SqliteStore {
+    fn push<'a>(&'a self, queue: &'a str, jobs: &'a [NewJob]) -> Answer<'a, Vec<JobId>> {
+        Box::pin(async move {
+            let tasks: Vec<_> = jobs
+                .iter()
+                .map(|job| {
+                    let mut task = TaskBuilder::new(job.payload.clone())
+                        .task_id(TaskId::from_ulid(job.id.ulid()))
+                        .max_attempts(job.max_attempts as usize)
+                        .priority(job.priority as usize);
+                    if let Some(at) = job.run_at {
+                        task = task.run_at_timestamp(at);
+                    }
+                    if let Some(key) = &job.key {
+                        task = task.idempotency_key(key);
+                    }
+                    task.build()
+                })
+                .collect();
+            let mut transaction = self.begin().await?;
+            queries::push_tasks(&mut *transaction, queue, &tasks).await.map_err(Error::storage)?;
+            let mut ids = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                // A job whose key was there already has not been stored.
+                ids.push(match &job.key {
+                    None => job.id,
+                    Some(key) => sqlx::query_scalar::<_, String>(
+                        "SELECT id FROM Jobs WHERE job_type = ?1 AND idempotency_key = ?2",
+                    )
+                    .bind(queue)
+                    .bind(key)
+                    .fetch_one(&mut *transaction)
+                    .await?
+                    .parse()?,
+                });
+            }
+            transaction.commit().await?;
+            Ok(ids)
+        })
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        consumer: &'a Consumer,
+        ended: &'a [Ended],
+        want: u32,
+    ) -> Answer<'a, Vec<Taken>> {
+        Box::pin(async move {
+            let mut transaction = self.begin().await?;
+            if !ended.is_empty() {
+                end(&mut transaction, consumer, ended).await?;
+            }
+            let taken = match want {
+                0 => Vec::new(),
+                want => take(&mut transaction, consumer, want).await?,
+            };
+            transaction.commit().await?;
+            Ok(taken)
+        })
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        consumer: &'a Consumer,
+        release: &'a [JobId],
+    ) -> Answer<'a, Vec<JobId>> {
+        Box::pin(async move {
+            let mut transaction = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO Workers (id, worker_type, storage_name, layers, last_seen, started_at)
+                 VALUES (?1, ?2, 'moirai-jobs', '', unixepoch(), unixepoch())
+                 ON CONFLICT (id) DO UPDATE SET last_seen = unixepoch()",
+            )
+            .bind(&consumer.name)
+            .bind(&consumer.queue)
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query(
+                "UPDATE Jobs SET
+                     status = iif(attempts + 1 < max_attempts, 'Pending', 'Failed'),
+                     done_at = iif(attempts + 1 < max_attempts, NULL, unixepoch()),
+                     attempts = attempts + 1, lock_by = NULL, last_result = ?3
+                 WHERE job_type = ?1 AND status IN ('Queued', 'Running') AND lock_by IN (
+                     SELECT id FROM Workers WHERE worker_type = ?1 AND unixepoch() - last_seen >= ?2)",
+            )
+            .bind(&consumer.queue)
+            .bind(lease(consumer))
+            .bind(text::result(Some(SILENT)).to_string())
+            .execute(&mut *transaction)
+            .await?;
+            // Consumers that have ended long ago, and that no job names any more.
+            sqlx::query(
+                "DELETE FROM Workers WHERE worker_type = ?1 AND unixepoch() - last_seen > 86400 + ?2
+                 AND NOT EXISTS (SELECT 1 FROM Jobs WHERE lock_by = Workers.id)",
+            )
+            .bind(&consumer.queue)
+            .bind(lease(consumer))
+            .execute(&mut *transaction)
+            .await?;
+            if !release.is_empty() {
+                let ids: Vec<_> = release.iter().map(ToString::to_string).collect();
+                sqlx::query(
+                    "UPDATE Jobs SET status = 'Pending', lock_by = NULL
+                     WHERE lock_by = ?1 AND id IN (SELECT value FROM json_each(?2))",
+                )
+                .bind(&consumer.name)
+                .bind(serde_json::to_string(&ids).map_err(Error::storage)?)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            let held: Vec<String> = sqlx::query_scalar("SELECT id FROM Jobs WHERE lock_by = ?1")
+                .bind(&consumer.name)
+                .fetch_all(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            held.iter().map(|id| id.parse()).collect()
+        })
+    }
+
+    fn leave<'a>(&'a self, consumer: &'a Consumer) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut transaction = self.begin().await?;
+            sqlx::query("UPDATE Jobs SET status = 'Pending', lock_by = NULL WHERE lock_by = ?1")
+                .bind(&consumer.name)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query("DELETE FROM Workers WHERE id = ?1")
+                .bind(&consumer.name)
+                .execute(&mut *transaction)
+                .await?;
+            Ok(transaction.commit().await?)
+        })
+    }
+
+    fn find(&self, id: JobId) -> Answer<'_, Option<JobRecord>> {
+        Box::pin(async move {
+            let sql = format!("SELECT {COLUMNS}, {STATE} AS state FROM Jobs WHERE id = ?1");
+            let row = sqlx::query(AssertSqlSafe(sql))
+                .bind(id.to_string())
+                .fetch_optional(&self.read)
+                .await?;
+            row.as_ref().map(record).transpose()
+        })
+    }
+
+    fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Vec<JobRecord>> {
+        Box::pin(async move {
+            let is = filter.state.map_or_else(String::new, |state| {
+                format!("AND status IN {} AND {STATE} = '{state}'", text::statuses(state))
+            });
+            let sql = format!(
+                "SELECT {COLUMNS}, {STATE} AS state FROM Jobs
+                 WHERE (?1 IS NULL OR job_type = ?1) AND (?2 IS NULL OR id < ?2) {is}
+                 ORDER BY id DESC LIMIT ?3"
+            );
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                .bind(filter.queue.as_deref())
+                .bind(filter.before.map(|id| id.to_string()))
+                .bind(filter.limit)
+                .fetch_all(&self.read)
+                .await?;
+            rows.iter().map(record).collect()
+        })
+    }
+
+    fn queues(&self) -> Answer<'_, Vec<QueueStats>> {
+        Box::pin(async move {
+            let sql = format!(
+                "SELECT job_type, {STATE} AS state, count(*) AS jobs, min(run_at) AS oldest
+                 FROM Jobs GROUP BY job_type, 2 ORDER BY job_type"
+            );
+            let mut queues: Vec<QueueStats> = Vec::new();
+            for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.read).await? {
+                let (name, state): (String, _) = (row.try_get("job_type")?, row.try_get("state")?);
+                let (jobs, oldest) = (row.try_get("jobs")?, row.try_get("oldest")?);
+                text::count(&mut queues, name, text::state(state)?, jobs, oldest);
+            }
+            Ok(queues)
+        })
+    }
+
+    fn cancel(&self, id: JobId) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let answer = sqlx::query(
+                "UPDATE Jobs SET status = 'Killed', done_at = unixepoch(), lock_by = NULL, last_result = '{\"Err\":\"cancelled\"}'
+                 WHERE id = ?1 AND (status IN ('Pending', 'Queued', 'Running') OR (status = 'Failed' AND attempts < max_attempts))",
+            )
+            .bind(id.to_string())
+            .execute(&self.write)
+            .await?;
+            Ok(answer.rows_affected() > 0)
+        })
+    }
+
+    fn retry(&self, id: JobId) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let answer = sqlx::query(
+                "UPDATE Jobs SET status = 'Pending', attempts = 0, run_at = unixepoch(), done_at = NULL, lock_by = NULL
+                 WHERE id = ?1 AND status IN ('Failed', 'Killed')",
+            )
+            .bind(id.to_string())
+            .execute(&self.write)
+            .await?;
+            Ok(answer.rows_affected() > 0)
+        })
+    }
+
+    fn move_dead<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let dead = text::statuses(JobState::Dead);
+            // Of two jobs with one key, the one that is there already stays.
+            let sql = format!(
+                "UPDATE OR IGNORE Jobs SET job_type = ?2, status = 'Pending', attempts = 0, run_at = unixepoch(), done_at = NULL,
+                     lock_by = NULL
+                 WHERE job_type = ?1 AND status IN {dead} AND {STATE} = 'dead'"
+            );
+            let answer =
+                sqlx::query(AssertSqlSafe(sql)).bind(from).bind(to).execute(&self.write).await?;
+            Ok(answer.rows_affected())
+        })
+    }
+
+    fn purge<'a>(
+        &'a self,
+        queue: Option<&'a str>,
+        state: JobState,
+        before: SystemTime,
+    ) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let statuses = text::statuses(state);
+            let sql = format!(
+                "DELETE FROM Jobs WHERE id IN (
+                     SELECT id FROM Jobs WHERE status IN {statuses} AND {STATE} = '{state}' AND done_at < ?1
+                         AND (?2 IS NULL OR job_type = ?2) LIMIT 1000)"
+            );
+            let answer = sqlx::query(AssertSqlSafe(sql))
+                .bind(i64::try_from(seconds(before)).unwrap_or(i64::MAX))
+                .bind(queue)
+                .execute(&self.write)
+                .await?;
+            Ok(answer.rows_affected())
+        })
+    }
+}

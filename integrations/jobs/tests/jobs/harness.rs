@@ -1,0 +1,85 @@
+//! What the tests share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use moirai::prelude::*;
+use moirai_jobs::{JobId, JobState, JobStatus, Jobs};
+
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// A file that is deleted with this.
+pub(crate) struct File(PathBuf);
+
+impl File {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "moirai-jobs-{}-{}.db",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) async fn open(&self) -> Jobs {
+        Jobs::sqlite(&self.0).await.unwrap()
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(end);
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Runs a test in a task of an executor with two workers and a reactor.
+pub(crate) fn run<F, Fut>(test: F)
+where
+    F: FnOnce(Moirai, File) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let moirai = executor();
+    let here = moirai.without_owner();
+    let result = moirai.spawn_async(async move { test(here, File::new()).await }).join();
+    moirai.shutdown_timeout(LONG);
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+pub(crate) fn executor() -> Moirai {
+    let retention = Retention { max_records: 1_000, max_age: LONG };
+    Moirai::builder()
+        .worker_threads(2)
+        .retention("jobs", retention)
+        .plugin(moirai_tokio::driver().unwrap())
+        .build()
+        .unwrap()
+}
+
+/// Waits until something holds of the job.
+pub(crate) async fn until(jobs: &Jobs, id: JobId, holds: impl Fn(&JobStatus) -> bool) -> JobStatus {
+    let started = Instant::now();
+    loop {
+        let status = jobs.status(id).await.unwrap().expect("it was not purged");
+        if holds(&status) {
+            return status;
+        }
+        assert!(started.elapsed() < LONG, "gave up waiting: {status:?}");
+        moirai::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) async fn until_state(jobs: &Jobs, id: JobId, state: JobState) -> JobStatus {
+    until(jobs, id, |status| status.record.state == state).await
+}
