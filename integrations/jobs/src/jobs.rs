@@ -74,6 +74,32 @@ impl ListJobs {
 }
 
 impl Jobs {
+    /// Opens the storage of this address: `postgres://…` for a PostgreSQL server, and anything else for the path of a file, which may have
+    /// `sqlite:` before it. Each needs the crate's feature of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] without the feature; else as the function of that storage.
+    #[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(clippy::unused_async))]
+    pub async fn open(address: &str) -> Result<Self, Error> {
+        if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            #[cfg(feature = "postgres")]
+            return Self::postgres(address).await;
+            #[cfg(not(feature = "postgres"))]
+            return missing_feature("postgres");
+        }
+        if let Some((scheme, _)) = address.split_once("://") {
+            let text = format!(
+                "the address has the scheme {scheme}, and there is postgres, or a path for SQLite"
+            );
+            return Err(Error::Setting(text));
+        }
+        #[cfg(feature = "sqlite")]
+        return Self::sqlite(address.strip_prefix("sqlite:").unwrap_or(address)).await;
+        #[cfg(not(feature = "sqlite"))]
+        return missing_feature("sqlite");
+    }
+
     /// Opens a file with jobs, by SQLite, or creates it. Any number of processes of one machine may have it open. The file must not be
     /// on a network file system, where SQLite's locks do not hold.
     ///
@@ -290,6 +316,11 @@ impl Shared {
     pub(crate) fn ended(&self, id: JobId) {
         self.running.lock().remove(&id);
     }
+}
+
+#[cfg(not(all(feature = "postgres", feature = "sqlite")))]
+fn missing_feature(feature: &str) -> Result<Jobs, Error> {
+    Err(Error::Setting(format!("this storage needs the feature `{feature}` of moirai-jobs")))
 }
 
 fn reactor() -> Result<Handle, Error> {

@@ -1,8 +1,12 @@
-//! Tests of durable jobs in one process, on each storage that there is.
+//! Tests of durable jobs in one process: with a file each, and with servers that the tests start.
+
+#[macro_use]
+mod harness;
 
 mod attempts;
-mod harness;
 mod operations;
 mod pushes;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod servers;
 mod settings;
 mod shutdown;
