@@ -5,124 +5,16 @@ mod common;
 
 use std::future::pending;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::{Shutdown, TcpListener};
+use std::time::Duration;
 
-use common::{
-    Gate, ON_PURPOSE, STEP_TIMEOUT, named, silence_expected_panics, wait_until, watchdog,
+use common::page_client::{
+    ANY, Events, answer_on, connect, exchange, get, origin_of, request, token_of,
 };
-use moirai::metrics::page::{self, Page, PageServer};
+use common::{Gate, ON_PURPOSE, named, silence_expected_panics, wait_until, watchdog};
+use moirai::metrics::page::{self, Page};
 use moirai::prelude::*;
 use serde_json::Value;
-
-const ANY: &str = "127.0.0.1:0";
-
-/// An answer.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(STEP_TIMEOUT / 2)).unwrap();
-    stream
-}
-
-/// Sends the bytes, and reads until the server closes. `None` if there is no answer.
-fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
-    let mut stream = connect(address);
-    // The server may have answered, and closed, before it has everything.
-    let _ = stream.write_all(bytes);
-    answer_on(&mut stream)
-}
-
-fn answer_on(stream: &mut TcpStream) -> Option<Answer> {
-    let mut read = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut read) {
-        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
-    }
-    let text = String::from_utf8(read).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
-}
-
-fn request(address: SocketAddr, line: &str, headers: &[(&str, &str)]) -> Answer {
-    let host = address.to_string();
-    let has_host = headers.iter().any(|(name, _)| *name == "Host");
-    let host = [("Host", &*host)].into_iter().filter(|_| !has_host);
-    let headers = host.chain(headers.iter().copied());
-    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let text = format!("{line} HTTP/1.1\r\n{headers}\r\n");
-    exchange(address, text.as_bytes()).expect("every request is answered")
-}
-
-fn get(server: &PageServer, target: &str) -> Answer {
-    request(server.address(), &format!("GET {target}"), &[])
-}
-
-/// A reader of events.
-struct Events {
-    stream: TcpStream,
-    read: String,
-}
-
-impl Events {
-    fn open(server: &PageServer) -> Self {
-        let mut stream = connect(server.address());
-        let host = server.address();
-        write!(stream, "GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
-        Self { stream, read: String::new() }
-    }
-
-    /// Returns the next event; `None` when the stream ends.
-    fn next(&mut self) -> Option<Value> {
-        loop {
-            if let Some((event, rest)) = self.read.split_once("\n\n") {
-                let data = event.rsplit('\n').next().and_then(|line| line.strip_prefix("data: "));
-                let data = data.map(|data| serde_json::from_str(data).unwrap());
-                self.read = rest.to_owned();
-                if data.is_some() {
-                    return data;
-                }
-                continue;
-            }
-            let mut buffer = [0; 4096];
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(count) => self.read.push_str(str::from_utf8(&buffer[..count]).unwrap()),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    /// Returns the first event that is as it should be.
-    fn until(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + STEP_TIMEOUT / 2;
-        while Instant::now() < deadline {
-            let event = self.next().expect("the stream goes on");
-            if is_it(&event) {
-                return event;
-            }
-        }
-        panic!("no event in time: {what}");
-    }
-}
 
 #[test]
 fn the_page_and_its_files_are_there_and_safe_headers_with_them() {
@@ -323,20 +215,15 @@ fn tasks_are_cancelled_by_the_page_alone_and_only_if_it_may() {
     let executor = named("pg-cancel", 1).build().unwrap();
     let task = executor.spawn_async(pending::<()>());
     let line = format!("POST /task/{}/cancel", task.id());
-    let token_of = |server: &PageServer| {
-        let page = get(server, "/").body;
-        let (_, rest) = page.split_once("name=\"moirai-token\" content=\"").unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
 
     let server = page::serve(&executor, ANY).unwrap();
     assert_eq!(token_of(&server), "");
-    let origin = server.url().trim_end_matches('/').to_owned();
+    let origin = origin_of(&server);
     let headers = [("Origin", &*origin), ("X-Moirai-Token", "")];
     assert_eq!(request(server.address(), &line, &headers).status, 404);
 
     let server = Page::new(&executor).address(ANY).allow_cancel(true).serve().unwrap();
-    let origin = server.url().trim_end_matches('/').to_owned();
+    let origin = origin_of(&server);
     let token = token_of(&server);
     assert_eq!(token.len(), 32);
     let other = Page::new(&executor).address(ANY).allow_cancel(true).serve().unwrap();

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use moirai::{CleanupConfig, Moirai, MoiraiBuilder, ShutdownReport, TaskHandle};
 
+#[cfg(feature = "page")]
+pub(crate) mod page_client;
 pub(crate) mod threads;
 
 /// The time that one step of a test may take: far longer than it needs on the slowest machine.
