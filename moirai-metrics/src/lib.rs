@@ -35,6 +35,7 @@ mod observable;
 #[cfg(feature = "page")]
 pub mod page;
 pub mod prometheus;
+mod queues;
 mod recorder;
 mod snapshot;
 #[cfg(feature = "trace")]
@@ -43,5 +44,6 @@ pub mod trace;
 pub use distribution::HistogramSnapshot;
 pub use histogram::Histogram;
 pub use observable::{Observable, Observer};
+pub use queues::{DeadJob, QueueSource, QueueStats};
 pub use recorder::MetricsRecorder;
 pub use snapshot::{KindMetrics, MetricsSnapshot, WorkerMetrics};

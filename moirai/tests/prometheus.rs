@@ -9,7 +9,9 @@ use std::future::pending;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use common::queues::Jobs;
 use common::{Gate, HOUR, ON_PURPOSE, named, silence_expected_panics, wait_until, watchdog};
+use moirai::metrics::QueueSource;
 use moirai::metrics::prometheus::{self, Format};
 use moirai::prelude::*;
 
@@ -21,6 +23,13 @@ fn python() -> &'static str {
 
 fn page_of(executor: &Moirai, format: Format) -> String {
     prometheus::encode(format, &executor.metrics(), &executor.runtime_stats())
+}
+
+/// The page of an executor with queues of durable jobs beside it, whose names have to be escaped.
+fn page_with_queues(executor: &Moirai, format: Format) -> String {
+    let mut families = prometheus::families(&executor.metrics(), &executor.runtime_stats());
+    families.extend(prometheus::queue_families(&Jobs::new().queues()));
+    prometheus::encode_families(format, &families)
 }
 
 /// Pipes the page to a command. `None` if the command is not there.
@@ -126,6 +135,8 @@ fn what_reads_such_pages_reads_ours() {
         check_by_promtool(&page_of(executor, Format::Text));
         check_by_parser(&page_of(executor, Format::OpenMetrics));
     }
+    check_by_promtool(&page_with_queues(&busy, Format::Text));
+    check_by_parser(&page_with_queues(&busy, Format::OpenMetrics));
     gate.open();
 }
 
@@ -134,10 +145,10 @@ fn no_family_is_there_twice_and_the_guide_names_each() {
     let _watchdog = watchdog();
     let gate = Gate::new();
     let executor = busy("pm-names", &gate);
-    let page = page_of(&executor, Format::Text);
+    let page = page_with_queues(&executor, Format::Text);
     gate.open();
     let families = families(&page);
-    assert_eq!(families.len(), 25, "{families:?}");
+    assert_eq!(families.len(), 27, "{families:?}");
     let guide = include_str!("../../docs/src/guide/metrics.md");
     for family in &families {
         assert!(guide.contains(&format!("`{family}`")), "the guide does not name {family}");
@@ -152,7 +163,7 @@ fn no_family_is_there_twice_and_the_guide_names_each() {
         );
     }
     // The names in OpenMetrics are the same without their suffixes.
-    let open_metrics = page_of(&executor, Format::OpenMetrics);
+    let open_metrics = page_with_queues(&executor, Format::OpenMetrics);
     let described = open_metrics.lines().filter(|line| line.starts_with("# TYPE ")).count();
     assert_eq!(described, families.len());
 }

@@ -13,9 +13,16 @@ use crate::snapshot::MetricsSnapshot;
 /// [content type](Format::content_type) of the format.
 #[must_use]
 pub fn encode(format: Format, metrics: &MetricsSnapshot, stats: &RuntimeStats) -> String {
+    encode_families(format, &families(metrics, stats))
+}
+
+/// Returns a page of these families: of those that [`families`] returns, for example, and of
+/// [`queue_families`](super::queue_families). No two may have the same name.
+#[must_use]
+pub fn encode_families(format: Format, families: &[Family]) -> String {
     let mut page = String::new();
     // Writing to a `String` does not fail.
-    let _ = exposition::write(&mut page, format, &families(metrics, stats));
+    let _ = exposition::write(&mut page, format, families);
     page
 }
 

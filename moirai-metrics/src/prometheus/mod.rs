@@ -22,11 +22,12 @@ mod exposition;
 mod family;
 mod format;
 mod now;
-
+mod queues;
 mod recorded;
 
 #[cfg(feature = "prometheus-client")]
 pub use collector::Collector;
-pub use encode::{encode, families};
+pub use encode::{encode, encode_families, families};
 pub use family::{Family, FamilyKind, Number, Value};
 pub use format::Format;
+pub use queues::queue_families;

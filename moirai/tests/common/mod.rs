@@ -13,6 +13,7 @@ use moirai::{CleanupConfig, Moirai, MoiraiBuilder, ShutdownReport, TaskHandle};
 
 #[cfg(feature = "page")]
 pub(crate) mod page_client;
+pub(crate) mod queues;
 pub(crate) mod threads;
 
 /// The time that one step of a test may take: far longer than it needs on the slowest machine.
