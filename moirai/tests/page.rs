@@ -11,6 +11,7 @@ use std::time::Duration;
 use common::page_client::{
     ANY, Events, answer_on, connect, exchange, get, origin_of, request, token_of,
 };
+use common::queues::Jobs;
 use common::{Gate, ON_PURPOSE, named, silence_expected_panics, wait_until, watchdog};
 use moirai::metrics::page::{self, Page};
 use moirai::prelude::*;
@@ -348,11 +349,13 @@ impl Random {
 fn no_bytes_bring_it_down() {
     let _watchdog = watchdog();
     let executor = named("pg-fuzz", 1).build().unwrap();
-    let server = Page::new(&executor).address(ANY).allow_cancel(true).serve().unwrap();
+    let page = Page::new(&executor).address(ANY).allow_cancel(true);
+    let server = page.queues(Jobs::new()).allow_retry(true).serve().unwrap();
     let address = server.address();
-    let seeds: [&[u8]; 5] = [
+    let seeds: [&[u8]; 6] = [
         b"GET /tasks?filter=a%20b&sort=-id&limit=3 HTTP/1.1\r\nHost: localhost\r\nAccept: a;q=1,b\r\n\r\n",
         b"POST /task/4294967298/cancel HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nX-Moirai-Token: 0\r\n\r\n",
+        b"GET /queues/dead?queue=%3Cscript%3E&limit=3 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /metrics HTTP/1.0\r\nHost: [::1]:1\r\n\r\n",
         b"GET /task/%31 HTTP/1.1\r\nhost:127.0.0.1\r\n\r\n",
         b"",

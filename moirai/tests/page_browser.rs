@@ -7,9 +7,11 @@ mod common;
 use std::future::pending;
 use std::io::Write;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::queues::{HOSTILE, Jobs};
 use common::{Gate, ON_PURPOSE, named, silence_expected_panics};
 use moirai::FlightRecorderConfig;
 use moirai::metrics::page::{self, Page};
@@ -33,6 +35,13 @@ fn a_person_can_use_the_page() {
         .build()
         .unwrap();
     let plain = page::serve(&executor, "127.0.0.1:0").unwrap();
+    let jobs = Jobs::new();
+    let of_jobs = || Page::new(&executor).address("127.0.0.1:0").queues(Arc::clone(&jobs) as _);
+    let with_queues = of_jobs().allow_cancel(true).serve().unwrap();
+    let with_retry = of_jobs().allow_retry(true).serve().unwrap();
+    let broken = Jobs::new();
+    broken.set_broken(true);
+    let with_broken = Page::new(&executor).address("127.0.0.1:0").queues(broken).serve().unwrap();
     let with_cancel =
         Page::new(&executor).address("127.0.0.1:0").allow_cancel(true).serve().unwrap();
 
@@ -57,6 +66,9 @@ fn a_person_can_use_the_page() {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/page.py");
         let mut command = Command::new(python());
         command.args([script, &plain.url(), &with_cancel.url()]);
+        // An argument cannot have a zero in it, but its JSON can.
+        let queue = serde_json::Value::from(HOSTILE).to_string();
+        command.args([&with_queues.url(), &with_retry.url(), &with_broken.url(), &queue]);
         // For a person who wants to see it: where to leave pictures.
         command.args(std::env::var_os("MOIRAI_PICTURES"));
         let output = command.output();
@@ -76,4 +88,5 @@ fn a_person_can_use_the_page() {
     let said = [&*output.stdout, &*output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
     assert!(forever.join().unwrap_err().is_cancelled(), "the button has cancelled it");
+    assert_eq!(jobs.retried(), ["01J <b>7</b>"], "the other button has retried this one alone");
 }

@@ -63,9 +63,11 @@ fn head(status: u16, content_type: &str) -> String {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
         410 => "Gone",
         421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         _ => "Service Unavailable",
     };
     let allow = if status == 405 { "Allow: GET, HEAD, POST\r\n" } else { "" };

@@ -6,10 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use super::host::Hosts;
+use super::permits::Permits;
+use super::queues::Queues;
 use super::server::PageServer;
 use super::site::Site;
 use super::snapshot::Snapshots;
 use crate::observable::{Observable, Observer};
+use crate::queues::QueueSource;
 
 /// The port at which the page is if no other is asked for.
 const PORT: u16 = 9464;
@@ -53,17 +56,22 @@ pub struct Page {
     /// An error is kept for `serve`.
     addresses: io::Result<Vec<SocketAddr>>,
     allow_cancel: bool,
+    queues: Option<Arc<dyn QueueSource>>,
+    allow_retry: bool,
     max_connections: usize,
     hosts: Vec<String>,
 }
 
 impl Page {
-    /// Creates the page of an executor, at `127.0.0.1:9464`, on which tasks cannot be cancelled, for at most 64 connections.
+    /// Creates the page of an executor, at `127.0.0.1:9464`, without queues, on which nothing can be cancelled or
+    /// retried, for at most 64 connections.
     pub fn new(executor: &impl Observable) -> Self {
         Self {
             observer: executor.observer(),
             addresses: Ok(vec![(Ipv4Addr::LOCALHOST, PORT).into()]),
             allow_cancel: false,
+            queues: None,
+            allow_retry: false,
             max_connections: 64,
             hosts: Vec::new(),
         }
@@ -80,6 +88,20 @@ impl Page {
     /// Sets whether the page can cancel tasks. Default: `false`.
     pub fn allow_cancel(mut self, allow: bool) -> Self {
         self.allow_cancel = allow;
+        self
+    }
+
+    /// Shows these queues of durable jobs, on the page and in `/metrics`, in place of those that were set before. The server keeps the
+    /// source until it ends.
+    pub fn queues(mut self, source: Arc<dyn QueueSource>) -> Self {
+        self.queues = Some(source);
+        self
+    }
+
+    /// Sets whether the page can ask for further attempts of dead jobs. Default: `false`. It has no effect without
+    /// [`queues`](Self::queues).
+    pub fn allow_retry(mut self, allow: bool) -> Self {
+        self.allow_retry = allow;
         self
     }
 
@@ -107,7 +129,8 @@ impl Page {
         let site = Site {
             observer: self.observer,
             hosts: Hosts::new(listener.local_addr()?.ip(), &self.hosts),
-            token: if self.allow_cancel { Some(token()?) } else { None },
+            permits: Permits::new(self.allow_cancel, self.allow_retry && self.queues.is_some())?,
+            queues: self.queues.map(Queues::new),
             snapshots: Snapshots::default(),
         };
         // The system has no more descriptors than that to give.
@@ -116,18 +139,13 @@ impl Page {
     }
 }
 
-/// Returns a token that nobody guesses.
-fn token() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")
             .field("addresses", &self.addresses)
             .field("allow_cancel", &self.allow_cancel)
+            .field("queues", &self.queues.is_some())
+            .field("allow_retry", &self.allow_retry)
             .field("max_connections", &self.max_connections)
             .field("hosts", &self.hosts)
             .finish_non_exhaustive()

@@ -10,26 +10,29 @@
 //! | `/tasks?filter=…&sort=…&limit=…` | tasks, as JSON; [`Page`] says what a filter is |
 //! | `/task/ID` | one task, as JSON; with `?events`, what the flight recorder knows of it, too |
 //! | `POST /task/ID/cancel` | asks a task to stop; only with [`Page::allow_cancel`] |
+//! | `/queues` | queues of durable jobs, as JSON; only with [`Page::queues`] |
+//! | `/queues/dead?queue=…&limit=…` | the newest dead jobs of a queue, as JSON |
+//! | `POST /queues/retry?queue=…&id=…` | asks for further attempts of a dead job; only with [`Page::allow_retry`] |
 //! | `/metrics` | the [page for Prometheus](crate::prometheus) |
 //!
 //! # What it costs
 //!
 //! One thread serves all connections. While nobody looks, it wakes once a second to see whether the executor is still there. The
 //! snapshot of an event is made once for all readers, and only if there are any; at most a tenth of the time goes into it, however
-//! many records there are. Tasks are not slowed down: nothing is recorded for the page.
+//! many records and queues there are. Tasks are not slowed down: nothing is recorded for the page.
 //!
 //! The server does not keep the executor running, and ends with it: once the executor has stopped, or its last handle is gone.
 //!
 //! # Who may see it
 //!
 //! Whoever reaches the address. By default that is the loopback interface, so every user and program of the machine. The page shows
-//! names, tags, notes and error messages of tasks. There is no encryption and there are no passwords: to show it to others, put it
+//! names, tags, notes and error messages of tasks, and names, ids and error messages of durable jobs. There is no encryption and there are no passwords: to show it to others, put it
 //! behind a proxy that has both.
 //!
 //! Web sites that a browser on the same machine visits can not: a request must name the server by a loopback name, by the address that
 //! it is bound to, or by a name that [`Page::allow_host`] has added, so that a name that somebody else resolves to the loopback
-//! interface is refused; no other origin is allowed to read an answer; and a cancellation must come from the page itself, with a
-//! token that only the page has.
+//! interface is refused; no other origin is allowed to read an answer; and what cancels a task or retries a job must come from
+//! the page itself, with a token that only the page has.
 
 mod answer;
 mod assets;
@@ -39,6 +42,8 @@ mod filter;
 mod host;
 mod limits;
 mod list;
+mod permits;
+mod queues;
 mod record;
 mod request;
 mod server;
@@ -49,3 +54,5 @@ mod story;
 
 pub use builder::{Page, serve};
 pub use server::PageServer;
+
+pub use crate::queues::{DeadJob, QueueSource, QueueStats};

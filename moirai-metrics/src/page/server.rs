@@ -256,7 +256,7 @@ impl Run {
         if now < self.next_event || !self.has_reader() {
             return true;
         }
-        let Some(event) = self.site.snapshots.next(&*self.site.observer) else { return false };
+        let Some(event) = self.site.event(now) else { return false };
         let event: Arc<[u8]> = event.into();
         let done = Instant::now();
         let took = done.saturating_duration_since(now);

@@ -2,13 +2,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use moirai_core::{Lookup, TaskId};
 use serde_json::json;
 
 use super::answer::Answer;
 use super::host::{self, Hosts};
+use super::limits::DEAD_JOBS;
 use super::list;
+use super::permits::Permits;
+use super::queues::{self, Queues};
 use super::request::Request;
 use super::snapshot::Snapshots;
 use super::{assets, record, story};
@@ -22,8 +26,8 @@ const TASKS: usize = 200;
 pub(super) struct Site {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) hosts: Hosts,
-    /// The token that the page has, if it may cancel tasks.
-    pub(super) token: Option<String>,
+    pub(super) permits: Permits,
+    pub(super) queues: Option<Queues>,
     pub(super) snapshots: Snapshots,
 }
 
@@ -53,12 +57,14 @@ impl Site {
     fn get(&self, request: &Request) -> Answer {
         let found = match &*request.path {
             "/" => {
-                let page = assets::page(self.token.as_deref());
+                let page = assets::page(self.permits.token(), self.permits.names());
                 Some(Answer::new(200, "text/html; charset=utf-8", page.as_bytes()))
             }
             "/events" => Some(Answer::stream()),
             "/metrics" => self.metrics(request),
             "/tasks" => self.tasks(request),
+            "/queues" => Some(self.queues()),
+            "/queues/dead" => Some(self.dead(request)),
             path => match (path.strip_prefix("/task/"), assets::file(path)) {
                 (Some(id), _) => self.task(id, request.parameter("events").is_some()),
                 (None, Some((content_type, bytes))) => Some(Answer::new(200, content_type, bytes)),
@@ -71,7 +77,11 @@ impl Site {
     fn metrics(&self, request: &Request) -> Option<Answer> {
         let format = Format::negotiate(request.accept.as_deref());
         let (metrics, stats) = (self.observer.metrics()?, self.observer.runtime_stats()?);
-        let page = prometheus::encode(format, &metrics, &stats);
+        let mut families = prometheus::families(&metrics, &stats);
+        // If their source panics, the scrape goes on without them.
+        let queues = self.queues.as_ref().and_then(Queues::stats).unwrap_or_default();
+        families.extend(prometheus::queue_families(&queues));
+        let page = prometheus::encode_families(format, &families);
         Some(Answer::new(200, format.content_type(), page.as_bytes()))
     }
 
@@ -97,27 +107,78 @@ impl Site {
         })
     }
 
-    fn post(&self, request: &Request) -> Answer {
-        let id = request.path.strip_prefix("/task/").and_then(|rest| rest.strip_suffix("/cancel"));
-        let (Some(id), Some(token)) = (id, &self.token) else {
-            return Answer::refusal(404, "there is nothing here to post to");
+    fn queues(&self) -> Answer {
+        let Some(queues) = &self.queues else { return no_queues() };
+        let Some(stats) = queues.stats() else { return source_panicked() };
+        Answer::json(200, &json!({ "queues": queues::queues(&stats) }))
+    }
+
+    fn dead(&self, request: &Request) -> Answer {
+        let Some(queues) = &self.queues else { return no_queues() };
+        let Some(queue) = request.parameter("queue") else {
+            return Answer::refusal(400, "the parameter `queue` is missing");
         };
-        if !host::is_same_origin(request) || !is_token(token, request.token.as_deref()) {
-            return Answer::refusal(403, "only the page may cancel a task");
+        let limit = request.parameter("limit").and_then(|limit| limit.parse().ok());
+        let Some(jobs) = queues.dead(queue, limit.unwrap_or(DEAD_JOBS)) else {
+            return source_panicked();
+        };
+        Answer::json(200, &json!({ "jobs": queues::dead(&jobs, SystemTime::now()) }))
+    }
+
+    fn post(&self, request: &Request) -> Answer {
+        let task = request.path.strip_prefix("/task/");
+        let task = task.and_then(|rest| rest.strip_suffix("/cancel"));
+        let is_retry = request.path == "/queues/retry";
+        // What is not permitted is not there.
+        let action = match (task, &self.queues) {
+            (Some(id), _) if self.permits.cancel => Action::Cancel(id),
+            (None, Some(queues)) if self.permits.retry && is_retry => Action::Retry(queues),
+            _ => return Answer::refusal(404, "there is nothing here to post to"),
+        };
+        if !self.permits.is_from_page(request) {
+            return Answer::refusal(403, "only the page itself may do this");
         }
+        match action {
+            Action::Cancel(id) => self.cancel(id),
+            Action::Retry(queues) => retry(queues, request),
+        }
+    }
+
+    fn cancel(&self, id: &str) -> Answer {
         let cancelled = id.parse().is_ok_and(|id: TaskId| self.observer.cancel_task(id));
         Answer::json(if cancelled { 202 } else { 404 }, &json!({ "cancelled": cancelled }))
     }
+
+    /// Returns the next event for the readers of events. `None` if the executor is gone.
+    pub(super) fn event(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.snapshots.next(&*self.observer, self.queues.as_ref(), now)
+    }
+}
+
+/// What a request asks to be done.
+enum Action<'a> {
+    /// A task is to be cancelled.
+    Cancel(&'a str),
+    /// A job of these queues is to be retried.
+    Retry(&'a Queues),
+}
+
+fn retry(queues: &Queues, request: &Request) -> Answer {
+    let (Some(queue), Some(id)) = (request.parameter("queue"), request.parameter("id")) else {
+        return Answer::refusal(400, "the parameters `queue` and `id` are needed");
+    };
+    let Some(accepted) = queues.retry(queue, id) else { return source_panicked() };
+    Answer::json(if accepted { 202 } else { 409 }, &json!({ "accepted": accepted }))
 }
 
 fn gone() -> Answer {
     Answer::refusal(503, "the executor has stopped")
 }
 
-/// Compares a token in a time that does not depend on where it differs.
-fn is_token(token: &str, given: Option<&str>) -> bool {
-    given.is_some_and(|given| {
-        let differences = token.bytes().zip(given.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
-        token.len() == given.len() && differences == 0
-    })
+fn no_queues() -> Answer {
+    Answer::refusal(404, "there are no queues here; `Page::queues` sets where they come from")
+}
+
+fn source_panicked() -> Answer {
+    Answer::refusal(500, "the source of the queues has panicked")
 }

@@ -1,10 +1,14 @@
 //! What an event says: everything that the page draws.
 
+use std::time::Instant;
+
 use moirai_core::{RecordClass, RuntimeStats, ThreadPoolStats, WorkerStats};
 use serde_json::{Value, json};
 
 use super::filter::Filter;
+use super::limits::QUEUES_PAUSE;
 use super::list;
+use super::queues::{self, Queues};
 use super::record;
 use super::sort::Sort;
 use crate::distribution::HistogramSnapshot;
@@ -23,15 +27,23 @@ pub(super) struct Snapshots {
     before: MetricsSnapshot,
     /// The number of failures at the last look, and those that were found then.
     failures: Option<(u64, Vec<Value>)>,
+    /// When the source of the queues is asked again, if it has panicked.
+    queues_again: Option<Instant>,
 }
 
 impl Snapshots {
     /// Returns a snapshot as an event. `None` if the executor is gone.
-    pub(super) fn next(&mut self, observer: &dyn Observer) -> Option<Vec<u8>> {
+    pub(super) fn next(
+        &mut self,
+        observer: &dyn Observer,
+        queues: Option<&Queues>,
+        now: Instant,
+    ) -> Option<Vec<u8>> {
         let stats = observer.runtime_stats()?;
         let metrics = observer.metrics()?;
         let stalled: Vec<Value> = observer.stalled()?.iter().map(record::stall).collect();
         let failures = self.failures(observer, &stats)?;
+        let queues = self.queues(queues, now);
         let cancelled: u64 = stats.cancelled.iter().map(|of| of.tasks).sum();
         let causes: serde_json::Map<_, _> =
             stats.cancelled.iter().map(|of| (of.cause.to_string(), of.tasks.into())).collect();
@@ -69,11 +81,23 @@ impl Snapshots {
             "stalls": stats.stalls,
             "timers": stats.timers,
             "failures": failures,
+            "queues": queues,
             "queue": times(&metrics.queue_time.since(&self.before.queue_time)),
             "run": times(&metrics.execution_time.since(&self.before.execution_time)),
         });
         self.before = metrics;
         Some(format!("data: {snapshot}\n\n").into_bytes())
+    }
+
+    /// Returns the queues; null if their source has panicked, now or a short time ago.
+    fn queues(&mut self, queues: Option<&Queues>, now: Instant) -> Value {
+        let Some(queues) = queues else { return Value::Array(Vec::new()) };
+        if self.queues_again.is_some_and(|again| now < again) {
+            return Value::Null;
+        }
+        let stats = queues.stats();
+        self.queues_again = stats.is_none().then(|| now + QUEUES_PAUSE);
+        stats.map_or(Value::Null, |stats| queues::queues(&stats))
     }
 
     /// Returns the latest failures. It looks for them only if there are others than before.

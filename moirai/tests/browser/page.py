@@ -1,6 +1,6 @@
 """Uses the live page in a real browser, Chromium without a window, as a person would, and checks what is drawn.
 
-    python3 page.py URL URL_WITH_CANCEL
+    python3 page.py URL URL_WITH_CANCEL URL_WITH_QUEUES URL_WITH_RETRY URL_WITH_BROKEN_QUEUES NAME_OF_A_QUEUE_AS_JSON [FOLDER_FOR_PICTURES]
 
 It speaks the DevTools protocol over a websocket. The exit status is 77 if Chromium or the module `websocket` is not installed.
 """
@@ -219,6 +219,101 @@ def check_cancel(tab, address, may):
     tab.until("the list knows", "document.querySelector('#tasks .status').textContent === 'cancelled (id)'")
 
 
+ROWS = "[...document.querySelectorAll('#queue-rows tr')].map(row => [...row.children].map(cell => cell.textContent))"
+DEAD = "[...document.querySelectorAll('#dead-jobs li')]"
+DEAD_IS_OPEN = "document.querySelector('#dead').open"
+NUMBER_OF_DEAD = "document.querySelector('#queue-rows .dead button')"
+
+
+def check_no_queues(tab, address):
+    tab.open(address)
+    tab.until("an event was drawn", "document.querySelectorAll('#numbers dd').length >= 8")
+    assert tab.evaluate("document.querySelector('#queues').hidden"), "there are no queues"
+
+
+def check_broken_queues(tab, address):
+    tab.open(address)
+    tab.until("it is said that there is no telling", "!document.querySelector('#queues').hidden && !document.querySelector('#queues-lost').hidden")
+    assert tab.evaluate("document.querySelector('#queues-there').hidden"), "there is no empty table"
+    tab.until("tasks are listed all the same", "document.querySelectorAll('#tasks tr').length > 3")
+
+
+def check_queues(tab, address, queue):
+    """The queues as text, and the dead jobs of one by the keyboard alone."""
+    tab.open(address)
+    wanted = [[queue, "1,234", "2", "3", "4", "2", "5", "1.5 s"], [SCRIPT, "0", "0", "0", "0", "0", "0", "–"]]
+    tab.until("the queues are told", f"JSON.stringify({ROWS}) === JSON.stringify({json.dumps(wanted)})")
+    assert not tab.evaluate("document.querySelector('#queues').hidden"), "there are queues"
+    assert tab.evaluate("document.querySelector('#queues-lost').hidden"), "they could be read"
+    assert tab.evaluate("document.querySelectorAll('#queues script').length") == 0
+    tab.evaluate("document.querySelector('#queues-there').focus()")
+    tab.key("Tab")
+    assert tab.evaluate(f"document.activeElement === {NUMBER_OF_DEAD}"), "the number of dead jobs is next"
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "the focus is not visible"
+    label = tab.evaluate("document.activeElement.ariaLabel")
+    assert label == f"2 dead jobs of {queue}", label
+    tab.key("Enter", text="\r")
+    tab.until("the dead jobs are told", f"{DEAD_IS_OPEN} && {DEAD}.length === 2")
+    assert tab.evaluate("document.querySelector('#dead-title').textContent") == f"Dead jobs of {queue}"
+    assert tab.evaluate(f"{DEAD}[0].querySelector('.message').textContent") == f"{SCRIPT}\n{queue}"
+    told = tab.evaluate(f"{DEAD}.map(item => item.querySelector('b').textContent + ': ' + item.querySelector('.place').textContent)")
+    assert told[0].startswith("01J <b>7</b>: died ") and told[0].endswith(" min ago, 5 attempts"), told
+    assert told[1] == "01J 8&id=9: 0 attempts", told
+    assert tab.evaluate("document.querySelectorAll('#dead script').length") == 0
+    # The page has a token here, but for cancelling tasks alone.
+    assert tab.evaluate("document.querySelector('meta[name=moirai-token]').content.length") == 32
+    assert tab.evaluate("document.querySelectorAll('#dead-jobs button').length") == 0, "nobody may retry here"
+    assert tab.evaluate("document.querySelector('#dead').contains(document.activeElement)"), "the focus is in the dialog"
+    tab.call("Page.reload")
+    tab.until("a reload keeps it", f"document.readyState === 'complete' && {DEAD_IS_OPEN} && {DEAD}.length === 2")
+    tab.key("Escape")
+    tab.until("it is closed", f"!{DEAD_IS_OPEN}")
+    tab.until("the address forgets it", "!new URLSearchParams(location.search).has('dead')")
+    tab.until("the queues are there", f"!!{NUMBER_OF_DEAD}")
+    tab.evaluate(f"{NUMBER_OF_DEAD}.focus()")
+    tab.key("Enter", text="\r")
+    tab.until("it is open again", f"{DEAD_IS_OPEN} && {DEAD}.length === 2")
+    tab.evaluate("history.back()")
+    tab.until("the way back closes it", f"!{DEAD_IS_OPEN}")
+    tab.until("the focus is back", f"document.activeElement === {NUMBER_OF_DEAD}")
+    tab.evaluate("document.querySelectorAll('#queue-rows .dead button')[1].click()")
+    tab.until("a queue may have no dead job", f"{DEAD_IS_OPEN} && document.querySelector('#dead-found').textContent === 'No job of this queue is dead.'")
+    assert tab.evaluate(f"{DEAD}.length") == 0
+
+
+def check_retry(tab, address, pictures):
+    tab.size(1280)
+    tab.open(f"{address}?filter=%22never+ends%22")
+    tab.until("a task is listed", "document.querySelectorAll('#tasks tr').length === 1")
+    tab.until("the queues are there", f"!!{NUMBER_OF_DEAD}")
+    if pictures:
+        tab.evaluate("document.querySelector('#queues').scrollIntoView()")
+        tab.picture(pictures / "queues.png")
+    tab.evaluate(f"{NUMBER_OF_DEAD}.click()")
+    tab.until("jobs can be retried", f"{DEAD_IS_OPEN} && document.querySelectorAll('#dead-jobs button:not([hidden])').length === 2")
+    for theme, width in (("light", 1280), ("dark", 360)):
+        tab.theme(theme)
+        tab.size(width)
+        tab.until(f"it fits in {width} pixels", f"innerWidth === {width} && document.querySelector('#dead').getBoundingClientRect().right <= {width} && document.documentElement.scrollWidth <= {width}")
+        tab.until("each line fits, too", f"{DEAD}.every(item => item.scrollWidth <= item.clientWidth)")
+        if pictures:
+            tab.picture(pictures / f"dead-{width}.png")
+    tab.evaluate(f"{DEAD}[0].querySelector('button').focus()")
+    assert tab.evaluate("document.activeElement.ariaLabel") == "Retry job 01J <b>7</b>"
+    tab.key("Enter", text="\r")
+    tab.until("it is said that the job is retried", "document.querySelector('#dead-message').textContent === 'Job 01J <b>7</b> will be retried.'")
+    tab.until("one job is left", f"{DEAD}.length === 1 && {DEAD}[0].textContent.includes('on fire')")
+    tab.until("the focus is at the next button", "document.activeElement.ariaLabel === 'Retry job 01J 8&id=9'")
+    tab.key("Escape")
+    tab.until("it is closed", f"!{DEAD_IS_OPEN}")
+    tab.until("the number of dead jobs is told", f"{NUMBER_OF_DEAD}.textContent === '1'")
+    tab.until("the filter has stayed", "document.querySelectorAll('#tasks tr').length === 1")
+    # Tasks may not be cancelled here.
+    tab.evaluate("document.querySelector('#tasks a').click()")
+    tab.until("the task's story is there", "document.querySelectorAll('#fields dd').length >= 12")
+    assert tab.evaluate("document.querySelector('#cancel').hidden"), "nobody may cancel here"
+
+
 @contextlib.contextmanager
 def opened_tab():
     """A tab of a browser that ends with it, and with all its processes."""
@@ -246,8 +341,9 @@ def opened_tab():
 def main():
     if BROWSER is None:
         sys.exit(77)
-    plain, with_cancel = sys.argv[1:3]
-    pictures = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    plain, with_cancel, with_queues, with_retry, with_broken, queue = sys.argv[1:7]
+    queue = json.loads(queue)
+    pictures = pathlib.Path(sys.argv[7]) if len(sys.argv) > 7 else None
     with opened_tab() as tab:
         check_page(tab, plain, pictures)
         check_names(tab)
@@ -255,6 +351,10 @@ def main():
         check_screens(tab, plain, pictures)
         check_cancel(tab, plain, False)
         check_cancel(tab, with_cancel, True)
+        check_no_queues(tab, with_cancel)
+        check_broken_queues(tab, with_broken)
+        check_queues(tab, with_queues, queue)
+        check_retry(tab, with_retry, pictures)
         assert not tab.errors, tab.errors
     print("the page is as it should be")
 

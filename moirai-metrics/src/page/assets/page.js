@@ -1,6 +1,8 @@
 // The page: it draws each event of the server.
 
 import * as charts from "./charts.js";
+import * as dead from "./dead.js";
+import * as queues from "./queues.js";
 import * as story from "./story.js";
 import * as tasks from "./tasks.js";
 import { bytes, count, duration, element, pairs, reconcile, setText, taskLink } from "./text.js";
@@ -99,6 +101,7 @@ function draw(now) {
   before = now;
   workers(now);
   stalls(now);
+  queues.draw(now.queues);
 }
 
 function listen() {
@@ -117,7 +120,9 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => char
 window.addEventListener("popstate", () => {
   tasks.show();
   story.show();
+  dead.show();
 });
 tasks.start();
 story.start();
+queues.start();
 listen();

@@ -1,12 +1,12 @@
 // The story of one task.
 
+import { asThePage, may } from "./permits.js";
 import { count, duration, element, moment, pairs, reconcile, setText, taskLink } from "./text.js";
 import { refresh as refreshTasks, setState, state } from "./tasks.js";
 
 const REFRESH = 1000;
 const LISTED = 50;
 const byId = id => document.getElementById(id);
-const token = document.querySelector("meta[name=moirai-token]").content;
 let timer;
 
 export function start() {
@@ -68,7 +68,7 @@ async function load(id) {
 
 function draw({ task, events }) {
   setText(byId("story-title"), task.name ?? `Task ${task.id}`);
-  byId("cancel").hidden = !token || task.ended != null;
+  byId("cancel").hidden = !may("cancel") || task.ended != null;
   const fields = [
     ["id", task.id],
     ["status", task.cause ? `${task.status}, by ${task.cause}` : task.status],
@@ -168,7 +168,7 @@ function lately(task, events) {
 async function cancel() {
   const id = state().task;
   try {
-    const answer = await fetch(`task/${encodeURIComponent(id)}/cancel`, { method: "POST", headers: { "X-Moirai-Token": token } });
+    const answer = await fetch(`task/${encodeURIComponent(id)}/cancel`, asThePage());
     const said = answer.ok ? "It was asked to stop." : answer.status === 404 ? "It has ended already." : "The server refuses to cancel it.";
     setText(byId("story-message"), said);
   } catch {

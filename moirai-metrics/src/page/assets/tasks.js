@@ -26,16 +26,18 @@ let typing;
 
 export const state = () => {
   const query = new URLSearchParams(location.search);
-  return { filter: query.get("filter") ?? "", sort: query.get("sort") ?? DEFAULT_SORT, task: query.get("task") };
+  return { filter: query.get("filter") ?? "", sort: query.get("sort") ?? DEFAULT_SORT, task: query.get("task"), dead: query.get("dead") };
 };
 
 // Changes the address. What is as it is by default is left out.
 export function setState(change, isNew = false) {
-  const { filter, sort, task } = { ...state(), ...change };
+  const { filter, sort, task, dead } = { ...state(), ...change };
   const query = new URLSearchParams();
   if (filter) query.set("filter", filter);
   if (sort !== DEFAULT_SORT) query.set("sort", sort);
   if (task) query.set("task", task);
+  // A queue may have no name.
+  if (dead !== null) query.set("dead", dead);
   const address = query.size ? `?${query}` : location.pathname;
   history[isNew ? "pushState" : "replaceState"](null, "", address);
 }

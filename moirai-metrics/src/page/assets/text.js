@@ -84,6 +84,7 @@ export function taskLink(id, text) {
   const link = element("a", text);
   const query = new URLSearchParams(location.search);
   query.set("task", id);
+  query.delete("dead");
   link.href = `?${query}`;
   link.dataset.task = id;
   return link;
