@@ -71,7 +71,8 @@ pub trait QueueSource: Send + Sync + 'static {
     fn retry(&self, queue: &str, id: &str) -> bool;
 }
 
-/// One queue of durable jobs, as it was when the source has looked last. Each job is in one of the six states.
+/// One queue of durable jobs, as it was when the source has looked last. A job is in one of these six states, or in none if its storage
+/// has others, in which a job needs nothing more: cancelled, for example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {
