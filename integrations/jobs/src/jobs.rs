@@ -1,19 +1,15 @@
 //! The jobs of a storage.
 
-use std::collections::HashMap;
 use std::fmt;
 #[cfg(feature = "sqlite")]
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use moirai::sync::CancellationToken;
-use moirai::{Moirai, WeakMoirai};
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use crate::record::{JobRecord, JobState, JobStatus, QueueStats};
+use crate::shared::Shared;
 use crate::store::{Filter, Store};
 use crate::{Error, JobId, Queue};
 
@@ -22,18 +18,7 @@ use crate::{Error, JobId, Queue};
 /// Its futures run on any thread. The reactor that was current when the storage was opened must be driven meanwhile, which the
 /// executor that it belongs to does.
 #[derive(Clone)]
-pub struct Jobs(pub(crate) Arc<Shared>);
-
-pub(crate) struct Shared {
-    pub(crate) store: Box<dyn Store>,
-    storage: String,
-    pub(crate) runtime: Handle,
-    /// Tell consumers of this process, by queue, of what this process pushes.
-    consumers: Mutex<HashMap<Arc<str>, Vec<mpsc::Sender<()>>>>,
-    /// The attempts of this process.
-    running: Mutex<HashMap<JobId, CancellationToken>>,
-    executors: Mutex<Vec<WeakMoirai>>,
-}
+pub struct Jobs(Arc<Shared>);
 
 /// Which jobs [`Jobs::list`] returns. The default is the newest 100 of all queues.
 #[derive(Clone, Debug, Default)]
@@ -133,19 +118,12 @@ impl Jobs {
     }
 
     fn new(store: Box<dyn Store>, storage: String, runtime: Handle) -> Self {
-        Self(Arc::new(Shared {
-            store,
-            storage,
-            runtime,
-            consumers: Mutex::default(),
-            running: Mutex::default(),
-            executors: Mutex::default(),
-        }))
+        Self(Arc::new(Shared::new(store, storage, runtime)))
     }
 
     /// Returns the queue of this name, for payloads of type `T`. It need not be created.
     pub fn queue<T>(&self, name: impl Into<Arc<str>>) -> Queue<T> {
-        Queue::new(self.clone(), name.into())
+        Queue::new(Arc::clone(&self.0), name.into())
     }
 
     /// Returns what the storage says of a job, and the records of its attempts in this process. `None` if there is no such job, or it
@@ -156,11 +134,7 @@ impl Jobs {
     /// [`Error::Storage`].
     pub async fn status(&self, id: JobId) -> Result<Option<JobStatus>, Error> {
         let Some(record) = self.call(self.0.store.find(id)).await? else { return Ok(None) };
-        let executors: Vec<_> =
-            self.0.executors.lock().iter().filter_map(WeakMoirai::upgrade).collect();
-        let mut attempts: Vec<_> =
-            executors.iter().flat_map(|executor| executor.tasks_tagged("job", id)).collect();
-        attempts.sort_by_key(|task| task.spawned_at);
+        let attempts = self.0.attempts(id);
         Ok(Some(JobStatus { record, attempts }))
     }
 
@@ -199,10 +173,7 @@ impl Jobs {
     pub async fn cancel(&self, id: JobId) -> Result<bool, Error> {
         let cancelled = self.call(self.0.store.cancel(id)).await?;
         if cancelled {
-            let running = self.0.running.lock().get(&id).cloned();
-            if let Some(token) = running {
-                token.cancel();
-            }
+            self.0.cancel_attempt(id);
         }
         Ok(cancelled)
     }
@@ -254,67 +225,11 @@ impl Jobs {
                 format!("jobs that are {state} have not ended; purge done, dead or cancelled ones");
             return Err(Error::Setting(text));
         }
-        let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-        let mut all = 0;
-        loop {
-            let deleted = self.call(self.0.store.purge(queue, state, before)).await?;
-            all += deleted;
-            if deleted == 0 {
-                return Ok(all);
-            }
-        }
+        self.call(self.0.purge(queue, state, age)).await
     }
 
-    /// Has a future of the storage polled in the context of its reactor.
-    pub(crate) fn call<F: Future>(&self, future: F) -> moirai_tokio::InTokio<F> {
-        moirai_tokio::in_tokio(self.0.runtime.clone(), future)
-    }
-}
-
-impl Shared {
-    /// Tells the consumers of a queue in this process that there may be jobs.
-    pub(crate) fn tell(&self, queue: &str) {
-        for consumer in self.consumers.lock().get(queue).into_iter().flatten() {
-            // One message is enough: it is there, or on its way.
-            let _ = consumer.try_send(());
-        }
-    }
-
-    fn tell_all(&self) {
-        for consumer in self.consumers.lock().values().flatten() {
-            let _ = consumer.try_send(());
-        }
-    }
-
-    /// Registers a consumer, which is told of pushes as long as it has the receiver. It may tell itself, by the sender.
-    pub(crate) fn consumer(
-        &self,
-        queue: &Arc<str>,
-        executor: &Moirai,
-    ) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
-        let (sender, receiver) = mpsc::channel(1);
-        let mut consumers = self.consumers.lock();
-        consumers.retain(|_, all| {
-            all.retain(|consumer| !consumer.is_closed());
-            !all.is_empty()
-        });
-        consumers.entry(Arc::clone(queue)).or_default().push(sender.clone());
-        drop(consumers);
-        let mut executors = self.executors.lock();
-        executors.retain(WeakMoirai::is_alive);
-        let is = |known: Moirai| known.executor().is_same(executor.executor());
-        if !executors.iter().filter_map(WeakMoirai::upgrade).any(is) {
-            executors.push(executor.downgrade());
-        }
-        (sender, receiver)
-    }
-
-    pub(crate) fn started(&self, id: JobId, token: CancellationToken) {
-        self.running.lock().insert(id, token);
-    }
-
-    pub(crate) fn ended(&self, id: JobId) {
-        self.running.lock().remove(&id);
+    fn call<F: Future>(&self, future: F) -> moirai_tokio::InTokio<F> {
+        self.0.call(future)
     }
 }
 

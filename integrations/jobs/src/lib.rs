@@ -41,6 +41,8 @@ mod jobs;
 mod queue;
 mod record;
 mod retries;
+mod settings;
+mod shared;
 mod store;
 
 pub use crate::consumer::{Consumer, Drained};

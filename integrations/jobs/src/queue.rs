@@ -13,16 +13,15 @@ use serde::de::DeserializeOwned;
 
 use crate::consumer::{self, Consumer};
 use crate::retries::Retries;
+use crate::settings::{MOST_BYTES, Settings};
+use crate::shared::Shared;
 use crate::store::{NewJob, seconds_up};
-use crate::{Error, Job, JobId, Jobs};
+use crate::{Error, Job, JobId};
 
 /// The largest number of jobs that one request pushes.
 const BATCH: usize = 1_000;
-/// The largest number of bytes of a queue's name, and of an idempotency key.
-const MOST_BYTES: usize = 200;
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A queue of jobs with payloads of type `T`, as [`Jobs::queue`] returns it. A job's payload is kept as JSON.
+/// A queue of jobs with payloads of type `T`, as [`Jobs::queue`](crate::Jobs::queue) returns it. A job's payload is kept as JSON.
 ///
 /// Settings are those of this handle and its copies. A push uses the number of attempts; [`run`](Self::run) uses all others. So
 /// processes that push to a queue and those that run its jobs best get the handle from one function.
@@ -67,41 +66,15 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// ```
 #[must_use]
 pub struct Queue<T> {
-    jobs: Jobs,
+    shared: Arc<Shared>,
     name: Arc<str>,
     settings: Settings,
     payload: PhantomData<fn(T) -> T>,
 }
 
-/// How the jobs of a queue are run.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// `None`: twice the number of workers.
-    pub(crate) concurrency: Option<usize>,
-    pub(crate) retries: Retries,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) lease: Duration,
-    pub(crate) poll_interval: Duration,
-    pub(crate) grace: Duration,
-    pub(crate) class: Arc<str>,
-    pub(crate) keep_done: Duration,
-    pub(crate) keep_dead: Duration,
-}
-
 impl<T> Queue<T> {
-    pub(crate) fn new(jobs: Jobs, name: Arc<str>) -> Self {
-        let settings = Settings {
-            concurrency: None,
-            retries: Retries::default(),
-            timeout: None,
-            lease: Duration::from_secs(30),
-            poll_interval: Duration::from_millis(100),
-            grace: Duration::from_secs(5),
-            class: "jobs".into(),
-            keep_done: 7 * DAY,
-            keep_dead: 90 * DAY,
-        };
-        Self { jobs, name, settings, payload: PhantomData }
+    pub(crate) fn new(shared: Arc<Shared>, name: Arc<str>) -> Self {
+        Self { shared, name, settings: Settings::default(), payload: PhantomData }
     }
 
     /// Returns the name.
@@ -173,29 +146,6 @@ impl<T> Queue<T> {
         (self.settings.keep_done, self.settings.keep_dead) = (done, dead);
         self
     }
-
-    fn check(&self) -> Result<(), Error> {
-        let settings = &self.settings;
-        let (concurrency, name) = (settings.concurrency.unwrap_or(1), &*self.name);
-        let wrong = if name.is_empty() || name.len() > MOST_BYTES {
-            format!("the name of a queue has 1 to {MOST_BYTES} bytes, and not {}", name.len())
-        } else if concurrency == 0 || concurrency > 10_000 {
-            format!("queue {name}: the concurrency is 1 to 10,000 jobs, and not {concurrency}")
-        } else if settings.lease < Duration::from_secs(3) {
-            format!(
-                "queue {name}: the lease is three seconds at least, and not {:?}",
-                settings.lease
-            )
-        } else if settings.poll_interval < Duration::from_millis(1) {
-            let given = settings.poll_interval;
-            format!(
-                "queue {name}: the poll interval is one millisecond at least, and not {given:?}"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::Setting(wrong))
-    }
 }
 
 impl<T: Serialize> Queue<T> {
@@ -248,9 +198,9 @@ impl<T: Serialize> Queue<T> {
     }
 
     async fn store(&self, jobs: &[NewJob]) -> Result<Vec<JobId>, Error> {
-        self.check()?;
-        let ids = self.jobs.call(self.jobs.0.store.push(&self.name, jobs)).await?;
-        self.jobs.0.tell(&self.name);
+        self.settings.check(&self.name)?;
+        let ids = self.shared.call(self.shared.store.push(&self.name, jobs)).await?;
+        self.shared.tell(&self.name);
         Ok(ids)
     }
 }
@@ -275,8 +225,8 @@ impl<T: DeserializeOwned + Send + 'static> Queue<T> {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        self.check()?;
-        Ok(consumer::start(self.jobs, self.name, self.settings, moirai, handler))
+        self.settings.check(&self.name)?;
+        Ok(consumer::start(self.shared, self.name, self.settings, moirai, handler))
     }
 }
 
@@ -341,7 +291,7 @@ impl<T: Serialize> PushJob<'_, T> {
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         Self {
-            jobs: self.jobs.clone(),
+            shared: Arc::clone(&self.shared),
             name: Arc::clone(&self.name),
             settings: self.settings.clone(),
             payload: PhantomData,

@@ -10,7 +10,7 @@ use moirai::{Moirai, TaskError, TaskHandle};
 use serde::de::DeserializeOwned;
 
 use crate::job::Facts;
-use crate::queue::Settings;
+use crate::settings::Settings;
 use crate::store::{Outcome, Taken};
 use crate::{Job, Permanent};
 

@@ -1,24 +1,21 @@
 //! The loop of a consumer.
 
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
 use moirai::TaskHandle;
 use moirai::sync::CancellationToken;
-use moirai::time::{Instant, Sleep, sleep};
+use moirai::time::{Instant, sleep};
 use tokio::sync::mpsc;
 
 use super::attempt::{self, Failure};
-use super::turn::{Attempt, Ending, Turn};
-use super::{Drained, pause};
-use crate::queue::Settings;
+use super::awaited::{Attempt, Awaited, Boxed, Ending, Exchanged, Turn};
 use crate::record::JobState;
+use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::store::{Consumer, Ended, Outcome, Taken};
-use crate::{Error, JobId, Jobs};
+use crate::{Error, JobId};
 
 /// How long cancelled jobs have to end before they are given back all the same.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -31,11 +28,19 @@ const DEAF: Duration = Duration::from_secs(1);
 /// How often the log is told of a storage that does not answer.
 const COMPLAINT: Duration = Duration::from_secs(10);
 
-pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Spawn =
     Box<dyn Fn(Taken, &CancellationToken) -> TaskHandle<Result<(), Failure>> + Send>;
-/// What an exchange was to say, and the answer.
-pub(super) type Exchanged = (Vec<Ended>, Result<Vec<Taken>, Error>);
+/// What became of the jobs of a consumer that has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// The number of jobs that have ended during the drain.
+    pub ended: usize,
+    /// The jobs that were given back, to be taken again by any consumer. No attempt was counted.
+    pub given_back: Vec<JobId>,
+    /// The jobs that could not be given back, since the storage did not answer. They are taken over when the lease is over.
+    pub left: Vec<JobId>,
+}
 
 /// A job that a task runs.
 struct Running {
@@ -60,9 +65,9 @@ enum Phase {
     Leaving,
 }
 
-/// The state of the loop. What it waits for is in the [`Turn`]'s reach.
+/// The state of the loop.
 pub(super) struct State {
-    jobs: Jobs,
+    shared: Arc<Shared>,
     consumer: Arc<Consumer>,
     settings: Settings,
     concurrency: usize,
@@ -93,22 +98,12 @@ pub(super) struct State {
     /// Whether the storage has been listened to before.
     is_deaf: bool,
     drained: Drained,
-    pub(super) attempts: FuturesUnordered<Attempt>,
-    pub(super) exchange: Option<Boxed<Exchanged>>,
-    pub(super) heartbeat: Option<Boxed<Result<Vec<JobId>, Error>>>,
-    pub(super) next_heartbeat: Option<Sleep>,
-    pub(super) pushed: mpsc::Receiver<()>,
-    pub(super) listening: Option<Boxed<()>>,
-    /// When to look for jobs, or to ask the storage again after a failure.
-    pub(super) timer: Option<Sleep>,
-    pub(super) stopping: Option<Boxed<()>>,
-    /// When the next phase of the end begins.
-    pub(super) deadline: Option<Sleep>,
+    awaited: Awaited,
 }
 
 impl State {
     pub(super) fn new(
-        jobs: Jobs,
+        shared: Arc<Shared>,
         consumer: Consumer,
         settings: Settings,
         concurrency: usize,
@@ -117,7 +112,7 @@ impl State {
         stopping: Boxed<()>,
     ) -> Self {
         Self {
-            jobs,
+            shared,
             consumer: Arc::new(consumer),
             settings,
             concurrency,
@@ -138,15 +133,7 @@ impl State {
             told,
             is_deaf: false,
             drained: Drained::default(),
-            attempts: FuturesUnordered::new(),
-            exchange: None,
-            heartbeat: None,
-            next_heartbeat: None,
-            pushed,
-            listening: None,
-            timer: None,
-            stopping: Some(stopping),
-            deadline: None,
+            awaited: Awaited::new(pushed, stopping),
         }
     }
 
@@ -157,7 +144,7 @@ impl State {
             if self.has_ended() {
                 break;
             }
-            match self.turn().await {
+            match self.awaited.turn().await {
                 Turn::Ended(ending) => {
                     self.end(ending);
                     // The others that end now go with the same exchange.
@@ -165,11 +152,11 @@ impl State {
                 }
                 Turn::Exchanged(exchanged) => self.exchanged(exchanged),
                 Turn::Beaten(answer) => self.beaten(answer),
-                Turn::HeartbeatDue => self.next_heartbeat = None,
+                Turn::HeartbeatDue => self.awaited.next_heartbeat = None,
                 Turn::Deaf => {}
                 Turn::Pushed | Turn::TimerDue => {
                     self.is_due = true;
-                    self.timer = None;
+                    self.awaited.timer = None;
                 }
                 Turn::Stop => self.enter(Phase::Draining),
                 Turn::DeadlineOver => self.enter(match self.phase {
@@ -184,12 +171,12 @@ impl State {
 
     /// Begins the requests that are to be made, and sets the timer.
     fn begin_requests(&mut self) {
-        if self.heartbeat.is_none() && self.next_heartbeat.is_none() {
+        if self.awaited.heartbeat.is_none() && self.awaited.next_heartbeat.is_none() {
             self.begin_heartbeat();
         }
         // Jobs name their consumer, so that one comes first.
-        let may_ask = self.is_registered && self.exchange.is_none();
-        let is_failing = self.failures > 0 && self.timer.is_some();
+        let may_ask = self.is_registered && self.awaited.exchange.is_none();
+        let is_failing = self.failures > 0 && self.awaited.timer.is_some();
         if may_ask && !is_failing {
             let free = self.concurrency - self.running.len().min(self.concurrency);
             let want = if self.phase == Phase::Open && self.is_due { free } else { 0 };
@@ -197,39 +184,42 @@ impl State {
                 self.begin_exchange(u32::try_from(want).unwrap_or(u32::MAX));
             }
         }
-        if self.timer.is_none() && self.exchange.is_none() && self.phase == Phase::Open {
-            self.timer = Some(sleep(self.settings.poll_interval));
+        if self.awaited.timer.is_none()
+            && self.awaited.exchange.is_none()
+            && self.phase == Phase::Open
+        {
+            self.awaited.timer = Some(sleep(self.settings.poll_interval));
         }
-        if self.listening.is_none() && self.phase == Phase::Open && self.is_registered {
+        if self.awaited.listening.is_none() && self.phase == Phase::Open && self.is_registered {
             self.listen();
         }
     }
 
     /// Listens for what other processes push. When that fails, there is still the timer.
     fn listen(&mut self) {
-        let (jobs, consumer) = (self.jobs.clone(), Arc::clone(&self.consumer));
+        let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
         let (told, is_deaf) = (self.told.clone(), self.is_deaf);
         self.is_deaf = true;
-        self.listening = Some(Box::pin(async move {
+        self.awaited.listening = Some(Box::pin(async move {
             if is_deaf {
                 sleep(DEAF).await;
             }
-            let _ = jobs.0.store.listen(&consumer.queue, told).await;
+            let _ = shared.store.listen(&consumer.queue, told).await;
         }));
     }
 
     fn begin_heartbeat(&mut self) {
-        let (jobs, consumer) = (self.jobs.clone(), Arc::clone(&self.consumer));
+        let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
         self.beating = self.running.iter().map(|(id, running)| (*id, running.number)).collect();
         let release: Vec<_> = self.strange.drain(..).collect();
         let purge = self.purge_due();
-        self.heartbeat = Some(Box::pin(async move {
-            let held = jobs.0.store.heartbeat(&consumer, &release).await?;
+        self.awaited.heartbeat = Some(Box::pin(async move {
+            let held = shared.store.heartbeat(&consumer, &release).await?;
             if let Some((keep_done, keep_dead)) = purge {
                 let queue = Some(&*consumer.queue);
-                jobs.purge(queue, JobState::Done, keep_done).await?;
-                jobs.purge(queue, JobState::Cancelled, keep_done).await?;
-                jobs.purge(queue, JobState::Dead, keep_dead).await?;
+                shared.purge(queue, JobState::Done, keep_done).await?;
+                shared.purge(queue, JobState::Cancelled, keep_done).await?;
+                shared.purge(queue, JobState::Dead, keep_dead).await?;
             }
             Ok(held)
         }));
@@ -245,12 +235,12 @@ impl State {
     }
 
     fn begin_exchange(&mut self, want: u32) {
-        let (jobs, consumer) = (self.jobs.clone(), Arc::clone(&self.consumer));
+        let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
         let ended = std::mem::take(&mut self.ended);
         self.telling = ended.iter().map(|ended| ended.id).collect();
-        self.timer = None;
-        self.exchange = Some(Box::pin(async move {
-            let answer = jobs.0.store.exchange(&consumer, &ended, want).await;
+        self.awaited.timer = None;
+        self.awaited.exchange = Some(Box::pin(async move {
+            let answer = shared.store.exchange(&consumer, &ended, want).await;
             (ended, answer)
         }));
         self.is_due = false;
@@ -273,7 +263,7 @@ impl State {
                 // What was to be said is said again.
                 ended.append(&mut self.ended);
                 self.ended = ended;
-                self.timer = Some(sleep(pause(self.failures)));
+                self.awaited.timer = Some(sleep(pause(self.failures)));
             }
         }
     }
@@ -290,10 +280,10 @@ impl State {
             token: token.clone(),
             is_given_back: false,
         };
-        self.jobs.0.started(id, token.clone());
+        self.shared.started(id, token.clone());
         // What ran under this id was taken from us meanwhile; its end is nobody's business.
         self.running.insert(id, running);
-        self.attempts.push(Attempt { id, number, task: (self.spawn)(taken, &token) });
+        self.awaited.attempts.push(Attempt { id, number, task: (self.spawn)(taken, &token) });
         if self.phase >= Phase::Cancelling {
             self.cancel_all();
         }
@@ -304,7 +294,7 @@ impl State {
         if self.running.get(&id).is_none_or(|running| running.number != number) {
             return;
         }
-        self.jobs.0.ended(id);
+        self.shared.ended(id);
         let Some(running) = self.running.remove(&id) else { return };
         let Running { attempt, max_attempts, is_given_back, .. } = running;
         let outcome =
@@ -322,15 +312,15 @@ impl State {
 
     async fn end_all_that_are_ready(&mut self) {
         moirai::yield_now().await;
-        while let Some(ending) = self.ready() {
+        while let Some(ending) = self.awaited.ready() {
             self.end(ending);
         }
     }
 
     fn beaten(&mut self, answer: Result<Vec<JobId>, Error>) {
-        self.heartbeat = None;
+        self.awaited.heartbeat = None;
         let third = self.settings.lease / 3;
-        self.next_heartbeat = Some(sleep(match answer {
+        self.awaited.next_heartbeat = Some(sleep(match answer {
             Ok(held) => {
                 self.is_registered = true;
                 self.compare(&held);
@@ -378,8 +368,8 @@ impl State {
 
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        self.timer = None;
-        self.deadline = match phase {
+        self.awaited.timer = None;
+        self.awaited.deadline = match phase {
             Phase::Open | Phase::Leaving => None,
             Phase::Draining => Some(sleep(self.settings.grace)),
             Phase::Cancelling => {
@@ -389,7 +379,7 @@ impl State {
         };
         if phase == Phase::Leaving {
             for (id, running) in self.running.drain() {
-                self.jobs.0.ended(id);
+                self.shared.ended(id);
                 self.drained.given_back.push(id);
                 self.ended.push(Ended {
                     id,
@@ -410,7 +400,7 @@ impl State {
     fn has_ended(&self) -> bool {
         self.phase >= Phase::Draining
             && self.running.is_empty()
-            && self.exchange.is_none()
+            && self.awaited.exchange.is_none()
             && (self.ended.is_empty() || self.failures > 0)
     }
 
@@ -431,9 +421,14 @@ impl State {
 
     async fn farewell(&mut self) -> Result<(), Error> {
         if !self.ended.is_empty() {
-            self.jobs.0.store.exchange(&self.consumer, &self.ended, 0).await?;
+            self.shared.store.exchange(&self.consumer, &self.ended, 0).await?;
             self.ended.clear();
         }
-        self.jobs.0.store.leave(&self.consumer).await
+        self.shared.store.leave(&self.consumer).await
     }
+}
+
+/// How long to wait for the storage after its n-th failure in a row.
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(100 << failures.clamp(1, 6))
 }

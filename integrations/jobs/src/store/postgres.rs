@@ -8,9 +8,10 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow}
 use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
 use tokio::sync::mpsc;
 
+use super::contract::{
+    Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
+};
 use super::text;
-use super::{Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken};
-use super::{seconds, seconds_up};
 use crate::record::{JobRecord, JobState, QueueStats};
 use crate::{Error, JobId};
 

@@ -12,9 +12,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
 
+use super::contract::{
+    Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
+};
 use super::text;
-use super::{Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken};
-use super::{seconds, seconds_up};
 use crate::record::{JobRecord, JobState, QueueStats};
 use crate::{Error, JobId};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use apalis_core::task::Task;
 use apalis_core::worker::context::WorkerContext;
 
-use super::{Consumer, Outcome, Taken};
+use super::contract::{Consumer, Outcome, Taken};
 use crate::Error;
 use crate::record::{JobState, QueueStats};
 

@@ -4,13 +4,18 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use futures_util::stream::StreamExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use moirai::time::Sleep;
 use moirai::{TaskError, TaskHandle};
+use tokio::sync::mpsc;
 
 use super::attempt::Failure;
-use super::state::{Exchanged, State};
+use crate::store::{Ended, Taken};
 use crate::{Error, JobId};
 
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// What an exchange was to say, and the answer.
+pub(super) type Exchanged = (Vec<Ended>, Result<Vec<Taken>, Error>);
 /// An attempt, by job and number, and how it has ended.
 pub(super) type Ending = (JobId, u64, Result<Result<(), Failure>, TaskError>);
 
@@ -55,7 +60,36 @@ fn take<F: Future + Unpin>(future: &mut Option<F>, cx: &mut Context<'_>) -> Opti
     }
 }
 
-impl State {
+/// All that a consumer waits for.
+pub(super) struct Awaited {
+    pub(super) attempts: FuturesUnordered<Attempt>,
+    pub(super) exchange: Option<Boxed<Exchanged>>,
+    pub(super) heartbeat: Option<Boxed<Result<Vec<JobId>, Error>>>,
+    pub(super) next_heartbeat: Option<Sleep>,
+    pub(super) pushed: mpsc::Receiver<()>,
+    pub(super) listening: Option<Boxed<()>>,
+    /// When to look for jobs, or to ask the storage again after a failure.
+    pub(super) timer: Option<Sleep>,
+    pub(super) stopping: Option<Boxed<()>>,
+    /// When the next phase of the end begins.
+    pub(super) deadline: Option<Sleep>,
+}
+
+impl Awaited {
+    pub(super) fn new(pushed: mpsc::Receiver<()>, stopping: Boxed<()>) -> Self {
+        Self {
+            attempts: FuturesUnordered::new(),
+            exchange: None,
+            heartbeat: None,
+            next_heartbeat: None,
+            pushed,
+            listening: None,
+            timer: None,
+            stopping: Some(stopping),
+            deadline: None,
+        }
+    }
+
     /// Waits for what happens next.
     pub(super) async fn turn(&mut self) -> Turn {
         poll_fn(|cx| self.poll_turn(cx)).await
