@@ -1,0 +1,87 @@
+//! What happens to the processes and the servers.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::farm::Farm;
+use crate::worker::LEASE;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// All scenarios, by name.
+pub(crate) const ALL: &[(&str, fn())] = &[
+    ("sqlite_takeover", sqlite_takeover),
+    ("sqlite_kills_and_a_stop", sqlite_kills_and_a_stop),
+    #[cfg(feature = "postgres")]
+    ("postgres_kills_a_stop_and_crashes", postgres_kills_a_stop_and_crashes),
+];
+
+/// 2,000 jobs of 100 ms.
+fn many() -> Vec<u64> {
+    vec![100; 2_000]
+}
+
+/// Kills one process after the other, one a second, and stops one for longer than the lease.
+fn harass(farm: &mut Farm, mut crash: impl FnMut(usize)) {
+    farm.until_done(20);
+    for second in 0..8 {
+        // The second process is stopped, as if its network had been cut. It goes on when all that it had was taken over.
+        match second {
+            1 => farm.processes[1].signal(Signal::STOP),
+            6 => farm.processes[1].signal(Signal::CONT),
+            _ => {}
+        }
+        farm.kill(second % 2 * 2);
+        crash(second);
+        sleep(SECOND);
+    }
+}
+
+fn sqlite_kills_and_a_stop() {
+    let mut farm = Farm::new("sqlite", None, 3, &many());
+    harass(&mut farm, |_| {});
+    let attempts = farm.finish();
+    println!("2000 jobs took {attempts} attempts");
+    assert!(attempts > 2_000, "some were taken over");
+}
+
+/// After a kill, jobs are taken over within four thirds of the lease, and a second.
+fn sqlite_takeover() {
+    let mut farm = Farm::new("takeover", None, 1, &[600_000, 600_000]);
+    while farm.attempts().len() < 2 {
+        sleep(Duration::from_millis(5));
+    }
+    let killed = Instant::now();
+    let first = farm.processes[0].id();
+    farm.kill(0);
+    while farm.attempts().len() < 4 {
+        assert!(killed.elapsed() < LEASE * 20, "nobody takes over");
+        sleep(Duration::from_millis(5));
+    }
+    let took = killed.elapsed();
+    println!("taken over after {took:.1?}, with a lease of {LEASE:?}");
+    for (job, attempt, process) in farm.attempts().split_off(2) {
+        assert_eq!(attempt, 2, "{job}");
+        assert_ne!(process, first);
+    }
+    assert!(took >= LEASE * 2 / 3, "{took:?}");
+    // On a machine that has better things to do, it may take longer.
+    assert!(took < LEASE * 4 / 3 + 10 * SECOND, "{took:?}");
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_kills_a_stop_and_crashes() {
+    let Some(mut server) = crate::server::Server::postgres() else { return };
+    let address = format!("postgres://moirai@127.0.0.1:{}/postgres", server.port());
+    let mut farm = Farm::new("postgres", Some(address), 3, &many());
+    harass(&mut farm, |second| {
+        if second == 1 || second == 4 {
+            server.crash_and_restart();
+        }
+    });
+    let attempts = farm.finish();
+    println!("2000 jobs took {attempts} attempts");
+    assert!(attempts > 2_000, "some were taken over, or tried again");
+}
