@@ -9,3 +9,6 @@ pub(crate) mod sqlite;
 mod text;
 
 pub(crate) use contract::{Consumer, Ended, Filter, NewJob, Outcome, Store, Taken, seconds_up};
+
+#[cfg(test)]
+mod tests;
