@@ -38,9 +38,12 @@ mod error;
 mod id;
 mod job;
 mod jobs;
+mod monitor;
 mod queue;
 mod record;
 mod retries;
+#[cfg(feature = "cron")]
+mod schedule;
 mod settings;
 mod shared;
 mod store;
@@ -50,5 +53,8 @@ pub use crate::error::{Error, Permanent};
 pub use crate::id::JobId;
 pub use crate::job::Job;
 pub use crate::jobs::{Jobs, ListJobs};
+pub use crate::monitor::Monitor;
 pub use crate::queue::{PushJob, Queue};
 pub use crate::record::{JobRecord, JobState, JobStatus, QueueStats};
+#[cfg(feature = "cron")]
+pub use crate::schedule::Schedule;

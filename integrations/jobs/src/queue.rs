@@ -77,6 +77,11 @@ impl<T> Queue<T> {
         Self { shared, name, settings: Settings::default(), payload: PhantomData }
     }
 
+    /// Says which setting makes no sense.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.settings.check(&self.name)
+    }
+
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -198,7 +203,7 @@ impl<T: Serialize> Queue<T> {
     }
 
     async fn store(&self, jobs: &[NewJob]) -> Result<Vec<JobId>, Error> {
-        self.settings.check(&self.name)?;
+        self.check()?;
         let ids = self.shared.call(self.shared.store.push(&self.name, jobs)).await?;
         self.shared.tell(&self.name);
         Ok(ids)
@@ -225,7 +230,7 @@ impl<T: DeserializeOwned + Send + 'static> Queue<T> {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
-        self.settings.check(&self.name)?;
+        self.check()?;
         Ok(consumer::start(self.shared, self.name, self.settings, moirai, handler))
     }
 }

@@ -184,7 +184,7 @@ async fn a_retry_waits_for_its_delay(store: &dyn Store) {
 }
 
 async fn thousands_fit_into_one_request(store: &dyn Store) {
-    const JOBS: u32 = 10_000;
+    const JOBS: u32 = 4_000;
     let consumer = consumer("mighty");
     let jobs: Vec<_> = (0..JOBS).map(|_| job(5)).collect();
     let mut ids = store.push("contract", &jobs).await.unwrap();

@@ -4,8 +4,11 @@
 mod harness;
 
 mod attempts;
+mod monitor;
 mod operations;
 mod pushes;
+#[cfg(feature = "cron")]
+mod schedules;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod servers;
 mod settings;

@@ -10,8 +10,11 @@ use crate::harness::{Case, Storage, run};
 fn cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
     let all = [
         crate::attempts::CASES,
+        crate::monitor::CASES,
         crate::operations::CASES,
         crate::pushes::CASES,
+        #[cfg(feature = "cron")]
+        crate::schedules::CASES,
         crate::settings::CASES,
         crate::shutdown::CASES,
     ];
