@@ -34,6 +34,9 @@
 #![forbid(unsafe_code)]
 
 mod consumer;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/src/guide/durable-jobs.md")]
+mod durable_jobs {}
 mod error;
 mod id;
 mod job;
