@@ -3,9 +3,9 @@
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use apalis_postgres::{Config, InsertEvent, PostgresStorage, queries};
+use apalis_postgres::{InsertEvent, PostgresStorage};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Postgres, Row, Transaction};
+use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::mpsc;
 
 use super::contract::{
@@ -78,62 +78,34 @@ fn lease(consumer: &Consumer) -> f64 {
     consumer.lease.as_secs_f64()
 }
 
-async fn end(
-    transaction: &mut Transaction<'static, Postgres>,
-    consumer: &Consumer,
-    ended: &[Ended],
-) -> Result<(), Error> {
-    let rows: Vec<_> = ended
-        .iter()
-        .map(|ended| {
-            let (status, error) = text::after(&ended.outcome);
-            let counts = ended.outcome != Outcome::GivenBack;
-            let run_at = match ended.outcome {
-                Outcome::Retry { after, .. } => Some(seconds_up(SystemTime::now() + after)),
-                _ => None,
-            };
-            serde_json::json!({
-                "id": ended.id.to_string(),
-                "status": status,
-                "attempt": counts.then_some(ended.attempt),
-                "result": counts.then(|| text::result(error)),
-                "run_at": run_at,
-            })
+/// The rows of attempts that have ended, as JSON.
+fn rows(ended: &[Ended]) -> serde_json::Value {
+    let row = |ended: &Ended| {
+        let (status, error) = text::after(&ended.outcome);
+        let counts = ended.outcome != Outcome::GivenBack;
+        let run_at = match ended.outcome {
+            Outcome::Retry { after, .. } => Some(seconds_up(SystemTime::now() + after)),
+            _ => None,
+        };
+        serde_json::json!({
+            "id": ended.id.to_string(),
+            "status": status,
+            "attempt": counts.then_some(ended.attempt),
+            "result": counts.then(|| text::result(error)),
+            "run_at": run_at,
         })
-        .collect();
-    sqlx::query(
-        "UPDATE apalis.jobs AS j SET
-             status = e.status,
-             attempts = coalesce(e.attempt, j.attempts),
-             last_result = coalesce(e.result, j.last_result),
-             run_at = coalesce(to_timestamp(e.run_at), j.run_at),
-             done_at = CASE WHEN e.status = 'Pending' THEN j.done_at ELSE now() END,
-             lock_by = NULL
-         FROM jsonb_to_recordset($1) AS e (id text, status text, attempt int, result jsonb, run_at bigint)
-         WHERE j.id = e.id AND j.lock_by = $2 AND j.status IN ('Queued', 'Running')",
-    )
-    .bind(serde_json::Value::Array(rows))
-    .bind(&consumer.name)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
+    };
+    serde_json::Value::Array(ended.iter().map(row).collect())
 }
 
-async fn take(
-    transaction: &mut Transaction<'static, Postgres>,
-    consumer: &Consumer,
-    want: u32,
-) -> Result<Vec<Taken>, Error> {
-    let config = Config::default().queue(&consumer.queue).batch_size(want as usize);
-    let worker = text::worker(consumer);
-    let tasks =
-        queries::fetch_next(&mut **transaction, &config, &worker).await.map_err(Error::storage)?;
-    if tasks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<_> = tasks.iter().filter_map(|t| t.task_id().map(ToString::to_string)).collect();
-    queries::lock_tasks(&mut **transaction, &ids, &consumer.name).await.map_err(Error::storage)?;
-    tasks.into_iter().map(text::taken).collect()
+fn taken(row: &PgRow) -> Result<Taken, Error> {
+    Ok(Taken {
+        id: row.try_get::<&str, _>("id")?.parse()?,
+        payload: row.try_get("job")?,
+        attempts: text::number(row.try_get::<i32, _>("attempts")?.into()),
+        max_attempts: text::number(row.try_get::<i32, _>("max_attempts")?.into()),
+        key: row.try_get("idempotency_key")?,
+    })
 }
 
 fn record(row: &PgRow) -> Result<JobRecord, Error> {
@@ -207,16 +179,37 @@ impl Store for PostgresStore {
         want: u32,
     ) -> Answer<'a, Vec<Taken>> {
         Box::pin(async move {
-            let mut transaction = self.pool.begin().await?;
-            if !ended.is_empty() {
-                end(&mut transaction, consumer, ended).await?;
-            }
-            let taken = match want {
-                0 => Vec::new(),
-                want => take(&mut transaction, consumer, want).await?,
-            };
-            transaction.commit().await?;
-            Ok(taken)
+            // One statement, and so one round trip, and one transaction. Which jobs to take, and in which order, is as in `apalis`.
+            let rows = sqlx::query(
+                "WITH ended AS (
+                     UPDATE apalis.jobs AS j SET
+                         status = e.status,
+                         attempts = coalesce(e.attempt, j.attempts),
+                         last_result = coalesce(e.result, j.last_result),
+                         run_at = coalesce(to_timestamp(e.run_at), j.run_at),
+                         done_at = CASE WHEN e.status = 'Pending' THEN j.done_at ELSE now() END,
+                         lock_by = NULL
+                     FROM jsonb_to_recordset($1) AS e (id text, status text, attempt int, result jsonb, run_at bigint)
+                     WHERE j.id = e.id AND j.lock_by = $2 AND j.status IN ('Queued', 'Running')),
+                 due AS (
+                     SELECT id FROM apalis.jobs
+                     WHERE (status = 'Pending' OR (status = 'Failed' AND attempts < max_attempts))
+                         AND run_at < now() AND job_type = $3
+                     ORDER BY priority DESC, run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED),
+                 taken AS (
+                     UPDATE apalis.jobs AS j SET status = 'Running', lock_by = $2, lock_at = now()
+                     FROM due WHERE j.id = due.id
+                     RETURNING j.id, j.job, j.attempts, j.max_attempts, j.idempotency_key, j.priority, j.run_at)
+                 SELECT id, job, attempts, max_attempts, idempotency_key FROM taken
+                 ORDER BY priority DESC, run_at, id",
+            )
+            .bind(rows(ended))
+            .bind(&consumer.name)
+            .bind(&consumer.queue)
+            .bind(i64::from(want))
+            .fetch_all(&self.pool)
+            .await?;
+            rows.iter().map(taken).collect()
         })
     }
 

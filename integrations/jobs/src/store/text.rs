@@ -2,10 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use apalis_core::task::Task;
-use apalis_core::worker::context::WorkerContext;
-
-use super::contract::{Consumer, Outcome, Taken};
+use super::contract::Outcome;
 use crate::Error;
 use crate::record::{JobState, QueueStats};
 
@@ -62,24 +59,6 @@ pub(super) fn time(seconds: i64) -> SystemTime {
 /// A number of a row that is never negative.
 pub(super) fn number(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(if value < 0 { 0 } else { u32::MAX })
-}
-
-/// What `apalis` calls a consumer.
-pub(super) fn worker(consumer: &Consumer) -> WorkerContext {
-    WorkerContext::new(&consumer.name)
-}
-
-/// A job that a query of `apalis` has taken.
-pub(super) fn taken(task: Task<Vec<u8>>) -> Result<Taken, Error> {
-    let (payload, context) = task.take();
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Ok(Taken {
-        id: context.task_id().map(ToString::to_string).unwrap_or_default().parse()?,
-        payload,
-        attempts: number(context.attempt()),
-        max_attempts: context.max_attempts().map_or(1, number),
-        key: context.idempotency_key().map(ToOwned::to_owned),
-    })
 }
 
 /// Adds a row of counted jobs, which come sorted by queue.
