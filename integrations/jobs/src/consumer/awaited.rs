@@ -14,8 +14,8 @@ use crate::store::{Ended, Taken};
 use crate::{Error, JobId};
 
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-/// What an exchange was to say, and the answer.
-pub(super) type Exchanged = (Vec<Ended>, Result<Vec<Taken>, Error>);
+/// What an exchange was to say, how many jobs it was to take, and the answer.
+pub(super) type Exchanged = (Vec<Ended>, u32, Result<Vec<Taken>, Error>);
 /// An attempt, by job and number, and how it has ended.
 pub(super) type Ending = (JobId, u64, Result<Result<(), Failure>, TaskError>);
 
@@ -29,6 +29,7 @@ pub(super) enum Turn {
     TimerDue,
     /// The storage tells no longer of what is pushed.
     Deaf,
+    Purged,
     Stop,
     DeadlineOver,
 }
@@ -68,6 +69,7 @@ pub(super) struct Awaited {
     pub(super) next_heartbeat: Option<Sleep>,
     pub(super) pushed: mpsc::Receiver<()>,
     pub(super) listening: Option<Boxed<()>>,
+    pub(super) purge: Option<Boxed<()>>,
     /// When to look for jobs, or to ask the storage again after a failure.
     pub(super) timer: Option<Sleep>,
     pub(super) stopping: Option<Boxed<()>>,
@@ -84,6 +86,7 @@ impl Awaited {
             next_heartbeat: None,
             pushed,
             listening: None,
+            purge: None,
             timer: None,
             stopping: Some(stopping),
             deadline: None,
@@ -112,6 +115,8 @@ impl Awaited {
             Turn::Pushed
         } else if take(&mut self.listening, cx).is_some() {
             Turn::Deaf
+        } else if take(&mut self.purge, cx).is_some() {
+            Turn::Purged
         } else if take(&mut self.timer, cx).is_some() {
             Turn::TimerDue
         } else {

@@ -86,7 +86,7 @@ pub(super) struct State {
     seen: Vec<JobId>,
     /// Those of them that the heartbeat before has told of, too.
     strange: Vec<JobId>,
-    /// Whether there may be jobs to take.
+    /// Whether there may be jobs to take, as far as pushes and the last exchange tell.
     is_due: bool,
     /// How often the storage has failed, the last times it was asked.
     failures: u32,
@@ -153,7 +153,8 @@ impl State {
                 Turn::Exchanged(exchanged) => self.exchanged(exchanged),
                 Turn::Beaten(answer) => self.beaten(answer),
                 Turn::HeartbeatDue => self.awaited.next_heartbeat = None,
-                Turn::Deaf => {}
+                // The next one begins when it is time.
+                Turn::Deaf | Turn::Purged => {}
                 Turn::Pushed | Turn::TimerDue => {
                     self.is_due = true;
                     self.awaited.timer = None;
@@ -190,6 +191,14 @@ impl State {
         {
             self.awaited.timer = Some(sleep(self.settings.poll_interval));
         }
+        let is_purge_due = self.purged.is_none_or(|at| at.elapsed() >= PURGE);
+        if self.awaited.purge.is_none()
+            && is_purge_due
+            && self.is_registered
+            && self.phase == Phase::Open
+        {
+            self.begin_purge();
+        }
         if self.awaited.listening.is_none() && self.phase == Phase::Open && self.is_registered {
             self.listen();
         }
@@ -212,26 +221,24 @@ impl State {
         let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
         self.beating = self.running.iter().map(|(id, running)| (*id, running.number)).collect();
         let release: Vec<_> = self.strange.drain(..).collect();
-        let purge = self.purge_due();
-        self.awaited.heartbeat = Some(Box::pin(async move {
-            let held = shared.store.heartbeat(&consumer, &release).await?;
-            if let Some((keep_done, keep_dead)) = purge {
-                let queue = Some(&*consumer.queue);
-                shared.purge(queue, JobState::Done, keep_done).await?;
-                shared.purge(queue, JobState::Cancelled, keep_done).await?;
-                shared.purge(queue, JobState::Dead, keep_dead).await?;
-            }
-            Ok(held)
-        }));
+        self.awaited.heartbeat =
+            Some(Box::pin(async move { shared.store.heartbeat(&consumer, &release).await }));
     }
 
-    /// How long ended jobs are kept, when it is time to delete older ones.
-    fn purge_due(&mut self) -> Option<(Duration, Duration)> {
-        if !self.is_registered || self.purged.is_some_and(|at| at.elapsed() < PURGE) {
-            return None;
-        }
+    /// Deletes old jobs. It is a request of its own, since there may be many, and heartbeats must not wait for it.
+    fn begin_purge(&mut self) {
         self.purged = Some(Instant::now());
-        Some((self.settings.keep_done, self.settings.keep_dead))
+        let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
+        let (done, dead) = (self.settings.keep_done, self.settings.keep_dead);
+        self.awaited.purge = Some(Box::pin(async move {
+            let old = [(JobState::Done, done), (JobState::Cancelled, done), (JobState::Dead, dead)];
+            for (state, age) in old {
+                if let Err(error) = shared.purge(Some(&consumer.queue), state, age).await {
+                    tracing::warn!(queue = &*consumer.queue, %error, "old jobs cannot be deleted");
+                    return;
+                }
+            }
+        }));
     }
 
     fn begin_exchange(&mut self, want: u32) {
@@ -241,20 +248,27 @@ impl State {
         self.awaited.timer = None;
         self.awaited.exchange = Some(Box::pin(async move {
             let answer = shared.store.exchange(&consumer, &ended, want).await;
-            (ended, answer)
+            (ended, want, answer)
         }));
-        self.is_due = false;
+        self.is_due &= want == 0;
     }
 
-    fn exchanged(&mut self, (mut ended, answer): Exchanged) {
+    fn exchanged(&mut self, (mut ended, want, answer): Exchanged) {
         self.telling.clear();
         match answer {
             Ok(taken) => {
                 self.failures = 0;
-                // Where there were some, there may be more.
-                self.is_due |= !taken.is_empty();
+                // Where there were as many as we could have, there may be more.
+                self.is_due |= want > 0 && taken.len() >= want as usize;
                 for taken in taken {
-                    self.start(taken);
+                    if self.phase == Phase::Open {
+                        self.start(taken);
+                    } else {
+                        // It was under way when the drain began.
+                        let attempt = taken.attempts.saturating_add(1);
+                        let outcome = Outcome::GivenBack;
+                        self.ended.push(Ended { id: taken.id, attempt, outcome });
+                    }
                 }
             }
             Err(error) => {
@@ -284,9 +298,6 @@ impl State {
         // What ran under this id was taken from us meanwhile; its end is nobody's business.
         self.running.insert(id, running);
         self.awaited.attempts.push(Attempt { id, number, task: (self.spawn)(taken, &token) });
-        if self.phase >= Phase::Cancelling {
-            self.cancel_all();
-        }
     }
 
     fn end(&mut self, (id, number, result): Ending) {
@@ -305,8 +316,6 @@ impl State {
                 _ => self.drained.ended += 1,
             }
         }
-        // There is a place for another one, unless the executor has none for this one.
-        self.is_due |= outcome != Outcome::GivenBack;
         self.ended.push(Ended { id, attempt, outcome });
     }
 

@@ -172,4 +172,38 @@ async fn an_attempt_is_a_task_with_name_tags_and_progress(moirai: Moirai, storag
     assert_eq!(jobs.status(id).await.unwrap().unwrap().record.state, JobState::Cancelled);
 }
 
-cases! { each_job_runs_once_and_computes_on_the_workers, an_error_is_tried_again_and_then_the_job_is_dead, panics_timeouts_and_cancels_are_failures_with_a_message, a_permanent_error_ends_a_job_that_has_attempts_left, a_payload_that_no_longer_parses_is_kept_with_a_clear_error, an_attempt_is_a_task_with_name_tags_and_progress }
+async fn a_long_computation_keeps_its_lease(_: Moirai, storage: Storage) {
+    const LEASE: Duration = Duration::from_secs(3);
+    let jobs = storage.open().await;
+    let queue = jobs.queue::<u32>("long").lease(LEASE);
+    let id = queue.push(&1).await.unwrap();
+    let runs = Arc::new(AtomicU32::new(0));
+    // Each with one worker, which the computation has for itself.
+    let executors = [(); 2].map(|()| {
+        let driver = moirai_tokio::driver().unwrap();
+        Moirai::builder().worker_threads(1).plugin(driver).build().unwrap()
+    });
+    let mut consumers = Vec::new();
+    for executor in &executors {
+        let runs = Arc::clone(&runs);
+        let consumer = queue.clone().run(executor, move |_: Job<u32>| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            async {
+                let started = std::time::Instant::now();
+                while started.elapsed() < LEASE * 2 {
+                    std::hint::spin_loop();
+                }
+                Ok::<_, std::io::Error>(())
+            }
+        });
+        consumers.push(consumer.unwrap());
+    }
+    let done = until_state(&jobs, id, JobState::Done).await;
+    assert_eq!((done.record.attempts, runs.load(Ordering::Relaxed)), (1, 1));
+    for consumer in consumers {
+        consumer.drain().await;
+    }
+}
+
+cases! {
+a_long_computation_keeps_its_lease, each_job_runs_once_and_computes_on_the_workers, an_error_is_tried_again_and_then_the_job_is_dead, panics_timeouts_and_cancels_are_failures_with_a_message, a_permanent_error_ends_a_job_that_has_attempts_left, a_payload_that_no_longer_parses_is_kept_with_a_clear_error, an_attempt_is_a_task_with_name_tags_and_progress }
