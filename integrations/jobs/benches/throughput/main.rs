@@ -56,7 +56,7 @@ struct Options {
 }
 
 fn options() -> Options {
-    let mut options = Options { jobs: 4_000, pushes: 200, rounds: 5, only: None };
+    let mut options = Options { jobs: 1_000, pushes: 200, rounds: 5, only: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match &*argument {
