@@ -59,13 +59,16 @@ impl ListJobs {
 }
 
 impl Jobs {
-    /// Opens the storage of this address: `postgres://…` for a PostgreSQL server, and anything else for the path of a file, which may have
-    /// `sqlite:` before it. Each needs the crate's feature of that name.
+    /// Opens the storage of this address: `postgres://…` for a PostgreSQL server, `redis://…` for a Redis server, and anything else for the
+    /// path of a file, which may have `sqlite:` before it. Each needs the crate's feature of that name.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] without the feature; else as the function of that storage.
-    #[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(clippy::unused_async))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "redis", feature = "sqlite")),
+        allow(clippy::unused_async)
+    )]
     pub async fn open(address: &str) -> Result<Self, Error> {
         if address.starts_with("postgres://") || address.starts_with("postgresql://") {
             #[cfg(feature = "postgres")]
@@ -73,9 +76,15 @@ impl Jobs {
             #[cfg(not(feature = "postgres"))]
             return missing_feature("postgres");
         }
+        if address.starts_with("redis://") || address.starts_with("rediss://") {
+            #[cfg(feature = "redis")]
+            return Self::redis(address).await;
+            #[cfg(not(feature = "redis"))]
+            return missing_feature("redis");
+        }
         if let Some((scheme, _)) = address.split_once("://") {
             let text = format!(
-                "the address has the scheme {scheme}, and there is postgres, or a path for SQLite"
+                "the address has the scheme {scheme}, and there are postgres and redis, or a path for SQLite"
             );
             return Err(Error::Setting(text));
         }
@@ -113,6 +122,28 @@ impl Jobs {
     pub async fn postgres(url: &str) -> Result<Self, Error> {
         let runtime = reactor()?;
         let open = crate::store::postgres::PostgresStore::open(url);
+        let (store, storage) = moirai_tokio::in_tokio(runtime.clone(), open).await?;
+        Ok(Self::new(Box::new(store), storage, runtime))
+    }
+
+    /// Connects to a Redis server, version 6.2 or later, which is no part of a Redis Cluster.
+    ///
+    /// The URL is one such as `redis://user:password@host:6379/0`, and `rediss://…` for an encrypted connection, which needs the feature
+    /// `tls`.
+    ///
+    /// The server keeps jobs in memory, and how much of it a crash of the server loses is up to its settings. With `appendonly yes` it
+    /// loses the last second; with `appendfsync always` as well, nothing that it has confirmed. Without, it loses all since the last
+    /// snapshot. Where `maxmemory` is set, `maxmemory-policy` must be `noeviction`, or else the server deletes jobs. When jobs are opened
+    /// on a server with other settings, the log has a warning.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoReactor`] in no context of tokio; [`Error::Open`] if the URL is wrong, the server does not answer within ten seconds,
+    /// refuses, is too old, or is part of a cluster; [`Error::Setting`] without the feature that an encrypted connection needs.
+    #[cfg(feature = "redis")]
+    pub async fn redis(url: &str) -> Result<Self, Error> {
+        let runtime = reactor()?;
+        let open = crate::store::redis::RedisStore::open(url);
         let (store, storage) = moirai_tokio::in_tokio(runtime.clone(), open).await?;
         Ok(Self::new(Box::new(store), storage, runtime))
     }
@@ -233,7 +264,7 @@ impl Jobs {
     }
 }
 
-#[cfg(not(all(feature = "postgres", feature = "sqlite")))]
+#[cfg(not(all(feature = "postgres", feature = "redis", feature = "sqlite")))]
 fn missing_feature(feature: &str) -> Result<Jobs, Error> {
     Err(Error::Setting(format!("this storage needs the feature `{feature}` of moirai-jobs")))
 }

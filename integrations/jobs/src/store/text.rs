@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::contract::Outcome;
 use crate::Error;
 use crate::record::{JobState, QueueStats};
@@ -29,6 +30,7 @@ pub(super) fn state(name: &str) -> Result<JobState, Error> {
 }
 
 /// The values of the column `status` that jobs of a state have, for a condition that an index serves.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) const fn statuses(state: JobState) -> &'static str {
     match state {
         JobState::Waiting | JobState::Scheduled => "('Pending')",
@@ -42,6 +44,7 @@ pub(super) const fn statuses(state: JobState) -> &'static str {
 
 /// The value of `status` after an attempt, and its error. `apalis` takes jobs that are pending, and those that have failed and have
 /// attempts left; it takes no others.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) fn after(outcome: &Outcome) -> (&'static str, Option<&str>) {
     match outcome {
         Outcome::Done => ("Done", None),

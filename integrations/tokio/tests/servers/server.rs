@@ -25,6 +25,8 @@ pub(crate) struct Server {
 enum Kind {
     Postgres,
     Redis,
+    /// With a file to which it appends what it confirms.
+    DurableRedis,
 }
 
 impl Server {
@@ -47,6 +49,13 @@ impl Server {
     pub(crate) fn redis() -> Option<Self> {
         let binary = find("redis-server", "redis-server")?;
         Some(Self::start(Kind::Redis, binary, Directory::new()))
+    }
+
+    /// Starts redis-server, and has it keep what it has confirmed when it crashes. `None` if it is not installed.
+    #[allow(dead_code, reason = "not all tests that include this file need it")]
+    pub(crate) fn durable_redis() -> Option<Self> {
+        let binary = find("redis-server", "redis-server")?;
+        Some(Self::start(Kind::DurableRedis, binary, Directory::new()))
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -89,7 +98,7 @@ impl Server {
                 let pid = rustix::process::Pid::from_child(&self.child);
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
             }
-            Kind::Redis => drop(self.child.kill()),
+            Kind::Redis | Kind::DurableRedis => drop(self.child.kill()),
         }
         let _ = self.child.wait();
     }
@@ -173,9 +182,12 @@ fn spawn(kind: Kind, binary: &Path, directory: &Path, port: u16) -> Child {
             command.args(["-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=50", "-p"]);
             command.arg(port.to_string());
         }
-        Kind::Redis => {
+        Kind::Redis | Kind::DurableRedis => {
             command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
             command.arg("--dir").arg(directory);
+            if matches!(kind, Kind::DurableRedis) {
+                command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+            }
         }
     }
     let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
