@@ -1,7 +1,6 @@
 //! The same tests with servers. One server serves all tests of its kind, one after the other.
 
 #[path = "../../../tokio/tests/servers/server.rs"]
-#[allow(dead_code, reason = "each kind of server has its own functions")]
 mod server;
 
 #[cfg(feature = "postgres")]

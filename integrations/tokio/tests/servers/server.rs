@@ -1,4 +1,5 @@
 //! Servers that a test starts, and that end with it.
+#![allow(dead_code, reason = "not all tests that include this file need each kind of server")]
 
 use std::fs;
 use std::io::Write;
@@ -52,7 +53,6 @@ impl Server {
     }
 
     /// Starts redis-server, and has it keep what it has confirmed when it crashes. `None` if it is not installed.
-    #[allow(dead_code, reason = "not all tests that include this file need it")]
     pub(crate) fn durable_redis() -> Option<Self> {
         let binary = find("redis-server", "redis-server")?;
         Some(Self::start(Kind::DurableRedis, binary, Directory::new()))

@@ -26,7 +26,6 @@
 //! | `{queue}:ranked` | sorted set | jobs with a priority that can be taken, the highest first: a list has one order |
 //! | `{queue}:pending` | sorted set | jobs that no attempt has been made at or that start anew, by their time, to count those that wait |
 //! | `{queue}:ids-STATE` | sorted set | the ids of the jobs in a state, to list and count them without looking at others |
-//! | `{queue}:inflight` | set | jobs that any consumer has; `apalis` counts this set, and never fills it |
 //! | `{queue}:cancelled` | sorted set | as `dead`: `apalis` knows no cancelled jobs |
 //! | `{queue}:idempotency` | hash | ids by key, as long as the job is there. In `apalis` each is a key of its own, which expires at once by default, and which may be that of another queue's jobs |
 //! | `moirai:jobs:queues` | hash | the queue of each job: an id says nothing of it |
@@ -41,5 +40,7 @@ mod connection;
 mod row;
 mod scripts;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use store::RedisStore;

@@ -84,9 +84,7 @@ end
 local function enter(queue, id, state, status)
     redis.call('HSET', meta(queue, id), 'state', state, 'status', status)
     redis.call('ZADD', queue .. ':ids-' .. state, 0, id)
-    if state == 'running' then
-        redis.call('SADD', queue .. ':inflight', id)
-    elseif ENDED[state] then
+    if ENDED[state] then
         redis.call('HSET', meta(queue, id), 'done_at', now)
         redis.call('ZADD', queue .. ':' .. state, now, id)
     end
@@ -109,7 +107,6 @@ local function leave(queue, id, job, is_dequeued)
     local state = job.state
     redis.call('ZREM', queue .. ':ids-' .. state, id)
     if state == 'running' then
-        redis.call('SREM', queue .. ':inflight', id)
         if job.consumer then
             redis.call('SREM', inflight(queue, job.consumer), id)
             redis.call('HDEL', meta(queue, id), 'locked_by')
