@@ -27,6 +27,9 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects. Returns what to call the storage, too, without a password.
     pub(super) async fn open(url: &str) -> Result<(Self, String), Error> {
+        if url.starts_with("rediss:") {
+            prepare_tls()?;
+        }
         // The library's error may repeat parts of the URL, which has the password.
         let client = Client::open(url).map_err(|_| {
             let text = "the URL is none such as redis://user:password@host:6379/0";
@@ -74,34 +77,8 @@ impl Connection {
             Err(error) if error.code() == Some("NOPERM") => return Ok(()),
             Err(error) => return Err(Error::storage(error)),
         };
-        let value = |name: &str| {
-            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-        };
-        let version = value("redis_version").unwrap_or_default();
-        let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
-        if let (Some(major), Some(minor)) = (parts.next(), parts.next())
-            && (major, minor) < OLDEST
-        {
-            let text = format!("the server has version {version}; 6.2 or later is needed");
-            return Err(Error::storage(text));
-        }
-        if value("cluster_enabled") == Some("1") {
-            return Err(Error::storage(
-                "the server is part of a Redis Cluster, and jobs need one server",
-            ));
-        }
-        if value("aof_enabled") == Some("0") {
-            tracing::warn!(
-                storage,
-                "the server does not append to a file what it is given (`appendonly`): a crash loses jobs"
-            );
-        }
-        let evicts = value("maxmemory_policy").is_some_and(|policy| policy != "noeviction");
-        if evicts && value("maxmemory").is_some_and(|limit| limit != "0") {
-            tracing::warn!(
-                storage,
-                "the server deletes keys when its memory is full (`maxmemory-policy`), which loses jobs"
-            );
+        for warning in judge(&info).map_err(Error::storage)? {
+            tracing::warn!(storage, "{warning}");
         }
         Ok(())
     }
@@ -132,6 +109,50 @@ impl Connection {
     }
 }
 
+/// What of a server's facts is to be warned of, or the reason why it cannot be used.
+fn judge(info: &str) -> Result<Vec<&'static str>, String> {
+    let value = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    let version = value("redis_version").unwrap_or_default();
+    let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    if let (Some(major), Some(minor)) = (parts.next(), parts.next())
+        && (major, minor) < OLDEST
+    {
+        return Err(format!("the server has version {version}, and 6.2 or later is needed"));
+    }
+    if value("cluster_enabled") == Some("1") {
+        return Err("the server is part of a Redis Cluster, and jobs need a single one".to_owned());
+    }
+    let mut warnings = Vec::new();
+    if value("aof_enabled") == Some("0") {
+        warnings.push("a crash of the server loses jobs, since it has no `appendonly yes`");
+    }
+    let evicts = value("maxmemory_policy").is_some_and(|policy| policy != "noeviction");
+    if evicts && value("maxmemory").is_some_and(|limit| limit != "0") {
+        warnings.push(
+            "the server deletes jobs when its memory is full, since its `maxmemory-policy` is not `noeviction`",
+        );
+    }
+    Ok(warnings)
+}
+
+/// Chooses the cryptography of encrypted connections, unless the process has done so.
+#[cfg(feature = "tls")]
+#[allow(clippy::unnecessary_wraps, reason = "it fails without the feature")]
+fn prepare_tls() -> Result<(), Error> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may be faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn prepare_tls() -> Result<(), Error> {
+    Err(Error::Setting("a rediss:// address needs the feature `tls` of moirai-jobs".to_owned()))
+}
+
 /// Waits for an answer, which may be an error of the server.
 async fn answer_or_refusal<T>(
     request: impl Future<Output = Result<T, RedisError>>,
@@ -151,4 +172,34 @@ async fn answer_or_refusal<T>(
 /// Waits for an answer.
 async fn answer<T>(request: impl Future<Output = Result<T, RedisError>>) -> Result<T, Error> {
     answer_or_refusal(request).await?.map_err(Error::storage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+
+    #[test]
+    fn what_is_too_old_or_in_a_cluster_is_refused() {
+        for version in ["5.0.14", "6.0.20"] {
+            let refusal = judge(&format!("# Server\r\nredis_version:{version}\r\n")).unwrap_err();
+            assert!(refusal.contains(version), "{refusal}");
+        }
+        assert!(judge("redis_version:7.0.15\r\ncluster_enabled:1\r\n").is_err());
+        assert_eq!(
+            judge("redis_version:6.2.0\r\ncluster_enabled:0\r\naof_enabled:1\r\n"),
+            Ok(vec![])
+        );
+        // What says nothing of itself may do.
+        assert_eq!(judge(""), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_may_lose_jobs_is_warned_of() {
+        let warnings =
+            judge("aof_enabled:0\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n").unwrap();
+        assert_eq!(warnings.len(), 1);
+        let warnings =
+            judge("aof_enabled:1\r\nmaxmemory:1000\r\nmaxmemory_policy:allkeys-lru\r\n").unwrap();
+        assert!(warnings.len() == 1 && warnings[0].contains("maxmemory-policy"), "{warnings:?}");
+    }
 }

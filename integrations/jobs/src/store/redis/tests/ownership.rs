@@ -1,6 +1,6 @@
 //! Whose a job is, and what becomes of it when that one is gone.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::harness::{consumer, ended, impatient, job, jobs, retry, with_server};
 use crate::record::JobState;
@@ -79,6 +79,7 @@ fn what_is_no_longer_a_consumers_is_not_its_to_end_and_does_not_hinder_the_rest(
 fn each_outcome_has_its_state() {
     with_server(|mut server| async move {
         let first = consumer("first");
+        let before = SystemTime::now();
         let ids = server.push("q", &jobs(6)).await;
         let taken = server.take(&first, 6).await;
         let error = || "no".to_owned();
@@ -95,6 +96,8 @@ fn each_outcome_has_its_state() {
         for (id, (outcome, state, attempts)) in ids.iter().zip(&outcomes) {
             assert_eq!(server.state(*id).await, (*state, *attempts), "{outcome:?}");
         }
+        let later = server.store.find(ids[1]).await.unwrap().unwrap();
+        assert!(later.run_at >= before + Duration::from_secs(60), "{later:?}");
         server.check_keys();
         // What was given back comes first, and then what is tried again at once.
         let again = server.take(&first, 9).await;
