@@ -133,8 +133,8 @@ impl Jobs {
     ///
     /// The server keeps jobs in memory, and how much of it a crash of the server loses is up to its settings. With `appendonly yes` it
     /// loses the last second; with `appendfsync always` as well, nothing that it has confirmed. Without, it loses all since the last
-    /// snapshot. Where `maxmemory` is set, `maxmemory-policy` must be `noeviction`, or else the server deletes jobs. When jobs are opened
-    /// on a server with other settings, the log has a warning.
+    /// snapshot. A replica that takes the server's place lacks what it has not received. Where `maxmemory` is set, `maxmemory-policy` must
+    /// be `noeviction`, or else the server deletes jobs. When jobs are opened on a server with other settings, the log has a warning.
     ///
     /// # Errors
     ///

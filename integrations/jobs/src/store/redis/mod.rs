@@ -35,6 +35,12 @@
 //!
 //! Jobs that `apalis` pushes are adopted when their time has come. Its workers must not serve a queue of ours: they would take jobs past
 //! all that it lacks.
+//!
+//! # Costs
+//!
+//! A request takes time that grows with the jobs and queues that it is about, and not with those that the server has, but for one: to
+//! cancel a job that can be taken searches `{queue}:active` for it. What may be about any number of jobs, as a purge, is done a thousand
+//! jobs at a time, so that the server serves others meanwhile.
 
 mod connection;
 mod row;

@@ -58,9 +58,10 @@ local function forget_if_empty(queue)
     end
 end
 
--- Tells all processes of a job that can be taken, on the channel of apalis.
+-- Tells all processes of a job that can be taken, on the channel of apalis. Whoever is not allowed to publish does without: consumers look
+-- for jobs by themselves, too.
 local function tell(queue, id)
-    redis.call('PUBLISH', 'tasks:' .. queue .. ':active:available', id)
+    redis.pcall('PUBLISH', 'tasks:' .. queue .. ':active:available', id)
 end
 
 -- Puts a job to those that can be taken: behind the others of its priority, or, if there is but one order, before them.

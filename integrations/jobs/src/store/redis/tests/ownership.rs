@@ -23,6 +23,9 @@ fn a_takeover_counts_an_attempt_and_kills_a_job_that_has_no_further_one() {
         assert_eq!(dead.error.as_deref(), Some(SILENT));
         assert!(dead.ended_at.is_some() && dead.consumer.is_none());
         server.check_keys();
+        let known: Vec<String> = server.ask(&["ZRANGE", "q:workers", "0", "-1"]);
+        assert!(known.iter().any(|name| name == "q 1 second"));
+        assert!(known.iter().all(|name| name != "q 1 first"), "who is silent is forgotten");
         // The first one learns of its loss, and what it takes from now on is its own.
         assert_eq!(server.store.heartbeat(&first, &[]).await.unwrap(), []);
         let again = server.take(&first, 10).await;
