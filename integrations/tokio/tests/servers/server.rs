@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "not all tests that include this file need each kind of server")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl Server {
         let started = Instant::now();
         loop {
             self.child = spawn(self.kind, &self.binary, &self.directory.0, self.port);
-            if accepts(&mut self.child, self.port) {
+            if accepts(self.kind, &mut self.child, self.port) {
                 return;
             }
             // What a killed PostgreSQL leaves behind may take a moment to end.
@@ -82,7 +82,7 @@ impl Server {
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut child = spawn(kind, &binary, &directory.0, port);
-            if accepts(&mut child, port) {
+            if accepts(kind, &mut child, port) {
                 return Self { kind, binary, directory, port, child };
             }
             child.wait().unwrap();
@@ -194,17 +194,41 @@ fn spawn(kind: Kind, binary: &Path, directory: &Path, port: u16) -> Child {
     command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
-/// Waits until something accepts connections on `port`, or `child` has ended, which is `false`.
-fn accepts(child: &mut Child, port: u16) -> bool {
+/// Waits until `child` accepts connections on `port`, or has ended, which is `false`.
+fn accepts(kind: Kind, child: &mut Child, port: u16) -> bool {
     let started = Instant::now();
     loop {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port))
+            && (matches!(kind, Kind::Postgres) || is_of(child, stream))
+        {
             return true;
         }
         assert!(started.elapsed() < LONG, "nothing accepts connections on port {port}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Whether it is this Redis that has accepted the connection, and not one of another test that was faster to take the port.
+fn is_of(child: &Child, mut stream: TcpStream) -> bool {
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut answer = [0; 4096];
+    let mut length = 0;
+    let expected = format!("\r\nprocess_id:{}\r\n", child.id());
+    if stream.write_all(b"INFO server\r\n").is_err() {
+        return false;
+    }
+    while let Ok(read @ 1..) = stream.read(&mut answer[length..]) {
+        length += read;
+        if String::from_utf8_lossy(&answer[..length]).contains(&expected) {
+            return true;
+        }
+        // The last of what it says of itself.
+        if answer[..length].ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    false
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::harness::{consumer, ended, impatient, job, jobs, retry, with_server};
+use super::harness::{LONG, consumer, ended, impatient, job, jobs, retry, with_server};
 use crate::record::JobState;
 use crate::store::contract::{Filter, Outcome, SILENT, Store};
 
@@ -115,6 +115,29 @@ fn each_outcome_has_its_state() {
         assert_eq!(server.state(ids[4]).await, (JobState::Waiting, 0));
         let dead = Filter { state: Some(JobState::Dead), limit: 9, ..Filter::default() };
         assert_eq!(server.listed(&dead).await, [ids[3]]);
+        server.check_keys();
+    });
+}
+
+#[test]
+fn a_job_is_tried_again_when_its_time_has_come() {
+    with_server(|mut server| async move {
+        let first = consumer("first");
+        let ids = server.push("q", &[job(2)]).await;
+        let taken = server.take(&first, 1).await;
+        let before = SystemTime::now();
+        server.end(&first, &[ended(&taken[0], retry(Duration::from_secs(1)))]).await;
+        let again = loop {
+            let again = server.take(&first, 1).await;
+            if !again.is_empty() {
+                break again;
+            }
+            assert_eq!(server.state(ids[0]).await, (JobState::Retrying, 1));
+            assert!(before.elapsed().unwrap() < LONG, "its time does not come");
+            moirai::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(before.elapsed().unwrap() >= Duration::from_secs(1));
+        assert_eq!((again[0].id, again[0].attempts), (ids[0], 1));
         server.check_keys();
     });
 }
