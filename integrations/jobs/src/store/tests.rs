@@ -253,7 +253,14 @@ fn postgres() {
     });
 }
 
-#[cfg(feature = "postgres")]
-#[allow(dead_code, reason = "other tests use all of it")]
+#[cfg(feature = "redis")]
+#[test]
+fn redis() {
+    let Some(server) = server::Server::redis() else { return };
+    let url = format!("redis://127.0.0.1:{}/", server.port());
+    run(async move { check(&super::redis::RedisStore::open(&url).await.unwrap().0).await });
+}
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
 #[path = "../../../tokio/tests/servers/server.rs"]
-mod server;
+pub(super) mod server;

@@ -1,8 +1,5 @@
 //! What the tests share.
 
-#[path = "../../../../../tokio/tests/servers/server.rs"]
-mod server;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -11,6 +8,7 @@ use moirai::Moirai;
 use super::super::RedisStore;
 use crate::record::JobState;
 use crate::store::contract::{Consumer, Ended, Filter, NewJob, Outcome, Store, Taken};
+use crate::store::tests;
 use crate::{Error, JobId};
 
 pub(super) const LONG: Duration = Duration::from_secs(60);
@@ -24,7 +22,7 @@ pub(super) struct Server {
 
 /// Runs a test with a server of its own.
 pub(super) fn with_server<F: Future<Output = ()>>(test: impl FnOnce(Server) -> F) {
-    let Some(server) = server::Server::redis() else { return };
+    let Some(server) = tests::server::Server::redis() else { return };
     let url = format!("redis://127.0.0.1:{}/", server.port());
     let driver = moirai_tokio::driver().unwrap();
     let tokio = driver.handle();
