@@ -36,9 +36,13 @@ impl Effects {
     pub(crate) async fn create(&self) -> Result<(), Failure> {
         let sql = "CREATE TABLE effects (key TEXT PRIMARY KEY); CREATE TABLE counter (n BIGINT NOT NULL); INSERT INTO counter VALUES (0)";
         match self {
-            Self::File(pool) => drop(sqlx::raw_sql(sql).execute(pool).await?),
+            Self::File(pool) => {
+                sqlx::raw_sql(sql).execute(pool).await?;
+            }
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await?),
+            Self::Postgres(pool) => {
+                sqlx::raw_sql(sql).execute(pool).await?;
+            }
         }
         Ok(())
     }
