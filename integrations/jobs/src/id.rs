@@ -31,6 +31,7 @@ impl JobId {
         Self(LAST.lock().generate().unwrap_or_else(|_| Ulid::generate()))
     }
 
+    #[cfg(any(feature = "sqlite", all(test, feature = "redis")))]
     pub(crate) const fn ulid(self) -> Ulid {
         self.0
     }

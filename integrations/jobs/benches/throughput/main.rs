@@ -10,7 +10,6 @@
 
 mod moirai_peer;
 mod plain;
-#[allow(dead_code, reason = "tests use all of it")]
 #[path = "../../../tokio/tests/servers/server.rs"]
 mod server;
 mod storage;
