@@ -27,7 +27,7 @@ KNOWN = 173
 # How many are run at a time.
 LANES = 2
 # In seconds, for the models of one mutation.
-LIMIT = 300
+LIMIT = 600
 
 # Chooses the version of a function, in each package.
 SWITCH = """

@@ -12,7 +12,14 @@ pub(crate) enum Effects {
     File(SqlitePool),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
+    #[cfg(feature = "redis")]
+    Redis(redis::aio::ConnectionManager),
 }
+
+/// Adds one, unless that was done under this key before.
+#[cfg(feature = "redis")]
+const ADD: &str =
+    "if redis.call('HSETNX', KEYS[1], ARGV[1], 1) == 1 then redis.call('INCR', KEYS[2]) end";
 
 impl Effects {
     /// The counter beside the jobs of this address.
@@ -25,6 +32,11 @@ impl Effects {
                 .connect(address)
                 .await?;
             return Ok(Self::Postgres(pool));
+        }
+        #[cfg(feature = "redis")]
+        if address.starts_with("redis") {
+            let client = redis::Client::open(address)?;
+            return Ok(Self::Redis(client.get_connection_manager().await?));
         }
         let options = SqliteConnectOptions::from_str(&format!("{address}.effects"))?
             .create_if_missing(true)
@@ -43,6 +55,8 @@ impl Effects {
             Self::Postgres(pool) => {
                 sqlx::raw_sql(sql).execute(pool).await?;
             }
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => {}
         }
         Ok(())
     }
@@ -69,6 +83,13 @@ impl Effects {
                 }
                 transaction.commit().await?;
             }
+            #[cfg(feature = "redis")]
+            Self::Redis(connection) => {
+                let script = redis::Script::new(ADD);
+                let mut call = script.key("effects");
+                let call = call.key("counter").arg(key);
+                call.invoke_async::<()>(&mut connection.clone()).await?;
+            }
         }
         Ok(())
     }
@@ -80,6 +101,12 @@ impl Effects {
             Self::File(pool) => sqlx::query_as(sql).fetch_one(pool).await?,
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => sqlx::query_as(sql).fetch_one(pool).await?,
+            #[cfg(feature = "redis")]
+            Self::Redis(connection) => {
+                let mut both = redis::pipe();
+                both.get("counter").hlen("effects");
+                both.query_async(&mut connection.clone()).await?
+            }
         })
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::farm::Farm;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use crate::server::Server;
 use crate::worker::LEASE;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -16,6 +18,8 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("sqlite_kills_and_a_stop", sqlite_kills_and_a_stop),
     #[cfg(feature = "postgres")]
     ("postgres_kills_a_stop_and_crashes", postgres_kills_a_stop_and_crashes),
+    #[cfg(feature = "redis")]
+    ("redis_kills_a_stop_and_crashes", redis_kills_a_stop_and_crashes),
 ];
 
 /// 2,000 jobs of 100 ms.
@@ -73,9 +77,22 @@ fn sqlite_takeover() {
 
 #[cfg(feature = "postgres")]
 fn postgres_kills_a_stop_and_crashes() {
-    let Some(mut server) = crate::server::Server::postgres() else { return };
+    let Some(server) = Server::postgres() else { return };
     let address = format!("postgres://moirai@127.0.0.1:{}/postgres", server.port());
-    let mut farm = Farm::new("postgres", Some(address), 3, &many());
+    harass_with_crashes("postgres", server, address);
+}
+
+#[cfg(feature = "redis")]
+fn redis_kills_a_stop_and_crashes() {
+    let Some(server) = Server::durable_redis() else { return };
+    let address = format!("redis://127.0.0.1:{}/", server.port());
+    harass_with_crashes("redis", server, address);
+}
+
+/// Kills the server twice, too.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn harass_with_crashes(name: &str, mut server: Server, address: String) {
+    let mut farm = Farm::new(name, Some(address), 3, &many());
     harass(&mut farm, |second| {
         if second == 1 || second == 4 {
             server.crash_and_restart();
