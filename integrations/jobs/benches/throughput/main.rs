@@ -2,7 +2,7 @@
 //! storage, the same number of threads and the same number of jobs at a time.
 //!
 //! ```console
-//! cargo bench -p moirai-jobs --bench throughput                       # SQLite, and PostgreSQL where it is installed
+//! cargo bench -p moirai-jobs --bench throughput                       # SQLite, and what servers are installed
 //! cargo bench -p moirai-jobs --bench throughput -- --rounds 9 sqlite
 //! ```
 //!
@@ -66,7 +66,7 @@ fn options() -> Options {
                 options.rounds = value.filter(|rounds| *rounds > 0).expect("--rounds NUMBER");
             }
             "--help" => {
-                println!("throughput [--test] [--rounds NUMBER] [sqlite|postgres]");
+                println!("throughput [--test] [--rounds NUMBER] [sqlite|postgres|redis]");
                 std::process::exit(0);
             }
             name => options.only = Some(name.to_owned()),

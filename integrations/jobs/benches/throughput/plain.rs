@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use apalis::prelude::*;
 use apalis_postgres::PostgresStorage;
+use apalis_redis::RedisStorage;
 use apalis_sqlite::SqliteStorage;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -79,6 +80,13 @@ pub(crate) fn run(address: &str, load: Load) -> Turn {
             tokio::spawn(
                 async move { work!(storage.clone(), storage.poll_with_interval(POLL), load) },
             )
+        } else if address.starts_with("redis") {
+            let connection = apalis_redis::connect(address).await.unwrap();
+            let config = apalis_redis::Config::default().queue("bench").batch_size(batch);
+            let storage = RedisStorage::<u32>::new(connection).with_config(config);
+            tokio::spawn(
+                async move { work!(storage.clone(), storage.poll_with_interval(POLL), load) },
+            )
         } else {
             let pool = sqlite(address).await;
             let config = apalis_sqlite::Config::default().queue("bench").batch_size(batch);
@@ -127,6 +135,14 @@ pub(crate) fn latencies(address: &str, pushes: u32) -> Vec<Duration> {
             let config = apalis_postgres::Config::default().queue("bench").batch_size(16);
             let storage = PostgresStorage::<u32>::new(&pool).with_config(config);
             tokio::spawn(async move { push!(storage.clone(), storage.with_pubsub(), pushes) })
+        } else if address.starts_with("redis") {
+            let connection = apalis_redis::connect(address).await.unwrap();
+            let config = apalis_redis::Config::default().queue("bench").batch_size(16);
+            let storage = RedisStorage::<u32>::new(connection).with_config(config);
+            // It has nothing that tells of a push.
+            tokio::spawn(
+                async move { push!(storage.clone(), storage.poll_with_interval(POLL), pushes) },
+            )
         } else {
             drop(sqlite(address).await);
             let (pool, callback) = SqliteStorage::connect_with_callback(address).unwrap();

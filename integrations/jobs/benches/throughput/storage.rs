@@ -5,25 +5,28 @@ use std::path::PathBuf;
 
 use crate::server::Server;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
+    Redis,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+    pub(crate) const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::Redis];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+            Self::Redis => "redis",
         }
     }
 }
 
 /// A folder, or a server.
 pub(crate) struct Storage {
+    kind: Kind,
     folder: PathBuf,
     server: Option<Server>,
     count: Cell<u32>,
@@ -36,8 +39,9 @@ impl Storage {
         let server = match kind {
             Kind::Sqlite => None,
             Kind::Postgres => Some(Server::postgres()?),
+            Kind::Redis => Some(Server::redis()?),
         };
-        Some(Self { folder, server, count: Cell::new(0) })
+        Some(Self { kind, folder, server, count: Cell::new(0) })
     }
 
     /// The address of an empty storage.
@@ -45,6 +49,11 @@ impl Storage {
         self.count.set(self.count.get() + 1);
         let number = self.count.get();
         match &self.server {
+            Some(server) if self.kind == Kind::Redis => {
+                let address = format!("redis://127.0.0.1:{}/", server.port());
+                flush(&address);
+                address
+            }
             None => self.folder.join(format!("{number}.db")).to_str().unwrap().to_owned(),
             Some(server) => {
                 let address = |database: &str| {
@@ -80,5 +89,14 @@ fn create_database(address: &str, name: &str) {
         };
         let sql = format!("CREATE DATABASE {name}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    });
+}
+
+fn flush(address: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = redis::Client::open(address).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
     });
 }
