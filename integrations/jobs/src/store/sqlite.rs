@@ -1,16 +1,18 @@
 //! Jobs in a file, by SQLite.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::TaskId;
 use apalis_sqlite::{SqliteStorage, queries};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
 
 use super::contract::{
     Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
@@ -90,9 +92,46 @@ impl SqliteStore {
         })
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+    async fn begin(&self) -> Result<Write, Error> {
+        let mut write = Write(Some(self.write.acquire().await?));
         // A transaction that begins by reading fails when another one writes before it does.
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *write).await?;
+        Ok(write)
+    }
+}
+
+/// A transaction. If it is dropped without a commit, its connection is closed, which undoes it: after an error such as a full disk, SQLite
+/// may have ended the transaction itself, and the library's own transactions would take it for open for ever.
+struct Write(Option<PoolConnection<Sqlite>>);
+
+impl Write {
+    async fn commit(mut self) -> Result<(), Error> {
+        sqlx::raw_sql("COMMIT").execute(&mut *self).await?;
+        // Back to the pool.
+        drop(self.0.take());
+        Ok(())
+    }
+}
+
+impl Deref for Write {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        self.0.as_ref().expect("it is there until the commit")
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.0.as_mut().expect("it is there until the commit")
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
     }
 }
 
@@ -376,7 +415,7 @@ impl Store for SqliteStore {
                 .bind(&consumer.name)
                 .execute(&mut *transaction)
                 .await?;
-            Ok(transaction.commit().await?)
+            transaction.commit().await
         })
     }
 

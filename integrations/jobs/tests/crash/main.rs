@@ -5,6 +5,7 @@
 
 mod effects;
 mod farm;
+mod full;
 mod process;
 mod scenarios;
 #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -16,6 +17,12 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "work") {
         worker::work(&arguments[1..]);
+        return;
+    }
+    if let [first, disk] = &*arguments
+        && first == "fill"
+    {
+        full::fill(disk);
         return;
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));

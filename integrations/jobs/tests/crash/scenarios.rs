@@ -14,6 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// All scenarios, by name.
 pub(crate) const ALL: &[(&str, fn())] = &[
+    ("sqlite_full_disk", crate::full::sqlite_full_disk),
     ("sqlite_takeover", sqlite_takeover),
     ("sqlite_kills_and_a_stop", sqlite_kills_and_a_stop),
     #[cfg(feature = "postgres")]
