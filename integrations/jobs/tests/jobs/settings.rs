@@ -56,6 +56,26 @@ fn what_is_no_file_with_jobs_is_not_opened() {
 }
 
 #[test]
+fn many_open_a_file_for_the_first_time_at_once() {
+    run(Storage::file(), |moirai, storage| {
+        Box::pin(async move {
+            let open = |_| {
+                let storage = storage.clone();
+                moirai.spawn_async(async move {
+                    let jobs = storage.open().await;
+                    jobs.queue::<u32>("first").push(&1).await.unwrap();
+                })
+            };
+            let opening: Vec<_> = (0..8).map(open).collect();
+            for opened in opening {
+                opened.await.unwrap();
+            }
+            assert_eq!(storage.open().await.queues().await.unwrap()[0].waiting, 8);
+        })
+    });
+}
+
+#[test]
 fn without_a_reactor_the_error_says_what_to_do() {
     let moirai = Moirai::builder().worker_threads(1).build().unwrap();
     let error = moirai.block_on(Jobs::sqlite("never.db")).unwrap_err();
