@@ -16,10 +16,16 @@ use tokio::sync::mpsc;
 use crate::record::{JobRecord, JobState, QueueStats};
 use crate::{Error, JobId, Jobs, ListJobs};
 
-/// How often the storage is asked while somebody looks.
-const PERIOD: Duration = Duration::from_secs(1);
-/// How long after a look somebody is taken to look still.
-const LOOKING: Duration = Duration::from_secs(30);
+/// How often it is looked whether the storage is to be asked.
+const TICK: Duration = Duration::from_secs(1);
+/// How long ago somebody has looked at the most, and how often the storage is asked then: a page looks twice a second, and a scrape each
+/// minute or so.
+const PERIODS: [(Duration, Duration); 2] = [
+    (Duration::from_secs(10), Duration::from_secs(1)),
+    (Duration::from_secs(600), Duration::from_secs(10)),
+];
+/// How often it is asked when nobody looks.
+const IDLE: Duration = Duration::from_secs(60);
 /// How many queues, and how many dead jobs of each, are known.
 const MOST: u32 = 100;
 /// How many requests for another round of attempts may wait.
@@ -39,8 +45,8 @@ struct Latest {
 }
 
 impl Jobs {
-    /// Starts a task that asks the storage for its queues, for the [live page](moirai::metrics::QueueSource), and as long as somebody
-    /// looks: once a second. It ends with the returned monitor, and when the executor shuts down.
+    /// Starts a task that asks the storage for its queues, for the [live page](moirai::metrics::QueueSource): once a second
+    /// while somebody looks at it, each ten seconds while it is scraped, and else once a minute. It ends with the returned monitor, and when the executor shuts down.
     ///
     /// ```
     /// use moirai::prelude::*;
@@ -82,13 +88,13 @@ async fn watch(
     monitor: std::sync::Weak<Monitor>,
     mut requested: mpsc::Receiver<JobId>,
 ) {
-    let mut is_first = true;
+    let mut asked: Option<Instant> = None;
     loop {
         let Some(known) = monitor.upgrade() else { return };
-        let is_looked_at = known.latest.lock().looked.is_some_and(|at| at.elapsed() < LOOKING);
+        let looked = known.latest.lock().looked;
         drop(known);
-        if is_first || is_looked_at {
-            is_first = false;
+        if asked.is_none_or(|at| at.elapsed() >= period(looked)) {
+            asked = Some(Instant::now());
             match ask(&jobs).await {
                 Ok((queues, dead)) => {
                     let Some(monitor) = monitor.upgrade() else { return };
@@ -98,16 +104,23 @@ async fn watch(
                 Err(error) => tracing::debug!(%error, "the queues of jobs cannot be shown"),
             }
         }
-        match select(pin!(requested.recv()), sleep(PERIOD)).await {
+        match select(pin!(requested.recv()), sleep(TICK)).await {
             Either::Left((Some(id), _)) => {
                 if let Err(error) = jobs.retry(id).await {
                     tracing::warn!(%id, %error, "a job cannot be retried");
                 }
+                asked = None;
             }
             Either::Left((None, _)) => return,
             Either::Right(_) => {}
         }
     }
+}
+
+/// How long what the storage has said will do.
+fn period(looked: Option<Instant>) -> Duration {
+    let ago = looked.map_or(Duration::MAX, |at| at.elapsed());
+    PERIODS.iter().find(|(within, _)| ago <= *within).map_or(IDLE, |(_, period)| *period)
 }
 
 type Asked = (Vec<QueueStats>, HashMap<String, Vec<JobRecord>>);

@@ -3,6 +3,7 @@
 //! ```console
 //! cargo run --release --example farm
 //! cargo run --release --example farm -- --postgres postgres://user@host/database
+//! cargo run --release --example farm -- --page 9464
 //! cargo run --release --example farm -- --help
 //! ```
 
@@ -43,6 +44,9 @@ struct Options {
     /// Keep the jobs in this Redis server instead of in a file.
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+    /// Serve the live page, with the queue, on this port of the loopback interface; 0 lets the system choose.
+    #[arg(long, value_name = "PORT")]
+    page: Option<u16>,
     /// Kill no process.
     #[arg(long)]
     peaceful: bool,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use moirai::metrics::page::Page;
 use moirai::prelude::*;
 use moirai_jobs::{JobId, JobState, Jobs, ListJobs, QueueStats};
 
@@ -44,6 +45,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     moirai_tokio::block_on(&moirai, tokio, async {
         let jobs = Jobs::open(&address).await?;
         // Of its own, so that a server may have the jobs of other farms.
+        let page = Page::new(&moirai).queues(jobs.monitor(&moirai)).allow_retry(true);
+        let server = match options.page {
+            Some(port) => Some(page.address(("127.0.0.1", port)).serve()?),
+            None => None,
+        };
+        if let Some(server) = &server {
+            println!("the live page is at {}", server.url());
+        }
         let queue = format!("pictures of {}", std::process::id());
         let started = Instant::now();
         let payloads: Vec<_> = (0..options.jobs).map(Picture::new).collect();
