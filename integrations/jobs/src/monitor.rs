@@ -45,8 +45,9 @@ struct Latest {
 }
 
 impl Jobs {
-    /// Starts a task that asks the storage for its queues, for the [live page](moirai::metrics::QueueSource): once a second
-    /// while somebody looks at it, each ten seconds while it is scraped, and else once a minute. It ends with the returned monitor, and when the executor shuts down.
+    /// Starts a task that asks the storage for its queues, for the [live page](moirai::metrics::QueueSource): once a second while somebody
+    /// looks at it, each ten seconds while it is scraped, and else once a minute. It ends with the returned monitor, and when the executor
+    /// shuts down.
     ///
     /// ```
     /// use moirai::prelude::*;
