@@ -44,10 +44,9 @@ impl Default for Settings {
 impl Settings {
     /// Says what of these settings, or of the name of a queue that has them, makes no sense.
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
+        check_name(name)?;
         let concurrency = self.concurrency.unwrap_or(1);
-        let wrong = if name.is_empty() || name.len() > MOST_BYTES {
-            format!("the name of a queue has 1 to {MOST_BYTES} bytes, and not {}", name.len())
-        } else if concurrency == 0 || concurrency > 10_000 {
+        let wrong = if concurrency == 0 || concurrency > 10_000 {
             format!("queue {name}: the concurrency is 1 to 10,000 jobs, and not {concurrency}")
         } else if self.lease < Duration::from_secs(3) {
             format!("queue {name}: the lease is three seconds at least, and not {:?}", self.lease)
@@ -60,5 +59,16 @@ impl Settings {
             return Ok(());
         };
         Err(Error::Setting(wrong))
+    }
+}
+
+/// Says why no queue may have this name.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    match name.len() {
+        1..=MOST_BYTES => Ok(()),
+        bytes => {
+            let text = format!("the name of a queue has 1 to {MOST_BYTES} bytes, and not {bytes}");
+            Err(Error::Setting(text))
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Jobs in a file, by SQLite.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -452,17 +453,51 @@ impl Store for SqliteStore {
 
     fn queues(&self) -> Answer<'_, Vec<QueueStats>> {
         Box::pin(async move {
-            let sql = format!(
-                "SELECT job_type, {STATE} AS state, count(*) AS jobs, min(run_at) AS oldest
-                 FROM Jobs GROUP BY job_type, 2 ORDER BY job_type"
-            );
-            let mut queues: Vec<QueueStats> = Vec::new();
-            for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.read).await? {
-                let (name, state): (String, _) = (row.try_get("job_type")?, row.try_get("state")?);
-                let (jobs, oldest) = (row.try_get("jobs")?, row.try_get("oldest")?);
-                text::count(&mut queues, name, text::state(state)?, jobs, oldest);
+            // The first part goes through an index alone, in its order: a tenth of what it takes to find out each job's state. The others
+            // are about few jobs, which the first part has counted with their status.
+            let rows = sqlx::query(
+                r#"SELECT job_type, status AS part, count(*) AS jobs, min(run_at) AS oldest FROM Jobs GROUP BY job_type, status
+                 UNION ALL SELECT job_type, 'scheduled', count(*), 0 FROM Jobs
+                     WHERE status = 'Pending' AND run_at > unixepoch() GROUP BY job_type
+                 UNION ALL SELECT job_type, 'retrying', count(*), 0 FROM Jobs
+                     WHERE status = 'Failed' AND attempts < max_attempts GROUP BY job_type
+                 UNION ALL SELECT job_type, 'cancelled', count(*), 0 FROM Jobs
+                     WHERE status = 'Killed' AND last_result = '{"Err":"cancelled"}' GROUP BY job_type"#,
+            )
+            .fetch_all(&self.read)
+            .await?;
+            let mut queues: BTreeMap<String, QueueStats> = BTreeMap::new();
+            for row in rows {
+                let name: String = row.try_get("job_type")?;
+                let jobs = u64::try_from(row.try_get::<i64, _>("jobs")?).unwrap_or(0);
+                let queue =
+                    queues.entry(name).or_insert_with_key(|name| QueueStats::new(name.clone()));
+                match row.try_get("part")? {
+                    "Pending" => {
+                        queue.waiting += jobs;
+                        queue.oldest_waiting = Some(text::time(row.try_get("oldest")?));
+                    }
+                    "scheduled" => {
+                        queue.scheduled += jobs;
+                        queue.waiting = queue.waiting.saturating_sub(jobs);
+                    }
+                    "retrying" => {
+                        queue.retrying += jobs;
+                        queue.dead = queue.dead.saturating_sub(jobs);
+                    }
+                    "cancelled" => {
+                        queue.cancelled += jobs;
+                        queue.dead = queue.dead.saturating_sub(jobs);
+                    }
+                    "Done" => queue.done += jobs,
+                    "Failed" | "Killed" => queue.dead += jobs,
+                    _ => queue.running += jobs,
+                }
             }
-            Ok(queues)
+            for queue in queues.values_mut() {
+                queue.oldest_waiting = queue.oldest_waiting.filter(|_| queue.waiting > 0);
+            }
+            Ok(queues.into_values().collect())
         })
     }
 

@@ -205,5 +205,26 @@ async fn a_long_computation_keeps_its_lease(_: Moirai, storage: Storage) {
     }
 }
 
+async fn a_cancel_by_another_process_reaches_the_task(moirai: Moirai, storage: Storage) {
+    let jobs = storage.open().await;
+    // Knows of this one's tasks as little as another process does.
+    let elsewhere = storage.open().await;
+    let queue = jobs.queue::<u32>("far").lease(Duration::from_secs(3));
+    let id = queue.push(&1).await.unwrap();
+    let consumer = queue
+        .run(&moirai, async |_: Job<u32>| -> Result<(), std::io::Error> {
+            std::future::pending().await
+        })
+        .unwrap();
+    until(&jobs, id, |status| status.running().is_some()).await;
+    assert!(elsewhere.status(id).await.unwrap().unwrap().attempts.is_empty());
+    assert!(elsewhere.cancel(id).await.unwrap());
+    let status = until(&jobs, id, |status| status.running().is_none()).await;
+    assert_eq!(status.attempts[0].status, TaskStatus::Cancelled);
+    consumer.drain().await;
+    assert_eq!(jobs.status(id).await.unwrap().unwrap().record.state, JobState::Cancelled);
+}
+
 cases! {
+    a_cancel_by_another_process_reaches_the_task,
 a_long_computation_keeps_its_lease, each_job_runs_once_and_computes_on_the_workers, an_error_is_tried_again_and_then_the_job_is_dead, panics_timeouts_and_cancels_are_failures_with_a_message, a_permanent_error_ends_a_job_that_has_attempts_left, a_payload_that_no_longer_parses_is_kept_with_a_clear_error, an_attempt_is_a_task_with_name_tags_and_progress }

@@ -39,6 +39,7 @@ async fn dead_jobs_are_listed_retried_and_moved(moirai: Moirai, storage: Storage
     assert!(!jobs.retry(ids[1]).await.unwrap(), "it is done");
     let waiting = jobs.status(ids[0]).await.unwrap().unwrap().record;
     assert_eq!((waiting.state, waiting.attempts), (JobState::Waiting, 0));
+    assert!(jobs.move_dead("work", "").await.is_err());
     assert_eq!(jobs.move_dead("work", "morgue").await.unwrap(), 1);
     let moved = jobs.status(ids[2]).await.unwrap().unwrap().record;
     assert_eq!((moved.queue.as_str(), moved.state), ("morgue", JobState::Waiting));
@@ -71,6 +72,12 @@ async fn a_waiting_job_is_cancelled_and_a_cancelled_one_can_be_retried(
     until_state(&jobs, other, JobState::Done).await;
     let record = jobs.status(id).await.unwrap().unwrap().record;
     assert_eq!((record.state, record.attempts), (JobState::Cancelled, 0));
+    // All states are counted.
+    let later = std::time::SystemTime::now() + Duration::from_secs(3_600);
+    jobs.queue::<u32>("calm").push_at(&3, later).await.unwrap();
+    let stats = jobs.queues().await.unwrap().remove(0);
+    assert_eq!((stats.waiting, stats.scheduled, stats.running, stats.retrying), (0, 1, 0, 0));
+    assert_eq!((stats.done, stats.dead, stats.cancelled, stats.oldest_waiting), (1, 0, 1, None));
     assert!(jobs.retry(id).await.unwrap());
     until_state(&jobs, id, JobState::Done).await;
     consumer.drain().await;
