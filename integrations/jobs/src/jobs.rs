@@ -71,13 +71,13 @@ impl Jobs {
         allow(clippy::unused_async)
     )]
     pub async fn open(address: &str) -> Result<Self, Error> {
-        if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+        if address.starts_with("postgres:") || address.starts_with("postgresql:") {
             #[cfg(feature = "postgres")]
             return Self::postgres(address).await;
             #[cfg(not(feature = "postgres"))]
             return missing_feature("postgres");
         }
-        if address.starts_with("redis://") || address.starts_with("rediss://") {
+        if address.starts_with("redis:") || address.starts_with("rediss:") {
             #[cfg(feature = "redis")]
             return Self::redis(address).await;
             #[cfg(not(feature = "redis"))]

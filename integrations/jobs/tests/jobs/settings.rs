@@ -56,6 +56,25 @@ fn what_is_no_file_with_jobs_is_not_opened() {
 }
 
 #[test]
+fn an_address_is_taken_for_what_it_begins_with() {
+    run(Storage::file(), |_, _| {
+        Box::pin(async {
+            let error = Jobs::open("ftp://host/jobs").await.unwrap_err();
+            assert!(error.to_string().contains("the scheme ftp"), "{error}");
+            #[cfg(feature = "postgres")]
+            for wrong in ["postgresql://[", "postgres://me:secret@[/"] {
+                let error = Jobs::open(wrong).await.unwrap_err().to_string();
+                assert!(error.contains("postgres://user:password@host:5432/database"), "{error}");
+                assert!(!error.contains("secret"), "{error}");
+            }
+            #[cfg(feature = "redis")]
+            assert!(Jobs::open("redis:nonsense").await.is_err());
+            assert!(!std::path::Path::new("redis:nonsense").exists());
+        })
+    });
+}
+
+#[test]
 fn many_open_a_file_for_the_first_time_at_once() {
     run(Storage::file(), |moirai, storage| {
         Box::pin(async move {
