@@ -1,6 +1,8 @@
 //! Where jobs are kept.
 
 mod contract;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod held;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]

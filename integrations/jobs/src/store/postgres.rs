@@ -5,18 +5,21 @@ use std::time::{Duration, SystemTime};
 
 use apalis_postgres::{InsertEvent, PostgresStorage};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Postgres, Row};
 use tokio::sync::mpsc;
 
 use super::contract::{
     Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
 };
+use super::held::Held;
 use super::text;
 use crate::record::{JobRecord, JobState, QueueStats};
 use crate::{Error, JobId};
 
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The connections of a process, beside one for each consumer that listens.
 const CONNECTIONS: u32 = 4;
 /// On which the triggers of `apalis` tell of a push.
@@ -48,6 +51,8 @@ impl PostgresStore {
             let text = "the URL is none such as postgres://user:password@host:5432/database";
             Error::open("PostgreSQL", text)
         })?;
+        // A transaction of a process that was cut off must not hold locks for longer.
+        let options = options.options([("idle_in_transaction_session_timeout", "10s")]);
         let (host, port) = (options.get_host(), options.get_port());
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let storage = format!("postgres://{host}:{port}/{database}");
@@ -71,6 +76,33 @@ impl PostgresStore {
             .map_err(|error| Error::open(storage.clone(), error))?;
         Ok((Self { pool, options }, storage))
     }
+}
+
+impl PostgresStore {
+    async fn acquire(&self) -> Result<Held<Postgres>, Error> {
+        Ok(Held::new(self.pool.acquire().await?))
+    }
+
+    async fn begin(&self) -> Result<Held<Postgres>, Error> {
+        let mut connection = self.acquire().await?;
+        sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+        Ok(connection)
+    }
+}
+
+/// Ends a transaction. Without this, its connection is closed, which undoes it.
+async fn commit(mut transaction: Held<Postgres>) -> Result<(), Error> {
+    sqlx::raw_sql("COMMIT").execute(&mut *transaction).await?;
+    transaction.give_back();
+    Ok(())
+}
+
+/// Waits for the answer to a request, but not for ever: where the network swallows what is sent, the system needs a quarter of an hour to
+/// notice.
+async fn bounded<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| {
+        Err(Error::storage(format!("the server has not answered within {PATIENCE:?}")))
+    })
 }
 
 /// The lease in seconds.
@@ -129,12 +161,12 @@ fn record(row: &PgRow) -> Result<JobRecord, Error> {
 
 impl Store for PostgresStore {
     fn push<'a>(&'a self, queue: &'a str, jobs: &'a [NewJob]) -> Answer<'a, Vec<JobId>> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
             let keys: Vec<_> = jobs.iter().map(|job| job.key.clone()).collect();
             let run_at: Vec<_> =
                 jobs.iter().map(|job| job.run_at.and_then(|at| i64::try_from(at).ok())).collect();
             let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             // The query of `apalis` fails where a key is there already.
             sqlx::query(
                 "INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, metadata, idempotency_key)
@@ -167,9 +199,9 @@ impl Store for PostgresStore {
                     .parse()?,
                 });
             }
-            transaction.commit().await?;
+            commit(transaction).await?;
             Ok(ids)
-        })
+        }))
     }
 
     fn exchange<'a>(
@@ -178,7 +210,8 @@ impl Store for PostgresStore {
         ended: &'a [Ended],
         want: u32,
     ) -> Answer<'a, Vec<Taken>> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             // One statement, and so one round trip, and one transaction. Which jobs to take, and in which order, is as in `apalis`.
             let rows = sqlx::query(
                 "WITH ended AS (
@@ -207,10 +240,11 @@ impl Store for PostgresStore {
             .bind(&consumer.name)
             .bind(&consumer.queue)
             .bind(i64::from(want))
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *connection)
             .await?;
+            connection.give_back();
             rows.iter().map(taken).collect()
-        })
+        }))
     }
 
     fn heartbeat<'a>(
@@ -218,8 +252,8 @@ impl Store for PostgresStore {
         consumer: &'a Consumer,
         release: &'a [JobId],
     ) -> Answer<'a, Vec<JobId>> {
-        Box::pin(async move {
-            let mut transaction = self.pool.begin().await?;
+        Box::pin(bounded(async move {
+            let mut transaction = self.begin().await?;
             sqlx::query(
                 "INSERT INTO apalis.workers (id, worker_type, storage_name, layers, last_seen)
                  VALUES ($1, $2, 'moirai-jobs', '', now())
@@ -271,14 +305,14 @@ impl Store for PostgresStore {
                     .bind(&consumer.name)
                     .fetch_all(&mut *transaction)
                     .await?;
-            transaction.commit().await?;
+            commit(transaction).await?;
             held.iter().map(|id| id.parse()).collect()
-        })
+        }))
     }
 
     fn leave<'a>(&'a self, consumer: &'a Consumer) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let mut transaction = self.pool.begin().await?;
+        Box::pin(bounded(async move {
+            let mut transaction = self.begin().await?;
             sqlx::query(
                 "UPDATE apalis.jobs SET status = 'Pending', lock_by = NULL WHERE lock_by = $1",
             )
@@ -289,8 +323,8 @@ impl Store for PostgresStore {
                 .bind(&consumer.name)
                 .execute(&mut *transaction)
                 .await?;
-            Ok(transaction.commit().await?)
-        })
+            commit(transaction).await
+        }))
     }
 
     fn listen<'a>(&'a self, queue: &'a str, pushed: mpsc::Sender<()>) -> Answer<'a, ()> {
@@ -315,18 +349,21 @@ impl Store for PostgresStore {
     }
 
     fn find(&self, id: JobId) -> Answer<'_, Option<JobRecord>> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let sql = format!("SELECT {COLUMNS}, {STATE} AS state FROM apalis.jobs WHERE id = $1");
             let row = sqlx::query(AssertSqlSafe(sql))
                 .bind(id.to_string())
-                .fetch_optional(&self.pool)
+                .fetch_optional(&mut *connection)
                 .await?;
+            connection.give_back();
             row.as_ref().map(record).transpose()
-        })
+        }))
     }
 
     fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Vec<JobRecord>> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let is = filter.state.map_or_else(String::new, |state| {
                 format!("AND status IN {} AND {STATE} = '{state}'", text::statuses(state))
             });
@@ -339,21 +376,25 @@ impl Store for PostgresStore {
                 .bind(filter.queue.as_deref())
                 .bind(filter.before.map(|id| id.to_string()))
                 .bind(i64::from(filter.limit))
-                .fetch_all(&self.pool)
+                .fetch_all(&mut *connection)
                 .await?;
+            connection.give_back();
             rows.iter().map(record).collect()
-        })
+        }))
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueStats>> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let sql = format!(
                 "SELECT job_type, {STATE} AS state, count(*) AS jobs,
                      extract(epoch FROM min(run_at))::bigint AS oldest
                  FROM apalis.jobs GROUP BY 1, 2 ORDER BY 1"
             );
             let mut queues: Vec<QueueStats> = Vec::new();
-            for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await? {
+            let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
+            connection.give_back();
+            for row in rows {
                 let (name, state): (String, _) = (row.try_get("job_type")?, row.try_get("state")?);
                 text::count(
                     &mut queues,
@@ -364,38 +405,43 @@ impl Store for PostgresStore {
                 );
             }
             Ok(queues)
-        })
+        }))
     }
 
     fn cancel(&self, id: JobId) -> Answer<'_, bool> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let answer = sqlx::query(
                 "UPDATE apalis.jobs SET status = 'Killed', done_at = now(), lock_by = NULL, last_result = '{\"Err\":\"cancelled\"}'
                  WHERE id = $1 AND (status IN ('Pending', 'Queued', 'Running') OR (status = 'Failed' AND attempts < max_attempts))",
             )
             .bind(id.to_string())
-            .execute(&self.pool)
+            .execute(&mut *connection)
             .await?;
+            connection.give_back();
             Ok(answer.rows_affected() > 0)
-        })
+        }))
     }
 
     fn retry(&self, id: JobId) -> Answer<'_, bool> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let answer = sqlx::query(
                 "UPDATE apalis.jobs SET status = 'Pending', attempts = 0, run_at = date_trunc('second', now()), done_at = NULL,
                      lock_by = NULL
                  WHERE id = $1 AND status IN ('Failed', 'Killed')",
             )
             .bind(id.to_string())
-            .execute(&self.pool)
+            .execute(&mut *connection)
             .await?;
+            connection.give_back();
             Ok(answer.rows_affected() > 0)
-        })
+        }))
     }
 
     fn move_dead<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, u64> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let dead = text::statuses(JobState::Dead);
             // Of two jobs with one key, the one that is there already stays.
             let sql = format!(
@@ -404,10 +450,14 @@ impl Store for PostgresStore {
                  WHERE job_type = $1 AND status IN {dead} AND {STATE} = 'dead' AND NOT EXISTS (
                      SELECT 1 FROM apalis.jobs o WHERE o.job_type = $2 AND o.idempotency_key = j.idempotency_key)"
             );
-            let answer =
-                sqlx::query(AssertSqlSafe(sql)).bind(from).bind(to).execute(&self.pool).await?;
+            let answer = sqlx::query(AssertSqlSafe(sql))
+                .bind(from)
+                .bind(to)
+                .execute(&mut *connection)
+                .await?;
+            connection.give_back();
             Ok(answer.rows_affected())
-        })
+        }))
     }
 
     fn purge<'a>(
@@ -416,7 +466,8 @@ impl Store for PostgresStore {
         state: JobState,
         before: SystemTime,
     ) -> Answer<'a, u64> {
-        Box::pin(async move {
+        Box::pin(bounded(async move {
+            let mut connection = self.acquire().await?;
             let statuses = text::statuses(state);
             let sql = format!(
                 "DELETE FROM apalis.jobs WHERE id IN (
@@ -426,9 +477,10 @@ impl Store for PostgresStore {
             let answer = sqlx::query(AssertSqlSafe(sql))
                 .bind(i64::try_from(seconds(before)).unwrap_or(i64::MAX))
                 .bind(queue)
-                .execute(&self.pool)
+                .execute(&mut *connection)
                 .await?;
+            connection.give_back();
             Ok(answer.rows_affected())
-        })
+        }))
     }
 }

@@ -1,23 +1,22 @@
 //! Jobs in a file, by SQLite.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::TaskId;
 use apalis_sqlite::{SqliteStorage, queries};
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Row, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, Sqlite};
 
 use super::contract::{
     Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
 };
+use super::held::Held;
 use super::text;
 use crate::record::{JobRecord, JobState, QueueStats};
 use crate::{Error, JobId};
@@ -93,47 +92,19 @@ impl SqliteStore {
         })
     }
 
-    async fn begin(&self) -> Result<Write, Error> {
-        let mut write = Write(Some(self.write.acquire().await?));
+    async fn begin(&self) -> Result<Held<Sqlite>, Error> {
+        let mut connection = Held::new(self.write.acquire().await?);
         // A transaction that begins by reading fails when another one writes before it does.
-        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *write).await?;
-        Ok(write)
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        Ok(connection)
     }
 }
 
-/// A transaction. If it is dropped without a commit, its connection is closed, which undoes it: after an error such as a full disk, SQLite
-/// may have ended the transaction itself, and the library's own transactions would take it for open for ever.
-struct Write(Option<PoolConnection<Sqlite>>);
-
-impl Write {
-    async fn commit(mut self) -> Result<(), Error> {
-        sqlx::raw_sql("COMMIT").execute(&mut *self).await?;
-        // Back to the pool.
-        drop(self.0.take());
-        Ok(())
-    }
-}
-
-impl Deref for Write {
-    type Target = SqliteConnection;
-
-    fn deref(&self) -> &SqliteConnection {
-        self.0.as_ref().expect("it is there until the commit")
-    }
-}
-
-impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
-        self.0.as_mut().expect("it is there until the commit")
-    }
-}
-
-impl Drop for Write {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(connection.detach());
-        }
-    }
+/// Ends a transaction. Without this, its connection is closed, which undoes it.
+async fn commit(mut transaction: Held<Sqlite>) -> Result<(), Error> {
+    sqlx::raw_sql("COMMIT").execute(&mut *transaction).await?;
+    transaction.give_back();
+    Ok(())
 }
 
 /// Whether a migration has failed because another process has just done it, or does it now.
@@ -315,7 +286,7 @@ impl Store for SqliteStore {
                     .parse()?,
                 });
             }
-            transaction.commit().await?;
+            commit(transaction).await?;
             Ok(ids)
         })
     }
@@ -340,7 +311,7 @@ impl Store for SqliteStore {
                     let mut transaction = self.begin().await?;
                     end(&mut *transaction, consumer, ended).await?;
                     let taken = take(&mut *transaction, consumer, want, due).await?;
-                    transaction.commit().await?;
+                    commit(transaction).await?;
                     Ok(taken)
                 }
             }
@@ -400,7 +371,7 @@ impl Store for SqliteStore {
                 .bind(&consumer.name)
                 .fetch_all(&mut *transaction)
                 .await?;
-            transaction.commit().await?;
+            commit(transaction).await?;
             held.iter().map(|id| id.parse()).collect()
         })
     }
@@ -416,7 +387,7 @@ impl Store for SqliteStore {
                 .bind(&consumer.name)
                 .execute(&mut *transaction)
                 .await?;
-            transaction.commit().await
+            commit(transaction).await
         })
     }
 

@@ -26,10 +26,13 @@ impl Effects {
     pub(crate) async fn open(address: &str) -> Result<Self, Failure> {
         #[cfg(feature = "postgres")]
         if address.starts_with("postgres") {
+            // Else the transaction of a process that was cut off would have others wait for it.
+            let options = sqlx::postgres::PgConnectOptions::from_str(address)?
+                .options([("idle_in_transaction_session_timeout", "3s")]);
             let pool = sqlx::postgres::PgPoolOptions::new()
                 .max_connections(2)
                 .acquire_timeout(Duration::from_secs(30))
-                .connect(address)
+                .connect_with(options)
                 .await?;
             return Ok(Self::Postgres(pool));
         }

@@ -81,6 +81,23 @@ impl Farm {
         self.processes[index] = Process::start(&[&self.address, &self.log]);
     }
 
+    /// Starts one more process, which reaches the storage by this address.
+    pub(crate) fn start(&mut self, address: &str) {
+        self.processes.push(Process::start(&[address, &self.log]));
+    }
+
+    /// The number of attempts that a process has begun.
+    pub(crate) fn of_process(&self, index: usize) -> usize {
+        let process = self.processes[index].id();
+        self.attempts().iter().filter(|(_, _, id)| *id == process).count()
+    }
+
+    /// Pushes more jobs.
+    pub(crate) fn push(&mut self, jobs: &[u64]) {
+        let ids = self.block_on(async { queue(&self.jobs).push_all(jobs).await.unwrap() });
+        self.ids.extend(ids);
+    }
+
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         moirai_tokio::block_on(&self.moirai, self.tokio.clone(), future)
     }

@@ -7,6 +7,8 @@ mod effects;
 mod farm;
 mod full;
 mod process;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod proxy;
 mod scenarios;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 #[path = "../../../tokio/tests/servers/server.rs"]

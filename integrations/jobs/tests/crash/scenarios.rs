@@ -19,6 +19,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("sqlite_kills_and_a_stop", sqlite_kills_and_a_stop),
     #[cfg(feature = "postgres")]
     ("postgres_kills_a_stop_and_crashes", postgres_kills_a_stop_and_crashes),
+    #[cfg(feature = "postgres")]
+    ("postgres_partition", postgres_partition),
+    #[cfg(feature = "redis")]
+    ("redis_partition", redis_partition),
     #[cfg(feature = "redis")]
     ("redis_kills_a_stop_and_crashes", redis_kills_a_stop_and_crashes),
 ];
@@ -102,4 +106,45 @@ fn harass_with_crashes(name: &str, mut server: Server, address: String) {
     let attempts = farm.finish();
     println!("2000 jobs took {attempts} attempts");
     assert!(attempts > 2_000, "some were taken over, or tried again");
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_partition() {
+    let Some(server) = Server::postgres() else { return };
+    partition("postgres-partition", server.port(), |port| {
+        format!("postgres://moirai@127.0.0.1:{port}/postgres")
+    });
+}
+
+#[cfg(feature = "redis")]
+fn redis_partition() {
+    let Some(server) = Server::redis() else { return };
+    partition("redis-partition", server.port(), |port| format!("redis://127.0.0.1:{port}/"));
+}
+
+/// The network swallows all that one of two processes sends and is sent, for longer than the lease, and than a request may take.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn partition(name: &str, port: u16, address: fn(u16) -> String) {
+    let proxy = crate::proxy::Proxy::start(port);
+    let mut farm = Farm::new(name, Some(address(port)), 1, &[50; 600]);
+    farm.start(&address(proxy.port()));
+    while farm.of_process(1) < 20 {
+        sleep(Duration::from_millis(5));
+    }
+    proxy.freeze();
+    let frozen = Instant::now();
+    // The other one takes over what the first has.
+    farm.until_done(600);
+    sleep((12 * SECOND).saturating_sub(frozen.elapsed()));
+    let before = farm.of_process(1);
+    farm.push(&[1; 2_000]);
+    proxy.thaw();
+    // It comes back to its place.
+    while farm.of_process(1) == before {
+        assert!(frozen.elapsed() < 120 * SECOND, "the process does not come back");
+        sleep(Duration::from_millis(20));
+    }
+    let attempts = farm.finish();
+    println!("2600 jobs took {attempts} attempts");
+    assert!(attempts > 2_600, "some were taken over");
 }
