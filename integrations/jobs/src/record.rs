@@ -159,6 +159,7 @@ impl QueueStats {
         }
     }
 
+    #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) const fn add(&mut self, state: JobState, jobs: u64) {
         let count = match state {
             JobState::Waiting => &mut self.waiting,

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::contract::Outcome;
 use crate::Error;
-use crate::record::{JobState, QueueStats};
+use crate::record::JobState;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use crate::record::QueueStats;
 
 /// The `last_result` of an attempt, as `apalis` writes it.
 pub(super) fn result(error: Option<&str>) -> serde_json::Value {
@@ -65,6 +67,7 @@ pub(super) fn number(value: i64) -> u32 {
 }
 
 /// Adds a row of counted jobs, which come sorted by queue.
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(super) fn count(
     queues: &mut Vec<QueueStats>,
     name: String,
