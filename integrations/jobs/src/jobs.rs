@@ -231,14 +231,24 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a name that no queue may have; [`Error::Storage`].
+    /// [`Error::Setting`] for a name that no queue may have, or the same one twice; [`Error::Storage`]. Jobs may have been moved by then.
     pub async fn move_dead(&self, from: &str, to: &str) -> Result<u64, Error> {
         check_name(to)?;
-        let moved = self.call(self.0.store.move_dead(from, to)).await?;
-        if moved > 0 {
+        if from == to {
+            let text = format!(
+                "dead jobs of {from} are moved to another queue; `retry` has them tried again"
+            );
+            return Err(Error::Setting(text));
+        }
+        let mut all = 0;
+        loop {
+            let moved = self.call(self.0.store.move_dead(from, to)).await?;
+            all += moved;
+            if moved == 0 {
+                return Ok(all);
+            }
             self.0.tell(to);
         }
-        Ok(moved)
     }
 
     /// Deletes the jobs that have ended in this state at least `age` ago, of one queue, or of all. Returns their number.

@@ -1,8 +1,8 @@
 //! Durable jobs, run by the tasks of a [Moirai](moirai) executor.
 //!
 //! A task ends with its process. A *job* is kept in a storage until it has ended: in a file, or in a server that many machines share.
-//! Each attempt at it is a task, with all that Moirai keeps of tasks. The tables are those of `apalis`, so that its tools show
-//! these jobs, too.
+//! Each attempt at it is a task, with all that Moirai keeps of tasks. The tables are those of `apalis`, so that what reads
+//! those reads these jobs, too.
 //!
 //! ```no_run
 //! use moirai::prelude::*;

@@ -162,14 +162,15 @@ impl QueueSource for Monitor {
 
     fn retry(&self, queue: &str, id: &str) -> bool {
         let Ok(id) = id.parse() else { return false };
+        // There is a place for the request, or none: it is sent after the lock, since that wakes the task.
+        let Ok(request) = self.requests.try_reserve() else { return false };
         let mut latest = self.latest.lock();
         let Some(dead) = latest.dead.get_mut(queue) else { return false };
         let Some(index) = dead.iter().position(|record| record.id == id) else { return false };
-        let is_accepted = self.requests.try_send(id).is_ok();
-        if is_accepted {
-            dead.remove(index);
-        }
-        is_accepted
+        dead.remove(index);
+        drop(latest);
+        request.send(id);
+        true
     }
 }
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::consumer::{self, Consumer};
 use crate::retries::Retries;
-use crate::settings::{MOST_BYTES, Settings};
+use crate::settings::{MAX_PAYLOAD, MOST_BYTES, Settings};
 use crate::shared::Shared;
 use crate::store::{NewJob, seconds_up};
 use crate::{Error, Job, JobId};
@@ -21,7 +21,8 @@ use crate::{Error, Job, JobId};
 /// The largest number of jobs that one request pushes.
 const BATCH: usize = 1_000;
 
-/// A queue of jobs with payloads of type `T`, as [`Jobs::queue`](crate::Jobs::queue) returns it. A job's payload is kept as JSON.
+/// A queue of jobs with payloads of type `T`, as [`Jobs::queue`](crate::Jobs::queue) returns it. A job's payload is kept as JSON, of at most 16 MiB:
+/// of what is larger, push where it is.
 ///
 /// Settings are those of this handle and its copies. A push uses the number of attempts; [`run`](Self::run) uses all others. So
 /// processes that push to a queue and those that run its jobs best get the handle from one function.
@@ -97,8 +98,8 @@ impl<T> Queue<T> {
     /// Sets how often a job is tried, and how long to wait between two attempts, by a policy of `backon`. Default: five attempts, one,
     /// two, four and eight seconds apart.
     ///
-    /// A job is pushed with the policy's number of attempts, at most a thousand. Delays are rounded up to whole seconds of the clock, so
-    /// one of less than a second is up to one second. An attempt whose process was killed, or fell silent, counts.
+    /// A job is pushed with the policy's number of attempts, at most a thousand. The next attempt begins at the first whole second of the
+    /// clock at which the delay, of at most a year, is over. An attempt whose process was killed, or fell silent, counts.
     pub fn retry<B>(mut self, policy: B) -> Self
     where
         B: BackoffBuilder + Clone + 'static,
@@ -114,7 +115,8 @@ impl<T> Queue<T> {
         self
     }
 
-    /// Sets how long a consumer may be silent before others take over its jobs, at least three seconds. Default: 30 seconds. After a
+    /// Sets how long a consumer may be silent before others take over its jobs, three seconds to thirty days. Default: 30
+    /// seconds. After a
     /// crash, a job is taken over when between two thirds of the lease and four thirds of it have passed, and up to a second more.
     ///
     /// A consumer says that it is alive at each third of the lease. All consumers of a queue must have the same lease: each applies its
@@ -282,9 +284,15 @@ impl<T: Serialize> PushJob<'_, T> {
             let text = format!("an idempotency key has 1 to {MOST_BYTES} bytes, and not {length}");
             return Err(Error::Setting(text));
         }
+        let payload = serde_json::to_vec(self.payload).map_err(Error::Payload)?;
+        if payload.len() > MAX_PAYLOAD {
+            let bytes = payload.len();
+            let text = format!("a payload has at most 16 MiB as JSON, and not {bytes} bytes");
+            return Err(Error::Setting(text));
+        }
         Ok(NewJob {
             id: JobId::generate(),
-            payload: serde_json::to_vec(self.payload).map_err(Error::Payload)?,
+            payload,
             run_at: self.at.map(seconds_up),
             max_attempts: self.queue.settings.retries.attempts(),
             priority: self.priority.min(i32::MAX.unsigned_abs()),

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moirai::retry::{BackoffBuilder, ExponentialBuilder};
+use moirai_core::panics::contain;
 
 /// The largest number of attempts, also of policies that have no end.
 const MOST: usize = 1_000;
+
+/// The longest delay.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 type Delays = Box<dyn Iterator<Item = Duration> + Send>;
 
@@ -30,9 +34,17 @@ impl Retries {
         u32::try_from(again + 1).unwrap_or(u32::MAX)
     }
 
-    /// How long to wait after an attempt has failed. The first attempt is number one. Beyond the policy's end, its last delay.
+    /// How long to wait after an attempt has failed, at most a year. The first attempt is number one. Beyond the policy's end, its last
+    /// delay; and one second, if the policy panics.
     pub(crate) fn delay(&self, attempt: u32) -> Duration {
-        (self.0)().take((attempt as usize).min(MOST)).last().unwrap_or_default()
+        let mut delay = Duration::from_secs(1);
+        let panic = contain(|| {
+            delay = (self.0)().take((attempt as usize).min(MOST)).last().unwrap_or_default();
+        });
+        if let Some(message) = panic {
+            tracing::warn!(%message, "a policy of retries has panicked");
+        }
+        delay.min(LONGEST)
     }
 }
 
@@ -72,6 +84,27 @@ mod tests {
         let retries = Retries::new(ConstantBuilder::default().without_max_times());
         assert_eq!(retries.attempts(), 1_000);
         assert_eq!(retries.delay(u32::MAX), Duration::from_secs(1));
+    }
+
+    /// A policy of a user, which panics when it is asked for its second delay.
+    #[derive(Clone, Debug)]
+    struct Broken(u32);
+
+    impl Iterator for Broken {
+        type Item = Duration;
+
+        fn next(&mut self) -> Option<Duration> {
+            self.0 += 1;
+            assert!(self.0 < 2, "on purpose");
+            Some(Duration::MAX)
+        }
+    }
+
+    #[test]
+    fn a_policy_that_panics_or_waits_for_ever_does_no_harm() {
+        let retries = Retries::new(Broken(0));
+        assert_eq!(retries.delay(1), LONGEST);
+        assert_eq!(retries.delay(2), Duration::from_secs(1));
     }
 
     #[test]

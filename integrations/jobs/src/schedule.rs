@@ -37,7 +37,7 @@ impl<T: Serialize + Send + Sync + 'static> Queue<T> {
     ///
     /// Any number of processes may have the same schedule: a time has one job, since its key is made of the time and the expression.
     /// Times at which no process runs are not made up for. While the storage does not answer, the push is tried again, until the next
-    /// time has come.
+    /// time has come. If `payload` panics, the schedule ends, and the record of its task, `schedule of` the queue, has the message.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ async fn push<T: Serialize + Send + Sync + 'static>(
         sleep_until(next).await;
         let time = SystemTime::from(next);
         let job = payload(time);
-        // Beside `last`, which may be long ago when the process was stopped, and whose times are not made up for.
+        // A process that was stopped for long goes on with the present: times between are not made up for.
         last = next.max(Utc::now() - chrono::TimeDelta::seconds(1));
         let end = times.after(&next).next();
         while let Err(error) =

@@ -8,6 +8,9 @@ use crate::retries::Retries;
 
 /// The largest number of bytes of a queue's name, and of an idempotency key.
 pub(crate) const MOST_BYTES: usize = 200;
+/// The largest number of bytes of a payload, as JSON.
+pub(crate) const MAX_PAYLOAD: usize = 16 << 20;
+const MAX_LEASE: Duration = Duration::from_secs(30 * 24 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How the jobs of a queue are run.
@@ -48,8 +51,11 @@ impl Settings {
         let concurrency = self.concurrency.unwrap_or(1);
         let wrong = if concurrency == 0 || concurrency > 10_000 {
             format!("queue {name}: the concurrency is 1 to 10,000 jobs, and not {concurrency}")
-        } else if self.lease < Duration::from_secs(3) {
-            format!("queue {name}: the lease is three seconds at least, and not {:?}", self.lease)
+        } else if self.lease < Duration::from_secs(3) || self.lease > MAX_LEASE {
+            format!(
+                "queue {name}: the lease is three seconds to thirty days, and not {:?}",
+                self.lease
+            )
         } else if self.poll_interval < Duration::from_millis(1) {
             let given = self.poll_interval;
             format!(

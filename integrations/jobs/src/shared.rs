@@ -22,8 +22,16 @@ pub(crate) struct Shared {
     /// Tell consumers of this process, by queue, of what this process pushes.
     consumers: Mutex<HashMap<Arc<str>, Vec<mpsc::Sender<()>>>>,
     /// The attempts of this process.
-    running: Mutex<HashMap<JobId, CancellationToken>>,
+    running: Mutex<Running>,
     executors: Mutex<Vec<WeakMoirai>>,
+}
+
+/// The attempts that run in this process, by job, with their numbers.
+#[derive(Default)]
+struct Running {
+    /// The number of attempts that were started.
+    started: u64,
+    tokens: HashMap<JobId, (u64, CancellationToken)>,
 }
 
 impl Shared {
@@ -73,24 +81,22 @@ impl Shared {
 
     /// Cancels the attempt at a job that runs in this process, if there is one.
     pub(crate) fn cancel_attempt(&self, id: JobId) {
-        let running = self.running.lock().get(&id).cloned();
-        if let Some(token) = running {
+        let running = self.running.lock().tokens.get(&id).cloned();
+        if let Some((_, token)) = running {
             token.cancel();
         }
     }
 
     /// Tells the consumers of a queue in this process that there may be jobs.
     pub(crate) fn tell(&self, queue: &str) {
-        for consumer in self.consumers.lock().get(queue).into_iter().flatten() {
-            // One message is enough: it is there, or on its way.
-            let _ = consumer.try_send(());
-        }
+        let consumers = self.consumers.lock().get(queue).cloned().unwrap_or_default();
+        send_all(&consumers);
     }
 
+    /// Tells those of all queues.
     pub(crate) fn tell_all(&self) {
-        for consumer in self.consumers.lock().values().flatten() {
-            let _ = consumer.try_send(());
-        }
+        let consumers: Vec<_> = self.consumers.lock().values().flatten().cloned().collect();
+        send_all(&consumers);
     }
 
     /// Registers a consumer, which is told of pushes as long as it has the receiver. It may tell itself, by the sender.
@@ -109,18 +115,36 @@ impl Shared {
         drop(consumers);
         let mut executors = self.executors.lock();
         executors.retain(WeakMoirai::is_alive);
-        let is = |known: Moirai| known.executor().is_same(executor.executor());
-        if !executors.iter().filter_map(WeakMoirai::upgrade).any(is) {
+        // They are dropped after the lock, since a handle may be the last one.
+        let known: Vec<_> = executors.iter().filter_map(WeakMoirai::upgrade).collect();
+        if !known.iter().any(|known| known.executor().is_same(executor.executor())) {
             executors.push(executor.downgrade());
         }
+        drop(executors);
         (sender, receiver)
     }
 
-    pub(crate) fn started(&self, id: JobId, token: CancellationToken) {
-        self.running.lock().insert(id, token);
+    /// Registers an attempt, and returns its number.
+    pub(crate) fn started(&self, id: JobId, token: CancellationToken) -> u64 {
+        let mut running = self.running.lock();
+        running.started += 1;
+        let number = running.started;
+        running.tokens.insert(id, (number, token));
+        number
     }
 
-    pub(crate) fn ended(&self, id: JobId) {
-        self.running.lock().remove(&id);
+    /// Forgets an attempt. Another one at the same job, which was taken over within this process, stays.
+    pub(crate) fn ended(&self, id: JobId, number: u64) {
+        let mut running = self.running.lock();
+        if running.tokens.get(&id).is_some_and(|(known, _)| *known == number) {
+            running.tokens.remove(&id);
+        }
+    }
+}
+
+/// Tells consumers that there may be jobs. One message is enough: it is there, or on its way.
+fn send_all(consumers: &[mpsc::Sender<()>]) {
+    for consumer in consumers {
+        let _ = consumer.try_send(());
     }
 }

@@ -23,12 +23,12 @@ pub(super) type Ending = (JobId, u64, Result<Result<(), Failure>, TaskError>);
 pub(super) enum Turn {
     Ended(Ending),
     Exchanged(Exchanged),
-    Beaten(Result<Vec<JobId>, Error>),
+    HeartbeatAnswered(Result<Vec<JobId>, Error>),
     HeartbeatDue,
     Pushed,
     TimerDue,
     /// The storage tells no longer of what is pushed.
-    Deaf,
+    ListenEnded,
     Purged,
     Stop,
     DeadlineOver,
@@ -104,7 +104,7 @@ impl Awaited {
         } else if take(&mut self.deadline, cx).is_some() {
             Turn::DeadlineOver
         } else if let Some(answer) = take(&mut self.heartbeat, cx) {
-            Turn::Beaten(answer)
+            Turn::HeartbeatAnswered(answer)
         } else if take(&mut self.next_heartbeat, cx).is_some() {
             Turn::HeartbeatDue
         } else if let Some(exchanged) = take(&mut self.exchange, cx) {
@@ -114,7 +114,7 @@ impl Awaited {
         } else if let Poll::Ready(Some(())) = self.pushed.poll_recv(cx) {
             Turn::Pushed
         } else if take(&mut self.listening, cx).is_some() {
-            Turn::Deaf
+            Turn::ListenEnded
         } else if take(&mut self.purge, cx).is_some() {
             Turn::Purged
         } else if take(&mut self.timer, cx).is_some() {

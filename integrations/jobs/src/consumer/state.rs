@@ -1,9 +1,11 @@
 //! The loop of a consumer.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use moirai::TaskHandle;
 use moirai::sync::CancellationToken;
 use moirai::time::{Instant, sleep};
@@ -18,15 +20,15 @@ use crate::store::{Consumer, Ended, Outcome, Taken};
 use crate::{Error, JobId};
 
 /// How long cancelled jobs have to end before they are given back all the same.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
 /// How long to try to tell the storage how the last jobs ended.
-const FAREWELL: Duration = Duration::from_secs(2);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often old jobs are deleted.
 const PURGE: Duration = Duration::from_secs(60);
 /// How long to wait before listening again to a storage that has hung up.
-const DEAF: Duration = Duration::from_secs(1);
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// How often the log is told of a storage that does not answer.
-const COMPLAINT: Duration = Duration::from_secs(10);
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) type Spawn =
     Box<dyn Fn(Taken, &CancellationToken) -> TaskHandle<Result<(), Failure>> + Send>;
@@ -44,7 +46,7 @@ pub struct Drained {
 
 /// A job that a task runs.
 struct Running {
-    /// The number of the attempt among those of this consumer.
+    /// The number of the attempt among those of this process.
     number: u64,
     attempt: u32,
     max_attempts: u32,
@@ -63,6 +65,8 @@ enum Phase {
     Cancelling,
     /// What still runs is given back.
     Leaving,
+    /// The storage has not answered for too long.
+    Gone,
 }
 
 /// The state of the loop.
@@ -74,29 +78,27 @@ pub(super) struct State {
     spawn: Spawn,
     phase: Phase,
     running: HashMap<JobId, Running>,
-    /// The number of attempts that have been started.
-    started: u64,
     /// Attempts that have ended, of which the storage does not know yet.
     ended: Vec<Ended>,
     /// Those of which the exchange under way tells.
-    telling: Vec<JobId>,
+    reporting: Vec<JobId>,
     /// The jobs that ran when the heartbeat under way began, with the numbers of the attempts.
-    beating: Vec<(JobId, u64)>,
+    heartbeat_about: Vec<(JobId, u64)>,
     /// Jobs that are ours, as the last heartbeat has told, although we do not know of them.
     seen: Vec<JobId>,
     /// Those of them that the heartbeat before has told of, too.
-    strange: Vec<JobId>,
+    unknown: Vec<JobId>,
     /// Whether there may be jobs to take, as far as pushes and the last exchange tell.
     is_due: bool,
     /// How often the storage has failed, the last times it was asked.
     failures: u32,
-    complained: Option<Instant>,
+    warned: Option<Instant>,
     purged: Option<Instant>,
     is_registered: bool,
     /// For what other processes push.
     told: mpsc::Sender<()>,
     /// Whether the storage has been listened to before.
-    is_deaf: bool,
+    has_listened: bool,
     drained: Drained,
     awaited: Awaited,
 }
@@ -119,19 +121,18 @@ impl State {
             spawn,
             phase: Phase::Open,
             running: HashMap::new(),
-            started: 0,
             ended: Vec::new(),
-            telling: Vec::new(),
-            beating: Vec::new(),
+            reporting: Vec::new(),
+            heartbeat_about: Vec::new(),
             seen: Vec::new(),
-            strange: Vec::new(),
+            unknown: Vec::new(),
             is_due: true,
             failures: 0,
-            complained: None,
+            warned: None,
             purged: None,
             is_registered: false,
             told,
-            is_deaf: false,
+            has_listened: false,
             drained: Drained::default(),
             awaited: Awaited::new(pushed, stopping),
         }
@@ -151,10 +152,10 @@ impl State {
                     self.end_all_that_are_ready().await;
                 }
                 Turn::Exchanged(exchanged) => self.exchanged(exchanged),
-                Turn::Beaten(answer) => self.beaten(answer),
+                Turn::HeartbeatAnswered(answer) => self.heartbeat_answered(answer),
                 Turn::HeartbeatDue => self.awaited.next_heartbeat = None,
                 // The next one begins when it is time.
-                Turn::Deaf | Turn::Purged => {}
+                Turn::ListenEnded | Turn::Purged => {}
                 Turn::Pushed | Turn::TimerDue => {
                     self.is_due = true;
                     self.awaited.timer = None;
@@ -162,12 +163,13 @@ impl State {
                 Turn::Stop => self.enter(Phase::Draining),
                 Turn::DeadlineOver => self.enter(match self.phase {
                     Phase::Open | Phase::Draining => Phase::Cancelling,
-                    Phase::Cancelling | Phase::Leaving => Phase::Leaving,
+                    Phase::Cancelling => Phase::Leaving,
+                    Phase::Leaving | Phase::Gone => Phase::Gone,
                 }),
             }
         }
         self.leave().await;
-        self.drained
+        std::mem::take(&mut self.drained)
     }
 
     /// Begins the requests that are to be made, and sets the timer.
@@ -207,11 +209,11 @@ impl State {
     /// Listens for what other processes push. When that fails, there is still the timer.
     fn listen(&mut self) {
         let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
-        let (told, is_deaf) = (self.told.clone(), self.is_deaf);
-        self.is_deaf = true;
+        let (told, has_listened) = (self.told.clone(), self.has_listened);
+        self.has_listened = true;
         self.awaited.listening = Some(Box::pin(async move {
-            if is_deaf {
-                sleep(DEAF).await;
+            if has_listened {
+                sleep(LISTEN_AGAIN).await;
             }
             let _ = shared.store.listen(&consumer.queue, told).await;
         }));
@@ -219,8 +221,9 @@ impl State {
 
     fn begin_heartbeat(&mut self) {
         let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
-        self.beating = self.running.iter().map(|(id, running)| (*id, running.number)).collect();
-        let release: Vec<_> = self.strange.drain(..).collect();
+        self.heartbeat_about =
+            self.running.iter().map(|(id, running)| (*id, running.number)).collect();
+        let release: Vec<_> = self.unknown.drain(..).collect();
         self.awaited.heartbeat =
             Some(Box::pin(async move { shared.store.heartbeat(&consumer, &release).await }));
     }
@@ -244,7 +247,7 @@ impl State {
     fn begin_exchange(&mut self, want: u32) {
         let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
         let ended = std::mem::take(&mut self.ended);
-        self.telling = ended.iter().map(|ended| ended.id).collect();
+        self.reporting = ended.iter().map(|ended| ended.id).collect();
         self.awaited.timer = None;
         self.awaited.exchange = Some(Box::pin(async move {
             let answer = shared.store.exchange(&consumer, &ended, want).await;
@@ -254,7 +257,7 @@ impl State {
     }
 
     fn exchanged(&mut self, (mut ended, want, answer): Exchanged) {
-        self.telling.clear();
+        self.reporting.clear();
         match answer {
             Ok(taken) => {
                 self.failures = 0;
@@ -265,6 +268,7 @@ impl State {
                         self.start(taken);
                     } else {
                         // It was under way when the drain began.
+                        self.drained.given_back.push(taken.id);
                         let attempt = taken.attempts.saturating_add(1);
                         let outcome = Outcome::GivenBack;
                         self.ended.push(Ended { id: taken.id, attempt, outcome });
@@ -272,7 +276,7 @@ impl State {
                 }
             }
             Err(error) => {
-                self.complain(&error);
+                self.warn(&error);
                 self.is_due = true;
                 // What was to be said is said again.
                 ended.append(&mut self.ended);
@@ -285,8 +289,7 @@ impl State {
     fn start(&mut self, taken: Taken) {
         let token = CancellationToken::new();
         let id = taken.id;
-        self.started += 1;
-        let number = self.started;
+        let number = self.shared.started(id, token.clone());
         let running = Running {
             number,
             attempt: taken.attempts.saturating_add(1),
@@ -294,7 +297,6 @@ impl State {
             token: token.clone(),
             is_given_back: false,
         };
-        self.shared.started(id, token.clone());
         // What ran under this id was taken from us meanwhile; its end is nobody's business.
         self.running.insert(id, running);
         self.awaited.attempts.push(Attempt { id, number, task: (self.spawn)(taken, &token) });
@@ -305,7 +307,7 @@ impl State {
         if self.running.get(&id).is_none_or(|running| running.number != number) {
             return;
         }
-        self.shared.ended(id);
+        self.shared.ended(id, number);
         let Some(running) = self.running.remove(&id) else { return };
         let Running { attempt, max_attempts, is_given_back, .. } = running;
         let outcome =
@@ -326,7 +328,7 @@ impl State {
         }
     }
 
-    fn beaten(&mut self, answer: Result<Vec<JobId>, Error>) {
+    fn heartbeat_answered(&mut self, answer: Result<Vec<JobId>, Error>) {
         self.awaited.heartbeat = None;
         let third = self.settings.lease / 3;
         self.awaited.next_heartbeat = Some(sleep(match answer {
@@ -336,7 +338,7 @@ impl State {
                 third
             }
             Err(error) => {
-                self.complain(&error);
+                self.warn(&error);
                 pause(self.failures).min(third)
             }
         }));
@@ -345,7 +347,7 @@ impl State {
     /// Compares the jobs that run with those that are ours, as a heartbeat has told.
     fn compare(&mut self, held: &[JobId]) {
         let held: HashSet<_> = held.iter().copied().collect();
-        for (id, number) in std::mem::take(&mut self.beating) {
+        for (id, number) in std::mem::take(&mut self.heartbeat_about) {
             // Somebody has cancelled it, or taken it over. Whatever we say of it from now on is ignored.
             if !held.contains(&id)
                 && let Some(running) = self.running.get(&id)
@@ -355,21 +357,21 @@ impl State {
             }
         }
         // An exchange whose answer was lost has taken jobs that we never heard of. The one under way may have done so, too, and then its
-        // answer comes; so they are given back only if the next heartbeat finds them strange as well.
+        // answer comes; so they are given back only if the next heartbeat finds them unknown as well.
         let known = |id: &JobId| {
             self.running.contains_key(id)
-                || self.telling.contains(id)
+                || self.reporting.contains(id)
                 || self.ended.iter().any(|ended| ended.id == *id)
         };
-        let strange: Vec<_> = held.into_iter().filter(|id| !known(id)).collect();
-        let before = std::mem::replace(&mut self.seen, strange);
-        self.strange = self.seen.iter().copied().filter(|id| before.contains(id)).collect();
+        let unknown: Vec<_> = held.into_iter().filter(|id| !known(id)).collect();
+        let before = std::mem::replace(&mut self.seen, unknown);
+        self.unknown = self.seen.iter().copied().filter(|id| before.contains(id)).collect();
     }
 
-    fn complain(&mut self, error: &Error) {
+    fn warn(&mut self, error: &Error) {
         self.failures = self.failures.saturating_add(1);
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT) {
-            self.complained = Some(Instant::now());
+        if self.warned.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
+            self.warned = Some(Instant::now());
             let (queue, failures) = (&*self.consumer.queue, self.failures);
             tracing::warn!(queue, failures, %error, "the storage of jobs does not answer; trying again");
         }
@@ -379,16 +381,20 @@ impl State {
         self.phase = phase;
         self.awaited.timer = None;
         self.awaited.deadline = match phase {
-            Phase::Open | Phase::Leaving => None,
+            Phase::Open | Phase::Gone => None,
             Phase::Draining => Some(sleep(self.settings.grace)),
             Phase::Cancelling => {
                 self.cancel_all();
-                Some(sleep(LAST_MOMENT))
+                Some(sleep(CANCEL_GRACE))
             }
+            Phase::Leaving => Some(sleep(LEAVE_TIMEOUT)),
         };
+        if phase == Phase::Gone && self.awaited.exchange.take().is_some() {
+            self.drained.left.append(&mut self.reporting);
+        }
         if phase == Phase::Leaving {
             for (id, running) in self.running.drain() {
-                self.shared.ended(id);
+                self.shared.ended(id, running.number);
                 self.drained.given_back.push(id);
                 self.ended.push(Ended {
                     id,
@@ -410,30 +416,44 @@ impl State {
         self.phase >= Phase::Draining
             && self.running.is_empty()
             && self.awaited.exchange.is_none()
-            && (self.ended.is_empty() || self.failures > 0)
+            && (self.ended.is_empty() || self.failures > 0 || self.phase == Phase::Gone)
     }
 
-    /// Says the last things to the storage.
+    /// Says the last things to the storage, if it answers in time.
     async fn leave(&mut self) {
-        let until = Instant::now();
-        while let Err(error) = self.farewell().await {
-            self.complain(&error);
-            if until.elapsed() >= FAREWELL {
-                let left = std::mem::take(&mut self.ended);
-                self.drained.given_back.retain(|id| left.iter().all(|ended| ended.id != *id));
-                self.drained.left = left.iter().map(|ended| ended.id).collect();
-                return;
-            }
-            sleep(Duration::from_millis(100)).await;
+        let has_answered = {
+            let try_leave = pin!(async {
+                while let Err(error) = self.try_leave().await {
+                    self.warn(&error);
+                    sleep(Duration::from_millis(100)).await;
+                }
+            });
+            matches!(select(try_leave, sleep(LEAVE_TIMEOUT)).await, Either::Left(_))
+        };
+        if !has_answered {
+            let ended = std::mem::take(&mut self.ended);
+            self.drained.left.extend(ended.iter().map(|ended| ended.id));
         }
+        let left: HashSet<_> = self.drained.left.iter().copied().collect();
+        self.drained.given_back.retain(|id| !left.contains(id));
     }
 
-    async fn farewell(&mut self) -> Result<(), Error> {
+    async fn try_leave(&mut self) -> Result<(), Error> {
         if !self.ended.is_empty() {
             self.shared.store.exchange(&self.consumer, &self.ended, 0).await?;
             self.ended.clear();
         }
         self.shared.store.leave(&self.consumer).await
+    }
+}
+
+impl Drop for State {
+    /// If the consumer's own task is cancelled, nobody could say how its jobs end. They are taken over when the lease is over.
+    fn drop(&mut self) {
+        for (id, running) in self.running.drain() {
+            self.shared.ended(id, running.number);
+            running.token.cancel();
+        }
     }
 }
 

@@ -142,7 +142,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Has a job that is dead or cancelled, or waits for its next attempt, be taken now. Its attempts start anew.
     fn retry(&self, id: JobId) -> Answer<'_, bool>;
 
-    /// Moves the dead jobs of a queue to another one, where they wait with all their attempts before them.
+    /// Moves up to a thousand dead jobs of a queue, at least, to another one, where they wait with all their attempts before them. Those
+    /// whose key is there already stay. Returns how many were moved.
     fn move_dead<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, u64>;
 
     /// Deletes up to a thousand jobs that have ended in this state, before that time. `queue` limits them to a queue.

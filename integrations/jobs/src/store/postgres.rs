@@ -8,18 +8,16 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow}
 use sqlx::{AssertSqlSafe, Postgres, Row};
 use tokio::sync::mpsc;
 
-use super::contract::{
-    Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
-};
+use super::contract::{Answer, Consumer, Ended, Filter, NewJob, SILENT, Store, Taken, seconds};
 use super::held::Held;
 use super::text;
 use crate::record::{JobRecord, JobState, QueueStats};
 use crate::{Error, JobId};
 
 /// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The connections of a process, beside one for each consumer that listens.
 const CONNECTIONS: u32 = 4;
 /// On which the triggers of `apalis` tell of a push.
@@ -60,14 +58,14 @@ impl PostgresStore {
             sqlx::Error::PoolTimedOut => Error::open(
                 storage.clone(),
                 format!(
-                    "the server has not answered within {CONNECT:?}; is it running, and is the address right?"
+                    "the server has not answered within {CONNECT_TIMEOUT:?}; is it running, and is the address right?"
                 ),
             ),
             error => Error::open(storage.clone(), error),
         };
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT)
+            .acquire_timeout(CONNECT_TIMEOUT)
             .connect_with(options.clone())
             .await
             .map_err(fails)?;
@@ -100,34 +98,14 @@ async fn commit(mut transaction: Held<Postgres>) -> Result<(), Error> {
 /// Waits for the answer to a request, but not for ever: where the network swallows what is sent, the system needs a quarter of an hour to
 /// notice.
 async fn bounded<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| {
-        Err(Error::storage(format!("the server has not answered within {PATIENCE:?}")))
+    tokio::time::timeout(REQUEST_TIMEOUT, request).await.unwrap_or_else(|_| {
+        Err(Error::storage(format!("the server has not answered within {REQUEST_TIMEOUT:?}")))
     })
 }
 
 /// The lease in seconds.
 fn lease(consumer: &Consumer) -> f64 {
     consumer.lease.as_secs_f64()
-}
-
-/// The rows of attempts that have ended, as JSON.
-fn rows(ended: &[Ended]) -> serde_json::Value {
-    let row = |ended: &Ended| {
-        let (status, error) = text::after(&ended.outcome);
-        let counts = ended.outcome != Outcome::GivenBack;
-        let run_at = match ended.outcome {
-            Outcome::Retry { after, .. } => Some(seconds_up(SystemTime::now() + after)),
-            _ => None,
-        };
-        serde_json::json!({
-            "id": ended.id.to_string(),
-            "status": status,
-            "attempt": counts.then_some(ended.attempt),
-            "result": counts.then(|| text::result(error)),
-            "run_at": run_at,
-        })
-    };
-    serde_json::Value::Array(ended.iter().map(row).collect())
 }
 
 fn taken(row: &PgRow) -> Result<Taken, Error> {
@@ -236,7 +214,7 @@ impl Store for PostgresStore {
                  SELECT id, job, attempts, max_attempts, idempotency_key FROM taken
                  ORDER BY priority DESC, run_at, id",
             )
-            .bind(rows(ended))
+            .bind(text::rows(ended))
             .bind(&consumer.name)
             .bind(&consumer.queue)
             .bind(i64::from(want))
@@ -333,7 +311,7 @@ impl Store for PostgresStore {
                 .max_connections(1)
                 .max_lifetime(None)
                 .idle_timeout(None)
-                .acquire_timeout(CONNECT)
+                .acquire_timeout(CONNECT_TIMEOUT)
                 .connect_lazy_with(self.options.clone());
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen(CHANNEL).await?;
@@ -445,10 +423,11 @@ impl Store for PostgresStore {
             let dead = text::statuses(JobState::Dead);
             // Of two jobs with one key, the one that is there already stays.
             let sql = format!(
-                "UPDATE apalis.jobs AS j SET job_type = $2, status = 'Pending', attempts = 0, run_at = date_trunc('second', now()),
+                "UPDATE apalis.jobs SET job_type = $2, status = 'Pending', attempts = 0, run_at = date_trunc('second', now()),
                      done_at = NULL, lock_by = NULL
-                 WHERE job_type = $1 AND status IN {dead} AND {STATE} = 'dead' AND NOT EXISTS (
-                     SELECT 1 FROM apalis.jobs o WHERE o.job_type = $2 AND o.idempotency_key = j.idempotency_key)"
+                 WHERE id IN (
+                     SELECT id FROM apalis.jobs AS j WHERE job_type = $1 AND status IN {dead} AND {STATE} = 'dead' AND NOT EXISTS (
+                         SELECT 1 FROM apalis.jobs o WHERE o.job_type = $2 AND o.idempotency_key = j.idempotency_key) LIMIT 1000)"
             );
             let answer = sqlx::query(AssertSqlSafe(sql))
                 .bind(from)

@@ -13,9 +13,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Row, Sqlite};
 
-use super::contract::{
-    Answer, Consumer, Ended, Filter, NewJob, Outcome, SILENT, Store, Taken, seconds, seconds_up,
-};
+use super::contract::{Answer, Consumer, Ended, Filter, NewJob, SILENT, Store, Taken, seconds};
 use super::held::Held;
 use super::text;
 use crate::record::{JobRecord, JobState, QueueStats};
@@ -124,25 +122,7 @@ async fn end<'e, E>(executor: E, consumer: &Consumer, ended: &[Ended]) -> Result
 where
     E: sqlx::Executor<'e, Database = Sqlite>,
 {
-    let rows: Vec<_> = ended
-        .iter()
-        .map(|ended| {
-            let (status, error) = text::after(&ended.outcome);
-            let is_back = ended.outcome == Outcome::GivenBack;
-            let run_at = match ended.outcome {
-                Outcome::Retry { after, .. } => Some(seconds_up(SystemTime::now() + after)),
-                _ => None,
-            };
-            serde_json::json!({
-                "id": ended.id.to_string(),
-                "status": status,
-                "attempt": if is_back { None } else { Some(ended.attempt) },
-                "result": if is_back { None } else { Some(text::result(error).to_string()) },
-                "run_at": run_at,
-            })
-        })
-        .collect();
-    let rows = serde_json::to_string(&rows).map_err(Error::storage)?;
+    let rows = text::rows(ended).to_string();
     // The signs keep SQLite from going through all that the consumer has for each row, instead of finding the job by its id.
     sqlx::query(
         "WITH ended AS (
@@ -503,9 +483,11 @@ impl Store for SqliteStore {
             let dead = text::statuses(JobState::Dead);
             // Of two jobs with one key, the one that is there already stays.
             let sql = format!(
-                "UPDATE OR IGNORE Jobs SET job_type = ?2, status = 'Pending', attempts = 0, run_at = unixepoch(), done_at = NULL,
+                "UPDATE Jobs SET job_type = ?2, status = 'Pending', attempts = 0, run_at = unixepoch(), done_at = NULL,
                      lock_by = NULL
-                 WHERE job_type = ?1 AND status IN {dead} AND {STATE} = 'dead'"
+                 WHERE id IN (
+                     SELECT id FROM Jobs AS j WHERE job_type = ?1 AND status IN {dead} AND {STATE} = 'dead' AND NOT EXISTS (
+                         SELECT 1 FROM Jobs o WHERE o.job_type = ?2 AND o.idempotency_key = j.idempotency_key) LIMIT 1000)"
             );
             let answer =
                 sqlx::query(AssertSqlSafe(sql)).bind(from).bind(to).execute(&self.write).await?;

@@ -214,6 +214,31 @@ async fn thousands_fit_into_one_request(store: &dyn Store) {
     store.leave(&consumer).await.unwrap();
 }
 
+/// By its own call.
+#[cfg(feature = "sqlite")]
+async fn apalis_reads_our_jobs(store: &dyn Store, file: &std::path::Path) {
+    use apalis_core::backend::{FetchById, Filter, ListTasks};
+    use apalis_core::task::status::Status;
+
+    let id = store.push("apalis", &[job(5)]).await.unwrap()[0];
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let config = apalis_sqlite::Config::default().queue("apalis");
+    let mut theirs = apalis_sqlite::SqliteStorage::<u32>::new(&pool).with_config(config);
+    let task = theirs.fetch_by_id(&apalis_core::task::task_id::TaskId::from_ulid(id.ulid())).await;
+    assert_eq!(task.unwrap().unwrap().status(), Status::Pending);
+    let consumer = Consumer { queue: "apalis".into(), ..consumer("ours") };
+    store.heartbeat(&consumer, &[]).await.unwrap();
+    store.exchange(&consumer, &[], 1).await.unwrap();
+    let error = "no".to_owned();
+    store.exchange(&consumer, &ended(id, 1, Outcome::Permanent { error }), 0).await.unwrap();
+    let filter = Filter { status: Some(Status::Killed), page: 1, page_size: None };
+    let listed = theirs.list_tasks(&filter).await.unwrap();
+    let task = listed.first().expect("it is listed");
+    assert_eq!((task.task_id().unwrap().to_string(), task.attempt()), (id.to_string(), 1));
+    pool.close().await;
+}
+
 fn run(test: impl Future<Output = ()> + Send + 'static) {
     let driver = moirai_tokio::driver().unwrap();
     let moirai = moirai::Moirai::builder().worker_threads(1).plugin(driver).build().unwrap();
@@ -228,7 +253,11 @@ fn sqlite() {
     let name = format!("moirai-jobs-contract-{}.db", std::process::id());
     let path = std::env::temp_dir().join(name);
     let file = path.clone();
-    run(async move { check(&super::sqlite::SqliteStore::open(&file).await.unwrap()).await });
+    run(async move {
+        let store = super::sqlite::SqliteStore::open(&file).await.unwrap();
+        check(&store).await;
+        apalis_reads_our_jobs(&store, &file).await;
+    });
     for end in ["", "-wal", "-shm"] {
         let mut path = path.clone().into_os_string();
         path.push(end);

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-use super::contract::Outcome;
+use super::contract::{Ended, Outcome, seconds_up};
 use crate::Error;
 use crate::record::JobState;
 #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -54,6 +54,27 @@ pub(super) fn after(outcome: &Outcome) -> (&'static str, Option<&str>) {
         Outcome::Permanent { error } => ("Killed", Some(error)),
         Outcome::GivenBack => ("Pending", None),
     }
+}
+
+/// The rows of attempts that have ended, as JSON: what is null stays as it is.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn rows(ended: &[Ended]) -> serde_json::Value {
+    let row = |ended: &Ended| {
+        let (status, error) = after(&ended.outcome);
+        let counts = ended.outcome != Outcome::GivenBack;
+        let run_at = match ended.outcome {
+            Outcome::Retry { after, .. } => Some(seconds_up(SystemTime::now() + after)),
+            _ => None,
+        };
+        serde_json::json!({
+            "id": ended.id.to_string(),
+            "status": status,
+            "attempt": counts.then_some(ended.attempt),
+            "result": counts.then(|| result(error)),
+            "run_at": run_at,
+        })
+    };
+    serde_json::Value::Array(ended.iter().map(row).collect())
 }
 
 /// The time that is so many seconds after 1970.

@@ -131,8 +131,12 @@ fn partition(name: &str, port: u16, address: fn(u16) -> String) {
     while farm.of_process(1) < 20 {
         sleep(Duration::from_millis(5));
     }
+    let cut_off = farm.block_on(moirai_jobs::Jobs::open(&address(proxy.port()))).unwrap();
     proxy.freeze();
     let frozen = Instant::now();
+    // A request ends, although nobody answers.
+    let answer = farm.block_on(cut_off.queues());
+    assert!(answer.is_err() && frozen.elapsed() < 60 * SECOND, "{:?}", frozen.elapsed());
     // The other one takes over what the first has.
     farm.until_done(600);
     sleep((12 * SECOND).saturating_sub(frozen.elapsed()));

@@ -15,7 +15,7 @@ async fn wrong_settings_are_errors_that_name_them(moirai: Moirai, storage: Stora
         (queue().concurrency(0), "queue q: the concurrency is 1 to 10,000 jobs, and not 0"),
         (
             queue().lease(Duration::from_secs(1)),
-            "queue q: the lease is three seconds at least, and not 1s",
+            "queue q: the lease is three seconds to thirty days, and not 1s",
         ),
         (
             queue().poll_interval(Duration::ZERO),
@@ -30,6 +30,9 @@ async fn wrong_settings_are_errors_that_name_them(moirai: Moirai, storage: Stora
             queue.run(&moirai, async |_: Job<u32>| Ok::<_, std::io::Error>(())).unwrap_err();
         assert_eq!(error.to_string(), text);
     }
+    let huge = "x".repeat(16 << 20);
+    let error = jobs.queue::<String>("q").push(&huge).await.unwrap_err();
+    assert_eq!(error.to_string(), "a payload has at most 16 MiB as JSON, and not 16777218 bytes");
     let error = queue().job(&1).key("").push().await.unwrap_err();
     assert_eq!(error.to_string(), "an idempotency key has 1 to 200 bytes, and not 0");
     let error = jobs.purge(None, JobState::Running, Duration::ZERO).await.unwrap_err();

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use crate::Error;
 
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pause between attempts to connect again.
-const PAUSE: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// The first version that has all commands of the scripts.
 const OLDEST: (u32, u32) = (6, 2);
 
@@ -39,7 +39,7 @@ impl Connection {
         let tcp = TcpSettings::default().set_nodelay(true);
         // What the other end has not confirmed for so long never arrives: the connection is lost.
         #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(PATIENCE);
+        let tcp = tcp.set_user_timeout(REQUEST_TIMEOUT);
         let info = info.set_tcp_settings(tcp);
         let database = info.redis_settings().db();
         let storage = match info.addr() {
@@ -55,10 +55,10 @@ impl Connection {
         };
         let client = Client::open(info).map_err(|error| Error::open(storage.clone(), error))?;
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_min_delay(PAUSE / 10)
-            .set_max_delay(PAUSE)
+            .set_connection_timeout(Some(REQUEST_TIMEOUT))
+            .set_response_timeout(Some(REQUEST_TIMEOUT))
+            .set_min_delay(MAX_BACKOFF / 10)
+            .set_max_delay(MAX_BACKOFF)
             .set_number_of_retries(3);
         let connecting = ConnectionManager::new_with_config(client.clone(), config);
         let manager = answer(connecting).await.map_err(fails)?;
@@ -157,14 +157,14 @@ fn prepare_tls() -> Result<(), Error> {
 async fn answer_or_refusal<T>(
     request: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<Result<T, RedisError>, Error> {
-    match timeout(PATIENCE, request).await {
+    match timeout(REQUEST_TIMEOUT, request).await {
         Ok(Err(error)) if !error.is_timeout() => match error.kind() {
             ErrorKind::Server(_) | ErrorKind::Extension => Ok(Err(error)),
             _ => Err(Error::storage(error)),
         },
         Ok(Ok(answer)) => Ok(Ok(answer)),
         Ok(Err(_)) | Err(_) => Err(Error::storage(format!(
-            "the server has not answered within {PATIENCE:?}; is it running, and is the address right?"
+            "the server has not answered within {REQUEST_TIMEOUT:?}; is it running, and is the address right?"
         ))),
     }
 }
