@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use moirai::prelude::*;
-use moirai_jobs::{JobId, JobState, Jobs};
+use moirai_jobs::{Consumer, Job, JobId, JobState, Jobs};
 use rustix::process::Signal;
 
 use crate::effects::Effects;
@@ -90,6 +90,23 @@ impl Farm {
     pub(crate) fn of_process(&self, index: usize) -> usize {
         let process = self.processes[index].id();
         self.attempts().iter().filter(|(_, _, id)| *id == process).count()
+    }
+
+    /// Starts a consumer of another queue in this process, which reaches the storage by this address, and runs a job without an end.
+    pub(crate) fn consumer_that_is_stuck(&self, address: &str) -> (Jobs, Consumer, JobId) {
+        self.block_on(async {
+            let jobs = Jobs::open(address).await.unwrap();
+            let queue = jobs.queue::<u32>("stuck").grace(Duration::from_millis(10));
+            let id = queue.push(&1).await.unwrap();
+            let consumer = queue.run(&self.moirai, async |_: Job<u32>| -> std::io::Result<()> {
+                std::future::pending().await
+            });
+            let consumer = consumer.unwrap();
+            while jobs.status(id).await.unwrap().unwrap().running().is_none() {
+                moirai::time::sleep(Duration::from_millis(5)).await;
+            }
+            (jobs, consumer, id)
+        })
     }
 
     /// Pushes more jobs.

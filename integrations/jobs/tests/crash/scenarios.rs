@@ -131,12 +131,16 @@ fn partition(name: &str, port: u16, address: fn(u16) -> String) {
     while farm.of_process(1) < 20 {
         sleep(Duration::from_millis(5));
     }
-    let cut_off = farm.block_on(moirai_jobs::Jobs::open(&address(proxy.port()))).unwrap();
+    let (cut_off, consumer, stuck) = farm.consumer_that_is_stuck(&address(proxy.port()));
     proxy.freeze();
     let frozen = Instant::now();
-    // A request ends, although nobody answers.
+    // A drain ends, although nobody answers, and says what it has left behind.
+    let drained = farm.block_on(consumer.drain());
+    assert!(frozen.elapsed() < 30 * SECOND, "{:?}", frozen.elapsed());
+    assert_eq!((drained.left, drained.given_back), (vec![stuck], vec![]));
+    // A request ends, too.
     let answer = farm.block_on(cut_off.queues());
-    assert!(answer.is_err() && frozen.elapsed() < 60 * SECOND, "{:?}", frozen.elapsed());
+    assert!(answer.is_err() && frozen.elapsed() < 90 * SECOND, "{:?}", frozen.elapsed());
     // The other one takes over what the first has.
     farm.until_done(600);
     sleep((12 * SECOND).saturating_sub(frozen.elapsed()));

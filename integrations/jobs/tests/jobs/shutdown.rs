@@ -87,4 +87,24 @@ async fn the_drain_of_an_executor_gives_back_its_jobs(_: Moirai, storage: Storag
     assert_eq!((record.state, record.attempts), (JobState::Waiting, 0));
 }
 
-cases! { a_drain_waits_for_short_jobs_and_gives_back_long_ones, a_job_that_cannot_be_cancelled_is_given_back_all_the_same, the_drain_of_an_executor_gives_back_its_jobs }
+async fn who_cancels_a_consumer_cancels_what_it_runs(moirai: Moirai, storage: Storage) {
+    let jobs = storage.open().await;
+    let queue = jobs.queue::<u64>("orphaned");
+    let id = queue.push(&0).await.unwrap();
+    let consumer = queue
+        .run(&moirai, async |_: Job<u64>| -> Result<(), std::io::Error> {
+            std::future::pending().await
+        })
+        .unwrap();
+    until(&jobs, id, |status| status.running().is_some()).await;
+    let is_consumer = |task: &&TaskStats| task.name.as_deref() == Some("consumer of orphaned");
+    let task = moirai.tasks().iter().find(is_consumer).unwrap().id;
+    assert!(moirai.cancel_task(task));
+    until(&jobs, id, |status| status.running().is_none()).await;
+    // Nobody could say so to the storage.
+    assert_eq!(jobs.status(id).await.unwrap().unwrap().record.state, JobState::Running);
+    assert_eq!(consumer.drain().await, Default::default());
+}
+
+cases! {
+who_cancels_a_consumer_cancels_what_it_runs, a_drain_waits_for_short_jobs_and_gives_back_long_ones, a_job_that_cannot_be_cancelled_is_given_back_all_the_same, the_drain_of_an_executor_gives_back_its_jobs }

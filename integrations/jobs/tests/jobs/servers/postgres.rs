@@ -1,5 +1,7 @@
 //! PostgreSQL.
 
+use sqlx::Connection;
+
 use super::cases;
 use super::server::Server;
 use crate::harness::{Storage, run};
@@ -13,10 +15,35 @@ fn postgres() {
         create_database(address("postgres"), name);
         run(Storage::Url(address(name)), *case);
     }
+    create_database(address("postgres"), "locked");
+    run(Storage::Url(address("locked")), |_, storage| {
+        Box::pin(a_request_without_an_answer_ends(storage))
+    });
+}
+
+/// Somebody has locked the table of jobs.
+async fn a_request_without_an_answer_ends(storage: Storage) {
+    let jobs = storage.open().await;
+    let Storage::Url(address) = &storage else { unreachable!() };
+    let mut other = sqlx::PgConnection::connect(address).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE apalis.jobs").execute(&mut *lock).await.unwrap();
+    // As many as the pool has connections: none is lost.
+    let requests: Vec<_> = (0..4)
+        .map(|_| {
+            let jobs = jobs.clone();
+            moirai::spawn_async(async move { jobs.queues().await })
+        })
+        .collect();
+    for request in requests {
+        let error = request.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("the server has not answered within 10s"), "{error}");
+    }
+    lock.rollback().await.unwrap();
+    assert!(jobs.queues().await.unwrap().is_empty());
 }
 
 fn create_database(address: String, name: &str) {
-    use sqlx::Connection;
     let sql = format!("CREATE DATABASE {name}");
     let moirai = crate::harness::executor();
     let created = moirai.spawn_async(async move {
