@@ -48,10 +48,12 @@ fn queues_and_dead_jobs_are_told_with_texts_as_they_are() {
     let executor = named("pq-json", 1).build().unwrap();
     let server = Page::new(&executor).address(ANY).queues(Jobs::new()).serve().unwrap();
     let hostile = json!({
-        "name": HOSTILE, "waiting": 1_234, "scheduled": 2, "running": 3, "retrying": 4, "done": 5, "dead": 2, "oldest": 1.5e9,
+        "name": HOSTILE, "waiting": 1_234, "scheduled": 2, "running": 3, "retrying": 4, "done": 5, "dead": 2,
+        "cancelled": 6, "oldest": 1.5e9,
     });
     let empty = json!({
-        "name": SCRIPT, "waiting": 0, "scheduled": 0, "running": 0, "retrying": 0, "done": 0, "dead": 0, "oldest": null,
+        "name": SCRIPT, "waiting": 0, "scheduled": 0, "running": 0, "retrying": 0, "done": 0, "dead": 0,
+        "cancelled": 0, "oldest": null,
     });
     let answer = get(&server, "/queues");
     assert_eq!((answer.status, answer.json()), (200, json!({ "queues": [hostile, empty] })));
@@ -114,6 +116,7 @@ fn the_metrics_have_the_queues_in_either_format_and_labels_are_escaped() {
             ("retrying", 4),
             ("done", 5),
             ("dead", 2),
+            ("cancelled", 6),
         ] {
             let line =
                 format!("\nmoirai_queue_jobs{{queue=\"{name}\",state=\"{state}\"}} {jobs}\n");

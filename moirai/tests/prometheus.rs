@@ -220,7 +220,7 @@ fn the_dashboard_asks_for_what_there_is() {
     let _watchdog = watchdog();
     let gate = Gate::new();
     let executor = busy("pm-board", &gate);
-    let page = page_of(&executor, Format::Text);
+    let page = page_with_queues(&executor, Format::Text);
     gate.open();
     // The names of all numbers, each with its labels.
     let mut there: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -293,7 +293,8 @@ fn a_registry_of_prometheus_client_exports_the_same() {
     let gate = Gate::new();
     let executor = busy("pm-client", &gate);
     let mut registry = prometheus_client::registry::Registry::default();
-    registry.register_collector(Box::new(prometheus::Collector::new(&executor)));
+    let collector = prometheus::Collector::new(&executor).queues(Jobs::new());
+    registry.register_collector(Box::new(collector));
     let encode = || {
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
@@ -301,7 +302,7 @@ fn a_registry_of_prometheus_client_exports_the_same() {
     };
     let theirs = encode();
     check_by_parser(&theirs);
-    let ours = page_of(&executor, Format::OpenMetrics);
+    let ours = page_with_queues(&executor, Format::OpenMetrics);
     let described = |page: &str| {
         let lines = page.lines().filter(|line| line.starts_with("# ")).map(str::to_owned);
         lines.collect::<BTreeSet<_>>()

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use super::host::Hosts;
 use super::permits::Permits;
-use super::queues::Queues;
 use super::server::PageServer;
 use super::site::Site;
 use super::snapshot::Snapshots;
 use crate::observable::{Observable, Observer};
-use crate::queues::QueueSource;
+use crate::queues::{ContainedSource, QueueSource};
 
 /// The port at which the page is if no other is asked for.
 const PORT: u16 = 9464;
@@ -130,7 +129,7 @@ impl Page {
             observer: self.observer,
             hosts: Hosts::new(listener.local_addr()?.ip(), &self.hosts),
             permits: Permits::new(self.allow_cancel, self.allow_retry && self.queues.is_some())?,
-            queues: self.queues.map(Queues::new),
+            queues: self.queues.map(ContainedSource::new),
             snapshots: Snapshots::default(),
         };
         // The system has no more descriptors than that to give.

@@ -32,11 +32,5 @@ pub(super) const EVENT_SHARE: u32 = 10;
 /// The largest number of tasks in one list.
 pub(super) const LISTED_TASKS: usize = 1_000;
 
-/// The largest number of queues.
-pub(super) const QUEUES: usize = 100;
-
-/// The largest number of dead jobs in one list.
-pub(super) const DEAD_JOBS: usize = 100;
-
 /// How long events do without the queues after their source has panicked, so that the messages of its panics do not flood a log.
 pub(super) const QUEUES_PAUSE: Duration = Duration::from_secs(5);

@@ -9,15 +9,15 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::host::{self, Hosts};
-use super::limits::DEAD_JOBS;
 use super::list;
 use super::permits::Permits;
-use super::queues::{self, Queues};
+use super::queues;
 use super::request::Request;
 use super::snapshot::Snapshots;
 use super::{assets, record, story};
 use crate::observable::Observer;
 use crate::prometheus::{self, Format};
+use crate::queues::{ContainedSource, DEAD_JOBS};
 
 /// The number of tasks of a list if the request does not say one.
 const TASKS: usize = 200;
@@ -27,7 +27,7 @@ pub(super) struct Site {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) hosts: Hosts,
     pub(super) permits: Permits,
-    pub(super) queues: Option<Queues>,
+    pub(super) queues: Option<ContainedSource>,
     pub(super) snapshots: Snapshots,
 }
 
@@ -79,7 +79,7 @@ impl Site {
         let (metrics, stats) = (self.observer.metrics()?, self.observer.runtime_stats()?);
         let mut families = prometheus::families(&metrics, &stats);
         // If their source panics, the scrape goes on without them.
-        let queues = self.queues.as_ref().and_then(Queues::stats).unwrap_or_default();
+        let queues = self.queues.as_ref().and_then(ContainedSource::stats).unwrap_or_default();
         families.extend(prometheus::queue_families(&queues));
         let page = prometheus::encode_families(format, &families);
         Some(Answer::new(200, format.content_type(), page.as_bytes()))
@@ -160,10 +160,10 @@ enum Action<'a> {
     /// A task is to be cancelled.
     Cancel(&'a str),
     /// A job of these queues is to be retried.
-    Retry(&'a Queues),
+    Retry(&'a ContainedSource),
 }
 
-fn retry(queues: &Queues, request: &Request) -> Answer {
+fn retry(queues: &ContainedSource, request: &Request) -> Answer {
     let (Some(queue), Some(id)) = (request.parameter("queue"), request.parameter("id")) else {
         return Answer::refusal(400, "the parameters `queue` and `id` are needed");
     };

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::filter::Filter;
 use super::limits::QUEUES_PAUSE;
 use super::list;
-use super::queues::{self, Queues};
+use super::queues;
 use super::record;
 use super::sort::Sort;
 use crate::distribution::HistogramSnapshot;
 use crate::observable::Observer;
+use crate::queues::ContainedSource;
 use crate::snapshot::MetricsSnapshot;
 
 /// The number of failures that are shown.
@@ -36,7 +37,7 @@ impl Snapshots {
     pub(super) fn next(
         &mut self,
         observer: &dyn Observer,
-        queues: Option<&Queues>,
+        queues: Option<&ContainedSource>,
         now: Instant,
     ) -> Option<Vec<u8>> {
         let stats = observer.runtime_stats()?;
@@ -90,7 +91,7 @@ impl Snapshots {
     }
 
     /// Returns the queues; null if their source has panicked, now or a short time ago.
-    fn queues(&mut self, queues: Option<&Queues>, now: Instant) -> Value {
+    fn queues(&mut self, queues: Option<&ContainedSource>, now: Instant) -> Value {
         let Some(queues) = queues else { return Value::Array(Vec::new()) };
         if self.queues_again.is_some_and(|again| now < again) {
             return Value::Null;

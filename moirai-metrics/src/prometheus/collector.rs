@@ -10,7 +10,9 @@ use prometheus_client::registry::Unit;
 
 use super::encode::families;
 use super::family::{Family, FamilyKind, Value};
+use super::queues::queue_families;
 use crate::observable::{Observable, Observer};
+use crate::queues::{ContainedSource, QueueSource};
 
 /// Collects what an executor exports whenever its registry is encoded. It does not keep the executor running; once that is gone, it
 /// collects nothing.
@@ -27,22 +29,36 @@ use crate::observable::{Observable, Observer};
 /// ```
 ///
 /// A registry takes several of them, for several executors, under different prefixes or labels.
-pub struct Collector(Arc<dyn Observer>);
+pub struct Collector {
+    observer: Arc<dyn Observer>,
+    queues: Option<ContainedSource>,
+}
 
 impl Collector {
     /// Creates a collector of what this executor exports.
     #[must_use]
     pub fn new(executor: &impl Observable) -> Self {
-        Self(executor.observer())
+        Self { observer: executor.observer(), queues: None }
+    }
+
+    /// Collects the gauges of these queues of durable jobs, too. If their source panics, the gauges are left out.
+    #[must_use]
+    pub fn queues(mut self, source: Arc<dyn QueueSource>) -> Self {
+        self.queues = Some(ContainedSource::new(source));
+        self
     }
 }
 
 impl prometheus_client::collector::Collector for Collector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (Some(metrics), Some(stats)) = (self.0.metrics(), self.0.runtime_stats()) else {
+        let (Some(metrics), Some(stats)) = (self.observer.metrics(), self.observer.runtime_stats())
+        else {
             return Ok(());
         };
-        families(&metrics, &stats).iter().try_for_each(|family| encode(&mut encoder, family))
+        let queues = self.queues.as_ref().and_then(ContainedSource::stats).unwrap_or_default();
+        let mut families = families(&metrics, &stats);
+        families.extend(queue_families(&queues));
+        families.iter().try_for_each(|family| encode(&mut encoder, family))
     }
 }
 
@@ -93,6 +109,9 @@ fn value(encoder: &mut MetricEncoder<'_>, kind: FamilyKind, value: &Value) -> fm
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Collector").field("running", &self.0.is_running()).finish()
+        f.debug_struct("Collector")
+            .field("running", &self.observer.is_running())
+            .field("queues", &self.queues.is_some())
+            .finish()
     }
 }

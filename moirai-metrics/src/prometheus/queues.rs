@@ -35,6 +35,7 @@ pub fn queue_families(queues: &[QueueStats]) -> Vec<Family> {
             ("retrying", of.retrying),
             ("done", of.done),
             ("dead", of.dead),
+            ("cancelled", of.cancelled),
         ] {
             jobs = jobs.with(&[("queue", name), ("state", &state)], number);
         }

@@ -241,7 +241,7 @@ def check_broken_queues(tab, address):
 def check_queues(tab, address, queue):
     """The queues as text, and the dead jobs of one by the keyboard alone."""
     tab.open(address)
-    wanted = [[queue, "1,234", "2", "3", "4", "2", "5", "1.5 s"], [SCRIPT, "0", "0", "0", "0", "0", "0", "–"]]
+    wanted = [[queue, "1,234", "2", "3", "4", "2", "5", "6", "1.5 s"], [SCRIPT, "0", "0", "0", "0", "0", "0", "0", "–"]]
     tab.until("the queues are told", f"JSON.stringify({ROWS}) === JSON.stringify({json.dumps(wanted)})")
     assert not tab.evaluate("document.querySelector('#queues').hidden"), "there are queues"
     assert tab.evaluate("document.querySelector('#queues-lost').hidden"), "they could be read"

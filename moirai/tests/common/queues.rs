@@ -59,6 +59,7 @@ impl QueueSource for Jobs {
         let dead = self.dead().len() as u64;
         let mut hostile = QueueStats::new(HOSTILE);
         hostile.waiting = 1_234;
+        hostile.cancelled = 6;
         hostile.scheduled = 2;
         hostile.running = 3;
         hostile.retrying = 4;

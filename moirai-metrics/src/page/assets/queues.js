@@ -12,6 +12,7 @@ const columns = [
   ["retrying", of => count(of.retrying), "number"],
   ["dead", of => count(of.dead), "number dead"],
   ["done", of => count(of.done), "number optional"],
+  ["cancelled", of => count(of.cancelled), "number optional"],
   ["oldest waiting", of => duration(of.oldest), "number"],
 ];
 

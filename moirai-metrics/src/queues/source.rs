@@ -71,8 +71,8 @@ pub trait QueueSource: Send + Sync + 'static {
     fn retry(&self, queue: &str, id: &str) -> bool;
 }
 
-/// One queue of durable jobs, as it was when the source has looked last. A job is in one of these six states, or in none if its storage
-/// has others, in which a job needs nothing more: cancelled, for example.
+/// One queue of durable jobs, as it was when the source has looked last. A job is in one of these seven states, or in none if its storage
+/// has others, in which a job needs nothing more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {
@@ -90,6 +90,8 @@ pub struct QueueStats {
     pub done: u64,
     /// The number of jobs that were given up, and are still stored.
     pub dead: u64,
+    /// The number of jobs that were cancelled, and are still stored.
+    pub cancelled: u64,
     /// How long the oldest of the waiting jobs has been waiting; `None` if none waits, or if that is not known.
     pub oldest_waiting: Option<Duration>,
 }
