@@ -113,7 +113,9 @@ impl Jobs {
     /// Connects to a PostgreSQL server, version 13 or later, and creates the schema `apalis` in its database, where it is missing. The
     /// user needs the right to do so, and the extension `hstore`.
     ///
-    /// The URL is one such as `postgres://user:password@host/database`.
+    /// The URL is one such as `postgres://user:password@host/database`. With the feature `tls`, the connection is encrypted if the server
+    /// offers that, whoever it is. `?sslmode=verify-full` demands it, and a certificate of the host's name by an authority that the system
+    /// trusts, or that of `&sslrootcert=FILE`.
     ///
     /// # Errors
     ///
@@ -130,7 +132,8 @@ impl Jobs {
     /// Connects to a Redis server, version 6.2 or later, which is no part of a Redis Cluster.
     ///
     /// The URL is one such as `redis://user:password@host:6379/0`, and `rediss://…` for an encrypted connection, which needs the feature
-    /// `tls`.
+    /// `tls`, and a certificate of the host's name by an authority that the system trusts, or that of the file in the environment variable
+    /// `SSL_CERT_FILE`.
     ///
     /// The server keeps jobs in memory, and how much of it a crash of the server loses is up to its settings. With `appendonly yes` it
     /// loses the last second; with `appendfsync always` as well, nothing that it has confirmed. Without, it loses all since the last

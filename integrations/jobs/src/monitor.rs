@@ -26,6 +26,8 @@ const PERIODS: [(Duration, Duration); 2] = [
 ];
 /// How often it is asked when nobody looks.
 const IDLE: Duration = Duration::from_secs(60);
+/// How many times as long as an answer has taken it is not asked again: counting the jobs of a long queue is work for the storage.
+const PAUSE: u32 = 20;
 /// How many queues, and how many dead jobs of each, are known.
 const MOST: u32 = 100;
 /// How many requests for another round of attempts may wait.
@@ -46,8 +48,8 @@ struct Latest {
 
 impl Jobs {
     /// Starts a task that asks the storage for its queues, for the [live page](moirai::metrics::QueueSource): once a second while somebody
-    /// looks at it, each ten seconds while it is scraped, and else once a minute. It ends with the returned monitor, and when the executor
-    /// shuts down.
+    /// looks at it, each ten seconds while it is scraped, and else once a minute. A storage that takes long to answer is asked less often,
+    /// so that this is at most a twentieth of the time. It ends with the returned monitor, and when the executor shuts down.
     ///
     /// ```
     /// use moirai::prelude::*;
@@ -90,13 +92,16 @@ async fn watch(
     mut requested: mpsc::Receiver<JobId>,
 ) {
     let mut asked: Option<Instant> = None;
+    let mut took = Duration::ZERO;
     loop {
         let Some(known) = monitor.upgrade() else { return };
         let looked = known.latest.lock().looked;
         drop(known);
-        if asked.is_none_or(|at| at.elapsed() >= period(looked)) {
-            asked = Some(Instant::now());
-            match ask(&jobs).await {
+        if asked.is_none_or(|at| at.elapsed() >= period(looked).max(took * PAUSE)) {
+            let began = Instant::now();
+            let answer = ask(&jobs).await;
+            (asked, took) = (Some(Instant::now()), began.elapsed());
+            match answer {
                 Ok((queues, dead)) => {
                     let Some(monitor) = monitor.upgrade() else { return };
                     let mut latest = monitor.latest.lock();
@@ -182,6 +187,7 @@ fn shown(queue: &QueueStats) -> metrics::QueueStats {
     shown.retrying = queue.retrying;
     shown.done = queue.done;
     shown.dead = queue.dead;
+    shown.cancelled = queue.cancelled;
     let age = |since| SystemTime::now().duration_since(since).unwrap_or_default();
     shown.oldest_waiting = queue.oldest_waiting.map(age);
     shown

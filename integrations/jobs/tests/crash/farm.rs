@@ -86,6 +86,11 @@ impl Farm {
         self.processes.push(Process::start(&[address, &self.log]));
     }
 
+    /// Adds a process, which is started with these arguments.
+    pub(crate) fn add(&mut self, start: impl FnOnce(&[&str]) -> Process) {
+        self.processes.push(start(&[&self.address, &self.log]));
+    }
+
     /// The number of attempts that a process has begun.
     pub(crate) fn of_process(&self, index: usize) -> usize {
         let process = self.processes[index].id();

@@ -6,6 +6,8 @@
 mod effects;
 mod farm;
 mod full;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod hosts;
 mod process;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod proxy;
@@ -15,24 +17,32 @@ mod scenarios;
 mod server;
 mod worker;
 
-fn main() {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "work") {
         worker::work(&arguments[1..]);
-        return;
+        return ExitCode::SUCCESS;
     }
     if let [first, disk] = &*arguments
         && first == "fill"
     {
         full::fill(disk);
-        return;
+        return ExitCode::SUCCESS;
+    }
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    if let [first, kind] = &*arguments
+        && first == "hosts"
+    {
+        return hosts::run(kind).into();
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in scenarios::ALL {
             println!("{name}: test");
         }
-        return;
+        return ExitCode::SUCCESS;
     }
     for (name, scenario) in scenarios::ALL {
         if filter.is_none_or(|part| name.contains(&**part)) {
@@ -42,4 +52,5 @@ fn main() {
             println!("scenario {name} ... ok, {:.1?}", started.elapsed());
         }
     }
+    ExitCode::SUCCESS
 }

@@ -9,13 +9,12 @@ pub(crate) struct Process(Child);
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let program = std::env::current_exe().unwrap();
-        let child = Command::new(program)
-            .arg("work")
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_by(Command::new(std::env::current_exe().unwrap()), arguments)
+    }
+
+    /// Starts one by a command that runs this program.
+    pub(crate) fn start_by(mut command: Command, arguments: &[&str]) -> Self {
+        let child = command.arg("work").args(arguments).stdin(Stdio::piped()).spawn().unwrap();
         Self(child)
     }
 

@@ -21,6 +21,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("postgres_kills_a_stop_and_crashes", postgres_kills_a_stop_and_crashes),
     #[cfg(feature = "postgres")]
     ("postgres_partition", postgres_partition),
+    #[cfg(feature = "postgres")]
+    ("postgres_hosts", crate::hosts::postgres_hosts),
+    #[cfg(feature = "redis")]
+    ("redis_hosts", crate::hosts::redis_hosts),
     #[cfg(feature = "redis")]
     ("redis_partition", redis_partition),
     #[cfg(feature = "redis")]
@@ -28,7 +32,7 @@ pub(crate) const ALL: &[(&str, fn())] = &[
 ];
 
 /// 2,000 jobs of 100 ms.
-fn many() -> Vec<u64> {
+pub(crate) fn many() -> Vec<u64> {
     vec![100; 2_000]
 }
 

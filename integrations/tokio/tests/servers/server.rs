@@ -12,27 +12,61 @@ use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// A server on a port of the loopback interface. It is killed when this is dropped.
+/// A server on a port, of the loopback interface if nothing else is said. It is killed when this is dropped.
 pub(crate) struct Server {
     kind: Kind,
     binary: PathBuf,
+    host: &'static str,
     port: u16,
     child: Child,
     // Dropped last.
     directory: Directory,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Postgres,
+    /// With connections that are encrypted, and no others.
+    EncryptedPostgres,
     Redis,
     /// With a file to which it appends what it confirms.
     DurableRedis,
+    EncryptedRedis,
 }
+
+impl Kind {
+    fn is_postgres(self) -> bool {
+        matches!(self, Self::Postgres | Self::EncryptedPostgres)
+    }
+}
+
+const LOOPBACK: &str = "127.0.0.1";
 
 impl Server {
     /// Starts PostgreSQL. `None` if it is not installed.
     pub(crate) fn postgres() -> Option<Self> {
+        Self::postgres_at(LOOPBACK)
+    }
+
+    /// Starts PostgreSQL at this address, for all hosts of its network. `None` if it is not installed.
+    pub(crate) fn postgres_at(host: &'static str) -> Option<Self> {
+        let (binary, directory) = Self::prepare_postgres()?;
+        let mut rules = fs::OpenOptions::new();
+        let rules = rules.append(true).open(directory.0.join("data/pg_hba.conf"));
+        rules.unwrap().write_all(b"host all all samenet trust\n").unwrap();
+        Some(Self::start(Kind::Postgres, host, binary, directory))
+    }
+
+    /// Starts PostgreSQL with encrypted connections. `None` if it is not installed, or OpenSSL is not.
+    pub(crate) fn encrypted_postgres() -> Option<Self> {
+        let (binary, directory) = Self::prepare_postgres()?;
+        make_certificates(&directory.0)?;
+        let rules = "hostssl all all 127.0.0.1/32 trust\n";
+        fs::write(directory.0.join("data/pg_hba.conf"), rules).unwrap();
+        Some(Self::start(Kind::EncryptedPostgres, LOOPBACK, binary, directory))
+    }
+
+    fn prepare_postgres() -> Option<(PathBuf, Directory)> {
         let binary = find("postgres", "postgresql")?;
         let directory = Directory::new();
         // Where `postgres` is a link, `initdb` is at its other end.
@@ -43,23 +77,41 @@ impl Server {
             .output()
             .expect("initdb is beside postgres");
         assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
-        Some(Self::start(Kind::Postgres, binary, directory))
+        Some((binary, directory))
     }
 
     /// Starts redis-server. `None` if it is not installed.
     pub(crate) fn redis() -> Option<Self> {
         let binary = find("redis-server", "redis-server")?;
-        Some(Self::start(Kind::Redis, binary, Directory::new()))
+        Some(Self::start(Kind::Redis, LOOPBACK, binary, Directory::new()))
+    }
+
+    /// Starts redis-server with encrypted connections. `None` if it is not installed, or OpenSSL is not.
+    pub(crate) fn encrypted_redis() -> Option<Self> {
+        let binary = find("redis-server", "redis-server")?;
+        let directory = Directory::new();
+        make_certificates(&directory.0)?;
+        Some(Self::start(Kind::EncryptedRedis, LOOPBACK, binary, directory))
     }
 
     /// Starts redis-server, and has it keep what it has confirmed when it crashes. `None` if it is not installed.
     pub(crate) fn durable_redis() -> Option<Self> {
+        Self::durable_redis_at(LOOPBACK)
+    }
+
+    /// Starts such a redis-server at this address, for all hosts. `None` if it is not installed.
+    pub(crate) fn durable_redis_at(host: &'static str) -> Option<Self> {
         let binary = find("redis-server", "redis-server")?;
-        Some(Self::start(Kind::DurableRedis, binary, Directory::new()))
+        Some(Self::start(Kind::DurableRedis, host, binary, Directory::new()))
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The certificate of who has signed that of an encrypted server.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.directory.0.join("authority.crt")
     }
 
     /// Kills it, as a crash would, and starts it again on the same port.
@@ -67,8 +119,9 @@ impl Server {
         self.kill();
         let started = Instant::now();
         loop {
-            self.child = spawn(self.kind, &self.binary, &self.directory.0, self.port);
-            if accepts(self.kind, &mut self.child, self.port) {
+            let address = (self.host, self.port);
+            self.child = spawn(self.kind, &self.binary, &self.directory.0, address);
+            if accepts(self.kind, &mut self.child, address) {
                 return;
             }
             // What a killed PostgreSQL leaves behind may take a moment to end.
@@ -77,13 +130,13 @@ impl Server {
         }
     }
 
-    fn start(kind: Kind, binary: PathBuf, directory: Directory) -> Self {
+    fn start(kind: Kind, host: &'static str, binary: PathBuf, directory: Directory) -> Self {
         // The port may be taken between our look and the server's.
         for _ in 0..10 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut child = spawn(kind, &binary, &directory.0, port);
-            if accepts(kind, &mut child, port) {
-                return Self { kind, binary, directory, port, child };
+            let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
+            let mut child = spawn(kind, &binary, &directory.0, (host, port));
+            if accepts(kind, &mut child, (host, port)) {
+                return Self { kind, binary, directory, host, port, child };
             }
             child.wait().unwrap();
         }
@@ -94,11 +147,11 @@ impl Server {
     fn kill(&mut self) {
         match self.kind {
             // It has processes of its own, which it ends on this signal; nothing is saved.
-            Kind::Postgres => {
+            Kind::Postgres | Kind::EncryptedPostgres => {
                 let pid = rustix::process::Pid::from_child(&self.child);
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
             }
-            Kind::Redis | Kind::DurableRedis => drop(self.child.kill()),
+            Kind::Redis | Kind::DurableRedis | Kind::EncryptedRedis => drop(self.child.kill()),
         }
         let _ = self.child.wait();
     }
@@ -165,7 +218,7 @@ fn unprivileged() -> Option<(u32, u32)> {
 
 fn command(kind: Kind, binary: &Path) -> Command {
     let mut command = Command::new(binary);
-    if let (Kind::Postgres, Some((user, group))) = (kind, unprivileged()) {
+    if let (true, Some((user, group))) = (kind.is_postgres(), unprivileged()) {
         command.gid(group).uid(user);
     }
     // A directory that the user may enter.
@@ -174,39 +227,74 @@ fn command(kind: Kind, binary: &Path) -> Command {
     command
 }
 
-fn spawn(kind: Kind, binary: &Path, directory: &Path, port: u16) -> Child {
+fn spawn(kind: Kind, binary: &Path, directory: &Path, (host, port): (&str, u16)) -> Child {
     let mut command = command(kind, binary);
-    match kind {
-        Kind::Postgres => {
-            command.arg("-D").arg(directory.join("data"));
-            command.args(["-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=50", "-p"]);
-            command.arg(port.to_string());
+    let (port, file) = (port.to_string(), |name: &str| directory.join(name));
+    if kind.is_postgres() {
+        command.args(["-h", host, "-k", "", "-F", "-c", "max_connections=50", "-p", &port, "-D"]);
+        command.arg(file("data"));
+        if kind == Kind::EncryptedPostgres {
+            command.args(["-c", "ssl=on", "-c"]);
+            command.arg(format!("ssl_cert_file={}", file("server.crt").display()));
+            command.arg("-c").arg(format!("ssl_key_file={}", file("server.key").display()));
         }
-        Kind::Redis | Kind::DurableRedis => {
-            command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
-            command.arg("--dir").arg(directory);
-            if matches!(kind, Kind::DurableRedis) {
-                command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+    } else {
+        command.args(["--bind", host, "--protected-mode", "no", "--save", "", "--dir"]);
+        command.arg(directory);
+        match kind {
+            Kind::EncryptedRedis => {
+                command.args(["--port", "0", "--tls-auth-clients", "no", "--tls-port", &port]);
+                command.arg("--tls-cert-file").arg(file("server.crt"));
+                command.arg("--tls-key-file").arg(file("server.key"));
+                command.arg("--tls-ca-cert-file").arg(file("authority.crt"));
             }
+            Kind::DurableRedis => {
+                command.args(["--port", &port, "--appendonly", "yes", "--appendfsync", "always"]);
+            }
+            _ => drop(command.args(["--port", &port])),
         }
     }
-    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
+    let log = fs::OpenOptions::new().create(true).append(true).open(file("log")).unwrap();
     command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
-/// Waits until `child` accepts connections on `port`, or has ended, which is `false`.
-fn accepts(kind: Kind, child: &mut Child, port: u16) -> bool {
+/// Makes an authority, `authority.crt`, and a key and a certificate of the loopback interface that it has signed, `server.key` and
+/// `server.crt`. `None` if OpenSSL is not installed.
+fn make_certificates(directory: &Path) -> Option<()> {
+    let openssl = find("openssl", "openssl")?;
+    let make = |name: &str, subject: &str, further: &[&str]| {
+        // Whom the server runs as owns its key.
+        let output = command(Kind::EncryptedPostgres, &openssl)
+            .current_dir(directory)
+            .args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"])
+            .args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", subject])
+            .args(["-keyout", &format!("{name}.key"), "-out", &format!("{name}.crt")])
+            .args(further)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    make("authority", "/CN=authority", &[]);
+    let signed = ["-CA", "authority.crt", "-CAkey", "authority.key", "-addext"];
+    let of = ["subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+    make("server", "/CN=server", &[&signed[..], &of].concat());
+    Some(())
+}
+
+/// Waits until `child` accepts connections, or has ended, which is `false`.
+fn accepts(kind: Kind, child: &mut Child, address: (&str, u16)) -> bool {
     let started = Instant::now();
     loop {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port))
-            && (matches!(kind, Kind::Postgres) || is_of(child, stream))
+        let tells_whose_it_is = matches!(kind, Kind::Redis | Kind::DurableRedis);
+        if let Ok(stream) = TcpStream::connect(address)
+            && (!tells_whose_it_is || is_of(child, stream))
         {
             return true;
         }
-        assert!(started.elapsed() < LONG, "nothing accepts connections on port {port}");
+        assert!(started.elapsed() < LONG, "nothing accepts connections at {address:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
