@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use moirai_benches::apart::{Apart, serve_rayon_by};
 use moirai_benches::help::asks_for_help;
 use moirai_benches::measure::{Runs, measure};
-use moirai_benches::peer::set_workers;
+use moirai_benches::peer::{MOST_WORKERS, set_workers};
 use moirai_benches::serve::serve;
 use moirai_benches::stats::{median, percentile, range};
 use moirai_benches::workload::{self, Group};
@@ -32,9 +32,6 @@ Rayon on Moirai is measured if RAYON_ON_MOIRAI names its program, which is built
 
 /// The option with which this program runs itself.
 const SERVE_RAYON: &str = "--serve-rayon";
-
-/// A machine that cannot start so many threads for each peer is rare.
-const MOST_WORKERS: usize = 256;
 
 #[derive(Debug, Default)]
 struct Arguments {

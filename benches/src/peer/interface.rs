@@ -6,6 +6,9 @@ use std::sync::OnceLock;
 /// The number of workers that every peer has if no other number is chosen.
 pub const DEFAULT_WORKERS: usize = 2;
 
+/// The largest number of workers. A machine that cannot start so many threads for each peer is rare.
+pub const MOST_WORKERS: usize = 256;
+
 static CHOSEN: OnceLock<usize> = OnceLock::new();
 
 /// Returns the number of threads that run tasks, in every peer: [`DEFAULT_WORKERS`], unless [`set_workers`] was called before.

@@ -12,7 +12,7 @@ mod tokio;
 
 #[cfg(feature = "forte")]
 pub use forte::Forte;
-pub use interface::{DEFAULT_WORKERS, Peer, set_workers, workers};
+pub use interface::{DEFAULT_WORKERS, MOST_WORKERS, Peer, set_workers, workers};
 #[cfg(feature = "origin")]
 pub use origin::Origin;
 pub use scheduled::Ours;

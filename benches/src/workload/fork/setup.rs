@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use moirai::Moirai;
 
-use crate::peer::{Ours, workers};
+use crate::peer::{MOST_WORKERS, Ours, workers};
 use crate::workload::group::Figure;
 
 /// Returns a figure with the same target for both allocators: the median of Moirai divided by that of another peer.
@@ -43,7 +43,8 @@ pub(super) fn single() -> &'static Moirai {
 }
 
 pub(super) fn rayon(threads: usize) -> &'static rayon::ThreadPool {
-    static POOLS: [OnceLock<rayon::ThreadPool>; 2] = [const { OnceLock::new() }; 2];
+    static POOLS: [OnceLock<rayon::ThreadPool>; MOST_WORKERS] =
+        [const { OnceLock::new() }; MOST_WORKERS];
     POOLS[threads - 1].get_or_init(|| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("the pool starts")
     })
@@ -56,7 +57,8 @@ pub(super) fn in_rayon(work: impl FnOnce() + Send) -> Duration {
 
 /// Returns a pool of `threads` threads, of which the caller is one.
 pub(super) fn chili(threads: usize) -> &'static chili::ThreadPool {
-    static POOLS: [OnceLock<chili::ThreadPool>; 2] = [const { OnceLock::new() }; 2];
+    static POOLS: [OnceLock<chili::ThreadPool>; MOST_WORKERS] =
+        [const { OnceLock::new() }; MOST_WORKERS];
     POOLS[threads - 1].get_or_init(|| {
         chili::ThreadPool::with_config(chili::Config {
             thread_count: NonZeroUsize::new(threads),
