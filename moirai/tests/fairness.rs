@@ -203,3 +203,27 @@ fn a_task_from_outside_gets_its_turn_among_long_polls() {
     let last = *passed_over.last().unwrap();
     assert!(last <= 8, "polls of a millisecond each that went first: {passed_over:?}");
 }
+
+#[test]
+fn a_job_of_a_scope_that_blocks_gets_its_turn_among_tasks() {
+    let _watchdog = watchdog();
+    for n in [1, 2] {
+        let executor = Moirai::builder()
+            .worker_threads(n)
+            .spare_threads(0)
+            .compensation_threads(0)
+            .build()
+            .unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let polled = flood(&executor, Priority::Normal, Duration::from_micros(20), &stop);
+        wait_until("the flood runs", || polled.load(SeqCst) > 500);
+        // This thread waits for the job, and does not run it itself.
+        executor.scope(|s| {
+            let ran = Arc::new(AtomicBool::new(false));
+            let runs = Arc::clone(&ran);
+            s.spawn(move |_| runs.store(true, SeqCst));
+            wait_until("the job has run", || ran.load(SeqCst));
+        });
+        stop.store(true, SeqCst);
+    }
+}

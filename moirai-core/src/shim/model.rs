@@ -71,6 +71,11 @@ pub mod sync {
         }
     }
 
+    /// Locks a mutex. A model has no pauses.
+    pub fn lock_patiently<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock()
+    }
+
     /// Lets the other threads of a model run.
     pub fn hand_over<T>(_: &Mutex<T>) {
         loom::thread::yield_now();

@@ -5,6 +5,27 @@ pub mod sync {
     pub use parking_lot::{Condvar, Mutex, MutexGuard};
     pub use std::sync::Arc;
 
+    /// How often [`lock_patiently`] tries before it sleeps. The pauses double; all of them together are 40 to 250 µs, according to how
+    /// long the processor takes for a spin.
+    const TRIES: u32 = 12;
+
+    /// Locks a mutex that is held for a short time only, but by many threads in turn.
+    ///
+    /// A thread that sleeps for such a lock is woken much later than it could have had the lock, and all that come after it sleep, too.
+    /// So this tries again after growing pauses first. They must be long: pauses that stop growing at 64 spins made a lock that 16
+    /// processors want five times as slow.
+    pub fn lock_patiently<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        for tries in 0..TRIES {
+            if let Some(guard) = mutex.try_lock() {
+                return guard;
+            }
+            for _ in 0..1 << tries {
+                std::hint::spin_loop();
+            }
+        }
+        mutex.lock()
+    }
+
     /// Hands a lock that the caller has just released to a thread that waits for it, if there is one, so that the caller's next
     /// `lock` does not take it first.
     pub fn hand_over<T>(mutex: &Mutex<T>) {

@@ -25,6 +25,11 @@ pub(crate) trait Host: Sync {
         false
     }
 
+    /// The time in ticks of the executor's clock, and how many of them are a long time for a thread to run fork-join work (rule 5).
+    fn ticks(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
     /// Calls `run`, which runs a stolen job of fork-join work of `task`. The flight recorder notes it.
     #[inline]
     fn record_job(&self, task: Option<TaskId>, run: impl FnOnce()) {

@@ -54,7 +54,9 @@ where
     // SAFETY: `recover` removes the job below, and the guard sees to it that nothing unwinds before (rule 4). The pointer is made
     // from the whole job, and not from its header, because the thread that runs it needs the rest as well.
     unsafe { local_jobs.push((&raw const job).cast()) };
-    if host.shared_jobs().wants_jobs() || local_jobs.has_too_few_public() {
+    if local_jobs.has_too_few_public()
+        || (!local_jobs.has_slot() && host.shared_jobs().wants_jobs())
+    {
         publish(local_jobs, host);
     }
     let first = catch_unwind(AssertUnwindSafe(a));
@@ -139,7 +141,8 @@ fn recover_listed(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> 
 #[cold]
 #[inline(never)]
 fn wait_for_thief(local_jobs: &LocalJobs, host: &impl Host, job: &JobHeader) -> bool {
-    local_jobs.restore_extra();
+    let (now, long) = host.ticks();
+    local_jobs.begin(now, long);
     wait_until_done(local_jobs, host, job);
     local_jobs.remove_public(job);
     #[cfg(moirai_loom)]

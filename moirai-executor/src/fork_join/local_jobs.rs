@@ -27,10 +27,10 @@ pub(crate) struct LocalJobs {
     must_be_public: Cell<*const JobHeader>,
     /// The number of jobs that the thread may still publish although it has a public one (rule 5).
     extra: Cell<u32>,
-    /// When `extra` was last restored at the beginning of a task's fork-join work, in ticks of the executor's clock.
+    /// When `extra` was last restored, in ticks of the executor's clock.
     restored_at: Cell<u64>,
     sentinel: JobHeader,
-    /// The worker whose slot the thread has claimed (rule 13).
+    /// The slot that the thread has claimed (rule 13).
     slot: Cell<Option<usize>>,
     /// The job that the thread has last put into its slot, if the job is still in the thread's list; null if it is not.
     in_slot: Cell<*const JobHeader>,
@@ -77,13 +77,11 @@ impl LocalJobs {
         self.slot.get().is_some()
     }
 
-    /// Claims the slot of a worker whose core the thread holds, if that is free (rule 13). The thread has none.
+    /// Claims the slot of the worker whose core the thread holds, or another that is free (rule 13). The thread has none.
     #[inline]
-    pub(crate) fn claim_slot(&self, worker: usize, shared_jobs: &SharedJobs) {
+    pub(crate) fn claim_slot(&self, worker: Option<usize>, shared_jobs: &SharedJobs) {
         debug_assert!(!self.has_slot(), "a thread has one slot");
-        if shared_jobs.slot(worker).claim() {
-            self.slot.set(Some(worker));
-        }
+        self.slot.set(shared_jobs.claim_slot(worker));
     }
 
     /// Gives the thread's slot up, if it has one, because the thread no longer runs a worker's tasks.
@@ -142,16 +140,28 @@ impl LocalJobs {
         is_external: bool,
         f: impl FnOnce() -> R,
     ) -> R {
-        struct LeaveRoot<'a, H: Host>(&'a LocalJobs, &'a H);
+        struct LeaveRoot<'a, H: Host> {
+            local_jobs: &'a LocalJobs,
+            host: &'a H,
+            claimed: bool,
+        }
         impl<H: Host> Drop for LeaveRoot<'_, H> {
             fn drop(&mut self) {
-                self.0.is_external.set(false);
-                leave_external(self.1);
+                if self.claimed {
+                    self.local_jobs.release_slot(self.host.shared_jobs());
+                }
+                self.local_jobs.is_external.set(false);
+                leave_external(self.host);
             }
         }
         let _leave = (is_external && !self.is_external.get()).then(|| {
+            // In a simulation, nobody takes jobs.
+            let claimed = !self.has_slot() && host.simulated_choice(1).is_none();
+            if claimed {
+                self.claim_slot(None, host.shared_jobs());
+            }
             self.count_as_external(host);
-            LeaveRoot(self, host)
+            LeaveRoot { local_jobs: self, host, claimed }
         });
         self.frame.within(frame, f)
     }
@@ -196,16 +206,12 @@ impl LocalJobs {
         self.must_be_public.set(if self.extra.get() > 0 { &raw const self.sentinel } else { job });
     }
 
-    /// Notes that a job of the thread was stolen: it is worth publishing others (rule 5).
-    pub(super) fn restore_extra(&self) {
-        self.set_extra(EXTRA);
-    }
-
-    /// Notes that a task begins fork-join work at this time, in ticks of the executor's clock (rule 5).
+    /// Notes that a task begins fork-join work, or that a job of the thread was stolen, at this time, in ticks of the executor's clock
+    /// (rule 5).
     pub(crate) fn begin(&self, now: u64, long: u64) {
         if now.saturating_sub(self.restored_at.get()) >= long {
             self.restored_at.set(now);
-            self.restore_extra();
+            self.set_extra(EXTRA);
         }
     }
 

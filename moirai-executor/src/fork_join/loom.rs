@@ -125,7 +125,7 @@ fn take_back_against_a_thief(pair: &Arc<Pair>, in_slot: bool) {
     let (first, second) = (Tracked::new(), Tracked::new());
     let results = enter_root(pair, |local_jobs| {
         if in_slot {
-            local_jobs.claim_slot(0, &pair.shared_jobs);
+            local_jobs.claim_slot(Some(0), &pair.shared_jobs);
         }
         let results = join(local_jobs, &**pair, || first.bump(), || second.bump());
         assert!(local_jobs.is_empty(), "the list names a job whose frame ends");

@@ -30,16 +30,20 @@
 //!    are done. What the [`Host`](host::Host) calls of users, it contains. An `AbortOnUnwind` ends the process if any of that is
 //!    untrue.
 //! 5. **Publication.** A `join` publishes the oldest private job of its thread, which is the largest, if the thread has no public
-//!    job. It publishes further ones while [`wants_jobs`](SharedJobs::wants_jobs) holds, which is while fewer jobs are public than
-//!    workers are idle. So a single coarse `join` runs in parallel, every thread that has jobs has one that an idle worker finds,
-//!    and all others stay private. But a thread that runs a long closure cannot publish anything, and its public job may be a short
-//!    one. So it publishes four more, and four more again whenever one of its jobs was stolen, and when a task of its begins
-//!    fork-join work some time later. If jobs are short, they are rarely stolen, and the others stay private. Every change of the
-//!    shared jobs sets `wants_jobs` under the lock, and a worker that finds no job sets it too. Scopes publish their jobs by the
-//!    same rule.
+//!    job. So a single coarse `join` runs in parallel, every thread that has jobs has one that an idle worker finds, and all others
+//!    stay private. Each thread that steals a job divides it, and publishes a part of its own: so several idle workers find jobs, one
+//!    after the other, although each thread publishes one. A thread without a slot (rule 13), which publishes seldom, publishes further
+//!    ones while [`wants_jobs`](SharedJobs::wants_jobs) holds, which is while fewer jobs are public than workers are idle. Every
+//!    change of the list sets `wants_jobs` under the lock, and a worker that finds no job sets it too. Scopes publish their jobs by
+//!    that rule.
+//!
+//!    But a thread that runs a long closure cannot publish anything, and its public job may be a short one. So it publishes four more
+//!    in the list, and four more again when one of its jobs was stolen, or a task of its begins fork-join work: but not sooner than
+//!    200 µs after the last four, since a thread waits for what is stolen of its smaller jobs. For the same reason a worker that has
+//!    tasks looks at the list only as often.
 //! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
-//!    (promise P14). If there are none, it looks again for a moment, and then sleeps while it holds its core, like a worker without
-//!    work. If it is woken for work that it must not run, it hands the core off to another thread. So unrelated work never runs on
+//!    (promise P14). If there are none, it looks again for up to 200 µs, and then sleeps while it holds its core, like a worker without
+//!    work. If there is work that it must not run, it hands the core off to another thread. So unrelated work never runs on
 //!    the stack of a caller that may hold a lock, and stacks grow no deeper than the program's own recursion makes them.
 //!
 //!    If the executor's threads are to keep their worker index, the thread keeps its core instead. It cannot wait until another thread
@@ -80,7 +84,8 @@
 //!
 //! 13. **Slots.** Each worker has a slot, a place for one public job, which needs no lock. A thread claims the slot of the worker whose
 //!     core it holds, and from then on is the only one to put jobs there; it gives the slot up when it stops running that worker's
-//!     tasks. Until then another thread that holds the core of that worker publishes by the lock. Whenever a thread publishes a job
+//!     tasks. Until then another thread that holds the core of that worker claims one of a few slots that are no worker's, and so does
+//!     a thread without a core for the time of a call. If none is free, it publishes by the lock. Whenever a thread publishes a job
 //!     and its slot is free, its oldest private job goes there; the others go into the list. So a `join` whose job is the thread's only
 //!     one takes no lock, whether it is the outermost of a task or inside of a stolen job.
 //!

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use moirai_core::TaskId;
-use moirai_core::shim::hint;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use moirai_core::shim::sync::{Mutex, MutexGuard};
+use moirai_core::shim::sync::{Mutex, MutexGuard, lock_patiently};
 use moirai_sync::Unparker;
 use slab::Slab;
 
@@ -25,8 +24,9 @@ use crate::task::TaskPtr;
 /// The oldest job that a worker has is in a slot of that worker's thread, the others are in one list with one lock: publishing them is
 /// the exception, a few jobs for each idle worker.
 pub(crate) struct SharedJobs {
-    /// A slot for each worker (rule 13).
+    /// A slot for each worker, and some for other threads (rule 13).
     slots: Box<[CachePadded<JobSlot>]>,
+    workers: usize,
     /// Whether a `join` should publish a job (rule 5). Every `join` reads it.
     wants_jobs: AtomicBool,
     /// The number of jobs in the list: a copy of the count in `state`, which is read without the lock.
@@ -51,6 +51,12 @@ struct SharedJobsState {
 enum Offer {
     StackJob(*const JobHeader),
     Scope(usize),
+}
+
+/// The number of slots for threads that have no core, or whose worker's slot is another thread's.
+fn spare_slots(workers: usize) -> usize {
+    // The models claim those of workers.
+    if cfg!(moirai_loom) { 0 } else { workers.min(8) }
 }
 
 /// A scope that has had a public job (rule 10).
@@ -81,7 +87,10 @@ enum Stolen {
 impl SharedJobs {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
-            slots: (0..workers).map(|_| CachePadded::new(JobSlot::new())).collect(),
+            slots: (0..workers + spare_slots(workers))
+                .map(|_| CachePadded::new(JobSlot::new()))
+                .collect(),
+            workers,
             wants_jobs: AtomicBool::new(true),
             public: AtomicUsize::new(0),
             version: AtomicUsize::new(0),
@@ -90,21 +99,8 @@ impl SharedJobs {
         }
     }
 
-    /// Locks the shared jobs.
-    ///
-    /// The lock is held for a short time only, but by many threads in turn. A thread that sleeps for it is woken much later than it
-    /// could have had the lock. So the thread tries again after growing pauses first.
     fn lock(&self) -> MutexGuard<'_, SharedJobsState> {
-        // A model has no pauses.
-        for tries in 0..if cfg!(moirai_loom) { 0 } else { LOCK_TRIES } {
-            if let Some(state) = self.state.try_lock() {
-                return state;
-            }
-            for _ in 0..1 << tries {
-                hint::spin_loop();
-            }
-        }
-        self.state.lock()
+        lock_patiently(&self.state)
     }
 
     /// Returns whether more jobs should be published.
@@ -166,10 +162,15 @@ impl SharedJobs {
         })
     }
 
-    /// The slot of a worker.
+    /// Claims a slot for the calling thread: that of `worker`, whose core it holds, or else one that no worker has.
+    pub(super) fn claim_slot(&self, worker: Option<usize>) -> Option<usize> {
+        let spare = self.workers..self.slots.len();
+        worker.into_iter().chain(spare).find(|&slot| self.slots[slot].claim())
+    }
+
     #[inline]
-    pub(super) fn slot(&self, worker: usize) -> &JobSlot {
-        &self.slots[worker]
+    pub(super) fn slot(&self, slot: usize) -> &JobSlot {
+        &self.slots[slot]
     }
 
     /// Notes that the calling thread publishes a job in its slot.
@@ -341,8 +342,7 @@ impl SharedJobs {
         let entry = &mut state.scopes[scope];
         entry.job_time.learn(ran.number, ran.took);
         if goes_on {
-            let taken =
-                entry.job_time.batch(entry.jobs.len(), self.slots.len()).min(entry.jobs.len());
+            let taken = entry.job_time.batch(entry.jobs.len(), self.workers).min(entry.jobs.len());
             next.extend(entry.jobs.drain(..taken));
         }
         entry.unfinished -= ran.number;
@@ -531,11 +531,6 @@ impl StolenJob {
 /// The longest time for which a thread runs jobs of one scope before it looks at other work.
 const TURN: Duration = Duration::from_micros(100);
 
-/// How often a thread tries to lock the shared jobs before it sleeps. The pauses double; all of them together are 40 to 200 µs,
-/// according to how long the processor takes for a spin. Long pauses keep threads away from a lock that many want: on 16 processors a
-/// scope of tiny jobs took five times as long with 24 tries and pauses that stopped growing at 64 spins.
-const LOCK_TRIES: u32 = 12;
-
 impl SharedJobs {
     /// Runs a job of a scope, and further jobs of the same scope as long as they are short.
     fn run_jobs(
@@ -574,4 +569,20 @@ struct RanJobs {
     number: usize,
     took: Duration,
     panic: Option<Payload>,
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_whose_slot_is_taken_claims_a_spare_one_as_long_as_there_are_some() {
+        let jobs = SharedJobs::new(2);
+        assert_eq!(jobs.claim_slot(Some(1)), Some(1));
+        let spare = [jobs.claim_slot(Some(1)), jobs.claim_slot(None)];
+        assert_eq!(spare, [Some(2), Some(3)], "the slot of worker 0 is that worker's");
+        assert_eq!((jobs.claim_slot(None), jobs.claim_slot(Some(1))), (None, None));
+        jobs.slot(3).release();
+        assert_eq!((jobs.claim_slot(Some(1)), jobs.claim_slot(Some(0))), (Some(3), Some(0)));
+    }
 }

@@ -1,5 +1,6 @@
 //! Waiting for a job or for a scope: the thread runs descendants of it, spins, or sleeps (rule 6 of the [module](super)).
 
+use std::hint;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,15 @@ use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::stack_job::JobHeader;
 
-/// How long a wait looks for jobs before it sleeps: about as long as it takes to put a thread to sleep and to wake it.
-const SPIN_FOR: Duration = Duration::from_micros(60);
+/// How long a wait looks for jobs without a pause for other threads. Most waits are over by then: what is waited for is the rest of a job
+/// that was divided. A thread that yields may go on much later than what it waits for is done.
+const SPIN_FOR: Duration = Duration::from_micros(20);
+
+/// How long a wait looks for jobs before it sleeps: a few times as long as it takes to hand the core off to a thread that sleeps.
+const LOOK_FOR: Duration = Duration::from_micros(200);
+
+/// How many times the processor is told to spin between two looks. A look reads what the owners of jobs write.
+const PAUSE: u32 = 16;
 
 /// How far a wait has come.
 pub(crate) struct WaitState {
@@ -25,10 +33,18 @@ impl WaitState {
         Self { since: None, seen: None, hand_off: false }
     }
 
-    /// Returns whether it is too early to sleep.
-    fn keeps_spinning(&mut self) -> bool {
+    /// Pauses if it is too early to sleep, and returns whether it was.
+    fn pauses(&mut self) -> bool {
         // A model sleeps at once: looking twice would only add interleavings.
-        !cfg!(moirai_loom) && self.since.get_or_insert_with(Instant::now).elapsed() < SPIN_FOR
+        if cfg!(moirai_loom) {
+            return false;
+        }
+        match self.since.get_or_insert_with(Instant::now).elapsed() {
+            waited if waited < SPIN_FOR => (0..PAUSE).for_each(|_| hint::spin_loop()),
+            waited if waited < LOOK_FOR => thread::yield_now(),
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -54,8 +70,8 @@ pub(crate) fn wait_step(
         *wait = WaitState::new();
     } else if host.run_post(below) {
         *wait = WaitState::new();
-    } else if wait.keeps_spinning() {
-        thread::yield_now();
+    } else if wait.pauses() {
+        // Looks again.
     } else if wait.hand_off {
         let was_external = local_jobs.blocks(host);
         host.hand_off_and_park(latch, below);

@@ -249,10 +249,10 @@ impl Context {
         &self.local_jobs
     }
 
-    /// Claims the slot of the worker whose core the thread holds, if the thread has none and that is free (rule 13 of
+    /// Claims the slot of the worker whose core the thread holds, or another that is free, if the thread has none (rule 13 of
     /// [fork-join](crate::fork_join)).
     #[inline]
-    pub(crate) fn claim_slot(&self, worker: usize) {
+    pub(crate) fn claim_slot(&self, worker: Option<usize>) {
         if !self.local_jobs.has_slot() && self.shared.mode.has_threads() {
             self.local_jobs.claim_slot(worker, &self.shared.shared_jobs);
         }

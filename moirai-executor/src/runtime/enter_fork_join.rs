@@ -25,7 +25,7 @@ fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> 
     let worker = context.worker();
     let is_external = worker.is_none();
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
-    if let Some(worker) = worker {
+    if worker.is_some() {
         context.claim_slot(worker);
     }
     local_jobs.begin(context.ticks.get(), shared.injector_ticks);

@@ -40,6 +40,10 @@ impl Host for Shared {
         self.carries_spans()
     }
 
+    fn ticks(&self) -> (u64, u64) {
+        (self.clock.ticks(), self.injector_ticks)
+    }
+
     fn record_job(&self, task: Option<TaskId>, run: impl FnOnce()) {
         if self.tracks.is_none() {
             return run();
@@ -65,6 +69,10 @@ impl Host for Shared {
         let Some(worker) = Context::with_core_of(self, |core| core.index) else {
             return false;
         };
+        // To announce a sleep that does not happen costs more than to look.
+        if has_work_for_core(self) {
+            return false;
+        }
         latch.set_waker(self.sleepers.unparker(worker));
         let is_set = self.sleepers.rest(worker, || latch.is_set(), || has_work_for_core(self));
         latch.clear_waker();

@@ -13,7 +13,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use moirai_core::ThreadPoolStats;
-use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard};
+use moirai_core::shim::sync::{Condvar, Mutex, MutexGuard, lock_patiently};
 
 use crate::panics::log;
 
@@ -126,7 +126,7 @@ impl<J> ThreadPool<J> {
         &self,
         start: impl FnOnce(usize) -> io::Result<()>,
     ) -> Result<bool, Refused<()>> {
-        let mut state = self.state.lock();
+        let mut state = lock_patiently(&self.state);
         if state.closed && self.limits.queue > 0 {
             return Err(Refused::Closed(()));
         }
@@ -156,7 +156,7 @@ impl<J> ThreadPool<J> {
 
     /// Queues a job for which a place was reserved. It comes back if the pool has been closed meanwhile.
     pub(crate) fn submit_reserved(&self, job: J) -> Result<(), J> {
-        let mut state = self.state.lock();
+        let mut state = lock_patiently(&self.state);
         state.reserved -= 1;
         if state.closed && self.limits.queue > 0 {
             drop(state);
@@ -171,7 +171,7 @@ impl<J> ThreadPool<J> {
 
     /// Gives up a place that was reserved.
     pub(crate) fn give_up_reservation(&self) {
-        self.state.lock().reserved -= 1;
+        lock_patiently(&self.state).reserved -= 1;
         // A thread may have waited for the job before it ends.
         self.work.notify_all();
     }
@@ -192,7 +192,7 @@ impl<J> ThreadPool<J> {
     /// [`submit`](Self::submit). Returns whether one could not be started, as [`reserve`](Self::reserve) does.
     pub(crate) fn waits(&self, start: impl FnOnce(usize) -> io::Result<()>) -> bool {
         let thread = {
-            let mut state = self.state.lock();
+            let mut state = lock_patiently(&self.state);
             state.waiting += 1;
             let Some(thread) = self.thread_for_waiting(&mut state) else {
                 return false;
@@ -204,14 +204,14 @@ impl<J> ThreadPool<J> {
 
     /// Notes that the job of the calling thread no longer waits.
     pub(crate) fn goes_on(&self) {
-        self.state.lock().waiting -= 1;
+        lock_patiently(&self.state).waiting -= 1;
     }
 
     /// Handles a thread that was counted and could not be started. Returns whether its job may wait for another thread; then it is
     /// noted that one is missing.
     fn not_started(&self, error: &io::Error) -> bool {
         let (threads, waits) = {
-            let mut state = self.state.lock();
+            let mut state = lock_patiently(&self.state);
             self.thread_ended(&mut state);
             let waits = state.threads > 0 && self.limits.queue > 0;
             state.thread_missing |= waits;
@@ -223,13 +223,13 @@ impl<J> ThreadPool<J> {
 
     /// Returns whether a thread could not be started, so that a job may wait although the limit allows for another thread.
     pub(crate) fn is_thread_missing(&self) -> bool {
-        self.state.lock().thread_missing
+        lock_patiently(&self.state).thread_missing
     }
 
     /// Tries again to start a thread for a job that waits because one is missing.
     pub(crate) fn start_missing(&self, start: impl FnOnce(usize) -> io::Result<()>) {
         let thread = {
-            let mut state = self.state.lock();
+            let mut state = lock_patiently(&self.state);
             if !state.thread_missing {
                 return;
             }
@@ -242,14 +242,14 @@ impl<J> ThreadPool<J> {
         // If there is one now, another may still be missing: the next call finds out. A failure is not logged again, because there may
         // be many in a row.
         if start(thread).is_err() {
-            self.thread_ended(&mut self.state.lock());
+            self.thread_ended(&mut lock_patiently(&self.state));
         }
     }
 
     /// Waits for the next job for the calling thread. On `None` the thread must end. It does not count against the limit any more, and
     /// must call [`ended`](Self::ended) when nobody has to wait for it any more.
     pub(crate) fn next(&self) -> Option<J> {
-        let mut state = self.state.lock();
+        let mut state = lock_patiently(&self.state);
         let deadline = Instant::now().checked_add(self.limits.keep_alive);
         loop {
             // There may be too many threads now, because one whose job waited has gone on. Those take the jobs that are left.
@@ -286,41 +286,41 @@ impl<J> ThreadPool<J> {
 
     /// Takes back the first queued job for which `is_it` returns `true`, if no thread has taken it yet.
     pub(crate) fn take_back(&self, is_it: impl Fn(&J) -> bool) -> Option<J> {
-        let mut state = self.state.lock();
+        let mut state = lock_patiently(&self.state);
         let place = state.queue.iter().position(is_it)?;
         state.queue.remove(place)
     }
 
     /// Takes all queued jobs.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = J> + use<J> {
-        std::mem::take(&mut self.state.lock().queue).into_iter()
+        std::mem::take(&mut lock_patiently(&self.state).queue).into_iter()
     }
 
     /// Returns the number of threads, and of what they have to do.
     pub(crate) fn stats(&self) -> ThreadPoolStats {
-        let state = self.state.lock();
+        let state = lock_patiently(&self.state);
         ThreadPoolStats::new(state.threads, state.idle, state.queue.len(), self.limits.threads)
     }
 
     /// Calls `f` with each job that waits for a thread. The lock is held meanwhile.
     pub(crate) fn each_queued(&self, f: impl FnMut(&J)) {
-        self.state.lock().queue.iter().for_each(f);
+        lock_patiently(&self.state).queue.iter().for_each(f);
     }
 
     /// Counts a thread that is about to be started by other means than `submit`.
     pub(crate) fn add_thread(&self) {
-        self.state.lock().threads += 1;
+        lock_patiently(&self.state).threads += 1;
     }
 
     /// Uncounts a thread that was counted but could not be started.
     pub(crate) fn remove_thread(&self) {
-        let mut state = self.state.lock();
+        let mut state = lock_patiently(&self.state);
         self.thread_ended(&mut state);
     }
 
     /// Notes that the calling thread, which [`next`](Self::next) has told to end, has nothing left to do.
     pub(crate) fn ended(&self) {
-        self.state.lock().ending -= 1;
+        lock_patiently(&self.state).ending -= 1;
         self.ended.notify_all();
     }
 
@@ -331,13 +331,13 @@ impl<J> ThreadPool<J> {
 
     /// Closes the pool. It accepts no more jobs, unless its queue limit is zero. Its threads run what is queued, and end.
     pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
+        lock_patiently(&self.state).closed = true;
         self.work.notify_all();
     }
 
     /// Waits until every thread has ended, or until the deadline. Returns whether all have.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = lock_patiently(&self.state);
         while state.threads + state.ending > 0 {
             match deadline {
                 None => self.ended.wait(&mut state),

@@ -55,15 +55,16 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
     }
     context.go_on_at(shared.clock.ticks());
-    shared.watchdog.enter(index);
+    // Found once, and not for each task.
+    let activity = shared.watchdog.activities.activity(index);
+    activity.enter();
     shared.watchdog.busy();
     let mut looked_in_injector = context.ticks.get();
     let mut slots_first = true;
     loop {
-        // Also between two short tasks: the next one may wait for what a claimant holds. And tasks and public jobs take turns.
-        // Both are almost always false, so one branch for the two.
-        let interrupted = shared.claims.has_any() | shared.shared_jobs.has_listed_jobs();
-        if interrupted && between_tasks(context, index, &mut slots_first) {
+        // Also between two short tasks: the next one may wait for what a claimant holds.
+        if shared.claims.has_any() && (context.worker().is_none() || give_back_core(context, index))
+        {
             return;
         }
         // If the core was handed off during the last task, it belongs to another thread now.
@@ -71,6 +72,9 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         let long_ago = now.saturating_sub(looked_in_injector) >= shared.injector_ticks;
         if long_ago {
             looked_in_injector = now;
+            if shared.shared_jobs.has_listed_jobs() && context.worker().is_some() {
+                run_public_job(context, index, &mut slots_first);
+            }
             // What is woken here is not the last task's work.
             context.record(0, RawKind::Mark, now);
             Driver::fire_due();
@@ -85,7 +89,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
             if context.worker().is_some()
                 && let Some(post) = shared.mailboxes.take(index)
             {
-                shared.watchdog.in_task(index, post.task.id());
+                activity.in_task(post.task.id());
                 context.run(post.task);
             }
         }
@@ -97,18 +101,18 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         }) else {
             return;
         };
-        shared.watchdog.step(index);
+        activity.step();
         if let Some(victim) = victim {
             context.record(victim as u64, RawKind::Stole, 0);
         }
         if let Some(task) = popped {
-            shared.watchdog.in_task(index, task.id());
+            activity.in_task(task.id());
             context.run(task);
             continue;
         }
         match next_when_idle(context, index) {
             Some(NextWork::Task(task)) => {
-                shared.watchdog.in_task(index, task.id());
+                activity.in_task(task.id());
                 context.run(task);
             }
             Some(NextWork::StolenJob(stolen)) => run_stolen_job(context, index, stolen),
@@ -126,27 +130,18 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     }
 }
 
-/// Gives the core back if another thread has claimed it, and returns whether it did. Otherwise runs a public job while there are some in
-/// the list: one from a slot, and one from the list, in turns.
+/// Runs a public job while there are some in the list: one from a slot, and one from the list, in turns. A worker that has tasks does so
+/// seldom: the owner of most jobs takes them back soon, and would have to wait for a thief instead.
 #[cold]
 #[inline(never)]
-fn between_tasks(context: &Context, index: usize, slots_first: &mut bool) -> bool {
-    if context.worker().is_none() {
-        return false;
-    }
-    if give_back_core(context, index) {
-        return true;
-    }
+fn run_public_job(context: &Context, index: usize, slots_first: &mut bool) {
     let shared = context.shared();
-    if shared.shared_jobs.has_listed_jobs() {
-        let idle = shared.sleepers.idle();
-        let first = std::mem::replace(slots_first, !*slots_first);
-        let jobs = &shared.shared_jobs;
-        if let Some(stolen) = if first { jobs.take(idle) } else { jobs.take_listed(idle) } {
-            run_stolen_job(context, index, stolen);
-        }
+    let idle = shared.sleepers.idle();
+    let first = std::mem::replace(slots_first, !*slots_first);
+    let jobs = &shared.shared_jobs;
+    if let Some(stolen) = if first { jobs.take(idle) } else { jobs.take_listed(idle) } {
+        run_stolen_job(context, index, stolen);
     }
-    false
 }
 
 /// Waits for what a worker that has no task left runs next. Returns `None` if it has to stop, or has no core any more.
@@ -237,6 +232,8 @@ enum NextWork {
 }
 
 /// Returns the core to the thread that has claimed it, if one has. Then the calling thread works with it no more.
+#[cold]
+#[inline(never)]
 fn give_back_core(context: &Context, index: usize) -> bool {
     let shared = context.shared();
     if !shared.claims.is_claimed(index) {
@@ -255,7 +252,7 @@ fn run_stolen_job(context: &Context, worker: usize, stolen: StolenJob) {
     let shared = context.shared();
     shared.watchdog.in_stolen_job(worker);
     wake_another(shared);
-    context.claim_slot(worker);
+    context.claim_slot(Some(worker));
     context.local_jobs().run(stolen, &**shared);
     context.go_on_at(shared.clock.ticks());
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use moirai_core::ExecutorConfig;
 use moirai_core::shim::sync::{Condvar, Mutex};
-use moirai_core::{ExecutorConfig, TaskId};
 
 use super::activity::{Activities, Snapshot};
 use super::arming::Arming;
@@ -60,21 +60,9 @@ impl Watchdog {
         }
     }
 
-    /// Notes that the calling thread takes over the core of `worker`.
-    pub(crate) fn enter(&self, worker: usize) {
-        self.activities.activity(worker).enter();
-    }
-
     /// Notes that `worker` goes on to something else.
-    #[inline]
     pub(crate) fn step(&self, worker: usize) {
         self.activities.activity(worker).step();
-    }
-
-    /// Notes that `worker` polls a task.
-    #[inline]
-    pub(crate) fn in_task(&self, worker: usize, task: TaskId) {
-        self.activities.activity(worker).in_task(task);
     }
 
     /// Notes that `worker` runs a stolen job.

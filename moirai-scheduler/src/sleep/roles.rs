@@ -4,6 +4,7 @@
 use std::mem;
 
 use moirai_core::shim::sync::atomic::Ordering;
+use moirai_core::shim::sync::lock_patiently;
 
 use super::sleepers::{Sleepers, notice};
 
@@ -77,7 +78,7 @@ impl Sleepers {
         search: Option<Search<'a>>,
     ) -> Announced<'a> {
         let wakes_next = {
-            let mut list = self.list.lock();
+            let mut list = lock_patiently(&self.list);
             match turn {
                 Turn::First => list.push_back(worker),
                 Turn::Last => list.push_front(worker),
@@ -165,7 +166,7 @@ impl<'a> Announced<'a> {
     fn withdraw(&self, wakes_next: bool) {
         let sleepers = self.sleepers;
         let notice = {
-            let mut list = sleepers.list.lock();
+            let mut list = lock_patiently(&sleepers.list);
             let is_it = |&other: &usize| other == self.worker;
             // It has not been there for long, so it is close to the end at which it was entered, however many sleep.
             let found = match self.turn {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crossbeam_utils::CachePadded;
-use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
+use moirai_core::shim::sync::{Mutex, lock_patiently};
 use moirai_sync::{Parker, Unparker};
 
 use super::counts::{self, SleepCounts};
@@ -145,7 +145,7 @@ impl Sleepers {
     /// first.
     pub fn wake_all(&self) {
         let stopped = {
-            let mut list = self.list.lock();
+            let mut list = lock_patiently(&self.list);
             self.counts.withdraw_all();
             for &worker in list.iter() {
                 // Ordering: Release pairs with the Acquire load in `Announced::is_notified`.
@@ -172,7 +172,7 @@ impl Sleepers {
     /// takes to copy their numbers.
     #[must_use]
     pub fn asleep(&self) -> Vec<usize> {
-        self.list.lock().iter().copied().collect()
+        lock_patiently(&self.list).iter().copied().collect()
     }
 
     /// Returns the number of workers that have nothing to do: those that sleep, and those that search. Nothing follows from it
@@ -207,7 +207,7 @@ impl Sleepers {
     /// Wakes worker `worker` if it is in the list. Returns whether it was.
     pub(super) fn wake_if_listed(&self, worker: usize) -> bool {
         {
-            let mut list = self.list.lock();
+            let mut list = lock_patiently(&self.list);
             let Some(at) = list.iter().rposition(|&other| other == worker) else {
                 return false;
             };
@@ -240,7 +240,7 @@ impl Sleepers {
     /// (rule 2).
     pub(super) fn wake_one(&self, notice: u8) {
         let notified = {
-            let mut list = self.list.lock();
+            let mut list = lock_patiently(&self.list);
             if !self.counts.claim_sleeper() {
                 return;
             }

@@ -85,7 +85,7 @@ loom::thread_local! {
 fn with_slot<R>(pair: &Pair, slot: usize, f: impl FnOnce(&LocalJobs) -> R) -> R {
     let local_jobs = Box::new(LocalJobs::new());
     local_jobs.pin_in_place();
-    local_jobs.claim_slot(slot, &pair.shared_jobs);
+    local_jobs.claim_slot(Some(slot), &pair.shared_jobs);
     LOCAL_JOBS.with(|current| current.set(&raw const *local_jobs));
     let result = f(&local_jobs);
     assert!(local_jobs.is_empty(), "the list names a job whose frame ends");
@@ -205,7 +205,7 @@ fn loom_fork_slot_a_worker_that_falls_asleep_sees_the_job() {
         let ran = Parker::new();
         let runs = ran.unparker();
         call(&pool, false, |local_jobs| {
-            local_jobs.claim_slot(0, &pool.shared_jobs);
+            local_jobs.claim_slot(Some(0), &pool.shared_jobs);
             // The first closure waits for the second, so only the worker can run that.
             join(local_jobs, &*pool, || ran.park(), || runs.unpark());
             local_jobs.release_slot(&pool.shared_jobs);
