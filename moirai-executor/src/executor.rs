@@ -127,7 +127,7 @@ impl HybridExecutor {
             .enumerate()
             .map(|(index, queue)| {
                 let writer = shared.registry.writer();
-                let core = WorkerCore { index, queue, writer, freed: 0, opened: false };
+                let core = WorkerCore::new(index, queue, writer);
                 WorkerThread::new(Arc::clone(shared), Box::new(core))
             })
             .collect();

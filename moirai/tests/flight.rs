@@ -307,9 +307,12 @@ fn a_worker_that_sleeps_is_idle_until_it_is_woken() {
         let last = worker.events.last()?;
         matches!(last.kind, FlightEventKind::Idle { .. }).then_some(())
     });
-    executor.spawn_async(async {}).join().unwrap();
-    let flight = executor.flight();
-    assert!(events(&flight).any(|(_, e)| e.kind == FlightEventKind::Idle { parked: true }));
+    // It may be that it still spins when the next task comes, but not each time.
+    eventually("a sleep is recorded", || {
+        executor.spawn_async(async {}).join().unwrap();
+        let flight = executor.flight();
+        events(&flight).any(|(_, e)| e.kind == FlightEventKind::Idle { parked: true }).then_some(())
+    });
 }
 
 #[test]

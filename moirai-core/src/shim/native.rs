@@ -5,7 +5,7 @@ pub mod sync {
     pub use parking_lot::{Condvar, Mutex, MutexGuard};
     pub use std::sync::Arc;
 
-    /// How often [`lock_patiently`] tries before it sleeps. The pauses double; all of them together are 40 to 250 µs, according to how
+    /// How often [`lock_patiently`] tries before it sleeps. The pauses double; all of them together are 15 to 200 µs, according to how
     /// long the processor takes for a spin.
     const TRIES: u32 = 12;
 

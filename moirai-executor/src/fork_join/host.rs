@@ -37,6 +37,11 @@ pub(crate) trait Host: Sync {
         run();
     }
 
+    /// Whether this is a simulation, in which no other worker takes jobs.
+    fn is_simulated(&self) -> bool {
+        false
+    }
+
     /// Draws a number below `bound`, in a simulation. There no other worker takes jobs, so the draw decides what is run first.
     fn simulated_choice(&self, bound: usize) -> Option<usize> {
         let _ = bound;

@@ -1,4 +1,4 @@
-//! Job slots: where a worker publishes its oldest private job without a lock (rule 13 of the [module](super)).
+//! Job slots: where a thread publishes its oldest private job without a lock (rule 13 of the [module](super)).
 
 use std::ptr;
 

@@ -10,7 +10,7 @@ use super::shared_jobs::{SharedJobs, StolenJob};
 use super::stack_job::JobHeader;
 use super::waking::leave_external;
 
-/// The number of jobs that a thread publishes although it has a public one, until one of them is stolen (rule 5). The models are about
+/// The number of jobs that a thread publishes although it has a public one, until this is restored (rule 5). The models are about
 /// private jobs, so there it is none.
 const EXTRA: u32 = if cfg!(moirai_loom) { 0 } else { 4 };
 
@@ -84,7 +84,7 @@ impl LocalJobs {
         self.slot.set(shared_jobs.claim_slot(worker));
     }
 
-    /// Gives the thread's slot up, if it has one, because the thread no longer runs a worker's tasks.
+    /// Gives the thread's slot up, if it has one, because the thread no longer runs a worker's tasks, or its call is over.
     pub(crate) fn release_slot(&self, shared_jobs: &SharedJobs) {
         if let Some(slot) = self.slot.take() {
             debug_assert!(
@@ -155,8 +155,9 @@ impl LocalJobs {
             }
         }
         let _leave = (is_external && !self.is_external.get()).then(|| {
-            // In a simulation, nobody takes jobs.
-            let claimed = !self.has_slot() && host.simulated_choice(1).is_none();
+            // In a simulation, nobody takes jobs. And if there are jobs of frames further out, one of them could be put into the slot,
+            // and would be there when this frame ends.
+            let claimed = !self.has_slot() && self.has_no_jobs() && !host.is_simulated();
             if claimed {
                 self.claim_slot(None, host.shared_jobs());
             }
@@ -254,12 +255,15 @@ impl LocalJobs {
 
     /// Publishes all private jobs, because the thread is about to sleep, and nothing of them would run meanwhile (rule 12).
     pub(super) fn publish_all(&self, host: &impl Host) {
+        if self.has_no_jobs() {
+            return;
+        }
         if !ptr::eq(self.newest_public.get(), self.newest.get()) {
             let next = || self.oldest_private_is_public();
-            if host.shared_jobs().publish(host.idle(), usize::MAX, next) {
-                host.invite(Invitation::Anyway);
-            }
+            let _ = host.shared_jobs().publish(host.idle(), usize::MAX, next);
         }
+        // Also for those that were public before, for which nobody was woken if there was no processor.
+        host.invite(Invitation::Anyway);
     }
 
     /// Notes that the thread is about to block: publishes its private jobs, and ends its count as an external thread, because it uses
@@ -281,7 +285,6 @@ impl LocalJobs {
     }
 
     /// Returns whether the list is empty, as it is before it is linked to its sentinel.
-    #[cfg(debug_assertions)]
     fn has_no_jobs(&self) -> bool {
         let newest = self.newest.get();
         newest.is_null() || ptr::eq(newest, &raw const self.sentinel)
@@ -305,8 +308,49 @@ impl Drop for LocalJobs {
 
 #[cfg(all(test, debug_assertions, not(moirai_loom)))]
 mod tests {
+    use super::super::latch::Latch;
     use super::super::stack_job::StackJob;
     use super::*;
+
+    /// Nobody takes jobs here, and nobody waits.
+    struct Alone(SharedJobs);
+
+    impl Host for Alone {
+        fn shared_jobs(&self) -> &SharedJobs {
+            &self.0
+        }
+
+        fn idle(&self) -> usize {
+            0
+        }
+
+        fn invite(&self, _: Invitation) {}
+
+        fn notify(&self) {}
+
+        fn park_on_core(&self, _: &impl Latch) -> bool {
+            unreachable!("nobody waits")
+        }
+
+        fn hand_off_and_park(&self, _: &impl Latch, _: *const ()) {
+            unreachable!("nobody waits")
+        }
+    }
+
+    #[test]
+    fn a_call_claims_a_slot_unless_there_are_jobs_further_out_that_it_could_put_there() {
+        let host = Alone(SharedJobs::new(1));
+        let local_jobs = Box::new(LocalJobs::new());
+        local_jobs.pin_in_place();
+        let frame = Frame::root(None);
+        local_jobs.enter_root(&host, &frame, true, || assert!(local_jobs.has_slot()));
+        assert!(!local_jobs.has_slot(), "the call is over");
+        let job = StackJob::new(&raw const frame, || ());
+        // SAFETY: the job is removed below.
+        unsafe { local_jobs.push((&raw const job).cast()) };
+        local_jobs.enter_root(&host, &frame, true, || assert!(!local_jobs.has_slot()));
+        local_jobs.remove_private(job.header());
+    }
 
     #[test]
     #[should_panic(expected = "a list ends before its jobs")]

@@ -40,7 +40,7 @@
 //!    But a thread that runs a long closure cannot publish anything, and its public job may be a short one. So it publishes four more
 //!    in the list, and four more again when one of its jobs was stolen, or a task of its begins fork-join work: but not sooner than
 //!    200 µs after the last four, since a thread waits for what is stolen of its smaller jobs. For the same reason a worker that has
-//!    tasks looks at the list only as often.
+//!    tasks looks for public jobs only each 200 µs. One that has none looks into the slots first, and every eighth time into the list.
 //! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
 //!    (promise P14). If there are none, it looks again for up to 200 µs, and then sleeps while it holds its core, like a worker without
 //!    work. If there is work that it must not run, it hands the core off to another thread. So unrelated work never runs on
@@ -84,10 +84,12 @@
 //!
 //! 13. **Slots.** Each worker has a slot, a place for one public job, which needs no lock. A thread claims the slot of the worker whose
 //!     core it holds, and from then on is the only one to put jobs there; it gives the slot up when it stops running that worker's
-//!     tasks. Until then another thread that holds the core of that worker claims one of a few slots that are no worker's, and so does
-//!     a thread without a core for the time of a call. If none is free, it publishes by the lock. Whenever a thread publishes a job
+//!     tasks. A thread that finds the slot of its worker claimed, because the thread that held the core before has not given it up,
+//!     claims another one, and there are a few more than workers; so does a thread without a core, for the time of a call that finds no
+//!     jobs in the thread's frames. If none is free, it publishes by the lock. Whenever a thread publishes a job
 //!     and its slot is free, its oldest private job goes there; the others go into the list. So a `join` whose job is the thread's only
-//!     one takes no lock, whether it is the outermost of a task or inside of a stolen job.
+//!     one takes no lock, whether it is the outermost of a task or inside of a stolen job. A call gives its slot up when its own jobs
+//!     have ended, and with them every job that it can have put there.
 //!
 //!     The owner stores the job, and then a *ticket*, a number that no publication in this slot had before, with a bit that says
 //!     that the slot is full (Release). A thief reads the ticket (Acquire), then the job, and removes the bit by a
@@ -113,8 +115,8 @@
 //! # Sources
 //!
 //! Keeping jobs private until they are asked for is the idea of lazy task creation, and of split deques (Lace, van Dijk and van de
-//! Pol 2014). Publishing the oldest job is Spice's and chili's. That idle workers ask, instead of a timer, and that each thread
-//! with jobs always has a public one, is Moirai's own. Waiting only for descendants is leapfrogging (Wagner and Calder 1993).
+//! Pol 2014). Publishing the oldest job is Spice's and chili's. That each thread with jobs always has a public one, and needs no timer
+//! for that, is Moirai's own. Waiting only for descendants is leapfrogging (Wagner and Calder 1993).
 
 pub(crate) mod frame;
 pub(crate) mod host;

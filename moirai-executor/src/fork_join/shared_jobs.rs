@@ -24,10 +24,10 @@ use crate::task::TaskPtr;
 /// The oldest job that a worker has is in a slot of that worker's thread, the others are in one list with one lock: publishing them is
 /// the exception, a few jobs for each idle worker.
 pub(crate) struct SharedJobs {
-    /// A slot for each worker, and some for other threads (rule 13).
+    /// A slot for each worker, and some more (rule 13).
     slots: Box<[CachePadded<JobSlot>]>,
     workers: usize,
-    /// Whether a `join` should publish a job (rule 5). Every `join` reads it.
+    /// Whether a `join` should publish a job (rule 5). A `join` of a thread without a slot reads it, and scopes do.
     wants_jobs: AtomicBool,
     /// The number of jobs in the list: a copy of the count in `state`, which is read without the lock.
     public: AtomicUsize,
@@ -55,7 +55,6 @@ enum Offer {
 
 /// The number of slots for threads that have no core, or whose worker's slot is another thread's.
 fn spare_slots(workers: usize) -> usize {
-    // The models claim those of workers.
     if cfg!(moirai_loom) { 0 } else { workers.min(8) }
 }
 
@@ -131,8 +130,8 @@ impl SharedJobs {
     /// Takes a job, for a worker that has nothing to do: one in a slot, or else the oldest of the list. A job in a slot is usually the
     /// oldest of its owner, so it is larger than what the owner has in the list. Asks for jobs if there is none.
     ///
-    /// A worker that takes jobs again and again calls this and [`take_listed`](Self::take_listed) in turns, so no job waits for ever
-    /// behind those in slots.
+    /// A worker that calls this again and again calls [`take_listed`](Self::take_listed) now and then, so no job waits for ever behind
+    /// those in slots.
     pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
         let stolen = self.take_from_slot(Only::Any).or_else(|| self.take_listed(idle));
         if stolen.is_none() {
@@ -162,10 +161,13 @@ impl SharedJobs {
         })
     }
 
-    /// Claims a slot for the calling thread: that of `worker`, whose core it holds, or else one that no worker has.
+    /// Claims a slot for the calling thread: that of `worker`, whose core it holds, or else one that is free, and rather one that is no
+    /// worker's.
     pub(super) fn claim_slot(&self, worker: Option<usize>) -> Option<usize> {
-        let spare = self.workers..self.slots.len();
-        worker.into_iter().chain(spare).find(|&slot| self.slots[slot].claim())
+        let others = (0..self.slots.len()).map(|nth| (self.workers + nth) % self.slots.len());
+        // The models claim those of workers.
+        let others = others.filter(|_| !cfg!(moirai_loom));
+        worker.into_iter().chain(others).find(|&slot| self.slots[slot].claim())
     }
 
     #[inline]
@@ -182,7 +184,7 @@ impl SharedJobs {
         }
     }
 
-    /// Asks the next `join` to publish a job, because a worker has found none.
+    /// Asks for jobs to be published, because a worker has found none.
     fn request_jobs(&self) {
         if !self.wants_jobs() {
             // Ordering: Relaxed: a hint. A thread that overwrites it at the same time is publishing a job.
@@ -576,13 +578,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_whose_slot_is_taken_claims_a_spare_one_as_long_as_there_are_some() {
+    fn a_thread_whose_slot_is_taken_claims_another_one_as_long_as_there_are_some() {
         let jobs = SharedJobs::new(2);
         assert_eq!(jobs.claim_slot(Some(1)), Some(1));
         let spare = [jobs.claim_slot(Some(1)), jobs.claim_slot(None)];
-        assert_eq!(spare, [Some(2), Some(3)], "the slot of worker 0 is that worker's");
-        assert_eq!((jobs.claim_slot(None), jobs.claim_slot(Some(1))), (None, None));
+        assert_eq!(spare, [Some(2), Some(3)], "rather than the slot of worker 0");
+        assert_eq!(jobs.claim_slot(None), Some(0));
+        assert_eq!((jobs.claim_slot(None), jobs.claim_slot(Some(0))), (None, None));
         jobs.slot(3).release();
-        assert_eq!((jobs.claim_slot(Some(1)), jobs.claim_slot(Some(0))), (Some(3), Some(0)));
+        assert_eq!(jobs.claim_slot(Some(0)), Some(3));
     }
 }

@@ -61,6 +61,10 @@ impl Host for Shared {
         record(0, RawKind::Outer, 0);
     }
 
+    fn is_simulated(&self) -> bool {
+        !self.mode.has_threads()
+    }
+
     fn simulated_choice(&self, bound: usize) -> Option<usize> {
         self.mode.simulated_choice(bound)
     }

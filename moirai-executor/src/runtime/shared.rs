@@ -123,9 +123,17 @@ pub(crate) struct WorkerCore {
     pub(crate) freed: u64,
     /// Whether `on_worker_start` has been called.
     pub(crate) opened: bool,
+    /// When the worker has last looked, between two tasks, for what others have queued or published, in ticks of the clock.
+    pub(crate) looked_at: u64,
+    /// How often it has looked for public jobs because it had nothing else to do.
+    pub(crate) looks: u8,
 }
 
 impl WorkerCore {
+    pub(crate) fn new(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Self {
+        Self { index, queue, writer, freed: 0, opened: false, looked_at: 0, looks: 0 }
+    }
+
     /// Returns whether there is a task that the worker would find. A scheduler that cannot tell has to give it out and take it back: then
     /// it is also returned who finds it now.
     pub(crate) fn has_work(&mut self) -> (bool, Option<Visibility>) {

@@ -58,7 +58,7 @@ impl TestExecutor {
             thread_names: ThreadNames::default(),
         });
         let writer = shared.registry.writer();
-        let core = WorkerCore { index: 0, queue, writer, freed: 0, opened: true };
+        let core = WorkerCore { opened: true, ..WorkerCore::new(0, queue, writer) };
         Self { shared, core: Some(Box::new(core)) }
     }
 

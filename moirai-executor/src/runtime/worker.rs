@@ -50,6 +50,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     let shared = context.shared();
     let index = core.index;
     let opened = std::mem::replace(&mut core.opened, true);
+    let mut looked_at = core.looked_at;
     context.put_core(core);
     if !opened {
         shared.plugins.call("on_worker_start", |plugin| plugin.on_worker_start(index));
@@ -59,8 +60,6 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     let activity = shared.watchdog.activities.activity(index);
     activity.enter();
     shared.watchdog.busy();
-    let mut looked_in_injector = context.ticks.get();
-    let mut slots_first = true;
     loop {
         // Also between two short tasks: the next one may wait for what a claimant holds.
         if shared.claims.has_any() && (context.worker().is_none() || give_back_core(context, index))
@@ -69,20 +68,25 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
         }
         // If the core was handed off during the last task, it belongs to another thread now.
         let now = context.ticks.get();
-        let long_ago = now.saturating_sub(looked_in_injector) >= shared.injector_ticks;
+        let long_ago = now.saturating_sub(looked_at) >= shared.injector_ticks;
         if long_ago {
-            looked_in_injector = now;
-            if shared.shared_jobs.has_listed_jobs() && context.worker().is_some() {
-                run_public_job(context, index, &mut slots_first);
-            }
+            // Whoever has the core next goes on from here: each of its tasks may block.
+            looked_at = now;
+            context.with_core(|core| core.looked_at = now);
             // What is woken here is not the last task's work.
             context.record(0, RawKind::Mark, now);
             Driver::fire_due();
             if let Some(hook) = &shared.park_hook {
                 drive(context, index, hook);
             }
+            // No more often, because the owners of most public jobs take them back soon, and would have to wait for a thief instead.
             if context.worker().is_some()
                 && let Some(stolen) = shared.shared_jobs.take_from_slot(Only::Any)
+            {
+                run_stolen_job(context, index, stolen);
+            }
+            if context.worker().is_some()
+                && let Some(stolen) = shared.shared_jobs.take_listed(shared.sleepers.idle())
             {
                 run_stolen_job(context, index, stolen);
             }
@@ -130,20 +134,6 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
     }
 }
 
-/// Runs a public job while there are some in the list: one from a slot, and one from the list, in turns. A worker that has tasks does so
-/// seldom: the owner of most jobs takes them back soon, and would have to wait for a thief instead.
-#[cold]
-#[inline(never)]
-fn run_public_job(context: &Context, index: usize, slots_first: &mut bool) {
-    let shared = context.shared();
-    let idle = shared.sleepers.idle();
-    let first = std::mem::replace(slots_first, !*slots_first);
-    let jobs = &shared.shared_jobs;
-    if let Some(stolen) = if first { jobs.take(idle) } else { jobs.take_listed(idle) } {
-        run_stolen_job(context, index, stolen);
-    }
-}
-
 /// Waits for what a worker that has no task left runs next. Returns `None` if it has to stop, or has no core any more.
 #[inline(never)]
 fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
@@ -161,7 +151,7 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
         let task = context.with_core(|core| core.queue.pop()).flatten();
         task.or_else(|| shared.mailboxes.take(index).map(|post| post.task))
             .map(NextWork::Task)
-            .or_else(|| shared.shared_jobs.take(shared.sleepers.idle()).map(NextWork::StolenJob))
+            .or_else(|| public_job(context).map(NextWork::StolenJob))
     };
     let stop = || shared.lifecycle.phase() == Phase::Stopped && !shared.claims.is_lent(index);
     let slept = Cell::new(false);
@@ -196,6 +186,20 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
         wake_another(shared);
     }
     next
+}
+
+/// Takes a public job for a worker that has nothing else to do: one in a slot, if there is one, but every eighth time one of the list, so
+/// that none waits for ever behind those in slots.
+fn public_job(context: &Context) -> Option<StolenJob> {
+    let shared = context.shared();
+    let (jobs, idle) = (&shared.shared_jobs, shared.sleepers.idle());
+    let looks = context.with_core(|core| {
+        core.looks = core.looks.wrapping_add(1);
+        core.looks
+    });
+    let listed =
+        if looks.is_some_and(|looks| looks % 8 == 0) { jobs.take_listed(idle) } else { None };
+    listed.or_else(|| jobs.take(idle))
 }
 
 /// Lets the park hook do what there is to do, if nobody else does. The hook may run code that blocks, so that the core may be another

@@ -228,7 +228,7 @@ impl<E> Simulation<E> {
 }
 
 fn core(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Box<WorkerCore> {
-    Box::new(WorkerCore { index, queue, writer, freed: 0, opened: true })
+    Box::new(WorkerCore { opened: true, ..WorkerCore::new(index, queue, writer) })
 }
 
 /// The executor of one run.
