@@ -309,3 +309,31 @@ fn a_job_spawned_while_an_external_thread_holds_the_only_processor_is_run() {
         });
     });
 }
+
+#[test]
+fn a_job_that_was_public_before_its_thread_blocks_is_run_while_an_external_thread_computes() {
+    let _watchdog = watchdog();
+    let executor = workers(1);
+    let (inside, ran) = (Gate::new(), Gate::new());
+    thread::scope(|threads| {
+        // It counts as one that uses the only processor.
+        threads.spawn(|| {
+            executor.join(
+                || {
+                    inside.open();
+                    ran.wait();
+                },
+                || (),
+            )
+        });
+        inside.wait();
+        let parked = || executor.runtime_stats().workers[0].state == moirai::WorkerState::Parked;
+        executor.join(
+            || {
+                common::wait_until("the worker sleeps, although there is a job", parked);
+                moirai::block_in_place(|| ran.wait());
+            },
+            || ran.open(),
+        );
+    });
+}
