@@ -12,18 +12,19 @@ use common::{wait_until, watchdog, workers};
 use moirai::prelude::*;
 use moirai::sync::{Event, Semaphore};
 
+/// An executor that has these workers, and starts no other thread for those that are stuck.
+fn no_other_threads_than(workers: usize) -> Moirai {
+    let builder = Moirai::builder().worker_threads(workers);
+    builder.spare_threads(0).compensation_threads(0).build().unwrap()
+}
+
 /// Asserts that an endless task on the only worker lets another task run.
 #[track_caller]
 fn assert_gives_way<F: Future<Output = ()> + Send + 'static>(
     endless: impl FnOnce(Arc<AtomicBool>) -> F,
 ) {
     // There are no compensation threads, so the task itself has to give way.
-    let executor = Moirai::builder()
-        .worker_threads(1)
-        .spare_threads(0)
-        .compensation_threads(0)
-        .build()
-        .unwrap();
+    let executor = no_other_threads_than(1);
     let stop = Arc::new(AtomicBool::new(false));
     let task = executor.spawn_async(endless(Arc::clone(&stop)));
     wait_until("it runs", || executor.task_status(task.id()) == Some(TaskStatus::Running));
@@ -143,12 +144,7 @@ fn passed_over_by(executor: &Moirai, priority: Priority, ran: &Arc<AtomicU64>) -
 fn a_critical_task_waits_for_at_most_two_polls_of_a_flood_of_low_ones() {
     let watchdog = watchdog();
     for n in [1, 2] {
-        let executor = Moirai::builder()
-            .worker_threads(n)
-            .spare_threads(0)
-            .compensation_threads(0)
-            .build()
-            .unwrap();
+        let executor = no_other_threads_than(n);
         let stop = Arc::new(AtomicBool::new(false));
         let ran = flood(&executor, Priority::Low, Duration::from_micros(200), &stop);
         wait_until("the flood runs", || ran.load(SeqCst) > 500);
@@ -184,12 +180,7 @@ fn low_tasks_go_on_under_a_flood_of_critical_ones() {
 #[test]
 fn a_task_from_outside_gets_its_turn_among_long_polls() {
     let _watchdog = watchdog();
-    let executor = Moirai::builder()
-        .worker_threads(1)
-        .spare_threads(0)
-        .compensation_threads(0)
-        .build()
-        .unwrap();
+    let executor = no_other_threads_than(1);
     let stop = Arc::new(AtomicBool::new(false));
     let ran = flood(&executor, Priority::Normal, Duration::from_millis(1), &stop);
     wait_until("the flood runs", || ran.load(SeqCst) > 300);
@@ -208,12 +199,7 @@ fn a_task_from_outside_gets_its_turn_among_long_polls() {
 fn a_job_of_a_scope_that_blocks_gets_its_turn_among_tasks() {
     let _watchdog = watchdog();
     for n in [1, 2] {
-        let executor = Moirai::builder()
-            .worker_threads(n)
-            .spare_threads(0)
-            .compensation_threads(0)
-            .build()
-            .unwrap();
+        let executor = no_other_threads_than(n);
         let stop = Arc::new(AtomicBool::new(false));
         let polled = flood(&executor, Priority::Normal, Duration::from_micros(20), &stop);
         wait_until("the flood runs", || polled.load(SeqCst) > 500);
