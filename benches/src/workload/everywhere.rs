@@ -9,7 +9,7 @@ use super::group::{Group, Workload, every_peer};
 use super::spawn::{Countdown, wait};
 use crate::peer::{Peer, workers};
 
-/// The number of tasks of all workers together.
+/// The number of tasks of all workers together, about: each has as many fans, and a fan is not divided.
 const TASKS: usize = 64_000;
 /// The number of tasks that are spawned before they are awaited.
 const FAN: usize = 64;
@@ -38,7 +38,7 @@ pub(super) fn groups() -> Vec<Group> {
         ),
         group(
             "everywhere_fan_out",
-            "one task for each worker, which spawns 64 tasks and awaits them, until there were 64,000",
+            "one task for each worker, which spawns 64 tasks and awaits them, until there were about 64,000",
             every_peer::<Fans<FAN, 0>>(),
         ),
         group(

@@ -97,7 +97,7 @@ async fn watch(
         let Some(known) = monitor.upgrade() else { return };
         let looked = known.latest.lock().looked;
         drop(known);
-        if asked.is_none_or(|at| at.elapsed() >= period(looked).max(took * PAUSE)) {
+        if asked.is_none_or(|at| at.elapsed() >= period(looked, took)) {
             let began = Instant::now();
             let answer = ask(&jobs).await;
             (asked, took) = (Some(Instant::now()), began.elapsed());
@@ -123,10 +123,12 @@ async fn watch(
     }
 }
 
-/// How long what the storage has said will do.
-fn period(looked: Option<Instant>) -> Duration {
+/// How long what the storage has said will do, if somebody has looked at that time, and the answer took so long.
+fn period(looked: Option<Instant>, took: Duration) -> Duration {
     let ago = looked.map_or(Duration::MAX, |at| at.elapsed());
-    PERIODS.iter().find(|(within, _)| ago <= *within).map_or(IDLE, |(_, period)| *period)
+    let period =
+        PERIODS.iter().find(|(within, _)| ago <= *within).map_or(IDLE, |(_, period)| *period);
+    period.max(took * PAUSE)
 }
 
 type Asked = (Vec<QueueStats>, HashMap<String, Vec<JobRecord>>);
@@ -196,5 +198,19 @@ fn shown(queue: &QueueStats) -> metrics::QueueStats {
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_is_asked_seldom_if_nobody_looks_or_it_takes_long() {
+        let now = Some(Instant::now());
+        let (at_once, second) = (Duration::ZERO, Duration::from_secs(1));
+        assert_eq!((period(now, at_once), period(None, at_once)), (second, IDLE));
+        assert_eq!((period(now, second), period(None, second)), (20 * second, IDLE));
+        assert_eq!(period(None, 10 * second), 200 * second);
     }
 }

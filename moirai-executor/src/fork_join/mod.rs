@@ -34,8 +34,8 @@
 //!    stay private. Each thread that steals a job divides it, and publishes a part of its own: so several idle workers find jobs, one
 //!    after the other, although each thread publishes one. A thread without a slot (rule 13), which publishes seldom, publishes further
 //!    ones while [`wants_jobs`](SharedJobs::wants_jobs) holds, which is while fewer jobs are public than workers are idle. Every
-//!    change of the list sets `wants_jobs` under the lock, and a worker that finds no job sets it too. Scopes publish their jobs by
-//!    that rule.
+//!    change of the list sets or clears `wants_jobs` under the lock. A worker that finds no job sets it, and a thread that publishes
+//!    in a slot clears it if one worker is idle at the most. Scopes publish their jobs by that rule.
 //!
 //!    But a thread that runs a long closure cannot publish anything, and its public job may be a short one. So it publishes four more
 //!    in the list, and four more again when one of its jobs was stolen, or a task of its begins fork-join work: but not sooner than

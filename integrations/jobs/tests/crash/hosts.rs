@@ -11,7 +11,6 @@ use crate::farm::Farm;
 use crate::process::Process;
 use crate::scenarios::many;
 use crate::server::Server;
-use crate::worker::LEASE;
 
 /// The address of the host that has the server.
 const SERVER: &str = "10.77.0.1";
@@ -97,7 +96,6 @@ fn scenario(name: &str, address: &str) {
     // There is work left for who comes back.
     farm.push(&vec![100; 1_000]);
     let before = farm.of_process(1);
-    sleep(LEASE);
     set(2, "up");
     until("the host is back", || farm.of_process(1) > before);
     // The process of the broken host has ended, and cannot be drained.
