@@ -192,10 +192,12 @@ fn work_does_not_wait_for_code_in_a_workers_sleep() {
         }
     });
     inside.wait();
+    wait_until("it is known", || executor.runtime_stats().workers_in("park_hook") == 1);
     for _ in 0..100 {
         executor.spawn_async(yield_now()).join().unwrap();
     }
     gate.open();
+    wait_until("both sleep again", || executor.runtime_stats().workers_in("parked") == 2);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use common::{
     Blocked, Gate, ON_PURPOSE, block_only_worker, silence_expected_panics, wait_until, watchdog,
 };
+use moirai::CancelCause;
 use moirai::prelude::*;
 use moirai::scheduler::{LocalQueue, QueueReason, Runnable, Scheduler, Visibility};
 
@@ -144,6 +145,10 @@ fn a_push_that_panics_cancels_the_task_and_no_other() {
     let id = task.id();
     assert!(matches!(executor.block_on(task), Err(TaskError::Cancelled)));
     assert_eq!(executor.task_status(id), Some(TaskStatus::Cancelled));
+    assert_eq!(executor.task_stats(id).unwrap().cancelled_by, Some(CancelCause::Scheduler));
+    let stats = executor.runtime_stats();
+    assert_eq!(stats.cancelled_by(CancelCause::Scheduler), 1);
+    assert_eq!(stats.cancelled.iter().map(|cancelled| cancelled.tasks).sum::<u64>(), 1);
     assert_eq!(executor.block_on(executor.spawn_async(async { 1 })).unwrap(), 1);
 }
 
