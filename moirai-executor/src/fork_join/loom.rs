@@ -85,7 +85,7 @@ fn thief(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
         let mut left = looks;
         while left > 0 || pair.shared_jobs.has_jobs() {
             left = left.saturating_sub(1);
-            if let Some(stolen) = pair.shared_jobs.take(1) {
+            if let Some(stolen) = pair.shared_jobs.take(1, 0) {
                 local_jobs.run(stolen, &*pair);
             }
         }
@@ -367,7 +367,7 @@ impl Pool {
                 // Ordering: Relaxed: the lock in `wake_all` orders it.
                 while let Some(stolen) = pool.sleepers.next(
                     0,
-                    || pool.shared_jobs.take(pool.sleepers.idle()),
+                    || pool.shared_jobs.take(pool.sleepers.idle(), 0),
                     || pool.shared_jobs.has_jobs(),
                     || pool.stopped.load(Ordering::Relaxed),
                     || (),

@@ -40,7 +40,8 @@
 //!    But a thread that runs a long closure cannot publish anything, and its public job may be a short one. So it publishes four more
 //!    in the list, and four more again when one of its jobs was stolen, or a task of its begins fork-join work: but not sooner than
 //!    200 µs after the last four, since a thread waits for what is stolen of its smaller jobs. For the same reason a worker that has
-//!    tasks looks for public jobs only each 200 µs. One that has none looks into the slots first, and every eighth time into the list.
+//!    tasks looks for public jobs only each 200 µs. One that has none looks into the slots first, each time from the next one on, and
+//!    every eighth time into the list first.
 //! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
 //!    (promise P14). If there are none, it looks again for up to 200 µs, and then sleeps while it holds its core, like a worker without
 //!    work. If there is work that it must not run, it hands the core off to another thread. So unrelated work never runs on

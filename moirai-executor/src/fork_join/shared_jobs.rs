@@ -130,10 +130,10 @@ impl SharedJobs {
     /// Takes a job, for a worker that has nothing to do: one in a slot, or else the oldest of the list. A job in a slot is usually the
     /// oldest of its owner, so it is larger than what the owner has in the list. Asks for jobs if there is none.
     ///
-    /// A worker that calls this again and again calls [`take_listed`](Self::take_listed) now and then, so no job waits for ever behind
-    /// those in slots.
-    pub(crate) fn take(&self, idle: usize) -> Option<StolenJob> {
-        let stolen = self.take_from_slot(Only::Any).or_else(|| self.take_listed(idle));
+    /// A worker that calls this again and again counts up `first`, where the search through the slots begins, and calls
+    /// [`take_listed`](Self::take_listed) now and then, so no job waits for ever behind others.
+    pub(crate) fn take(&self, idle: usize, first: usize) -> Option<StolenJob> {
+        let stolen = self.take_from_slot(Only::Any, first).or_else(|| self.take_listed(idle));
         if stolen.is_none() {
             self.request_jobs();
         }
@@ -151,9 +151,10 @@ impl SharedJobs {
         stolen
     }
 
-    /// Takes a job out of a slot, one that the caller may run.
-    pub(crate) fn take_from_slot(&self, only: Only) -> Option<StolenJob> {
-        self.slots.iter().find_map(|slot| {
+    /// Takes a job out of a slot, one that the caller may run. The search begins with the slot of this number, modulo their count.
+    pub(crate) fn take_from_slot(&self, only: Only, first: usize) -> Option<StolenJob> {
+        let (behind, slots) = self.slots.split_at(first.checked_rem(self.slots.len()).unwrap_or(0));
+        slots.iter().chain(behind).find_map(|slot| {
             let job = slot.take(only)?;
             // SAFETY: the job was in the slot, and its owner waits for the thief that has taken it out.
             unsafe { &*job }.taken_from_slot();
@@ -202,7 +203,7 @@ impl SharedJobs {
         idle: usize,
         seen: &mut Option<usize>,
     ) -> Option<StolenJob> {
-        if let Some(stolen) = self.take_from_slot(Only::Below(of)) {
+        if let Some(stolen) = self.take_from_slot(Only::Below(of), 0) {
             return Some(stolen);
         }
         // Ordering: Relaxed: a caller that misses a job looks again later, or leaves it to another worker, which was notified of
@@ -222,7 +223,7 @@ impl SharedJobs {
     pub(crate) fn take_of_task(&self, task: TaskPtr, idle: usize) -> Option<StolenJob> {
         let listed = self.has_listed_jobs();
         let stolen = if listed { self.take_if(idle, |frame| frame.is_of(task)) } else { None };
-        stolen.or_else(|| self.take_from_slot(Only::OfTask(task)))
+        stolen.or_else(|| self.take_from_slot(Only::OfTask(task), 0))
     }
 
     fn take_if(&self, idle: usize, fits: impl Fn(&Frame) -> bool) -> Option<StolenJob> {
@@ -575,7 +576,32 @@ struct RanJobs {
 
 #[cfg(all(test, not(moirai_loom)))]
 mod tests {
+    use super::super::stack_job::StackJob;
     use super::*;
+
+    #[test]
+    fn a_search_finds_the_job_in_the_slot_that_it_begins_with_and_otherwise_the_next_one() {
+        let jobs = SharedJobs::new(2);
+        let frame = Frame::root(None);
+        let put = |slot| {
+            let job = Box::new(StackJob::new(&raw const frame, || ()));
+            job.header().put_in_slot();
+            let ticket = jobs.slot(slot).next_ticket().unwrap();
+            jobs.slot(slot).put(ticket, job.header(), &frame);
+            job
+        };
+        let _jobs = [put(0), put(1), put(3)];
+        let full = || (0..4).filter(|&slot| jobs.slot(slot).is_full()).collect::<Vec<_>>();
+        let at = CurrentFrame::none();
+        let run = |stolen: StolenJob| stolen.run(&at, &jobs, || 0);
+        let takes = |first| jobs.take_from_slot(Only::Any, first).map(run).is_some();
+        assert!(takes(4 + 1));
+        assert_eq!(full(), [0, 3]);
+        assert!(takes(2));
+        assert_eq!(full(), [0]);
+        assert!(takes(3));
+        assert!(full().is_empty() && !takes(7));
+    }
 
     #[test]
     fn a_thread_whose_slot_is_taken_claims_another_one_as_long_as_there_are_some() {

@@ -51,8 +51,11 @@ fn compensate(shared: &Arc<Shared>, number: usize, activity: usize) {
     context.set_activity(Some(activity));
     context.enter(|| {
         let _thread = ThreadHooks::start(shared, ThreadKind::Compensation, number);
+        let mut runs = 0_usize;
         loop {
-            while run_one(shared, &context, activity) {}
+            while run_one(shared, &context, activity, runs) {
+                runs = runs.wrapping_add(1);
+            }
             if shared.watchdog.compensation.idle(activity, POLL_INTERVAL, KEEP_ALIVE)
                 == Idle::Retire
             {
@@ -62,8 +65,8 @@ fn compensate(shared: &Arc<Shared>, number: usize, activity: usize) {
     });
 }
 
-/// Runs a queued task or public job, if there is one that it may run. Returns whether it did.
-fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
+/// Runs a queued task or public job, if there is one that it may run. Returns whether it did. `runs` is how often it did before.
+fn run_one(shared: &Shared, context: &Context, activity: usize, runs: usize) -> bool {
     let watchdog = &shared.watchdog;
     if !watchdog.compensation.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
         return false;
@@ -117,7 +120,7 @@ fn run_one(shared: &Shared, context: &Context, activity: usize) -> bool {
     }
     if shared.shared_jobs.has_jobs()
         && let Some(_computing) = watchdog.compensation.may_compute()
-        && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle())
+        && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle(), runs)
     {
         count_run(shared);
         activity.step();

@@ -125,13 +125,21 @@ pub(crate) struct WorkerCore {
     pub(crate) opened: bool,
     /// When the worker has last looked, between two tasks, for what others have queued or published, in ticks of the clock.
     pub(crate) looked_at: u64,
-    /// How often it has looked for public jobs because it had nothing else to do.
-    pub(crate) looks: u8,
+    /// How often it has looked for public jobs.
+    pub(crate) looks: usize,
 }
 
 impl WorkerCore {
     pub(crate) fn new(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Self {
         Self { index, queue, writer, freed: 0, opened: false, looked_at: 0, looks: 0 }
+    }
+
+    /// Counts a look for public jobs. Returns the slot with which it begins, and whether it begins with the list instead: every eighth
+    /// time. The slot is one further each time and, whatever the number of slots, each is the first in some look that does not begin
+    /// with the list. So no public job waits for ever behind others.
+    pub(crate) fn look(&mut self) -> (usize, bool) {
+        self.looks = self.looks.wrapping_add(1);
+        (self.looks.wrapping_add(self.looks / 8), self.looks.is_multiple_of(8))
     }
 
     /// Returns whether there is a task that the worker would find. A scheduler that cannot tell has to give it out and take it back: then

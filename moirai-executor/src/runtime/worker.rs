@@ -80,8 +80,8 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 drive(context, index, hook);
             }
             // No more often, because the owners of most public jobs take them back soon, and would have to wait for a thief instead.
-            if context.worker().is_some()
-                && let Some(stolen) = shared.shared_jobs.take_from_slot(Only::Any)
+            if let Some((first, _)) = context.with_core(WorkerCore::look)
+                && let Some(stolen) = shared.shared_jobs.take_from_slot(Only::Any, first)
             {
                 run_stolen_job(context, index, stolen);
             }
@@ -188,18 +188,13 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
     next
 }
 
-/// Takes a public job for a worker that has nothing else to do: one in a slot, if there is one, but every eighth time one of the list, so
-/// that none waits for ever behind those in slots.
+/// Takes a public job for a worker that has nothing else to do: one in a slot, if there is one, but every eighth time one of the list.
 fn public_job(context: &Context) -> Option<StolenJob> {
     let shared = context.shared();
     let (jobs, idle) = (&shared.shared_jobs, shared.sleepers.idle());
-    let looks = context.with_core(|core| {
-        core.looks = core.looks.wrapping_add(1);
-        core.looks
-    });
-    let listed =
-        if looks.is_some_and(|looks| looks % 8 == 0) { jobs.take_listed(idle) } else { None };
-    listed.or_else(|| jobs.take(idle))
+    let (first, list_first) = context.with_core(WorkerCore::look).unwrap_or_default();
+    let listed = if list_first { jobs.take_listed(idle) } else { None };
+    listed.or_else(|| jobs.take(idle, first))
 }
 
 /// Lets the park hook do what there is to do, if nobody else does. The hook may run code that blocks, so that the core may be another

@@ -112,7 +112,7 @@ fn thief_with_slot(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
             let mut left = looks;
             while left > 0 || pair.shared_jobs.has_jobs() {
                 left = left.saturating_sub(1);
-                if let Some(stolen) = pair.shared_jobs.take(1) {
+                if let Some(stolen) = pair.shared_jobs.take(1, 0) {
                     local_jobs.run(stolen, &*pair);
                 }
             }
