@@ -72,7 +72,8 @@
 //!     lock of its own, and become public by rule 5. Those that other threads spawn are public at once. A scope that has never had
 //!     a public job is known to no other thread. One that has is entered in the shared jobs, with a count of the jobs that were
 //!     made public and have not finished. The scope ends when its own queue is empty and the count, read under the lock, is zero. A
-//!     thief's last access to anything of the scope is under the lock.
+//!     copy of the count in the scope tells the scope's thread, while it waits, that it need not take the lock to look. A thief's last
+//!     access to anything of the scope is under the lock.
 //! 11. **Private jobs of scopes are in reach.** The closure of a scope may block until its jobs have run. So a scope that has
 //!     private jobs has a public one: a thread that takes the last public job stores that there is none, and then publishes half
 //!     of the private ones; and the scope's thread queues a private job, and then publishes if it reads that none is public. Both
@@ -128,8 +129,11 @@ pub(crate) mod latch;
 pub(crate) mod local_jobs;
 pub(crate) mod scope_core;
 pub(crate) mod scope_job;
+mod scope_work;
 pub(crate) mod shared_jobs;
+mod shared_scope;
 pub(crate) mod stack_job;
+mod stolen_job;
 pub(crate) mod wait;
 pub(crate) mod waking;
 

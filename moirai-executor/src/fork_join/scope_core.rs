@@ -16,6 +16,7 @@ use super::host::{Host, Invitation};
 use super::latch::Latch;
 use super::local_jobs::LocalJobs;
 use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
+use super::scope_work::Progress;
 use super::shared_jobs::SharedJobs;
 use super::wait::{WaitState, wait_step};
 use crate::panics::{self, AbortOnUnwind, cancelled};
@@ -45,6 +46,7 @@ impl<H: Host> ScopeCore<H> {
                 frame,
                 number: AtomicUsize::new(NONE),
                 public: AtomicUsize::new(0),
+                unfinished: AtomicUsize::new(0),
                 own: CachePadded::new(Mutex::new(VecDeque::new())),
             },
             local_jobs,
@@ -130,6 +132,12 @@ impl<H: Host> ScopeCore<H> {
         host.invite(if had_none { Invitation::Anyway } else { Invitation::IfFree });
     }
 
+    /// Returns whether other threads run what is left of the scope's jobs, as far as can be seen without the lock.
+    fn only_waits(&self) -> bool {
+        // Ordering: Relaxed: a hint. Whoever sleeps looks under the lock before.
+        self.has_no_public() && self.header.unfinished.load(Ordering::Relaxed) > 0
+    }
+
     /// Takes the newest private job, and returns whether others are left.
     fn take_private(&self) -> Option<(HeapJob, bool)> {
         let mut own = self.header.own.lock();
@@ -155,14 +163,18 @@ impl<H: Host> ScopeCore<H> {
             let Some(number) = self.scope_ref().number() else {
                 return first;
             };
-            let mut back = host.shared_jobs().take_back_jobs(number, host.idle());
-            if !back.is_empty() {
-                self.header.own.lock().append(&mut back);
-                continue;
-            }
-            if host.shared_jobs().is_finished(number) {
-                keep_first(&mut first, host.shared_jobs().leave(number));
-                return first;
+            if !self.only_waits() {
+                match host.shared_jobs().look_at_scope(number, host.idle()) {
+                    Progress::TakenBack(mut back) => {
+                        self.header.own.lock().append(&mut back);
+                        continue;
+                    }
+                    Progress::Finished(panic) => {
+                        keep_first(&mut first, panic);
+                        return first;
+                    }
+                    Progress::Unfinished => {}
+                }
             }
             let latch = JobsFinished { shared_jobs: host.shared_jobs(), number };
             let identity = self.scope_ref().identity();

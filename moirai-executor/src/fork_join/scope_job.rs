@@ -27,6 +27,8 @@ pub(crate) struct ScopeHeader {
     pub(crate) number: AtomicUsize,
     /// The number of its jobs in the shared jobs. Written under their lock.
     pub(crate) public: AtomicUsize,
+    /// The number of its jobs that were made public and have not finished. Written under their lock.
+    pub(crate) unfinished: AtomicUsize,
     /// The private jobs, oldest first (rule 11). On cache lines of its own: the scope's thread writes to it for every job, and thieves
     /// read the rest of the header for every job.
     pub(crate) own: CachePadded<Mutex<VecDeque<HeapJob>>>,
@@ -85,6 +87,14 @@ impl ScopeRef {
         let public = unsafe { &(*self.0).public };
         // Ordering: Relaxed: a hint. That it is zero is ordered by the lock of the scope's own queue (rule 11).
         public.store(jobs, Ordering::Relaxed);
+    }
+
+    /// Sets the number of the scope's jobs that were made public and have not finished. The caller holds the lock of the shared jobs.
+    pub(crate) fn set_unfinished(self, jobs: usize) {
+        // SAFETY: the scope is alive, as in `frame`: its thread has to take the lock before it may leave.
+        let unfinished = unsafe { &(*self.0).unfinished };
+        // Ordering: Relaxed: a hint. That all have finished is read under the lock.
+        unfinished.store(jobs, Ordering::Relaxed);
     }
 
     /// Moves the older half of the private jobs to `public` (rule 11). The caller holds the lock of the shared jobs.

@@ -2,21 +2,17 @@
 
 use std::collections::VecDeque;
 use std::ptr;
-use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use moirai_core::TaskId;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard, lock_patiently};
-use moirai_sync::Unparker;
 use slab::Slab;
 
-use super::frame::{CurrentFrame, Frame};
+use super::frame::Frame;
 use super::job_slot::{JobSlot, Only};
-use super::job_time::JobTime;
-use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
+use super::scope_job::{HeapJob, ScopeRef};
+use super::shared_scope::SharedScope;
 use super::stack_job::JobHeader;
-use crate::panics::AbortOnUnwind;
 use crate::task::TaskPtr;
 
 /// The public jobs of an executor.
@@ -26,7 +22,7 @@ use crate::task::TaskPtr;
 pub(crate) struct SharedJobs {
     /// A slot for each worker, and some more (rule 13).
     slots: Box<[CachePadded<JobSlot>]>,
-    workers: usize,
+    pub(super) workers: usize,
     /// Whether a `join` should publish a job (rule 5). A `join` of a thread without a slot reads it, and scopes do.
     wants_jobs: AtomicBool,
     /// The number of jobs in the list: a copy of the count in `state`, which is read without the lock.
@@ -40,15 +36,15 @@ pub(crate) struct SharedJobs {
 }
 
 #[derive(Default)]
-struct SharedJobsState {
+pub(super) struct SharedJobsState {
     /// Oldest first. A scope has one entry here while it has public jobs.
-    offers: VecDeque<Offer>,
+    pub(super) offers: VecDeque<Offer>,
     /// The number of public jobs, counting each job of each scope.
-    public: usize,
-    scopes: Slab<SharedScope>,
+    pub(super) public: usize,
+    pub(super) scopes: Slab<SharedScope>,
 }
 
-enum Offer {
+pub(super) enum Offer {
     StackJob(*const JobHeader),
     Scope(usize),
 }
@@ -58,27 +54,13 @@ fn spare_slots(workers: usize) -> usize {
     if cfg!(moirai_loom) { 0 } else { workers.min(8) }
 }
 
-/// A scope that has had a public job (rule 10).
-struct SharedScope {
-    scope_ref: ScopeRef,
-    jobs: VecDeque<HeapJob>,
-    /// The number of jobs that were made public and have not finished.
-    unfinished: usize,
-    /// The unparker of the thread that waits for the last of them.
-    sleeper: Option<Unparker>,
-    /// The payload of the first panic.
-    panic: Option<Payload>,
-    /// The time that its jobs take, by which thieves decide how many to take at once.
-    job_time: JobTime,
-}
-
 // SAFETY: the pointers lead to stack jobs, whose closures and results are `Send`, and to scopes, which are `Sync`.
 unsafe impl Send for SharedJobsState {}
 
 /// A job that was taken out of the shared jobs and must be run.
-pub(crate) struct StolenJob(Stolen);
+pub(crate) struct StolenJob(pub(super) Stolen);
 
-enum Stolen {
+pub(super) enum Stolen {
     StackJob(*const JobHeader),
     HeapJob { scope: usize, scope_ref: ScopeRef, job: HeapJob },
 }
@@ -98,7 +80,7 @@ impl SharedJobs {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, SharedJobsState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, SharedJobsState> {
         lock_patiently(&self.state)
     }
 
@@ -294,103 +276,6 @@ impl SharedJobs {
         published > 0
     }
 
-    /// Publishes jobs of a scope. Returns whether there were any; then the caller must invite or notify a worker (rule 8).
-    pub(crate) fn publish_jobs(
-        &self,
-        scope_ref: ScopeRef,
-        idle: usize,
-        jobs: impl IntoIterator<Item = HeapJob>,
-    ) -> bool {
-        let mut state = self.lock();
-        let scope = state.enter(scope_ref);
-        let entry = &mut state.scopes[scope];
-        let before = entry.jobs.len();
-        entry.jobs.extend(jobs);
-        let published = entry.jobs.len() - before;
-        entry.unfinished += published;
-        scope_ref.set_public(entry.jobs.len());
-        state.public += published;
-        if before == 0 && published > 0 {
-            state.offers.push_back(Offer::Scope(scope));
-        }
-        self.published(&state, idle);
-        published > 0
-    }
-
-    /// Takes the newer half of a scope's public jobs back, for the scope's own thread, which has no private ones.
-    pub(crate) fn take_back_jobs(&self, scope: usize, idle: usize) -> VecDeque<HeapJob> {
-        let mut state = self.lock();
-        let entry = &mut state.scopes[scope];
-        let kept = entry.jobs.len() / 2;
-        let back =
-            if kept == 0 { std::mem::take(&mut entry.jobs) } else { entry.jobs.split_off(kept) };
-        entry.unfinished -= back.len();
-        if !back.is_empty() {
-            state.took(scope, back.len());
-            self.changed(&state, idle);
-        }
-        back
-    }
-
-    /// Records that public jobs of a scope have finished. Takes further ones to `next` if the thread goes on with short ones.
-    fn finished(
-        &self,
-        scope: usize,
-        ran: RanJobs,
-        idle: usize,
-        goes_on: bool,
-        next: &mut Vec<HeapJob>,
-    ) {
-        let mut state = self.lock();
-        let entry = &mut state.scopes[scope];
-        entry.job_time.learn(ran.number, ran.took);
-        if goes_on {
-            let taken = entry.job_time.batch(entry.jobs.len(), self.workers).min(entry.jobs.len());
-            next.extend(entry.jobs.drain(..taken));
-        }
-        entry.unfinished -= ran.number;
-        let extra = match ran.panic {
-            Some(panic) if entry.panic.is_none() => {
-                entry.panic = Some(panic);
-                None
-            }
-            extra => extra,
-        };
-        let sleeper = if entry.unfinished == 0 { entry.sleeper.take() } else { None };
-        if !next.is_empty() {
-            state.took(scope, next.len());
-            self.changed(&state, idle);
-        }
-        drop(state);
-        if let Some(sleeper) = sleeper {
-            sleeper.unpark();
-        }
-        forget_payload(extra);
-    }
-
-    /// Returns whether all public jobs of a scope have finished.
-    pub(crate) fn is_finished(&self, scope: usize) -> bool {
-        self.lock().scopes[scope].unfinished == 0
-    }
-
-    /// Sets the unparker that is woken when all public jobs of a scope have finished. Does nothing if they have.
-    pub(crate) fn set_waker(&self, scope: usize, sleeper: Option<Unparker>) {
-        let mut state = self.lock();
-        let entry = &mut state.scopes[scope];
-        let before = if entry.unfinished > 0 {
-            std::mem::replace(&mut entry.sleeper, sleeper)
-        } else {
-            sleeper
-        };
-        drop(state);
-        drop(before);
-    }
-
-    /// Removes a scope that has finished, and returns the payload of its first panic.
-    pub(crate) fn leave(&self, scope: usize) -> Option<Payload> {
-        self.lock().scopes.remove(scope).panic
-    }
-
     pub(crate) fn add_external_thread(&self) {
         // Ordering: Relaxed: a hint.
         self.external_threads.fetch_add(1, Ordering::Relaxed);
@@ -409,7 +294,7 @@ impl SharedJobs {
     }
 
     /// Notes a publication. The caller holds the lock.
-    fn published(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
+    pub(super) fn published(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
         // Ordering: Relaxed: it is written under the lock. See `take_descendant` for reads without it.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
@@ -417,7 +302,7 @@ impl SharedJobs {
     }
 
     /// Updates the copies that are read without the lock. The caller holds the lock.
-    fn changed(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
+    pub(super) fn changed(&self, state: &MutexGuard<'_, SharedJobsState>, idle: usize) {
         // Ordering: Relaxed for both: see `has_jobs` and `wants_jobs`.
         self.public.store(state.public, Ordering::Relaxed);
         self.wants_jobs.store(state.public < self.idle_cores(idle), Ordering::Relaxed);
@@ -458,22 +343,6 @@ impl SharedJobsState {
         Some(StolenJob(taken))
     }
 
-    /// Returns the number of a scope, entering it first if it has none.
-    fn enter(&mut self, scope_ref: ScopeRef) -> usize {
-        scope_ref.number().unwrap_or_else(|| {
-            let number = self.scopes.insert(SharedScope {
-                scope_ref,
-                jobs: VecDeque::new(),
-                unfinished: 0,
-                sleeper: None,
-                panic: None,
-                job_time: JobTime::default(),
-            });
-            scope_ref.set_number(number);
-            number
-        })
-    }
-
     /// Publishes private jobs of a scope of which public ones were taken, if none of these is left (rule 11). Returns whether the scope
     /// has public jobs now.
     fn refill(&mut self, scope: usize) -> bool {
@@ -483,7 +352,7 @@ impl SharedJobsState {
         if entry.jobs.is_empty() {
             scope_ref.take_older_half(&mut entry.jobs);
             let published = entry.jobs.len();
-            entry.unfinished += published;
+            entry.add_unfinished(published);
             self.public += published;
             scope_ref.set_public(published);
         }
@@ -491,7 +360,7 @@ impl SharedJobsState {
     }
 
     /// Notes that `jobs` public jobs of a scope were taken, at least one, and removes the scope's offer if none is left.
-    fn took(&mut self, scope: usize, jobs: usize) {
+    pub(super) fn took(&mut self, scope: usize, jobs: usize) {
         self.public -= jobs;
         if !self.refill(scope) {
             let is_it = |offer: &Offer| matches!(offer, Offer::Scope(other) if *other == scope);
@@ -502,80 +371,9 @@ impl SharedJobsState {
     }
 }
 
-impl StolenJob {
-    /// Returns the task whose fork-join work the job is a part of, if a task waits for it.
-    pub(crate) fn task(&self) -> Option<TaskId> {
-        let frame = match &self.0 {
-            // SAFETY: the job is not done, so it is alive.
-            Stolen::StackJob(job) => unsafe { &**job }.frame(),
-            Stolen::HeapJob { scope_ref, .. } => scope_ref.frame(),
-        };
-        // SAFETY: the job is not done, so the frame in which it was forked is alive.
-        let task = unsafe { &*frame }.task()?;
-        // SAFETY: the task waits for its fork-join work, so its cell is alive.
-        Some(unsafe { task.id() })
-    }
-
-    /// Runs the job on the calling thread.
-    pub(crate) fn run(self, at: &CurrentFrame, shared_jobs: &SharedJobs, idle: impl Fn() -> usize) {
-        // Whoever waits for the job waits until it has finished, so it must (rule 4).
-        let guard = AbortOnUnwind;
-        match self.0 {
-            // SAFETY: a `StolenJob` is made where the job is taken out of the shared jobs, and it is consumed here.
-            Stolen::StackJob(job) => unsafe { JobHeader::run(job, at) },
-            Stolen::HeapJob { scope, scope_ref, job } => {
-                shared_jobs.run_jobs(scope, scope_ref, job, at, idle);
-            }
-        }
-        guard.disarm();
-    }
-}
-
-/// The longest time for which a thread runs jobs of one scope before it looks at other work.
-const TURN: Duration = Duration::from_micros(100);
-
-impl SharedJobs {
-    /// Runs a job of a scope, and further jobs of the same scope as long as they are short.
-    fn run_jobs(
-        &self,
-        scope: usize,
-        scope_ref: ScopeRef,
-        job: HeapJob,
-        at: &CurrentFrame,
-        idle: impl Fn() -> usize,
-    ) {
-        let begin = Instant::now();
-        let mut before = begin;
-        let mut panic = scope_ref.run(at, job);
-        let mut jobs = Vec::new();
-        let mut done = 1;
-        loop {
-            let now = Instant::now();
-            let goes_on = now - begin < TURN && !cfg!(moirai_loom);
-            let ran = RanJobs { number: done, took: now - before, panic: panic.take() };
-            self.finished(scope, ran, idle(), goes_on, &mut jobs);
-            if jobs.is_empty() {
-                return;
-            }
-            // Not the time for which the thread has waited for the lock.
-            (before, done) = (Instant::now(), jobs.len());
-            for job in jobs.drain(..) {
-                let payload = scope_ref.run(at, job);
-                keep_first(&mut panic, payload);
-            }
-        }
-    }
-}
-
-/// Public jobs of a scope that a thread has run.
-struct RanJobs {
-    number: usize,
-    took: Duration,
-    panic: Option<Payload>,
-}
-
 #[cfg(all(test, not(moirai_loom)))]
 mod tests {
+    use super::super::frame::CurrentFrame;
     use super::super::stack_job::StackJob;
     use super::*;
 
