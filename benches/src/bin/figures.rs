@@ -22,7 +22,7 @@ use moirai_benches::workload::{self, Group};
 
 const USAGE: &str =
     "usage: figures [--only WORD]... [--processes N] [--without-forte] [--without-origin]
-               [--without-rayon-on-moirai] [--no-probes]
+               [--without-rayon-on-moirai] [--no-probes] [--allocator NAME] [--profile NAME]
 Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its charts.
 --only WORD        run only the groups and probes whose names contain WORD, print their times, too, and write nothing
 --processes N      number of processes that each group runs in, for each allocator (default: 5); twice as many for the groups
@@ -31,7 +31,10 @@ Runs all suites, prints the ratios, and writes docs/src/benchmarks.md with its c
 --without-origin   leave out the executor of Moirai's name on the package registry
 --without-rayon-on-moirai
                    leave out rayon on Moirai's workers, which is a build of its own
---no-probes        leave out the probes of memory, sweeps, lookups and idling; write nothing";
+--no-probes        leave out the probes of memory, sweeps, lookups and idling; write nothing
+--allocator NAME   measure with this allocator alone, \"system\" or \"mimalloc\"; write nothing
+--profile NAME     build the suites with this profile of Cargo, which should be the one that this program is built with
+                   (default: bench); write nothing";
 
 /// The name of the program that is the peer "rayon on Moirai".
 const RAYON_ON_MOIRAI: &str = "rayon-on-moirai";
@@ -46,6 +49,8 @@ struct Arguments {
     origin: bool,
     rayon_on_moirai: bool,
     probes: bool,
+    allocators: Vec<&'static str>,
+    profile: Option<String>,
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -56,6 +61,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
         origin: true,
         rayon_on_moirai: true,
         probes: true,
+        allocators: ALLOCATORS.to_vec(),
+        profile: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -71,6 +78,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--without-origin" => parsed.origin = false,
             "--without-rayon-on-moirai" => parsed.rayon_on_moirai = false,
             "--no-probes" => parsed.probes = false,
+            "--allocator" => {
+                let name = value()?;
+                parsed.allocators = ALLOCATORS.into_iter().filter(|&known| known == name).collect();
+                if parsed.allocators.is_empty() {
+                    return Err(format!("--allocator: {name:?} is none of {ALLOCATORS:?}"));
+                }
+            }
+            "--profile" => parsed.profile = Some(value()?),
             _ => return Err(format!("unknown argument {argument:?}")),
         }
     }
@@ -78,6 +93,18 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, Strin
 }
 
 impl Arguments {
+    /// Returns whether everything is measured as the page says that it was.
+    fn is_for_the_page(&self) -> bool {
+        self.only.is_empty()
+            && self.probes
+            && self.allocators == ALLOCATORS
+            && self.profile.is_none()
+    }
+
+    fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or("bench")
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| name.contains(word))
     }
@@ -129,7 +156,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     );
     results.machine.push(("runs".to_owned(), runs));
     let processes_of = |group: &Group| {
-        group.worker_counts().len() * ALLOCATORS.len() * group.processes(arguments.processes)
+        group.worker_counts().len()
+            * arguments.allocators.len()
+            * group.processes(arguments.processes)
     };
     let total = groups.iter().map(processes_of).sum::<usize>() + probes.len();
     let mut done = 0;
@@ -140,7 +169,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     for group in &groups {
         for &workers in group.worker_counts() {
-            for (allocator, folder) in ALLOCATORS.into_iter().zip(&programs) {
+            for (&allocator, folder) in arguments.allocators.iter().zip(&programs) {
                 let mut processes = Vec::new();
                 let mut hung = Vec::new();
                 for _ in 0..group.processes(arguments.processes) {
@@ -165,7 +194,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if !arguments.only.is_empty() {
         let _ = writeln!(out, "{}", report::groups(&results));
     }
-    if arguments.only.is_empty() && arguments.probes {
+    if arguments.is_for_the_page() {
         let src = root.join("docs/src");
         report::write(&results, &src)?;
         let _ = writeln!(out, "wrote docs/src/benchmarks.md and its charts");
@@ -183,10 +212,11 @@ fn build(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>, Box<dyn Err
         env::current_exe()?.parent().ok_or("this program is not in a directory")?.to_owned();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut folders = Vec::new();
-    for allocator in ALLOCATORS {
+    for &allocator in &arguments.allocators {
         eprintln!("building for the allocator: {allocator}");
         let mut command = Command::new(&cargo);
-        command.current_dir(root).args(["build", "--profile", "bench", "-p", "moirai-benches"]);
+        command.current_dir(root).args(["build", "--profile", arguments.profile()]);
+        command.args(["-p", "moirai-benches"]);
         command.args(["--bin", "measure", "--bin", "probe"]);
         if arguments.forte {
             command.args(["--features", "forte", "--ignore-rust-version"]);
@@ -203,7 +233,7 @@ fn build(root: &Path, arguments: &Arguments) -> Result<Vec<PathBuf>, Box<dyn Err
         let folder = built.join("figures-programs").join(allocator);
         let mut programs = vec!["measure", "probe"];
         if arguments.rayon_on_moirai && arguments.groups().iter().any(Group::has_rayon) {
-            build_rayon_on_moirai(&cargo, root, &built, allocator)?;
+            build_rayon_on_moirai(&cargo, root, &built, allocator, arguments.profile())?;
             programs.push(RAYON_ON_MOIRAI);
         }
         fs::remove_dir_all(&folder).or_else(|error| match error.kind() {
@@ -228,11 +258,12 @@ fn build_rayon_on_moirai(
     root: &Path,
     built: &Path,
     allocator: &str,
+    profile: &str,
 ) -> Result<(), Box<dyn Error>> {
     let target = built.parent().ok_or("this program is not in a target directory")?;
     let mut command = Command::new(cargo);
     command.current_dir(root.join("integrations/rayon-core/peer"));
-    command.args(["build", "--profile", "bench", "--target-dir"]).arg(target);
+    command.args(["build", "--profile", profile, "--target-dir"]).arg(target);
     if allocator == "mimalloc" {
         command.args(["--features", "mimalloc"]);
     }
