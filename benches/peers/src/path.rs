@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::peer::scheduled::{Alone, Scheduled};
-use crate::peer::{Peer, Tokio};
+use crate::scheduled::{Alone, Scheduled};
+use crate::{Peer, Tokio};
 
 /// Moirai, in which a path is run by the worker alone.
 type Ours = Scheduled<Alone>;

@@ -1,11 +1,11 @@
-//! Repeats one path of a task, for an instruction counter: see `moirai_benches::path`. Without arguments it lists the paths.
+//! Repeats one path of a task, for an instruction counter: see `moirai_peers::path`. Without arguments it lists the paths.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use moirai_benches::help::asks_for_help;
-use moirai_benches::path::{PATHS, repeat};
-use moirai_benches::peer::set_workers;
+use moirai_peers::help::asks_for_help;
+use moirai_peers::path::{PATHS, repeat};
+use moirai_peers::set_workers;
 
 const USAGE: &str = "usage: path [NAME TIMES [moirai|tokio]]
 Repeats a path with one worker. Without arguments, lists the paths.";
