@@ -36,7 +36,7 @@
 //!         let (sleepers, stop, left, sum) = (&sleepers, &stop, &left, &sum);
 //!         scope.spawn(move || {
 //!             while let Some(number) = queue.pop().or_else(|| {
-//!                 sleepers.next(index, || queue.pop(), || false, || stop.load(Ordering::Relaxed), || ())
+//!                 sleepers.next(index, |_| queue.pop(), || false, || stop.load(Ordering::Relaxed), || ())
 //!             }) {
 //!                 sum.fetch_add(number, Ordering::Relaxed);
 //!                 if left.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -79,6 +79,6 @@ pub use earliest_deadline::{EarliestDeadline, EarliestDeadlineLocal, Misses};
 pub use global_fifo::{GlobalFifo, GlobalFifoLocal};
 pub use priority_bands::{PriorityBands, PriorityBandsLocal};
 pub use short_first::{ShortFirst, ShortFirstLocal};
-pub use sleep::{HookedSleep, Sleepers};
+pub use sleep::{HookedSleep, Look, Sleepers};
 pub use thread_per_core::{ThreadPerCore, ThreadPerCoreLocal};
 pub use work_stealing::{WorkStealing, WorkStealingLocal};

@@ -73,7 +73,7 @@ impl Running {
 fn work(pool: &Pool, index: usize, mut local: impl LocalQueue<Token>, done: &Sender<()>) {
     let stop = || pool.stop.load(Ordering::Relaxed);
     while let Some(children) =
-        local.pop().or_else(|| pool.sleepers.next(index, || local.pop(), || false, stop, || ()))
+        local.pop().or_else(|| pool.sleepers.next(index, |_| local.pop(), || false, stop, || ()))
     {
         for child in 0..children {
             let reason =

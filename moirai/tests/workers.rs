@@ -31,10 +31,16 @@ impl Drop for Alone<'_> {
     }
 }
 
+/// Workers that keep their indices, and no threads besides that take over from workers which get no processor for a while.
+fn pool(workers: usize) -> Moirai {
+    let builder = Moirai::builder().worker_threads(workers).stable_worker_index(true);
+    builder.compensation_threads(0).build().unwrap()
+}
+
 #[test]
 fn a_thread_goes_on_as_the_worker_that_it_was() {
     let _watchdog = watchdog();
-    let executor = Moirai::builder().worker_threads(2).stable_worker_index(true).build().unwrap();
+    let executor = pool(2);
     let workers = Arc::new([const { AtomicBool::new(false) }; 2]);
     let tasks: Vec<_> = (0..200)
         .map(|_| {
@@ -94,7 +100,7 @@ fn an_index_lasts_once_it_was_asked_for() {
 #[test]
 fn an_executor_that_stops_keeps_the_core_for_its_thread() {
     let _watchdog = watchdog();
-    let executor = Moirai::builder().worker_threads(1).stable_worker_index(true).build().unwrap();
+    let executor = pool(1);
     let (blocked, release) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
     let (send, receive) = mpsc::channel();
     executor.spawn_parallel({
@@ -492,7 +498,7 @@ fn a_broadcast_reaches_every_worker_from_everywhere() {
 #[test]
 fn a_thread_that_waits_in_a_join_runs_its_share_of_a_broadcast_and_nothing_else() {
     let _watchdog = watchdog();
-    let executor = Moirai::builder().worker_threads(2).stable_worker_index(true).build().unwrap();
+    let executor = pool(2);
     let inside = executor.without_owner();
     for _ in 0..50 {
         let inside = inside.clone();
@@ -539,8 +545,7 @@ fn an_executor_that_is_let_go_stops_although_it_has_other_owners() {
 #[test]
 fn what_is_left_of_a_wait_is_not_run_in_the_next_one() {
     let _watchdog = watchdog();
-    let pool = || Moirai::builder().worker_threads(1).stable_worker_index(true).build().unwrap();
-    let (here, there) = (pool(), pool());
+    let (here, there) = (pool(1), pool(1));
     let ran = Arc::new(AtomicUsize::new(0));
     let (inside, ran_in_wait) = (here.without_owner(), Arc::clone(&ran));
     let seen = here.install(move || {

@@ -44,7 +44,7 @@ impl Asleep {
         };
         // Ordering: Relaxed: the lock in `wake_all` orders it.
         let stop = || self.stop.load(Ordering::Relaxed);
-        self.sleepers.next(worker, take, || false, stop, || ())
+        self.sleepers.next(worker, |_| take(), || false, stop, || ())
     }
 
     fn wait_until_asleep(&self, workers: usize) {

@@ -194,7 +194,7 @@ fn fifo_pool() -> &'static FifoPool {
         for (index, mut local) in pool.scheduler.start(workers()).into_iter().enumerate() {
             thread::spawn(move || {
                 while let Some(closure) = local.pop().or_else(|| {
-                    pool.sleepers.next(index, || local.pop(), || false, || false, || ())
+                    pool.sleepers.next(index, |_| local.pop(), || false, || false, || ())
                 }) {
                     closure();
                 }

@@ -18,6 +18,12 @@ pub(super) struct Ticket(u64);
 impl Ticket {
     /// The ticket of no publication.
     pub(super) const NONE: Self = Self(0);
+
+    /// Returns the ticket of some publication.
+    #[cfg(all(test, not(moirai_loom)))]
+    pub(super) const fn of(publication: u64) -> Self {
+        Self(publication << 1 | FULL)
+    }
 }
 
 /// A place for one public job of one thread.
@@ -108,6 +114,13 @@ impl JobSlot {
         self.state
             .compare_exchange(ticket.0, ticket.0 & !FULL, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
+    }
+
+    /// Returns the ticket of the job in the slot, if there is one.
+    #[inline]
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        // Ordering: Relaxed: as in `is_full`.
+        Some(self.state.load(Ordering::Relaxed)).filter(|state| state & FULL != 0).map(Ticket)
     }
 
     /// Returns whether there is a job in the slot.

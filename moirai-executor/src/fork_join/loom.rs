@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use moirai_core::shim::sync::Arc;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::thread;
-use moirai_scheduler::Sleepers;
+use moirai_scheduler::{Look, Sleepers};
 use moirai_sync::Parker;
 
 use super::frame::Frame;
@@ -15,6 +15,7 @@ use super::latch::{Latch, park_until_set};
 use super::local_jobs::LocalJobs;
 use super::scope_core::models::{Spawner, scope};
 use super::shared_jobs::SharedJobs;
+use super::slot_search::SlotSearch;
 use super::stack_job::{JobHeader, StackJob};
 use super::waking;
 
@@ -82,10 +83,10 @@ fn thief(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
         let local_jobs = Box::new(LocalJobs::new());
         local_jobs.pin_in_place();
         // It leaves no job that it has published itself, because the other thread may sleep.
-        let mut left = looks;
+        let (mut left, mut search) = (looks, SlotSearch::default());
         while left > 0 || pair.shared_jobs.has_jobs() {
             left = left.saturating_sub(1);
-            if let Some(stolen) = pair.shared_jobs.take(1, 0) {
+            if let Some(stolen) = pair.shared_jobs.take(Look::Last, &mut search, 1) {
                 local_jobs.run(stolen, &*pair);
             }
         }
@@ -364,10 +365,11 @@ impl Pool {
             move || {
                 let local_jobs = Box::new(LocalJobs::new());
                 local_jobs.pin_in_place();
+                let mut search = SlotSearch::default();
                 // Ordering: Relaxed: the lock in `wake_all` orders it.
                 while let Some(stolen) = pool.sleepers.next(
                     0,
-                    || pool.shared_jobs.take(pool.sleepers.idle(), 0),
+                    |look| pool.shared_jobs.take(look, &mut search, pool.sleepers.idle()),
                     || pool.shared_jobs.has_jobs(),
                     || pool.stopped.load(Ordering::Relaxed),
                     || (),

@@ -6,12 +6,14 @@ use std::ptr;
 use crossbeam_utils::CachePadded;
 use moirai_core::shim::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use moirai_core::shim::sync::{Mutex, MutexGuard, lock_patiently};
+use moirai_scheduler::Look;
 use slab::Slab;
 
 use super::frame::Frame;
 use super::job_slot::{JobSlot, Only};
 use super::scope_job::{HeapJob, ScopeRef};
 use super::shared_scope::SharedScope;
+use super::slot_search::SlotSearch;
 use super::stack_job::JobHeader;
 use crate::task::TaskPtr;
 
@@ -109,13 +111,39 @@ impl SharedJobs {
         self.idle_cores(idle) > 0 && self.has_jobs()
     }
 
-    /// Takes a job, for a worker that has nothing to do: one in a slot, or else the oldest of the list. A job in a slot is usually the
-    /// oldest of its owner, so it is larger than what the owner has in the list. Asks for jobs if there is none.
+    /// Returns whether there is a job for a worker that searches: one in the list, or one in a slot that [lasts](SlotSearch::look).
+    pub(crate) fn has_lasting_job(&self, search: &mut SlotSearch) -> bool {
+        search.found = self.look_through(search);
+        search.found.is_some() || self.has_listed_jobs()
+    }
+
+    fn look_through(&self, search: &mut SlotSearch) -> Option<usize> {
+        search.look(self.slots.len(), |slot| self.slots[slot].ticket())
+    }
+
+    /// Takes a job, for a worker that has nothing else to do. Asks for jobs if there is none.
     ///
-    /// A worker that calls this again and again counts up `first`, where the search through the slots begins, and calls
-    /// [`take_listed`](Self::take_listed) now and then, so no job waits for ever behind others.
-    pub(crate) fn take(&self, idle: usize, first: usize) -> Option<StolenJob> {
-        let stolen = self.take_from_slot(Only::Any, first).or_else(|| self.take_listed(idle));
+    /// One in a slot comes before those in the list: it is usually the oldest of its owner, and so larger than what the owner has in the
+    /// list. A worker that searches takes one only if it [lasts](SlotSearch::look); before it sleeps, it takes any, since nobody would
+    /// wake it for that.
+    pub(crate) fn take(
+        &self,
+        look: Look,
+        search: &mut SlotSearch,
+        idle: usize,
+    ) -> Option<StolenJob> {
+        let stolen = match look {
+            Look::Search => {
+                let slot = search.found.take().or_else(|| self.look_through(search));
+                slot.and_then(|slot| self.take_from_slot(Only::Any, slot))
+            }
+            Look::Last => {
+                let (first, list_first) = search.begin();
+                let listed = if list_first { self.take_listed(idle) } else { None };
+                listed.or_else(|| self.take_from_slot(Only::Any, first))
+            }
+        };
+        let stolen = stolen.or_else(|| self.take_listed(idle));
         if stolen.is_none() {
             self.request_jobs();
         }

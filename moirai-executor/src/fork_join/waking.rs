@@ -15,6 +15,10 @@ pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers, invitation: 
     // thread: of a publisher and an external thread that leaves at the same time, at least one sees what the other has stored
     // before its fence (rule 8).
     fence(Ordering::SeqCst);
+    // First, because it is one load.
+    if !sleepers.can_invite() {
+        return;
+    }
     let wanted = match invitation {
         Invitation::IfFree => shared_jobs.has_more_for(sleepers.idle()),
         Invitation::Anyway => shared_jobs.has_jobs(),

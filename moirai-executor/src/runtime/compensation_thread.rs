@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use moirai_core::Scheduler;
 use moirai_core::{TaskKind, ThreadKind};
+use moirai_scheduler::Look;
 
+use crate::fork_join::SlotSearch;
 use crate::panics::{self, log};
 use crate::runtime::context::Context;
 use crate::runtime::lifecycle::Phase;
@@ -51,11 +53,9 @@ fn compensate(shared: &Arc<Shared>, number: usize, activity: usize) {
     context.set_activity(Some(activity));
     context.enter(|| {
         let _thread = ThreadHooks::start(shared, ThreadKind::Compensation, number);
-        let mut runs = 0_usize;
+        let mut search = SlotSearch::default();
         loop {
-            while run_one(shared, &context, activity, runs) {
-                runs = runs.wrapping_add(1);
-            }
+            while run_one(shared, &context, activity, &mut search) {}
             if shared.watchdog.compensation.idle(activity, POLL_INTERVAL, KEEP_ALIVE)
                 == Idle::Retire
             {
@@ -65,8 +65,8 @@ fn compensate(shared: &Arc<Shared>, number: usize, activity: usize) {
     });
 }
 
-/// Runs a queued task or public job, if there is one that it may run. Returns whether it did. `runs` is how often it did before.
-fn run_one(shared: &Shared, context: &Context, activity: usize, runs: usize) -> bool {
+/// Runs a queued task or public job, if there is one that it may run. Returns whether it did.
+fn run_one(shared: &Shared, context: &Context, activity: usize, search: &mut SlotSearch) -> bool {
     let watchdog = &shared.watchdog;
     if !watchdog.compensation.is_stuck() || shared.lifecycle.phase() == Phase::Stopped {
         return false;
@@ -120,7 +120,7 @@ fn run_one(shared: &Shared, context: &Context, activity: usize, runs: usize) -> 
     }
     if shared.shared_jobs.has_jobs()
         && let Some(_computing) = watchdog.compensation.may_compute()
-        && let Some(stolen) = shared.shared_jobs.take(shared.sleepers.idle(), runs)
+        && let Some(stolen) = shared.shared_jobs.take(Look::Last, search, shared.sleepers.idle())
     {
         count_run(shared);
         activity.step();

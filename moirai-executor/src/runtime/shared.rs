@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::flight::incident_log::IncidentLog;
 use crate::flight::tracks::Tracks;
-use crate::fork_join::SharedJobs;
+use crate::fork_join::{SharedJobs, SlotSearch};
 use crate::panics::{self, log};
 use crate::registry::ClockListener;
 use crate::registry::{ActiveRecord, Registry, TaskHints, Writer};
@@ -125,21 +125,21 @@ pub(crate) struct WorkerCore {
     pub(crate) opened: bool,
     /// When the worker has last looked, between two tasks, for what others have queued or published, in ticks of the clock.
     pub(crate) looked_at: u64,
-    /// How often it has looked for public jobs.
-    pub(crate) looks: usize,
+    /// Its search for public jobs.
+    pub(crate) slot_search: SlotSearch,
 }
 
 impl WorkerCore {
     pub(crate) fn new(index: usize, queue: AnyLocal<Runnable>, writer: Writer) -> Self {
-        Self { index, queue, writer, freed: 0, opened: false, looked_at: 0, looks: 0 }
-    }
-
-    /// Counts a look for public jobs. Returns the slot with which it begins, and whether it begins with the list instead: every eighth
-    /// time. The slot is one further each time and, whatever the number of slots, each is the first in some look that does not begin
-    /// with the list. So no public job waits for ever behind others.
-    pub(crate) fn look(&mut self) -> (usize, bool) {
-        self.looks = self.looks.wrapping_add(1);
-        (self.looks.wrapping_add(self.looks / 8), self.looks.is_multiple_of(8))
+        Self {
+            index,
+            queue,
+            writer,
+            freed: 0,
+            opened: false,
+            looked_at: 0,
+            slot_search: SlotSearch::default(),
+        }
     }
 
     /// Returns whether there is a task that the worker would find. A scheduler that cannot tell has to give it out and take it back: then

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use moirai_core::flight::raw::RawKind;
 use moirai_core::{LocalQueue, Scheduler, ThreadKind};
-use moirai_scheduler::HookedSleep;
+use moirai_scheduler::{HookedSleep, Look};
 
 use crate::fork_join::{Only, StolenJob};
 use crate::panics::{self, log};
@@ -80,7 +80,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 drive(context, index, hook);
             }
             // No more often, because the owners of most public jobs take them back soon, and would have to wait for a thief instead.
-            if let Some((first, _)) = context.with_core(WorkerCore::look)
+            if let Some((first, _)) = context.with_core(|core| core.slot_search.begin())
                 && let Some(stolen) = shared.shared_jobs.take_from_slot(Only::Any, first)
             {
                 run_stolen_job(context, index, stolen);
@@ -144,14 +144,20 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
         // Nor is what the hook wakes.
         context.record(0, RawKind::Mark, context.ticks.get());
     }
-    let look = || {
+    let look = |look: Look| {
         if shared.claims.is_claimed(index) {
             return Some(NextWork::GiveBack);
         }
         let task = context.with_core(|core| core.queue.pop()).flatten();
         task.or_else(|| shared.mailboxes.take(index).map(|post| post.task))
             .map(NextWork::Task)
-            .or_else(|| public_job(context).map(NextWork::StolenJob))
+            .or_else(|| {
+                let idle = shared.sleepers.idle();
+                let take = |core: &mut WorkerCore| {
+                    shared.shared_jobs.take(look, &mut core.slot_search, idle)
+                };
+                context.with_core(take).flatten().map(NextWork::StolenJob)
+            })
     };
     let stop = || shared.lifecycle.phase() == Phase::Stopped && !shared.claims.is_lent(index);
     let slept = Cell::new(false);
@@ -161,7 +167,9 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
     };
     let next = match &shared.park_hook {
         None => {
-            let invited = || shared.shared_jobs.has_jobs();
+            let has_job =
+                |core: &mut WorkerCore| shared.shared_jobs.has_lasting_job(&mut core.slot_search);
+            let invited = || context.with_core(has_job).unwrap_or(false);
             shared.sleepers.next(index, look, invited, stop, parked)
         }
         Some(hook) => {
@@ -186,15 +194,6 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
         wake_another(shared);
     }
     next
-}
-
-/// Takes a public job for a worker that has nothing else to do: one in a slot, if there is one, but every eighth time one of the list.
-fn public_job(context: &Context) -> Option<StolenJob> {
-    let shared = context.shared();
-    let (jobs, idle) = (&shared.shared_jobs, shared.sleepers.idle());
-    let (first, list_first) = context.with_core(WorkerCore::look).unwrap_or_default();
-    let listed = if list_first { jobs.take_listed(idle) } else { None };
-    listed.or_else(|| jobs.take(idle, first))
 }
 
 /// Lets the park hook do what there is to do, if nobody else does. The hook may run code that blocks, so that the core may be another

@@ -297,7 +297,7 @@ pub(super) fn no_lost_wake_up<S: Scheduler<Token>>(new: &(dyn Fn() -> S + Sync))
                     let stop = || over.load(Ordering::Relaxed);
                     while let Some(token) = local
                         .pop()
-                        .or_else(|| sleepers.next(index, || local.pop(), || false, stop, || ()))
+                        .or_else(|| sleepers.next(index, |_| local.pop(), || false, stop, || ()))
                     {
                         tokens.out(&token);
                         // Each task from another thread makes one more, and those make none.

@@ -141,7 +141,7 @@ pub fn loom_no_wake_up_is_lost<S: Scheduler<Token>>(new: impl Fn() -> S + Send +
         let mut local = scheduler.start(1).pop().expect("one local queue");
         let worker = thread::spawn({
             let sleepers = Arc::clone(&sleepers);
-            move || sleepers.next(0, || local.pop(), || false, || false, || ())
+            move || sleepers.next(0, |_| local.pop(), || false, || false, || ())
         });
         match scheduler.push(Token::new(1), Priority::Normal) {
             Visibility::Worker(worker) => sleepers.notify_worker(worker),

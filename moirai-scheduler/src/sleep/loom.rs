@@ -34,7 +34,7 @@ impl Model {
 
     fn next(&self, worker: usize) -> Option<usize> {
         let stop = || self.stop.load(Ordering::Relaxed);
-        self.sleepers.next(worker, || self.bag.take(), || false, stop, || ())
+        self.sleepers.next(worker, |_| self.bag.take(), || false, stop, || ())
     }
 }
 
@@ -181,7 +181,7 @@ impl Hooked {
                 self.parker.lock().unwrap().park();
             }
         };
-        self.model.sleepers.next_in_hook(0, || self.pop(), || false, park).expect("no stop")
+        self.model.sleepers.next_in_hook(0, |_| self.pop(), || false, park).expect("no stop")
     }
 
     fn resume(&self, sleep: &HookedSleep<'_>) -> bool {
@@ -311,7 +311,7 @@ fn a_stop_reaches_a_worker_whose_sleep_is_suspended() {
                 hooked.parker.lock().unwrap().park();
             }
         };
-        assert_eq!(hooked.model.sleepers.next_in_hook(0, || None::<usize>, stop, park), None);
+        assert_eq!(hooked.model.sleepers.next_in_hook(0, |_| None::<usize>, stop, park), None);
         stopping.join().unwrap();
         assert_eq!(hooked.model.sleepers.sleeping() + hooked.model.sleepers.searching(), 0);
     });
@@ -379,7 +379,7 @@ fn a_worker_that_stops_passes_on_its_wake_up() {
         let other = {
             let model = model.clone();
             thread::spawn(move || {
-                let pop = || model.bag.take();
+                let pop = |_| model.bag.take();
                 model.sleepers.next(1, pop, || false, || false, || ())
             })
         };
@@ -488,8 +488,9 @@ fn work_stealing_workers_sleep_and_wake() {
                 let sleepers = sleepers.clone();
                 thread::spawn(move || {
                     let first = local.pop();
-                    first
-                        .or_else(|| sleepers.next(index, || local.pop(), || false, || false, || ()))
+                    first.or_else(|| {
+                        sleepers.next(index, |_| local.pop(), || false, || false, || ())
+                    })
                 })
             })
             .collect();
@@ -507,7 +508,10 @@ fn placed(model: &Arc<Model>, own: &Bag, index: usize) -> JoinHandle<usize> {
     let (model, own) = (model.clone(), own.clone());
     thread::spawn(move || {
         let stop = || model.stop.load(Ordering::Relaxed);
-        model.sleepers.next(index, || own.take(), || false, stop, || ()).expect("it is not stopped")
+        model
+            .sleepers
+            .next(index, |_| own.take(), || false, stop, || ())
+            .expect("it is not stopped")
     })
 }
 

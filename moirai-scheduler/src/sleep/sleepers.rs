@@ -131,6 +131,15 @@ impl Sleepers {
         }
     }
 
+    /// Returns whether [`invite`](Self::invite) would wake a worker now: one sleeps, and none searches. A caller that makes the work
+    /// visible, then a sequentially consistent fence, and then asks, need not invite if this is `false`.
+    #[must_use]
+    #[inline]
+    pub fn can_invite(&self) -> bool {
+        let now = self.counts.now();
+        now.sleeping() > 0 && now.searching() == 0
+    }
+
     /// Returns the handle that wakes worker `worker` while it [rests](Self::rest).
     ///
     /// # Panics

@@ -18,6 +18,15 @@ use super::sleepers::Sleepers;
 /// soon sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(40);
 
+/// Which look a worker takes for work, in [`Sleepers::next`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The worker searches. It will look again, and what it leaves to its owner for now is not lost.
+    Search,
+    /// The worker has announced that it sleeps. It must find whatever there is: nobody wakes it for that.
+    Last,
+}
+
 /// What a spinning searcher has seen.
 enum Spun {
     /// No wake-up was pending.
@@ -35,7 +44,8 @@ impl Sleepers {
     /// `None` once `stop` returns `true`.
     ///
     /// `parked` is called each time the worker is about to park. `invited` is called often while the worker spins, and returns
-    /// whether there is work for which [`invite`](Self::invite) was called; `pop` must then look for that work, too.
+    /// whether there is work for which [`invite`](Self::invite) was called; `pop` must then look for that work, too. In a
+    /// [search](Look::Search) both may leave such work to the thread that has announced it, which does it itself if nobody else does.
     ///
     /// The closures may be called in any order and any number of times. `stop` must return `true` from before
     /// [`wake_all`](Self::wake_all) is called for the stop; a stop without such a call is seen only when the worker wakes for
@@ -48,8 +58,8 @@ impl Sleepers {
     pub fn next<T>(
         &self,
         worker: usize,
-        pop: impl FnMut() -> Option<T>,
-        invited: impl Fn() -> bool,
+        pop: impl FnMut(Look) -> Option<T>,
+        invited: impl FnMut() -> bool,
         stop: impl Fn() -> bool,
         mut parked: impl FnMut(),
     ) -> Option<T> {
@@ -70,7 +80,7 @@ impl Sleepers {
     pub fn next_in_hook<T>(
         &self,
         worker: usize,
-        pop: impl FnMut() -> Option<T>,
+        pop: impl FnMut(Look) -> Option<T>,
         stop: impl Fn() -> bool,
         mut park: impl FnMut(&HookedSleep<'_>),
     ) -> Option<T> {
@@ -94,8 +104,8 @@ impl Sleepers {
         &'a self,
         worker: usize,
         spin: Duration,
-        mut pop: impl FnMut() -> Option<T>,
-        invited: impl Fn() -> bool,
+        mut pop: impl FnMut(Look) -> Option<T>,
+        mut invited: impl FnMut() -> bool,
         stop: impl Fn() -> bool,
         mut sleep: impl FnMut(Announced<'a>) -> Option<Search<'a>>,
     ) -> Option<T> {
@@ -109,14 +119,14 @@ impl Sleepers {
                 // Each pending wake-up that this worker takes is worth another while of spinning.
                 let mut spinning = true;
                 loop {
-                    if let Some(task) = pop() {
+                    if let Some(task) = pop(Look::Search) {
                         searching.found();
                         return Some(task);
                     }
                     if !spinning {
                         break;
                     }
-                    match self.spin(spin, &invited) {
+                    match self.spin(spin, &mut invited) {
                         Spun::NothingPending => break,
                         Spun::TookWake | Spun::Invited => {}
                         Spun::SawWakes => spinning = false,
@@ -129,7 +139,7 @@ impl Sleepers {
             if stop() {
                 return None;
             }
-            if let Some(task) = pop() {
+            if let Some(task) = pop(Look::Last) {
                 announced.found();
                 return Some(task);
             }
@@ -163,7 +173,7 @@ impl Sleepers {
     }
 
     /// Watches the counts for up to `limit` (rule 3).
-    fn spin(&self, limit: Duration, invited: &impl Fn() -> bool) -> Spun {
+    fn spin(&self, limit: Duration, invited: &mut impl FnMut() -> bool) -> Spun {
         let start = Instant::now();
         loop {
             if self.counts.now().has_pending_wake() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use moirai_core::{LocalQueue, Priority, Scheduler};
 
-use crate::{Sleepers, WorkStealing};
+use crate::{Look, Sleepers, WorkStealing};
 
 /// Waits for a condition that other threads bring about, for ten seconds at most.
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
@@ -49,7 +49,7 @@ fn with_workers(workers: usize, test: impl FnOnce(&Fixture)) {
                 while local
                     .pop()
                     .or_else(|| {
-                        fixture.sleepers.next(index, || local.pop(), || false, stop, parked)
+                        fixture.sleepers.next(index, |_| local.pop(), || false, stop, parked)
                     })
                     .is_some()
                 {
@@ -104,25 +104,26 @@ fn notifying_without_work_puts_everyone_back_to_sleep() {
 #[test]
 fn a_stop_comes_before_work() {
     let sleepers = Sleepers::new(1);
-    assert_eq!(sleepers.next(0, || Some(1), || false, || true, || ()), None);
+    assert_eq!(sleepers.next(0, |_| Some(1), || false, || true, || ()), None);
     assert_eq!((sleepers.sleeping(), sleepers.searching()), (0, 0));
 }
 
 #[test]
 fn work_found_at_the_last_look_is_taken() {
     let sleepers = Sleepers::new(1);
-    let mut looks = 0;
+    let mut looks = Vec::new();
     let found = sleepers.next(
         0,
-        || {
-            looks += 1;
-            (looks == 2).then_some("late")
+        |look| {
+            looks.push(look);
+            (looks.len() == 2).then_some("late")
         },
         || false,
         || false,
         || panic!("it has work"),
     );
     assert_eq!(found, Some("late"));
+    assert_eq!(looks, [Look::Search, Look::Last]);
     assert_eq!((sleepers.sleeping(), sleepers.searching()), (0, 0));
 }
 
@@ -136,7 +137,7 @@ fn at_most_half_of_the_workers_search() {
             if worker < workers {
                 sleepers.next(
                     worker,
-                    || {
+                    |_| {
                         most = most.max(look(sleepers, worker + 1, workers));
                         Some(())
                     },
@@ -157,18 +158,18 @@ fn a_panic_in_a_closure_leaves_the_counts_in_order() {
     let sleepers = Sleepers::new(2);
     let outcomes = [
         catch_unwind(AssertUnwindSafe(|| {
-            sleepers.next(0, || -> Option<()> { panic!("pop") }, || false, || false, || ())
+            sleepers.next(0, |_| -> Option<()> { panic!("pop") }, || false, || false, || ())
         })),
         catch_unwind(AssertUnwindSafe(|| {
-            sleepers.next(0, || None::<()>, || false, || false, || panic!("parked"))
+            sleepers.next(0, |_| None::<()>, || false, || false, || panic!("parked"))
         })),
         catch_unwind(AssertUnwindSafe(|| {
-            sleepers.next(0, || None::<()>, || false, || panic!("stop"), || ())
+            sleepers.next(0, |_| None::<()>, || false, || panic!("stop"), || ())
         })),
     ];
     assert!(outcomes.iter().all(Result::is_err));
     assert_eq!((sleepers.sleeping(), sleepers.searching()), (0, 0));
-    assert_eq!(sleepers.next(0, || Some(1), || false, || false, || ()), Some(1));
+    assert_eq!(sleepers.next(0, |_| Some(1), || false, || false, || ()), Some(1));
 }
 
 #[test]
@@ -186,5 +187,5 @@ fn too_many_workers_are_refused() {
 #[test]
 #[should_panic(expected = "there is no worker 2")]
 fn a_worker_that_does_not_exist_is_refused() {
-    let _ = Sleepers::new(2).next(2, || Some(1), || false, || false, || ());
+    let _ = Sleepers::new(2).next(2, |_| Some(1), || false, || false, || ());
 }

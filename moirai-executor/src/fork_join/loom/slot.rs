@@ -109,10 +109,10 @@ fn thief_with_slot(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
     let pair = Arc::clone(pair);
     thread::spawn(move || {
         with_slot(&pair, 1, |local_jobs| {
-            let mut left = looks;
+            let (mut left, mut search) = (looks, SlotSearch::default());
             while left > 0 || pair.shared_jobs.has_jobs() {
                 left = left.saturating_sub(1);
-                if let Some(stolen) = pair.shared_jobs.take(1, 0) {
+                if let Some(stolen) = pair.shared_jobs.take(Look::Last, &mut search, 1) {
                     local_jobs.run(stolen, &*pair);
                 }
             }

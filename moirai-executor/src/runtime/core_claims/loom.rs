@@ -30,7 +30,7 @@ impl Executor {
 
     /// Works with a core that another thread will claim, and has nothing to do.
     fn hold(&self, core: Core) {
-        let look = || self.claims.is_claimed(0).then_some(());
+        let look = |_| self.claims.is_claimed(0).then_some(());
         let stop = || !self.claims.is_lent(0);
         self.sleepers.next(0, look, || false, stop, || {});
         assert!(self.claims.give_back(0, core).is_ok(), "it was claimed");

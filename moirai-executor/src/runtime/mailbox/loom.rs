@@ -28,7 +28,7 @@ fn loom_mailbox_a_post_to_a_worker_that_falls_asleep() {
             let executor = Arc::clone(&executor);
             move || {
                 let (mailboxes, sleepers) = &*executor;
-                sleepers.next(0, || mailboxes.take(0), || false, || false, || {})
+                sleepers.next(0, |_| mailboxes.take(0), || false, || false, || {})
             }
         });
         executor.0.post(0, 7);
