@@ -1,5 +1,6 @@
 //! Models of fork-join: the real code, on a host of two threads.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use moirai_core::shim::sync::Arc;
@@ -86,7 +87,7 @@ fn thief(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
         let (mut left, mut search) = (looks, SlotSearch::default());
         while left > 0 || pair.shared_jobs.has_jobs() {
             left = left.saturating_sub(1);
-            if let Some(stolen) = pair.shared_jobs.take(Look::Last, &mut search, 1) {
+            if let Some(stolen) = pair.shared_jobs.take(Look::Full, &mut search, 1) {
                 local_jobs.run(stolen, &*pair);
             }
         }
@@ -365,12 +366,15 @@ impl Pool {
             move || {
                 let local_jobs = Box::new(LocalJobs::new());
                 local_jobs.pin_in_place();
-                let mut search = SlotSearch::default();
+                let search = RefCell::new(SlotSearch::default());
                 // Ordering: Relaxed: the lock in `wake_all` orders it.
                 while let Some(stolen) = pool.sleepers.next(
                     0,
-                    |look| pool.shared_jobs.take(look, &mut search, pool.sleepers.idle()),
-                    || pool.shared_jobs.has_jobs(),
+                    |look| {
+                        let idle = pool.sleepers.idle();
+                        pool.shared_jobs.take(look, &mut search.borrow_mut(), idle)
+                    },
+                    || pool.shared_jobs.has_lasting_job(&mut search.borrow_mut()),
                     || pool.stopped.load(Ordering::Relaxed),
                     || (),
                 ) {

@@ -41,8 +41,8 @@
 //!    in the list, and four more again when one of its jobs was stolen, or a task of its begins fork-join work: but not sooner than
 //!    200 µs after the last four, since a thread waits for what is stolen of its smaller jobs. For the same reason a worker that has
 //!    tasks looks for public jobs only each 200 µs. One that has none and searches takes a job out of a slot only if it is still there a
-//!    tenth of a microsecond later, and looks into slots the less often, the more jobs were not. Before it sleeps, it takes any: out of
-//!    the slots first, each time from the next one on, or every eighth time out of the list.
+//!    tenth of a microsecond later; after one that is not, it looks less often. When it was woken or told, and before it sleeps, it
+//!    takes any: out of the slots first, each time from the next one on, or every eighth time out of the list.
 //! 6. **Waiting.** A thread that waits for a job or for a scope runs public jobs that are descendants of it, and nothing else
 //!    (promise P14). If there are none, it looks again for up to 200 µs, and then sleeps while it holds its core, like a worker without
 //!    work. If there is work that it must not run, it hands the core off to another thread. So unrelated work never runs on

@@ -121,11 +121,10 @@ impl SharedJobs {
         search.look(self.slots.len(), |slot| self.slots[slot].ticket())
     }
 
-    /// Takes a job, for a worker that has nothing else to do. Asks for jobs if there is none.
+    /// Takes a job, for a worker that has nothing else to do. Asks for jobs if it takes none.
     ///
     /// One in a slot comes before those in the list: it is usually the oldest of its owner, and so larger than what the owner has in the
-    /// list. A worker that searches takes one only if it [lasts](SlotSearch::look); before it sleeps, it takes any, since nobody would
-    /// wake it for that.
+    /// list. A [partial](Look::Partial) look takes one only if it [lasts](SlotSearch::look), and a full one takes any.
     pub(crate) fn take(
         &self,
         look: Look,
@@ -133,12 +132,12 @@ impl SharedJobs {
         idle: usize,
     ) -> Option<StolenJob> {
         let stolen = match look {
-            Look::Search => {
+            Look::Partial => {
                 let slot = search.found.take().or_else(|| self.look_through(search));
-                slot.and_then(|slot| self.take_from_slot(Only::Any, slot))
+                slot.and_then(|slot| self.take_from(&self.slots[slot], Only::Any))
             }
-            Look::Last => {
-                let (first, list_first) = search.begin();
+            Look::Full => {
+                let (first, list_first) = search.start_full_look();
                 let listed = if list_first { self.take_listed(idle) } else { None };
                 listed.or_else(|| self.take_from_slot(Only::Any, first))
             }
@@ -164,12 +163,14 @@ impl SharedJobs {
     /// Takes a job out of a slot, one that the caller may run. The search begins with the slot of this number, modulo their count.
     pub(crate) fn take_from_slot(&self, only: Only, first: usize) -> Option<StolenJob> {
         let (behind, slots) = self.slots.split_at(first.checked_rem(self.slots.len()).unwrap_or(0));
-        slots.iter().chain(behind).find_map(|slot| {
-            let job = slot.take(only)?;
-            // SAFETY: the job was in the slot, and its owner waits for the thief that has taken it out.
-            unsafe { &*job }.taken_from_slot();
-            Some(StolenJob(Stolen::StackJob(job)))
-        })
+        slots.iter().chain(behind).find_map(|slot| self.take_from(slot, only))
+    }
+
+    fn take_from(&self, slot: &JobSlot, only: Only) -> Option<StolenJob> {
+        let job = slot.take(only)?;
+        // SAFETY: the job was in the slot, and its owner waits for the thief that has taken it out.
+        unsafe { &*job }.taken_from_slot();
+        Some(StolenJob(Stolen::StackJob(job)))
     }
 
     /// Claims a slot for the calling thread: that of `worker`, whose core it holds, or else one that is free, and rather one that is no

@@ -4,7 +4,8 @@ use std::hint;
 
 use super::job_slot::Ticket;
 
-/// How many times the processor is told to spin before it is decided that a job lasts: about a tenth of a microsecond.
+/// How many times the processor is told to spin before it is decided that a job lasts: about a tenth of a microsecond on
+/// processors of today.
 const PAUSE: u32 = 2;
 
 /// The largest number of looks that are left out after one that has found a job which did not last: some ten microseconds.
@@ -13,7 +14,7 @@ const MOST_SKIPPED: u32 = 63;
 /// The search of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct SlotSearch {
-    /// Where the next look begins.
+    /// Where the next partial look begins.
     next: usize,
     /// The slot whose job has lasted in the last look, if it has not been asked for.
     pub(super) found: Option<usize>,
@@ -21,26 +22,31 @@ pub(crate) struct SlotSearch {
     left_out: u32,
     /// How many were left out the last time.
     skipped: u32,
-    /// How often jobs were taken whether they last or not.
-    taken_anyway: usize,
+    /// The number of full looks.
+    full_looks: usize,
 }
 
 impl SlotSearch {
-    /// Returns with which slot a thread begins that takes a job whether it lasts or not, and whether it looks into the list of public jobs
-    /// before: it does so every eighth time. The slot is one further each time and, whatever the number of slots, each comes first when
-    /// the list does not. So no public job waits for ever behind others.
-    pub(crate) fn begin(&mut self) -> (usize, bool) {
-        self.taken_anyway = self.taken_anyway.wrapping_add(1);
-        let times = self.taken_anyway;
-        (times.wrapping_add(times / 8), times.is_multiple_of(8))
+    /// Forgets what the last search has found out about how long jobs last.
+    pub(crate) fn start(&mut self) {
+        (self.found, self.left_out, self.skipped) = (None, 0, 0);
     }
 
-    /// Looks through the slots, from the one after the last that was found on. Returns the first that has a job, if the job *lasts*:
-    /// if it is still there after a pause.
+    /// Starts a full look, which takes a job whether it lasts or not. Returns the slot with which it begins, and whether it looks into the
+    /// list of public jobs before: every eighth does so. Between two that do not, the slot is one further. So no public job waits for
+    /// ever behind others.
+    pub(crate) fn start_full_look(&mut self) -> (usize, bool) {
+        self.start();
+        self.full_looks = self.full_looks.wrapping_add(1);
+        (self.full_looks - self.full_looks / 8, self.full_looks.is_multiple_of(8))
+    }
+
+    /// Takes a partial look through the slots, from the one after the last that was found on. Returns the first that has a job, if the
+    /// job *lasts*: if it is still there after a pause.
     ///
     /// To steal a job costs its owner and the thief up to a microsecond, and even to look at the slot costs its owner a tenth of that.
-    /// Most jobs are shorter: their owners take them back, and publish the next. So the more jobs have not lasted, the fewer looks are
-    /// taken.
+    /// Most jobs are shorter: their owners take them back, and publish the next. So after each job that has not lasted, more looks are
+    /// left out.
     pub(super) fn look(
         &mut self,
         slots: usize,
@@ -72,6 +78,7 @@ impl SlotSearch {
 #[cfg(all(test, not(moirai_loom)))]
 mod tests {
     use std::cell::Cell;
+    use std::collections::HashSet;
 
     use super::*;
 
@@ -111,6 +118,17 @@ mod tests {
         // Twice in each look: in six at the beginning, and then in one of 64.
         let looked = slots.looked.get();
         assert!((30..=50).contains(&looked), "{looked}");
+    }
+
+    #[test]
+    fn each_slot_comes_first_in_some_full_look_that_does_not_begin_with_the_list() {
+        for slots in [1, 2, 4, 7, 8, 9, 18, 24, 63] {
+            let mut search = SlotSearch::default();
+            let looks = (0..2 * slots).map(|_| search.start_full_look());
+            let first: HashSet<usize> =
+                looks.filter(|(_, list)| !list).map(|(slot, _)| slot % slots).collect();
+            assert_eq!(first.len(), slots);
+        }
     }
 
     #[test]

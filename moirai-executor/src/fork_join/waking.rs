@@ -6,8 +6,9 @@ use moirai_scheduler::Sleepers;
 use super::host::{Host, Invitation};
 use super::shared_jobs::SharedJobs;
 
-/// Wakes a worker if there are public jobs, a worker sleeps and none searches; with [`Invitation::IfFree`], only if there is a
-/// processor for it (rule 7).
+/// Wakes a worker if there are public jobs, a worker sleeps and none searches. With [`Invitation::IfFree`], it does so only if there is a
+/// processor for the worker (rule 7). With [`Invitation::Anyway`], and if a worker searches, that one takes the job, or has another
+/// woken.
 ///
 /// It is called after jobs were published, and after an external thread has stopped counting as one.
 pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers, invitation: Invitation) {
@@ -15,16 +16,18 @@ pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers, invitation: 
     // thread: of a publisher and an external thread that leaves at the same time, at least one sees what the other has stored
     // before its fence (rule 8).
     fence(Ordering::SeqCst);
-    // First, because it is one load.
-    if !sleepers.can_invite() {
-        return;
-    }
-    let wanted = match invitation {
-        Invitation::IfFree => shared_jobs.has_more_for(sleepers.idle()),
-        Invitation::Anyway => shared_jobs.has_jobs(),
-    };
-    if wanted {
-        sleepers.invite();
+    match invitation {
+        // What is one load comes first.
+        Invitation::IfFree => {
+            if sleepers.can_invite() && shared_jobs.has_more_for(sleepers.idle()) {
+                sleepers.invite();
+            }
+        }
+        Invitation::Anyway => {
+            if shared_jobs.has_jobs() {
+                sleepers.notify();
+            }
+        }
     }
 }
 

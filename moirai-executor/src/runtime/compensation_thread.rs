@@ -120,7 +120,7 @@ fn run_one(shared: &Shared, context: &Context, activity: usize, search: &mut Slo
     }
     if shared.shared_jobs.has_jobs()
         && let Some(_computing) = watchdog.compensation.may_compute()
-        && let Some(stolen) = shared.shared_jobs.take(Look::Last, search, shared.sleepers.idle())
+        && let Some(stolen) = shared.shared_jobs.take(Look::Full, search, shared.sleepers.idle())
     {
         count_run(shared);
         activity.step();

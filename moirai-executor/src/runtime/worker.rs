@@ -80,7 +80,7 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
                 drive(context, index, hook);
             }
             // No more often, because the owners of most public jobs take them back soon, and would have to wait for a thief instead.
-            if let Some((first, _)) = context.with_core(|core| core.slot_search.begin())
+            if let Some((first, _)) = context.with_core(|core| core.slot_search.start_full_look())
                 && let Some(stolen) = shared.shared_jobs.take_from_slot(Only::Any, first)
             {
                 run_stolen_job(context, index, stolen);
@@ -139,7 +139,10 @@ fn work(context: &Context, mut core: Box<WorkerCore>) {
 fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
     let shared = context.shared();
     shared.watchdog.in_nothing(index);
-    context.with_core(|core| shared.registry.flush(&mut core.writer));
+    context.with_core(|core| {
+        shared.registry.flush(&mut core.writer);
+        core.slot_search.start();
+    });
     if shared.park_hook.is_some() {
         // Nor is what the hook wakes.
         context.record(0, RawKind::Mark, context.ticks.get());
@@ -189,7 +192,7 @@ fn next_when_idle(context: &Context, index: usize) -> Option<NextWork> {
         context.record(victim as u64, RawKind::Stole, 0);
     }
     shared.watchdog.busy();
-    if let Some(NextWork::Task(_)) = &next {
+    if let Some(NextWork::Task(_) | NextWork::GiveBack) = &next {
         // A publisher may have left a job to this worker, because it was searching.
         wake_another(shared);
     }

@@ -27,9 +27,9 @@
 //! 3. A worker without work becomes a searcher, if the limit allows it, makes a fence, and looks. If it finds nothing it *spins*:
 //!    for some microseconds it watches the counts, and looks again when it sees a pending wake-up. If exactly one is pending and
 //!    this worker is the only searcher, then this look is the one that the producer wants, and the worker takes the pending wake-up
-//!    off the counts before it looks. In these looks it may leave what a thread [invites](Sleepers::invite) others to do and will
-//!    otherwise do itself; the last look below must find everything. A spinning worker reads nothing but the counts and what its caller passes as `invited`, so it
-//!    does not disturb busy workers. If it still has nothing, the worker *announces* itself, whether it was a searcher or not:
+//!    off the counts before it looks. Looks that are not for a wake-up may be [partial](Look::Partial): they may leave what others were
+//!    invited to do. A spinning worker reads nothing but the counts and what its caller passes as `invited`, so it does not disturb
+//!    busy workers. If it still has nothing, the worker *announces* itself, whether it was a searcher or not:
 //!    under the lock, it enters the list and is counted as sleeping and no longer as searching, in one change of the counts. It
 //!    makes a fence and looks *once more*. Only if there is still nothing does it park, until there is a notice for it.
 //! 4. An announced worker that finds work, or has to stop, takes itself off the list. If it is no longer there, it was notified in

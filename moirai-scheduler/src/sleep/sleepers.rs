@@ -122,7 +122,7 @@ impl Sleepers {
 
     /// Announces that the calling thread has made work visible that it will do itself if no worker takes it, such as one of the
     /// closures of a `join`. Wakes a worker if one is sleeping and none is searching: a searching worker learns of the work through
-    /// the `invited` of [`next`](Self::next).
+    /// the `invited` of [`next`](Self::next), or in its last look before it sleeps.
     #[inline]
     pub fn invite(&self) {
         let now = self.counts.after_fence();
@@ -136,7 +136,8 @@ impl Sleepers {
     #[must_use]
     #[inline]
     pub fn can_invite(&self) -> bool {
-        let now = self.counts.now();
+        // The caller has made a fence. ThreadSanitizer sees none but those of the counts.
+        let now = if cfg!(moirai_tsan) { self.counts.after_fence() } else { self.counts.now() };
         now.sleeping() > 0 && now.searching() == 0
     }
 

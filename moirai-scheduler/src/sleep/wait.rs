@@ -18,13 +18,14 @@ use super::sleepers::Sleepers;
 /// soon sleeps.
 const SPIN_FOR: Duration = Duration::from_micros(40);
 
-/// Which look a worker takes for work, in [`Sleepers::next`].
+/// How much a look for work must find, in [`Sleepers::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// The worker searches. It will look again, and what it leaves to its owner for now is not lost.
-    Search,
-    /// The worker has announced that it sleeps. It must find whatever there is: nobody wakes it for that.
-    Last,
+    /// The worker searches, and nobody has told it of anything. It may leave work that others were [invited](Sleepers::invite) to do: it
+    /// looks again before it sleeps.
+    Partial,
+    /// The worker was woken, or told of work while it searched, or is about to sleep. It must find whatever there is.
+    Full,
 }
 
 /// What a spinning searcher has seen.
@@ -45,7 +46,7 @@ impl Sleepers {
     ///
     /// `parked` is called each time the worker is about to park. `invited` is called often while the worker spins, and returns
     /// whether there is work for which [`invite`](Self::invite) was called; `pop` must then look for that work, too. In a
-    /// [search](Look::Search) both may leave such work to the thread that has announced it, which does it itself if nobody else does.
+    /// [partial](Look::Partial) look `pop` may leave such work.
     ///
     /// The closures may be called in any order and any number of times. `stop` must return `true` from before
     /// [`wake_all`](Self::wake_all) is called for the stop; a stop without such a call is seen only when the worker wakes for
@@ -111,6 +112,7 @@ impl Sleepers {
     ) -> Option<T> {
         assert!(worker < self.slots.len(), "there is no worker {worker}");
         let mut search = Search::start(self);
+        let mut look = Look::Partial;
         loop {
             if stop() {
                 return None;
@@ -119,7 +121,7 @@ impl Sleepers {
                 // Each pending wake-up that this worker takes is worth another while of spinning.
                 let mut spinning = true;
                 loop {
-                    if let Some(task) = pop(Look::Search) {
+                    if let Some(task) = pop(look) {
                         searching.found();
                         return Some(task);
                     }
@@ -128,8 +130,9 @@ impl Sleepers {
                     }
                     match self.spin(spin, &mut invited) {
                         Spun::NothingPending => break,
-                        Spun::TookWake | Spun::Invited => {}
-                        Spun::SawWakes => spinning = false,
+                        Spun::Invited => {}
+                        Spun::TookWake => look = Look::Full,
+                        Spun::SawWakes => (look, spinning) = (Look::Full, false),
                     }
                 }
                 search = Some(searching);
@@ -139,11 +142,12 @@ impl Sleepers {
             if stop() {
                 return None;
             }
-            if let Some(task) = pop(Look::Last) {
+            if let Some(task) = pop(Look::Full) {
                 announced.found();
                 return Some(task);
             }
             search = sleep(announced).or_else(|| Search::start(self));
+            look = Look::Full;
         }
     }
 

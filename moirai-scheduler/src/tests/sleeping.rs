@@ -123,7 +123,7 @@ fn work_found_at_the_last_look_is_taken() {
         || panic!("it has work"),
     );
     assert_eq!(found, Some("late"));
-    assert_eq!(looks, [Look::Search, Look::Last]);
+    assert_eq!(looks, [Look::Partial, Look::Full]);
     assert_eq!((sleepers.sleeping(), sleepers.searching()), (0, 0));
 }
 

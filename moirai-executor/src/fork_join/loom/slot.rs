@@ -112,7 +112,7 @@ fn thief_with_slot(pair: &Arc<Pair>, looks: usize) -> thread::JoinHandle<()> {
             let (mut left, mut search) = (looks, SlotSearch::default());
             while left > 0 || pair.shared_jobs.has_jobs() {
                 left = left.saturating_sub(1);
-                if let Some(stolen) = pair.shared_jobs.take(Look::Last, &mut search, 1) {
+                if let Some(stolen) = pair.shared_jobs.take(Look::Full, &mut search, 1) {
                     local_jobs.run(stolen, &*pair);
                 }
             }
