@@ -18,16 +18,25 @@ pub(crate) fn invite(shared_jobs: &SharedJobs, sleepers: &Sleepers, invitation: 
     fence(Ordering::SeqCst);
     match invitation {
         // What is one load comes first.
-        Invitation::IfFree => {
-            if sleepers.can_invite() && shared_jobs.has_more_for(sleepers.idle()) {
-                sleepers.invite();
-            }
-        }
-        Invitation::Anyway => {
-            if shared_jobs.has_jobs() {
-                sleepers.notify();
-            }
-        }
+        Invitation::IfFree if !sleepers.can_invite() => {}
+        Invitation::IfFree => invite_if_free(shared_jobs, sleepers),
+        Invitation::Anyway => invite_anyway(shared_jobs, sleepers),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn invite_if_free(shared_jobs: &SharedJobs, sleepers: &Sleepers) {
+    if shared_jobs.has_more_for(sleepers.idle()) {
+        sleepers.invite();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn invite_anyway(shared_jobs: &SharedJobs, sleepers: &Sleepers) {
+    if shared_jobs.has_jobs() {
+        sleepers.notify();
     }
 }
 
