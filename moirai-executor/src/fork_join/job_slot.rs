@@ -119,15 +119,14 @@ impl JobSlot {
     /// Returns the ticket of the job in the slot, if there is one.
     #[inline]
     pub(super) fn ticket(&self) -> Option<Ticket> {
-        // Ordering: Relaxed: as in `is_full`.
+        // Ordering: Relaxed: as in `SharedJobs::has_jobs`. Who takes the job reads the ticket again.
         Some(self.state.load(Ordering::Relaxed)).filter(|state| state & FULL != 0).map(Ticket)
     }
 
     /// Returns whether there is a job in the slot.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        // Ordering: Relaxed: as in `SharedJobs::has_jobs`.
-        self.state.load(Ordering::Relaxed) & FULL != 0
+        self.ticket().is_some()
     }
 
     /// Takes the job out, if the caller may run it.

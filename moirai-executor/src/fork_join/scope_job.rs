@@ -30,7 +30,7 @@ pub(crate) struct ScopeHeader {
     /// The number of its jobs that were made public and have not finished. Written under their lock.
     pub(crate) unfinished: AtomicUsize,
     /// The private jobs, oldest first (rule 11). On cache lines of its own: the scope's thread writes to it for every job, and thieves
-    /// read the rest of the header for every job.
+    /// use the rest of the header for every job.
     pub(crate) own: CachePadded<Mutex<VecDeque<HeapJob>>>,
 }
 

@@ -41,7 +41,7 @@ impl SlotSearch {
         (self.full_looks - self.full_looks / 8, self.full_looks.is_multiple_of(8))
     }
 
-    /// Takes a partial look through the slots, from the one after the last that was found on. Returns the first that has a job, if the
+    /// Takes a partial look through the slots, beginning behind the one where the last look has found a job. Returns the first that has a job, if the
     /// job *lasts*: if it is still there after a pause.
     ///
     /// To steal a job costs its owner and the thief up to a microsecond, and even to look at the slot costs its owner a tenth of that.

@@ -56,7 +56,7 @@ pub(super) fn wait_until_done(local_jobs: &LocalJobs, host: &impl Host, job: &Jo
     }
 }
 
-/// Takes one step of a wait for `latch`, which is not set: runs a descendant of what is waited for as `below`, or a closure that only
+/// Takes one step of a wait for `latch`, which was not set a moment ago: runs a descendant of what is waited for as `below`, or a closure that only
 /// the caller's worker may run, or yields, or sleeps.
 pub(crate) fn wait_step(
     local_jobs: &LocalJobs,
