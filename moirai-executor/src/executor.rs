@@ -9,7 +9,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moirai_core::{
     BuildError, CleanupStats, ExecutorControl, Lookup, ManualClock, Priority, Recorder,
@@ -68,6 +68,10 @@ struct Owner {
     detached: AtomicBool,
 }
 
+/// How long an executor that cannot be started waits for the threads that it has started to end. It gives up on those that wait for
+/// the caller: `build_with` lets the caller keep workers that it has not run.
+const START_FAILED: Duration = Duration::from_secs(10);
+
 impl Drop for Owner {
     fn drop(&mut self) {
         if !*self.detached.get_mut() {
@@ -106,7 +110,10 @@ impl HybridExecutor {
             .and_then(|()| executor.start_cleanup());
         if let Err(error) = started {
             let _ = shut_down(&shared, ShutdownMode::Drop);
-            let _ = shared.cores.wait_ended(None);
+            // A thread that has not begun to run ends when it does. One that the caller has entered ends when the caller leaves.
+            if !Context::is_inside(&shared) {
+                let _ = shared.cores.wait_ended(Instant::now().checked_add(START_FAILED));
+            }
             return Err(error);
         }
         executors::add(&shared);

@@ -382,7 +382,8 @@ impl<E> HybridExecutorBuilder<E> {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build); an error of `spawn` is one of a thread that could not be started.
+    /// As [`build`](Self::build); an error of `spawn` is one of a thread that could not be started. The threads that were started have
+    /// ended by then, except for the calling thread if it [has entered](WorkerThread::enter) as a worker: it leaves as usual.
     ///
     /// # Panics
     ///

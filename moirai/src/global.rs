@@ -1,9 +1,10 @@
 //! The global executor, for programs that need only one.
 
-use std::fmt;
 use std::sync::OnceLock;
+use std::{fmt, io};
 
 use moirai_core::BuildError;
+use moirai_executor::WorkerThread;
 
 use crate::{Moirai, MoiraiBuilder};
 
@@ -50,12 +51,41 @@ pub fn global() -> &'static Moirai {
 /// [`InitGlobalError::AlreadyStarted`] if the global executor is running, and [`InitGlobalError::Build`] if it cannot be started.
 /// In the latter case it can be tried again with another builder, and the first use starts it with the default configuration.
 pub fn init_global(builder: MoiraiBuilder) -> Result<&'static Moirai, InitGlobalError> {
+    init_global_with(builder, WorkerThread::spawn)
+}
+
+/// Starts the global executor as [`init_global`] does, with its workers on threads that `spawn` starts; see
+/// [`build_with`](crate::HybridExecutorBuilder::build_with).
+///
+/// ```
+/// use moirai::Moirai;
+///
+/// let builder = Moirai::builder().worker_threads(2).spare_threads(0);
+/// moirai::init_global_with(builder, |worker| {
+///     std::thread::Builder::new().name(format!("mine {}", worker.index())).spawn(|| worker.run()).map(drop)
+/// })?;
+/// let name = moirai::spawn_parallel(|| std::thread::current().name().map(str::to_owned)).join().unwrap();
+/// assert!(name.unwrap().starts_with("mine "));
+/// # Ok::<(), moirai::InitGlobalError>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`init_global`]; an error of `spawn` is one of an executor that cannot be started.
+///
+/// # Panics
+///
+/// If `spawn` panics.
+pub fn init_global_with(
+    builder: MoiraiBuilder,
+    spawn: impl FnMut(WorkerThread) -> io::Result<()>,
+) -> Result<&'static Moirai, InitGlobalError> {
     if GLOBAL.get().is_some() {
         return Err(InitGlobalError::AlreadyStarted);
     }
     // Schedulers and plugins are called while it starts. If one of them used the global executor while that is being initialized,
     // it would wait for itself. So it is started first; if another one is there by then, this one is dropped, which shuts it down.
-    let executor = builder.build().map_err(InitGlobalError::Build)?;
+    let executor = builder.build_with(spawn).map_err(InitGlobalError::Build)?;
     match GLOBAL.set(executor) {
         Ok(()) => Ok(global()),
         Err(_late) => Err(InitGlobalError::AlreadyStarted),

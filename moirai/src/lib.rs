@@ -86,7 +86,7 @@ pub use crate::free::{
     block_on, join, scope, shutdown_token, shutting_down, spawn_async, spawn_blocking,
     spawn_detached, spawn_parallel,
 };
-pub use crate::global::{InitGlobalError, global, init_global};
+pub use crate::global::{InitGlobalError, global, init_global, init_global_with};
 pub use crate::moirai::{Moirai, MoiraiBuilder, WeakMoirai};
 
 #[allow(deprecated)]

@@ -457,6 +457,33 @@ fn a_panic_of_what_starts_the_workers_leaves_nothing() {
 }
 
 #[test]
+fn a_caller_that_has_entered_an_executor_that_fails_to_start_can_leave_it() {
+    let _watchdog = watchdog();
+    thread::spawn(|| {
+        let dropped = Arc::new(());
+        let mut entered = None;
+        let builder = Moirai::builder().worker_threads(3).extension(Arc::clone(&dropped));
+        let built = builder.build_with(|worker| match worker.index() {
+            0 => {
+                entered = worker.enter().ok();
+                Ok(())
+            }
+            1 => worker.spawn(),
+            _ => Err(std::io::Error::other("no third worker")),
+        });
+        assert!(built.unwrap_err().to_string().contains("no third worker"));
+        assert_eq!(Moirai::worker_index(), Some(0));
+        drop(entered);
+        assert_eq!(Moirai::worker_index(), None);
+        while Arc::strong_count(&dropped) > 1 {
+            thread::yield_now();
+        }
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
 fn a_broadcast_reaches_every_worker_from_everywhere() {
     let _watchdog = watchdog();
     for stable in [false, true] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::{env, fmt, io, thread};
 
 use moirai::{ExecutorConfig, Moirai};
-use moirai_executor::{EnteredWorker, HybridExecutor, HybridExecutorBuilder};
+use moirai_executor::{EnteredWorker, HybridExecutor, HybridExecutorBuilder, WorkerThread};
 
 use crate::ThreadPool;
 use crate::erase::Payload;
@@ -82,53 +82,43 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
     ///
     /// If a thread cannot be started, and with [`use_current_thread`](Self::use_current_thread) if the thread belongs to a pool.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
-        let use_current_thread = self.options.use_current_thread;
-        if use_current_thread && HybridExecutor::current().is_some() {
-            return Err(ThreadPoolBuildError::IN_POOL);
-        }
-        let (builder, mut names, mut spawn) = self.executor::<HybridExecutor>();
+        let entering = Entering::begin(&self.options)?;
+        let (builder, start) = self.executor::<HybridExecutor>();
         let builder = builder
             .scheduler(moirai::scheduler::WorkStealing::newest_first())
-            .spare_threads(if S::HAS_SPARE { ExecutorConfig::default().spare_threads } else { 0 })
             // They are no workers, and have no index.
             .compensation_threads(0)
             .stable_worker_index(true)
             .stall_budget(None);
-        let executor = builder.build_with(|worker| {
-            if use_current_thread && worker.index() == 0 {
-                let entered = worker.enter().map_err(|_| io::Error::other("it is in a pool"))?;
-                ENTERED.with_borrow_mut(|current| *current = Some(entered));
-                return Ok(());
-            }
-            let name = names.name(worker.index());
-            spawn.spawn(ThreadBuilder::new(worker, name))
-        })?;
+        let executor = builder.build_with(start)?;
+        entering.succeed();
         Ok(ThreadPool::from_executor(executor))
     }
 
     /// Starts the global executor of Moirai with these settings; it is the pool of all that runs in no other.
     ///
+    /// With a [`spawn_handler`](ThreadPoolBuilder::spawn_handler), all its workers are threads of that handler. No other threads take
+    /// their places while they wait or block, so an async task that blocks keeps a worker from the others.
+    ///
     /// # Errors
     ///
-    /// If the global executor is running already, or if a thread cannot be started. A handler for starting threads, and
-    /// [`use_current_thread`](Self::use_current_thread), are not possible here, which is an error, too.
+    /// If the global executor is running already, if a thread cannot be started, and with
+    /// [`use_current_thread`](Self::use_current_thread) if the thread belongs to a pool.
     pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
-        if self.options.use_current_thread || !S::HAS_SPARE {
-            let what = "the global executor of Moirai starts its own threads";
-            return Err(ThreadPoolBuildError::thread(io::Error::new(
-                io::ErrorKind::Unsupported,
-                what,
-            )));
-        }
-        let (builder, mut names, _) = self.executor::<Moirai>();
-        names.give_all();
-        build_global(builder)
+        let entering = Entering::begin(&self.options)?;
+        let (builder, start) = self.executor::<Moirai>();
+        let builder = if S::HAS_SPARE { builder } else { builder.compensation_threads(0) };
+        build_global(builder, start)?;
+        entering.succeed();
+        Ok(())
     }
 
-    /// Returns the builder of the executor, the names of its workers, if there are any, and what starts them.
-    fn executor<E: From<HybridExecutor>>(self) -> (HybridExecutorBuilder<E>, Names, S) {
-        let Self { options, spawn } = self;
-        let Options { num_threads, stack_size, thread_name, .. } = options;
+    /// Returns the builder of the executor, and what starts its workers.
+    fn executor<E: From<HybridExecutor>>(
+        self,
+    ) -> (HybridExecutorBuilder<E>, impl FnMut(WorkerThread) -> io::Result<()>) {
+        let Self { options, mut spawn } = self;
+        let Options { num_threads, use_current_thread, stack_size, thread_name, .. } = options;
         let Options { panic_handler, start_handler, exit_handler, .. } = options;
         let workers = match num_threads {
             0 => threads_from_environment().unwrap_or_else(available_threads),
@@ -139,20 +129,28 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
         let mut builder = HybridExecutor::builder()
             .wrapped_in::<E>()
             .worker_threads(workers)
+            .spare_threads(if S::HAS_SPARE { ExecutorConfig::default().spare_threads } else { 0 })
             .extension(Arc::clone(&settings));
         if let Some(size) = stack_size {
             builder = builder.thread_stack_size(size.max(MIN_STACK));
         }
-        let names = Names::new(thread_name, workers);
-        if names.are_given() {
-            let given = names.given();
-            builder = builder.thread_names(move |kind, number| given.of(kind, number));
+        let names = thread_name.map(|name| Names::given_by(name, workers));
+        if let Some(names) = names.clone() {
+            builder = builder.thread_names(move |kind, number| names.of(kind, number));
         }
         if start_handler.is_some() || exit_handler.is_some() {
             builder =
                 builder.plugin(Handlers { start: start_handler, exit: exit_handler, settings });
         }
-        (builder, names, spawn)
+        let start = move |worker: WorkerThread| {
+            if use_current_thread && worker.index() == 0 {
+                let entered = worker.enter().map_err(|_| io::Error::other("it is in a pool"))?;
+                ENTERED.with_borrow_mut(|current| *current = Some(entered));
+                return Ok(());
+            }
+            spawn.spawn(ThreadBuilder::new(worker, names.is_some()))
+        };
+        (builder, start)
     }
 }
 
@@ -226,6 +224,32 @@ impl<S> ThreadPoolBuilder<S> {
     {
         self.options.exit_handler = Some(Box::new(exit_handler));
         self
+    }
+}
+
+/// The calling thread, if it is to be a worker. If the pool cannot be built, it is none.
+struct Entering {
+    leave: bool,
+}
+
+impl Entering {
+    fn begin(options: &Options) -> Result<Self, ThreadPoolBuildError> {
+        if options.use_current_thread && HybridExecutor::current().is_some() {
+            return Err(ThreadPoolBuildError::IN_POOL);
+        }
+        Ok(Self { leave: options.use_current_thread })
+    }
+
+    fn succeed(mut self) {
+        self.leave = false;
+    }
+}
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        if self.leave {
+            drop(ENTERED.take());
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a pool could not be built.
 
 use std::error::Error;
-use std::{fmt, io};
+use std::fmt;
 
 use moirai::BuildError;
 
@@ -16,16 +16,11 @@ enum ErrorKind {
     GlobalPoolAlreadyInitialized,
     CurrentThreadAlreadyInPool,
     Executor(BuildError),
-    Thread(io::Error),
 }
 
 impl ThreadPoolBuildError {
     pub(crate) const GLOBAL: Self = Self { kind: ErrorKind::GlobalPoolAlreadyInitialized };
     pub(crate) const IN_POOL: Self = Self { kind: ErrorKind::CurrentThreadAlreadyInPool };
-
-    pub(crate) fn thread(error: io::Error) -> Self {
-        Self { kind: ErrorKind::Thread(error) }
-    }
 }
 
 impl From<BuildError> for ThreadPoolBuildError {
@@ -44,7 +39,6 @@ impl fmt::Display for ThreadPoolBuildError {
                 f.write_str("The current thread is already part of another thread pool.")
             }
             ErrorKind::Executor(error) => error.fmt(f),
-            ErrorKind::Thread(error) => error.fmt(f),
         }
     }
 }
@@ -54,7 +48,6 @@ impl Error for ThreadPoolBuildError {
         match &self.kind {
             ErrorKind::GlobalPoolAlreadyInitialized | ErrorKind::CurrentThreadAlreadyInPool => None,
             ErrorKind::Executor(error) => Some(error),
-            ErrorKind::Thread(error) => Some(error),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Pools: executors, as rayon's programs see them.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::{Arc, Once};
+use std::{fmt, io};
 
 use moirai::{ExecutorControl, Moirai};
-use moirai_executor::HybridExecutor;
+use moirai_executor::{HybridExecutor, WorkerThread};
 
 use crate::builder::threads_from_environment;
 use crate::erase::Erased;
@@ -205,9 +205,12 @@ pub fn current_thread_has_pending_tasks() -> Option<bool> {
     Pool::of_worker().map(|pool| pool.executor().load() > 0)
 }
 
-/// Builds the pool of the whole process.
-pub(crate) fn build_global(builder: moirai::MoiraiBuilder) -> Result<(), ThreadPoolBuildError> {
-    match moirai::init_global(builder) {
+/// Builds the pool of the whole process, with its workers on threads that `start` starts.
+pub(crate) fn build_global(
+    builder: moirai::MoiraiBuilder,
+    start: impl FnMut(WorkerThread) -> io::Result<()>,
+) -> Result<(), ThreadPoolBuildError> {
+    match moirai::init_global_with(builder, start) {
         Ok(_) => Ok(()),
         Err(moirai::InitGlobalError::Build(error)) => Err(error.into()),
         Err(_) => Err(ThreadPoolBuildError::GLOBAL),

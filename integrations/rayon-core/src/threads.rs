@@ -7,12 +7,13 @@ use moirai_executor::WorkerThread;
 /// A worker that waits for a thread to run it. Dropping it stops the pool.
 pub struct ThreadBuilder {
     worker: WorkerThread,
-    name: Option<String>,
+    /// Whether the program names its threads.
+    is_named: bool,
 }
 
 impl ThreadBuilder {
-    pub(crate) const fn new(worker: WorkerThread, name: Option<String>) -> Self {
-        Self { worker, name }
+    pub(crate) const fn new(worker: WorkerThread, is_named: bool) -> Self {
+        Self { worker, is_named }
     }
 
     /// The index of the worker.
@@ -22,7 +23,7 @@ impl ThreadBuilder {
 
     /// The name that the thread should have, if the pool was given names.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.is_named.then(|| self.worker.name())
     }
 
     /// The stack size that the thread should have, in bytes.
@@ -70,7 +71,7 @@ impl ThreadSpawn for DefaultSpawn {
     const HAS_SPARE: bool = true;
 
     fn spawn(&mut self, thread: ThreadBuilder) -> io::Result<()> {
-        named(&thread).spawn(|| thread.run()).map(drop)
+        thread.worker.spawn()
     }
 }
 
@@ -95,20 +96,15 @@ where
 /// Starts a thread that borrows from the scope that it belongs to.
 pub(crate) fn spawn_scoped<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
-    worker: ThreadBuilder,
+    thread: ThreadBuilder,
     run: impl FnOnce(ThreadBuilder) + Send + 'scope,
 ) -> io::Result<()> {
-    named(&worker).spawn_scoped(scope, || run(worker)).map(drop)
-}
-
-/// Returns what starts a thread with the name and the stack size of a worker.
-fn named(worker: &ThreadBuilder) -> thread::Builder {
-    let mut thread = thread::Builder::new();
-    if let Some(name) = worker.name() {
-        thread = thread.name(name.to_owned());
+    let mut starting = thread::Builder::new();
+    if let Some(name) = thread.name() {
+        starting = starting.name(name.to_owned());
     }
-    if let Some(size) = worker.stack_size() {
-        thread = thread.stack_size(size);
+    if let Some(size) = thread.stack_size() {
+        starting = starting.stack_size(size);
     }
-    thread
+    starting.spawn_scoped(scope, || run(thread)).map(drop)
 }
