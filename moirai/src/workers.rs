@@ -69,6 +69,8 @@ impl Moirai {
     /// another executor that waits hands its place over to another thread meanwhile; if its executor has
     /// [`stable_worker_index`](crate::ExecutorConfig::stable_worker_index), it keeps its place, and runs what `f` installs there.
     ///
+    /// If the task that calls is cancelled, the next [`join`](Self::join) or scope in `f` unwinds, as in the task itself.
+    ///
     /// ```
     /// use moirai::prelude::*;
     ///

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use common::watchdog;
@@ -90,14 +91,21 @@ fn an_executor_that_has_shut_down_says_so() {
 fn a_task_that_is_cancelled_ends_its_computation() {
     let _watchdog = watchdog();
     let executor = executor(2);
-    let (send, receive) = channel();
-    let task = executor.spawn_parallel(move || {
-        send.send(()).unwrap();
-        loop {
-            (0..100).into_par_iter().for_each(|_| std::hint::spin_loop());
-        }
-    });
-    receive.recv().unwrap();
-    task.cancel();
-    assert!(task.join().unwrap_err().is_cancelled());
+    let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+    for in_a_pool in [false, true] {
+        let (send, receive) = channel();
+        let pool = Arc::clone(&pool);
+        let task = executor.spawn_parallel(move || {
+            let compute = || {
+                send.send(()).unwrap();
+                loop {
+                    (0..100).into_par_iter().for_each(|_| std::hint::spin_loop());
+                }
+            };
+            if in_a_pool { pool.install(compute) } else { compute() }
+        });
+        receive.recv().unwrap();
+        task.cancel();
+        assert!(task.join().unwrap_err().is_cancelled());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::iter;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::thread;
 
 use crate::panics::cancelled;
@@ -15,11 +15,34 @@ pub(crate) struct Frame {
     parent: *const Frame,
     /// The address of the job or scope for which the work of this frame is waited. It is only compared.
     waited_as: *const (),
-    /// The task that called, if a task did.
+    /// The task that called, if a task of this executor did.
     task: Option<TaskPtr>,
+    stops_with: StopsWith,
     /// In a model, in which loom reports a thread that reads the frame and does not happen before its end.
     #[cfg(moirai_loom)]
     life: moirai_core::shim::cell::UnsafeCell<()>,
+}
+
+/// Whose cancellation stops the work of a frame.
+#[derive(Clone, Copy)]
+struct StopsWith {
+    /// That of this task. There is none if the work goes on although its task was asked to stop.
+    task: Option<TaskPtr>,
+    /// Where there is none: that of the work in this frame, which waits for this work as a part of its own, and that of the task that runs
+    /// this work.
+    waiting: Option<WaitingFrame>,
+}
+
+impl StopsWith {
+    const NOBODY: Self = Self::task(None);
+
+    const fn task(task: Option<TaskPtr>) -> Self {
+        Self { task, waiting: None }
+    }
+
+    const fn waiting(waiting: WaitingFrame) -> Self {
+        Self { task: None, waiting: Some(waiting) }
+    }
 }
 
 #[cfg(moirai_loom)]
@@ -34,15 +57,31 @@ impl Drop for Frame {
 impl Frame {
     /// Creates the frame of a call from outside of fork-join work.
     pub(crate) fn root(task: Option<TaskPtr>) -> Self {
-        Self::new(ptr::null(), ptr::null(), task)
+        Self::new(ptr::null(), ptr::null(), task, StopsWith::task(task))
+    }
+
+    /// Creates the frame of a call from outside of fork-join work, inside of a task of another executor.
+    pub(crate) fn inside(task: TaskPtr) -> Self {
+        Self::new(ptr::null(), ptr::null(), None, StopsWith::task(Some(task)))
+    }
+
+    /// Creates the frame of a call from outside of this executor's fork-join work, inside of another executor's work in `waiting`.
+    pub(crate) fn part_of(waiting: WaitingFrame) -> Self {
+        Self::new(ptr::null(), ptr::null(), None, StopsWith::waiting(waiting))
     }
 
     #[inline]
-    fn new(parent: *const Frame, waited_as: *const (), task: Option<TaskPtr>) -> Self {
+    fn new(
+        parent: *const Frame,
+        waited_as: *const (),
+        task: Option<TaskPtr>,
+        stops_with: StopsWith,
+    ) -> Self {
         Self {
             parent,
             waited_as,
             task,
+            stops_with,
             #[cfg(moirai_loom)]
             life: moirai_core::shim::cell::UnsafeCell::new(()),
         }
@@ -64,7 +103,21 @@ impl Frame {
         // SAFETY: promised by the caller.
         let read = unsafe { &*parent };
         read.read();
-        Self::new(parent, waited_as, read.task)
+        Self::new(parent, waited_as, read.task, read.stops_with)
+    }
+
+    /// Creates the frame in which the caller, whose frame is `parent`, waits as `waited_as` for work on other threads.
+    ///
+    /// # Safety
+    ///
+    /// As for [`child_of`](Self::child_of).
+    pub(crate) unsafe fn waiting(parent: *const Frame, waited_as: *const ()) -> Self {
+        if thread::panicking() {
+            // A destructor calls. If its task was cancelled, the work would unwind, and then the destructor, too.
+            return Self::new(parent, waited_as, None, StopsWith::NOBODY);
+        }
+        // SAFETY: promised by the caller.
+        unsafe { Self::child_of(parent, waited_as) }
     }
 
     /// Creates the frame of work in `parent` that goes on although its task was asked to stop.
@@ -73,7 +126,7 @@ impl Frame {
     ///
     /// `parent` points to a frame that outlives this one.
     pub(crate) unsafe fn without_task(parent: *const Frame) -> Self {
-        Self::new(parent, ptr::null(), None)
+        Self::new(parent, ptr::null(), None, StopsWith::NOBODY)
     }
 
     /// Sets the address as which the work of this frame is waited for.
@@ -81,13 +134,26 @@ impl Frame {
         self.waited_as = identity;
     }
 
-    /// Returns whether the task that called was asked to stop.
+    /// Returns whether the task that called was asked to stop, or one that waits for a part of its own work here.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.read();
-        // SAFETY: the frame was made inside of the task, which its thread does not leave until its fork-join work is done, so the
-        // cell is alive.
+        match self.stops_with {
+            // SAFETY: the frame was made inside of the task, which its thread does not leave until its fork-join work is done, so the cell
+            // is alive.
+            StopsWith { task: Some(task), .. } => unsafe { task.is_cancelled() },
+            StopsWith { waiting: Some(waiting), .. } => self.is_cancelled_with(waiting),
+            StopsWith { .. } => false,
+        }
+    }
+
+    /// Returns whether the task that called was asked to stop, or that of the frame that waits for this work.
+    #[cold]
+    fn is_cancelled_with(&self, waiting: WaitingFrame) -> bool {
+        // SAFETY: as above.
         self.task.is_some_and(|task| unsafe { task.is_cancelled() })
+            // SAFETY: it outlives the frames that hold the reference, as was promised to `WaitingFrame::new`.
+            || unsafe { &*waiting.0.as_ptr() }.is_cancelled()
     }
 
     /// Returns whether this frame, or one of its ancestors, is waited for as `identity`.
@@ -131,7 +197,7 @@ impl Frame {
 
 /// A reference to the frame of a thread that waits, which outlives whatever holds this.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WaitingFrame(*const Frame);
+pub(crate) struct WaitingFrame(NonNull<Frame>);
 
 // SAFETY: a frame that is waited in is not written, and is only read through this.
 unsafe impl Send for WaitingFrame {}
@@ -143,9 +209,10 @@ impl WaitingFrame {
     ///
     /// # Safety
     ///
-    /// The frame outlives everything that holds the reference.
+    /// The pointer is one to a frame, which outlives everything that holds the reference.
     pub(crate) const unsafe fn new(frame: *const Frame) -> Self {
-        Self(frame)
+        // SAFETY: promised by the caller.
+        Self(unsafe { NonNull::new_unchecked(frame.cast_mut()) })
     }
 
     /// Calls `f`, the work of `task`, in a frame of its own below this one, on a thread whose current frame is `current`.
@@ -155,8 +222,28 @@ impl WaitingFrame {
         task: Option<TaskPtr>,
         f: impl FnOnce() -> R,
     ) -> R {
+        self.call_below(current, task, StopsWith::task(task), f)
+    }
+
+    /// Calls `f` in the same way, as a part of what the work of this frame waits for: the cancellation of that stops `f`, too.
+    pub(crate) fn within_as_part<R>(
+        self,
+        current: &CurrentFrame,
+        task: Option<TaskPtr>,
+        f: impl FnOnce() -> R,
+    ) -> R {
+        self.call_below(current, task, StopsWith::waiting(self), f)
+    }
+
+    fn call_below<R>(
+        self,
+        current: &CurrentFrame,
+        task: Option<TaskPtr>,
+        stops_with: StopsWith,
+        f: impl FnOnce() -> R,
+    ) -> R {
         // The parent outlives the call, as was promised to `new`.
-        let frame = Frame::new(self.0, ptr::null(), task);
+        let frame = Frame::new(self.0.as_ptr(), ptr::null(), task, stops_with);
         current.within(&frame, f)
     }
 }
@@ -198,8 +285,8 @@ impl CurrentFrame {
         // SAFETY: the current frame belongs to a caller further up on this thread's stack, and a frame's parent outlives it.
         while let Some(frame) = unsafe { next.as_ref() } {
             // A frame in which work goes on despite a cancellation has no task, but its ancestors have.
-            if frame.task.is_some() {
-                return frame.task();
+            if let Some(task) = frame.task() {
+                return Some(task);
             }
             next = frame.parent;
         }

@@ -78,7 +78,7 @@ impl LocalJobs {
     }
 
     /// Claims the slot of the worker whose core the thread holds, or another that is free (rule 13). The thread has none.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn claim_slot(&self, worker: Option<usize>, shared_jobs: &SharedJobs) {
         debug_assert!(!self.has_slot(), "a thread has one slot");
         self.slot.set(shared_jobs.claim_slot(worker));
@@ -132,12 +132,12 @@ impl LocalJobs {
         Some(host.shared_jobs().slot(self.slot.get()?).take_back(self.ticket.get()))
     }
 
-    /// Calls `f` from outside of fork-join work, in the frame of that call. `is_external` says that the thread holds no core.
-    pub(crate) fn enter_root<R>(
+    /// Calls `f` from outside of fork-join work, in the frame of that call, on a thread that holds no core.
+    #[inline(never)]
+    pub(crate) fn enter_external<R>(
         &self,
         host: &impl Host,
         frame: &Frame,
-        is_external: bool,
         f: impl FnOnce() -> R,
     ) -> R {
         struct LeaveRoot<'a, H: Host> {
@@ -154,7 +154,7 @@ impl LocalJobs {
                 leave_external(self.host);
             }
         }
-        let _leave = (is_external && !self.is_external.get()).then(|| {
+        let _leave = (!self.is_external.get()).then(|| {
             // In a simulation, nobody takes jobs. And if there are jobs of frames further out, one of them could be put into the slot,
             // and would be there when this frame ends.
             let claimed = !self.has_slot() && self.has_no_jobs() && !host.is_simulated();
@@ -343,12 +343,12 @@ mod tests {
         let local_jobs = Box::new(LocalJobs::new());
         local_jobs.pin_in_place();
         let frame = Frame::root(None);
-        local_jobs.enter_root(&host, &frame, true, || assert!(local_jobs.has_slot()));
+        local_jobs.enter_external(&host, &frame, || assert!(local_jobs.has_slot()));
         assert!(!local_jobs.has_slot(), "the call is over");
         let job = StackJob::new(&raw const frame, || ());
         // SAFETY: the job is removed below.
         unsafe { local_jobs.push((&raw const job).cast()) };
-        local_jobs.enter_root(&host, &frame, true, || assert!(!local_jobs.has_slot()));
+        local_jobs.enter_external(&host, &frame, || assert!(!local_jobs.has_slot()));
         local_jobs.remove_private(job.header());
     }
 

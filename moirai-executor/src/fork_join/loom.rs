@@ -71,10 +71,10 @@ fn pair(wakes_early: bool) -> Arc<Pair> {
 }
 
 /// Calls `f` as a task does that begins fork-join work.
-fn enter_root<R>(pair: &Pair, f: impl FnOnce(&LocalJobs) -> R) -> R {
+fn enter_root<R>(f: impl FnOnce(&LocalJobs) -> R) -> R {
     let local_jobs = Box::new(LocalJobs::new());
     local_jobs.pin_in_place();
-    local_jobs.enter_root(pair, &Frame::root(None), false, || f(&local_jobs))
+    local_jobs.frame().within(&Frame::root(None), || f(&local_jobs))
 }
 
 /// Starts a thread that looks for a job so many times, and further while there are any.
@@ -125,7 +125,7 @@ fn take_back_against_a_thief(pair: &Arc<Pair>, in_slot: bool) {
     let thief = thief(pair, 1);
     // They are on the owner's stack, and are accessed again after the join.
     let (first, second) = (Tracked::new(), Tracked::new());
-    let results = enter_root(pair, |local_jobs| {
+    let results = enter_root(|local_jobs| {
         if in_slot {
             local_jobs.claim_slot(Some(0), &pair.shared_jobs);
         }
@@ -183,7 +183,7 @@ fn loom_fork_panics_in_both_closures() {
         let thief = thief(&pair, 1);
         let ended = Tracked::new();
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            enter_root(&pair, |local_jobs| {
+            enter_root(|local_jobs| {
                 join(
                     local_jobs,
                     &*pair,
@@ -209,11 +209,11 @@ fn loom_fork_nested_joins_and_a_wait_that_runs_descendants() {
         let leaves = [Tracked::new(), Tracked::new(), Tracked::new(), Tracked::new()];
         let inner = |leaves: &[Tracked]| {
             // The thief has local jobs of its own; the owner has another set here, because a closure is not given any.
-            enter_root(&pair, |local_jobs| {
+            enter_root(|local_jobs| {
                 join(local_jobs, &*pair, || leaves[0].bump(), || leaves[1].bump())
             })
         };
-        let sums = enter_root(&pair, |local_jobs| {
+        let sums = enter_root(|local_jobs| {
             join(local_jobs, &*pair, || inner(&leaves[..2]), || inner(&leaves[2..]))
         });
         assert_eq!(sums, ((1, 1), (1, 1)));
@@ -236,11 +236,11 @@ fn loom_fork_a_wait_takes_nothing_that_is_not_below() {
             let pair = Arc::clone(&pair);
             move || {
                 let unrelated = || assert!(!WAITS.with(std::cell::Cell::get));
-                enter_root(&pair, |local_jobs| join(local_jobs, &*pair, || (), unrelated));
+                enter_root(|local_jobs| join(local_jobs, &*pair, || (), unrelated));
             }
         });
         WAITS.with(|waits| waits.set(true));
-        enter_root(&pair, |local_jobs| join(local_jobs, &*pair, || (), || ()));
+        enter_root(|local_jobs| join(local_jobs, &*pair, || (), || ()));
         WAITS.with(|waits| waits.set(false));
         other.join().unwrap();
         thief.join().unwrap();
@@ -253,7 +253,7 @@ fn loom_fork_scope_ends_after_its_jobs() {
         let pair = pair(true);
         let thief = thief(&pair, 1);
         let (first, second) = (Arc::new(Tracked::new()), Arc::new(Tracked::new()));
-        enter_root(&pair, |local_jobs| {
+        enter_root(|local_jobs| {
             scope(local_jobs, &*pair, |s: Spawner<'_, Pair>| {
                 for cell in [&first, &second] {
                     let cell = Arc::clone(cell);
@@ -274,7 +274,7 @@ fn loom_fork_a_stolen_job_spawns_another() {
         let pair = pair(false);
         let thief = thief(&pair, 2);
         let cell = Arc::new(Tracked::new());
-        enter_root(&pair, |local_jobs| {
+        enter_root(|local_jobs| {
             scope(local_jobs, &*pair, |s: Spawner<'_, Pair>| {
                 let cell = Arc::clone(&cell);
                 s.spawn(local_jobs, move |s| {
@@ -395,7 +395,12 @@ impl Pool {
 fn call<R>(pool: &Pool, is_external: bool, f: impl FnOnce(&LocalJobs) -> R) -> R {
     let local_jobs = Box::new(LocalJobs::new());
     local_jobs.pin_in_place();
-    local_jobs.enter_root(pool, &Frame::root(None), is_external, || f(&local_jobs))
+    let frame = Frame::root(None);
+    if is_external {
+        local_jobs.enter_external(pool, &frame, || f(&local_jobs))
+    } else {
+        local_jobs.frame().within(&frame, || f(&local_jobs))
+    }
 }
 
 #[test]

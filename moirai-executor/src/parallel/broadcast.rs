@@ -80,7 +80,7 @@ fn run_shares(
     let latch = JobsEnded::default();
     let identity = ptr::from_ref(&latch).cast();
     // SAFETY: the thread's frame belongs to a caller further up on its stack.
-    let frame = unsafe { Frame::child_of(local_jobs.frame().get(), identity) };
+    let frame = unsafe { Frame::waiting(local_jobs.frame().get(), identity) };
     // SAFETY: the shares hold it, and this function waits for the drop of all of them.
     let waiting = unsafe { WaitingFrame::new(&raw const frame) };
     // SAFETY: only the lifetime changes. The shares hold it, as above, and nothing unwinds before they were dropped.
@@ -118,10 +118,10 @@ impl Share {
     fn run(self) {
         let Self { waiting, run, worker, counted } = self;
         Context::with(|context| match context {
-            // Its fork-join work is below the broadcast, so that whoever waits for the broadcast may run it.
+            // Its fork-join work is below the broadcast, so that whoever waits for the broadcast may run it, and stops with the caller.
             Some(context) => {
                 let task = context.innermost_task();
-                waiting.within(context.local_jobs().frame(), task, || run(worker));
+                waiting.within_as_part(context.local_jobs().frame(), task, || run(worker));
             }
             None => run(worker),
         });

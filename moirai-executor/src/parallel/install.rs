@@ -13,7 +13,7 @@ use crate::fork_join::wait::{WaitState, wait_step};
 use crate::panics::{self, AbortOnUnwind};
 use crate::parallel::jobs_ended::{CountedJob, JobsEnded};
 use crate::runtime::context::Context;
-use crate::runtime::enter_fork_join::forking;
+use crate::runtime::enter_fork_join::{forking, root_frame};
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Shared, Waited};
 use crate::runtime::wait_id::WaitId;
@@ -127,7 +127,7 @@ fn install_on(
     Context::with(|context| match context {
         Some(context) if context.worker().is_some() => forking(context, |local_jobs, own| {
             // SAFETY: the thread's frame belongs to a caller further up on its stack.
-            let frame = unsafe { Frame::child_of(local_jobs.frame().get(), identity) };
+            let frame = unsafe { Frame::waiting(local_jobs.frame().get(), identity) };
             let worker = context.worker();
             // Without its core, the thread has left its place to another one.
             let worker = worker.filter(|_| own.keeps_indices());
@@ -148,15 +148,17 @@ fn install_on(
             }
         }),
         // A thread that is no worker runs no part of the work, because that may ask which worker it is.
-        Some(context) if context.local_jobs().frame().is_some() => {
-            let parent = context.local_jobs().frame().get();
-            // SAFETY: as above.
-            let frame = unsafe { Frame::child_of(parent, identity) };
+        Some(context) => {
+            let frame = match context.local_jobs().frame() {
+                // SAFETY: as above.
+                current if current.is_some() => unsafe { Frame::waiting(current.get(), identity) },
+                _ => root_frame(context),
+            };
             // SAFETY: as above.
             install(Some(unsafe { WaitingFrame::new(&raw const frame) }));
             blocking(|| park_until_set(&latch));
         }
-        _ => {
+        None => {
             install(None);
             blocking(|| park_until_set(&latch));
         }
@@ -176,9 +178,10 @@ impl Installed {
     fn run(self) {
         let Self { waiting, f, counted } = self;
         Context::with(|context| match (context, waiting) {
-            // Its fork-join work, and what that installs elsewhere, is a part of what the caller waits for.
+            // Its fork-join work, and what that installs elsewhere, is a part of what the caller waits for, and stops with it.
             (Some(context), Some(waiting)) => {
-                waiting.within(context.local_jobs().frame(), context.innermost_task(), f);
+                let current = context.local_jobs().frame();
+                waiting.within_as_part(current, context.innermost_task(), f);
             }
             _ => f(),
         });

@@ -13,10 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Garbage {
     bytes: Arc<AtomicUsize>,
     /// The number of things ever retired.
+    #[cfg(not(moirai_loom))]
     retired: Arc<AtomicUsize>,
 }
 
 /// The number of things that are retired between two collections. One collection frees several times as many.
+#[cfg(not(moirai_loom))]
 const PACE: usize = 32;
 
 impl Garbage {

@@ -264,6 +264,12 @@ impl Context {
         &raw const self.local_jobs
     }
 
+    /// Returns whether the thread has entered no other context before this one.
+    #[inline]
+    pub(crate) const fn is_outermost(&self) -> bool {
+        self.outer.get().is_null()
+    }
+
     /// The task that is being polled, if there is one.
     pub(crate) fn innermost_task(&self) -> Option<TaskPtr> {
         self.task.get().or_else(|| self.outer_tasks.borrow().last().copied())

@@ -1,8 +1,9 @@
 //! How a thread enters fork-join work.
 
 use std::sync::Arc;
+use std::thread;
 
-use crate::fork_join::frame::Frame;
+use crate::fork_join::frame::{Frame, WaitingFrame};
 use crate::fork_join::local_jobs::LocalJobs;
 use crate::runtime::context::Context;
 use crate::runtime::shared::Shared;
@@ -21,15 +22,41 @@ pub(crate) fn forking<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) 
 #[cold]
 #[inline(never)]
 fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
-    let frame = Frame::root(context.innermost_task());
-    let worker = context.worker();
-    let is_external = worker.is_none();
+    let frame = root_frame(context);
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
-    if worker.is_some() {
-        context.claim_slot(worker);
-    }
     local_jobs.begin(context.ticks.get(), shared.injector_ticks);
-    local_jobs.enter_root(&**shared, &frame, is_external, || f(local_jobs, shared))
+    let worker = context.worker();
+    if worker.is_none() {
+        return local_jobs.enter_external(&**shared, &frame, || f(local_jobs, shared));
+    }
+    context.claim_slot(worker);
+    local_jobs.frame().within(&frame, || f(local_jobs, shared))
+}
+
+/// Returns the frame of a call from outside of this executor's fork-join work. The caller outlives it.
+#[inline]
+pub(crate) fn root_frame(context: &Context) -> Frame {
+    let task = context.innermost_task();
+    if task.is_none() && !context.is_outermost() {
+        return frame_in_outer_work();
+    }
+    // A destructor of a task that was cancelled would unwind a second time.
+    Frame::root(task.filter(|_| !thread::panicking()))
+}
+
+/// Returns the frame of a call inside of what the calling thread does for another executor, if it does anything.
+#[cold]
+#[inline(never)]
+fn frame_in_outer_work() -> Frame {
+    let outer = Context::find(|outer| {
+        if outer.local_jobs().frame().is_some() {
+            // SAFETY: the thread's frame belongs to a caller further up on its stack, who outlives this call.
+            let waiting = unsafe { WaitingFrame::new(outer.local_jobs().frame().get()) };
+            return Some(Frame::part_of(waiting));
+        }
+        outer.innermost_task().map(Frame::inside)
+    });
+    outer.unwrap_or_else(|| Frame::root(None))
 }
 
 /// Calls `f` inside of fork-join work of `shared`.

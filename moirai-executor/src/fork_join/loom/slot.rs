@@ -127,7 +127,7 @@ fn loom_fork_slot_another_job_after_one_was_taken() {
         let thief = thief_with_slot(&pair, 2);
         let leaves = [Tracked::new(), Tracked::new(), Tracked::new()];
         let sums = with_slot(&pair, 0, |local_jobs| {
-            local_jobs.enter_root(&*pair, &Frame::root(None), false, || {
+            local_jobs.frame().within(&Frame::root(None), || {
                 let inner = || join_here(&pair, || leaves[0].bump(), || leaves[1].bump());
                 join(local_jobs, &*pair, inner, || leaves[2].bump())
             })
@@ -151,7 +151,7 @@ fn loom_fork_slot_a_wait_runs_descendants() {
         let leaves = [Tracked::new(), Tracked::new()];
         IS_OWNER.with(|owner| owner.set(true));
         let sums = with_slot(&pair, 0, |local_jobs| {
-            local_jobs.enter_root(&*pair, &Frame::root(None), false, || {
+            local_jobs.frame().within(&Frame::root(None), || {
                 let stolen = || {
                     let second = || {
                         let by_owner = is_owner();
