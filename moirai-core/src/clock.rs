@@ -125,8 +125,15 @@ impl Clock {
     #[inline]
     #[must_use]
     pub fn rough_duration(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(self.rough_nanos(ticks))
+    }
+
+    /// Returns about how many nanoseconds that many ticks are, as [`rough_duration`](Self::rough_duration). The result saturates.
+    #[must_use]
+    #[inline]
+    pub fn rough_nanos(&self, ticks: u64) -> u64 {
         let nanos = (u128::from(ticks) * u128::from(self.scale)) >> 32;
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
     /// Returns about how many ticks `duration` is, by the same rate as [`rough_duration`](Self::rough_duration). The result

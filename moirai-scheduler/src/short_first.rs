@@ -84,14 +84,16 @@ pub struct ShortFirst<T> {
     queues: WorkStealing<T>,
     /// The normal tasks whose next poll is long.
     long: Arc<Injector<T>>,
-    threshold: Duration,
+    /// In nanoseconds.
+    threshold: u64,
 }
 
 /// The local queue of one worker of a [`ShortFirst`] scheduler.
 pub struct ShortFirstLocal<T> {
     queues: WorkStealingLocal<T>,
     turns: Turns<T>,
-    threshold: Duration,
+    /// In nanoseconds.
+    threshold: u64,
 }
 
 /// What a worker needs to know to choose between short and long tasks.
@@ -112,14 +114,14 @@ impl<T: Schedulable> ShortFirst<T> {
         Self {
             queues: WorkStealing::new(),
             long: Arc::new(Injector::new()),
-            threshold: DEFAULT_THRESHOLD,
+            threshold: nanos(DEFAULT_THRESHOLD),
         }
     }
 
     /// Sets from which length on a poll is long. With a threshold of zero, all polls are long of which anything is known.
     #[must_use]
     pub fn threshold(mut self, threshold: Duration) -> Self {
-        self.threshold = threshold;
+        self.threshold = nanos(threshold);
         self
     }
 }
@@ -132,8 +134,13 @@ impl<T: Schedulable> Default for ShortFirst<T> {
 
 /// Returns whether a task belongs into the queue of the long ones.
 #[inline]
-fn is_long(task: &impl Schedulable, priority: Priority, threshold: Duration) -> bool {
-    priority == Priority::Normal && task.expected_poll().is_some_and(|poll| poll >= threshold)
+fn is_long(task: &impl Schedulable, priority: Priority, threshold: u64) -> bool {
+    priority == Priority::Normal && task.expects_poll_of(threshold)
+}
+
+/// Returns a duration in nanoseconds; one of more than 584 years becomes those.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl<T: Schedulable> Scheduler<T> for ShortFirst<T> {
@@ -206,7 +213,10 @@ impl<T: Schedulable> LocalQueue<T> for ShortFirstLocal<T> {
     fn pop(&mut self) -> Option<T> {
         let Self { queues, turns, .. } = self;
         turns.in_long = false;
-        let found = queues.find_in_bands(|queues| turns.find_normal_task(queues));
+        let found = queues.find_in_bands(
+            #[inline]
+            |queues| turns.find_normal_task(queues),
+        );
         turns.found_nothing = found.is_none();
         found
     }
@@ -227,7 +237,7 @@ impl<T: Schedulable> LocalQueue<T> for ShortFirstLocal<T> {
 
 impl<T: Schedulable> Turns<T> {
     /// Looks for a normal or a low task.
-    #[inline]
+    #[inline(always)]
     fn find_normal_task(&mut self, queues: &mut WorkStealingLocal<T>) -> Option<T> {
         let long_waits = !self.long.is_empty();
         if long_waits
@@ -240,6 +250,11 @@ impl<T: Schedulable> Turns<T> {
             self.short_run = if long_waits { self.short_run + 1 } else { 0 };
             return Some(task);
         }
+        self.find_long_or_low(queues)
+    }
+
+    #[inline(never)]
+    fn find_long_or_low(&mut self, queues: &mut WorkStealingLocal<T>) -> Option<T> {
         self.take_long()
             .or_else(|| queues.bands().take_low())
             .or_else(|| queues.find_in_slots(self.found_nothing))
@@ -255,7 +270,8 @@ impl<T: Schedulable> Turns<T> {
 
 impl<T> fmt::Debug for ShortFirst<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShortFirst").field("threshold", &self.threshold).finish_non_exhaustive()
+        let threshold = Duration::from_nanos(self.threshold);
+        f.debug_struct("ShortFirst").field("threshold", &threshold).finish_non_exhaustive()
     }
 }
 

@@ -40,6 +40,12 @@ pub trait Schedulable: Send + 'static {
         None
     }
 
+    /// Returns `true` if the task's next poll is [expected](Self::expected_poll) to take this many nanoseconds, or more. For an executor
+    /// this can be cheaper to say than how long the poll will take.
+    fn expects_poll_of(&self, nanos: u64) -> bool {
+        self.expected_poll().is_some_and(|poll| poll >= Duration::from_nanos(nanos))
+    }
+
     /// Returns the index of the worker that ran the task first, if it has run on a worker.
     fn home(&self) -> Option<usize> {
         None

@@ -17,6 +17,7 @@ use moirai_scheduler::HookedSleep;
 use crate::flight::ring::RingWriter;
 use crate::flight::tracks::Tracks;
 use crate::fork_join::LocalJobs;
+use crate::runtime::poll_estimates::Sampler;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::{RawRunnable, TaskPtr};
 
@@ -54,6 +55,8 @@ pub(crate) struct Context {
     local_jobs: LocalJobs,
     /// When the thread last read the clock: the end of one poll is the start of the next.
     pub(crate) ticks: Cell<u64>,
+    /// Draws the polls that are noted for the scheduler.
+    pub(crate) poll_sampler: Sampler,
     /// Where the flight recorder notes what the thread does; `None` if it is off, or the thread is not the executor's.
     flight: Option<RingWriter>,
     /// Whether the thread is one of the executor's, and runs nothing but what the executor calls.
@@ -92,6 +95,7 @@ impl Context {
             outer_tasks: RefCell::new(Vec::new()),
             local_jobs: LocalJobs::new(),
             ticks,
+            poll_sampler: Sampler::new(),
             flight: None,
             is_own: false,
             ending: false,

@@ -195,6 +195,12 @@ impl Runnable {
     fn hints(&self) -> TaskHints {
         self.0.with_record(ActiveRecord::hints)
     }
+
+    /// How long the next poll is expected to take, in ticks of the executor's clock.
+    #[inline]
+    fn expected_ticks(&self) -> Option<u64> {
+        self.0.executor().poll_estimates.as_ref()?.of(self.0.next_poll())
+    }
 }
 
 impl Schedulable for Runnable {
@@ -219,9 +225,13 @@ impl Schedulable for Runnable {
     }
 
     fn expected_poll(&self) -> Option<Duration> {
-        let executor = self.0.executor();
-        let ticks = executor.poll_estimates.as_ref()?.of(self.0.next_poll())?;
-        Some(executor.clock.rough_duration(ticks))
+        self.expected_ticks().map(|ticks| self.0.executor().clock.rough_duration(ticks))
+    }
+
+    #[inline]
+    fn expects_poll_of(&self, nanos: u64) -> bool {
+        let is_long = |ticks| self.0.executor().clock.rough_nanos(ticks) >= nanos;
+        self.expected_ticks().is_some_and(is_long)
     }
 
     fn home(&self) -> Option<usize> {

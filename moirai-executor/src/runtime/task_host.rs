@@ -220,7 +220,7 @@ impl Schedule for Shared {
         let busy = now.saturating_sub(context.ticks.replace(now));
         record.polled(busy);
         context.record(record.id().get(), RawKind::Pending, now);
-        self.note_poll(poll, busy);
+        self.note_poll(context, poll, busy);
     }
 
     fn finish(
@@ -245,7 +245,7 @@ impl Schedule for Shared {
             if status != TaskStatus::Cancelled {
                 let busy = now.saturating_sub(before);
                 record.polled(busy);
-                self.note_poll(poll, busy);
+                self.note_poll(context, poll, busy);
             }
         }
         before_outcome(self, &record, &outcome, now);
@@ -293,7 +293,7 @@ impl Schedule for Shared {
         let now = self.clock.ticks();
         let busy = now.saturating_sub(context.ticks.replace(now));
         context.record(record.id().get(), RawKind::Completed, now);
-        self.note_poll(poll, busy);
+        self.note_poll(context, poll, busy);
         let (finished, worker) = match context.core_of(self) {
             Some(mut core) => {
                 let core = &mut *core;
@@ -374,9 +374,9 @@ impl Shared {
 
     /// Notes how long a poll took, if the scheduler wants to know how long polls will take.
     #[inline]
-    fn note_poll(&self, poll: impl FnOnce() -> PollKey, busy: u64) {
+    fn note_poll(&self, context: &Context, poll: impl FnOnce() -> PollKey, busy: u64) {
         if let Some(estimates) = &self.poll_estimates {
-            estimates.note(poll(), busy);
+            estimates.note(&context.poll_sampler, poll, busy);
         }
     }
 

@@ -117,7 +117,10 @@ impl<T> WorkStealingLocal<T> {
     /// Takes a normal task from anywhere but another worker's slot (rules 3 to 7).
     #[inline]
     pub(crate) fn find_normal(&mut self) -> Option<T> {
-        self.find_nearby().or_else(|| self.search())
+        match self.find_nearby() {
+            None => self.search(),
+            found => found,
+        }
     }
 
     /// Returns `true` if a normal task waits where `find_normal` looks. A hint while other threads push and take.
@@ -176,6 +179,7 @@ impl<T> WorkStealingLocal<T> {
     }
 
     /// Looks in the injector, the slot, and the other workers' queues, until it is certain that there is nothing (rules 6 and 7).
+    #[inline(never)]
     fn search(&mut self) -> Option<T> {
         let Self { shared, index, queue, slot, slot_run, victim: found_at, rng, .. } = self;
         let remotes = shared.remotes();
