@@ -1,4 +1,6 @@
 //! Tests of the cancellation of tasks that wait for work of theirs in another executor.
+//!
+//! They hold promise P27 (cancelled work stops at its next `join`) of `docs/src/guarantees.md`.
 
 mod common;
 
