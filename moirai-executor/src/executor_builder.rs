@@ -383,7 +383,8 @@ impl<E> HybridExecutorBuilder<E> {
     /// # Errors
     ///
     /// As [`build`](Self::build); an error of `spawn` is one of a thread that could not be started. The threads that were started have
-    /// ended by then, except for the calling thread if it [has entered](WorkerThread::enter) as a worker: it leaves as usual.
+    /// ended by then, or soon will have: the error does not wait for them if the calling thread [has entered](WorkerThread::enter) as a
+    /// worker, which leaves as usual, nor longer than 10 s.
     ///
     /// # Panics
     ///

@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use common::{Gate, OnDrop, watchdog, workers};
+use common::{Gate, OnDrop, wait_until, watchdog, workers};
 use moirai::prelude::*;
 
 /// Work of another executor, which a task calls for and waits for.
@@ -120,19 +120,65 @@ fn what_is_spawned_in_another_executor_is_a_task_of_its_own() {
 }
 
 #[test]
+fn what_a_cancelled_future_holds_can_use_another_executor_when_it_is_dropped() {
+    let _watchdog = watchdog();
+    let (here, there) = (workers(1), workers(2));
+    let done = Arc::new(AtomicUsize::new(0));
+    for polled in [false, true] {
+        let (there, counted, own) = (there.clone(), Arc::clone(&done), here.clone());
+        let uses = OnDrop::new(move || {
+            let work = || {
+                moirai::join(|| counted.fetch_add(1, SeqCst), || ());
+            };
+            for (_, call_for) in WAYS {
+                call_for(&there, &work);
+            }
+            // The same in the task's own executor, and inside of a `block_on` of another.
+            call_for_join(&own, &work);
+            there.block_on(async { call_for_join(&own, &work) });
+        });
+        let gate = Gate::new();
+        let opened = gate.clone();
+        let blocked = here.spawn_parallel(move || opened.wait());
+        let task = here.spawn_async(async move {
+            let _uses = uses;
+            std::future::pending::<()>().await;
+        });
+        if polled {
+            gate.open();
+            wait_until("it waits", || here.task_stats(task.id()).is_some_and(|it| it.polls > 0));
+        }
+        task.cancel();
+        gate.open();
+        assert!(task.join().unwrap_err().is_cancelled());
+        blocked.join().unwrap();
+        assert_eq!(done.swap(0, SeqCst), WAYS.len() + 1 + 2, "polled: {polled}");
+    }
+}
+
+fn call_for_join(executor: &Moirai, work: &(dyn Fn() + Sync)) {
+    executor.join(|| (), work);
+}
+
+#[test]
 fn destructors_of_a_cancelled_task_can_use_another_executor() {
     let _watchdog = watchdog();
     let (here, there) = (workers(2), workers(2));
+    let between = workers(1);
     let done = Arc::new(AtomicUsize::new(0));
     for (kind, spawn) in KINDS.into_iter().enumerate() {
         for below_a_join in [false, true] {
             let started = Gate::new();
             let (opened, there, counted) = (started.clone(), there.clone(), Arc::clone(&done));
+            let between = between.clone();
             let use_it = move || {
                 for (_, call_for) in WAYS {
-                    call_for(&there, &|| {
+                    let work = || {
                         moirai::join(|| counted.fetch_add(1, SeqCst), || ());
-                    });
+                    };
+                    call_for(&there, &work);
+                    // Where the innermost executor is not that of the task.
+                    between.block_on(async { call_for(&there, &work) });
                 }
             };
             let work = move || {
@@ -148,7 +194,7 @@ fn destructors_of_a_cancelled_task_can_use_another_executor() {
             task.cancel();
             assert!(task.join().unwrap_err().is_cancelled());
             // A broadcast calls on both workers.
-            let expected = WAYS.len() + 1;
+            let expected = 2 * (WAYS.len() + 1);
             assert_eq!(done.swap(0, SeqCst), expected, "kind {kind}, below a join: {below_a_join}");
         }
     }

@@ -457,6 +457,38 @@ fn a_panic_of_what_starts_the_workers_leaves_nothing() {
 }
 
 #[test]
+fn a_thread_does_not_leave_its_executor_in_the_middle_of_work_for_it() {
+    let _watchdog = watchdog();
+    // What the thread is inside of when the worker is dropped.
+    type Inside = fn(&Moirai, Box<dyn FnOnce() + '_>);
+    let ways: [Inside; 3] = [
+        |executor, leave| executor.scope(|_| leave()),
+        |executor, leave| executor.block_on(async { leave() }),
+        |_, leave| moirai::block_in_place(leave),
+    ];
+    for inside in ways {
+        thread::spawn(move || {
+            let mut entered = None;
+            let executor: Moirai = Moirai::builder()
+                .worker_threads(2)
+                .build_with(|worker| match worker.index() {
+                    0 => {
+                        entered = worker.enter().ok();
+                        Ok(())
+                    }
+                    _ => worker.spawn(),
+                })
+                .unwrap();
+            inside(&executor, Box::new(|| drop(entered)));
+            assert_eq!(executor.join(|| 1, || 2), (1, 2));
+            assert_eq!(executor.spawn_parallel(|| 3).join().unwrap(), 3);
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+#[test]
 fn a_caller_that_has_entered_an_executor_that_fails_to_start_can_leave_it() {
     let _watchdog = watchdog();
     thread::spawn(|| {

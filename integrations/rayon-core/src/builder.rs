@@ -180,7 +180,8 @@ impl<S> ThreadPoolBuilder<S> {
         self
     }
 
-    /// Makes the calling thread one of the workers, that with index zero, until the thread ends.
+    /// Makes the calling thread one of the workers, that with index zero, until the thread ends. Then another thread takes its place; with
+    /// a [`spawn_handler`](Self::spawn_handler) there is none, and the pool ends with the thread.
     pub fn use_current_thread(mut self) -> Self {
         self.options.use_current_thread = true;
         self

@@ -60,6 +60,11 @@ impl Frame {
         Self::new(ptr::null(), ptr::null(), task, StopsWith::task(task))
     }
 
+    /// Creates the frame of a call from outside of fork-join work, by a destructor. If its task was cancelled, the work goes on.
+    pub(crate) fn of_destructor(task: Option<TaskPtr>) -> Self {
+        Self::new(ptr::null(), ptr::null(), task, StopsWith::NOBODY)
+    }
+
     /// Creates the frame of a call from outside of fork-join work, inside of a task of another executor.
     pub(crate) fn inside(task: TaskPtr) -> Self {
         Self::new(ptr::null(), ptr::null(), None, StopsWith::task(Some(task)))
@@ -112,12 +117,13 @@ impl Frame {
     ///
     /// As for [`child_of`](Self::child_of).
     pub(crate) unsafe fn waiting(parent: *const Frame, waited_as: *const ()) -> Self {
+        // SAFETY: promised by the caller.
+        let mut frame = unsafe { Self::child_of(parent, waited_as) };
         if thread::panicking() {
             // A destructor calls. If its task was cancelled, the work would unwind, and then the destructor, too.
-            return Self::new(parent, waited_as, None, StopsWith::NOBODY);
+            frame.stops_with = StopsWith::NOBODY;
         }
-        // SAFETY: promised by the caller.
-        unsafe { Self::child_of(parent, waited_as) }
+        frame
     }
 
     /// Creates the frame of work in `parent` that goes on although its task was asked to stop.

@@ -49,6 +49,10 @@ pub(crate) struct Context {
     /// The task that the thread runs, from [`Schedule::enter`](crate::task::Schedule::enter) to
     /// [`Schedule::leave`](crate::task::Schedule::leave), so that its cell is alive.
     task: Cell<Option<TaskPtr>>,
+    /// The task whose work the thread drops, because it ends.
+    dropping: Cell<Option<TaskPtr>>,
+    /// How many blocks further up the stack will take back what they have given up here.
+    pub(crate) blocks: Cell<usize>,
     /// The tasks further up the stack, whose polls called `try_run`. They have been entered and not left, too.
     outer_tasks: RefCell<Vec<TaskPtr>>,
     /// The thread's fork-join work.
@@ -92,10 +96,12 @@ impl Context {
             drives_hook: Cell::new(false),
             worker: Cell::new(None),
             task: Cell::new(None),
+            dropping: Cell::new(None),
+            blocks: Cell::new(0),
             outer_tasks: RefCell::new(Vec::new()),
             local_jobs: LocalJobs::new(),
+            poll_sampler: Sampler::new(ticks.get()),
             ticks,
-            poll_sampler: Sampler::new(),
             flight: None,
             is_own: false,
             ending: false,
@@ -161,7 +167,8 @@ impl Context {
         Ok(context)
     }
 
-    /// Ends what [`enter_for_good`](Self::enter_for_good) has begun. `None` if the thread is inside of another context.
+    /// Ends what [`enter_for_good`](Self::enter_for_good) has begun. `None` if the thread is inside of another context, or of anything that
+    /// uses this one: fork-join work, a task, or a block.
     ///
     /// # Safety
     ///
@@ -170,9 +177,15 @@ impl Context {
         if !ptr::eq(INNERMOST.with(Cell::get), context.as_ptr()) {
             return None;
         }
+        // SAFETY: the caller has not left it.
+        let inside = unsafe { context.as_ref() };
+        let is_used = inside.local_jobs.frame().is_some() || inside.blocks.get() > 0;
+        if is_used || inside.innermost_task().is_some() {
+            return None;
+        }
         INNERMOST.with(|innermost| innermost.set(ptr::null()));
-        // SAFETY: the pointer is one of a leaked box, and is given up here. Nothing borrows the context: only what runs inside of it
-        // does, and nothing runs inside of it while this is called from outside of `with` and `find`.
+        // SAFETY: the pointer is one of a leaked box, and is given up here. Nothing borrows the context: what runs user code while it does
+        // is one of the three above.
         Some(unsafe { Box::from_raw(context.as_ptr()) })
     }
 
@@ -428,6 +441,18 @@ impl Context {
     pub(crate) fn enter_task(&self, task: TaskPtr) {
         debug_assert_eq!(self.task.get(), None, "a task is entered inside of another");
         self.task.set(Some(task));
+    }
+
+    /// Notes that the thread drops the work of `task`, which ends, and returns what it has noted before.
+    pub(crate) fn drops_work_of(&self, task: Option<TaskPtr>) -> Option<TaskPtr> {
+        self.dropping.replace(task)
+    }
+
+    /// Returns whether the thread drops the work of the task that it runs, and of no task inside of that.
+    #[inline]
+    pub(crate) fn is_dropping_work(&self) -> bool {
+        let dropping = self.dropping.get();
+        dropping.is_some() && dropping == self.innermost_task()
     }
 
     /// Notes that the thread is about to give up `task`, whose cell may be gone after this.

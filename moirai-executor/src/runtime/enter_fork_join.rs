@@ -24,24 +24,34 @@ pub(crate) fn forking<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) 
 fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> R) -> R {
     let frame = root_frame(context);
     let (local_jobs, shared) = (context.local_jobs(), context.shared());
-    local_jobs.begin(context.ticks.get(), shared.injector_ticks);
-    let worker = context.worker();
-    if worker.is_none() {
+    begin(context);
+    if context.worker().is_none() {
         return local_jobs.enter_external(&**shared, &frame, || f(local_jobs, shared));
     }
-    context.claim_slot(worker);
     local_jobs.frame().within(&frame, || f(local_jobs, shared))
+}
+
+/// Prepares the thread for fork-join work, which it is not inside of.
+#[inline]
+pub(crate) fn begin(context: &Context) {
+    context.local_jobs().begin(context.ticks.get(), context.shared().injector_ticks);
+    let worker = context.worker();
+    if worker.is_some() {
+        context.claim_slot(worker);
+    }
 }
 
 /// Returns the frame of a call from outside of this executor's fork-join work. The caller outlives it.
 #[inline]
 pub(crate) fn root_frame(context: &Context) -> Frame {
     let task = context.innermost_task();
-    if task.is_none() && !context.is_outermost() {
-        return frame_in_outer_work();
+    if thread::panicking() || context.is_dropping_work() {
+        Frame::of_destructor(task)
+    } else if task.is_none() && !context.is_outermost() {
+        frame_in_outer_work()
+    } else {
+        Frame::root(task)
     }
-    // A destructor of a task that was cancelled would unwind a second time.
-    Frame::root(task.filter(|_| !thread::panicking()))
 }
 
 /// Returns the frame of a call inside of what the calling thread does for another executor, if it does anything.
@@ -54,7 +64,10 @@ fn frame_in_outer_work() -> Frame {
             let waiting = unsafe { WaitingFrame::new(outer.local_jobs().frame().get()) };
             return Some(Frame::part_of(waiting));
         }
-        outer.innermost_task().map(Frame::inside)
+        outer.innermost_task().map(|task| match outer.is_dropping_work() {
+            true => Frame::of_destructor(None),
+            false => Frame::inside(task),
+        })
     });
     outer.unwrap_or_else(|| Frame::root(None))
 }

@@ -83,6 +83,7 @@ impl HandedOff {
                 }
             }
             if core.is_some() || was_external || had_place {
+                context.blocks.update(|blocks| blocks + 1);
                 let context = ptr::from_ref(context);
                 handed_off.push(GivenUp { context, core, claims, was_external, had_place });
             }
@@ -95,9 +96,11 @@ impl HandedOff {
 impl Drop for HandedOff {
     fn drop(&mut self) {
         for given_up in &self.0 {
-            // SAFETY: the contexts were entered before this was created, by callers further up on this thread's stack.
+            // SAFETY: the contexts were entered before this was created, by callers further up on this thread's stack; one that was
+            // entered for good is not left while it counts a block.
             let context = unsafe { &*given_up.context };
             debug_assert!(context.is_entered(), "a context outlives what it has handed off");
+            context.blocks.update(|blocks| blocks - 1);
             if given_up.had_place {
                 context.shared().blocking.goes_on();
                 context.in_blocking_pool.set(true);

@@ -66,8 +66,8 @@ pub(crate) struct PollEstimates {
 pub(crate) struct Sampler(Cell<u64>);
 
 impl Sampler {
-    pub(crate) const fn new() -> Self {
-        Self(Cell::new(0))
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(Cell::new(seed))
     }
 
     /// Returns `true` for one call in eight.
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn samples_of_short_polls_stand_for_all_of_them() {
         let (estimates, micros) = estimates();
-        let sampler = Sampler::new();
+        let sampler = Sampler::new(0);
         let noted = (0..80_000).filter(|_| sampler.draw()).count();
         assert!((9_800..=10_200).contains(&noted), "{noted}");
         // One poll in four is long.

@@ -206,6 +206,10 @@ impl Schedule for Shared {
         context.leave_task(task);
     }
 
+    fn drops_work_of(&self, context: &Context, task: Option<TaskPtr>) -> Option<TaskPtr> {
+        context.drops_work_of(task)
+    }
+
     // Inlined in any case, so that the later polls of a task do not even call.
     #[inline(always)]
     fn before_poll(&self, context: &Context, record: &ActiveRecord, first: bool) {

@@ -64,6 +64,8 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
     // until the end of this function; otherwise the cell is not used again.
     let cell = unsafe { cell_of::<W, S>(header) };
     let executor = cell.header.executor();
+    let task = TaskPtr::of(&cell.header.state);
+    let dropping = context.map(|context| executor.drops_work_of(context, Some(task)));
     let dropped = panics::contain(|| {
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is the runner's (rule 1). The work is dropped in the place where it was pinned. The assignment
@@ -97,7 +99,8 @@ pub(super) unsafe fn end<W: Work + 'static, S: Schedule>(
         });
     }
     if let Some(context) = context {
-        executor.leave(context, TaskPtr::of(&cell.header.state));
+        executor.drops_work_of(context, dropping.flatten());
+        executor.leave(context, task);
     }
     match cell.header.state.complete() {
         Completed::Done => {}

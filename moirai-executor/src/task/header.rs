@@ -43,6 +43,9 @@ pub(crate) trait Schedule: Sized + 'static {
     /// thread may run it to its end, and the cell may be gone.
     fn leave(&self, context: &Self::Context, task: TaskPtr);
 
+    /// Notes that the thread drops the work of `task`, which ends, or does no more. Returns what it has noted before.
+    fn drops_work_of(&self, context: &Self::Context, task: Option<TaskPtr>) -> Option<TaskPtr>;
+
     /// Returns the vtable of the wakers, [`waker_table`](super::waker::waker_table) in a static: wakers are known by its address.
     fn waker_table() -> &'static RawWakerVTable;
 

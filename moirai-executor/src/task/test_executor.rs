@@ -153,6 +153,10 @@ impl Schedule for TestExecutor {
         assert!(context.0.replace(Some(task)).is_none(), "entered twice");
     }
 
+    fn drops_work_of(&self, _: &TestContext, _: Option<TaskPtr>) -> Option<TaskPtr> {
+        None
+    }
+
     fn leave(&self, context: &TestContext, task: TaskPtr) {
         assert_eq!(context.0.take(), Some(task), "left a task that was not entered");
         // SAFETY: the task is still the caller's, so its cell is alive. If it were not, loom and the sanitizers would say so.
