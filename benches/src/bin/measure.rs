@@ -18,7 +18,7 @@ use moirai_benches::workload::{self, Group};
 
 const USAGE: &str = "usage: measure [GROUP...] [--rounds N] [--workers N] [--without PEER] [--table] [--list]
        measure --serve-rayon [--workers N]
-Measures the groups whose names contain one of the words, or all groups if there are none.
+Measures the groups of these names, or those whose names contain one of the words, or all groups if there are none.
 --rounds N       number of runs of each peer (default: that of the group)
 --workers N      number of workers of each peer (default: 2)
 --without PEER   leave out this peer; can be given more than once
@@ -85,10 +85,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let chosen = |group: &Group| {
-        arguments.groups.is_empty() || arguments.groups.iter().any(|word| group.name.contains(word))
-    };
-    let groups: Vec<Group> = workload::all().into_iter().filter(chosen).collect();
+    let groups = workload::chosen_by(&arguments.groups);
     if groups.is_empty() {
         eprintln!(
             "no name of a group contains any of {:?}; --list prints the names",

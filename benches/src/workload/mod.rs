@@ -16,5 +16,5 @@ mod turn;
 mod wake;
 
 pub use group::{Case, Figure, Group, OURS};
-pub use suites::{all, fork, join, poll, registry, schedulers, spawn, time};
+pub use suites::{all, chosen_by, fork, join, poll, registry, schedulers, spawn, time};
 pub use turn::Turn;

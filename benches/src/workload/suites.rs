@@ -60,10 +60,28 @@ pub fn all() -> Vec<Group> {
         .collect()
 }
 
+/// Returns the groups of all suites that one of the words chooses: the group of that name, or else all whose names contain it. Without
+/// words these are all groups.
+#[must_use]
+pub fn chosen_by(words: &[String]) -> Vec<Group> {
+    let mut groups = all();
+    let is_name: Vec<_> =
+        words.iter().map(|word| groups.iter().any(|group| group.name == word)).collect();
+    let chooses = |group: &Group, word: &String, is_name: bool| match is_name {
+        true => group.name == word,
+        false => group.name.contains(word),
+    };
+    groups.retain(|group| {
+        words.is_empty()
+            || words.iter().zip(&is_name).any(|(word, &is_name)| chooses(group, word, is_name))
+    });
+    groups
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::group::{ON_ONE_WORKER, PARTS, RESTLESS};
-    use super::all;
+    use super::{all, chosen_by};
     use crate::apart::Apart;
 
     #[test]
@@ -81,5 +99,26 @@ mod tests {
                 group.figures.iter().any(|figure| figure.of == Apart::RayonOnMoirai.name());
             assert_eq!(judged, group.has_rayon(), "{}", group.name);
         }
+    }
+
+    fn names(words: &[&str]) -> Vec<&'static str> {
+        let words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+        chosen_by(&words).iter().map(|group| group.name).collect()
+    }
+
+    #[test]
+    fn a_name_chooses_its_group_alone() {
+        for group in all() {
+            assert_eq!(names(&[group.name]), [group.name]);
+        }
+    }
+
+    #[test]
+    fn a_part_of_names_chooses_all_that_have_it() {
+        assert_eq!(names(&[]).len(), all().len());
+        assert!(names(&["everywhere"]).len() > 2);
+        assert!(names(&["no such group"]).is_empty());
+        let two = names(&["everywhere_fan_out", "ping_pong"]);
+        assert_eq!(two, ["everywhere_fan_out", "ping_pong"]);
     }
 }
