@@ -134,9 +134,10 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
         if let Some(size) = stack_size {
             builder = builder.thread_stack_size(size.max(MIN_STACK));
         }
-        let names = thread_name.map(|name| Names::given_by(name, workers));
-        if let Some(names) = names.clone() {
-            builder = builder.thread_names(move |kind, number| names.of(kind, number));
+        let mut names = Names::new(thread_name);
+        if names.are_given() {
+            let given = names.given();
+            builder = builder.thread_names(move |kind, number| given.of(kind, number));
         }
         if start_handler.is_some() || exit_handler.is_some() {
             builder =
@@ -148,7 +149,8 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
                 ENTERED.with_borrow_mut(|current| *current = Some(entered));
                 return Ok(());
             }
-            spawn.spawn(ThreadBuilder::new(worker, names.is_some()))
+            let name = names.name(worker.index());
+            spawn.spawn(ThreadBuilder::new(worker, name))
         };
         (builder, start)
     }

@@ -7,13 +7,12 @@ use moirai_executor::WorkerThread;
 /// A worker that waits for a thread to run it. Dropping it stops the pool.
 pub struct ThreadBuilder {
     worker: WorkerThread,
-    /// Whether the program names its threads.
-    is_named: bool,
+    name: Option<String>,
 }
 
 impl ThreadBuilder {
-    pub(crate) const fn new(worker: WorkerThread, is_named: bool) -> Self {
-        Self { worker, is_named }
+    pub(crate) const fn new(worker: WorkerThread, name: Option<String>) -> Self {
+        Self { worker, name }
     }
 
     /// The index of the worker.
@@ -23,7 +22,7 @@ impl ThreadBuilder {
 
     /// The name that the thread should have, if the pool was given names.
     pub fn name(&self) -> Option<&str> {
-        self.is_named.then(|| self.worker.name())
+        self.name.as_deref()
     }
 
     /// The stack size that the thread should have, in bytes.
@@ -71,7 +70,11 @@ impl ThreadSpawn for DefaultSpawn {
     const HAS_SPARE: bool = true;
 
     fn spawn(&mut self, thread: ThreadBuilder) -> io::Result<()> {
-        thread.worker.spawn()
+        // Without a name of the program's, the thread has that which the executor gives it.
+        if thread.name.is_none() {
+            return thread.worker.spawn();
+        }
+        named(&thread).spawn(|| thread.run()).map(drop)
     }
 }
 
@@ -96,15 +99,20 @@ where
 /// Starts a thread that borrows from the scope that it belongs to.
 pub(crate) fn spawn_scoped<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
-    thread: ThreadBuilder,
+    worker: ThreadBuilder,
     run: impl FnOnce(ThreadBuilder) + Send + 'scope,
 ) -> io::Result<()> {
-    let mut starting = thread::Builder::new();
-    if let Some(name) = thread.name() {
-        starting = starting.name(name.to_owned());
+    named(&worker).spawn_scoped(scope, || run(worker)).map(drop)
+}
+
+/// Returns what starts a thread with the name and the stack size of a worker.
+fn named(worker: &ThreadBuilder) -> thread::Builder {
+    let mut thread = thread::Builder::new();
+    if let Some(name) = worker.name() {
+        thread = thread.name(name.to_owned());
     }
-    if let Some(size) = thread.stack_size() {
-        starting = starting.stack_size(size);
+    if let Some(size) = worker.stack_size() {
+        thread = thread.stack_size(size);
     }
-    starting.spawn_scoped(scope, || run(thread)).map(drop)
+    thread
 }

@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::io;
-use std::thread;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{io, thread};
 
 use common::watchdog;
 use rayon::prelude::*;
@@ -34,10 +36,37 @@ fn a_thread_whose_pool_cannot_be_built_belongs_to_none() {
 }
 
 #[test]
-fn a_pool_whose_thread_name_panics_starts_no_thread() {
+fn each_thread_is_named_right_before_it_is_started() {
     let _watchdog = watchdog();
-    let naming = std::panic::catch_unwind(|| {
-        rayon::ThreadPoolBuilder::new().num_threads(2).thread_name(|_| panic!("no name")).build()
+    let steps = RefCell::new(Vec::new());
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(2)
+        .thread_name(|index| format!("worker {index}"))
+        .spawn_handler(|worker| {
+            steps.borrow_mut().push((worker.index(), worker.name().map(str::to_owned)));
+            thread::spawn(|| worker.run());
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    drop(pool);
+    let name = |index| (index, Some(format!("worker {index}")));
+    assert_eq!(*steps.borrow(), [name(0), name(1)]);
+
+    let started = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&started);
+    let naming = std::panic::catch_unwind(move || {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(3)
+            .thread_name(|index| match index {
+                2 => panic!("no name"),
+                index => format!("worker {index}"),
+            })
+            .start_handler(move |_| _ = counted.fetch_add(1, SeqCst))
+            .build()
     });
     assert_eq!(*naming.unwrap_err().downcast_ref::<&str>().unwrap(), "no name");
+    while started.load(SeqCst) < 2 {
+        thread::yield_now();
+    }
 }

@@ -24,6 +24,9 @@ const BUSY: Duration = Duration::from_secs(30);
 /// How long to go on trying to open a file that other processes open for the first time, too.
 const OPENING: Duration = Duration::from_secs(30);
 
+/// How long to wait before such a file is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// The name of a job's state, as SQL.
 const STATE: &str = r#"CASE status
     WHEN 'Pending' THEN iif(run_at <= unixepoch(), 'waiting', 'scheduled')
@@ -59,14 +62,23 @@ impl SqliteStore {
                 .idle_timeout(None)
                 .acquire_timeout(BUSY)
         };
-        let write = pool(1).connect_with(options.clone()).await.map_err(fails)?;
         let started = SystemTime::now();
+        let may_go_on = || started.elapsed().unwrap_or(OPENING) < OPENING;
+        // The first connection gives the file its write-ahead log, and does not wait for one that does so, too.
+        let write = loop {
+            match pool(1).connect_with(options.clone()).await {
+                Err(error) if is_locked(&error) && may_go_on() => {
+                    moirai::time::sleep(AGAIN).await;
+                }
+                connected => break connected.map_err(fails)?,
+            }
+        };
         // Two processes that migrate at once hinder each other, and the slower one finds all done when it looks again.
         while let Err(error) = SqliteStorage::<()>::migrations().run(&write).await {
-            if started.elapsed().unwrap_or(OPENING) >= OPENING || !is_race(&error) {
+            if !is_race(&error) || !may_go_on() {
                 return Err(Error::open(path.display().to_string(), error));
             }
-            moirai::time::sleep(Duration::from_millis(20)).await;
+            moirai::time::sleep(AGAIN).await;
         }
         let read = pool(2).connect_with(options).await.map_err(fails)?;
         Ok(Self { write, read })
@@ -103,6 +115,14 @@ async fn commit(mut transaction: Held<Sqlite>) -> Result<(), Error> {
     sqlx::raw_sql("COMMIT").execute(&mut *transaction).await?;
     transaction.give_back();
     Ok(())
+}
+
+/// Whether another connection has locked the file.
+fn is_locked(error: &sqlx::Error) -> bool {
+    /// `SQLITE_BUSY`, which is also the lower byte of the codes that say more.
+    const BUSY: u32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
 }
 
 /// Whether a migration has failed because another process has just done it, or does it now.
