@@ -213,10 +213,7 @@ impl<T: Schedulable> LocalQueue<T> for ShortFirstLocal<T> {
     fn pop(&mut self) -> Option<T> {
         let Self { queues, turns, .. } = self;
         turns.in_long = false;
-        let found = queues.find_in_bands(
-            #[inline]
-            |queues| turns.find_normal_task(queues),
-        );
+        let found = queues.find_in_bands(|queues| turns.find_normal_task(queues));
         turns.found_nothing = found.is_none();
         found
     }

@@ -14,7 +14,7 @@ use crate::fork_join::wait::{WaitState, wait_step};
 use crate::panics::{self, AbortOnUnwind};
 use crate::parallel::jobs_ended::{CountedJob, JobsEnded};
 use crate::runtime::context::Context;
-use crate::runtime::enter_fork_join::{begin, on};
+use crate::runtime::enter_fork_join::{as_part_of, on};
 use crate::runtime::shared::{Shared, Waited};
 use crate::spawn::check::NeverFails;
 use crate::spawn::options::{OnWorker, SpawnOptions};
@@ -119,13 +119,7 @@ impl Share {
         let Self { waiting, run, worker, counted } = self;
         Context::with(|context| match context {
             // Its fork-join work is below the broadcast, so that whoever waits for the broadcast may run it, and stops with the caller.
-            Some(context) => {
-                let (current, task) = (context.local_jobs().frame(), context.innermost_task());
-                if !current.is_some() {
-                    begin(context);
-                }
-                waiting.within_as_part(current, task, || run(worker));
-            }
+            Some(context) => as_part_of(waiting, context, || run(worker)),
             None => run(worker),
         });
         drop(counted);

@@ -13,7 +13,7 @@ use crate::fork_join::wait::{WaitState, wait_step};
 use crate::panics::{self, AbortOnUnwind};
 use crate::parallel::jobs_ended::{CountedJob, JobsEnded};
 use crate::runtime::context::Context;
-use crate::runtime::enter_fork_join::{begin, forking, root_frame};
+use crate::runtime::enter_fork_join::{as_part_of, forking, root_frame};
 use crate::runtime::handoff::blocking;
 use crate::runtime::shared::{Shared, Waited};
 use crate::runtime::wait_id::WaitId;
@@ -179,13 +179,7 @@ impl Installed {
         let Self { waiting, f, counted } = self;
         Context::with(|context| match (context, waiting) {
             // Its fork-join work, and what that installs elsewhere, is a part of what the caller waits for, and stops with it.
-            (Some(context), Some(waiting)) => {
-                let current = context.local_jobs().frame();
-                if !current.is_some() {
-                    begin(context);
-                }
-                waiting.within_as_part(current, context.innermost_task(), f);
-            }
+            (Some(context), Some(waiting)) => as_part_of(waiting, context, f),
             _ => f(),
         });
         drop(counted);

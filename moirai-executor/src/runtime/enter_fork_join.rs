@@ -33,12 +33,21 @@ fn forking_at_root<R>(context: &Context, f: impl FnOnce(&LocalJobs, &Shared) -> 
 
 /// Prepares the thread for fork-join work, which it is not inside of.
 #[inline]
-pub(crate) fn begin(context: &Context) {
+fn begin(context: &Context) {
     context.local_jobs().begin(context.ticks.get(), context.shared().injector_ticks);
     let worker = context.worker();
     if worker.is_some() {
         context.claim_slot(worker);
     }
+}
+
+/// Calls `f` as a part of what another thread waits for, in a frame below that thread's.
+pub(crate) fn as_part_of(waiting: WaitingFrame, context: &Context, f: impl FnOnce()) {
+    let current = context.local_jobs().frame();
+    if !current.is_some() {
+        begin(context);
+    }
+    waiting.within_as_part(current, context.innermost_task(), f);
 }
 
 /// Returns the frame of a call from outside of this executor's fork-join work. The caller outlives it.
