@@ -1,6 +1,6 @@
 //! The executor as the host of task cells: it queues tasks that have become ready, and records and reports how they end.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::RawWakerVTable;
 
@@ -176,6 +176,12 @@ impl Schedule for Shared {
 
     fn queue(&self, task: RawRunnable<Self>, reason: QueueReason) {
         queue_ready(self, task, reason);
+    }
+
+    #[inline]
+    fn is_kept_by_thread(&self) -> bool {
+        // A context has a reference to its executor, and is not left in a call that queues a task.
+        Context::with(|context| context.is_some_and(|context| ptr::eq(&**context.shared(), self)))
     }
 
     #[inline]

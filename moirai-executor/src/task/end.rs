@@ -242,7 +242,9 @@ unsafe fn drop_last_output<S: Schedule>(header: NonNull<Header<S>>) {
 ///
 /// # Safety
 ///
-/// The caller must have that reference, and gives it up. If `remaining` says so, the caller must own the output.
+/// The caller must have that reference, and gives it up. `remaining` must be what the caller's [`complete`] has returned.
+///
+/// [`complete`]: super::state::State::complete
 #[inline(never)]
 unsafe fn finish_remaining<S: Schedule>(
     header: NonNull<Header<S>>,
@@ -252,7 +254,8 @@ unsafe fn finish_remaining<S: Schedule>(
     // SAFETY: the caller gives the reference up.
     let task = unsafe { TaskRef::adopt(header) };
     if remaining.wake_handle {
-        wake_join_waker(task.header());
+        // SAFETY: the caller has completed the task, and `complete` has found JOIN_WAKER set.
+        unsafe { wake_join_waker(task.header()) };
     }
     if remaining.drop_output {
         // SAFETY: the output is the runner's, because `complete` found HANDLE clear (rule 5).
@@ -263,21 +266,20 @@ unsafe fn finish_remaining<S: Schedule>(
     }
 }
 
-/// Wakes the handle's waker and clears JOIN_WAKER; drops the waker if the handle is gone (rule 6).
-fn wake_join_waker<S: Schedule>(header: &Header<S>) {
-    let mut panicked = panics::contain(|| {
-        header.join_waker.with(|waker| {
-            // SAFETY: COMPLETE and JOIN_WAKER are set, so the place is only read until JOIN_WAKER is cleared below.
-            if let Some(waker) = unsafe { &*waker } {
-                waker.wake_by_ref();
-            }
-        });
+/// Wakes the handle's waker, and drops it.
+///
+/// # Safety
+///
+/// The caller must have completed the task with JOIN_WAKER set, and must call this once.
+unsafe fn wake_join_waker<S: Schedule>(header: &Header<S>) {
+    let stored = header.join_waker.with(|place| {
+        // SAFETY: COMPLETE and JOIN_WAKER are set, so no thread writes to the place any more (rule 6).
+        unsafe { *place }
     });
-    if header.state.release_join_waker() {
-        // SAFETY: the handle was gone before JOIN_WAKER was cleared, so the place is the runner's.
-        panicked = panicked.or(unsafe { header.drop_join_waker() });
-    }
-    if let Some(message) = panicked {
+    let Some(stored) = stored else { return };
+    // SAFETY: the waker is the caller's (rule 6), which takes it once.
+    let waker = unsafe { stored.into_waker() };
+    if let Some(message) = panics::contain(|| waker.wake()) {
         let id = header.id().get();
         log!(error, id, panic = &*message, "a waker panicked");
     }

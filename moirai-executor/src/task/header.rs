@@ -13,7 +13,6 @@ use moirai_core::shim::sync::atomic::{AtomicU8, Ordering};
 use moirai_core::{CancelCause, Priority, QueueReason, TaskId, TaskKind, TaskStatus};
 
 use super::state::{State, TaskPtr};
-use crate::panics;
 
 /// What a cell needs from its executor.
 ///
@@ -26,6 +25,10 @@ pub(crate) trait Schedule: Sized + 'static {
 
     /// Queues a task that has become ready. Called by the thread that made it so.
     fn queue(&self, task: RawRunnable<Self>, reason: QueueReason);
+
+    /// Returns `true` if the calling thread keeps the executor alive as long as the call that asks goes on, whatever happens to the
+    /// cells.
+    fn is_kept_by_thread(&self) -> bool;
 
     /// Returns `true` if tasks that are taken from a queue now must be cancelled instead of polled.
     fn is_cancelling(&self) -> bool;
@@ -207,7 +210,7 @@ pub(crate) struct Header<S: Schedule> {
     /// The runner's (rule 1). `None` once the task has ended.
     pub(super) record: UnsafeCell<Option<S::Record>>,
     /// The waker of the handle; rule 6 says who may use its place.
-    pub(super) join_waker: UnsafeCell<Option<Waker>>,
+    pub(super) join_waker: UnsafeCell<Option<StoredWaker>>,
     pub(super) kind: TaskKind,
     pub(super) priority: Priority,
     /// The runner's (rule 1): how often the task was run, in a unary notation that costs one instruction: 0, 1, 3, 7 and so on, up
@@ -256,17 +259,18 @@ impl<S: Schedule> Header<S> {
         PollKey { work: number_of(self.vtable.work), runs }
     }
 
-    /// Drops the handle's waker, and returns the message of its destructor if that panicked.
+    /// Puts a waker in the handle's place, or none, and returns what was there.
     ///
     /// # Safety
     ///
     /// The place of the waker must be the caller's (rule 6).
-    pub(super) unsafe fn drop_join_waker(&self) -> Option<Arc<str>> {
-        let waker = self.join_waker.with_mut(|place| {
+    pub(super) unsafe fn replace_join_waker(&self, waker: Option<Waker>) -> Option<Waker> {
+        let old = self.join_waker.with_mut(|place| {
             // SAFETY: the place is the caller's, as the caller guarantees, so no other thread uses it.
-            unsafe { std::ptr::replace(place, None) }
+            unsafe { std::ptr::replace(place, waker.map(StoredWaker::new)) }
         });
-        panics::contain(|| drop(waker))
+        // SAFETY: what is in a place that is the handle's was not taken, and is not in the place any more.
+        old.map(|old| unsafe { old.into_waker() })
     }
 
     pub(super) fn set_final_status(&self, status: TaskStatus) {
@@ -287,6 +291,36 @@ impl<S: Schedule> Header<S> {
             2 => TaskStatus::Cancelled,
             _ => TaskStatus::Completed,
         }
+    }
+}
+
+/// A waker in the form of its parts. They own what the waker owned, but do not drop it. They can be compared with another waker
+/// even if this one was taken out by then.
+#[derive(Clone, Copy)]
+pub(super) struct StoredWaker {
+    data: *const (),
+    vtable: &'static RawWakerVTable,
+}
+
+impl StoredWaker {
+    fn new(waker: Waker) -> Self {
+        let waker = ManuallyDrop::new(waker);
+        Self { data: waker.data(), vtable: waker.vtable() }
+    }
+
+    /// Returns whether it is, or was, the same as `waker`, as [`Waker::will_wake`] does.
+    pub(super) fn is_like(self, waker: &Waker) -> bool {
+        self.data == waker.data() && std::ptr::eq(self.vtable, waker.vtable())
+    }
+
+    /// Returns the waker.
+    ///
+    /// # Safety
+    ///
+    /// Must be called at most once for all copies.
+    pub(super) unsafe fn into_waker(self) -> Waker {
+        // SAFETY: these are the parts of a waker that was not dropped, and the caller guarantees that they are used once.
+        unsafe { Waker::new(self.data, self.vtable) }
     }
 }
 

@@ -11,6 +11,7 @@ use moirai_core::TaskError;
 
 use super::header::{Header, Schedule};
 use super::reference::TaskRef;
+use crate::panics;
 
 /// The handle of a task that returns a `T`.
 pub(crate) struct JoinHandle<T, S: Schedule> {
@@ -71,7 +72,7 @@ impl<T, S: Schedule> JoinHandle<T, S> {
         if header.state.has_join_waker() {
             let same = header.join_waker.with(|place| {
                 // SAFETY: JOIN_WAKER is set, so the place is only read, by any thread.
-                unsafe { &*place }.as_ref().is_some_and(|stored| stored.will_wake(waker))
+                unsafe { *place }.is_some_and(|stored| stored.is_like(waker))
             });
             if same {
                 // The waker needs no change: the runner that completes the task wakes it.
@@ -82,10 +83,8 @@ impl<T, S: Schedule> JoinHandle<T, S> {
             }
         }
         let waker = waker.clone();
-        let old = header.join_waker.with_mut(|place| {
-            // SAFETY: JOIN_WAKER is clear, so the place is the handle's.
-            unsafe { std::ptr::replace(place, Some(waker)) }
-        });
+        // SAFETY: JOIN_WAKER is clear, so the place is the handle's.
+        let old = unsafe { header.replace_join_waker(Some(waker)) };
         let stored = header.state.set_join_waker();
         // Its destructor is user code, so it runs after the last step.
         drop(old);
@@ -116,15 +115,19 @@ impl<T, S: Schedule> Drop for JoinHandle<T, S> {
                 header.executor().append_error(header.id(), message);
             }
         };
+        let drop_join_waker = || {
+            // SAFETY: both callers say why the place is the handle's.
+            let waker = unsafe { header.replace_join_waker(None) };
+            append_error(panics::contain(|| drop(waker)));
+        };
         if header.state.has_join_waker() && header.state.unset_join_waker() {
-            // SAFETY: JOIN_WAKER was cleared while the task was not complete, so the place is the handle's.
-            append_error(unsafe { header.drop_join_waker() });
+            // JOIN_WAKER was cleared while the task was not complete, so the place is the handle's.
+            drop_join_waker();
         }
         let dropped = header.state.drop_handle();
         if dropped.drop_waker {
-            // SAFETY: the runner has cleared JOIN_WAKER, or the bit was never set, and the handle is the last to use the place
-            // (rule 6).
-            append_error(unsafe { header.drop_join_waker() });
+            // JOIN_WAKER was clear when the task was completed, so the place is the handle's.
+            drop_join_waker();
         }
         if dropped.drop_output && !self.taken {
             let drop_output = header.vtable.drop_output;

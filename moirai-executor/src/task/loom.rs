@@ -1,6 +1,6 @@
 //! Loom models of the cell. They run the cell itself; only the executor is a test double.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use moirai_core::shim::cell::UnsafeCell;
 use moirai_core::shim::sync::Arc;
@@ -9,7 +9,7 @@ use moirai_core::shim::thread;
 use moirai_core::{CancelCause, TaskError, TaskStatus};
 
 use super::test_executor::{Gate, TestExecutor, Wait};
-use super::{JoinHandle, Watched, yield_task};
+use super::{JoinHandle, TaskRef, Watched, yield_task};
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -153,7 +153,16 @@ fn loom_a_wake_during_a_poll_is_not_lost() {
 
 #[test]
 fn loom_a_woken_task_goes_on_on_another_thread() {
-    model(|| {
+    a_woken_task_goes_on(|handle| handle.task().wake());
+}
+
+#[test]
+fn loom_a_woken_task_goes_on_on_another_thread_that_consumes_its_waker() {
+    a_woken_task_goes_on(|handle| handle.task().clone().wake_and_drop());
+}
+
+fn a_woken_task_goes_on(wake: fn(&JoinHandle<(), TestExecutor>)) {
+    model(move || {
         let mut polled = false;
         let (executor, mut handle) = TestExecutor::spawn(std::future::poll_fn(move |_| {
             if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
@@ -162,13 +171,12 @@ fn loom_a_woken_task_goes_on_on_another_thread() {
             let executor = Arc::clone(&executor);
             move || executor.run_queued()
         });
-        // If the first poll has ended, this thread polls next: the exchanges of the state word alone pass the future on to it. (A
-        // waker that is consumed would acquire the future once more, when it drops its reference.)
-        handle.task().wake();
+        // If the first poll has ended, this thread polls next: the exchanges of the state word alone pass the future on to it.
+        wake(&handle);
         executor.run_queued();
         runner.join().unwrap();
         // The first wake may have come before the first poll.
-        handle.task().wake();
+        wake(&handle);
         executor.run_queued();
         take(&mut handle).unwrap();
         drop(handle);
@@ -178,7 +186,16 @@ fn loom_a_woken_task_goes_on_on_another_thread() {
 
 #[test]
 fn loom_a_poll_sees_what_came_before_each_wake_that_it_answers() {
-    model(|| {
+    a_poll_sees_what_came_before(|task| task.wake());
+}
+
+#[test]
+fn loom_a_poll_sees_what_came_before_each_wake_that_consumes_its_waker() {
+    a_poll_sees_what_came_before(|task| task.clone().wake_and_drop());
+}
+
+fn a_poll_sees_what_came_before(wake: fn(&TaskRef<TestExecutor>)) {
+    model(move || {
         let ready = Arc::new(AtomicBool::new(false));
         let (executor, mut handle) = TestExecutor::spawn({
             let ready = Arc::clone(&ready);
@@ -187,11 +204,11 @@ fn loom_a_poll_sees_what_came_before_each_wake_that_it_answers() {
             })
         });
         let task = executor.find().expect("the task has not run");
-        // The task was woken already, so the other thread's wake may change nothing of the word.
+        // The task was woken already, so the other thread's wake may change nothing of the flags.
         task.wake();
         let waker = thread::spawn(move || {
             ready.store(true, Ordering::Relaxed);
-            task.wake();
+            wake(&task);
         });
         executor.run_queued();
         waker.join().unwrap();
@@ -306,8 +323,8 @@ fn loom_the_handle_is_woken_or_sees_the_end() {
 fn loom_the_handle_changes_its_waker_while_the_task_ends() {
     model(|| {
         let (executor, mut handle) = TestExecutor::spawn(async { 7 });
-        let wakes = [Arc::new(Count::default()), Arc::new(Count::default())];
-        let wakers = wakes.clone().map(count_waker);
+        let counts = [Count::default(), Count::default()];
+        let wakers = [count_waker(&counts[0]), count_waker(&counts[1])];
         assert!(handle.poll(&mut Context::from_waker(&wakers[0])).is_pending());
         let runner = thread::spawn({
             let executor = Arc::clone(&executor);
@@ -315,16 +332,17 @@ fn loom_the_handle_changes_its_waker_while_the_task_ends() {
         });
         let second = handle.poll(&mut Context::from_waker(&wakers[1]));
         runner.join().unwrap();
-        let [first_wakes, second_wakes] = wakes.map(|count| count.0.load(Ordering::Relaxed));
         match second {
             Poll::Ready(result) => assert_eq!(result.unwrap(), 7),
             Poll::Pending => {
-                assert_eq!((first_wakes, second_wakes), (0, 1));
+                let wakes = |count: &Count| count.wakes.load(Ordering::Relaxed);
+                assert_eq!(counts.each_ref().map(wakes), [0, 1]);
                 assert_eq!(take(&mut handle).unwrap(), 7);
             }
         }
         drop(handle);
         assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+        assert_all_dropped(&counts, wakers);
     });
 }
 
@@ -334,8 +352,9 @@ fn loom_the_output_is_dropped_once_when_the_handle_goes_while_the_task_ends() {
         let drops = Arc::new(AtomicUsize::new(0));
         let tracked = Tracked(Arc::clone(&drops));
         let (executor, mut handle) = TestExecutor::spawn(async move { tracked });
-        let waker = count_waker(Arc::new(Count::default()));
-        assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
+        let counts = [Count::default()];
+        let wakers = [count_waker(&counts[0])];
+        assert!(handle.poll(&mut Context::from_waker(&wakers[0])).is_pending());
         let runner = thread::spawn({
             let executor = Arc::clone(&executor);
             move || executor.run_queued()
@@ -345,6 +364,7 @@ fn loom_the_output_is_dropped_once_when_the_handle_goes_while_the_task_ends() {
         assert_eq!(executor.status(), Some(TaskStatus::Completed));
         assert_eq!(drops.load(Ordering::Relaxed), 1);
         assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+        assert_all_dropped(&counts, wakers);
     });
 }
 
@@ -374,7 +394,7 @@ fn watch(has_handle: bool) {
             move || executor.run_queued()
         });
         let task = executor.find();
-        let seen = task.as_ref().map(super::TaskRef::watch);
+        let seen = task.as_ref().map(TaskRef::watch);
         runner.join().unwrap();
         match seen {
             // The task was not listed any more, so the outcome is published.
@@ -421,17 +441,56 @@ fn loom_a_waker_that_outlives_the_task_frees_the_cell() {
     });
 }
 
-/// The number of times a waker was woken.
-#[derive(Default)]
-struct Count(AtomicUsize);
+/// What has happened to a waker and its clones.
+struct Count {
+    wakes: AtomicUsize,
+    /// The number of those that are there.
+    wakers: AtomicUsize,
+}
 
-fn count_waker(count: Arc<Count>) -> std::task::Waker {
-    // `Wake` requires the `Arc` of std, so one is put around that of loom.
-    struct Outer(Arc<Count>);
-    impl std::task::Wake for Outer {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.0.fetch_add(1, Ordering::Relaxed);
-        }
+impl Default for Count {
+    fn default() -> Self {
+        Self { wakes: AtomicUsize::new(0), wakers: AtomicUsize::new(0) }
     }
-    std::sync::Arc::new(Outer(count)).into()
+}
+
+/// Returns a waker that counts. The caller keeps the count for longer. Whoever drops a waker twice is noticed by an assertion.
+fn count_waker(count: &Count) -> Waker {
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            count_of(data).wakers.fetch_add(1, Ordering::Relaxed);
+            RawWaker::new(data, &TABLE)
+        },
+        |data| {
+            count_of(data).wakes.fetch_add(1, Ordering::Relaxed);
+            drop_one(data);
+        },
+        |data| {
+            count_of(data).wakes.fetch_add(1, Ordering::Relaxed);
+        },
+        drop_one,
+    );
+    fn count_of<'a>(data: *const ()) -> &'a Count {
+        // SAFETY: each model keeps its counts until its threads have ended and its wakers are gone.
+        unsafe { &*data.cast() }
+    }
+    fn drop_one(data: *const ()) {
+        let before = count_of(data).wakers.fetch_sub(1, Ordering::Relaxed);
+        assert!(before > 0, "a waker was dropped twice");
+    }
+    count.wakers.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: the functions count, and nothing else, so that they may be called by any thread in any order.
+    unsafe { Waker::new((&raw const *count).cast(), &TABLE) }
+}
+
+/// Drops the wakers of a model, and asserts that each of their clones was dropped, and once.
+fn assert_all_dropped<const N: usize>(counts: &[Count; N], wakers: [Waker; N]) {
+    drop(wakers);
+    for count in counts {
+        assert_eq!(
+            count.wakers.load(Ordering::Relaxed),
+            0,
+            "a waker was dropped too often, or never"
+        );
+    }
 }

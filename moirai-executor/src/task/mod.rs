@@ -26,7 +26,8 @@
 //! 2. **References.** One belongs to the task itself until it is complete, whether or not there are others. Therefore a
 //!    `RawRunnable` and the registry's listing need none of their own, and a task that nothing will wake stays in the registry,
 //!    where `cancel_task` and shutdown find it. One belongs to the handle, and one to each waker. Dropping the last one frees the
-//!    cell.
+//!    cell. A waker that is consumed drops its reference in the exchange that makes the task active, if the thread keeps the
+//!    executor alive otherwise: the task's own reference keeps the cell until the `RawRunnable` is queued.
 //! 3. **The outcome.** Only the runner ends a task, and in this order: the future is dropped (its panics are caught); the terminal
 //!    status is published in the registry, which also ends the listing by id, and the hooks are called; the output is stored in the
 //!    stage; COMPLETE is set; then the handle's waker and the tasks that wait for the id are notified. So a thread that learns of
@@ -39,10 +40,10 @@
 //! 5. **The output** belongs to the handle if HANDLE was set when COMPLETE was set, and to the runner otherwise. The exchange that
 //!    clears HANDLE either sees COMPLETE or is seen by the exchange that sets it, so exactly one of the two drops the output.
 //! 6. **The handle's waker.** While JOIN_WAKER is clear, the place of the waker is the handle's. While it is set, the place is only
-//!    read. To replace the waker, the handle clears the bit, which fails once the task is complete. A runner that completes the
-//!    task with the bit set wakes the waker by reference and then clears the bit. Whichever comes last, this clearing or the
-//!    clearing of HANDLE, drops the waker. The freeing of the cell never drops it: otherwise cells that hold each other's wakers
-//!    would be freed in a chain, or never.
+//!    read. To replace or drop the waker, the handle clears the bit, which fails once the task is complete. If a runner completes the
+//!    task with the bit set, the waker is the runner's, which copies it out of the place, and wakes and so drops it. From then on
+//!    the bit and the place stay as they are: the handle may still compare a waker with what is in the place, but takes nothing out.
+//!    The freeing of the cell never drops a waker: otherwise cells that hold each other's wakers would be freed in a chain, or never.
 //! 7. **A `RawRunnable` that is dropped** unrun ends the task as cancelled at once, on the thread that drops it. If no cancellation
 //!    was asked for before, the cause is that of [`Schedule::cause_if_dropped`]: the executor's shutdown, once that has begun.
 //! 8. **User code** (polls, destructors, wakers) runs under `catch_unwind` and with no lock held.

@@ -1,12 +1,13 @@
 //! Counted references to a task's cell.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use moirai_core::{CancelCause, QueueReason, TaskId, TaskStatus};
 
 use super::header::{Header, RawRunnable, Schedule};
-use super::state::{StateWatched, TaskPtr, Wake};
+use super::state::{LastWake, StateWatched, TaskPtr, Wake};
 
 /// What a task had come to when it was marked as watched.
 #[must_use]
@@ -85,6 +86,21 @@ impl<S: Schedule> TaskRef<S> {
         }
     }
 
+    /// Wakes the task, and drops this reference: in one step, if the calling thread keeps the executor alive without it.
+    pub(super) fn wake_and_drop(self) {
+        let this = ManuallyDrop::new(self);
+        let header = this.header();
+        match header.state.wake_and_drop(header.executor().is_kept_by_thread()) {
+            LastWake::Dropped => {}
+            LastWake::DroppedAndQueue => this.queue(),
+            LastWake::QueueAndDrop => {
+                this.queue();
+                drop(ManuallyDrop::into_inner(this));
+            }
+            LastWake::Drop => drop(ManuallyDrop::into_inner(this)),
+        }
+    }
+
     /// Asks the task to stop, and queues it if it waits. Asks its children, too.
     pub(crate) fn cancel(&self, cause: CancelCause) {
         if let Some(parent) = self.cancel_alone(cause) {
@@ -120,12 +136,14 @@ impl<S: Schedule> TaskRef<S> {
         }
     }
 
-    /// Queues the task, for a caller that has just set ACTIVE and so owns the `RawRunnable` (rule 1).
+    /// Queues the task, for a caller that has just set ACTIVE and so owns the `RawRunnable` (rule 1). That keeps the cell alive until
+    /// the task is queued. This reference, or else the calling thread, keeps the executor alive until the call returns.
     fn queue(&self) {
         let executor = self.header().executor;
         // SAFETY: the caller has set ACTIVE, so this is the one `RawRunnable`.
         let task = unsafe { RawRunnable::from_raw(self.0) };
-        // SAFETY: the executor outlives every cell, and this reference keeps the cell alive until `queue` has returned.
+        // SAFETY: the executor outlives every cell, and so this reference, if it was not dropped yet; if it was, the caller knows that
+        // the thread keeps the executor alive (`wake_and_drop`).
         unsafe { executor.as_ref() }.queue(task, QueueReason::Woken);
     }
 }

@@ -11,11 +11,11 @@ use moirai_core::{CancelCause, TaskId};
 const ACTIVE: usize = 1;
 /// The task was woken while it was active.
 const WOKEN: usize = 1 << 1;
-/// The outcome is published. From now on only HANDLE, JOIN_WAKER, WATCHED and the references change.
+/// The outcome is published. From now on only HANDLE, WATCHED and the references change.
 const COMPLETE: usize = 1 << 2;
 /// The task's handle exists.
 const HANDLE: usize = 1 << 3;
-/// The handle's waker is set, for the runner that completes the task: its place is only read (rule 6).
+/// The handle's waker is set, for the runner that completes the task (rule 6).
 const JOIN_WAKER: usize = 1 << 4;
 /// The task was asked to stop.
 const CANCEL: usize = 1 << 5;
@@ -78,7 +78,7 @@ pub(super) enum Completed {
 pub(super) struct Remaining {
     /// Drop the output, because there is no handle to take it.
     pub(super) drop_output: bool,
-    /// Wake the handle's waker, and release it.
+    /// Wake the handle's waker, which is the runner's.
     pub(super) wake_handle: bool,
     /// Notify the callers that wait for the id.
     pub(super) notify_watchers: bool,
@@ -90,7 +90,7 @@ pub(super) struct Remaining {
 pub(super) struct HandleDropped {
     /// Drop the output, unless it was taken.
     pub(super) drop_output: bool,
-    /// Drop the waker, whose place no other thread uses any more.
+    /// Drop what is in the place of the waker, which is the handle's.
     pub(super) drop_waker: bool,
 }
 
@@ -102,6 +102,20 @@ pub(super) enum Wake {
     Nothing,
     /// Queue the task, which was waiting and is active now: the caller has its `RawRunnable`.
     Queue,
+}
+
+/// What a waker that is consumed is to do.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LastWake {
+    /// Nothing. Its reference was dropped.
+    Dropped,
+    /// Queue the task, which was waiting and is active now: the caller has its `RawRunnable`. Its reference was dropped.
+    DroppedAndQueue,
+    /// Queue the task in the same way, and then drop the reference.
+    QueueAndDrop,
+    /// Drop the reference.
+    Drop,
 }
 
 /// What a canceller is to do.
@@ -205,8 +219,8 @@ impl State {
 
     /// Marks the task as complete. Called by the runner once the outcome is published and the output is in its place.
     pub(super) fn complete(&self) -> Completed {
-        // Ordering: Acquire pairs with the Release of all the other references' ends, in `drop_reference` and `drop_idle_handle`: a
-        // runner that finds itself alone frees the cell after all other uses of it.
+        // Ordering: Acquire pairs with the Release of all the other references' ends, in `drop_reference`, `wake_and_drop` and
+        // `drop_idle_handle`: a runner that finds itself alone frees the cell after all other uses of it.
         let mut state = self.word.load(Ordering::Acquire);
         if state & (HANDLE | JOIN_WAKER | WATCHED) == 0 && state / REFERENCE == 1 {
             // No thread is left that could see that the task is complete (rule 9).
@@ -257,6 +271,32 @@ impl State {
             {
                 Ok(_) if waits => return Wake::Queue,
                 Ok(_) => return Wake::Nothing,
+                Err(seen) => state = seen,
+            }
+        }
+    }
+
+    /// Like [`wake`](Self::wake), for a waker that is consumed. Its reference is dropped in the same exchange, unless the task is
+    /// complete, or it waits and the reference must keep the executor alive until the task is queued.
+    pub(super) fn wake_and_drop(&self, executor_stays: bool) -> LastWake {
+        let mut state = self.word.load(Ordering::Relaxed);
+        loop {
+            if state & COMPLETE != 0 {
+                return LastWake::Drop;
+            }
+            let waits = state & ACTIVE == 0;
+            // The task is not complete, so its own reference exists (rule 2), and the caller's is not the last. If the task is made
+            // active, that one stays until the caller has queued the `RawRunnable`.
+            let drops = !waits || executor_stays;
+            let next = state | if waits { ACTIVE } else { WOKEN };
+            let next = if drops { next - REFERENCE } else { next };
+            // Ordering: as in `wake`. Release also pairs with the Acquire of `complete` and `drop_reference`: all uses of the cell by
+            // the caller happen before it is freed.
+            match self.word.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if !waits => return LastWake::Dropped,
+                Ok(_) if drops => return LastWake::DroppedAndQueue,
+                Ok(_) => return LastWake::QueueAndDrop,
                 Err(seen) => state = seen,
             }
         }
@@ -336,25 +376,15 @@ impl State {
         self.change_unless_complete(|state| state | JOIN_WAKER)
     }
 
-    /// Clears JOIN_WAKER for the handle. Returns `false` if the task is complete: then only the runner clears the bit.
+    /// Clears JOIN_WAKER for the handle. Returns `false` if the task is complete: then the waker is the runner's.
     pub(super) fn unset_join_waker(&self) -> bool {
         self.change_unless_complete(|state| state & !JOIN_WAKER)
     }
 
-    /// Returns `true` if JOIN_WAKER is set. Exact for the handle until the task is complete, because until then only the handle
-    /// changes the bit.
+    /// Returns `true` if JOIN_WAKER is set. For the handle, which alone changes the bit.
     pub(super) fn has_join_waker(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of `release_join_waker`: if the bit is clear, the runner is done with the place.
-        self.word.load(Ordering::Acquire) & JOIN_WAKER != 0
-    }
-
-    /// Clears JOIN_WAKER for the runner, which has used the waker. Returns `true` if the handle is gone: then the runner must drop
-    /// the waker.
-    pub(super) fn release_join_waker(&self) -> bool {
-        // Ordering: Release pairs with the Acquire of `has_join_waker` and `drop_handle`, and returns the place to the handle.
-        // Acquire pairs with the Release of `drop_handle`, for a handle that was dropped meanwhile. The read-modify-write decides:
-        // either this sees that HANDLE is clear, or `drop_handle` sees that JOIN_WAKER is.
-        self.word.fetch_and(!JOIN_WAKER, Ordering::AcqRel) & HANDLE == 0
+        // Ordering: Relaxed: the caller has set or cleared the bit itself, or the thread that passed the handle on has.
+        self.word.load(Ordering::Relaxed) & JOIN_WAKER != 0
     }
 
     fn change_unless_complete(&self, change: impl Fn(usize) -> usize) -> bool {
@@ -389,13 +419,12 @@ impl State {
         // last reference.
         let state = self.word.load(Ordering::Acquire);
         if state & COMPLETE != 0 && state / REFERENCE == 1 {
-            // The handle is alone with the cell (rule 9), and the runner is done with the waker, too: otherwise its reference would
-            // still be there.
-            return HandleDropped { drop_output: true, drop_waker: true };
+            // The handle is alone with the cell (rule 9).
+            return HandleDropped { drop_output: true, drop_waker: state & JOIN_WAKER == 0 };
         }
-        // Ordering: Acquire pairs with the Release of `complete`, for the output, and of `release_join_waker`, for the waker.
-        // Release pairs with the Acquire of the same two: they see that the handle is done with the cell. The read-modify-write
-        // decides: either this sees COMPLETE, or `complete` sees that HANDLE is clear.
+        // Ordering: Acquire pairs with the Release of `complete`, for the output. Release pairs with the Acquire of `complete`, which
+        // sees that the handle is done with the stage. The read-modify-write decides: either this sees COMPLETE, or `complete` sees
+        // that HANDLE is clear.
         let state = self.word.fetch_and(!HANDLE, Ordering::AcqRel);
         HandleDropped {
             drop_output: state & COMPLETE != 0,
@@ -413,15 +442,15 @@ impl State {
 
     /// Drops a reference. Returns `true` if it was the last: then the caller must free the cell.
     pub(super) fn drop_reference(&self) -> bool {
-        // Ordering: Acquire pairs with the Release of all the other references' ends: below, in `complete` and in
+        // Ordering: Acquire pairs with the Release of all the other references' ends: below, in `complete`, `wake_and_drop` and
         // `drop_idle_handle`.
         if self.word.load(Ordering::Acquire) / REFERENCE == 1 {
             // The caller is alone with the cell (rule 9).
             return true;
         }
         // Ordering: Release pairs with the Acquire above, or with the fence below, of the thread that drops the last reference; the
-        // fence also pairs with the Release of `complete` and `drop_idle_handle`. As in `Arc`, all uses of the cell happen before
-        // it is freed.
+        // fence also pairs with the Release of `complete`, `wake_and_drop` and `drop_idle_handle`. As in `Arc`, all uses of the cell
+        // happen before it is freed.
         let last = self.word.fetch_sub(REFERENCE, Ordering::Release) / REFERENCE == 1;
         if last {
             #[cfg(not(moirai_tsan))]

@@ -137,6 +137,11 @@ impl Schedule for TestExecutor {
         queue.push_back(task);
     }
 
+    fn is_kept_by_thread(&self) -> bool {
+        // Every test keeps the executor until the cell is freed.
+        true
+    }
+
     fn is_cancelling(&self) -> bool {
         false
     }

@@ -73,8 +73,8 @@ unsafe fn clone<S: Schedule>(data: *const ()) -> RawWaker {
 unsafe fn wake<S: Schedule>(data: *const ()) {
     // SAFETY: a live waker calls this with its data.
     let task = unsafe { reference::<S>(data) };
-    // The waker is consumed, and its reference is dropped with it.
-    ManuallyDrop::into_inner(task).wake();
+    // The waker is consumed, and its reference with it.
+    ManuallyDrop::into_inner(task).wake_and_drop();
 }
 
 unsafe fn wake_by_ref<S: Schedule>(data: *const ()) {
