@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 
+use super::countdown::Ticket;
 use super::group::{Case, Figure, Group, RAYON_ON_MOIRAI};
-use super::spawn::{Countdown, from_outside};
+use super::spawn::from_outside;
 use crate::peer::{Ours, workers};
 
 const CLOSURES: usize = 10_000;
@@ -30,22 +31,15 @@ pub(super) fn groups() -> Vec<Group> {
             Case {
                 peer: "moirai",
                 run: || {
-                    wave(|countdown| {
-                        drop(Ours::executor().spawn_parallel(move || countdown.count()))
-                    })
+                    wave(|ticket| drop(Ours::executor().spawn_parallel(move || ticket.count())))
                 },
             },
-            Case {
-                peer: "rayon",
-                run: || wave(|countdown| rayon().spawn(move || countdown.count())),
-            },
+            Case { peer: "rayon", run: || wave(|ticket| rayon().spawn(move || ticket.count())) },
             Case { peer: "crossbeam-channel pool", run: channel_pool_wave },
             #[cfg(feature = "origin")]
             Case {
                 peer: crate::peer::Origin::NAME,
-                run: || {
-                    wave(|countdown| crate::peer::Origin::spawn_closure(move || countdown.count()))
-                },
+                run: || wave(|ticket| crate::peer::Origin::spawn_closure(move || ticket.count())),
             },
             #[cfg(feature = "forte")]
             Case {
@@ -53,9 +47,7 @@ pub(super) fn groups() -> Vec<Group> {
                 run: || {
                     use crate::peer::{Forte, Peer};
                     Forte::start();
-                    wave(|countdown| {
-                        Forte::pool().spawn(move |_: &forte::Worker| countdown.count())
-                    })
+                    wave(|ticket| Forte::pool().spawn(move |_: &forte::Worker| ticket.count()))
                 },
             },
         ],
@@ -64,14 +56,14 @@ pub(super) fn groups() -> Vec<Group> {
 
 /// Runs the closures on the pool that consists of a channel and some threads.
 pub(super) fn channel_pool_wave() -> Duration {
-    wave(|countdown| {
-        let closure: Closure = Box::new(move || countdown.count());
+    wave(|ticket| {
+        let closure: Closure = Box::new(move || ticket.count());
         channel_pool().send(closure).expect("the pool's threads never end");
     })
 }
 
 /// Spawns all closures, and returns the time from the first spawn until the last closure has run.
-pub(super) fn wave(spawn: impl Fn(Countdown)) -> Duration {
+pub(super) fn wave(spawn: impl Fn(Ticket)) -> Duration {
     from_outside(CLOSURES, spawn)
 }
 

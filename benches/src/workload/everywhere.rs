@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::countdown::{Ticket, countdown};
 use super::group::{Group, Workload, every_peer};
-use super::spawn::{Countdown, wait};
+use super::spawn::wait;
 use crate::peer::{Peer, workers};
 
 /// The number of tasks of all workers together, about: each has as many fans, and a fan is not divided.
@@ -58,20 +59,19 @@ struct Chains;
 
 impl Workload for Chains {
     fn run<P: Peer>() -> Duration {
-        fn link<P: Peer>(left: usize, done: Countdown) {
+        fn link<P: Peer>(left: usize, done: Ticket) {
             if left == 0 {
                 done.count();
             } else {
                 P::detach(P::spawn_inside(async move { link::<P>(left - 1, done) }));
             }
         }
-        let (countdown, done) = Countdown::new(workers());
+        let (tickets, done) = countdown(workers());
         let start = Instant::now();
-        for _ in 0..workers() {
-            let countdown = countdown.clone();
-            P::detach(P::spawn(async move { link::<P>(share(), countdown) }));
+        for ticket in tickets {
+            P::detach(P::spawn(async move { link::<P>(share(), ticket) }));
         }
-        wait(&done);
+        done.wait();
         start.elapsed()
     }
 }

@@ -1,6 +1,7 @@
 //! The workloads: the work that the peers do, and the time that one run of it takes.
 
 mod closures;
+mod countdown;
 mod everywhere;
 mod fork;
 mod group;

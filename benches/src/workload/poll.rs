@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::countdown::countdown;
 use super::group::{Figure, Group, Workload, every_peer};
-use super::spawn::{Countdown, wait};
+use super::spawn::wait;
 use crate::peer::Peer;
 
 const YIELDERS: usize = 200;
@@ -65,11 +66,10 @@ pub(super) struct PingPong;
 
 impl Workload for PingPong {
     fn run<P: Peer>() -> Duration {
-        let (countdown, done) = Countdown::new(PAIRS);
+        let (tickets, done) = countdown(PAIRS);
         let start = Instant::now();
         P::detach(P::spawn(async move {
-            for _ in 0..PAIRS {
-                let countdown = countdown.clone();
+            for ticket in tickets {
                 P::detach(P::spawn_inside(async move {
                     let (ping, pinged) = oneshot::channel();
                     let (pong, ponged) = oneshot::channel();
@@ -79,11 +79,11 @@ impl Workload for PingPong {
                     }));
                     ping.send(()).expect("the partner waits for the ping");
                     ponged.await.expect("the partner answers");
-                    countdown.count();
+                    ticket.count();
                 }));
             }
         }));
-        wait(&done);
+        done.wait();
         start.elapsed()
     }
 }

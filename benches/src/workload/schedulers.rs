@@ -10,9 +10,10 @@ use moirai::sim::Simulation;
 use moirai::{Moirai, Priority};
 
 use super::closures::{Closure, channel_pool_wave, wave};
+use super::countdown::{Ticket, countdown};
 use super::group::{Case, Figure, Group, Workload, case};
 use super::poll::{PingPong, YieldMany};
-use super::spawn::{Countdown, Inside, Outside, wait};
+use super::spawn::{Inside, Outside};
 use crate::peer::scheduled::{Bands, Boxed, Deadline, Fifo, Kind, PerCore, Scheduled, Short};
 use crate::peer::{Ours, workers};
 
@@ -167,7 +168,7 @@ fn push_and_pop(local: &mut (impl LocalQueue<usize> + ?Sized)) -> Duration {
 }
 
 fn closures(executor: &'static Moirai) -> Duration {
-    wave(|countdown| drop(executor.spawn_parallel(move || countdown.count())))
+    wave(|ticket| drop(executor.spawn_parallel(move || ticket.count())))
 }
 
 /// A thread pool that consists of a scheduler and of the protocol by which workers sleep and wake, and keeps no records.
@@ -177,8 +178,8 @@ struct FifoPool {
 }
 
 impl FifoPool {
-    fn run(&self, countdown: Countdown) {
-        let _ = self.scheduler.push(Box::new(move || countdown.count()), Priority::Normal);
+    fn run(&self, ticket: Ticket) {
+        let _ = self.scheduler.push(Box::new(move || ticket.count()), Priority::Normal);
         self.sleepers.notify();
     }
 }
@@ -253,17 +254,16 @@ fn partitioned(executor: &'static Moirai) -> Duration {
     let shards = DATA.get_or_init(|| {
         (0..SHARDS).map(|_| Mutex::new(vec![0; SHARD].into_boxed_slice())).collect()
     });
-    let (countdown, done) = Countdown::new(REQUESTS);
+    let (tickets, done) = countdown(REQUESTS);
     let start = Instant::now();
-    for request in 0..REQUESTS {
-        let countdown = countdown.clone();
+    for (request, ticket) in tickets.enumerate() {
         let number = request % SHARDS;
         let task = async move {
             serve(&mut shards[number].lock().expect("serving does not panic"), request);
-            countdown.count();
+            ticket.count();
         };
         drop(executor.task().affinity(number as u64).spawn_async(task));
     }
-    wait(&done);
+    done.wait();
     start.elapsed()
 }

@@ -1,11 +1,10 @@
 //! Starting tasks: many from outside, many from inside of a task, one after the other, each awaited, and a chain in which each task
 //! spawns the next.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::countdown::{Ticket, countdown};
 use super::group::{Case, Figure, Group, Workload, every_peer};
 use crate::peer::Peer;
 
@@ -70,33 +69,10 @@ fn outside_10k() -> Vec<Case> {
     #[cfg(feature = "origin")]
     let cases = {
         use crate::peer::Origin;
-        let run =
-            || from_outside(10_000, |countdown| Origin::spawn(async move { countdown.count() }));
+        let run = || from_outside(10_000, |ticket| Origin::spawn(async move { ticket.count() }));
         cases.into_iter().chain([Case { peer: Origin::NAME, run }]).collect()
     };
     cases
-}
-
-/// Counts tasks down, and sends a message when the last has run.
-#[derive(Clone)]
-pub(super) struct Countdown {
-    left: Arc<AtomicUsize>,
-    done: SyncSender<()>,
-}
-
-impl Countdown {
-    pub(super) fn new(tasks: usize) -> (Self, Receiver<()>) {
-        let (done, receiver) = sync_channel(1);
-        (Self { left: Arc::new(AtomicUsize::new(tasks)), done }, receiver)
-    }
-
-    pub(super) fn count(&self) {
-        // Ordering: AcqRel pairs with itself: the Acquire of the last task's `fetch_sub` sees the Release of all others, so all of
-        // them have run when the message is sent.
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.done.send(()).expect("the bench waits for the last task");
-        }
-    }
 }
 
 pub(super) fn wait(done: &Receiver<()>) {
@@ -104,13 +80,11 @@ pub(super) fn wait(done: &Receiver<()>) {
 }
 
 /// Spawns tasks on a thread that is not a worker, and returns the time from the first spawn until the last task has run.
-pub(super) fn from_outside(tasks: usize, spawn: impl Fn(Countdown)) -> Duration {
-    let (countdown, done) = Countdown::new(tasks);
+pub(super) fn from_outside(tasks: usize, spawn: impl Fn(Ticket)) -> Duration {
+    let (tickets, done) = countdown(tasks);
     let start = Instant::now();
-    for _ in 0..tasks {
-        spawn(countdown.clone());
-    }
-    wait(&done);
+    tickets.for_each(spawn);
+    done.wait();
     start.elapsed()
 }
 
@@ -118,7 +92,7 @@ pub(super) struct Outside<const N: usize>;
 
 impl<const N: usize> Workload for Outside<N> {
     fn run<P: Peer>() -> Duration {
-        from_outside(N, |countdown| P::detach(P::spawn(async move { countdown.count() })))
+        from_outside(N, |ticket| P::detach(P::spawn(async move { ticket.count() })))
     }
 }
 
@@ -126,15 +100,14 @@ pub(super) struct Inside<const N: usize>;
 
 impl<const N: usize> Workload for Inside<N> {
     fn run<P: Peer>() -> Duration {
-        let (countdown, done) = Countdown::new(N);
+        let (tickets, done) = countdown(N);
         let start = Instant::now();
         P::detach(P::spawn(async move {
-            for _ in 0..N {
-                let countdown = countdown.clone();
-                P::detach(P::spawn_inside(async move { countdown.count() }));
+            for ticket in tickets {
+                P::detach(P::spawn_inside(async move { ticket.count() }));
             }
         }));
-        wait(&done);
+        done.wait();
         start.elapsed()
     }
 }
