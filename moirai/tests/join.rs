@@ -404,6 +404,50 @@ fn destructors_of_a_cancelled_task_can_fork_and_join() {
 }
 
 #[test]
+fn a_destructor_joins_to_its_end_if_its_task_is_cancelled_while_it_unwinds() {
+    let _watchdog = watchdog();
+    let executor = workers(2);
+    for _ in 0..50 {
+        let (elsewhere, cancelled) = (Gate::new(), Gate::new());
+        let done = Arc::new(AtomicUsize::new(0));
+        let task = executor.spawn_parallel({
+            let (elsewhere, cancelled) = (elsewhere.clone(), cancelled.clone());
+            let done = Arc::clone(&done);
+            move || {
+                let joins = || {
+                    moirai::join(
+                        // The other worker takes the second closure, and is in it when the task is cancelled.
+                        || {
+                            while !elsewhere.is_open() {
+                                moirai::join(|| (), || ());
+                            }
+                        },
+                        || {
+                            elsewhere.open();
+                            cancelled.wait();
+                            moirai::join(|| (), || ());
+                            done.fetch_add(1, SeqCst);
+                        },
+                    );
+                };
+                moirai::join(
+                    || {
+                        let _joins = OnDrop::new(joins);
+                        panic!("the text of a test");
+                    },
+                    || (),
+                );
+            }
+        });
+        elsewhere.wait();
+        task.cancel();
+        cancelled.open();
+        assert!(matches!(task.join(), Err(TaskError::Panicked(_))));
+        assert_eq!(done.load(SeqCst), 1);
+    }
+}
+
+#[test]
 fn a_shutdown_stops_the_fork_join_work_of_the_tasks_that_it_cancels() {
     let _watchdog = watchdog();
     let executor = workers(2);

@@ -121,9 +121,14 @@ impl Frame {
         let mut frame = unsafe { Self::child_of(parent, waited_as) };
         if thread::panicking() {
             // A destructor calls. If its task was cancelled, the work would unwind, and then the destructor, too.
-            frame.stops_with = StopsWith::NOBODY;
+            frame.go_on();
         }
         frame
+    }
+
+    /// Has the work of this frame go on whoever is asked to stop.
+    pub(crate) const fn go_on(&mut self) {
+        self.stops_with = StopsWith::NOBODY;
     }
 
     /// Creates the frame of work in `parent` that goes on although its task was asked to stop.

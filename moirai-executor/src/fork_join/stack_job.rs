@@ -38,6 +38,8 @@ pub(crate) struct JobHeader {
     next: Cell<*const JobHeader>,
     frame: *const Frame,
     state: AtomicU8,
+    /// Whether the job goes on although its task was asked to stop. The owner writes it before it publishes the job.
+    goes_on: Cell<bool>,
     /// The unparker of the owner; initialized from `WAITED` on (rule 3).
     sleeper: UnsafeCell<MaybeUninit<Unparker>>,
     run: unsafe fn(*const JobHeader, &CurrentFrame),
@@ -65,6 +67,7 @@ impl JobHeader {
             next: Cell::new(ptr::null()),
             frame,
             state: AtomicU8::new(PRIVATE),
+            goes_on: Cell::new(false),
             sleeper: UnsafeCell::new(MaybeUninit::uninit()),
             run,
         }
@@ -105,8 +108,18 @@ impl JobHeader {
         self.state.load(Ordering::Relaxed) == PRIVATE
     }
 
-    /// Marks the job as public. The caller holds the lock of the shared jobs.
+    /// Called by the owner before it publishes the job, which may be one that a destructor waits for while the owner unwinds. The
+    /// destructor must not unwind, too, so the job goes on if its task is asked to stop now, as it would on the owner's thread.
+    #[inline]
+    fn is_being_published(&self) {
+        if thread::panicking() {
+            self.goes_on.set(true);
+        }
+    }
+
+    /// Marks the job as public. The caller is the owner, and holds the lock of the shared jobs.
     pub(crate) fn published(&self) {
+        self.is_being_published();
         // Ordering: Relaxed: the lock orders it.
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
@@ -128,6 +141,7 @@ impl JobHeader {
     /// Marks the job as one that its owner is about to put into its slot.
     #[inline]
     pub(crate) fn put_in_slot(&self) {
+        self.is_being_published();
         // Ordering: Relaxed: `JobSlot::put` publishes it.
         self.state.store(IN_SLOT, Ordering::Relaxed);
     }
@@ -304,7 +318,11 @@ where
         // SAFETY: as above.
         let parent = unsafe { (*job).frame };
         // SAFETY: the job is not done, so the frame in which it was forked is still there.
-        let frame = unsafe { Frame::child_of(parent, job.cast()) };
+        let mut frame = unsafe { Frame::child_of(parent, job.cast()) };
+        // SAFETY: the owner wrote it before it published the job, and does not write it again before the job is done.
+        if unsafe { (*job).goes_on.get() } {
+            frame.go_on();
+        }
         let closure = content.with_mut(|content| {
             // SAFETY: the job was taken, so the content is the thief's, and holds the closure.
             unsafe { take_closure(content) }
