@@ -57,6 +57,9 @@ where
     if local_jobs.has_too_few_public()
         || (!local_jobs.has_slot() && host.shared_jobs().wants_jobs())
     {
+        if thread::panicking() {
+            local_jobs.private_jobs_go_on();
+        }
         publish(local_jobs, host);
     }
     let first = catch_unwind(AssertUnwindSafe(a));

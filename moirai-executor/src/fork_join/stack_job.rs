@@ -108,18 +108,13 @@ impl JobHeader {
         self.state.load(Ordering::Relaxed) == PRIVATE
     }
 
-    /// Called by the owner before it publishes the job, which may be one that a destructor waits for while the owner unwinds. The
-    /// destructor must not unwind, too, so the job goes on if its task is asked to stop now, as it would on the owner's thread.
-    #[inline]
-    fn is_being_published(&self) {
-        if thread::panicking() {
-            self.goes_on.set(true);
-        }
+    /// Has the job go on although its task may be asked to stop. The caller is the owner, and has not published the job.
+    pub(crate) fn go_on(&self) {
+        self.goes_on.set(true);
     }
 
-    /// Marks the job as public. The caller is the owner, and holds the lock of the shared jobs.
+    /// Marks the job as public. The caller holds the lock of the shared jobs.
     pub(crate) fn published(&self) {
-        self.is_being_published();
         // Ordering: Relaxed: the lock orders it.
         self.state.store(PUBLIC, Ordering::Relaxed);
     }
@@ -141,7 +136,6 @@ impl JobHeader {
     /// Marks the job as one that its owner is about to put into its slot.
     #[inline]
     pub(crate) fn put_in_slot(&self) {
-        self.is_being_published();
         // Ordering: Relaxed: `JobSlot::put` publishes it.
         self.state.store(IN_SLOT, Ordering::Relaxed);
     }
