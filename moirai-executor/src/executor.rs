@@ -275,10 +275,23 @@ impl HybridExecutor {
         Context::with(|context| {
             let context = context?;
             let index = context.worker()?;
-            // Ordering: Relaxed: see `Shared::keeps_indices`.
-            context.shared().keeps_indices.store(true, Ordering::Relaxed);
+            // All workers read it, and it is asked for in loops, so it is written once.
+            if !context.shared().keeps_indices() {
+                // Ordering: Relaxed: see `Shared::keeps_indices`.
+                context.shared().keeps_indices.store(true, Ordering::Relaxed);
+            }
             Some(index)
         })
+    }
+
+    /// Returns the number of workers of the executor that runs the calling thread; `None` if there is none.
+    ///
+    /// It is that of [`current`](Self::current), for code that asks in every loop: a handle counts a reference, which all threads would
+    /// write.
+    #[must_use]
+    #[inline]
+    pub fn current_worker_count() -> Option<usize> {
+        Context::with(|context| Some(context?.shared().config.worker_threads))
     }
 
     /// Returns the value of a type that was added to the executor with

@@ -403,9 +403,9 @@ fn destructors_of_a_cancelled_task_can_fork_and_join() {
     }
 }
 
-#[test]
-fn a_destructor_joins_to_its_end_if_its_task_is_cancelled_while_it_unwinds() {
-    let _watchdog = watchdog();
+/// Cancels a task while a destructor of it, which a panic runs, waits for what `fork` has given to the other worker. `fork` is called
+/// with a closure to run at once, and with one that the other worker is to take.
+fn cancel_below_a_destructor(fork: fn(&(dyn Fn() + Sync), &(dyn Fn() + Sync))) {
     let executor = workers(2);
     for _ in 0..50 {
         let (elsewhere, cancelled) = (Gate::new(), Gate::new());
@@ -414,25 +414,21 @@ fn a_destructor_joins_to_its_end_if_its_task_is_cancelled_while_it_unwinds() {
             let (elsewhere, cancelled) = (elsewhere.clone(), cancelled.clone());
             let done = Arc::clone(&done);
             move || {
-                let joins = || {
-                    moirai::join(
-                        // The other worker takes the second closure, and is in it when the task is cancelled.
-                        || {
-                            while !elsewhere.is_open() {
-                                moirai::join(|| (), || ());
-                            }
-                        },
-                        || {
-                            elsewhere.open();
-                            cancelled.wait();
-                            moirai::join(|| (), || ());
-                            done.fetch_add(1, SeqCst);
-                        },
-                    );
+                let here = || {
+                    while !elsewhere.is_open() {
+                        moirai::join(|| (), || ());
+                    }
+                };
+                let there = || {
+                    elsewhere.open();
+                    cancelled.wait();
+                    moirai::join(|| (), || ());
+                    moirai::scope(|s| s.spawn(|_| ()));
+                    done.fetch_add(1, SeqCst);
                 };
                 moirai::join(
                     || {
-                        let _joins = OnDrop::new(joins);
+                        let _forks = OnDrop::new(|| fork(&here, &there));
                         panic!("the text of a test");
                     },
                     || (),
@@ -445,6 +441,58 @@ fn a_destructor_joins_to_its_end_if_its_task_is_cancelled_while_it_unwinds() {
         assert!(matches!(task.join(), Err(TaskError::Panicked(_))));
         assert_eq!(done.load(SeqCst), 1);
     }
+}
+
+#[test]
+fn a_destructor_joins_to_its_end_if_its_task_is_cancelled_while_it_unwinds() {
+    let _watchdog = watchdog();
+    cancel_below_a_destructor(|here, there| {
+        moirai::join(here, there);
+    });
+}
+
+#[test]
+fn the_scope_of_a_destructor_ends_well_if_its_task_is_cancelled_while_it_unwinds() {
+    let _watchdog = watchdog();
+    cancel_below_a_destructor(|here, there| {
+        moirai::scope(|s| {
+            s.spawn(|_| there());
+            here();
+        });
+    });
+}
+
+#[test]
+fn what_a_panicking_thread_leaves_to_others_is_cancelled_with_its_task() {
+    let _watchdog = watchdog();
+    let executor = workers(2);
+    let (running, over) = (Gate::new(), Gate::new());
+    let task = executor.spawn_parallel({
+        let (running, over) = (running.clone(), over.clone());
+        move || {
+            // The first of these become public by themselves. The last is private until the destructor blocks.
+            fn nested(depth: u32, running: &Gate, over: &Gate) {
+                let deeper = || match depth {
+                    0 => {
+                        let _blocks = OnDrop::new(|| moirai::block_in_place(|| over.wait()));
+                        panic!("the text of a test");
+                    }
+                    _ => nested(depth - 1, running, over),
+                };
+                let until_cancelled = || {
+                    loop {
+                        moirai::join(|| running.open(), || ());
+                    }
+                };
+                moirai::join(deeper, until_cancelled);
+            }
+            nested(8, &running, &over);
+        }
+    });
+    running.wait();
+    task.cancel();
+    over.open();
+    assert!(task.join().is_err());
 }
 
 #[test]

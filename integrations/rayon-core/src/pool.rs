@@ -191,7 +191,7 @@ pub fn max_num_threads() -> usize {
 
 /// The number of workers of the executor that runs the calling thread, or else of the global one.
 pub fn current_num_threads() -> usize {
-    Pool::current().workers()
+    HybridExecutor::current_worker_count().unwrap_or_else(|| Pool::current().workers())
 }
 
 /// The index of the calling thread, if it is a worker. It stays the same until the job that the thread runs has ended.

@@ -121,14 +121,9 @@ impl Frame {
         let mut frame = unsafe { Self::child_of(parent, waited_as) };
         if thread::panicking() {
             // A destructor calls. If its task was cancelled, the work would unwind, and then the destructor, too.
-            frame.go_on();
+            frame.stops_with = StopsWith::NOBODY;
         }
         frame
-    }
-
-    /// Has the work of this frame go on whoever is asked to stop.
-    pub(crate) const fn go_on(&mut self) {
-        self.stops_with = StopsWith::NOBODY;
     }
 
     /// Creates the frame of work in `parent` that goes on although its task was asked to stop.
@@ -165,6 +160,11 @@ impl Frame {
         self.task.is_some_and(|task| unsafe { task.is_cancelled() })
             // SAFETY: it outlives the frames that hold the reference, as was promised to `WaitingFrame::new`.
             || unsafe { &*waiting.0.as_ptr() }.is_cancelled()
+    }
+
+    /// Returns whether the work of this frame goes on whoever is asked to stop.
+    const fn goes_on(&self) -> bool {
+        matches!(self.stops_with, StopsWith { task: None, waiting: None })
     }
 
     /// Returns whether this frame, or one of its ancestors, is waited for as `identity`.
@@ -317,6 +317,19 @@ impl CurrentFrame {
         unsafe { &*self.0.get() }.is_cancelled()
     }
 
+    /// Returns whether new work must not begin here as a part of the task's: the task was asked to stop, or the thread unwinds, so that
+    /// a destructor calls, and the task may yet be asked (rule 9). The thread must be inside of fork-join work.
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_cancelled() || (thread::panicking() && self.may_be_cancelled())
+    }
+
+    #[cold]
+    fn may_be_cancelled(&self) -> bool {
+        // SAFETY: as in `is_cancelled`.
+        !unsafe { &*self.0.get() }.goes_on()
+    }
+
     /// Calls `f` with `frame` as the current frame, and restores the former one afterwards, also if `f` unwinds.
     #[inline]
     pub(crate) fn within<R>(&self, frame: *const Frame, f: impl FnOnce() -> R) -> R {
@@ -338,7 +351,7 @@ impl CurrentFrame {
     /// Unwinds because the task was cancelled (rule 9).
     ///
     /// A thread that is unwinding already, and runs fork-join work in a destructor, must not unwind a second time. There it calls
-    /// `f` in a frame without a task, which is never cancelled.
+    /// `f` in a frame without a task, which is never cancelled, whatever thread the work is run on.
     #[cold]
     #[inline(never)]
     pub(crate) fn run_despite_cancel<R>(&self, f: impl FnOnce() -> R) -> R {

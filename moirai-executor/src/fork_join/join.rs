@@ -19,7 +19,7 @@ where
     B: FnOnce() -> RB + Send,
     RB: Send,
 {
-    if local_jobs.frame().is_cancelled() {
+    if local_jobs.frame().is_stopping() {
         return local_jobs.frame().run_despite_cancel(|| join(local_jobs, host, a, b));
     }
     if host.inherits_spans() {
@@ -57,9 +57,6 @@ where
     if local_jobs.has_too_few_public()
         || (!local_jobs.has_slot() && host.shared_jobs().wants_jobs())
     {
-        if thread::panicking() {
-            local_jobs.private_jobs_go_on();
-        }
         publish(local_jobs, host);
     }
     let first = catch_unwind(AssertUnwindSafe(a));

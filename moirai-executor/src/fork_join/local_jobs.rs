@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::thread;
 
 use super::frame::{CurrentFrame, Frame};
 use super::host::{Host, Invitation};
@@ -254,27 +253,10 @@ impl LocalJobs {
         Some(job)
     }
 
-    /// Has the private jobs go on although their task may be asked to stop. The thread unwinds, and is in a destructor, which may wait
-    /// for one of them, and which must not be unwound, too.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn private_jobs_go_on(&self) {
-        let mut job = self.newest.get();
-        while !ptr::eq(job, self.newest_public.get()) {
-            // SAFETY: the list holds jobs of frames that are still on the stack.
-            let private = unsafe { &*job };
-            private.go_on();
-            job = private.prev().get();
-        }
-    }
-
     /// Publishes all private jobs, because the thread is about to sleep, and nothing of them would run meanwhile (rule 12).
     pub(super) fn publish_all(&self, host: &impl Host) {
         if self.has_no_jobs() {
             return;
-        }
-        if thread::panicking() {
-            self.private_jobs_go_on();
         }
         if !ptr::eq(self.newest_public.get(), self.newest.get()) {
             let next = || self.oldest_private_is_public();
@@ -320,7 +302,7 @@ impl LocalJobs {
 #[cfg(debug_assertions)]
 impl Drop for LocalJobs {
     fn drop(&mut self) {
-        assert!(self.has_no_jobs() || thread::panicking(), "a list ends before its jobs");
+        assert!(self.has_no_jobs() || std::thread::panicking(), "a list ends before its jobs");
     }
 }
 

@@ -209,7 +209,7 @@ pub(crate) fn run<H: Host, R>(
     host: &H,
     f: impl FnOnce(&ScopeCore<H>) -> R,
 ) -> R {
-    if local_jobs.frame().is_cancelled() {
+    if local_jobs.frame().is_stopping() {
         return local_jobs.frame().run_despite_cancel(|| run(local_jobs, host, f));
     }
     let mut core = ScopeCore::new(local_jobs, host);

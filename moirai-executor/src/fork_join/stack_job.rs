@@ -38,8 +38,6 @@ pub(crate) struct JobHeader {
     next: Cell<*const JobHeader>,
     frame: *const Frame,
     state: AtomicU8,
-    /// Whether the job goes on although its task was asked to stop. The owner writes it before it publishes the job.
-    goes_on: Cell<bool>,
     /// The unparker of the owner; initialized from `WAITED` on (rule 3).
     sleeper: UnsafeCell<MaybeUninit<Unparker>>,
     run: unsafe fn(*const JobHeader, &CurrentFrame),
@@ -67,7 +65,6 @@ impl JobHeader {
             next: Cell::new(ptr::null()),
             frame,
             state: AtomicU8::new(PRIVATE),
-            goes_on: Cell::new(false),
             sleeper: UnsafeCell::new(MaybeUninit::uninit()),
             run,
         }
@@ -106,11 +103,6 @@ impl JobHeader {
     pub(crate) fn is_private(&self) -> bool {
         // Ordering: Relaxed: only the owner leaves PRIVATE.
         self.state.load(Ordering::Relaxed) == PRIVATE
-    }
-
-    /// Has the job go on although its task may be asked to stop. The caller is the owner, and has not published the job.
-    pub(crate) fn go_on(&self) {
-        self.goes_on.set(true);
     }
 
     /// Marks the job as public. The caller holds the lock of the shared jobs.
@@ -312,11 +304,7 @@ where
         // SAFETY: as above.
         let parent = unsafe { (*job).frame };
         // SAFETY: the job is not done, so the frame in which it was forked is still there.
-        let mut frame = unsafe { Frame::child_of(parent, job.cast()) };
-        // SAFETY: the owner wrote it before it published the job, and does not write it again before the job is done.
-        if unsafe { (*job).goes_on.get() } {
-            frame.go_on();
-        }
+        let frame = unsafe { Frame::child_of(parent, job.cast()) };
         let closure = content.with_mut(|content| {
             // SAFETY: the job was taken, so the content is the thief's, and holds the closure.
             unsafe { take_closure(content) }

@@ -382,6 +382,12 @@ impl Context {
         self.sleeping_core.try_borrow_mut().ok()?.as_deref_mut().map(f)
     }
 
+    /// Whether the thread is one of the executor's, and is in this context as long as it runs.
+    #[inline]
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_own
+    }
+
     /// The index of the core, if the thread holds one.
     #[inline]
     pub(crate) fn worker(&self) -> Option<usize> {

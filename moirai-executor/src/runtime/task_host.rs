@@ -180,8 +180,10 @@ impl Schedule for Shared {
 
     #[inline]
     fn is_kept_by_thread(&self) -> bool {
-        // A context has a reference to its executor, and is not left in a call that queues a task.
-        Context::with(|context| context.is_some_and(|context| ptr::eq(&**context.shared(), self)))
+        // A thread of the executor is in its context, which has a reference to the executor, for as long as the thread runs.
+        Context::with(|context| {
+            context.is_some_and(|context| context.is_own() && ptr::eq(&**context.shared(), self))
+        })
     }
 
     #[inline]

@@ -78,11 +78,12 @@ impl<T, S: Schedule> JoinHandle<T, S> {
                 // The waker needs no change: the runner that completes the task wakes it.
                 return !header.state.is_complete();
             }
-            if !header.state.unset_join_waker() {
-                return false;
-            }
         }
+        // User code, which may panic, so it runs before anything is changed.
         let waker = waker.clone();
+        if header.state.has_join_waker() && !header.state.unset_join_waker() {
+            return false;
+        }
         // SAFETY: JOIN_WAKER is clear, so the place is the handle's.
         let old = unsafe { header.replace_join_waker(Some(waker)) };
         let stored = header.state.set_join_waker();

@@ -167,6 +167,7 @@ fn a_woken_task_goes_on(wake: fn(&JoinHandle<(), TestExecutor>)) {
         let (executor, mut handle) = TestExecutor::spawn(std::future::poll_fn(move |_| {
             if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }
         }));
+        executor.is_kept.store(true, Ordering::Relaxed);
         let runner = thread::spawn({
             let executor = Arc::clone(&executor);
             move || executor.run_queued()
@@ -203,6 +204,7 @@ fn a_poll_sees_what_came_before(wake: fn(&TaskRef<TestExecutor>)) {
                 if ready.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
             })
         });
+        executor.is_kept.store(true, Ordering::Relaxed);
         let task = executor.find().expect("the task has not run");
         // The task was woken already, so the other thread's wake may change nothing of the flags.
         task.wake();

@@ -26,8 +26,8 @@
 //! 2. **References.** One belongs to the task itself until it is complete, whether or not there are others. Therefore a
 //!    `RawRunnable` and the registry's listing need none of their own, and a task that nothing will wake stays in the registry,
 //!    where `cancel_task` and shutdown find it. One belongs to the handle, and one to each waker. Dropping the last one frees the
-//!    cell. A waker that is consumed drops its reference in the exchange that makes the task active, if the thread keeps the
-//!    executor alive otherwise: the task's own reference keeps the cell until the `RawRunnable` is queued.
+//!    cell. A waker that is consumed drops its reference in the exchange that sets WOKEN, and also in the one that sets ACTIVE, if
+//!    the thread keeps the executor alive otherwise: the task's own reference keeps the cell until the `RawRunnable` is queued.
 //! 3. **The outcome.** Only the runner ends a task, and in this order: the future is dropped (its panics are caught); the terminal
 //!    status is published in the registry, which also ends the listing by id, and the hooks are called; the output is stored in the
 //!    stage; COMPLETE is set; then the handle's waker and the tasks that wait for the id are notified. So a thread that learns of

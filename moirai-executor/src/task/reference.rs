@@ -90,9 +90,11 @@ impl<S: Schedule> TaskRef<S> {
     pub(super) fn wake_and_drop(self) {
         let this = ManuallyDrop::new(self);
         let header = this.header();
+        let executor = header.executor;
         match header.state.wake_and_drop(header.executor().is_kept_by_thread()) {
             LastWake::Dropped => {}
-            LastWake::DroppedAndQueue => this.queue(),
+            // SAFETY: the exchange has set ACTIVE, and the thread keeps the executor alive.
+            LastWake::DroppedAndQueue => unsafe { queue(this.0, executor) },
             LastWake::QueueAndDrop => {
                 this.queue();
                 drop(ManuallyDrop::into_inner(this));
@@ -136,16 +138,25 @@ impl<S: Schedule> TaskRef<S> {
         }
     }
 
-    /// Queues the task, for a caller that has just set ACTIVE and so owns the `RawRunnable` (rule 1). That keeps the cell alive until
-    /// the task is queued. This reference, or else the calling thread, keeps the executor alive until the call returns.
+    /// Queues the task, for a caller that has just set ACTIVE and so owns the `RawRunnable` (rule 1).
     fn queue(&self) {
-        let executor = self.header().executor;
-        // SAFETY: the caller has set ACTIVE, so this is the one `RawRunnable`.
-        let task = unsafe { RawRunnable::from_raw(self.0) };
-        // SAFETY: the executor outlives every cell, and so this reference, if it was not dropped yet; if it was, the caller knows that
-        // the thread keeps the executor alive (`wake_and_drop`).
-        unsafe { executor.as_ref() }.queue(task, QueueReason::Woken);
+        // SAFETY: the caller has set ACTIVE. The executor outlives every cell, and this reference keeps the cell alive until the call
+        // returns.
+        unsafe { queue(self.0, self.header().executor) };
     }
+}
+
+/// Queues a task.
+///
+/// # Safety
+///
+/// The caller must have just set ACTIVE, and so own the task's `RawRunnable` (rule 1), which keeps the cell alive until it is queued.
+/// The executor must be alive until the call returns.
+unsafe fn queue<S: Schedule>(header: NonNull<Header<S>>, executor: NonNull<S>) {
+    // SAFETY: this is the one `RawRunnable`, as the caller guarantees.
+    let task = unsafe { RawRunnable::from_raw(header) };
+    // SAFETY: the executor is alive, as the caller guarantees.
+    unsafe { executor.as_ref() }.queue(task, QueueReason::Woken);
 }
 
 impl<S: Schedule> Clone for TaskRef<S> {

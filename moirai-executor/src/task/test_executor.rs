@@ -25,6 +25,8 @@ pub(super) struct TestExecutor {
     /// The listing by which the task is found by id until it ends.
     listing: Mutex<Option<Address>>,
     outcome: Mutex<Option<Outcome>>,
+    /// What it says when asked whether the calling thread keeps it alive. Every test does until the cell is freed.
+    pub(super) is_kept: AtomicBool,
     pub(super) notified: Mutex<Option<TaskStatus>>,
     pub(super) notes: Mutex<Vec<String>>,
     pub(super) freed: AtomicUsize,
@@ -138,8 +140,8 @@ impl Schedule for TestExecutor {
     }
 
     fn is_kept_by_thread(&self) -> bool {
-        // Every test keeps the executor until the cell is freed.
-        true
+        // Ordering: Relaxed: it is set before other threads know of the executor.
+        self.is_kept.load(Ordering::Relaxed)
     }
 
     fn is_cancelling(&self) -> bool {
