@@ -1,4 +1,4 @@
-//! Spawning on the executor that runs the calling thread, without counting another reference to it.
+//! Using the executor that runs the calling thread without counting another reference to it, which all threads would write.
 
 use std::future::Future;
 use std::panic::Location;
@@ -65,6 +65,13 @@ where
         f: F = Box::new(f),
         with_current_or(elsewhere, |shared| spawn_closure_at(shared, f, location))
     )
+}
+
+/// Returns the number of workers of the executor that runs the calling thread, or of `elsewhere` if there is none.
+#[must_use]
+#[inline]
+pub fn worker_count_or(elsewhere: impl FnOnce() -> &'static HybridExecutor) -> usize {
+    with_current_or(elsewhere, |shared| shared.config.worker_threads)
 }
 
 #[inline(always)]

@@ -284,16 +284,6 @@ impl HybridExecutor {
         })
     }
 
-    /// Returns the number of workers of the executor that runs the calling thread; `None` if there is none.
-    ///
-    /// It is that of [`current`](Self::current), for code that asks in every loop: a handle counts a reference, which all threads would
-    /// write.
-    #[must_use]
-    #[inline]
-    pub fn current_worker_count() -> Option<usize> {
-        Context::with(|context| Some(context?.shared().config.worker_threads))
-    }
-
     /// Returns the value of a type that was added to the executor with
     /// [`extension`](crate::HybridExecutorBuilder::extension).
     #[must_use]

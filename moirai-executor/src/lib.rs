@@ -53,7 +53,7 @@ mod yield_now;
 #[cfg(all(test, not(moirai_loom)))]
 mod tests;
 
-pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or};
+pub use current::{spawn_async_or, spawn_detached_or, spawn_parallel_or, worker_count_or};
 pub use executor::{HybridExecutor, WeakExecutor, block_in_place, is_cancelled};
 pub use executor_builder::HybridExecutorBuilder;
 pub use group::{GroupCounts, InGroup, TaskGroup};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Once};
 use std::{fmt, io};
 
 use moirai::{ExecutorControl, Moirai};
-use moirai_executor::{HybridExecutor, WorkerThread};
+use moirai_executor::{HybridExecutor, WorkerThread, worker_count_or};
 
 use crate::builder::threads_from_environment;
 use crate::erase::Erased;
@@ -191,7 +191,7 @@ pub fn max_num_threads() -> usize {
 
 /// The number of workers of the executor that runs the calling thread, or else of the global one.
 pub fn current_num_threads() -> usize {
-    HybridExecutor::current_worker_count().unwrap_or_else(|| Pool::current().workers())
+    worker_count_or(global)
 }
 
 /// The index of the calling thread, if it is a worker. It stays the same until the job that the thread runs has ended.

@@ -69,7 +69,8 @@ impl<T, S: Schedule> JoinHandle<T, S> {
     /// Stores a waker, which the runner wakes when it completes the task (rule 6). Returns `false` if the task is complete already.
     pub(crate) fn set_join_waker(&mut self, waker: &Waker) -> bool {
         let header = self.task.header();
-        if header.state.has_join_waker() {
+        let has_waker = header.state.has_join_waker();
+        if has_waker {
             let same = header.join_waker.with(|place| {
                 // SAFETY: JOIN_WAKER is set, so the place is only read, by any thread.
                 unsafe { *place }.is_some_and(|stored| stored.is_like(waker))
@@ -81,7 +82,7 @@ impl<T, S: Schedule> JoinHandle<T, S> {
         }
         // User code, which may panic, so it runs before anything is changed.
         let waker = waker.clone();
-        if header.state.has_join_waker() && !header.state.unset_join_waker() {
+        if has_waker && !header.state.unset_join_waker() {
             return false;
         }
         // SAFETY: JOIN_WAKER is clear, so the place is the handle's.

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use moirai_core::{CancelCause, QueueReason, TaskId, TaskStatus};
 
 use super::header::{Header, RawRunnable, Schedule};
-use super::state::{LastWake, StateWatched, TaskPtr, Wake};
+use super::state::{StateWatched, TaskPtr, Wake, WakeByValue};
 
 /// What a task had come to when it was marked as watched.
 #[must_use]
@@ -92,14 +92,14 @@ impl<S: Schedule> TaskRef<S> {
         let header = this.header();
         let executor = header.executor;
         match header.state.wake_and_drop(header.executor().is_kept_by_thread()) {
-            LastWake::Dropped => {}
+            WakeByValue::Dropped => {}
             // SAFETY: the exchange has set ACTIVE, and the thread keeps the executor alive.
-            LastWake::DroppedAndQueue => unsafe { queue(this.0, executor) },
-            LastWake::QueueAndDrop => {
+            WakeByValue::DroppedAndQueue => unsafe { queue(this.0, executor) },
+            WakeByValue::QueueAndDrop => {
                 this.queue();
                 drop(ManuallyDrop::into_inner(this));
             }
-            LastWake::Drop => drop(ManuallyDrop::into_inner(this)),
+            WakeByValue::Drop => drop(ManuallyDrop::into_inner(this)),
         }
     }
 

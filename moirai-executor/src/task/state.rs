@@ -107,7 +107,7 @@ pub(super) enum Wake {
 /// What a waker that is consumed is to do.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum LastWake {
+pub(super) enum WakeByValue {
     /// Nothing. Its reference was dropped.
     Dropped,
     /// Queue the task, which was waiting and is active now: the caller has its `RawRunnable`. Its reference was dropped.
@@ -278,11 +278,11 @@ impl State {
 
     /// Like [`wake`](Self::wake), for a waker that is consumed. Its reference is dropped in the same exchange, unless the task is
     /// complete, or it waits and the reference must keep the executor alive until the task is queued.
-    pub(super) fn wake_and_drop(&self, executor_stays: bool) -> LastWake {
+    pub(super) fn wake_and_drop(&self, executor_stays: bool) -> WakeByValue {
         let mut state = self.word.load(Ordering::Relaxed);
         loop {
             if state & COMPLETE != 0 {
-                return LastWake::Drop;
+                return WakeByValue::Drop;
             }
             let waits = state & ACTIVE == 0;
             // The task is not complete, so its own reference exists (rule 2), and the caller's is not the last. If the task is made
@@ -294,9 +294,9 @@ impl State {
             // the caller happen before it is freed.
             match self.word.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) if !waits => return LastWake::Dropped,
-                Ok(_) if drops => return LastWake::DroppedAndQueue,
-                Ok(_) => return LastWake::QueueAndDrop,
+                Ok(_) if !waits => return WakeByValue::Dropped,
+                Ok(_) if drops => return WakeByValue::DroppedAndQueue,
+                Ok(_) => return WakeByValue::QueueAndDrop,
                 Err(seen) => state = seen,
             }
         }

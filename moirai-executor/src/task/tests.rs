@@ -1,8 +1,9 @@
 use std::future::Future;
 use std::marker::PhantomPinned;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 
 use moirai_core::{CancelCause, TaskError, TaskStatus};
 
@@ -130,6 +131,33 @@ fn a_waker_that_panics_is_contained() {
     assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
     executor.run_queued();
     assert!(matches!(handle.poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(7))));
+}
+
+#[test]
+fn a_waker_that_cannot_be_cloned_leaves_the_one_before_it_in_its_place() {
+    struct Counted;
+    impl std::task::Wake for Counted {
+        fn wake(self: Arc<Self>) {}
+    }
+    static TABLE: RawWakerVTable =
+        RawWakerVTable::new(|_| panic!("the text of a test"), |_| {}, |_| {}, |_| {});
+    // SAFETY: the functions do nothing, or panic.
+    let bomb = unsafe { Waker::new(std::ptr::null(), &TABLE) };
+    for ends in [false, true] {
+        let counted = Arc::new(Counted);
+        let waker = Waker::from(Arc::clone(&counted));
+        let (executor, mut handle) = TestExecutor::spawn(async {});
+        assert!(handle.poll(&mut Context::from_waker(&waker)).is_pending());
+        let mut poll = || handle.poll(&mut Context::from_waker(&bomb));
+        assert!(catch_unwind(AssertUnwindSafe(&mut poll)).is_err());
+        if ends {
+            executor.run_queued();
+        }
+        drop((handle, waker));
+        assert_eq!(Arc::strong_count(&counted), 1, "a waker was leaked");
+        executor.run_queued();
+        assert_eq!(executor.freed.load(Ordering::Relaxed), 1);
+    }
 }
 
 #[test]

@@ -4,8 +4,7 @@ use std::num::NonZeroUsize;
 
 use orx_parallel::ThreadPool;
 
-use crate::global::current_or_global;
-use crate::{Moirai, scope};
+use crate::{Moirai, global, scope};
 
 /// The workers of the executor that runs the calling thread, or else of the [`global`](crate::global()) one, as a pool for
 /// `orx-parallel`.
@@ -51,7 +50,7 @@ impl ThreadPool for Here {
     }
 
     fn max_num_threads(&self) -> NonZeroUsize {
-        let workers = current_or_global().worker_count();
+        let workers = moirai_executor::worker_count_or(|| global().executor());
         NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN)
     }
 }

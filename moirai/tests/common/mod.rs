@@ -127,6 +127,15 @@ impl Gate {
     }
 }
 
+/// Returns a Fibonacci number, with a join for each two numbers that it adds.
+pub(crate) fn fibonacci(n: u32) -> u64 {
+    if n < 2 {
+        return n.into();
+    }
+    let (a, b) = moirai::join(|| fibonacci(n - 1), || fibonacci(n - 2));
+    a + b
+}
+
 /// Calls a closure when it is dropped.
 pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
 
