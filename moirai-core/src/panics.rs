@@ -1,6 +1,7 @@
 //! Containing the panics of user code where they must not spread: wakers, destructors, callbacks, plugins.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -26,10 +27,32 @@ pub fn contain(foreign: impl FnOnce()) -> Option<Arc<str>> {
         foreign();
         return None;
     }
-    let payload = catch_unwind(AssertUnwindSafe(foreign)).err()?;
-    let message = Panic::message_of(&*payload);
-    dispose(payload);
-    Some(message)
+    let outer = DEPTH.with(|depth| depth.replace(depth.get() + 1));
+    let message = catch_unwind(AssertUnwindSafe(foreign)).err().map(|payload| {
+        let message = Panic::message_of(&*payload);
+        dispose(payload);
+        message
+    });
+    DEPTH.with(|depth| depth.set(outer));
+    message
+}
+
+thread_local! {
+    /// The number of calls of [`contain`] that the thread is inside of.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Returns whether the calling thread is inside of a call of [`contain`], and so runs code that may not know what its caller is about.
+///
+/// ```
+/// use moirai_core::panics::{contain, is_contained};
+/// assert!(!is_contained());
+/// contain(|| assert!(is_contained()));
+/// assert!(!is_contained());
+/// ```
+#[must_use]
+pub fn is_contained() -> bool {
+    DEPTH.with(Cell::get) > 0
 }
 
 /// Drops the payload of a panic. If its destructor panics as well, the second payload is dropped in the same way. A third one is

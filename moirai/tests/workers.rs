@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -11,8 +13,11 @@ use std::time::Duration;
 
 use common::watchdog;
 use moirai::prelude::*;
-use moirai::scheduler::WorkStealing;
-use moirai::{HybridExecutor, ThreadKind, WorkerThread};
+use moirai::scheduler::{LocalQueue, QueueReason, Runnable, Scheduler, Visibility, WorkStealing};
+use moirai::{
+    EnteredWorker, ExecutorPlugin, HybridExecutor, HybridExecutorBuilder, Recorder, TaskSample,
+    ThreadKind, WorkerThread,
+};
 
 /// Marks the caller's worker as used by the caller alone, for as long as this lives.
 struct Alone<'a>(&'a AtomicBool);
@@ -486,6 +491,115 @@ fn a_thread_does_not_leave_its_executor_in_the_middle_of_work_for_it() {
             inside(&executor, Box::new(|| drop(entered)));
             assert_eq!(executor.join(|| 1, || 2), (1, 2));
             assert_eq!(executor.spawn_parallel(|| 3).join().unwrap(), 3);
+        })
+        .join()
+        .unwrap();
+    }
+}
+
+thread_local! {
+    /// What is dropped by the next call of `leave`.
+    static HELD: RefCell<Option<EnteredWorker>> = const { RefCell::new(None) };
+}
+
+fn leave() {
+    drop(HELD.take());
+}
+
+/// Makes its caller leave the executor, as a recorder, a plugin, a scheduler and a queue.
+#[derive(Clone, Default)]
+struct Leaver(Arc<Mutex<VecDeque<Runnable>>>);
+
+impl Recorder for Leaver {
+    fn task_finished(&self, _: Option<usize>, _: &TaskSample) {
+        leave();
+    }
+}
+
+impl ExecutorPlugin for Leaver {
+    fn after_spawn(&self, _: TaskId) {
+        leave();
+    }
+}
+
+/// A plugin that makes its caller leave the executor around polls.
+struct PollLeaver;
+
+impl ExecutorPlugin for PollLeaver {
+    fn wants_poll_hooks(&self) -> bool {
+        true
+    }
+
+    fn after_poll(&self, _: TaskId) {
+        leave();
+    }
+}
+
+impl Scheduler<Runnable> for Leaver {
+    type Local = Self;
+
+    fn start(&self, workers: usize) -> Vec<Self> {
+        vec![self.clone(); workers]
+    }
+
+    fn push(&self, task: Runnable, _: Priority) -> Visibility {
+        self.0.lock().unwrap().push_back(task);
+        Visibility::Shared
+    }
+
+    fn take(&self) -> Option<Runnable> {
+        self.0.lock().unwrap().pop_front()
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl LocalQueue<Runnable> for Leaver {
+    fn push(&mut self, task: Runnable, _: Priority, _: QueueReason) -> Visibility {
+        leave();
+        self.0.lock().unwrap().push_back(task);
+        Visibility::Shared
+    }
+
+    fn pop(&mut self) -> Option<Runnable> {
+        leave();
+        self.0.lock().unwrap().pop_front()
+    }
+}
+
+#[test]
+#[cfg_attr(
+    moirai_asan,
+    ignore = "a thread that stays a worker until its end leaves a context behind"
+)]
+fn a_thread_does_not_leave_its_executor_in_what_the_executor_calls() {
+    let _watchdog = watchdog();
+    type Builder = HybridExecutorBuilder<Moirai>;
+    let ways: [fn(Builder) -> Builder; 4] = [
+        |builder| builder.recorder(Arc::new(Leaver::default())),
+        |builder| builder.plugin(Leaver::default()),
+        |builder| builder.plugin(PollLeaver),
+        |builder| builder.scheduler(Leaver::default()),
+    ];
+    for with in ways {
+        thread::spawn(move || {
+            let builder = with(Moirai::builder().worker_threads(1).spare_threads(0));
+            let executor: Moirai = builder
+                .build_with(|worker| {
+                    HELD.set(worker.enter().ok());
+                    Ok(())
+                })
+                .unwrap();
+            for result in 0..2 {
+                let task = executor.spawn_parallel(move || result);
+                assert!(executor.try_run());
+                assert_eq!(task.join().unwrap(), result);
+                assert!(HELD.take().is_none(), "it was dropped in the first round");
+                assert_eq!(Moirai::worker_index(), Some(0));
+            }
+            assert_eq!(executor.join(|| 1, || 2), (1, 2));
         })
         .join()
         .unwrap();

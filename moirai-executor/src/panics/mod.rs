@@ -11,4 +11,4 @@ pub(crate) use abort::AbortOnUnwind;
 pub(crate) use catch::{Caught, catch, joined};
 pub(crate) use location::capture_locations;
 pub(crate) use log::log;
-pub(crate) use moirai_core::panics::contain;
+pub(crate) use moirai_core::panics::{contain, is_contained};

@@ -17,6 +17,7 @@ use moirai_scheduler::HookedSleep;
 use crate::flight::ring::RingWriter;
 use crate::flight::tracks::Tracks;
 use crate::fork_join::LocalJobs;
+use crate::panics;
 use crate::runtime::poll_estimates::Sampler;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::{RawRunnable, TaskPtr};
@@ -35,7 +36,7 @@ loom::thread_local! {
 /// One executor that this thread works for.
 pub(crate) struct Context {
     shared: Arc<Shared>,
-    /// The core, if the thread holds one. It is borrowed only for short stretches that run no user code.
+    /// The core, if the thread holds one. It is borrowed only for short stretches that run no user code but the scheduler's.
     core: RefCell<Option<Box<WorkerCore>>>,
     /// The core, while the thread sleeps in a hook. Code that runs there is treated as on a thread that is not a worker: it may
     /// wait, and another thread must not take the core meanwhile, which is announced as idle.
@@ -168,7 +169,7 @@ impl Context {
     }
 
     /// Ends what [`enter_for_good`](Self::enter_for_good) has begun. `None` if the thread is inside of another context, or of anything that
-    /// uses this one: fork-join work, a task, or a block.
+    /// uses this one: fork-join work, a task, a block, or what the executor calls besides, such as a scheduler or a recorder.
     ///
     /// # Safety
     ///
@@ -179,13 +180,16 @@ impl Context {
         }
         // SAFETY: the caller has not left it.
         let inside = unsafe { context.as_ref() };
-        let is_used = inside.local_jobs.frame().is_some() || inside.blocks.get() > 0;
-        if is_used || inside.innermost_task().is_some() {
+        let is_used = inside.local_jobs.frame().is_some()
+            || inside.blocks.get() > 0
+            || inside.innermost_task().is_some()
+            || panics::is_contained();
+        if is_used {
             return None;
         }
         INNERMOST.with(|innermost| innermost.set(ptr::null()));
         // SAFETY: the pointer is one of a leaked box, and is given up here. Nothing borrows the context: what runs user code while it does
-        // is one of the three above.
+        // is one of the four above. The last one is all user code but the work of tasks and jobs, and what runs in a block.
         Some(unsafe { Box::from_raw(context.as_ptr()) })
     }
 
@@ -303,7 +307,7 @@ impl Context {
         Self::with(|context| Some(Arc::clone(&context?.shared)))
     }
 
-    /// Calls `f` with the core of `shared` that the innermost context holds, if it holds one. `f` must not run user code.
+    /// Calls `f` with the core of `shared` that the innermost context holds, if it holds one. `f` must not run user code but the scheduler's.
     #[inline]
     pub(crate) fn with_core_of<R>(
         shared: &Shared,
@@ -318,7 +322,7 @@ impl Context {
         })
     }
 
-    /// Returns the core, if this is a context of `shared` and holds one. No user code may run while it is borrowed.
+    /// Returns the core, if this is a context of `shared` and holds one. No user code but the scheduler's may run while it is borrowed.
     #[inline]
     pub(crate) fn core_of(&self, shared: &Shared) -> Option<RefMut<'_, WorkerCore>> {
         if !ptr::eq(&*self.shared, shared) {
@@ -327,11 +331,10 @@ impl Context {
         RefMut::filter_map(self.core.try_borrow_mut().ok()?, Option::as_deref_mut).ok()
     }
 
-    /// Calls `f` with the core, if the thread holds one. `f` must not run user code.
+    /// Calls `f` with the core, if the thread holds one. `f` must not run user code but the scheduler's.
     #[inline]
     pub(crate) fn with_core<R>(&self, f: impl FnOnce(&mut WorkerCore) -> R) -> Option<R> {
-        // It is never borrowed twice, because no closure runs user code. If one did, that code would be treated as on an external
-        // thread.
+        // What a scheduler does while it is borrowed is treated as on an external thread.
         self.core.try_borrow_mut().ok()?.as_deref_mut().map(f)
     }
 
@@ -376,7 +379,7 @@ impl Context {
         unsafe { self.sleep.get().as_ref() }.map(f)
     }
 
-    /// Calls `f` with the core with which the thread sleeps in a hook, if it does. `f` must not run user code.
+    /// Calls `f` with the core with which the thread sleeps in a hook, if it does. `f` must not run user code but the scheduler's.
     pub(crate) fn with_sleeping_core<R>(&self, f: impl FnOnce(&mut WorkerCore) -> R) -> Option<R> {
         // As in `with_core`, it is never borrowed twice.
         self.sleeping_core.try_borrow_mut().ok()?.as_deref_mut().map(f)

@@ -76,8 +76,9 @@ impl WorkerThread {
     /// if it calls `try_run`. While it announces that it blocks, another thread is the worker.
     ///
     /// When the returned value is dropped, another thread becomes the worker; if none can be had, the executor stops. A shutdown that
-    /// another thread has called waits for the drop. Inside of work for the executor, such as a `join`, a task or a block, the drop does
-    /// nothing but log an error, and the thread stays the worker.
+    /// another thread has called waits for the drop. Inside of work for the executor, such as a `join`, a task or a block, and in what an
+    /// executor calls, such as a scheduler, a plugin or a recorder, the drop does nothing but log an error, and the thread stays the
+    /// worker.
     ///
     /// # Errors
     ///
