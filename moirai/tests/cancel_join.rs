@@ -4,8 +4,8 @@
 mod common;
 
 use std::panic::catch_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Gate, OnDrop, fibonacci, watchdog, workers};
@@ -213,6 +213,118 @@ fn what_a_panicking_thread_leaves_to_others_is_cancelled_with_its_task() {
     task.cancel();
     over.open();
     assert!(task.join().is_err());
+}
+
+/// Runs work in a task that is cancelled before it goes on, and which leaves a value behind whose destructor joins. `work` is called with
+/// that value and with what waits for the cancellation.
+fn cancel_before_a_value_is_left(work: fn(OnDrop<Joins>, &(dyn Fn() + Sync))) {
+    let executor = workers(2);
+    let (ready, cancelled) = (Gate::new(), Gate::new());
+    let done = Arc::new(AtomicUsize::new(0));
+    let task = executor.spawn_parallel({
+        let (ready, cancelled) = (ready.clone(), cancelled.clone());
+        let done = Arc::clone(&done);
+        move || {
+            let joins: Joins = Box::new(move || {
+                moirai::join(|| fibonacci(5), || moirai::scope(|s| s.spawn(|_| ())));
+                done.fetch_add(1, SeqCst);
+            });
+            let wait = || {
+                ready.open();
+                cancelled.wait();
+            };
+            work(OnDrop::new(joins), &wait);
+        }
+    });
+    ready.wait();
+    task.cancel();
+    cancelled.open();
+    assert!(task.join().is_err());
+    assert_eq!(done.load(SeqCst), 1);
+}
+
+type Joins = Box<dyn FnOnce() + Send>;
+
+/// Stops in a task that was cancelled.
+fn stop<R>() -> R {
+    moirai::join(|| (), || ());
+    unreachable!("the task was cancelled");
+}
+
+#[test]
+fn what_one_closure_of_a_join_returns_is_dropped_to_the_end_if_the_other_stops() {
+    let _watchdog = watchdog();
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::join(
+            || value,
+            || {
+                wait();
+                stop::<()>()
+            },
+        );
+    });
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::join(
+            || {
+                wait();
+                stop::<()>()
+            },
+            || value,
+        );
+    });
+}
+
+#[test]
+fn a_job_of_a_stopped_scope_is_dropped_to_the_end() {
+    let _watchdog = watchdog();
+    // One that is spawned before the scope stops, and one after.
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::scope(|s| {
+            // The other worker takes the first job.
+            s.spawn(|_| wait());
+            s.spawn(|_| drop(value));
+            wait();
+            stop::<()>()
+        });
+    });
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::scope(|s| {
+            wait();
+            s.spawn(|_| drop(value));
+        });
+    });
+}
+
+#[test]
+fn what_a_stopped_scope_returns_is_dropped_to_the_end() {
+    let _watchdog = watchdog();
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::scope(|_| {
+            wait();
+            value
+        });
+    });
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::scope(|s| {
+            s.spawn(|_| {
+                wait();
+                stop()
+            });
+            value
+        });
+    });
+}
+
+#[test]
+fn what_the_other_shares_of_a_stopped_broadcast_return_is_dropped_to_the_end() {
+    let _watchdog = watchdog();
+    cancel_before_a_value_is_left(|value, wait| {
+        let value = Mutex::new(Some(value));
+        Moirai::current().unwrap().broadcast(|worker| {
+            wait();
+            if worker == 0 { value.lock().unwrap().take() } else { stop() }
+        });
+    });
 }
 
 #[test]

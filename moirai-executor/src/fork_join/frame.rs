@@ -5,7 +5,7 @@ use std::iter;
 use std::ptr::{self, NonNull};
 use std::thread;
 
-use crate::panics::cancelled;
+use crate::panics::{self, cancelled};
 use crate::task::TaskPtr;
 
 /// One origin of fork-join work, on the stack of the thread that runs it: a call from outside of fork-join work, the run of a
@@ -358,7 +358,21 @@ impl CurrentFrame {
         if !thread::panicking() {
             cancelled::unwind_cancelled();
         }
-        // SAFETY: the current frame is alive, as above, and outlives this call.
+        self.within_going_on(f)
+    }
+
+    /// Drops what is left of work that has stopped, outside of unwinding. What its destructor begins goes on although the task may have
+    /// been cancelled; if it panics, that is contained.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn drop_left<T>(&self, left: T) {
+        let drop_it = || panics::contain(|| drop(left));
+        let _ = if self.is_some() { self.within_going_on(drop_it) } else { drop_it() };
+    }
+
+    /// Calls `f` in a frame in which work goes on although its task was asked to stop. The thread must be inside of fork-join work.
+    fn within_going_on<R>(&self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the current frame belongs to a caller further up on this thread's stack, so it outlives this call.
         let frame = unsafe { Frame::without_task(self.0.get()) };
         self.within(&frame, f)
     }

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::thread;
 
+use super::frame::CurrentFrame;
 use super::host::{Host, Invitation};
 use super::local_jobs::LocalJobs;
 use super::stack_job::{JobHeader, StackJob};
 use super::wait::wait_until_done;
-use crate::panics::{self, AbortOnUnwind, spans};
+use crate::panics::{AbortOnUnwind, spans};
 
 /// Calls both closures, perhaps in parallel, and returns both results. The thread must be inside of fork-join work.
 #[inline]
@@ -68,13 +69,18 @@ where
             let b = unsafe { job.take_closure() };
             (ra, b())
         }
-        first => finish_slow(first, &job, back),
+        first => finish_slow(local_jobs.frame(), first, &job, back),
     }
 }
 
 /// Ends a `join` in the rare cases: the second closure ran elsewhere, or the first has panicked.
 #[cold]
-fn finish_slow<B, RA, RB>(first: thread::Result<RA>, job: &StackJob<B, RB>, back: bool) -> (RA, RB)
+fn finish_slow<B, RA, RB>(
+    at: &CurrentFrame,
+    first: thread::Result<RA>,
+    job: &StackJob<B, RB>,
+    back: bool,
+) -> (RA, RB)
 where
     B: FnOnce() -> RB + Send,
     RB: Send,
@@ -90,11 +96,11 @@ where
     match (first, result) {
         (Ok(ra), Ok(rb)) => (ra, rb),
         (Ok(ra), Err(payload)) => {
-            let _ = panics::contain(|| drop(ra));
+            at.drop_left(ra);
             resume_unwind(payload)
         }
         (Err(payload), rest) => {
-            let _ = panics::contain(|| drop(rest));
+            at.drop_left(rest);
             resume_unwind(payload)
         }
     }

@@ -68,8 +68,9 @@
 //!    [*notified*](host::Host::notify), as for a task.
 //! 9. **Cancellation.** Every `join` checks whether the task that called was asked to stop, and if so unwinds from there, with a
 //!    payload that the task recognizes. A thread that is unwinding already, and runs fork-join work in a destructor, goes on
-//!    instead, and so do the threads that take parts of that work, also if the task is asked to stop later. Work that the task waits for in another executor, or on all workers, also asks the frame in which the task waits, which
-//!    lives until that work has ended.
+//!    instead, and so do the threads that take parts of that work, also if the task is asked to stop later. The same holds for the
+//!    destructors of what stopped work leaves behind. Work that the task waits for in another executor, or on all workers, also asks
+//!    the frame in which the task waits, which lives until that work has ended.
 //! 10. **Scopes.** Jobs that the scope's own thread spawns are *private* at first: they wait in the scope's own queue, which has a
 //!     lock of its own, and become public by rule 5. Those that other threads spawn are public at once. A scope that has never had
 //!     a public job is known to no other thread. One that has is entered in the shared jobs, with a count of the jobs that were

@@ -15,7 +15,7 @@ use super::frame::Frame;
 use super::host::{Host, Invitation};
 use super::latch::Latch;
 use super::local_jobs::LocalJobs;
-use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, forget_payload, keep_first};
+use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, keep_first};
 use super::scope_work::Progress;
 use super::shared_jobs::SharedJobs;
 use super::wait::{WaitState, wait_step};
@@ -71,16 +71,20 @@ impl<H: Host> ScopeCore<H> {
         unsafe { &*self.host }
     }
 
-    /// Queues a job. `local_jobs` is that of the calling thread.
+    /// Queues a job.
     ///
     /// # Safety
     ///
-    /// The job may cast the reference that it is called with to no other type than this one, and what it borrows must live until
-    /// the scope has ended.
+    /// `local_jobs` is that of the calling thread, or null if it has none. The job may cast the reference that it is called with to no
+    /// other type than this one, and what it borrows must live until the scope has ended.
     pub(crate) unsafe fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
         let host = self.host();
         if self.header.frame.is_cancelled() && !thread::panicking() {
-            let _ = panics::contain(|| drop(job));
+            // SAFETY: promised by the caller.
+            match unsafe { local_jobs.as_ref() } {
+                Some(local_jobs) => local_jobs.frame().drop_left(job),
+                None => drop(panics::contain(|| drop(job))),
+            }
             cancelled::unwind_cancelled();
         }
         if ptr::eq(local_jobs, self.local_jobs) {
@@ -158,7 +162,8 @@ impl<H: Host> ScopeCore<H> {
                 if left && self.is_to_publish() {
                     self.publish();
                 }
-                keep_first(&mut first, self.scope_ref().run(local_jobs.frame(), job));
+                let at = local_jobs.frame();
+                keep_first(at, &mut first, self.scope_ref().run(at, job));
             }
             let Some(number) = self.scope_ref().number() else {
                 return first;
@@ -170,7 +175,7 @@ impl<H: Host> ScopeCore<H> {
                         continue;
                     }
                     Progress::Finished(panic) => {
-                        keep_first(&mut first, panic);
+                        keep_first(local_jobs.frame(), &mut first, panic);
                         return first;
                     }
                     Progress::Unfinished => {}
@@ -223,11 +228,11 @@ pub(crate) fn run<H: Host, R>(
         match (result, core.finish(local_jobs)) {
             (result, None) => result,
             (Ok(value), Some(payload)) => {
-                let _ = panics::contain(|| drop(value));
+                local_jobs.frame().drop_left(value);
                 Err(payload)
             }
             (Err(payload), rest) => {
-                forget_payload(rest);
+                local_jobs.frame().drop_left(rest);
                 Err(payload)
             }
         }
@@ -237,7 +242,7 @@ pub(crate) fn run<H: Host, R>(
         Ok(value) => {
             // The jobs that were still queued were dropped without being run, so there is no result to return.
             if core.header.frame.is_cancelled() && !thread::panicking() {
-                let _ = panics::contain(|| drop(value));
+                local_jobs.frame().drop_left(value);
                 cancelled::unwind_cancelled();
             }
             value

@@ -9,7 +9,6 @@ use moirai_core::shim::sync::Mutex;
 use moirai_core::shim::sync::atomic::{AtomicUsize, Ordering};
 
 use super::frame::{CurrentFrame, Frame};
-use crate::panics;
 
 /// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -111,7 +110,7 @@ impl ScopeRef {
         let frame = self.frame();
         // SAFETY: the scope is alive, as in `frame`.
         if unsafe { &*frame }.is_cancelled() {
-            let _ = panics::contain(|| drop(job));
+            at.within(frame, || at.drop_left(job));
             return None;
         }
         at.within(frame, || catch_unwind(AssertUnwindSafe(|| (job.0)(self)))).err()
@@ -119,15 +118,10 @@ impl ScopeRef {
 }
 
 /// Stores `payload` if it is the first, and drops it otherwise.
-pub(crate) fn keep_first(first: &mut Option<Payload>, payload: Option<Payload>) {
+pub(crate) fn keep_first(at: &CurrentFrame, first: &mut Option<Payload>, payload: Option<Payload>) {
     if first.is_none() {
         *first = payload;
-    } else {
-        forget_payload(payload);
+    } else if payload.is_some() {
+        at.drop_left(payload);
     }
-}
-
-/// Drops the payload of a panic that is not reported. Its destructor may panic too.
-pub(crate) fn forget_payload(payload: Option<Payload>) {
-    let _ = panics::contain(|| drop(payload));
 }

@@ -8,7 +8,7 @@ use moirai_sync::Unparker;
 
 use super::frame::CurrentFrame;
 use super::job_time::JobTime;
-use super::scope_job::{HeapJob, Payload, ScopeRef, forget_payload, keep_first};
+use super::scope_job::{HeapJob, Payload, ScopeRef, keep_first};
 use super::shared_jobs::{Offer, SharedJobs, SharedJobsState};
 use super::shared_scope::SharedScope;
 
@@ -74,7 +74,10 @@ impl SharedJobs {
             let now = Instant::now();
             let goes_on = now - begin < TURN && !cfg!(moirai_loom);
             let ran = RanJobs { number: done, took: now - before, panic: panic.take() };
-            self.finished(scope, ran, idle(), goes_on, &mut jobs);
+            let extra = self.finished(scope, ran, idle(), goes_on, &mut jobs);
+            if extra.is_some() {
+                at.drop_left(extra);
+            }
             if jobs.is_empty() {
                 return;
             }
@@ -82,12 +85,13 @@ impl SharedJobs {
             (before, done) = (Instant::now(), jobs.len());
             for job in jobs.drain(..) {
                 let payload = scope_ref.run(at, job);
-                keep_first(&mut panic, payload);
+                keep_first(at, &mut panic, payload);
             }
         }
     }
 
-    /// Records that public jobs of a scope have finished. Takes further ones to `next` if the thread goes on with short ones.
+    /// Records that public jobs of a scope have finished. Takes further ones to `next` if the thread goes on with short ones. Returns the
+    /// payload of the panic if it is not the scope's first.
     fn finished(
         &self,
         scope: usize,
@@ -95,7 +99,7 @@ impl SharedJobs {
         idle: usize,
         goes_on: bool,
         next: &mut Vec<HeapJob>,
-    ) {
+    ) -> Option<Payload> {
         let mut state = self.lock();
         let entry = &mut state.scopes[scope];
         entry.job_time.learn(ran.number, ran.took);
@@ -120,7 +124,7 @@ impl SharedJobs {
         if let Some(sleeper) = sleeper {
             sleeper.unpark();
         }
-        forget_payload(extra);
+        extra
     }
 
     /// Looks how far a scope is, for its own thread, which has no private jobs of it. If there are public ones, the newer half of them is

@@ -7,7 +7,7 @@ use moirai_core::{ExecutorControl, TaskKind};
 use parking_lot::Mutex;
 
 use crate::executor::HybridExecutor;
-use crate::fork_join::frame::{Frame, WaitingFrame};
+use crate::fork_join::frame::{CurrentFrame, Frame, WaitingFrame};
 use crate::fork_join::latch::Latch;
 use crate::fork_join::local_jobs::LocalJobs;
 use crate::fork_join::wait::{WaitState, wait_step};
@@ -44,19 +44,21 @@ impl HybridExecutor {
             let outcome = catch_unwind(AssertUnwindSafe(|| f(worker)));
             *outcomes[worker].lock() = Some(outcome);
         };
-        on(self.shared(), |local_jobs, shared| run_shares(local_jobs, shared, location, &run));
-        results(&outcomes)
+        on(self.shared(), |local_jobs, shared| {
+            run_shares(local_jobs, shared, location, &run);
+            results(local_jobs.frame(), &outcomes)
+        })
     }
 }
 
 /// Returns the results of all shares, or panics as the first that has panicked.
-fn results<R>(outcomes: &Outcomes<R>) -> Vec<R> {
+fn results<R>(at: &CurrentFrame, outcomes: &Outcomes<R>) -> Vec<R> {
     let mut results = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {
         match outcome.lock().take() {
             Some(Ok(result)) => results.push(result),
             Some(Err(payload)) => {
-                let _ = panics::contain(|| drop(results));
+                at.drop_left(results);
                 resume_unwind(payload)
             }
             None => panic!("the executor has shut down, and runs no more closures"),

@@ -142,7 +142,7 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         let job: Box<dyn FnOnce(ScopeRef) + Send> = unsafe { mem::transmute(job) };
         let local_jobs =
             Context::with(|context| context.map_or(ptr::null(), Context::local_jobs_address));
-        // SAFETY: the job casts to the type of this core, and 'scope, which is that of all that it borrows, outlives the scope.
+        // SAFETY: the local jobs are those of this thread's innermost context. The job casts to the type of this core, and 'scope, which is that of all that it borrows, outlives the scope.
         unsafe { self.core.spawn(local_jobs, HeapJob(job)) };
     }
 
