@@ -39,7 +39,8 @@ pub struct HistogramSnapshot {
 
 impl HistogramSnapshot {
     /// Creates a snapshot from what was read while other threads may have been writing. The sum and the extremes may then be behind
-    /// the counts or ahead of them, and the sum may lack a carry, so they are clamped to what the counts allow.
+    /// the counts or ahead of them, and the sum may lack a carry, so the extremes are clamped to what the counts allow, and the sum to what
+    /// the counts and the extremes allow.
     pub(crate) fn new(
         counts: impl Iterator<Item = (usize, u64)>,
         sum: u128,
@@ -52,13 +53,14 @@ impl HistogramSnapshot {
         else {
             return Self::default();
         };
+        let min = least.clamp(buckets::least(first), buckets::greatest(first));
+        let max = most.clamp(buckets::least(last), buckets::greatest(last)).max(min);
         let total = |value: fn(usize) -> u64| -> u128 {
-            let products = counts.iter().map(|(&i, &n)| u128::from(value(i)) * u128::from(n));
+            let value = |bucket| u128::from(value(bucket).clamp(min, max));
+            let products = counts.iter().map(|(&bucket, &count)| value(bucket) * u128::from(count));
             products.fold(0, u128::saturating_add)
         };
         let sum = sum.clamp(total(buckets::least), total(buckets::greatest));
-        let min = least.clamp(buckets::least(first), buckets::greatest(first));
-        let max = most.clamp(buckets::least(last), buckets::greatest(last)).max(min);
         Self {
             counts,
             sum: from_nanos(sum),

@@ -111,7 +111,14 @@ fn a_snapshot_that_is_read_in_the_middle_of_a_write_is_clamped_to_the_counts() {
     for time in [min, mean, max] {
         assert!(in_bucket.contains(&time), "{time:?}");
     }
-    assert!(min <= max);
+    assert!(min <= mean && mean <= max, "{min:?} {mean:?} {max:?}");
+    // Two buckets, and a sum and extremes of before.
+    let counts = [(buckets::index_of(1_000), 2), (buckets::index_of(2_000), 1)];
+    for (sum, most) in [(0, 0), (u128::MAX, 0), (0, u64::MAX)] {
+        let torn = HistogramSnapshot::new(counts.into_iter(), sum, u64::MAX, most);
+        let (min, mean, max) = (torn.min().unwrap(), torn.mean().unwrap(), torn.max().unwrap());
+        assert!(min <= mean && mean <= max, "{min:?} {mean:?} {max:?}");
+    }
     // A sum that lacks a carry.
     let counts = [(buckets::index_of(u64::MAX), 3)];
     let torn = HistogramSnapshot::new(counts.into_iter(), 17, u64::MAX, u64::MAX);
