@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use super::cell_list::{CellList, FreeCell};
 use super::chunk::{self, ChunkRef};
-use super::classes::{CLASSES, STEP, size_of_class};
+use super::classes::{ALIGN, CLASSES, LINE, size_of_class};
 use crate::system_memory::PAGE;
 
 /// The number of whole pages that each class keeps when it is trimmed.
@@ -30,7 +30,7 @@ const KEPT: usize = 4;
 const TRIMMED_AT_ONCE: usize = 64;
 
 /// The head of a page. It is used only under the lock of the page's class, or by a thread that has the whole page.
-#[repr(C, align(16))]
+#[repr(C, align(64))]
 struct Page {
     /// The neighbours in the list that the page is in.
     next: Cell<Option<PageRef>>,
@@ -44,7 +44,7 @@ struct Page {
     chunk: ChunkRef,
 }
 
-const _: () = assert!(STEP >= size_of::<FreeCell>() && size_of::<Page>().is_multiple_of(STEP));
+const _: () = assert!(align_of::<FreeCell>() <= ALIGN && size_of::<Page>() == LINE);
 
 /// A page that was carved, and has not been given back to its chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,8 +95,8 @@ impl PageRef {
         for index in (0..capacity).rev() {
             // SAFETY: behind the head there is room for as many cells of this size.
             let cell = unsafe { page.add(size_of::<Page>() + index * size) };
-            // SAFETY: the memory is the caller's, of the size of a cell, and aligned to the step, because head and cells are
-            // multiples of it.
+            // SAFETY: the memory is the caller's, of the size of a cell, and aligned, because head and cells are multiples of
+            // the alignment.
             unsafe { cells.push(cell.cast()) };
         }
         (cells, capacity)

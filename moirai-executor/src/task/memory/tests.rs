@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::mpsc;
 use std::thread;
 
-use super::classes::{CLASSES, MAX_SIZE, STEP, class_of, size_of_class};
+use super::classes::{ALIGN, CLASSES, LINE, MAX_SIZE, class_of, size_of_class};
 use super::{allocate, chunk, free, trim};
 use std::ptr::NonNull;
 
@@ -29,14 +29,27 @@ unsafe impl Send for Sent {}
 #[test]
 fn every_class_holds_its_types_and_no_other() {
     assert_eq!(class_of::<u8>(), Some(0));
-    assert_eq!(class_of::<[u64; 2]>(), Some(0));
-    assert_eq!(class_of::<[u8; 17]>(), Some(1));
+    assert_eq!(class_of::<[u8; 96]>(), Some(0));
+    assert_eq!(class_of::<[u8; 97]>(), Some(1));
+    assert_eq!(class_of::<[u8; 128]>(), Some(1));
+    assert_eq!(class_of::<[u8; 129]>(), Some(2));
     assert_eq!(class_of::<[u8; MAX_SIZE]>(), Some(CLASSES - 1));
     assert_eq!(class_of::<[u8; MAX_SIZE + 1]>(), None);
-    #[repr(align(32))]
+    #[repr(align(64))]
     struct Aligned;
     assert_eq!(class_of::<(Aligned, u8)>(), None);
-    assert!((0..CLASSES).all(|class| size_of_class(class) <= MAX_SIZE));
+    assert_eq!(size_of_class(0), 96);
+    assert!((1..CLASSES).all(|class| size_of_class(class) == (class + 1) * LINE));
+    assert_eq!(size_of_class(CLASSES - 1), MAX_SIZE);
+}
+
+#[test]
+fn the_least_cells_are_aligned() {
+    let _turn = TURN.lock();
+    let cells: Vec<NonNull<[u64; 12]>> = (0..100).map(|_| allocate()).collect();
+    assert!(cells.iter().all(|cell| cell.as_ptr().addr() % ALIGN == 0));
+    // SAFETY: each was allocated above, and is freed once.
+    cells.into_iter().for_each(|cell| unsafe { free(cell) });
 }
 
 #[test]
@@ -48,7 +61,7 @@ fn memory_that_is_in_use_is_distinct_and_aligned() {
     let mut sorted: Vec<_> = addresses.into_iter().collect();
     sorted.sort_unstable();
     assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= size_of::<Large>()), "they overlap");
-    assert!(sorted.iter().all(|address| address % STEP == 0));
+    assert!(sorted.iter().all(|address| address % LINE == 0), "two of them share a cache line");
     for (number, cell) in cells.iter().enumerate() {
         // SAFETY: the memory is that of a `Large`, and this thread's.
         unsafe { cell.write(Large([number as u8; 480])) };
