@@ -19,7 +19,7 @@
 //!
 //! The modules import each other in one direction only. From the lowest layer to the highest:
 //!
-//! - `panics` contains what user code throws; `system_memory` gives memory back to the system.
+//! - `panics` contains what user code throws; `system_memory` gives memory back to the system; `prefetch` asks for it before it is used.
 //! - `task` is the cell of a task: its future or closure, its state, its wakers.
 //! - [`registry`] holds a record of every task; `fork_join` runs `join` and `scope`; `timer` runs timers; `watchdog` has the state
 //!   by which stuck workers are found.
@@ -39,6 +39,7 @@ pub mod idle;
 mod observe;
 mod panics;
 mod parallel;
+mod prefetch;
 pub mod registry;
 mod runtime;
 pub mod sim;

@@ -13,11 +13,12 @@ use super::details::TaskDetails;
 use super::evictor::evict_oldest;
 use super::garbage;
 use super::garbage::Pin;
-use super::page::{self, BLOCK_SLOTS, HALF, PAGE_BLOCKS, PAGE_SLOTS};
+use super::page::{self, BLOCK_SLOTS, HALF, PAGE_BLOCKS};
 use super::record::{FinishedTask, NewRecord, RecordEnd};
 use super::slot::Slot;
 use super::task_registry::Registry;
-use super::writer::{ActiveRecord, Writer};
+use super::writer::{ActiveRecord, HeldBlock, Writer};
+use crate::prefetch::prefetch;
 
 impl Registry {
     /// Opens the record of a new task, which is queued and was spawned at `ticks`, and returns the right to write the record.
@@ -42,15 +43,12 @@ impl Registry {
         if new.name.is_some() || new.hints.is_some() {
             self.store.counts.add_annotations(&new);
         }
-        let number = self.allocate(writer);
+        let (number, slot) = self.allocate(writer);
         // SAFETY: the writer holds the block of this slot, and no page is taken out of which a block is held.
-        let page = unsafe { self.store.directory.page_unpinned(number / PAGE_SLOTS as u32) };
-        let page = page.expect("the page of a block that is held");
-        let slot = page.slot(number);
-        let generation = slot.register(new, ticks);
+        let generation = unsafe { slot.as_ref() }.register(new, ticks);
         self.store.counts.of(writer.index).spawned();
         let id = TaskId::from_parts(generation, number).expect("generations begin with one");
-        ActiveRecord { slot: NonNull::from(slot), id }
+        ActiveRecord { slot, id }
     }
 
     /// Opens the record of a new task of a class; otherwise as [`register`](Self::register). For a retention class it takes a lock,
@@ -82,23 +80,27 @@ impl Registry {
         record
     }
 
-    /// Allocates a slot of the writer's block, and returns its number.
+    /// Allocates a slot of the writer's block, and returns its number with it.
     #[inline]
-    fn allocate(&self, writer: &mut Writer) -> u32 {
+    fn allocate(&self, writer: &mut Writer) -> (u32, NonNull<Slot>) {
         if writer.free == 0 {
             self.refill(writer);
         }
         let bit = writer.free.trailing_zeros();
         writer.free &= writer.free - 1;
-        let block = writer.block.expect("there is a free slot in it");
-        block * BLOCK_SLOTS as u32 + bit
+        let HeldBlock { number, slots } = writer.block.expect("there is a free slot in it");
+        // The next slot may have been written last by another worker, for a task that it has run.
+        prefetch(slots.as_ptr().wrapping_add(writer.free.trailing_zeros() as usize));
+        // SAFETY: a block has as many slots as the mask has bits.
+        let slot = unsafe { slots.add(bit as usize) };
+        (number * BLOCK_SLOTS as u32 + bit, slot)
     }
 
     /// Gets a writer that has no slots left new ones: those of its block that were freed, if they are half of the block, or another
     /// block (rule 5).
     #[cold]
     fn refill(&self, writer: &mut Writer) {
-        if let Some(number) = writer.block {
+        if let Some(HeldBlock { number, .. }) = writer.block {
             // SAFETY: the writer holds the block until it is released below, and no page is taken out of which a block is held.
             let page = unsafe { self.store.directory.page_unpinned(number / PAGE_BLOCKS as u32) };
             let page = page.expect("the page of a block that is held");
@@ -112,7 +114,12 @@ impl Registry {
         }
         let (number, free) = self.store.depot.take(&self.store.directory, writer.tenants);
         assert!(free != 0, "a block is ready only when half of it is free");
-        writer.block = Some(number);
+        // SAFETY: the block is held by now, and no page is taken out of which a block is held.
+        let page = unsafe { self.store.directory.page_unpinned(number / PAGE_BLOCKS as u32) };
+        let page = page.expect("the page of a block that is held");
+        let first = number as usize % PAGE_BLOCKS * BLOCK_SLOTS;
+        let slots = NonNull::from(&page.slots()[first..first + BLOCK_SLOTS]).cast();
+        writer.block = Some(HeldBlock { number, slots });
         writer.free = free;
     }
 

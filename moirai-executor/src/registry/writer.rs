@@ -27,7 +27,7 @@ pub struct Writer {
     /// Which tasks are registered with it.
     pub(super) tenants: Tenants,
     /// The block that is held.
-    pub(super) block: Option<u32>,
+    pub(super) block: Option<HeldBlock>,
     /// The mask of the slots of that block that can be allocated.
     pub(super) free: u64,
     /// The number of completions that were not told yet.
@@ -35,6 +35,17 @@ pub struct Writer {
     /// The time at which the last task ended, in ticks.
     pub(super) last: u64,
 }
+
+/// A block that a writer holds. Its page is not taken out meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HeldBlock {
+    pub(super) number: u32,
+    /// The first of its slots.
+    pub(super) slots: NonNull<Slot>,
+}
+
+// SAFETY: slots are made of atomics, and may be used by any thread.
+unsafe impl Send for HeldBlock {}
 
 impl Writer {
     pub(super) fn new(registry: u64, index: usize) -> Self {

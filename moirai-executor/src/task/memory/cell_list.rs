@@ -2,6 +2,9 @@
 
 use std::ptr::{self, NonNull};
 
+use super::classes::LINE;
+use crate::prefetch::prefetch;
+
 /// A cell that is free: its memory begins with a pointer to the next one of its list, or null.
 #[derive(Debug)]
 pub(super) struct FreeCell(*mut Self);
@@ -38,6 +41,9 @@ impl CellList {
         let cell = NonNull::new(self.0)?;
         // SAFETY: the memory of a cell in the list is the list's, and `push` has written it.
         self.0 = unsafe { cell.as_ref() }.0;
+        // Most cells have two lines at least, and another thread may have freed the next one.
+        prefetch(self.0.cast_const());
+        prefetch(self.0.cast::<u8>().wrapping_add(LINE));
         Some(cell)
     }
 }
