@@ -15,6 +15,7 @@ use super::writer::{self, Writer};
 
 /// The number of writers that threads which are not workers share.
 pub(super) const SHARED_WRITERS: usize = if cfg!(moirai_loom) { 1 } else { 4 };
+const _: () = assert!(SHARED_WRITERS.is_power_of_two());
 
 /// A table of task records: see the [module](super).
 ///
@@ -181,7 +182,9 @@ impl Registry {
     ///
     /// If an earlier `f` has exchanged the writer for one of another registry.
     pub fn with_shared_writer<R>(&self, f: impl FnOnce(&mut Writer) -> R) -> R {
-        let mut writer = self.shared_writers[thread_number() % self.used_shared_writers].lock();
+        // The remainder of a division, without one.
+        let index = thread_number() & (self.used_shared_writers - 1);
+        let mut writer = self.shared_writers[index].lock();
         assert!(writer.registry == self.identity, "the writer is one of another registry");
         f(&mut writer)
     }

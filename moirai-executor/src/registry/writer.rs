@@ -46,6 +46,8 @@ pub(super) struct HeldBlock {
 
 // SAFETY: slots are made of atomics, and may be used by any thread.
 unsafe impl Send for HeldBlock {}
+// SAFETY: as above.
+unsafe impl Sync for HeldBlock {}
 
 impl Writer {
     pub(super) fn new(registry: u64, index: usize) -> Self {
