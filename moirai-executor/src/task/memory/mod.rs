@@ -5,7 +5,7 @@
 //! it. Cells are few sizes, short-lived, and freed by threads that allocate the next ones, so a list does:
 //!
 //! - Each thread has, for each *size class*, two lists of free cells, as in the magazines of Bonwick and Adams. It takes from the
-//!   first and puts into the first, without any atomic operation. When the first is full, it becomes the second, and what was the
+//!   first and puts into the first, without any atomic operation, and fetches the next one ahead. When the first is full, it becomes the second, and what was the
 //!   second goes to the depot. When both are empty, cells come from the depot.
 //! - The [`depot`] keeps free cells in the *pages* of 4 KiB that they were carved from. So it knows which pages have no cell in
 //!   use, and [`trim`], which each sweep of the registry calls, gives the memory of such pages back. A task that lives long keeps
