@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::mem::ManuallyDrop;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -291,6 +292,18 @@ fn a_job_of_a_stopped_scope_is_dropped_to_the_end() {
         moirai::scope(|s| {
             wait();
             s.spawn(|_| drop(value));
+        });
+    });
+    // Its destructor spawns in the same scope.
+    cancel_before_a_value_is_left(|value, wait| {
+        moirai::scope(|s| {
+            wait();
+            let spawns = OnDrop::new(move || {
+                let value = ManuallyDrop::new(value);
+                s.spawn(|_| ());
+                drop(ManuallyDrop::into_inner(value));
+            });
+            s.spawn(|_| drop(spawns));
         });
     });
 }

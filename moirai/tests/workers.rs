@@ -18,6 +18,8 @@ use moirai::{
     EnteredWorker, ExecutorPlugin, HybridExecutor, HybridExecutorBuilder, Recorder, TaskSample,
     ThreadKind, WorkerThread,
 };
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 /// Marks the caller's worker as used by the caller alone, for as long as this lives.
 struct Alone<'a>(&'a AtomicBool);
@@ -535,6 +537,34 @@ impl ExecutorPlugin for PollLeaver {
     }
 }
 
+/// A subscriber that makes its caller leave the executor when a span is copied.
+struct SpanLeaver;
+
+impl Subscriber for SpanLeaver {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+
+    fn clone_span(&self, id: &Id) -> Id {
+        leave();
+        id.clone()
+    }
+}
+
 impl Scheduler<Runnable> for Leaver {
     type Local = Self;
 
@@ -577,7 +607,8 @@ impl LocalQueue<Runnable> for Leaver {
 fn a_thread_does_not_leave_its_executor_in_what_the_executor_calls() {
     let _watchdog = watchdog();
     type Builder = HybridExecutorBuilder<Moirai>;
-    let ways: [fn(Builder) -> Builder; 4] = [
+    let ways: [fn(Builder) -> Builder; 5] = [
+        |builder| builder.task_spans(true),
         |builder| builder.recorder(Arc::new(Leaver::default())),
         |builder| builder.plugin(Leaver::default()),
         |builder| builder.plugin(PollLeaver),
@@ -585,6 +616,7 @@ fn a_thread_does_not_leave_its_executor_in_what_the_executor_calls() {
     ];
     for with in ways {
         thread::spawn(move || {
+            let _subscriber = tracing::subscriber::set_default(SpanLeaver);
             let builder = with(Moirai::builder().worker_threads(1).spare_threads(0));
             let executor: Moirai = builder
                 .build_with(|worker| {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::panics::contain;
+
 type Listener = Arc<dyn Fn() + Send + Sync>;
 
 /// The control of a manual clock. [`Clock::manual`](crate::Clock::manual) creates both.
@@ -54,8 +56,26 @@ impl ManualClock {
     }
 
     /// Stops calling a listener. An [`advance`](Self::advance) that is in progress may still call it once.
+    ///
+    /// # Panics
+    ///
+    /// If the destructor of the listener panics.
     pub fn ignore(&self, key: ListenerKey) {
-        self.listeners.lock().retain(|(other, _)| *other != key.0);
+        let mut listeners = self.listeners.lock();
+        let index = listeners.iter().position(|(other, _)| *other == key.0);
+        let ignored = index.map(|index| listeners.remove(index));
+        // Its destructor may use the clock.
+        drop(listeners);
+        drop(ignored);
+    }
+}
+
+impl Drop for ManualClock {
+    fn drop(&mut self) {
+        for (_, listener) in self.listeners.get_mut().drain(..) {
+            // An executor may drop its clock anywhere.
+            let _ = contain(|| drop(listener));
+        }
     }
 }
 
@@ -66,5 +86,44 @@ pub struct ListenerKey(u64);
 impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManualClock").field("nanos", &self.nanos()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::{Arc, Weak};
+
+    use super::{ListenerKey, ManualClock};
+
+    /// Uses a clock when it is dropped, and then panics.
+    struct Bomb(Weak<ManualClock>);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if let Some(clock) = self.0.upgrade() {
+                let key = clock.listen(|| ());
+                clock.ignore(key);
+            }
+            panic!("expected by the test");
+        }
+    }
+
+    fn listens(clock: &Arc<ManualClock>) -> ListenerKey {
+        let bomb = Bomb(Arc::downgrade(clock));
+        clock.listen(move || {
+            let _ = &bomb;
+        })
+    }
+
+    #[test]
+    fn the_destructor_of_a_listener_may_use_the_clock_and_panic() {
+        let clock = Arc::new(ManualClock::default());
+        let key = listens(&clock);
+        let ignored = catch_unwind(AssertUnwindSafe(|| clock.ignore(key)));
+        assert!(ignored.is_err(), "the caller of `ignore` learns of the panic");
+        let _ = listens(&clock);
+        let _ = listens(&clock);
+        drop(clock);
     }
 }

@@ -317,17 +317,18 @@ impl CurrentFrame {
         unsafe { &*self.0.get() }.is_cancelled()
     }
 
+    /// Returns whether the work of this thread goes on whoever is asked to stop. The thread must be inside of fork-join work.
+    pub(crate) fn goes_on(&self) -> bool {
+        debug_assert!(self.is_some(), "the thread is inside of fork-join work");
+        // SAFETY: as in `is_cancelled`.
+        unsafe { &*self.0.get() }.goes_on()
+    }
+
     /// Returns whether new work must not begin here as a part of the task's: the task was asked to stop, or the thread unwinds, so that
     /// a destructor calls, and the task may yet be asked (rule 9). The thread must be inside of fork-join work.
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.is_cancelled() || (thread::panicking() && self.may_be_cancelled())
-    }
-
-    #[cold]
-    fn may_be_cancelled(&self) -> bool {
-        // SAFETY: as in `is_cancelled`.
-        !unsafe { &*self.0.get() }.goes_on()
+        self.is_cancelled() || (thread::panicking() && !self.goes_on())
     }
 
     /// Calls `f` with `frame` as the current frame, and restores the former one afterwards, also if `f` unwinds.

@@ -19,7 +19,7 @@ use super::scope_job::{HeapJob, NONE, Payload, ScopeHeader, ScopeRef, keep_first
 use super::scope_work::Progress;
 use super::shared_jobs::SharedJobs;
 use super::wait::{WaitState, wait_step};
-use crate::panics::{self, AbortOnUnwind, cancelled};
+use crate::panics::{AbortOnUnwind, cancelled};
 
 /// A scope, apart from its lifetimes.
 // The header comes first, so that a pointer to the scope is a pointer to its header and back.
@@ -71,22 +71,14 @@ impl<H: Host> ScopeCore<H> {
         unsafe { &*self.host }
     }
 
-    /// Queues a job.
+    /// Queues a job, and returns whether the task that called was asked to stop. Then the job will be dropped instead of being run.
     ///
     /// # Safety
     ///
-    /// `local_jobs` is that of the calling thread, or null if it has none. The job may cast the reference that it is called with to no
-    /// other type than this one, and what it borrows must live until the scope has ended.
-    pub(crate) unsafe fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) {
+    /// The job may cast the reference that it is called with to no other type than this one, and what it borrows must live until
+    /// the scope has ended.
+    pub(crate) unsafe fn spawn(&self, local_jobs: *const LocalJobs, job: HeapJob) -> bool {
         let host = self.host();
-        if self.header.frame.is_cancelled() && !thread::panicking() {
-            // SAFETY: promised by the caller.
-            match unsafe { local_jobs.as_ref() } {
-                Some(local_jobs) => local_jobs.frame().drop_left(job),
-                None => drop(panics::contain(|| drop(job))),
-            }
-            cancelled::unwind_cancelled();
-        }
         if ptr::eq(local_jobs, self.local_jobs) {
             self.header.own.lock().push_back(job);
             // After the lock was released (rule 11).
@@ -98,6 +90,7 @@ impl<H: Host> ScopeCore<H> {
             // No owner is sure to come back to it (rule 8).
             host.notify();
         }
+        self.header.frame.is_cancelled()
     }
 
     /// Returns whether jobs should be published (rule 5).
@@ -270,7 +263,7 @@ pub(crate) mod models {
                 f(Spawner(unsafe { &*scope_ref.0.cast::<ScopeCore<H>>() }));
             };
             // SAFETY: the job casts to this type, and borrows nothing.
-            unsafe { self.0.spawn(local_jobs, HeapJob(Box::new(job))) };
+            let _ = unsafe { self.0.spawn(local_jobs, HeapJob(Box::new(job))) };
         }
     }
 

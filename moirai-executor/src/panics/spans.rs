@@ -20,6 +20,13 @@ pub(crate) fn create(create: impl FnOnce() -> Span) -> Span {
     span
 }
 
+/// Returns another reference to a span; none if the subscriber panics.
+pub(crate) fn copy(span: &Span) -> Span {
+    let mut copy = Span::none();
+    let _ = contain(|| copy = span.clone());
+    copy
+}
+
 /// Sets a field of a span. A panic of the subscriber is not passed on.
 pub(crate) fn record(span: &Span, field: &str, value: u64) {
     let _ = contain(|| _ = span.record(field, value));

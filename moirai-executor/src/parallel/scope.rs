@@ -4,13 +4,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ptr;
+use std::thread;
 
 use super::join::join_on;
 use crate::executor::HybridExecutor;
 use crate::fork_join::local_jobs::LocalJobs;
 use crate::fork_join::scope_core::{ScopeCore, run};
 use crate::fork_join::scope_job::{HeapJob, ScopeRef};
-use crate::panics::spans;
+use crate::panics::{cancelled, spans};
 use crate::runtime::context::Context;
 use crate::runtime::enter_fork_join::{as_external_thread, forking, on};
 use crate::runtime::shared::Shared;
@@ -142,8 +143,11 @@ impl<'scope, 'env: 'scope> Scope<'scope, 'env> {
         let job: Box<dyn FnOnce(ScopeRef) + Send> = unsafe { mem::transmute(job) };
         let local_jobs =
             Context::with(|context| context.map_or(ptr::null(), Context::local_jobs_address));
-        // SAFETY: the local jobs are those of this thread's innermost context. The job casts to the type of this core, and 'scope, which is that of all that it borrows, outlives the scope.
-        unsafe { self.core.spawn(local_jobs, HeapJob(job)) };
+        // SAFETY: the job casts to the type of this core, and 'scope, which is that of all that it borrows, outlives the scope.
+        let stopped = unsafe { self.core.spawn(local_jobs, HeapJob(job)) };
+        if stopped && !thread::panicking() && !Context::goes_on() {
+            cancelled::unwind_cancelled();
+        }
     }
 
     /// Calls both closures like [`join`](crate::HybridExecutor::join), on the scope's executor.

@@ -17,7 +17,7 @@ use moirai_scheduler::HookedSleep;
 use crate::flight::ring::RingWriter;
 use crate::flight::tracks::Tracks;
 use crate::fork_join::LocalJobs;
-use crate::panics;
+use crate::panics::{self, log};
 use crate::runtime::poll_estimates::Sampler;
 use crate::runtime::shared::{Runnable, Shared, WorkerCore};
 use crate::task::{RawRunnable, TaskPtr};
@@ -498,6 +498,18 @@ impl Context {
         .unwrap_or(false)
     }
 
+    /// Returns whether the calling thread does what goes on although its task was asked to stop: it runs a destructor of what is left.
+    pub(crate) fn goes_on() -> bool {
+        Self::find(|context| {
+            let frame = context.local_jobs().frame();
+            if frame.is_some() {
+                return Some(frame.goes_on());
+            }
+            context.innermost_task().map(|_| context.is_dropping_work())
+        })
+        .unwrap_or(false)
+    }
+
     /// Calls `f` with the innermost task that the calling thread is inside of, also by fork-join work of that task, and with the context
     /// in which it is.
     pub(crate) fn with_task<R>(f: impl FnOnce(&Self, TaskId) -> R) -> Option<R> {
@@ -591,6 +603,10 @@ fn run_elsewhere(task: RawRunnable<Shared>) {
     if let Some(shared) = task.executor().arc() {
         let context = Context::new(shared);
         context.enter(|| context.run_hooked(task));
+        // What is left of the executor may end here.
+        if let Some(message) = panics::contain(|| drop(context)) {
+            log!(error, panic = &*message, "a destructor panicked at the end of an executor");
+        }
     }
 }
 

@@ -30,8 +30,44 @@ impl ThreadNames {
     }
 }
 
+impl Drop for ThreadNames {
+    fn drop(&mut self) {
+        let name = self.0.take();
+        if let Some(message) = panics::contain(|| drop(name)) {
+            log!(
+                error,
+                panic = &*message,
+                "the destructor of the function that names threads panicked"
+            );
+        }
+    }
+}
+
 impl fmt::Debug for ThreadNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ThreadNames").field(&self.0.is_some()).finish()
+    }
+}
+
+#[cfg(all(test, not(moirai_loom)))]
+mod tests {
+    use super::ThreadNames;
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("expected by the test");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_functions_destructor_is_contained() {
+        let bomb = Bomb;
+        drop(ThreadNames::by(move |_, _| {
+            let _ = &bomb;
+            String::new()
+        }));
     }
 }

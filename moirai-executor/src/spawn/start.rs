@@ -238,7 +238,7 @@ where
 {
     if shared.config.task_spans {
         let span = task_span(shared, &options);
-        let future = future.instrument(span.clone());
+        let future = future.instrument(spans::copy(&span));
         allocate::<_, C>(shared, future, options, cancellation, Some(span))
     } else if shared.config.inherit_spans {
         allocate::<_, C>(shared, future.instrument(spans::current()), options, cancellation, None)
