@@ -39,8 +39,8 @@ pub struct HistogramSnapshot {
 
 impl HistogramSnapshot {
     /// Creates a snapshot from what was read while other threads may have been writing. The sum and the extremes may then be behind
-    /// the counts or ahead of them, and the sum may lack a carry, so the extremes are clamped to what the counts allow, and the sum to what
-    /// the counts and the extremes allow.
+    /// the counts or ahead of them, and the sum may lack a carry. So the extremes are clamped to what the counts allow, and the sum to
+    /// what both allow.
     pub(crate) fn new(
         counts: impl Iterator<Item = (usize, u64)>,
         sum: u128,

@@ -2,7 +2,7 @@
 //!
 //! Cells are multiples of a cache line, so that no two of them share one: different workers run the tasks of neighbouring cells, and
 //! every poll writes to its cell. With cells in steps of 16 bytes, tasks that yield on two workers took 1.3 times as long. The least
-//! cells are the exception, of which two share three lines: with two lines each, a queued task would take a tenth more memory.
+//! cells are the exception, of which two share three lines: with two lines each, a queued task would take a fifth more memory.
 
 /// The size in bytes of the greatest class.
 pub(super) const MAX_SIZE: usize = 512;
