@@ -127,7 +127,9 @@ fn leave() {
 struct Leaver(Arc<Mutex<VecDeque<Runnable>>>);
 
 impl Recorder for Leaver {
-    fn task_finished(&self, _: Option<usize>, _: &TaskSample) {
+    fn task_finished(&self, _: Option<usize>, _: &TaskSample) {}
+
+    fn core_handed_off(&self, _: usize) {
         leave();
     }
 }
@@ -221,9 +223,8 @@ impl LocalQueue<Runnable> for Leaver {
 fn a_thread_does_not_leave_its_executor_in_what_the_executor_calls() {
     let _watchdog = watchdog();
     type Builder = HybridExecutorBuilder<Moirai>;
-    let ways: [fn(Builder) -> Builder; 5] = [
+    let ways: [fn(Builder) -> Builder; 4] = [
         |builder| builder.task_spans(true),
-        |builder| builder.recorder(Arc::new(Leaver::default())),
         |builder| builder.plugin(Leaver::default()),
         |builder| builder.plugin(PollLeaver),
         |builder| builder.scheduler(Leaver::default()),
@@ -251,6 +252,32 @@ fn a_thread_does_not_leave_its_executor_in_what_the_executor_calls() {
         .join()
         .unwrap();
     }
+}
+
+#[test]
+#[cfg_attr(
+    moirai_asan,
+    ignore = "a thread that stays a worker until its end leaves a context behind"
+)]
+fn a_thread_does_not_leave_its_executor_in_a_recorder_that_learns_of_its_block() {
+    let _watchdog = watchdog();
+    thread::spawn(|| {
+        let builder = Moirai::builder().worker_threads(1).spare_threads(1);
+        let executor: Moirai = builder
+            .stable_worker_index(true)
+            .recorder(Arc::new(Leaver::default()))
+            .build_with(|worker| {
+                HELD.set(worker.enter().ok());
+                Ok(())
+            })
+            .unwrap();
+        moirai::block_in_place(|| ());
+        assert!(HELD.take().is_none(), "it was dropped when the core was handed off");
+        assert_eq!(Moirai::worker_index(), Some(0));
+        assert_eq!(executor.join(|| 1, || 2), (1, 2));
+    })
+    .join()
+    .unwrap();
 }
 
 #[test]
